@@ -1,0 +1,165 @@
+//! The contract between the runtime and a connector: what one has to bring to be run.
+//!
+//! An importer brings three things: a [`Connector`] (who it is, its settings), a [`Source`] (the
+//! next page, with all the waiting on the network) and a [`Converter`] (a page into STIX objects,
+//! pure). The runtime brings the rest: the schedule, the queue, the work, the state, the stop.
+//!
+//! May know: [`crate::stix`], [`crate::settings`]. Must not know: the runtime, the destination, any
+//! one connector. Known by: the runtime and every connector.
+//!
+//! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
+//! and comes back only inside the receipt of their confirmed push.
+
+use std::collections::BTreeMap;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::settings::{Section, Settings};
+use crate::stix::StixObject;
+
+/// An importer: reads a source, page by page, into STIX objects.
+pub trait Connector: Sized + Send + Sync + 'static {
+    /// Its own sections of the settings.
+    type Section: Section + Send + Sync + 'static;
+    /// One run's reader.
+    type Source: Source;
+
+    /// Prepares the connector; asks nothing of the network yet.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the settings cannot be used, for example a CA certificate.
+    fn new(settings: &Settings<Self::Section>) -> Result<Self, SourceError>;
+
+    /// What a run imports, in words, for the name of its work: "observables and indicators".
+    fn subject(&self) -> String;
+
+    /// How many of the source's objects go into one message.
+    fn batch_size(&self) -> usize;
+
+    /// Opens the source for one run.
+    fn open(&self) -> impl Future<Output = Result<Self::Source, SourceError>> + Send;
+}
+
+/// One run's reader: hands out pages until there are no more.
+pub trait Source: Send + 'static {
+    /// A page as it was read.
+    type Page: Send + 'static;
+    /// Turns pages into objects; one for the whole run.
+    type Converter: Converter<Page = Self::Page>;
+
+    /// The converter for this run.
+    fn converter(&self) -> Self::Converter;
+
+    /// The next page, or none at the end of the run.
+    fn next_page(&mut self)
+    -> impl Future<Output = Result<Option<Self::Page>, SourceError>> + Send;
+}
+
+/// Turns pages into STIX objects. Pure, and never fails a page: what cannot be converted is skipped
+/// by name.
+pub trait Converter: Send + 'static {
+    /// A page as the source read it.
+    type Page;
+
+    /// Converts one page.
+    fn convert(&mut self, page: Self::Page) -> Converted;
+}
+
+/// Where in the source a page ends. Only the source that made it can read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// The stream of the source, such as "observables".
+    pub stream: &'static str,
+    /// The source's own cursor.
+    pub cursor: String,
+}
+
+/// One page, converted.
+#[derive(Debug)]
+pub struct Converted {
+    /// Where the page ends.
+    pub position: Position,
+    /// How many objects the stream has in all, where the source says so.
+    pub stream_total: Option<u64>,
+    /// The page's number in its stream, from 1.
+    pub page_number: u64,
+    /// The objects, in the source's order.
+    pub objects: Vec<Arc<StixObject>>,
+    /// Objects of other pages that objects of this one refer to; they travel only with those.
+    pub companions: Vec<Arc<StixObject>>,
+    /// What is not sent, each with its reason.
+    pub skipped: Vec<Skipped>,
+}
+
+/// One object, or one part of an object, that is not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The object's id at the source, or its row when it has none.
+    pub id: String,
+    /// Its type, such as "Directory" or "based-on".
+    pub kind: String,
+    /// Why, in a few words that are the same for all of the same cause.
+    pub reason: String,
+}
+
+/// How many of what came, by type, and what did not.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Objects sent, by type.
+    pub sent: BTreeMap<String, u64>,
+    /// Objects not sent, by type and reason.
+    pub skipped: BTreeMap<(String, String), u64>,
+}
+
+impl Tally {
+    /// Counts a converted page.
+    pub fn count(&mut self, page: &Converted) {
+        for object in &page.objects {
+            *self.sent.entry(object.kind.to_owned()).or_default() += 1;
+        }
+        for skipped in &page.skipped {
+            let key = (skipped.kind.clone(), skipped.reason.clone());
+            *self.skipped.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Objects sent, of all types.
+    pub fn sent_total(&self) -> u64 {
+        self.sent.values().sum()
+    }
+
+    /// Objects not sent, for all reasons.
+    pub fn skipped_total(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+}
+
+/// Why a source cannot be read any further.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct SourceError {
+    /// What was tried, on what, and what a person can do.
+    pub what: String,
+    /// The cause.
+    #[source]
+    pub source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl SourceError {
+    /// An error with its cause.
+    pub fn because(what: impl Into<String>, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self {
+            what: what.into(),
+            source: Some(Box::new(source)),
+        }
+    }
+
+    /// An error that is its own cause.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            source: None,
+        }
+    }
+}

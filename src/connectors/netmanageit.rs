@@ -1,0 +1,96 @@
+//! The NetManageIT connector: imports observables, indicators and the relationships between them from
+//! one OpenCTI platform.
+//!
+//! May know: [`crate::connector`], [`crate::platform`], [`crate::graphql`], [`crate::stix`],
+//! [`crate::settings`]. Must not know: the runtime, the destination. Known by: its binary.
+//!
+//! The way of one observable: [`source`] reads it on a page, with what it points at; [`page`] takes
+//! the page apart, node by node; [`convert`] writes the STIX object.
+
+mod convert;
+mod operations;
+mod page;
+mod settings;
+mod source;
+
+use std::sync::Arc;
+
+use crate::connector::{Connector, SourceError};
+use crate::graphql::{Client, Endpoint, RetryPolicy};
+use crate::platform::Platform;
+use crate::settings::{Settings, TlsTrust};
+pub use settings::NetManageItSettings;
+pub use source::NetManageItSource;
+
+/// Imports from one OpenCTI platform.
+#[derive(Debug)]
+pub struct NetManageIt {
+    settings: NetManageItSettings,
+    http_ca: Option<Vec<u8>>,
+    /// Met at the first run; a new release is noticed when the process starts anew.
+    platform: tokio::sync::OnceCell<Arc<Platform>>,
+}
+
+impl NetManageIt {
+    fn client(&self) -> Result<Client, SourceError> {
+        let source = &self.settings.platform;
+        let mut extra_ca: Vec<Vec<u8>> = self.http_ca.iter().cloned().collect();
+        if let TlsTrust::SystemAnd(pem) = &source.tls {
+            extra_ca.push(pem.as_bytes().to_vec());
+        }
+        let endpoint = Endpoint {
+            platform: "the source".to_owned(),
+            url: source.url.clone(),
+            token: source.token.clone(),
+            verify_tls: source.tls != TlsTrust::Anyone,
+            extra_ca,
+        };
+        Client::new(&endpoint).map_err(|error| SourceError::because("cannot ask the source", error))
+    }
+
+    async fn platform(&self) -> Result<Arc<Platform>, SourceError> {
+        let meet = async || {
+            let met = Platform::meet(self.client()?, RetryPolicy::DURING_RUN).await;
+            met.map(Arc::new)
+                .map_err(|error| SourceError::because("the source cannot be read", error))
+        };
+        self.platform.get_or_try_init(meet).await.cloned()
+    }
+}
+
+impl Connector for NetManageIt {
+    type Section = NetManageItSettings;
+    type Source = NetManageItSource;
+
+    fn new(settings: &Settings<Self::Section>) -> Result<Self, SourceError> {
+        let connector = Self {
+            settings: settings.section.clone(),
+            http_ca: settings.http.ca.as_ref().map(|pem| pem.as_bytes().to_vec()),
+            platform: tokio::sync::OnceCell::new(),
+        };
+        connector.client()?;
+        Ok(connector)
+    }
+
+    fn subject(&self) -> String {
+        match (
+            self.settings.process_observables,
+            self.settings.process_indicators,
+        ) {
+            (true, false) => "observables".to_owned(),
+            (false, _) => "indicators".to_owned(),
+            (true, true) => "observables and indicators".to_owned(),
+        }
+    }
+
+    fn batch_size(&self) -> usize {
+        self.settings.batch_size
+    }
+
+    async fn open(&self) -> Result<Self::Source, SourceError> {
+        Ok(NetManageItSource::new(
+            self.platform().await?,
+            &self.settings,
+        ))
+    }
+}

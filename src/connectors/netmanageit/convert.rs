@@ -1,0 +1,302 @@
+//! A page of the source, written as STIX objects.
+//!
+//! Pure. May know: the page, the table of types, [`crate::stix`]. Must not know: the network, the
+//! destination.
+//!
+//! **Invariant.** Only the keys named in this module and its children leave; ids are the source's
+//! standard ids; an object that cannot be written is skipped by name, and nothing else of its page
+//! suffers.
+
+mod indicator;
+mod observable;
+mod relationship;
+mod surroundings;
+mod types;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use super::page::{ExternalReference, NestedTarget, Node, Reference};
+use super::source::{PageAnswer, RawPage, Stream};
+use crate::connector::{Converted, Converter, Skipped};
+use crate::stix::StixObject;
+use surroundings::Surroundings;
+use types::{NESTED_REFERENCES, NestedReference};
+
+/// Why one object, or one part of it, is not sent.
+#[derive(Debug, thiserror::Error)]
+enum ConvertError {
+    #[error("it has no {0}")]
+    Missing(&'static str),
+    #[error("this program does not know its type")]
+    UnknownType,
+    #[error("an end of it cannot be seen at the source")]
+    InvisibleEnd,
+    #[error("the source answered it in an unknown shape")]
+    Shape(#[from] serde_json::Error),
+}
+
+/// The relations to ask the source for.
+pub(super) fn relations() -> impl Iterator<Item = &'static str> {
+    ["external-reference"]
+        .into_iter()
+        .chain(NESTED_REFERENCES.iter().map(|nested| nested.relation))
+}
+
+/// Converts the pages of one run.
+#[derive(Debug, Default)]
+pub struct NetManageItConverter {
+    /// Markings, authors and labels are the same on most rows: each is written once.
+    surroundings: Surroundings,
+}
+
+impl Converter for NetManageItConverter {
+    type Page = RawPage;
+
+    fn convert(&mut self, page: RawPage) -> Converted {
+        let mut skipped = page.skipped;
+        let companions = self.companions(&page.companions, &mut skipped);
+        let mut objects = Vec::new();
+        for node in nodes_of(&page.answer, &mut skipped) {
+            let references = page
+                .references
+                .get(name_of(&node).as_str())
+                .map_or(&[][..], Vec::as_slice);
+            match self.object(page.stream, &node, references, &mut skipped) {
+                Ok(object) => objects.push(object),
+                Err(error) => skipped.push(skip(&node, page.stream, &error)),
+            }
+        }
+        let at_hand = objects.iter().map(|written| &*written.object.id);
+        let at_hand: HashSet<Box<str>> = at_hand
+            .chain(companions.iter().map(|companion| &*companion.id))
+            .map(Into::into)
+            .collect();
+        let edges = nested_edges(&objects, &at_hand, &mut skipped);
+        Converted {
+            position: page.position,
+            stream_total: page.total,
+            page_number: page.number,
+            objects: objects
+                .into_iter()
+                .map(|written| point(written, &edges))
+                .collect(),
+            companions,
+            skipped,
+        }
+    }
+}
+
+/// An object that is written but for what it points at.
+struct Written {
+    object: StixObject,
+    nested: Vec<NestedTarget>,
+}
+
+impl NetManageItConverter {
+    fn object(
+        &mut self,
+        stream: Stream,
+        node: &Node<'_>,
+        references: &[Reference],
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Written, ConvertError> {
+        let surroundings = self.surroundings.of(node, skipped)?;
+        let external = external_references(node, references, skipped);
+        let mut object = match stream {
+            Stream::Observables => observable::write(node, &surroundings, &external)?,
+            Stream::Indicators => indicator::write(node, &surroundings, &external)?,
+            Stream::Relationships => relationship::write(node, &surroundings)?,
+        };
+        object.dependencies = surroundings.objects;
+        Ok(Written {
+            object,
+            nested: nested_targets(references),
+        })
+    }
+
+    /// The observables of other pages; what they point at themselves travels with their own page.
+    fn companions(
+        &mut self,
+        answers: &[PageAnswer],
+        skipped: &mut Vec<Skipped>,
+    ) -> Vec<Arc<StixObject>> {
+        let mut companions = Vec::new();
+        for answer in answers {
+            for node in nodes_of(answer, skipped) {
+                // What is wrong with it is told where it is the subject: on its own page.
+                let mut told_elsewhere = Vec::new();
+                match self.object(Stream::Observables, &node, &[], &mut told_elsewhere) {
+                    Ok(written) => companions.push(Arc::new(written.object)),
+                    Err(error) => {
+                        tracing::debug!(id = %name_of(&node), %error, "a nested reference's target cannot be written");
+                    }
+                }
+            }
+        }
+        companions
+    }
+}
+
+/// The nodes of an answer; one that is no object is skipped by its place.
+fn nodes_of<'a>(answer: &'a PageAnswer, skipped: &mut Vec<Skipped>) -> Vec<Node<'a>> {
+    let list = match answer.list() {
+        Ok(list) => list,
+        Err(error) => {
+            skipped.push(unreadable("page", &error));
+            return Vec::new();
+        }
+    };
+    let mut nodes = Vec::new();
+    for node in list.iter().flat_map(super::page::List::nodes) {
+        match read_node(node) {
+            Ok(node) => nodes.push(node),
+            Err(error) => skipped.push(unreadable("row", &error)),
+        }
+    }
+    nodes
+}
+
+fn read_node(node: &RawValue) -> Result<Node<'_>, serde_json::Error> {
+    serde_json::from_str(node.get())
+}
+
+fn unreadable(kind: &str, error: &dyn std::error::Error) -> Skipped {
+    Skipped {
+        id: "?".to_owned(),
+        kind: kind.to_owned(),
+        reason: format!("the source answered it in an unknown shape: {error}"),
+    }
+}
+
+/// The node's standard id, or what comes closest to it.
+fn name_of(node: &Node<'_>) -> String {
+    let text = |name| node.decode::<String>(name).ok().flatten();
+    text("standard_id")
+        .or_else(|| text("id"))
+        .unwrap_or_else(|| "?".to_owned())
+}
+
+fn skip(node: &Node<'_>, stream: Stream, error: &ConvertError) -> Skipped {
+    let kind = node.decode::<String>("entity_type").ok().flatten();
+    Skipped {
+        id: name_of(node),
+        kind: kind.unwrap_or_else(|| stream.name().to_owned()),
+        reason: error.to_string(),
+    }
+}
+
+/// Those that the destination imports; the others are counted.
+fn external_references<'a>(
+    node: &Node<'_>,
+    references: &'a [Reference],
+    skipped: &mut Vec<Skipped>,
+) -> Vec<&'a ExternalReference> {
+    let external = references.iter().filter_map(|reference| match reference {
+        Reference::External(external) => Some(external),
+        Reference::Nested(_) => None,
+    });
+    let (importable, lost): (Vec<_>, Vec<_>) =
+        external.partition(|external| external.is_importable());
+    skipped.extend(lost.iter().map(|_| Skipped {
+        id: name_of(node),
+        kind: "external reference".to_owned(),
+        reason: "neither a URL nor an external id".to_owned(),
+    }));
+    importable
+}
+
+fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
+    let nested = references.iter().filter_map(|reference| match reference {
+        Reference::Nested(target) => Some(target.clone()),
+        Reference::External(_) => None,
+    });
+    nested.collect()
+}
+
+/// What each object points at, by its id: the property and the targets' ids.
+type Edges = HashMap<Box<str>, Vec<(&'static NestedReference, Box<str>)>>;
+
+/// The nested references that can travel: known relations to targets at hand, and no circles.
+fn nested_edges(
+    objects: &[Written],
+    at_hand: &HashSet<Box<str>>,
+    skipped: &mut Vec<Skipped>,
+) -> Edges {
+    let mut edges = Edges::new();
+    for written in objects {
+        for target in &written.nested {
+            let relation = NESTED_REFERENCES
+                .iter()
+                .find(|nested| *nested.relation == *target.relation);
+            let reason = match relation {
+                None => "this program does not know the relation",
+                Some(_) if !at_hand.contains(&target.standard_id) => {
+                    "its target cannot be read at the source"
+                }
+                Some(_) if reaches(&edges, &target.standard_id, &written.object.id) => {
+                    "it closes a circle"
+                }
+                Some(relation) => {
+                    let edge = (relation, target.standard_id.clone());
+                    edges
+                        .entry(written.object.id.clone())
+                        .or_default()
+                        .push(edge);
+                    continue;
+                }
+            };
+            skipped.push(Skipped {
+                id: format!("{} to {}", written.object.id, target.standard_id),
+                kind: target.relation.to_string(),
+                reason: reason.to_owned(),
+            });
+        }
+    }
+    edges
+}
+
+/// Whether one object leads to another by the edges taken so far. Two objects that point at each
+/// other cannot both be imported first (spec/protocol.md §7).
+fn reaches(edges: &Edges, from: &str, to: &str) -> bool {
+    let mut waiting = vec![from];
+    let mut seen = HashSet::new();
+    while let Some(at) = waiting.pop() {
+        if at == to {
+            return true;
+        }
+        if seen.insert(at) {
+            waiting.extend(
+                edges
+                    .get(at)
+                    .into_iter()
+                    .flatten()
+                    .map(|(_, target)| &**target),
+            );
+        }
+    }
+    false
+}
+
+/// Completes an object with what it points at, in the order of the table of relations.
+fn point(written: Written, edges: &Edges) -> Arc<StixObject> {
+    let bare = written.object;
+    let Some(targets) = edges.get(&bare.id) else {
+        return Arc::new(bare);
+    };
+    let of = |nested: &NestedReference| {
+        let same = targets
+            .iter()
+            .filter(|(relation, _)| relation.relation == nested.relation);
+        let ids: Vec<&str> = same.map(|(_, target)| &**target).collect();
+        (nested.property, nested.is_many, ids)
+    };
+    let properties: Vec<_> = NESTED_REFERENCES
+        .iter()
+        .map(of)
+        .filter(|(_, _, ids)| !ids.is_empty())
+        .collect();
+    Arc::new(bare.pointing_at(&properties))
+}

@@ -1,0 +1,68 @@
+//! One indicator (STIX 2.1 §4.7, with the platform's own properties).
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::ConvertError;
+use super::surroundings::Surrounding;
+use crate::connectors::netmanageit::page::{ExternalReference, Node};
+use crate::stix::{ObjectWriter, StixObject};
+
+/// The properties that travel as they are, under the name that they have at the source.
+const PROPERTIES: &[&str] = &[
+    "created",
+    "modified",
+    "name",
+    "description",
+    "pattern",
+    "pattern_type",
+    "pattern_version",
+    "valid_from",
+    "valid_until",
+    "indicator_types",
+    "revoked",
+    "confidence",
+    "lang",
+    "x_opencti_score",
+    "x_opencti_detection",
+    "x_opencti_main_observable_type",
+    "x_mitre_platforms",
+    // The ids that it had before, so that a changed pattern changes the indicator at the destination
+    // and does not make another one (spec/protocol.md §4).
+    "x_opencti_stix_ids",
+];
+
+#[derive(Serialize, Deserialize)]
+struct KillChainPhase<'a> {
+    #[serde(borrow)]
+    kill_chain_name: Cow<'a, str>,
+    #[serde(borrow)]
+    phase_name: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x_opencti_order: Option<i64>,
+}
+
+/// Writes an indicator.
+pub(super) fn write(
+    node: &Node<'_>,
+    surrounding: &Surrounding,
+    external_references: &[&ExternalReference],
+) -> Result<StixObject, ConvertError> {
+    let standard_id: Cow<'_, str> = node
+        .decode("standard_id")?
+        .ok_or(ConvertError::Missing("id"))?;
+    node.get("pattern")
+        .ok_or(ConvertError::Missing("pattern"))?;
+    let mut object = ObjectWriter::new("indicator", &standard_id);
+    for property in PROPERTIES {
+        if let Some(value) = node.get(property) {
+            object.put_raw(property, value);
+        }
+    }
+    let phases: Vec<KillChainPhase<'_>> = node.decode("killChainPhases")?.unwrap_or_default();
+    object.put_list("kill_chain_phases", &phases);
+    surrounding.put(&mut object);
+    object.put_list("external_references", external_references);
+    Ok(object.finish("Indicator")?)
+}

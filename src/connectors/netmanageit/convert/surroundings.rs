@@ -1,0 +1,237 @@
+//! What surrounds an object: its markings, its author, its labels. They travel as objects of their
+//! own, ahead of the objects that use them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::ConvertError;
+use crate::connector::Skipped;
+use crate::connectors::netmanageit::page::Node;
+use crate::stix::{ObjectWriter, StixObject};
+
+/// OpenCTI's extension of STIX objects (spec/protocol.md §3).
+const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
+/// Written objects that are remembered; more different ones than this do not stand on a page.
+const REMEMBERED: usize = 10_000;
+
+/// Writes markings, authors and labels, and remembers them by their text.
+#[derive(Debug, Default)]
+pub(super) struct Surroundings {
+    written: HashMap<Box<str>, Arc<StixObject>>,
+}
+
+/// What surrounds one object.
+#[derive(Debug, Default)]
+pub(super) struct Surrounding {
+    /// Ids of its markings.
+    pub(super) markings: Vec<Box<str>>,
+    /// Its author's id.
+    pub(super) author: Option<Box<str>>,
+    /// The texts of its labels.
+    pub(super) labels: Vec<String>,
+    /// All of them as objects.
+    pub(super) objects: Vec<Arc<StixObject>>,
+}
+
+impl Surrounding {
+    /// Puts the references to them into the object.
+    pub(super) fn put(&self, object: &mut ObjectWriter) {
+        object.put_some("created_by_ref", self.author.as_deref());
+        object.put_list("object_marking_refs", &self.markings);
+        object.put_list("labels", &self.labels);
+    }
+}
+
+#[derive(Deserialize)]
+struct Marking {
+    standard_id: String,
+    #[serde(default)]
+    x_opencti_stix_ids: Option<Vec<String>>,
+    created: Option<String>,
+    definition_type: Option<String>,
+    definition: Option<String>,
+    x_opencti_order: Option<i64>,
+    x_opencti_color: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Label {
+    standard_id: String,
+    value: Option<String>,
+    color: Option<String>,
+}
+
+/// The name under which the source hides an author that its reader may not see.
+const RESTRICTED: &str = "Restricted";
+
+/// The properties of an author that travel as they are.
+const AUTHOR_PROPERTIES: &[&str] = &[
+    "created",
+    "modified",
+    "name",
+    "identity_class",
+    "description",
+    "contact_information",
+    "roles",
+    "confidence",
+    "lang",
+    "x_opencti_aliases",
+    "x_opencti_reliability",
+    "x_opencti_organization_type",
+    "x_opencti_firstname",
+    "x_opencti_lastname",
+    "x_opencti_stix_ids",
+];
+
+impl Surroundings {
+    /// What surrounds the node.
+    ///
+    /// # Errors
+    /// When a marking, the author or a label has an unknown shape: an object never goes without its
+    /// marking.
+    pub(super) fn of(
+        &mut self,
+        node: &Node<'_>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Surrounding, ConvertError> {
+        let mut surrounding = Surrounding::default();
+        for marking in list(node, "objectMarking")? {
+            let marking = self.remembered(marking, write_marking)?;
+            surrounding.markings.push(marking.id.clone());
+            surrounding.objects.push(marking);
+        }
+        if let Some(author) = node.get("createdBy") {
+            match self.author(author)? {
+                Some(author) => {
+                    surrounding.author = Some(author.id.clone());
+                    surrounding.objects.push(author);
+                }
+                None => skipped.push(Skipped {
+                    id: super::name_of(node),
+                    kind: "author".to_owned(),
+                    reason: "the source does not show it to this user".to_owned(),
+                }),
+            }
+        }
+        for label in list(node, "objectLabel")? {
+            self.label(label, &mut surrounding)?;
+        }
+        Ok(surrounding)
+    }
+
+    fn author(&mut self, text: &RawValue) -> Result<Option<Arc<StixObject>>, ConvertError> {
+        if let Some(known) = self.written.get(text.get()) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let author: Node<'_> = serde_json::from_str(text.get())?;
+        let standard_id = author
+            .decode::<String>("standard_id")?
+            .ok_or(ConvertError::Missing("author's id"))?;
+        if standard_id == RESTRICTED
+            || author.decode::<String>("identity_class")?.as_deref() == Some(RESTRICTED)
+        {
+            return Ok(None);
+        }
+        let mut markings = Vec::new();
+        for marking in list(&author, "objectMarking")? {
+            markings.push(self.remembered(marking, write_marking)?);
+        }
+        let mut object = ObjectWriter::new("identity", &standard_id);
+        for property in AUTHOR_PROPERTIES {
+            if let Some(value) = author.get(property) {
+                object.put_raw(property, value);
+            }
+        }
+        let ids: Vec<&str> = markings.iter().map(|marking| &*marking.id).collect();
+        object.put_list("object_marking_refs", &ids);
+        let mut object = object.finish("author")?;
+        object.dependencies = markings;
+        Ok(Some(self.remember(text, object)))
+    }
+
+    fn label(
+        &mut self,
+        text: &RawValue,
+        surrounding: &mut Surrounding,
+    ) -> Result<(), ConvertError> {
+        let label: Label = serde_json::from_str(text.get())?;
+        let Some(value) = label.value else {
+            return Err(ConvertError::Missing("label's text"));
+        };
+        // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
+        if let Some(color) = label.color {
+            let write = |_: &RawValue| {
+                let mut object = ObjectWriter::new("label", &label.standard_id);
+                object.put("value", &value);
+                object.put("color", &color);
+                Ok(object.finish("label")?)
+            };
+            surrounding.objects.push(self.remembered(text, write)?);
+        }
+        surrounding.labels.push(value);
+        Ok(())
+    }
+
+    fn remembered(
+        &mut self,
+        text: &RawValue,
+        write: impl FnOnce(&RawValue) -> Result<StixObject, ConvertError>,
+    ) -> Result<Arc<StixObject>, ConvertError> {
+        if let Some(known) = self.written.get(text.get()) {
+            return Ok(Arc::clone(known));
+        }
+        let object = write(text)?;
+        Ok(self.remember(text, object))
+    }
+
+    fn remember(&mut self, text: &RawValue, object: StixObject) -> Arc<StixObject> {
+        if self.written.len() >= REMEMBERED {
+            self.written.clear();
+        }
+        let object = Arc::new(object);
+        self.written.insert(text.get().into(), Arc::clone(&object));
+        object
+    }
+}
+
+fn list<'a>(node: &Node<'a>, field: &str) -> Result<Vec<&'a RawValue>, ConvertError> {
+    let Some(text) = node.get(field) else {
+        return Ok(Vec::new());
+    };
+    Ok(serde_json::from_str(text.get())?)
+}
+
+/// A marking in the form that both the platform's client and the STIX validator take: the type in the
+/// platform's spelling, the definition as the name, order and colour in the platform's extension.
+fn write_marking(text: &RawValue) -> Result<StixObject, ConvertError> {
+    let marking: Marking = serde_json::from_str(text.get())?;
+    let mut object = ObjectWriter::new("marking-definition", &marking.standard_id);
+    object.put_some("created", marking.created.as_deref());
+    object.put_some("definition_type", marking.definition_type.as_deref());
+    object.put_some("name", marking.definition.as_deref());
+    // STIX has statements of its own, with a definition of their own (STIX 2.1 §7.2.1.3).
+    if let (Some("statement"), Some(statement)) =
+        (marking.definition_type.as_deref(), &marking.definition)
+    {
+        object.put("definition", &serde_json::json!({ "statement": statement }));
+    }
+    let mut extension = serde_json::Map::new();
+    extension.insert("extension_type".to_owned(), "property-extension".into());
+    if let Some(order) = marking.x_opencti_order {
+        extension.insert("order".to_owned(), order.into());
+    }
+    if let Some(color) = marking.x_opencti_color {
+        extension.insert("color".to_owned(), color.into());
+    }
+    if let Some(ids) = marking.x_opencti_stix_ids.filter(|ids| !ids.is_empty()) {
+        extension.insert("stix_ids".to_owned(), ids.into());
+    }
+    object.put(
+        "extensions",
+        &serde_json::json!({ OPENCTI_EXTENSION: extension }),
+    );
+    Ok(object.finish("marking")?)
+}

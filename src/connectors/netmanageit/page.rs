@@ -1,0 +1,252 @@
+//! The source's answers, taken apart: page, nodes, references. Each node is its own piece of text, so
+//! that a bad one costs only itself.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The data of a list's answer: one field, whatever its name.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct ListData<'a> {
+    #[serde(
+        borrow,
+        alias = "stixCyberObservables",
+        alias = "indicators",
+        alias = "stixCoreRelationships",
+        alias = "stixRefRelationships"
+    )]
+    pub(super) list: Option<List<'a>>,
+}
+
+/// A list: one page of it.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct List<'a> {
+    #[serde(rename = "pageInfo", default)]
+    pub(super) page_info: PageInfo,
+    #[serde(borrow, default)]
+    edges: Option<Vec<Option<Edge<'a>>>>,
+}
+
+/// What a page says of its list.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct PageInfo {
+    /// The cursor of the last row; the empty text on an empty page.
+    pub(super) end_cursor: Option<String>,
+    /// Whether as many rows came as were asked for; false on a page that the platform cut at its cap.
+    pub(super) has_next_page: bool,
+    /// All rows of the list.
+    pub(super) global_count: Option<u64>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Edge<'a> {
+    #[serde(borrow, default)]
+    cursor: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    node: Option<&'a RawValue>,
+}
+
+impl<'a> List<'a> {
+    /// How many rows came.
+    pub(super) fn rows(&self) -> usize {
+        self.edges.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The rows that can be seen, in order.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &'a RawValue> + '_ {
+        self.edges
+            .iter()
+            .flatten()
+            .filter_map(|edge| edge.as_ref()?.node)
+    }
+
+    /// The cursor of the first row, where it was asked for.
+    pub(super) fn first_cursor(&self) -> Option<String> {
+        let edge = self.edges.as_ref()?.first()?.as_ref()?;
+        edge.cursor
+            .as_deref()
+            .filter(|cursor| !cursor.is_empty())
+            .map(str::to_owned)
+    }
+}
+
+/// Who a row is.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct RowName {
+    /// The source's internal id: what its filters take.
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) standard_id: Option<String>,
+    #[serde(default)]
+    pub(super) entity_type: Option<String>,
+}
+
+/// One node: its fields, each as text.
+#[derive(Debug)]
+pub(super) struct Node<'a> {
+    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+impl<'a> Node<'a> {
+    /// The field's text; none where it is absent or null.
+    pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
+        (value.get() != "null").then_some(*value)
+    }
+
+    /// The field, decoded; none where it is absent or null.
+    ///
+    /// # Errors
+    /// When it is of another type.
+    pub(super) fn decode<T: serde::Deserialize<'a>>(
+        &self,
+        name: &str,
+    ) -> Result<Option<T>, serde_json::Error> {
+        self.get(name)
+            .map(|value| serde_json::from_str(value.get()))
+            .transpose()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::with_capacity(32);
+                while let Some(field) = map.next_entry::<FieldName<'de>, &'de RawValue>()? {
+                    fields.push((field.0.0, field.1));
+                }
+                Ok(fields)
+            }
+        }
+        Ok(Self {
+            fields: deserializer.deserialize_map(Fields)?,
+        })
+    }
+}
+
+/// A field's name, borrowed where it can be.
+#[derive(serde::Deserialize)]
+struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// What the objects of a page point at, by the standard id of the object.
+pub(super) type References = HashMap<Box<str>, Vec<Reference>>;
+
+/// One thing that an object points at.
+#[derive(Debug, Clone)]
+pub(super) enum Reference {
+    /// An external reference.
+    External(ExternalReference),
+    /// Another observable.
+    Nested(NestedTarget),
+}
+
+/// Another observable that an object points at.
+#[derive(Debug, Clone)]
+pub(super) struct NestedTarget {
+    /// The relation's name at the source, such as "obs_resolves-to".
+    pub(super) relation: Box<str>,
+    /// The target's internal id.
+    pub(super) id: Box<str>,
+    /// The target's STIX id.
+    pub(super) standard_id: Box<str>,
+}
+
+/// An external reference, in the shape in which it travels (STIX 2.1 §2.5).
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct ExternalReference {
+    source_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+}
+
+impl ExternalReference {
+    /// Whether it survives the import: it needs a URL, or a source and an id (spec/protocol.md §3).
+    pub(super) fn is_importable(&self) -> bool {
+        let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        is_set(&self.source_name) && (is_set(&self.url) || is_set(&self.external_id))
+    }
+}
+
+/// One row of the references' list.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct ReferenceRow {
+    relationship_type: String,
+    from: Option<ReferenceEnd>,
+    to: Option<ReferenceEnd>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct ReferenceEnd {
+    id: Option<Box<str>>,
+    standard_id: Option<Box<str>>,
+    #[serde(flatten)]
+    external: ExternalReference,
+}
+
+impl ReferenceRow {
+    /// The holder's standard id and what it points at; none where an end cannot be seen.
+    pub(super) fn into_reference(self) -> Option<(Box<str>, Reference)> {
+        let holder = self.from?.standard_id?;
+        let to = self.to?;
+        if self.relationship_type == "external-reference" {
+            return Some((holder, Reference::External(to.external)));
+        }
+        let target = NestedTarget {
+            relation: self.relationship_type.into_boxed_str(),
+            id: to.id?,
+            standard_id: to.standard_id?,
+        };
+        Some((holder, Reference::Nested(target)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_keeps_its_texts_as_they_are() {
+        let node: Node<'_> =
+            serde_json::from_str(r#"{"value":"a\"b\u00e9","score":null,"\u006eumber":1}"#).unwrap();
+        assert_eq!(node.get("value").unwrap().get(), r#""a\"b\u00e9""#);
+        assert!(node.get("score").is_none() && node.get("other").is_none());
+        assert_eq!(node.decode::<u8>("number").unwrap(), Some(1));
+        assert!(node.decode::<u8>("value").is_err());
+    }
+
+    #[test]
+    fn rows_that_cannot_be_seen_count_as_rows() {
+        let text = r#"{"indicators":{"pageInfo":{"endCursor":"","hasNextPage":false,"globalCount":2},"edges":[null,{"node":{"id":"x"}}]}}"#;
+        let data: ListData<'_> = serde_json::from_str(text).unwrap();
+        let list = data.list.unwrap();
+        assert_eq!((list.rows(), list.nodes().count()), (2, 1));
+    }
+
+    #[test]
+    fn an_external_reference_needs_somewhere_to_lead() {
+        let check = |text: &str| {
+            serde_json::from_str::<ExternalReference>(text)
+                .unwrap()
+                .is_importable()
+        };
+        assert!(check(r#"{"source_name":"a","url":"https://e.test"}"#));
+        assert!(check(r#"{"source_name":"a","external_id":"1"}"#));
+        assert!(!check(r#"{"source_name":"a","description":"d","url":""}"#));
+    }
+}

@@ -1,0 +1,142 @@
+//! What only this connector must be told: the platform to read, how fast, and which kinds.
+//!
+//! May know: `settings`. May be known by this connector alone.
+//!
+//! **Invariant:** a page never asks for more rows than a platform answers, and source and
+//! destination are two different platforms.
+
+use std::time::Duration;
+
+use crate::settings::{Fallback, Kind, PlatformSettings, Reader, Section, Setting};
+
+/// The connector's own settings, checked.
+#[derive(Debug, Clone)]
+pub struct NetManageItSettings {
+    /// The platform that is read.
+    pub platform: PlatformSettings,
+    /// Rows asked for in one page, 1 to 5000.
+    pub page_size: usize,
+    /// Most objects in one bundle, 1 to 1000.
+    pub batch_size: usize,
+    /// Pause between two pages; may be zero.
+    pub cooldown: Duration,
+    /// Whether observables are imported.
+    pub process_observables: bool,
+    /// Whether indicators are imported. At least one of the two is.
+    pub process_indicators: bool,
+}
+
+const URL: Setting = Setting {
+    key: "opencti_netmanageit.url",
+    env: "OPENCTI_NETMANAGEIT_URL",
+    kind: Kind::PlatformUrl,
+    default: Fallback::Required,
+    doc: "address of the OpenCTI platform that is read",
+    secret: false,
+};
+const TOKEN: Setting = Setting {
+    key: "opencti_netmanageit.token",
+    env: "OPENCTI_NETMANAGEIT_TOKEN",
+    kind: Kind::Token,
+    default: Fallback::Required,
+    doc: "API token of a user on the platform that is read",
+    secret: true,
+};
+const SSL_VERIFY: Setting = Setting {
+    key: "opencti_netmanageit.ssl_verify",
+    env: "OPENCTI_NETMANAGEIT_SSL_VERIFY",
+    kind: Kind::Trust,
+    default: Fallback::Value("true"),
+    doc: "whether that platform's certificate is checked: true, false, or an extra authority as path or PEM text",
+    secret: false,
+};
+const PAGE_SIZE: Setting = Setting {
+    key: "opencti_netmanageit.page_size",
+    env: "OPENCTI_NETMANAGEIT_PAGE_SIZE",
+    // A platform silently cuts larger pages at its cap, 5000 unless changed, and then says that
+    // there is no next page: everything after it would be lost.
+    kind: Kind::Whole { min: 1, max: 5000 },
+    default: Fallback::Value("1000"),
+    doc: "rows asked for in one page, at most 5000 (the cap of a platform)",
+    secret: false,
+};
+const BATCH_SIZE: Setting = Setting {
+    key: "opencti_netmanageit.batch_size",
+    env: "OPENCTI_NETMANAGEIT_BATCH_SIZE",
+    kind: Kind::Whole { min: 1, max: 1000 },
+    default: Fallback::Value("100"),
+    doc: "most objects in one bundle, at most 1000",
+    secret: false,
+};
+const COOLDOWN: Setting = Setting {
+    key: "opencti_netmanageit.cooldown",
+    env: "OPENCTI_NETMANAGEIT_COOLDOWN",
+    kind: Kind::Period,
+    default: Fallback::Value("PT1S"),
+    doc: "pause between two pages as an ISO 8601 period; 0 for none",
+    secret: false,
+};
+const PROCESS_OBSERVABLES: Setting = Setting {
+    key: "connector_flags.process_observables",
+    env: "PROCESS_OBSERVABLES",
+    kind: Kind::Boolean,
+    default: Fallback::Value("true"),
+    doc: "whether observables are imported",
+    secret: false,
+};
+const PROCESS_INDICATORS: Setting = Setting {
+    key: "connector_flags.process_indicators",
+    env: "PROCESS_INDICATORS",
+    kind: Kind::Boolean,
+    default: Fallback::Value("true"),
+    doc: "whether indicators are imported",
+    secret: false,
+};
+
+impl Section for NetManageItSettings {
+    const NAME: &'static str = "NetManageIT";
+    const SCOPE: &'static str = "netmanageit";
+    const SETTINGS: &'static [Setting] = &[
+        URL,
+        TOKEN,
+        SSL_VERIFY,
+        PAGE_SIZE,
+        BATCH_SIZE,
+        COOLDOWN,
+        PROCESS_OBSERVABLES,
+        PROCESS_INDICATORS,
+    ];
+    const SECTIONS: &'static [&'static str] = &["opencti_netmanageit", "connector_flags"];
+    const ENV_PREFIX: &'static str = "OPENCTI_NETMANAGEIT_";
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let url = reader.platform_url(&URL);
+        if url.is_some() && url.as_ref() == reader.opencti_url() {
+            let text = "is the same as opencti.url (OPENCTI_URL), and a platform cannot be imported into itself; put the address of the other one there";
+            reader.problem(&URL, text);
+        }
+        let token = reader.token(&TOKEN);
+        let tls = reader.trust(&SSL_VERIFY);
+        let page_size = reader.whole(&PAGE_SIZE);
+        let batch_size = reader.whole(&BATCH_SIZE);
+        let cooldown = reader.period(&COOLDOWN);
+        let process_observables = reader.boolean(&PROCESS_OBSERVABLES);
+        let process_indicators = reader.boolean(&PROCESS_INDICATORS);
+        if (process_observables, process_indicators) == (Some(false), Some(false)) {
+            let text = "both are false, so there is nothing to import; set one to true";
+            reader.contradiction(&[&PROCESS_OBSERVABLES, &PROCESS_INDICATORS], text);
+        }
+        Some(Self {
+            platform: PlatformSettings {
+                url: url?,
+                token: token?,
+                tls: tls?,
+            },
+            page_size: page_size?,
+            batch_size: batch_size?,
+            cooldown: cooldown?,
+            process_observables: process_observables?,
+            process_indicators: process_indicators?,
+        })
+    }
+}

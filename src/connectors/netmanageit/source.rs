@@ -1,0 +1,683 @@
+//! Reads the source: page after page of each stream, each with what its objects point at.
+//!
+//! The lists are live and their cursors hold no state at the platform: ordered by `updated_at`, a
+//! row that changes while we read moves to the end and is seen again (spec/protocol.md §1).
+//!
+//! **Invariant.** A stream ends with an empty page, or when as many rows have been seen as there are;
+//! never because `hasNextPage` is false, which a page cut at the platform's cap says too.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::convert::NetManageItConverter;
+use super::operations::{
+    IndicatorRow, Indicators, ObservableRow, Observables, References as ReferencesOperation,
+    RelationshipRow, Relationships, indicator_row, indicators, observable_row, observables,
+    references, relationship_row, relationships,
+};
+use super::page::{List, ListData, Reference, ReferenceRow, References, RowName};
+use super::settings::NetManageItSettings;
+use crate::connector::{Position, Skipped, Source, SourceError};
+use crate::graphql::{Answer, Kind, RetryPolicy};
+use crate::platform::{Platform, PlatformError};
+
+/// Ids in one filter: so many were seen working live, and they stay far below the search engine's
+/// limits.
+const IDS_A_REQUEST: usize = 250;
+/// Rows of references in one answer.
+const REFERENCES_A_PAGE: i64 = 1000;
+
+/// What is read, in this order: a relationship comes after both its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Observables,
+    Indicators,
+    Relationships,
+}
+
+impl Stream {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Observables => "observables",
+            Self::Indicators => "indicators",
+            Self::Relationships => "relationships",
+        }
+    }
+}
+
+/// A page as it was read.
+#[derive(Debug)]
+pub struct RawPage {
+    pub(super) stream: Stream,
+    pub(super) number: u64,
+    pub(super) answer: PageAnswer,
+    pub(super) references: References,
+    /// Observables of other pages that this one's point at.
+    pub(super) companions: Vec<PageAnswer>,
+    pub(super) position: Position,
+    pub(super) total: Option<u64>,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+/// An answer whose errors have been judged: what it holds can be used.
+pub(super) struct PageAnswer(Answer);
+
+impl std::fmt::Debug for PageAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PageAnswer({} bytes)", self.0.size_bytes())
+    }
+}
+
+impl PageAnswer {
+    /// The list that the answer holds; none for an answer without data.
+    pub(super) fn list(&self) -> Result<Option<List<'_>>, crate::graphql::Error> {
+        Ok(self.0.borrow_despite_errors::<ListData<'_>>()?.list)
+    }
+}
+
+/// Reads one run.
+#[derive(Debug)]
+pub struct NetManageItSource {
+    platform: Arc<Platform>,
+    page_size: usize,
+    cooldown: Duration,
+    streams: VecDeque<Stream>,
+    at: Option<Place>,
+    last_page: Option<Instant>,
+}
+
+/// Where the reading of a stream stands.
+#[derive(Debug)]
+struct Place {
+    stream: Stream,
+    after: Option<String>,
+    /// Rows to ask for: fewer while the platform fails at more.
+    size: usize,
+    number: u64,
+    seen: u64,
+    skipped: Vec<Skipped>,
+}
+
+/// What came of asking for a page.
+enum Asked {
+    Page(PageAnswer),
+    /// The platform failed at the page; the first row that may be to blame, where it says so.
+    Failed {
+        suspect: Option<usize>,
+        reason: String,
+    },
+}
+
+impl NetManageItSource {
+    /// A reader for one run.
+    pub(super) fn new(platform: Arc<Platform>, settings: &NetManageItSettings) -> Self {
+        let mut streams = VecDeque::new();
+        if settings.process_observables {
+            streams.push_back(Stream::Observables);
+        }
+        if settings.process_indicators {
+            streams.push_back(Stream::Indicators);
+        }
+        // A relationship goes only where both of its ends go.
+        if settings.process_observables && settings.process_indicators {
+            streams.push_back(Stream::Relationships);
+        }
+        Self {
+            platform,
+            page_size: settings.page_size,
+            cooldown: settings.cooldown,
+            streams,
+            at: None,
+            last_page: None,
+        }
+    }
+
+    async fn cool_down(&mut self) {
+        if let Some(last_page) = self.last_page {
+            tokio::time::sleep_until(last_page + self.cooldown).await;
+        }
+    }
+
+    /// Reads the next page of the stream at hand; none at the stream's end.
+    async fn read_page(&mut self, place: &mut Place) -> Result<Option<RawPage>, SourceError> {
+        loop {
+            let answer = match self.ask(place).await? {
+                Asked::Page(answer) => answer,
+                Asked::Failed { suspect, reason } => {
+                    self.step_around(place, suspect, &reason).await?;
+                    continue;
+                }
+            };
+            let list = answer
+                .list()
+                .map_err(|error| unreadable(place.stream, error))?;
+            let Some(list) = list else {
+                return Err(SourceError::new(format!(
+                    "the source answered no list of {}",
+                    place.stream.name()
+                )));
+            };
+            if list.rows() == 0 {
+                return Ok(last_skipped(place));
+            }
+            let cursor = next_cursor(place, &list)?;
+            let (ids, total) = (ids_of(&list), list.page_info.global_count);
+            place.after = Some(cursor.clone());
+            place.seen += list.rows() as u64;
+            place.number += 1;
+            place.size = self.page_size.min(place.size * 2);
+            drop(list);
+            let (references, companions) = self.surroundings(place, &ids).await?;
+            return Ok(Some(RawPage {
+                stream: place.stream,
+                number: place.number,
+                answer,
+                references,
+                companions,
+                position: Position {
+                    stream: place.stream.name(),
+                    cursor,
+                },
+                total,
+                skipped: std::mem::take(&mut place.skipped),
+            }));
+        }
+    }
+
+    /// Asks for the page at hand and judges the answer.
+    async fn ask(&self, place: &mut Place) -> Result<Asked, SourceError> {
+        let asked = match place.stream {
+            Stream::Observables => {
+                let variables = observables::Variables {
+                    first: Some(size(place)),
+                    after: place.after.clone(),
+                    filters: None,
+                };
+                self.platform
+                    .ask::<Observables>(variables, RetryPolicy::DURING_RUN)
+                    .await
+            }
+            Stream::Indicators => {
+                let variables = indicators::Variables {
+                    first: Some(size(place)),
+                    after: place.after.clone(),
+                    filters: None,
+                };
+                self.platform
+                    .ask::<Indicators>(variables, RetryPolicy::DURING_RUN)
+                    .await
+            }
+            Stream::Relationships => {
+                let variables = relationships::Variables {
+                    first: Some(size(place)),
+                    after: place.after.clone(),
+                    filters: None,
+                    from_types: Some(vec![Some("Indicator".to_owned())]),
+                    relationship_types: Some(vec![Some("based-on".to_owned())]),
+                };
+                self.platform
+                    .ask::<Relationships>(variables, RetryPolicy::DURING_RUN)
+                    .await
+            }
+        };
+        judge(asked, &mut place.skipped).map_err(|error| unreadable(place.stream, error))
+    }
+
+    /// Makes the next request smaller, until the row that fails stands alone; that one is skipped.
+    async fn step_around(
+        &self,
+        place: &mut Place,
+        suspect: Option<usize>,
+        reason: &str,
+    ) -> Result<(), SourceError> {
+        tracing::warn!(
+            stream = place.stream.name(),
+            page.rows = place.size,
+            reason,
+            "the source failed at a page; asking for less of it"
+        );
+        if place.size > 1 {
+            place.size = match suspect {
+                Some(row) if row > 0 && row < place.size => row,
+                Some(0) => 1,
+                _ => place.size / 2,
+            };
+            return Ok(());
+        }
+        let (cursor, name) = self.failing_row(place).await?;
+        let kind = name.as_ref().and_then(|name| name.entity_type.clone());
+        let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
+        let skipped = Skipped {
+            id: id.unwrap_or_else(|| {
+                format!(
+                    "the row behind cursor {}",
+                    place.after.as_deref().unwrap_or("(start)")
+                )
+            }),
+            kind: kind.unwrap_or_else(|| place.stream.name().to_owned()),
+            reason: format!("the source cannot read it: {reason}"),
+        };
+        place.skipped.push(skipped);
+        if place.after.as_ref() == Some(&cursor) {
+            return Err(SourceError::new("the source answers the same cursor again"));
+        }
+        place.after = Some(cursor);
+        place.seen += 1;
+        place.size = self.page_size;
+        Ok(())
+    }
+
+    /// The cursor of the row that fails, and its name where the source can say it.
+    async fn failing_row(&self, place: &Place) -> Result<(String, Option<RowName>), SourceError> {
+        for named in [true, false] {
+            let asked = self.ask_row(place, named).await;
+            let mut ignored = Vec::new();
+            let judged =
+                judge(asked, &mut ignored).map_err(|error| unreadable(place.stream, error))?;
+            let Asked::Page(answer) = judged else {
+                continue;
+            };
+            let list = answer
+                .list()
+                .map_err(|error| unreadable(place.stream, error))?;
+            let Some(cursor) = list.as_ref().and_then(List::first_cursor) else {
+                continue;
+            };
+            let name = list
+                .and_then(|list| list.nodes().next())
+                .and_then(|node| serde_json::from_str(node.get()).ok());
+            return Ok((cursor, name));
+        }
+        let place = format!(
+            "the source fails at a row of its {} and does not say where the next one is",
+            place.stream.name()
+        );
+        Err(SourceError::new(place))
+    }
+
+    async fn ask_row(&self, place: &Place, named: bool) -> Result<Answer, PlatformError> {
+        let after = place.after.clone();
+        match place.stream {
+            Stream::Observables => {
+                let variables = observable_row::Variables {
+                    after,
+                    filters: None,
+                    named,
+                };
+                self.platform
+                    .ask::<ObservableRow>(variables, RetryPolicy::DURING_RUN)
+                    .await
+            }
+            Stream::Indicators => {
+                let variables = indicator_row::Variables {
+                    after,
+                    filters: None,
+                    named,
+                };
+                self.platform
+                    .ask::<IndicatorRow>(variables, RetryPolicy::DURING_RUN)
+                    .await
+            }
+            Stream::Relationships => {
+                let variables = relationship_row::Variables {
+                    after,
+                    filters: None,
+                    named,
+                    from_types: Some(vec![Some("Indicator".to_owned())]),
+                    relationship_types: Some(vec![Some("based-on".to_owned())]),
+                };
+                self.platform
+                    .ask::<RelationshipRow>(variables, RetryPolicy::DURING_RUN)
+                    .await
+            }
+        }
+    }
+
+    /// What the objects of a page point at, and the observables among that which are not on the page.
+    async fn surroundings(
+        &self,
+        place: &mut Place,
+        ids: &[String],
+    ) -> Result<(References, Vec<PageAnswer>), SourceError> {
+        let relations: Vec<String> = match place.stream {
+            Stream::Observables => super::convert::relations().map(str::to_owned).collect(),
+            Stream::Indicators => vec!["external-reference".to_owned()],
+            // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
+            Stream::Relationships => return Ok((References::new(), Vec::new())),
+        };
+        let references = self.references(ids, &relations).await?;
+        let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
+        let elsewhere: HashSet<&str> = references
+            .values()
+            .flatten()
+            .filter_map(|reference| match reference {
+                Reference::Nested(target) => Some(&*target.id),
+                Reference::External(_) => None,
+            })
+            .filter(|id| !here.contains(id))
+            .collect();
+        let mut elsewhere: Vec<String> = elsewhere.into_iter().map(str::to_owned).collect();
+        elsewhere.sort_unstable();
+        let companions = self.companions(elsewhere, &mut place.skipped).await?;
+        Ok((references, companions))
+    }
+
+    /// A constant number of requests a page, sent together.
+    async fn references(
+        &self,
+        ids: &[String],
+        relations: &[String],
+    ) -> Result<References, SourceError> {
+        let mut requests = JoinSet::new();
+        for chunk in ids.chunks(IDS_A_REQUEST) {
+            let platform = Arc::clone(&self.platform);
+            requests.spawn(references_of(platform, chunk.to_vec(), relations.to_vec()));
+        }
+        let mut references = References::new();
+        while let Some(joined) = requests.join_next().await {
+            let rows = joined.map_err(|error| {
+                SourceError::because("reading references was interrupted", error)
+            })?;
+            for row in rows? {
+                if let Some((holder, reference)) = row.into_reference() {
+                    references.entry(holder).or_default().push(reference);
+                }
+            }
+        }
+        Ok(references)
+    }
+
+    /// Reads observables by id; those that the source fails at are skipped by name.
+    async fn companions(
+        &self,
+        ids: Vec<String>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<PageAnswer>, SourceError> {
+        let mut waiting: Vec<Vec<String>> =
+            ids.chunks(IDS_A_REQUEST).map(<[String]>::to_vec).collect();
+        let mut answers = Vec::new();
+        while let Some(mut ids) = waiting.pop() {
+            let asked = self
+                .platform
+                .ask::<Observables>(by_ids(&ids), RetryPolicy::DURING_RUN)
+                .await;
+            match judge(asked, skipped).map_err(|error| unreadable(Stream::Observables, error))? {
+                Asked::Page(answer) => answers.push(answer),
+                Asked::Failed { .. } if ids.len() > 1 => {
+                    waiting.push(ids.split_off(ids.len() / 2));
+                    waiting.push(ids);
+                }
+                Asked::Failed { reason, .. } => skipped.push(Skipped {
+                    id: ids.concat(),
+                    kind: "nested reference".to_owned(),
+                    reason: format!("the source cannot read its target: {reason}"),
+                }),
+            }
+        }
+        Ok(answers)
+    }
+}
+
+impl Source for NetManageItSource {
+    type Page = RawPage;
+    type Converter = NetManageItConverter;
+
+    fn converter(&self) -> Self::Converter {
+        NetManageItConverter::default()
+    }
+
+    async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
+        loop {
+            let mut place = match self.at.take() {
+                Some(place) => place,
+                None => match self.streams.pop_front() {
+                    Some(stream) => Place::start_of(stream, self.page_size),
+                    None => return Ok(None),
+                },
+            };
+            self.cool_down().await;
+            let page = self.read_page(&mut place).await?;
+            self.last_page = Some(Instant::now());
+            if let Some(page) = page {
+                if !is_at_end(&place, &page) {
+                    self.at = Some(place);
+                }
+                return Ok(Some(page));
+            }
+        }
+    }
+}
+
+impl Place {
+    fn start_of(stream: Stream, page_size: usize) -> Self {
+        Self {
+            stream,
+            after: None,
+            size: page_size,
+            number: 0,
+            seen: 0,
+            skipped: Vec::new(),
+        }
+    }
+}
+
+/// As many rows were seen as the list has, and the source says that there is no next page.
+fn is_at_end(place: &Place, page: &RawPage) -> bool {
+    let has_next_page = match page.answer.list() {
+        Ok(Some(list)) => list.page_info.has_next_page,
+        Ok(None) | Err(_) => true,
+    };
+    !has_next_page && page.total.is_some_and(|total| place.seen >= total)
+}
+
+/// At the end of a stream, rows may have been skipped since the last page: they still have to be told.
+fn last_skipped(place: &mut Place) -> Option<RawPage> {
+    let skipped = std::mem::take(&mut place.skipped);
+    if skipped.is_empty() {
+        return None;
+    }
+    let cursor = place.after.clone()?;
+    Some(RawPage {
+        stream: place.stream,
+        number: place.number + 1,
+        answer: PageAnswer(Answer::empty()),
+        references: References::new(),
+        companions: Vec::new(),
+        position: Position {
+            stream: place.stream.name(),
+            cursor,
+        },
+        total: None,
+        skipped,
+    })
+}
+
+fn size(place: &Place) -> i64 {
+    i64::try_from(place.size).unwrap_or(i64::MAX)
+}
+
+fn next_cursor(place: &Place, list: &List<'_>) -> Result<String, SourceError> {
+    let cursor = list
+        .page_info
+        .end_cursor
+        .clone()
+        .filter(|cursor| !cursor.is_empty());
+    match cursor {
+        Some(cursor) if place.after.as_ref() != Some(&cursor) => Ok(cursor),
+        Some(_) => Err(SourceError::new(format!(
+            "the source answers the same cursor of its {} again",
+            place.stream.name()
+        ))),
+        None => Err(SourceError::new(format!(
+            "the source answered a page of {} without a cursor",
+            place.stream.name()
+        ))),
+    }
+}
+
+fn ids_of(list: &List<'_>) -> Vec<String> {
+    let id = |node: &RawValue| {
+        serde_json::from_str::<RowName>(node.get())
+            .ok()
+            .map(|name| name.id)
+    };
+    list.nodes().filter_map(id).collect()
+}
+
+/// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
+/// a number that does not fit GraphQL's `Int` costs its field and nothing else.
+fn judge(
+    asked: Result<Answer, PlatformError>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Asked, PlatformError> {
+    let answer = match asked {
+        Ok(answer) => answer,
+        Err(error) if error.kind() == Kind::Server => {
+            return Ok(Asked::Failed {
+                suspect: None,
+                reason: crate::telemetry::logs::Chain(&error).to_string(),
+            });
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(refusal) = answer.refusal() else {
+        return Ok(Asked::Page(PageAnswer(answer)));
+    };
+    if matches!(refusal.kind(), Kind::Authentication | Kind::Validation) {
+        return Err(refusal.into());
+    }
+    if answer.data_text().is_some()
+        && answer
+            .errors()
+            .iter()
+            .all(crate::graphql::GraphqlError::is_number_out_of_range)
+    {
+        skipped.extend(answer.errors().iter().map(lost_field));
+        return Ok(Asked::Page(PageAnswer(answer)));
+    }
+    let blamed = answer
+        .errors()
+        .iter()
+        .filter(|error| !error.is_number_out_of_range());
+    let suspect = blamed
+        .clone()
+        .filter_map(crate::graphql::GraphqlError::row)
+        .min();
+    let reason = blamed
+        .map(|error| error.message.clone())
+        .next()
+        .unwrap_or_default();
+    Ok(Asked::Failed { suspect, reason })
+}
+
+fn lost_field(error: &crate::graphql::GraphqlError) -> Skipped {
+    let row = error
+        .row()
+        .map_or_else(|| "?".to_owned(), |row| row.to_string());
+    Skipped {
+        id: format!("row {row} of its page"),
+        kind: error.last_field().unwrap_or("field").to_owned(),
+        reason: "a number larger than the source's API can say".to_owned(),
+    }
+}
+
+fn unreadable(
+    stream: Stream,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> SourceError {
+    SourceError::because(
+        format!("cannot read the {} of the source", stream.name()),
+        error,
+    )
+}
+
+/// All references of these objects.
+async fn references_of(
+    platform: Arc<Platform>,
+    ids: Vec<String>,
+    relations: Vec<String>,
+) -> Result<Vec<ReferenceRow>, SourceError> {
+    let failed =
+        |error| SourceError::because("cannot read what the source's objects refer to", error);
+    let mut rows = Vec::new();
+    let mut seen = 0;
+    let mut after = None;
+    loop {
+        let variables = of_holders(&ids, &relations, after.clone());
+        let answer = platform
+            .ask::<ReferencesOperation>(variables, RetryPolicy::DURING_RUN)
+            .await;
+        let answer = answer.map_err(failed)?;
+        let data: ListData<'_> = answer.borrow().map_err(|error| failed(error.into()))?;
+        let Some(list) = data.list else {
+            return Err(SourceError::new(
+                "the source answered no list of references",
+            ));
+        };
+        for node in list.nodes() {
+            let row = serde_json::from_str(node.get());
+            rows.push(row.map_err(|error| {
+                SourceError::because("a reference of the source has an unknown shape", error)
+            })?);
+        }
+        seen += list.rows() as u64;
+        let next = list
+            .page_info
+            .end_cursor
+            .clone()
+            .filter(|cursor| !cursor.is_empty());
+        let is_all = !list.page_info.has_next_page
+            && list
+                .page_info
+                .global_count
+                .is_none_or(|total| seen >= total);
+        if list.rows() == 0 || is_all || next == after {
+            return Ok(rows);
+        }
+        after = next;
+    }
+}
+
+fn of_holders(
+    ids: &[String],
+    relations: &[String],
+    after: Option<String>,
+) -> references::Variables {
+    references::Variables {
+        first: Some(REFERENCES_A_PAGE),
+        after,
+        relationship_types: Some(relations.iter().cloned().map(Some).collect()),
+        filters: Some(references::FilterGroup {
+            mode: references::FilterMode::and,
+            filters: vec![references::Filter {
+                key: vec!["fromId".to_owned()],
+                values: ids.to_vec(),
+                operator: Some(references::FilterOperator::eq),
+                mode: Some(references::FilterMode::or),
+            }],
+            filter_groups: Vec::new(),
+        }),
+    }
+}
+
+fn by_ids(ids: &[String]) -> observables::Variables {
+    observables::Variables {
+        first: i64::try_from(ids.len()).ok(),
+        after: None,
+        filters: Some(observables::FilterGroup {
+            mode: observables::FilterMode::and,
+            filters: vec![observables::Filter {
+                key: vec!["ids".to_owned()],
+                values: ids.to_vec(),
+                operator: Some(observables::FilterOperator::eq),
+                mode: Some(observables::FilterMode::or),
+            }],
+            filter_groups: Vec::new(),
+        }),
+    }
+}

@@ -1,0 +1,20 @@
+//! GraphQL over HTTP: one request and its answer, and the narrowing of an operation to what a server
+//! knows.
+//!
+//! May know: reqwest, JSON, the GraphQL language. Must not know: OpenCTI, STIX, settings, schedules.
+//! Known by: [`crate::platform`] and everything above it.
+//!
+//! **Invariant.** An answer counts as a success only when it holds `data` and no `errors`: the
+//! platforms answer HTTP 200 to everything (spec/protocol.md §1), so the status says nothing.
+
+mod client;
+mod error;
+mod narrow;
+mod retry;
+mod schema;
+
+pub use client::{Answer, Client, Endpoint};
+pub use error::{Error, GraphqlError, Kind};
+pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
+pub use retry::RetryPolicy;
+pub use schema::{Mark, OwnSchema, SchemaError};

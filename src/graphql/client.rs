@@ -1,0 +1,384 @@
+//! The HTTP side: POST, bearer, time limits, size limit, retries.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::{Error, GraphqlError, Kind, RetryPolicy};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// Between two pieces of an answer. A page that costs the platform long is silent until it is done.
+const READ_LIMIT: Duration = Duration::from_mins(5);
+const TOTAL_LIMIT: Duration = Duration::from_mins(20);
+/// A page of 1000 observables is some 2 MB; long descriptions can make it tens.
+const ANSWER_LIMIT: usize = 512 * 1024 * 1024;
+
+/// A user who has a draft open reads from that draft unless this header is there, empty
+/// (spec/protocol.md §1).
+const DRAFT_HEADER: HeaderName = HeaderName::from_static("opencti-draft-id");
+
+/// Where and as whom to ask.
+pub struct Endpoint {
+    /// In words, for messages: "the source", "the destination".
+    pub platform: String,
+    /// The GraphQL address.
+    pub url: Url,
+    /// The API token.
+    pub token: SecretString,
+    /// Whether the server's certificate is verified.
+    pub verify_tls: bool,
+    /// Extra certificate authorities, PEM.
+    pub extra_ca: Vec<Vec<u8>>,
+}
+
+/// Asks one platform. Cheap to share; one connection pool for its whole life.
+pub struct Client {
+    http: reqwest::Client,
+    platform: String,
+    url: Url,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("platform", &self.platform)
+            .field("url", &self.url.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a, V> {
+    operation_name: &'static str,
+    query: &'a str,
+    variables: &'a V,
+}
+
+impl Client {
+    /// Prepares the client; sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when a certificate or the token cannot be used.
+    pub fn new(endpoint: &Endpoint) -> Result<Self, Error> {
+        provide_tls();
+        let setup = |source| Error::Setup {
+            platform: endpoint.platform.clone(),
+            source,
+        };
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("netmanageit-connector/", env!("CARGO_PKG_VERSION")))
+            .default_headers(headers(&endpoint.token))
+            .connect_timeout(CONNECT_LIMIT)
+            .read_timeout(READ_LIMIT)
+            .timeout(TOTAL_LIMIT)
+            .redirect(reqwest::redirect::Policy::none());
+        let mut authorities = Vec::new();
+        for pem in &endpoint.extra_ca {
+            authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
+        }
+        if !authorities.is_empty() {
+            builder = builder.tls_certs_merge(authorities);
+        }
+        if !endpoint.verify_tls {
+            builder = builder.tls_danger_accept_invalid_certs(true);
+        }
+        let http = builder.build().map_err(setup)?;
+        Ok(Self {
+            http,
+            platform: endpoint.platform.clone(),
+            url: endpoint.url.clone(),
+        })
+    }
+
+    /// The platform, in words.
+    pub fn platform(&self) -> &str {
+        &self.platform
+    }
+
+    /// Sends an operation until it is answered or the policy gives up; the answer may hold errors.
+    ///
+    /// # Errors
+    /// The last error of the tries, when no answer came or it is not GraphQL.
+    pub async fn post<V: Serialize>(
+        &self,
+        operation: &'static str,
+        query: &str,
+        variables: &V,
+        policy: RetryPolicy,
+    ) -> Result<Answer, Error> {
+        let mut waits = policy.waits();
+        loop {
+            let error = match self.post_once(operation, query, variables).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let Kind::Transient(asked_by_server) = error.kind() else {
+                return Err(error);
+            };
+            let Some(wait) = waits.next(asked_by_server) else {
+                return Err(error);
+            };
+            tracing::warn!(
+                operation,
+                platform = %self.platform,
+                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                error = %crate::telemetry::logs::Chain(&error),
+                "no usable answer, trying again"
+            );
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn post_once<V: Serialize>(
+        &self,
+        operation: &'static str,
+        query: &str,
+        variables: &V,
+    ) -> Result<Answer, Error> {
+        let transport = |source| Error::Transport {
+            operation,
+            platform: self.platform.clone(),
+            source,
+        };
+        let body = serde_json::to_vec(&Request {
+            operation_name: operation,
+            query,
+            variables,
+        })
+        .map_err(|source| Error::Shape {
+            operation,
+            platform: self.platform.clone(),
+            source,
+        })?;
+        let request = self
+            .http
+            .post(self.url.clone())
+            .header("content-type", "application/json")
+            .body(body);
+        let mut response = request.send().await.map_err(transport)?;
+        let status = response.status();
+        if !status.is_success() {
+            let retry_after = retry_after(response.headers(), SystemTime::now());
+            return Err(Error::Status {
+                operation,
+                platform: self.platform.clone(),
+                status,
+                retry_after,
+            });
+        }
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            if body.len() + chunk.len() > ANSWER_LIMIT {
+                return Err(Error::TooLarge {
+                    operation,
+                    platform: self.platform.clone(),
+                    limit: ANSWER_LIMIT,
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Answer::read(operation, &self.platform, body.freeze())
+    }
+}
+
+/// Every TLS connection of the process uses one provider, the broker's too; without one, making a
+/// client would be a panic.
+fn provide_tls() {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if installed.is_err() {
+        tracing::trace!("a TLS provider is installed already");
+    }
+}
+
+fn headers(token: &SecretString) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(DRAFT_HEADER, HeaderValue::from_static(""));
+    // A token that cannot stand in a header cannot be right either: the platform's refusal says so.
+    if let Ok(mut bearer) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())) {
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+    }
+    headers
+}
+
+/// `Retry-After` in either of its forms (RFC 9110 §10.2.3), never more than five minutes.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_mins(5);
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => httpdate::parse_http_date(text)
+            .ok()?
+            .duration_since(now)
+            .unwrap_or_default(),
+    };
+    Some(wait.min(LONGEST))
+}
+
+/// An answer of the platform: its body, known to be the JSON of a GraphQL answer.
+#[derive(Clone)]
+pub struct Answer {
+    operation: &'static str,
+    platform: String,
+    body: Bytes,
+    errors: Vec<GraphqlError>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    errors: Option<Vec<GraphqlError>>,
+}
+
+impl Answer {
+    fn read(operation: &'static str, platform: &str, body: Bytes) -> Result<Self, Error> {
+        let envelope: Envelope<'_> =
+            serde_json::from_slice(&body).map_err(|source| Error::NotGraphql {
+                operation,
+                platform: platform.to_owned(),
+                source,
+            })?;
+        let errors = envelope.errors.unwrap_or_default();
+        Ok(Self {
+            operation,
+            platform: platform.to_owned(),
+            body,
+            errors,
+        })
+    }
+
+    /// An answer that holds nothing.
+    pub fn empty() -> Self {
+        Self {
+            operation: "",
+            platform: String::new(),
+            body: Bytes::from_static(b"{\"data\":{}}"),
+            errors: Vec::new(),
+        }
+    }
+
+    /// The errors of the answer; data may stand beside them.
+    pub fn errors(&self) -> &[GraphqlError] {
+        &self.errors
+    }
+
+    /// The first error, as the error of the operation.
+    pub fn refusal(&self) -> Option<Error> {
+        let first = Box::new(self.errors.first()?.clone());
+        Some(Error::Refused {
+            operation: self.operation,
+            platform: self.platform.clone(),
+            first,
+        })
+    }
+
+    /// The size of the answer, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The `data` of the answer as text, whatever errors stand beside it.
+    pub fn data_text(&self) -> Option<&str> {
+        let envelope: Envelope<'_> = serde_json::from_slice(&self.body).ok()?;
+        envelope
+            .data
+            .map(RawValue::get)
+            .filter(|text| *text != "null")
+    }
+
+    /// Decodes `data` without copying its texts.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the answer holds errors, [`Error::Shape`] when it has another shape.
+    pub fn borrow<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
+        }
+        self.borrow_despite_errors()
+    }
+
+    /// Decodes `data` even where errors stand beside it: for a caller that has judged them.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the data has another shape.
+    pub fn borrow_despite_errors<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
+        let text = self.data_text().unwrap_or("null");
+        serde_json::from_str(text).map_err(|source| self.shape(source))
+    }
+
+    /// Decodes `data` into something that outlives the answer.
+    ///
+    /// # Errors
+    /// As [`Answer::borrow`].
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        self.borrow()
+    }
+
+    fn shape(&self, source: serde_json::Error) -> Error {
+        Error::Shape {
+            operation: self.operation,
+            platform: self.platform.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_retry_after(value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_and_as_a_date() {
+        let now = httpdate::parse_http_date("Fri, 20 Nov 2026 10:00:00 GMT").unwrap();
+        assert_eq!(
+            retry_after(&with_retry_after("7"), now),
+            Some(Duration::from_secs(7))
+        );
+        let date = with_retry_after("Fri, 20 Nov 2026 10:00:30 GMT");
+        assert_eq!(retry_after(&date, now), Some(Duration::from_secs(30)));
+        assert_eq!(
+            retry_after(&with_retry_after("86400"), now),
+            Some(Duration::from_mins(5))
+        );
+        assert_eq!(retry_after(&with_retry_after("soon"), now), None);
+    }
+
+    #[test]
+    fn an_answer_with_errors_is_never_a_success() {
+        let body = br#"{"data":{"a":1},"errors":[{"message":"no","name":"X","path":["a",3,"b"]}]}"#;
+        let answer = Answer::read("Op", "the source", Bytes::from_static(body)).unwrap();
+        assert!(matches!(
+            answer.decode::<serde_json::Value>(),
+            Err(Error::Refused { .. })
+        ));
+        assert_eq!(answer.errors()[0].row(), Some(3));
+        let data: serde_json::Value = answer.borrow_despite_errors().unwrap();
+        assert_eq!(data["a"], 1);
+    }
+
+    #[test]
+    fn a_web_page_is_not_an_answer() {
+        let error = Answer::read("Op", "the source", Bytes::from_static(b"<html>"))
+            .err()
+            .unwrap();
+        assert_eq!(error.kind(), Kind::Transient(None));
+        assert!(
+            error.to_string().contains("is its address right?"),
+            "{error}"
+        );
+    }
+}

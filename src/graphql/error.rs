@@ -1,0 +1,232 @@
+//! What can go wrong with one request, and what that means for the caller.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+/// One entry of an answer's `errors` list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct GraphqlError {
+    /// The platform's own words.
+    #[serde(default)]
+    pub message: String,
+    /// OpenCTI's name of the error, such as `AUTH_REQUIRED`.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// Where in the answer the error arose: field names and list positions.
+    #[serde(default)]
+    pub path: Option<Vec<PathStep>>,
+    /// Carries `code` on current releases.
+    #[serde(default)]
+    extensions: Option<Extensions>,
+}
+
+/// One step of an error's path.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum PathStep {
+    /// A position in a list.
+    Index(usize),
+    /// The response name of a field.
+    Field(String),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Extensions {
+    #[serde(default)]
+    code: Option<String>,
+}
+
+impl GraphqlError {
+    /// The error's code: `extensions.code`, else its `name`, else nothing.
+    pub fn code(&self) -> Option<&str> {
+        let code = self.extensions.as_ref().and_then(|e| e.code.as_deref());
+        code.or(self.name.as_deref())
+    }
+
+    /// The position in the first list on the error's path: the row of a page that caused it.
+    pub fn row(&self) -> Option<usize> {
+        self.path.as_ref()?.iter().find_map(|step| match step {
+            PathStep::Index(index) => Some(*index),
+            PathStep::Field(_) => None,
+        })
+    }
+
+    /// The last field on the error's path: the one that has no value.
+    pub fn last_field(&self) -> Option<&str> {
+        self.path
+            .as_ref()?
+            .iter()
+            .rev()
+            .find_map(|step| match step {
+                PathStep::Field(name) => Some(name.as_str()),
+                PathStep::Index(_) => None,
+            })
+    }
+
+    /// True where a number of the source does not fit GraphQL's 32-bit `Int`: the field is lost, the
+    /// row is not (spec/protocol.md §1).
+    pub fn is_number_out_of_range(&self) -> bool {
+        self.message.contains("non 32-bit signed integer")
+            || self.message.contains("cannot represent")
+    }
+
+    fn is(&self, codes: &[&str]) -> bool {
+        let named = |text: Option<&str>| text.is_some_and(|text| codes.contains(&text));
+        named(self.code()) || named(self.name.as_deref())
+    }
+}
+
+impl fmt::Display for GraphqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.code() {
+            Some(code) => write!(f, "{} ({code})", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+/// Why a request has no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The HTTP client could not be made, for example because a CA certificate is not one.
+    #[error("cannot set up the connection to {platform}")]
+    Setup {
+        /// Which platform, in words.
+        platform: String,
+        /// The client's own reason.
+        source: reqwest::Error,
+    },
+    /// No answer came: refused, timed out, reset, or cut off in the middle.
+    #[error("{operation}: no answer from {platform}")]
+    Transport {
+        /// The operation's name.
+        operation: &'static str,
+        /// Which platform, in words.
+        platform: String,
+        /// The client's own reason.
+        source: reqwest::Error,
+    },
+    /// An HTTP status that is not a success.
+    #[error("{operation}: {platform} answered HTTP {status}")]
+    Status {
+        /// The operation's name.
+        operation: &'static str,
+        /// Which platform, in words.
+        platform: String,
+        /// The status.
+        status: reqwest::StatusCode,
+        /// How long the server asks to wait (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
+    /// The body is not the JSON of a GraphQL answer.
+    #[error("{operation}: the answer of {platform} is not GraphQL; is its address right?")]
+    NotGraphql {
+        /// The operation's name.
+        operation: &'static str,
+        /// Which platform, in words.
+        platform: String,
+        /// Where the JSON breaks.
+        source: serde_json::Error,
+    },
+    /// The answer is larger than this program is ready to hold.
+    #[error("{operation}: the answer of {platform} exceeds {limit} bytes")]
+    TooLarge {
+        /// The operation's name.
+        operation: &'static str,
+        /// Which platform, in words.
+        platform: String,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+    /// The platform answered with errors.
+    #[error("{operation}: {platform} refused: {first}{}", hint(first))]
+    Refused {
+        /// The operation's name.
+        operation: &'static str,
+        /// Which platform, in words.
+        platform: String,
+        /// The first error of the answer.
+        first: Box<GraphqlError>,
+    },
+    /// The answer has neither data nor errors, or its data has not the shape asked for.
+    #[error("{operation}: the answer of {platform} has not the expected shape")]
+    Shape {
+        /// The operation's name.
+        operation: &'static str,
+        /// Which platform, in words.
+        platform: String,
+        /// What is missing or of another type.
+        source: serde_json::Error,
+    },
+}
+
+/// What an error means for the caller. What is not listed as transient is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// May pass by itself; where the server said so, not before this time.
+    Transient(Option<Duration>),
+    /// The token is missing, wrong or has not the right.
+    Authentication,
+    /// The platform does not know something of what was asked.
+    Validation,
+    /// The platform failed at this request; asking for less may work.
+    Server,
+    /// Anything else; trying again does not help.
+    Permanent,
+}
+
+const AUTHENTICATION: &[&str] = &[
+    "AUTH_REQUIRED",
+    "AUTH_FAILURE",
+    "FORBIDDEN_ACCESS",
+    "UNAUTHENTICATED",
+    "AuthRequired",
+    "ForbiddenAccess",
+];
+const VALIDATION: &[&str] = &[
+    "GRAPHQL_VALIDATION_FAILED",
+    "GRAPHQL_PARSE_FAILED",
+    "BAD_USER_INPUT",
+];
+
+impl Error {
+    /// The class of the error, by the one table of this module.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Setup { .. } | Self::TooLarge { .. } => Kind::Permanent,
+            Self::Transport { source, .. } if source.is_builder() => Kind::Permanent,
+            Self::Transport { .. } | Self::NotGraphql { .. } => Kind::Transient(None),
+            Self::Status {
+                status,
+                retry_after,
+                ..
+            } => match status.as_u16() {
+                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => Kind::Transient(*retry_after),
+                401 | 403 => Kind::Authentication,
+                413 | 500 => Kind::Server,
+                _ => Kind::Permanent,
+            },
+            Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
+            Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
+            Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
+        }
+    }
+}
+
+/// What a person can do about a refusal, where that is known.
+fn hint(error: &GraphqlError) -> &'static str {
+    if error.is(&[
+        "AUTH_REQUIRED",
+        "AUTH_FAILURE",
+        "UNAUTHENTICATED",
+        "AuthRequired",
+    ]) {
+        "; check the token: it may be wrong, expired, or its user may lack the right to use tokens"
+    } else if error.is(&["FORBIDDEN_ACCESS", "ForbiddenAccess"]) {
+        "; the token's user lacks a right: the destination needs a user of the group Connectors, the source one who may read knowledge"
+    } else {
+        ""
+    }
+}

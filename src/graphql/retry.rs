@@ -1,0 +1,111 @@
+//! How long to go on asking when an error may pass by itself.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+/// Exponential waits with jitter, limited by their total.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// The first wait.
+    pub first: Duration,
+    /// The longest single wait.
+    pub longest: Duration,
+    /// All waits of one request together; none means for ever.
+    pub total: Option<Duration>,
+}
+
+impl RetryPolicy {
+    /// No second try.
+    pub const NEVER: Self = Self {
+        first: Duration::ZERO,
+        longest: Duration::ZERO,
+        total: Some(Duration::ZERO),
+    };
+
+    /// For requests that a run depends on: ten minutes of trying before the run is given up.
+    pub const DURING_RUN: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_mins(1),
+        total: Some(Duration::from_mins(10)),
+    };
+
+    /// For the start, where the platform may come up long after the connector: no end.
+    pub const AT_START: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_mins(1),
+        total: None,
+    };
+
+    /// The waits between the tries of one request.
+    pub(super) fn waits(&self) -> Waits {
+        let builder = ExponentialBuilder::default()
+            .with_min_delay(self.first)
+            .with_max_delay(self.longest)
+            .with_factor(2.0)
+            .with_jitter()
+            .without_max_times();
+        Waits {
+            delays: builder.build(),
+            left: self.total,
+        }
+    }
+}
+
+/// The waits of one request; ends when their total is used up.
+pub(super) struct Waits {
+    delays: ExponentialBackoff,
+    left: Option<Duration>,
+}
+
+impl Waits {
+    /// The next wait, at least as long as the server asked for; none when it is time to give up.
+    pub(super) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
+        if self.left == Some(Duration::ZERO) {
+            return None;
+        }
+        let wait = self.delays.next()?.max(asked_by_server.unwrap_or_default());
+        if let Some(left) = self.left {
+            self.left = Some(left.checked_sub(wait)?);
+        }
+        Some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_and_end_with_their_total() {
+        let policy = RetryPolicy {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(8),
+            total: Some(Duration::from_secs(60)),
+        };
+        let mut waits = policy.waits();
+        let all: Vec<Duration> = std::iter::from_fn(|| waits.next(None)).collect();
+        assert!(all.len() >= 4, "{all:?}");
+        assert!(
+            all.iter()
+                .all(|wait| *wait >= policy.first && *wait <= policy.longest * 2)
+        );
+        assert!(all.iter().sum::<Duration>() <= Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_time_gets_it() {
+        let mut waits = RetryPolicy::AT_START.waits();
+        assert!(waits.next(Some(Duration::from_secs(30))) >= Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn never_means_never() {
+        assert_eq!(
+            RetryPolicy::NEVER
+                .waits()
+                .next(Some(Duration::from_secs(1))),
+            None
+        );
+    }
+}

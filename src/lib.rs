@@ -1,0 +1,48 @@
+//! Imports the observables and indicators of one OpenCTI platform into another.
+//!
+//! # The way of the data
+//!
+//! ```text
+//!  source platform                          this process                        destination platform
+//!
+//!  GraphQL lists  ──page──▶ source ──▶ converter ──▶ packer ──▶ messages ──▶ RabbitMQ ──▶ workers
+//!  (observables,            reads      writes STIX   bundles    announced    confirms        │
+//!   indicators,             ahead      objects       in order   to the work     │            │ reports
+//!   relationships)                                                              ▼            ▼
+//!                                                          progress ◀── receipt ┘      the work
+//! ```
+//!
+//! Follow it in [`runtime::run`]: it is one function per step.
+//!
+//! # The parts
+//!
+//! | module | is | knows |
+//! | --- | --- | --- |
+//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `stix` |
+//! | [`connector`] | the contract between connector and runtime | `stix`, `settings` |
+//! | [`runtime`] | schedule, run, ping, stop | `connector`, `opencti`, `platform` |
+//! | [`opencti`] | the destination: registration, works, queue | `platform` |
+//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql` |
+//! | [`graphql`] | requests, answers, narrowing | – |
+//! | [`stix`] | objects and bundles | – |
+//! | [`settings`] | file and environment, checked | – |
+//! | [`telemetry`] | logs | – |
+//!
+//! # What always holds
+//!
+//! - Progress moves only with the receipt of confirmed messages: [`opencti::Receipt`] is a type that
+//!   nothing else can make.
+//! - A message never holds an object without the markings that it has at the source.
+//! - What is not sent is named, with its reason, and counted.
+//! - Expectations are announced before the messages that they count; a work is closed on every way out.
+//! - Secrets are of a type that cannot be printed.
+
+pub mod connector;
+pub mod connectors;
+pub mod graphql;
+pub mod opencti;
+pub mod platform;
+pub mod runtime;
+pub mod settings;
+pub mod stix;
+pub mod telemetry;

@@ -1,0 +1,25 @@
+//! The destination platform: registration and ping, works, and the push of messages.
+//!
+//! May know: [`crate::platform`] and [`crate::graphql`]; lapin only in [`queue`]. Must not know: any
+//! connector, the schedule, how objects were made. Known by: the runtime.
+//!
+//! **Invariant.** A [`Receipt`] exists only for messages that the broker (or the platform, with the
+//! api protocol) has confirmed, all of them.
+
+pub mod api;
+mod delivery;
+mod message;
+mod operations;
+pub mod queue;
+mod registration;
+mod rules;
+mod work;
+
+pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt};
+pub use message::{Message, MessageWriter};
+pub use registration::{
+    BrokerAddress, ConnectorInfo, ConnectorProfile, QueueSize, Registration, RegistrationError,
+    ping, queue_size, register,
+};
+pub use rules::{Expectations, Rules, Unsupported};
+pub use work::{Work, WorkCount, WorkError};

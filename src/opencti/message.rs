@@ -1,0 +1,82 @@
+//! Messages: the envelope that workers read from the queue, or the bare bundle for the API.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::Serialize;
+
+use super::Rules;
+use crate::settings::QueueProtocol;
+
+/// One message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The body, as the queue or the API takes it.
+    pub body: Bytes,
+    /// The work that it belongs to.
+    pub work_id: Arc<str>,
+    /// How many objects it holds.
+    pub objects: u64,
+}
+
+/// Writes the messages of one run.
+#[derive(Debug, Clone)]
+pub struct MessageWriter {
+    /// What the destination's release asks for.
+    pub rules: Rules,
+    /// The way that the messages go.
+    pub protocol: QueueProtocol,
+    /// The user on whose behalf the workers import.
+    pub applicant_id: String,
+    /// The work that the messages belong to.
+    pub work_id: Arc<str>,
+}
+
+/// The keys that a worker reads (spec/protocol.md §5); none is sent that the destination's release
+/// does not have.
+#[derive(Serialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    applicant_id: &'a str,
+    work_id: &'a str,
+    /// Empty: every type of entity.
+    entities_types: [&'a str; 0],
+    /// True would only mean: merge where one object matches several existing ones.
+    update: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_split: Option<bool>,
+    content: String,
+}
+
+impl MessageWriter {
+    /// Writes the message for a bundle of so many objects.
+    ///
+    /// # Errors
+    /// When JSON cannot be written, which texts and flags never cause.
+    pub fn write(&self, bundle: String, objects: u64) -> Result<Message, serde_json::Error> {
+        let body = match self.protocol {
+            QueueProtocol::Amqp => self.envelope(&bundle)?,
+            QueueProtocol::Api => bundle.into_bytes(),
+        };
+        Ok(Message {
+            body: body.into(),
+            work_id: Arc::clone(&self.work_id),
+            objects,
+        })
+    }
+
+    fn envelope(&self, bundle: &str) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(&Envelope {
+            kind: "bundle",
+            applicant_id: &self.applicant_id,
+            work_id: &self.work_id,
+            entities_types: [],
+            update: false,
+            no_split: self.rules.marks_no_split.then_some(true),
+            content: STANDARD.encode(bundle),
+        })
+    }
+}

@@ -1,0 +1,150 @@
+//! The operations on the destination: checked against our schema file when this is compiled, decoded
+//! by types of our own that take absent and null everywhere.
+
+use graphql_client::GraphQLQuery;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+type DateTime = String;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/register_connector.graphql",
+    response_type = "crate::opencti::operations::RegisteredConnector"
+)]
+pub(super) struct RegisterConnector;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/ping_connector.graphql",
+    response_type = "crate::opencti::operations::PingedConnector"
+)]
+pub(super) struct PingConnector;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/queue_details.graphql",
+    response_type = "crate::opencti::operations::QueueConnector"
+)]
+pub(super) struct QueueDetails;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/add_work.graphql",
+    response_type = "crate::opencti::operations::AddedWork"
+)]
+pub(super) struct AddWork;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/add_expectations.graphql",
+    response_type = "crate::opencti::operations::Done"
+)]
+pub(super) struct AddExpectations;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/report_expectation.graphql",
+    response_type = "crate::opencti::operations::Done"
+)]
+pub(super) struct ReportExpectation;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/finish_work.graphql",
+    response_type = "crate::opencti::operations::Done"
+)]
+pub(super) struct FinishWork;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/work_progress.graphql",
+    response_type = "crate::opencti::operations::WorkState"
+)]
+pub(super) struct WorkProgress;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/push_bundle.graphql",
+    response_type = "crate::opencti::operations::Accepted"
+)]
+pub(super) struct PushBundle;
+
+/// Straight into the type that cannot be printed.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
+}
+
+/// Whether a bundle was taken.
+pub(crate) type Accepted = bool;
+
+/// The answer of an operation that only has to succeed.
+pub(crate) type Done = serde_json::Value;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RegisteredConnector {
+    pub(super) connector_state: Option<String>,
+    pub(super) connector_user_id: Option<String>,
+    pub(super) config: Option<ConnectorConfig>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConnectorConfig {
+    pub(super) connection: Option<BrokerConnection>,
+    pub(super) push: Option<String>,
+    pub(super) push_routing: Option<String>,
+    pub(super) push_exchange: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BrokerConnection {
+    pub(super) host: Option<String>,
+    pub(super) vhost: Option<String>,
+    pub(super) use_ssl: Option<bool>,
+    pub(super) port: Option<u16>,
+    pub(super) user: Option<String>,
+    #[serde(default, deserialize_with = "secret")]
+    pub(super) pass: Option<SecretString>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct PingedConnector {
+    pub(super) connector_state: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct QueueConnector {
+    pub(super) connector_queue_details: Option<QueueNumbers>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct QueueNumbers {
+    pub(super) messages_number: Option<f64>,
+    pub(super) messages_size: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AddedWork {
+    pub(super) id: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct WorkState {
+    pub(super) status: Option<String>,
+    pub(super) tracking: Option<Tracking>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tracking {
+    pub(super) import_expected_number: Option<u64>,
+    pub(super) import_processed_number: Option<u64>,
+}

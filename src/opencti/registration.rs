@@ -1,0 +1,193 @@
+//! The connector at the platform: registration, ping, the size of its queue.
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::operations::{
+    PingConnector, QueueDetails, RegisterConnector, RegisteredConnector, ping_connector,
+    queue_details, register_connector,
+};
+use crate::graphql::RetryPolicy;
+use crate::platform::{Platform, PlatformError};
+
+/// Who the connector is, as the platform shows it.
+#[derive(Debug, Clone)]
+pub struct ConnectorProfile {
+    /// The connector's id; also names its queue.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its scope; descriptive only for an importer.
+    pub scope: Vec<String>,
+}
+
+/// What registration answers.
+#[derive(Debug)]
+pub struct Registration {
+    /// The user on whose behalf the workers import.
+    pub applicant_id: String,
+    /// The state that the platform keeps for the connector.
+    pub state: Option<String>,
+    /// The broker, as the platform sees it.
+    pub broker: BrokerAddress,
+}
+
+/// Where messages go.
+#[derive(Debug, Clone)]
+pub struct BrokerAddress {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Virtual host.
+    pub vhost: String,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// Whether to speak TLS.
+    pub tls: bool,
+    /// The exchange to publish to.
+    pub exchange: String,
+    /// The routing key of the push queue.
+    pub routing_key: String,
+    /// The push queue itself.
+    pub queue: String,
+}
+
+/// Why the platform's answer to the registration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// The request failed.
+    #[error("cannot register the connector at the destination")]
+    Request(#[from] PlatformError),
+    /// The answer lacks something that the connector cannot do without.
+    #[error(
+        "the destination registered the connector but did not answer its {0}; is the token's user allowed to run connectors?"
+    )]
+    Incomplete(&'static str),
+}
+
+/// Registers the connector; the platform declares its queues. May be repeated.
+///
+/// # Errors
+/// [`RegistrationError`] when the platform refuses, or answers no user or no queue.
+pub async fn register(
+    platform: &Platform,
+    profile: &ConnectorProfile,
+    policy: RetryPolicy,
+) -> Result<Registration, RegistrationError> {
+    let input = register_connector::RegisterConnectorInput {
+        id: profile.id.to_string(),
+        name: profile.name.clone(),
+        type_: register_connector::ConnectorType::EXTERNAL_IMPORT,
+        scope: Some(profile.scope.clone()),
+        auto: Some(false),
+        only_contextual: Some(false),
+        playbook_compatible: Some(false),
+    };
+    let variables = register_connector::Variables { input: Some(input) };
+    let answer = platform
+        .call::<RegisterConnector>(variables, policy)
+        .await?;
+    read_registration(answer.register_connector).map_err(RegistrationError::Incomplete)
+}
+
+fn read_registration(connector: Option<RegisteredConnector>) -> Result<Registration, &'static str> {
+    let connector = connector.ok_or("connector")?;
+    let config = connector.config.ok_or("queue")?;
+    let connection = config.connection.ok_or("broker")?;
+    Ok(Registration {
+        applicant_id: connector.connector_user_id.ok_or("user")?,
+        state: connector.connector_state.filter(|state| !state.is_empty()),
+        broker: BrokerAddress {
+            host: connection.host.ok_or("broker's host")?,
+            port: connection.port.ok_or("broker's port")?,
+            vhost: connection.vhost.unwrap_or_else(|| "/".to_owned()),
+            user: connection.user.ok_or("broker's user")?,
+            password: connection.pass.ok_or("broker's password")?,
+            tls: connection.use_ssl.unwrap_or(false),
+            exchange: config.push_exchange.ok_or("push exchange")?,
+            routing_key: config.push_routing.ok_or("push routing key")?,
+            queue: config.push.ok_or("push queue")?,
+        },
+    })
+}
+
+/// What the platform shows of a connector's doings (releases from 6.2.12).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConnectorInfo {
+    /// Whether the connector ends after one run.
+    pub run_and_terminate: bool,
+    /// Whether it waits for its queue to shrink.
+    pub buffering: bool,
+    /// The size of the queue at which it waits, in megabytes.
+    pub queue_threshold_mb: f64,
+    /// The size of the queue, in bytes.
+    pub queue_bytes: f64,
+    /// When the last run began.
+    pub last_run: Option<chrono::DateTime<chrono::Utc>>,
+    /// When the next run begins.
+    pub next_run: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+/// Tells the platform that the connector is alive. Answers the state that the platform says it has,
+/// which may be older than what was just sent (spec/ecosystem.md §1.11).
+///
+/// # Errors
+/// [`PlatformError`] when the ping was not taken; not tried again, the next ping is the next try.
+pub async fn ping(
+    platform: &Platform,
+    id: Uuid,
+    state: Option<String>,
+    info: &ConnectorInfo,
+) -> Result<Option<String>, PlatformError> {
+    const MEGABYTE: f64 = 1_000_000.0;
+    let date = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let connector_info = ping_connector::ConnectorInfoInput {
+        run_and_terminate: info.run_and_terminate,
+        buffering: info.buffering,
+        queue_threshold: info.queue_threshold_mb,
+        queue_messages_size: info.queue_bytes / MEGABYTE,
+        next_run_datetime: info.next_run.map(date),
+        last_run_datetime: info.last_run.map(date),
+    };
+    let variables = ping_connector::Variables {
+        id: id.to_string(),
+        state,
+        connector_info: Some(connector_info),
+    };
+    let answer = platform
+        .call::<PingConnector>(variables, RetryPolicy::NEVER)
+        .await?;
+    Ok(answer
+        .ping_connector
+        .and_then(|connector| connector.connector_state))
+}
+
+/// How much waits in the push queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QueueSize {
+    /// Messages.
+    pub messages: f64,
+    /// Bytes.
+    pub bytes: f64,
+}
+
+/// Asks how much waits in the push queue; none where the release does not say (before 6.1.13).
+///
+/// # Errors
+/// [`PlatformError`] when the platform does not answer.
+pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSize>, PlatformError> {
+    let variables = queue_details::Variables { id: id.to_string() };
+    let answer = platform
+        .call::<QueueDetails>(variables, RetryPolicy::NEVER)
+        .await?;
+    let details = answer
+        .connector
+        .and_then(|connector| connector.connector_queue_details);
+    Ok(details.map(|details| QueueSize {
+        messages: details.messages_number.unwrap_or_default(),
+        bytes: details.messages_size.unwrap_or_default(),
+    }))
+}

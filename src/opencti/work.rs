@@ -1,0 +1,284 @@
+//! One work: what a person sees of one run on the connector's page.
+//!
+//! The order of things is that which completes a work exactly once, on every release
+//! (spec/protocol.md §5, seen working live): a multi-part work where the release has it, one
+//! expectation of our own as a guard, the expectations of messages before the messages, and at the
+//! end `toProcessed`, then the report of the guard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::operations::{
+    AddExpectations, AddWork, FinishWork, ReportExpectation, WorkProgress, add_expectations,
+    add_work, finish_work, report_expectation, work_progress,
+};
+use super::registration::queue_size;
+use crate::graphql::RetryPolicy;
+use crate::platform::{Platform, PlatformError};
+
+/// Between two looks at how far the workers are.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Workers that report nothing for so long are taken for stopped.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Why a work cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    /// The request failed.
+    #[error("the work {work} of this run could not be {tried}")]
+    Request {
+        /// The work's id, or "(new)".
+        work: String,
+        /// What was tried.
+        tried: &'static str,
+        /// The cause.
+        source: Box<PlatformError>,
+    },
+    /// The workers do not import.
+    #[error(
+        "the workers of the destination have reported nothing for {} minutes on work {work} ({done} of {wanted} done); are they running?",
+        PATIENCE.as_secs() / 60
+    )]
+    NoProgress {
+        /// The work's id.
+        work: String,
+        /// What they have reported.
+        done: u64,
+        /// What is being waited for.
+        wanted: u64,
+    },
+}
+
+/// An open work.
+#[derive(Debug)]
+pub struct Work {
+    platform: Arc<Platform>,
+    connector: Uuid,
+    id: String,
+    /// Objects announced or known to be announced by workers: the reports that will come.
+    objects: u64,
+}
+
+/// How far the workers are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkCount {
+    /// Reports expected, the guard's included.
+    pub expected: u64,
+    /// Reports made.
+    pub processed: u64,
+}
+
+impl Work {
+    /// Opens a work, guarded by one expectation of our own.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn open(
+        platform: Arc<Platform>,
+        connector: Uuid,
+        name: &str,
+    ) -> Result<Self, WorkError> {
+        let variables = add_work::Variables {
+            connector_id: connector.to_string(),
+            friendly_name: Some(name.to_owned()),
+            is_multi_part_work: Some(true),
+        };
+        let answer = platform
+            .call::<AddWork>(variables, RetryPolicy::DURING_RUN)
+            .await
+            .map_err(|source| WorkError::Request {
+                work: "(new)".to_owned(),
+                tried: "opened",
+                source: Box::new(source),
+            })?;
+        let id = answer.work_add.id;
+        tracing::info!(work.id = %id, work.name = name, "work opened");
+        let mut work = Self {
+            platform,
+            connector,
+            id,
+            objects: 0,
+        };
+        work.add_expectations(1).await?;
+        Ok(work)
+    }
+
+    /// The work's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Announces messages with so many objects, before they are sent.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn announce(&mut self, objects: u64) -> Result<(), WorkError> {
+        self.objects += objects;
+        self.add_expectations(objects).await
+    }
+
+    /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
+    pub fn note_announced_by_others(&mut self, objects: u64) {
+        self.objects += objects;
+    }
+
+    async fn add_expectations(&mut self, count: u64) -> Result<(), WorkError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let expectations = i64::try_from(count).unwrap_or(i64::MAX);
+        let variables = add_expectations::Variables {
+            id: self.id.clone(),
+            expectations: Some(expectations),
+        };
+        let added = self
+            .platform
+            .call::<AddExpectations>(variables, RetryPolicy::DURING_RUN)
+            .await;
+        added
+            .map(drop)
+            .map_err(|source| self.failed("told what to expect", source))
+    }
+
+    /// How far the workers are.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn count(&self) -> Result<WorkCount, WorkError> {
+        let variables = work_progress::Variables {
+            id: self.id.clone(),
+        };
+        let answer = self
+            .platform
+            .call::<WorkProgress>(variables, RetryPolicy::DURING_RUN)
+            .await;
+        let answer = answer.map_err(|source| self.failed("looked at", source))?;
+        let tracking = answer.work.and_then(|work| work.tracking);
+        let number = |number: Option<Option<u64>>| number.flatten().unwrap_or_default();
+        Ok(WorkCount {
+            expected: number(
+                tracking
+                    .as_ref()
+                    .map(|tracking| tracking.import_expected_number),
+            ),
+            processed: number(
+                tracking
+                    .as_ref()
+                    .map(|tracking| tracking.import_processed_number),
+            ),
+        })
+    }
+
+    /// Waits until the workers have reported everything that was sent so far.
+    ///
+    /// # Errors
+    /// [`WorkError::NoProgress`] when they stand still for long.
+    pub async fn wait_until_imported(&self) -> Result<(), WorkError> {
+        let mut best = 0;
+        let mut since = Instant::now();
+        loop {
+            let count = self.count().await?;
+            if count.processed >= self.objects {
+                return Ok(());
+            }
+            if count.processed > best {
+                (best, since) = (count.processed, Instant::now());
+            }
+            if since.elapsed() > PATIENCE {
+                let work = self.id.clone();
+                return Err(WorkError::NoProgress {
+                    work,
+                    done: count.processed,
+                    wanted: self.objects,
+                });
+            }
+            tracing::debug!(work.id = %self.id, done = count.processed, wanted = self.objects, "waiting for the workers");
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until the workers are through with the whole work. Workers that stand still while their
+    /// queue is empty are through with what reached them, whatever the work says.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn wait_until_complete(&self) -> Result<(), WorkError> {
+        let mut last = None;
+        let mut since = Instant::now();
+        while !self.is_complete().await? {
+            let count = self.count().await?;
+            if last != Some(count) {
+                (last, since) = (Some(count), Instant::now());
+                tracing::info!(
+                    work.id = %self.id, done = count.processed, wanted = count.expected,
+                    "waiting until the workers are through with the work of the run before"
+                );
+            }
+            if since.elapsed() > PATIENCE && self.is_queue_empty().await? {
+                tracing::warn!(work.id = %self.id, "the work of the run before stays incomplete although its queue is empty; going on");
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    async fn is_complete(&self) -> Result<bool, WorkError> {
+        let variables = work_progress::Variables {
+            id: self.id.clone(),
+        };
+        let answer = self
+            .platform
+            .call::<WorkProgress>(variables, RetryPolicy::DURING_RUN)
+            .await;
+        let answer = answer.map_err(|source| self.failed("looked at", source))?;
+        // A work that is no longer there was cleared by somebody: nothing is left to wait for.
+        let status = answer.work.and_then(|work| work.status);
+        Ok(status.is_none_or(|status| status == "complete" || status == "timeout"))
+    }
+
+    /// Releases that do not say count as empty: what stands still for long has nothing to do.
+    async fn is_queue_empty(&self) -> Result<bool, WorkError> {
+        let size = queue_size(&self.platform, self.connector).await;
+        let size = size.map_err(|source| self.failed("compared with its queue", source))?;
+        Ok(size.is_none_or(|size| size.messages < 1.0))
+    }
+
+    /// Closes the work with the sentence that people read; the last thing done to it.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn close(
+        &self,
+        message: &str,
+        in_error: bool,
+        policy: RetryPolicy,
+    ) -> Result<(), WorkError> {
+        let finish = finish_work::Variables {
+            id: self.id.clone(),
+            message: Some(message.to_owned()),
+            in_error: Some(in_error),
+        };
+        let finished = self.platform.call::<FinishWork>(finish, policy).await;
+        finished.map_err(|source| self.failed("closed", source))?;
+        let guard = report_expectation::Variables {
+            id: self.id.clone(),
+            error: None,
+        };
+        let reported = self.platform.call::<ReportExpectation>(guard, policy).await;
+        reported.map_err(|source| self.failed("completed", source))?;
+        tracing::info!(work.id = %self.id, in_error, message, "work closed");
+        Ok(())
+    }
+
+    fn failed(&self, tried: &'static str, source: PlatformError) -> WorkError {
+        WorkError::Request {
+            work: self.id.clone(),
+            tried,
+            source: Box::new(source),
+        }
+    }
+}

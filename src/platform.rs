@@ -1,0 +1,366 @@
+//! An OpenCTI platform, seen through its GraphQL API: its release, what its schema knows, and the
+//! operations cut down to that.
+//!
+//! May know: [`crate::graphql`], our own schema file and its marks. Must not know: which of the two
+//! platforms of a run it is, STIX, settings. Known by: [`crate::opencti`] (the destination) and the
+//! connectors (a source).
+//!
+//! **Invariant.** Nothing is asked for that the platform does not know: an unknown field, argument or
+//! type refuses the whole document. What a platform knows is found by asking it, type by type, with
+//! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
+//! (spec/protocol.md §1, §5).
+
+mod release;
+mod shape;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock, RwLock};
+
+use graphql_client::GraphQLQuery;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::graphql::{
+    Answer, Client, Error, Kind, NarrowError, Narrowed, OwnSchema, RetryPolicy, SchemaError,
+    mentioned_types, narrow, prune_variables,
+};
+pub use release::{NotARelease, Release};
+use shape::{Known, Shape};
+
+/// Our own schema file.
+const SCHEMA: &str = include_str!("schema.graphql");
+const PROBE: &str = include_str!("platform/probe.graphql");
+
+static OWN_SCHEMA: LazyLock<Result<OwnSchema, Arc<SchemaError>>> =
+    LazyLock::new(|| OwnSchema::read(SCHEMA).map_err(Arc::new));
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/platform/about.graphql",
+    response_type = "crate::platform::AppInfo"
+)]
+struct About;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AppInfo {
+    version: String,
+}
+
+/// Why a platform cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// The request failed.
+    #[error(transparent)]
+    Request(#[from] Error),
+    /// The platform does not know the operation at all.
+    #[error("{platform} (release {release}): {operation} is not possible")]
+    Unknown {
+        /// Which platform, in words.
+        platform: String,
+        /// Its release.
+        release: Release,
+        /// The operation's name.
+        operation: &'static str,
+        /// What is missing.
+        source: Box<NarrowError>,
+    },
+    /// The platform's release cannot be read.
+    #[error("{platform} does not say its release")]
+    NoRelease {
+        /// Which platform, in words.
+        platform: String,
+        /// What it said.
+        source: NotARelease,
+    },
+    /// The platform is older than this program can work with.
+    #[error("{platform} is release {release}; the oldest that works is 6.0.0")]
+    TooOld {
+        /// Which platform, in words.
+        platform: String,
+        /// Its release.
+        release: Release,
+    },
+    /// Our own schema file is broken.
+    #[error("this program's own schema cannot be read")]
+    OwnSchema(#[from] Arc<SchemaError>),
+}
+
+impl PlatformError {
+    /// The class of the error.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Request(error) => error.kind(),
+            _ => Kind::Permanent,
+        }
+    }
+}
+
+/// One platform: asked through [`Platform::call`] and [`Platform::ask`].
+#[derive(Debug)]
+pub struct Platform {
+    client: Client,
+    release: Release,
+    schema: &'static OwnSchema,
+    knowledge: RwLock<Knowledge>,
+}
+
+/// What has been learnt of the platform's schema so far.
+#[derive(Debug, Default)]
+struct Knowledge {
+    shapes: HashMap<String, Option<Shape>>,
+    probing_refused: bool,
+    narrowed: HashMap<&'static str, Arc<Narrowed>>,
+    thoroughly_probed: BTreeSet<&'static str>,
+}
+
+impl Platform {
+    /// Asks the platform for its release.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when it does not answer within the policy, or is not an OpenCTI from 6.0.0 on.
+    pub async fn meet(client: Client, policy: RetryPolicy) -> Result<Self, PlatformError> {
+        let schema = OWN_SCHEMA.as_ref().map_err(Arc::clone)?;
+        let about = About::build_query(about::Variables {});
+        let answer = client
+            .post(about.operation_name, about.query, &about.variables, policy)
+            .await?;
+        let answer: about::ResponseData = answer.decode()?;
+        let written = answer.about.map(|about| about.version).unwrap_or_default();
+        let release: Release = written.parse().map_err(|source| PlatformError::NoRelease {
+            platform: client.platform().to_owned(),
+            source,
+        })?;
+        if !release.is_at_least(6, 0, 0) {
+            return Err(PlatformError::TooOld {
+                platform: client.platform().to_owned(),
+                release,
+            });
+        }
+        tracing::info!(platform = client.platform(), release = %release, "platform answers");
+        Ok(Self {
+            client,
+            release,
+            schema,
+            knowledge: RwLock::default(),
+        })
+    }
+
+    /// The platform's release.
+    pub fn release(&self) -> &Release {
+        &self.release
+    }
+
+    /// Sends an operation and decodes its answer; an answer with errors is an error.
+    ///
+    /// # Errors
+    /// [`PlatformError`] with the platform's own words.
+    pub async fn call<Q: GraphQLQuery>(
+        &self,
+        variables: Q::Variables,
+        policy: RetryPolicy,
+    ) -> Result<Q::ResponseData, PlatformError>
+    where
+        Q::ResponseData: DeserializeOwned,
+    {
+        Ok(self.ask::<Q>(variables, policy).await?.decode()?)
+    }
+
+    /// Sends an operation and hands out the answer as it is, errors and all.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when there is no answer, or the platform does not know the operation.
+    pub async fn ask<Q: GraphQLQuery>(
+        &self,
+        variables: Q::Variables,
+        policy: RetryPolicy,
+    ) -> Result<Answer, PlatformError> {
+        let body = Q::build_query(variables);
+        let operation = body.operation_name;
+        let variables = serde_json::to_value(&body.variables).map_err(|source| Error::Shape {
+            operation,
+            platform: self.client.platform().to_owned(),
+            source,
+        })?;
+        let narrowed = self.narrowed(operation, body.query).await?;
+        let answer = self
+            .send(operation, &narrowed, variables.clone(), policy)
+            .await?;
+        let refused = answer
+            .refusal()
+            .is_some_and(|error| error.kind() == Kind::Validation);
+        if refused && let Some(narrower) = self.narrow_thoroughly(operation, body.query).await? {
+            return self.send(operation, &narrower, variables, policy).await;
+        }
+        Ok(answer)
+    }
+
+    async fn send(
+        &self,
+        operation: &'static str,
+        narrowed: &Narrowed,
+        variables: serde_json::Value,
+        policy: RetryPolicy,
+    ) -> Result<Answer, PlatformError> {
+        let variables =
+            self.with_known(|known| prune_variables(self.schema, known, narrowed, variables));
+        Ok(self
+            .client
+            .post(operation, &narrowed.query, &variables, policy)
+            .await?)
+    }
+
+    /// Whether the platform has a field, by what is known of it so far.
+    pub fn has_field(&self, type_name: &str, field: &str) -> bool {
+        use crate::graphql::Vocabulary;
+        self.with_known(|known| known.has_field(type_name, field))
+    }
+
+    /// Whether the platform has an argument, by what is known of it so far.
+    pub fn has_argument(&self, type_name: &str, field: &str, argument: &str) -> bool {
+        use crate::graphql::Vocabulary;
+        self.with_known(|known| known.has_argument(type_name, field, argument))
+    }
+
+    fn with_known<T>(&self, use_it: impl FnOnce(&Known<'_>) -> T) -> T {
+        let knowledge = self
+            .knowledge
+            .read()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        use_it(&Known {
+            schema: self.schema,
+            release: &self.release,
+            shapes: &knowledge.shapes,
+        })
+    }
+
+    fn learn<T>(&self, change: impl FnOnce(&mut Knowledge) -> T) -> T {
+        change(
+            &mut self
+                .knowledge
+                .write()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+
+    /// The operation as this platform understands it: probed and cut at first use, then remembered.
+    async fn narrowed(
+        &self,
+        operation: &'static str,
+        document: &'static str,
+    ) -> Result<Arc<Narrowed>, PlatformError> {
+        if let Some(narrowed) = self.learn(|knowledge| knowledge.narrowed.get(operation).cloned()) {
+            return Ok(narrowed);
+        }
+        let mentioned = mentioned_types(self.schema, document)
+            .map_err(|source| self.unknown(operation, source))?;
+        self.probe_all(worth_a_probe(self.schema, &mentioned))
+            .await?;
+        self.narrow_and_remember(operation, document)
+    }
+
+    /// After a refusal: asks about every type that the operation touches, not only about those known
+    /// to have changed, and cuts again. None when that has been done before or changes nothing.
+    async fn narrow_thoroughly(
+        &self,
+        operation: &'static str,
+        document: &'static str,
+    ) -> Result<Option<Arc<Narrowed>>, PlatformError> {
+        if !self.learn(|knowledge| knowledge.thoroughly_probed.insert(operation)) {
+            return Ok(None);
+        }
+        let mentioned = mentioned_types(self.schema, document)
+            .map_err(|source| self.unknown(operation, source))?;
+        self.probe_all(
+            mentioned
+                .into_iter()
+                .filter(|name| self.schema.has_fields(name))
+                .collect(),
+        )
+        .await?;
+        let before = self.learn(|knowledge| knowledge.narrowed.get(operation).cloned());
+        let after = self.narrow_and_remember(operation, document)?;
+        Ok((before.as_deref() != Some(&*after)).then_some(after))
+    }
+
+    fn narrow_and_remember(
+        &self,
+        operation: &'static str,
+        document: &str,
+    ) -> Result<Arc<Narrowed>, PlatformError> {
+        let narrowed = self
+            .with_known(|known| narrow(self.schema, known, document))
+            .map_err(|source| self.unknown(operation, source))?;
+        if !narrowed.left_out.is_empty() {
+            tracing::info!(
+                platform = self.client.platform(),
+                operation,
+                left_out = narrowed.left_out.join(", "),
+                "this release does not know everything that could be asked"
+            );
+        }
+        let narrowed = Arc::new(narrowed);
+        self.learn(|knowledge| knowledge.narrowed.insert(operation, Arc::clone(&narrowed)));
+        Ok(narrowed)
+    }
+
+    fn unknown(&self, operation: &'static str, source: NarrowError) -> PlatformError {
+        PlatformError::Unknown {
+            platform: self.client.platform().to_owned(),
+            release: self.release.clone(),
+            operation,
+            source: Box::new(source),
+        }
+    }
+
+    async fn probe_all(&self, type_names: BTreeSet<String>) -> Result<(), PlatformError> {
+        for type_name in type_names {
+            let settled =
+                self.learn(|known| known.probing_refused || known.shapes.contains_key(&type_name));
+            if !settled {
+                self.probe(type_name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn probe(&self, type_name: String) -> Result<(), PlatformError> {
+        let variables = serde_json::json!({ "name": type_name });
+        let answer = self
+            .client
+            .post("Probe", PROBE, &variables, RetryPolicy::DURING_RUN)
+            .await?;
+        match answer.decode::<shape::ProbeAnswer>() {
+            Ok(answer) => {
+                self.learn(|knowledge| knowledge.shapes.insert(type_name, answer.shape()));
+            }
+            Err(error) if error.kind() == Kind::Authentication => return Err(error.into()),
+            Err(error) => {
+                tracing::info!(
+                    platform = self.client.platform(),
+                    error = %crate::telemetry::logs::Chain(&error),
+                    "the platform does not answer questions about its schema; its release decides what it is asked"
+                );
+                self.learn(|knowledge| knowledge.probing_refused = true);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The types that changed over the releases, and the interfaces that list which types there are.
+fn worth_a_probe(schema: &OwnSchema, mentioned: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut worth = BTreeSet::new();
+    for type_name in mentioned {
+        if schema.has_marked_members(type_name) {
+            worth.insert(type_name.clone());
+        }
+        if !schema.type_marks(type_name).is_empty() {
+            match schema.interfaces(type_name).last() {
+                Some(interface) => worth.insert(interface.clone()),
+                None => worth.insert(type_name.clone()),
+            };
+        }
+    }
+    worth
+}

@@ -1,0 +1,263 @@
+//! What holds for every page, however its objects hang together.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::connector::Position;
+use crate::stix::ObjectWriter;
+
+fn id(number: usize) -> String {
+    format!("url--00000000-0000-5000-8000-{number:012}")
+}
+
+fn object(number: usize) -> StixObject {
+    ObjectWriter::new("url", &id(number)).finish("Url").unwrap()
+}
+
+fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
+    Converted {
+        position: Position {
+            stream: "observables",
+            cursor: "c".into(),
+        },
+        stream_total: None,
+        page_number: 1,
+        objects: objects.into_iter().map(Arc::new).collect(),
+        companions: companions.into_iter().map(Arc::new).collect(),
+        skipped: Vec::new(),
+    }
+}
+
+/// Three pages of twenty objects. Each may depend on some of five markings; those of the first two
+/// pages may point at objects of their page and at companions, those of the last one tie objects of
+/// the first page together.
+#[derive(Debug, Clone)]
+struct Shape {
+    points: Vec<(usize, usize)>,
+    companions: Vec<(usize, usize)>,
+    ends: Vec<(usize, usize)>,
+    marked: Vec<(usize, usize)>,
+}
+
+const PAGE: usize = 20;
+const PAGES: usize = 3;
+const MARKING: usize = 1000;
+const COMPANION: usize = 2000;
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let pairs = |to: usize| prop::collection::vec((0..PAGE * PAGES, 0..to), 0..40);
+    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(|(points, companions, ends, marked)| {
+        Shape {
+            points,
+            companions,
+            ends,
+            marked,
+        }
+    })
+}
+
+fn pages(shape: &Shape) -> Vec<Converted> {
+    let markings: Vec<Arc<StixObject>> = (0..5)
+        .map(|number| Arc::new(object(MARKING + number)))
+        .collect();
+    let mut author = object(MARKING + 9);
+    author.dependencies.push(Arc::clone(&markings[0]));
+    let author = Arc::new(author);
+    (0..PAGES)
+        .map(|number| page_of(shape, number, &markings, &author))
+        .collect()
+}
+
+fn page_of(
+    shape: &Shape,
+    number: usize,
+    markings: &[Arc<StixObject>],
+    author: &Arc<StixObject>,
+) -> Converted {
+    let own = number * PAGE..(number + 1) * PAGE;
+    let mut companions = HashSet::new();
+    let objects = own.clone().map(|at| {
+        let mut written = object(at);
+        // Only backwards within the page: circles are cut before.
+        let ties = number + 1 == PAGES;
+        let points = shape
+            .points
+            .iter()
+            .filter(|(from, to)| !ties && *from == at && own.start + to < at);
+        let mut embeds: Vec<Box<str>> = points.map(|(_, to)| id(own.start + to).into()).collect();
+        for (_, to) in shape
+            .companions
+            .iter()
+            .filter(|(from, _)| !ties && *from == at)
+        {
+            companions.insert(COMPANION + to);
+            embeds.push(id(COMPANION + to).into());
+        }
+        if !embeds.is_empty() {
+            written.bare = Some(Arc::new(object(at)));
+        }
+        embeds.sort();
+        embeds.dedup();
+        written.embeds = embeds;
+        let ends = shape.ends.iter().filter(|(from, _)| ties && *from == at);
+        written.ends = ends.map(|(_, to)| id(*to).into()).collect();
+        let marked = shape.marked.iter().filter(|(from, _)| *from == at);
+        written.dependencies = marked.map(|(_, to)| Arc::clone(&markings[*to])).collect();
+        written.dependencies.push(Arc::clone(author));
+        written
+    });
+    let objects = objects.collect();
+    page(objects, companions.into_iter().map(object).collect())
+}
+
+/// Everything that has to be imported before the object itself.
+fn needs(object: &StixObject) -> Vec<Box<str>> {
+    let dependencies = object
+        .dependencies
+        .iter()
+        .map(|dependency| dependency.id.clone());
+    dependencies
+        .chain(object.embeds.iter().cloned())
+        .chain(object.ends.iter().cloned())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn closed_messages_hold_all_that_their_objects_need(shape in shapes(), batch_size in 1_usize..30) {
+        let mut packer = Packer::new(Packing::Closed { batch_size });
+        let mut sent: HashSet<Box<str>> = HashSet::new();
+        let mut last_message: HashMap<Box<str>, usize> = HashMap::new();
+        let mut message = 0;
+        for page in pages(&shape) {
+            let own: HashSet<Box<str>> = page.objects.iter().map(|object| object.id.clone()).collect();
+            let packed = packer.pack(&page);
+            prop_assert!(packed.held_back.is_empty());
+            for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
+                message += 1;
+                let mut here = HashSet::new();
+                let mut subjects = 0;
+                for object in batch {
+                    for needed in needs(object) {
+                        let is_long_done =
+                            last_message.get(&needed).is_some_and(|then| message - then > RECENT_BATCHES);
+                        prop_assert!(here.contains(&needed) || is_long_done, "{} needs {needed}", object.id);
+                    }
+                    prop_assert!(here.insert(object.id.clone()), "{} twice in a message", object.id);
+                    let rides_along = object.bare.is_none() && sent.contains(&object.id);
+                    if own.contains(&object.id) && !rides_along {
+                        subjects += 1;
+                        sent.insert(object.id.clone());
+                    }
+                }
+                last_message.extend(batch.iter().map(|object| (object.id.clone(), message)));
+                let closure = batch.len();
+                prop_assert!(subjects <= batch_size || closure > batch_size);
+            }
+        }
+        prop_assert_eq!(sent.len(), PAGE * PAGES, "every object arrives");
+    }
+
+    #[test]
+    fn waves_never_need_what_may_still_be_on_its_way(shape in shapes(), batch_size in 1_usize..5) {
+        let mut packer = Packer::new(Packing::Waves { batch_size });
+        let mut settled: HashSet<Box<str>> = HashSet::new();
+        let mut on_its_way: HashSet<Box<str>> = HashSet::new();
+        for page in pages(&shape) {
+            for wave in packer.pack(&page).waves {
+                if wave.waits {
+                    settled.extend(on_its_way.drain());
+                }
+                for object in wave.batches.iter().flatten() {
+                    for needed in needs(object) {
+                        prop_assert!(settled.contains(&needed), "{} needs {needed}", object.id);
+                    }
+                }
+                for batch in &wave.batches {
+                    prop_assert!(!batch.is_empty() && batch.len() <= batch_size);
+                    for object in batch {
+                        prop_assert!(on_its_way.insert(object.id.clone()), "{} twice", object.id);
+                    }
+                }
+            }
+        }
+        let own = (0..PAGE * PAGES).filter(|number| {
+            let id: Box<str> = id(*number).into();
+            settled.contains(&id) || on_its_way.contains(&id)
+        });
+        prop_assert_eq!(own.count(), PAGE * PAGES, "every object arrives");
+    }
+}
+
+#[test]
+fn a_hundred_plain_objects_a_message() {
+    let mut packer = Packer::new(Packing::Closed { batch_size: 100 });
+    let packed = packer.pack(&page((0..1000).map(object).collect(), Vec::new()));
+    let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [100; 10]);
+}
+
+#[test]
+fn a_relationship_without_its_ends_is_held_back_by_name() {
+    let mut relationship = object(1);
+    relationship
+        .ends
+        .push("ipv4-addr--00000000-0000-5000-8000-000000000099".into());
+    let packed = Packer::new(Packing::Closed { batch_size: 100 })
+        .pack(&page(vec![relationship], Vec::new()));
+    assert!(packed.waves.is_empty());
+    assert_eq!(packed.held_back[0].id, id(1));
+    assert_eq!(
+        packed.held_back[0].reason,
+        "its ipv4-addr was not sent in this run"
+    );
+}
+
+#[test]
+fn what_was_sent_long_ago_does_not_ride_along() {
+    let mut packer = Packer::new(Packing::Closed { batch_size: 1 });
+    packer.pack(&page(
+        (0..=RECENT_BATCHES).map(object).collect(),
+        Vec::new(),
+    ));
+    let tie = |number: usize, end: usize| {
+        let mut relationship = object(number);
+        relationship.ends.push(id(end).into());
+        relationship
+    };
+    let packed = packer.pack(&page(
+        vec![tie(500, 0), tie(501, RECENT_BATCHES)],
+        Vec::new(),
+    ));
+    let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+    assert_eq!(
+        sizes,
+        [1, 2],
+        "the first end is long imported, the second rides along"
+    );
+}
+
+#[test]
+fn messages_stay_under_the_brokers_limit() {
+    let large = |number: usize| {
+        let mut writer = ObjectWriter::new("text", &id(number));
+        writer.put("value", &"x".repeat(LARGEST_BATCH_BYTES / 3));
+        writer.finish("Text").unwrap()
+    };
+    let mut too_large = ObjectWriter::new("text", &id(99));
+    too_large.put("value", &"x".repeat(LARGEST_BATCH_BYTES));
+    let mut objects: Vec<StixObject> = (0..4).map(large).collect();
+    objects.push(too_large.finish("Text").unwrap());
+    for packing in [
+        Packing::Closed { batch_size: 100 },
+        Packing::Waves { batch_size: 100 },
+    ] {
+        let packed = Packer::new(packing).pack(&page(objects.clone(), Vec::new()));
+        let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 2], "{packing:?}");
+        assert_eq!(packed.held_back[0].reason, "larger than a message may be");
+    }
+}

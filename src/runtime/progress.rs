@@ -1,0 +1,41 @@
+//! How far a run has come: only receipts move it.
+
+use std::collections::BTreeMap;
+
+use crate::opencti::Receipt;
+
+/// The position in each stream up to which everything is confirmed.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Progress {
+    confirmed: BTreeMap<&'static str, String>,
+    pages: u64,
+}
+
+impl Progress {
+    /// Moves to the position of a page whose push is confirmed. There is no other way to move, and a
+    /// receipt cannot be made up: what was not confirmed cannot be taken for done.
+    ///
+    /// ```compile_fail
+    /// use netmanageit_connector::connector::Position;
+    /// use netmanageit_connector::runtime::Progress;
+    /// let mut progress = Progress::default();
+    /// // A position alone is no proof that anything arrived.
+    /// progress.advance(Position { stream: "observables", cursor: "x".into() });
+    /// ```
+    pub fn advance(&mut self, receipt: Receipt) {
+        if let Some(position) = receipt.into_position() {
+            self.confirmed.insert(position.stream, position.cursor);
+            self.pages += 1;
+        }
+    }
+
+    /// The last confirmed position of a stream.
+    pub fn cursor(&self, stream: &str) -> Option<&str> {
+        self.confirmed.get(stream).map(String::as_str)
+    }
+
+    /// How many pages are confirmed.
+    pub fn pages(&self) -> u64 {
+        self.pages
+    }
+}

@@ -1,0 +1,469 @@
+//! One run, top to bottom: page → convert → pack → announce → push → receipt → close.
+//!
+//! The next page is fetched by a task of its own while this one is converted and sent. A run's work is
+//! opened with the first thing to send, and closed on every way out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::batch::{Batch, Packer, Packing, Wave};
+use super::progress::Progress;
+use super::stop::{CLOSING_GRACE, SENDING_GRACE};
+use super::summary::summary;
+use crate::connector::{
+    Connector, Converted, Converter, Position, Skipped, Source, SourceError, Tally,
+};
+use crate::graphql::RetryPolicy;
+use crate::opencti::{
+    Delivery, Expectations, Message, MessageWriter, Pending, PushError, Pusher, Rules, Work,
+    WorkError,
+};
+use crate::platform::Platform;
+use crate::settings::QueueProtocol;
+use crate::stix::bundle;
+use crate::telemetry::logs::Chain;
+
+/// Pages whose messages may be unconfirmed at once.
+const UNCONFIRMED_PAGES: usize = 3;
+/// Objects that are not sent are named one by one in the log, up to so many a run; all are counted.
+const NAMED_SKIPS: u64 = 100;
+
+/// Where a run's objects go.
+#[derive(Debug)]
+pub struct Destination {
+    /// The platform.
+    pub platform: Arc<Platform>,
+    /// The connector's id there.
+    pub connector_id: Uuid,
+    /// The connector's name there.
+    pub connector_name: String,
+    /// The user on whose behalf the workers import.
+    pub applicant_id: String,
+    /// The way to the queue.
+    pub protocol: QueueProtocol,
+    /// What the platform's release asks for.
+    pub rules: Rules,
+    /// The queue.
+    pub pusher: Pusher,
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The source cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The work cannot be kept.
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    /// A message cannot be delivered.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// A message cannot be written.
+    #[error("a message cannot be written")]
+    Message(#[from] serde_json::Error),
+    /// A task ended by itself.
+    #[error("reading the source ended unexpectedly")]
+    Interrupted,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Everything was read and confirmed.
+    Complete,
+    /// It was asked to stop.
+    Stopped,
+    /// It failed.
+    Failed(RunError),
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was sent, and what was not.
+    pub tally: Tally,
+    /// How far everything is confirmed.
+    pub progress: Progress,
+    /// Its work, if anything was sent.
+    pub work: Option<Work>,
+}
+
+/// Runs once. `previous` is the work of the run before: it has to be complete before another one is
+/// opened, because some releases drop the messages of an older work (spec/protocol.md §5).
+pub async fn run<C: Connector>(
+    connector: &C,
+    destination: &Destination,
+    previous: Option<Work>,
+    stop: &CancellationToken,
+) -> Report {
+    let mut sending = Sending::new(connector, destination, previous);
+    let outcome = match drive(connector, &mut sending, stop).await {
+        Ok(()) if stop.is_cancelled() => Outcome::Stopped,
+        Ok(()) => Outcome::Complete,
+        Err(error) => Outcome::Failed(error),
+    };
+    let outcome = sending.close(outcome, stop).await;
+    Report {
+        outcome,
+        tally: sending.tally,
+        progress: sending.progress,
+        work: sending.work,
+    }
+}
+
+async fn drive<C: Connector>(
+    connector: &C,
+    sending: &mut Sending<'_>,
+    stop: &CancellationToken,
+) -> Result<(), RunError> {
+    let Some(source) = stop.run_until_cancelled(connector.open()).await else {
+        return Ok(());
+    };
+    let source = source?;
+    let mut converter = source.converter();
+    let mut pages = fetch(source, stop.clone());
+    let sent = async {
+        while !stop.is_cancelled() {
+            match pages.recv().await {
+                Some(page) => match page? {
+                    Some(page) => sending.page(converter.convert(page), stop).await?,
+                    None => break,
+                },
+                None if stop.is_cancelled() => break,
+                None => return Err(RunError::Interrupted),
+            }
+        }
+        sending.receipts(0).await
+    };
+    // Asked to stop, what is being sent has a moment to be sent whole.
+    let grace = async {
+        stop.cancelled().await;
+        tokio::time::sleep(SENDING_GRACE).await;
+    };
+    tokio::select! {
+        outcome = sent => outcome,
+        () = grace => Ok(()),
+    }
+}
+
+/// A page, or the end of the source.
+type Fetched<S> = Result<Option<<S as Source>::Page>, SourceError>;
+
+/// Reads ahead by one page, on a task of its own, until the end, an error, or the wish to stop.
+fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fetched<S>> {
+    let (pages, fetched) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(page) = stop.run_until_cancelled(source.next_page()).await {
+            let is_last = !matches!(page, Ok(Some(_)));
+            if pages.send(page).await.is_err() || is_last {
+                return;
+            }
+        }
+    });
+    fetched
+}
+
+/// The sending half of a run.
+struct Sending<'a> {
+    destination: &'a Destination,
+    title: String,
+    packer: Packer,
+    previous: Option<Work>,
+    work: Option<Work>,
+    unconfirmed: VecDeque<Pending>,
+    tally: Tally,
+    progress: Progress,
+    /// For releases newer than known: whether the platform announces messages of one object.
+    platform_announces: Option<bool>,
+}
+
+impl<'a> Sending<'a> {
+    fn new<C: Connector>(
+        connector: &C,
+        destination: &'a Destination,
+        previous: Option<Work>,
+    ) -> Self {
+        let title = format!(
+            "{}: {}, {}",
+            destination.connector_name,
+            connector.subject(),
+            Utc::now().format("%Y-%m-%d %H:%M UTC")
+        );
+        Self {
+            destination,
+            title,
+            packer: Packer::new(packing(destination, connector.batch_size())),
+            previous,
+            work: None,
+            unconfirmed: VecDeque::new(),
+            tally: Tally::default(),
+            progress: Progress::default(),
+            platform_announces: None,
+        }
+    }
+
+    /// Sends one page, and takes the receipts of earlier ones.
+    async fn page(
+        &mut self,
+        mut page: Converted,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let packed = self.packer.pack(&page);
+        let held_back: std::collections::HashSet<&str> = packed
+            .held_back
+            .iter()
+            .map(|skipped| skipped.id.as_str())
+            .collect();
+        page.objects
+            .retain(|object| !held_back.contains(&*object.id));
+        page.skipped.extend(packed.held_back.iter().cloned());
+        self.name_skipped(&page.skipped);
+        self.tally.count(&page);
+        tracing::info!(
+            stream = page.position.stream,
+            page.number = page.page_number,
+            page.objects = page.objects.len(),
+            page.skipped = page.skipped.len(),
+            stream.total = page.stream_total,
+            "page read"
+        );
+        let mut position = Some(page.position);
+        let last = packed.waves.len().saturating_sub(1);
+        for (number, wave) in packed.waves.into_iter().enumerate() {
+            let position = if number == last {
+                position.take()
+            } else {
+                None
+            };
+            if !self.wave(wave, position, stop).await? {
+                return Ok(());
+            }
+        }
+        // A page without anything to send is done when those before it are.
+        if let Some(position) = position {
+            self.deliver(Vec::new(), Some(position)).await?;
+        }
+        self.receipts(UNCONFIRMED_PAGES).await
+    }
+
+    /// Sends one wave; false when the wish to stop came while it had to wait.
+    async fn wave(
+        &mut self,
+        wave: Wave,
+        position: Option<Position>,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
+        let Some(opened) = stop.run_until_cancelled(self.open_work()).await else {
+            return Ok(false);
+        };
+        opened?;
+        if wave.waits {
+            self.receipts(0).await?;
+            let Some(work) = &self.work else {
+                return Ok(false);
+            };
+            let Some(imported) = stop.run_until_cancelled(work.wait_until_imported()).await else {
+                return Ok(false);
+            };
+            imported?;
+        }
+        let messages = self.messages(&wave.batches)?;
+        self.announce_and_deliver(messages, position).await?;
+        Ok(true)
+    }
+
+    /// Opens the work if that has not been done, once the work of the run before is complete.
+    async fn open_work(&mut self) -> Result<(), RunError> {
+        if self.work.is_some() {
+            return Ok(());
+        }
+        if let Some(previous) = &self.previous {
+            previous.wait_until_complete().await?;
+        }
+        self.previous = None;
+        let platform = Arc::clone(&self.destination.platform);
+        self.work = Some(Work::open(platform, self.destination.connector_id, &self.title).await?);
+        Ok(())
+    }
+
+    fn messages(&self, batches: &[Batch]) -> Result<Vec<Message>, RunError> {
+        let work_id = self.work.as_ref().map_or("", Work::id);
+        let writer = MessageWriter {
+            rules: self.destination.rules,
+            protocol: self.destination.protocol,
+            applicant_id: self.destination.applicant_id.clone(),
+            work_id: work_id.into(),
+        };
+        let write = |batch: &Batch| Ok(writer.write(bundle(batch), batch.len() as u64)?);
+        batches.iter().map(write).collect()
+    }
+
+    /// Announces first: a report that nobody expects would complete the work too early.
+    async fn announce_and_deliver(
+        &mut self,
+        mut messages: Vec<Message>,
+        position: Option<Position>,
+    ) -> Result<(), RunError> {
+        let singles = |messages: &[Message]| {
+            messages
+                .iter()
+                .filter(|message| message.objects == 1)
+                .count() as u64
+        };
+        let platform_announces = match self.destination.rules.expectations {
+            Expectations::Sender => {
+                let Some(work) = &mut self.work else {
+                    return Ok(());
+                };
+                work.announce(objects_of(&messages)).await?;
+                return self.deliver(messages, position).await;
+            }
+            Expectations::WorkerUnlessSingle => false,
+            Expectations::Unknown => self.who_announces(&mut messages).await?,
+        };
+        let Some(work) = &mut self.work else {
+            return Ok(());
+        };
+        let ours = if platform_announces {
+            0
+        } else {
+            singles(&messages)
+        };
+        work.note_announced_by_others(objects_of(&messages) - ours);
+        work.announce(ours).await?;
+        self.deliver(messages, position).await
+    }
+
+    /// On a release newer than known: whether the platform itself announces a message of one object.
+    /// The work's own count tells, once, with the first such message.
+    async fn who_announces(&mut self, messages: &mut Vec<Message>) -> Result<bool, RunError> {
+        if let Some(known) = self.platform_announces {
+            return Ok(known);
+        }
+        let Some(first_single) = messages.iter().position(|message| message.objects == 1) else {
+            return Ok(false);
+        };
+        self.receipts(0).await?;
+        let Some(work) = &self.work else {
+            return Ok(false);
+        };
+        work.wait_until_imported().await?;
+        let before = work.count().await?.expected;
+        let single = messages.remove(first_single);
+        self.deliver(vec![single], None).await?;
+        self.receipts(0).await?;
+        let Some(work) = &mut self.work else {
+            return Ok(false);
+        };
+        let platform_announces = work.count().await?.expected > before;
+        if platform_announces {
+            work.note_announced_by_others(1);
+        } else {
+            work.announce(1).await?;
+        }
+        self.platform_announces = Some(platform_announces);
+        Ok(platform_announces)
+    }
+
+    async fn deliver(
+        &mut self,
+        messages: Vec<Message>,
+        position: Option<Position>,
+    ) -> Result<(), RunError> {
+        let pending = self
+            .destination
+            .pusher
+            .deliver(Delivery { messages, position })
+            .await?;
+        self.unconfirmed.push_back(pending);
+        Ok(())
+    }
+
+    /// Takes receipts, in order, until no more than so many are outstanding.
+    async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
+        while self.unconfirmed.len() > outstanding
+            && let Some(pending) = self.unconfirmed.pop_front()
+        {
+            self.progress.advance(pending.receipt().await?);
+        }
+        Ok(())
+    }
+
+    fn name_skipped(&self, skipped: &[Skipped]) {
+        let named = self.tally.skipped_total();
+        for (skipped, number) in skipped.iter().zip(named..) {
+            if number == NAMED_SKIPS {
+                tracing::warn!(
+                    "more is not sent: the summary of the run counts it, log level debug names it"
+                );
+            }
+            let (id, kind, reason) = (&skipped.id, &skipped.kind, &skipped.reason);
+            if number < NAMED_SKIPS {
+                tracing::warn!(id, kind, reason, "not sent");
+            } else {
+                tracing::debug!(id, kind, reason, "not sent");
+            }
+        }
+    }
+
+    /// Closes the work, in error when the run failed.
+    async fn close(&mut self, outcome: Outcome, stop: &CancellationToken) -> Outcome {
+        let Some(work) = &self.work else {
+            return outcome;
+        };
+        let (message, in_error, policy) = match &outcome {
+            Outcome::Complete => (summary(&self.tally), false, RetryPolicy::DURING_RUN),
+            Outcome::Stopped => (
+                format!("Stopped before the end. {}", summary(&self.tally)),
+                false,
+                RetryPolicy::NEVER,
+            ),
+            Outcome::Failed(error) => (
+                format!("Failed: {}. {}", Chain(error), summary(&self.tally)),
+                true,
+                RetryPolicy::DURING_RUN,
+            ),
+        };
+        let hurried = async {
+            stop.cancelled().await;
+            tokio::time::sleep(CLOSING_GRACE).await;
+        };
+        let closed = tokio::select! {
+            closed = work.close(&message, in_error, policy) => closed,
+            () = hurried => {
+                tracing::warn!(work.id = work.id(), "the work could not be closed in time");
+                return outcome;
+            }
+        };
+        match (closed, outcome) {
+            (Ok(()), outcome) => outcome,
+            (Err(error), Outcome::Failed(first)) => {
+                tracing::error!(error = %Chain(&error), "the work of the failed run could not be closed");
+                Outcome::Failed(first)
+            }
+            (Err(error), _) => Outcome::Failed(error.into()),
+        }
+    }
+}
+
+fn objects_of(messages: &[Message]) -> u64 {
+    messages.iter().map(|message| message.objects).sum()
+}
+
+fn packing(destination: &Destination, batch_size: usize) -> Packing {
+    match destination.protocol {
+        QueueProtocol::Amqp if destination.rules.imports_messages_whole => {
+            Packing::Closed { batch_size }
+        }
+        QueueProtocol::Amqp => Packing::Waves { batch_size: 1 },
+        QueueProtocol::Api => Packing::Waves { batch_size },
+    }
+}

@@ -1,0 +1,208 @@
+//! The settings of a connector, read once at start from `config.yml` and the environment.
+//!
+//! What every connector has (the platform it feeds, its own identity and schedule, the broker,
+//! extra certificate authorities) is defined here; what only one connector has comes from that
+//! connector through [`Section`]. Both are tables of [`Setting`], the one place that knows the
+//! names, the defaults and the meaning: reading, the sample file and the documentation follow it.
+//!
+//! May know: the environment and files. Must not know: the network, any connector, the runtime.
+//! May be known by everything.
+//!
+//! **Invariant:** whoever holds a [`Settings`] holds values that were all checked; a start with
+//! bad settings ends with all [`Problems`] at once, before anything else happens.
+
+mod address;
+mod hint;
+mod load;
+mod pem;
+mod period;
+mod problem;
+mod reader;
+mod standard;
+mod table;
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tracing::Level;
+use url::Url;
+use uuid::Uuid;
+
+pub use load::process_environment;
+pub use pem::Pem;
+pub use problem::{Problem, Problems};
+pub use reader::Reader;
+pub use table::{Fallback, Kind, Section, Setting, table};
+
+/// Everything a connector was told, checked. `S` is the connector's own part.
+#[derive(Debug, Clone)]
+pub struct Settings<S> {
+    /// The platform that receives the data.
+    pub opencti: PlatformSettings,
+    /// Who this connector is, when it runs and how it logs.
+    pub connector: ConnectorSettings,
+    /// What replaces the broker's address and access that registration answers.
+    pub broker: BrokerOverrides,
+    /// What holds for every https connection.
+    pub http: HttpSettings,
+    /// The connector's own settings.
+    pub section: S,
+    /// What the operator should know although it stops nothing, one sentence each: to be logged
+    /// as warnings once logging works.
+    pub notices: Vec<String>,
+}
+
+/// How to reach one `OpenCTI` platform.
+#[derive(Debug, Clone)]
+pub struct PlatformSettings {
+    /// The GraphQL endpoint, ending in `/graphql`, `http` or `https`, without user or password.
+    pub url: Url,
+    /// The API token, fit for a header: no blanks, no control characters.
+    pub token: SecretString,
+    /// Which certificates of the platform are believed.
+    pub tls: TlsTrust,
+}
+
+/// Which server certificates are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TlsTrust {
+    /// Those that an authority of the system has signed.
+    System,
+    /// Those of the system's authorities and of these.
+    SystemAnd(Pem),
+    /// Any certificate at all: the connection is encrypted, but to whom is not known.
+    Anyone,
+}
+
+/// Who this connector is, when it runs and how it logs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConnectorSettings {
+    /// The identity under which the platform keeps state and queue of this connector.
+    pub id: Uuid,
+    /// The display name, at least two characters.
+    pub name: String,
+    /// What the connector says it is about; at least one entry, none of them blank.
+    pub scope: Vec<String>,
+    /// The least important level that is logged.
+    pub log_level: Level,
+    /// JSON lines if true, readable text otherwise.
+    pub json_logging: bool,
+    /// When the connector runs.
+    pub schedule: Schedule,
+    /// The fill of the connector's queue, in megabytes (10⁶ bytes), above which no run starts.
+    pub queue_threshold_mb: f64,
+    /// The way bundles take to the platform.
+    pub queue_protocol: QueueProtocol,
+}
+
+/// When a connector runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Schedule {
+    /// One run, then the process ends.
+    Once,
+    /// A run every so often; never zero.
+    Every(Duration),
+}
+
+/// The way bundles take to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueProtocol {
+    /// To the broker.
+    Amqp,
+    /// Through the platform's GraphQL API.
+    Api,
+}
+
+/// What replaces parts of the broker's address and access that registration answers. `None`
+/// leaves the answer as it is.
+#[derive(Debug, Clone)]
+pub struct BrokerOverrides {
+    /// Host name or address.
+    pub host: Option<String>,
+    /// Port.
+    pub port: Option<u16>,
+    /// Virtual host.
+    pub vhost: Option<String>,
+    /// User.
+    pub user: Option<String>,
+    /// Password of the user.
+    pub pass: Option<SecretString>,
+    /// Whether the connection uses TLS.
+    pub use_ssl: Option<bool>,
+    /// Authorities believed besides the system's.
+    pub ca: Option<Pem>,
+    /// The certificate with which the connector shows who it is.
+    pub client: Option<ClientCertificate>,
+    /// False: any certificate of the broker is believed.
+    pub reject_unauthorized: bool,
+}
+
+/// A certificate and the key that belongs to it.
+#[derive(Debug, Clone)]
+pub struct ClientCertificate {
+    /// The certificate, with its chain if it has one.
+    pub certificate: Pem,
+    /// The private key.
+    pub key: Pem,
+    /// What opens the key if it is encrypted.
+    pub passphrase: Option<SecretString>,
+}
+
+/// What holds for every https connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Authorities believed besides the system's.
+    pub ca: Option<Pem>,
+}
+
+/// Reads the settings from the file at `path`, which may be absent, and from `environment`
+/// (for a real start: [`process_environment`]).
+///
+/// The environment wins over the file, the file over the default. A variable or key that is
+/// present but blank counts as absent.
+///
+/// # Errors
+///
+/// All problems found, not only the first.
+pub fn read<S, K, V>(
+    path: &Path,
+    environment: impl IntoIterator<Item = (K, V)>,
+) -> Result<Settings<S>, Problems>
+where
+    S: Section,
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let environment = environment
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()));
+    let values = load::load::<S>(path, environment);
+    let mut reader = Reader::new(&values);
+    let opencti = standard::read_opencti(&mut reader);
+    let connector = standard::read_connector::<S>(&mut reader);
+    let broker = standard::read_broker(&mut reader, connector.as_ref());
+    let http = standard::read_http(&mut reader);
+    let section = S::read(&mut reader);
+    let (problems, notices) = reader.finish();
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    match (opencti, connector, section) {
+        (Some(opencti), Some(connector), Some(section)) => Ok(Settings {
+            opencti,
+            connector,
+            broker,
+            http,
+            section,
+            notices,
+        }),
+        // A section that answers nothing must have said why; one that did not is defective, and
+        // a start without settings must still not happen.
+        _ => Err(Problems(vec![Problem::new(
+            S::NAME,
+            "the settings could not be read, and the reason was not recorded; report this defect",
+        )])),
+    }
+}

@@ -1,0 +1,85 @@
+//! What is wrong with the settings, one line for each thing.
+//!
+//! May know: nothing. May be known by everything that reads settings.
+//!
+//! **Invariant:** a problem is one line, and shows no value that could be a secret.
+
+use std::fmt;
+
+/// One thing that is wrong: which setting or file, what is wrong, what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{subject}: {text}")]
+pub struct Problem {
+    subject: String,
+    text: String,
+}
+
+impl Problem {
+    /// `subject` is the setting with both its names, or the file; `text` says what is wrong and
+    /// what to do.
+    pub fn new(subject: impl fmt::Display, text: impl fmt::Display) -> Self {
+        Self {
+            subject: one_line(&subject.to_string()),
+            text: one_line(&text.to_string()),
+        }
+    }
+}
+
+/// Everything that is wrong; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub(super) Vec<Problem>);
+
+impl Problems {
+    /// The problems, in the order of the settings.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+}
+
+impl fmt::Display for Problems {
+    /// One line for each problem.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// Values longer than this are cut when shown, in characters.
+const SHOWN_CHARS: usize = 60;
+/// An unbroken run of so many letters and digits is more likely a token than a mistyped value.
+const TOKEN_CHARS: usize = 32;
+
+/// The value as a message may show it: shortened, in back quotes, or "the value" when it looks
+/// like a secret that was put into the wrong place.
+pub(super) fn shown(value: &str) -> String {
+    if looks_secret(value) {
+        return "the value (not shown)".to_owned();
+    }
+    let mut short: String = value.chars().take(SHOWN_CHARS).collect();
+    if short.len() < value.len() {
+        short.push('…');
+    }
+    format!("`{}`", one_line(&short))
+}
+
+fn looks_secret(value: &str) -> bool {
+    // An address may carry a password before '@' or a key after '?'.
+    value.contains(['@', '?'])
+        || value.contains("-----BEGIN")
+        || value
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "-_.+=".contains(c)))
+            .any(|run| run.len() >= TOKEN_CHARS)
+}
+
+fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}

@@ -1,0 +1,419 @@
+//! The settings that every connector has.
+//!
+//! May know: the table and the reader. May be known by `settings` alone.
+//!
+//! **Invariant:** every setting that is read here is in [`settings`], and the other way round.
+
+use tracing::Level;
+
+use super::reader::Reader;
+use super::table::{Fallback, Kind, Section, Setting};
+use super::{
+    BrokerOverrides, ClientCertificate, ConnectorSettings, HttpSettings, PlatformSettings,
+    QueueProtocol, Schedule,
+};
+
+/// Shared sections in which an unknown key is a problem all the same: they are new enough that no
+/// file of another connector brings more.
+pub(super) const STRICT_SECTIONS: &[&str] = &["mq", "https"];
+
+const URL: Setting = Setting {
+    key: "opencti.url",
+    env: "OPENCTI_URL",
+    kind: Kind::PlatformUrl,
+    default: Fallback::Required,
+    doc: "address of the OpenCTI platform that receives the data",
+    secret: false,
+};
+const TOKEN: Setting = Setting {
+    key: "opencti.token",
+    env: "OPENCTI_TOKEN",
+    kind: Kind::Token,
+    default: Fallback::Required,
+    doc: "API token of the connector's user",
+    secret: true,
+};
+const SSL_VERIFY: Setting = Setting {
+    key: "opencti.ssl_verify",
+    env: "OPENCTI_SSL_VERIFY",
+    kind: Kind::Trust,
+    default: Fallback::Value("true"),
+    doc: "whether the platform's certificate is checked: true, false, or an extra authority as path or PEM text",
+    secret: false,
+};
+const JSON_LOGGING: Setting = Setting {
+    key: "opencti.json_logging",
+    env: "OPENCTI_JSON_LOGGING",
+    kind: Kind::Boolean,
+    default: Fallback::Value("true"),
+    doc: "whether logs are JSON lines (true) or plain text (false)",
+    secret: false,
+};
+
+const ID: Setting = Setting {
+    key: "connector.id",
+    env: "CONNECTOR_ID",
+    kind: Kind::Uuid,
+    default: Fallback::Required,
+    doc: "UUID of this connector, generated once and kept",
+    secret: false,
+};
+const TYPE: Setting = Setting {
+    key: "connector.type",
+    env: "CONNECTOR_TYPE",
+    kind: Kind::Choice(&["EXTERNAL_IMPORT"]),
+    default: Fallback::Value("EXTERNAL_IMPORT"),
+    doc: "type of connector; there is only this one",
+    secret: false,
+};
+const NAME: Setting = Setting {
+    key: "connector.name",
+    env: "CONNECTOR_NAME",
+    kind: Kind::Text { min_chars: 2 },
+    default: Fallback::Required,
+    doc: "name that the platform shows",
+    secret: false,
+};
+const SCOPE: Setting = Setting {
+    key: "connector.scope",
+    env: "CONNECTOR_SCOPE",
+    kind: Kind::List,
+    default: Fallback::Required,
+    doc: "what the connector says it is about, separated by commas; for display only",
+    secret: false,
+};
+const LOG_LEVEL: Setting = Setting {
+    key: "connector.log_level",
+    env: "CONNECTOR_LOG_LEVEL",
+    kind: Kind::Choice(&["debug", "info", "warn", "warning", "error"]),
+    default: Fallback::Value("info"),
+    doc: "least important level that is logged: debug, info, warn or error",
+    secret: false,
+};
+const DURATION_PERIOD: Setting = Setting {
+    key: "connector.duration_period",
+    env: "CONNECTOR_DURATION_PERIOD",
+    kind: Kind::Period,
+    default: Fallback::Value("PT1H"),
+    doc: "time between two runs as an ISO 8601 period; 0 for one run only",
+    secret: false,
+};
+const RUN_AND_TERMINATE: Setting = Setting {
+    key: "connector.run_and_terminate",
+    env: "CONNECTOR_RUN_AND_TERMINATE",
+    kind: Kind::Boolean,
+    default: Fallback::Value("false"),
+    doc: "whether the connector ends after one run",
+    secret: false,
+};
+const QUEUE_THRESHOLD: Setting = Setting {
+    key: "connector.queue_threshold",
+    env: "CONNECTOR_QUEUE_THRESHOLD",
+    kind: Kind::Positive,
+    default: Fallback::Value("500"),
+    doc: "fill of the connector's queue, in MB, above which no run starts",
+    secret: false,
+};
+const QUEUE_PROTOCOL: Setting = Setting {
+    key: "connector.queue_protocol",
+    env: "CONNECTOR_QUEUE_PROTOCOL",
+    kind: Kind::Choice(&["amqp", "api"]),
+    default: Fallback::Value("amqp"),
+    doc: "way to the platform: amqp (the broker) or api (GraphQL)",
+    secret: false,
+};
+
+const MQ_HOST: Setting = broker_setting(
+    "mq.host",
+    "MQ_HOST",
+    Kind::Text { min_chars: 1 },
+    "host of the broker, instead of the one the platform names",
+);
+const MQ_PORT: Setting = broker_setting(
+    "mq.port",
+    "MQ_PORT",
+    Kind::Whole {
+        min: 1,
+        max: 65_535,
+    },
+    "port of the broker, instead of the one the platform names",
+);
+const MQ_VHOST: Setting = broker_setting(
+    "mq.vhost",
+    "MQ_VHOST",
+    Kind::Text { min_chars: 1 },
+    "virtual host on the broker, instead of the one the platform names",
+);
+const MQ_USER: Setting = broker_setting(
+    "mq.user",
+    "MQ_USER",
+    Kind::Text { min_chars: 1 },
+    "user on the broker, instead of the one the platform names",
+);
+const MQ_PASS: Setting = Setting {
+    secret: true,
+    ..broker_setting(
+        "mq.pass",
+        "MQ_PASS",
+        Kind::Password,
+        "password of the user on the broker",
+    )
+};
+const MQ_USE_SSL: Setting = broker_setting(
+    "mq.use_ssl",
+    "MQ_USE_SSL",
+    Kind::Boolean,
+    "whether the connection to the broker uses TLS, instead of what the platform says",
+);
+const MQ_CA: Setting = broker_setting(
+    "mq.use_ssl_ca",
+    "MQ_USE_SSL_CA",
+    Kind::Certificates,
+    "extra authority for the broker's certificate, as path or PEM text",
+);
+const MQ_CERT: Setting = broker_setting(
+    "mq.use_ssl_cert",
+    "MQ_USE_SSL_CERT",
+    Kind::Certificates,
+    "certificate shown to the broker, as path or PEM text",
+);
+const MQ_KEY: Setting = Setting {
+    secret: true,
+    ..broker_setting(
+        "mq.use_ssl_key",
+        "MQ_USE_SSL_KEY",
+        Kind::PrivateKey,
+        "private key of that certificate, as path or PEM text",
+    )
+};
+const MQ_PASSPHRASE: Setting = Setting {
+    secret: true,
+    ..broker_setting(
+        "mq.use_ssl_passphrase",
+        "MQ_USE_SSL_PASSPHRASE",
+        Kind::Password,
+        "passphrase of that key, if it is encrypted",
+    )
+};
+const MQ_REJECT_UNAUTHORIZED: Setting = Setting {
+    default: Fallback::Value("true"),
+    ..broker_setting(
+        "mq.use_ssl_reject_unauthorized",
+        "MQ_USE_SSL_REJECT_UNAUTHORIZED",
+        Kind::Boolean,
+        "whether a broker with a certificate that cannot be checked is refused",
+    )
+};
+
+const HTTPS_CA: Setting = Setting {
+    key: "https.ca_certificates",
+    env: "HTTPS_CA_CERTIFICATES",
+    kind: Kind::Certificates,
+    default: Fallback::Unset,
+    doc: "extra authorities for every https connection, as path or PEM text",
+    secret: false,
+};
+
+const BROKER: [Setting; 11] = [
+    MQ_HOST,
+    MQ_PORT,
+    MQ_VHOST,
+    MQ_USER,
+    MQ_PASS,
+    MQ_USE_SSL,
+    MQ_CA,
+    MQ_CERT,
+    MQ_KEY,
+    MQ_PASSPHRASE,
+    MQ_REJECT_UNAUTHORIZED,
+];
+
+const fn broker_setting(
+    key: &'static str,
+    env: &'static str,
+    kind: Kind,
+    doc: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        env,
+        kind,
+        default: Fallback::Unset,
+        doc,
+        secret: false,
+    }
+}
+
+/// The standard settings of the connector whose section is `S`.
+pub(super) fn settings<S: Section>() -> Vec<Setting> {
+    let mut settings = vec![
+        URL,
+        TOKEN,
+        SSL_VERIFY,
+        JSON_LOGGING,
+        ID,
+        TYPE,
+        name::<S>(),
+        scope::<S>(),
+        LOG_LEVEL,
+        DURATION_PERIOD,
+        RUN_AND_TERMINATE,
+        QUEUE_THRESHOLD,
+        QUEUE_PROTOCOL,
+    ];
+    settings.extend(BROKER);
+    settings.push(HTTPS_CA);
+    settings
+}
+
+fn name<S: Section>() -> Setting {
+    Setting {
+        default: Fallback::Value(S::NAME),
+        ..NAME
+    }
+}
+
+fn scope<S: Section>() -> Setting {
+    Setting {
+        default: Fallback::Value(S::SCOPE),
+        ..SCOPE
+    }
+}
+
+/// The platform that receives the data. Sections may compare with it afterwards.
+pub(super) fn read_opencti(reader: &mut Reader<'_>) -> Option<PlatformSettings> {
+    let url = reader.platform_url(&URL);
+    if let Some(url) = url.clone() {
+        reader.remember_opencti(url);
+    }
+    let token = reader.token(&TOKEN);
+    let tls = reader.trust(&SSL_VERIFY);
+    Some(PlatformSettings {
+        url: url?,
+        token: token?,
+        tls: tls?,
+    })
+}
+
+/// Who the connector is, when it runs and how it logs.
+pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<ConnectorSettings> {
+    let json_logging = reader.boolean(&JSON_LOGGING);
+    let id = reader.uuid(&ID);
+    let kind = reader.choice(&TYPE, &[("EXTERNAL_IMPORT", ())]);
+    let name = reader.text(&name::<S>());
+    let scope = reader.list(&scope::<S>());
+    let log_level = read_log_level(reader);
+    let schedule = read_schedule(reader);
+    let queue_threshold_mb = reader.positive(&QUEUE_THRESHOLD);
+    let queue_protocol = read_queue_protocol(reader);
+    kind?;
+    Some(ConnectorSettings {
+        id: id?,
+        name: name?,
+        scope: scope?,
+        log_level: log_level?,
+        json_logging: json_logging?,
+        schedule: schedule?,
+        queue_threshold_mb: queue_threshold_mb?,
+        queue_protocol: queue_protocol?,
+    })
+}
+
+fn read_log_level(reader: &mut Reader<'_>) -> Option<Level> {
+    let levels = [
+        ("debug", Level::DEBUG),
+        ("info", Level::INFO),
+        ("warn", Level::WARN),
+        ("warning", Level::WARN),
+        ("error", Level::ERROR),
+    ];
+    reader.choice(&LOG_LEVEL, &levels)
+}
+
+fn read_schedule(reader: &mut Reader<'_>) -> Option<Schedule> {
+    let period = reader.period(&DURATION_PERIOD);
+    let once = reader.boolean(&RUN_AND_TERMINATE);
+    let (period, once) = (period?, once?);
+    if once || period.is_zero() {
+        return Some(Schedule::Once);
+    }
+    Some(Schedule::Every(period))
+}
+
+fn read_queue_protocol(reader: &mut Reader<'_>) -> Option<QueueProtocol> {
+    let protocols = [("amqp", QueueProtocol::Amqp), ("api", QueueProtocol::Api)];
+    reader.choice(&QUEUE_PROTOCOL, &protocols)
+}
+
+/// What replaces the broker's address and access. `connector` is `None` when it could not be
+/// read.
+pub(super) fn read_broker(
+    reader: &mut Reader<'_>,
+    connector: Option<&ConnectorSettings>,
+) -> BrokerOverrides {
+    let protocol = connector.map(|connector| connector.queue_protocol);
+    if protocol == Some(QueueProtocol::Api) && BROKER.iter().any(|setting| reader.is_given(setting))
+    {
+        reader.notice(format!(
+            "{QUEUE_PROTOCOL}: is api, so the settings under mq have no effect"
+        ));
+    }
+    let overrides = BrokerOverrides {
+        host: reader.text(&MQ_HOST),
+        port: reader.whole(&MQ_PORT),
+        vhost: reader.text(&MQ_VHOST),
+        user: reader.text(&MQ_USER),
+        pass: reader.password(&MQ_PASS),
+        use_ssl: reader.boolean(&MQ_USE_SSL),
+        ca: reader.certificates(&MQ_CA),
+        client: read_client_certificate(reader),
+        reject_unauthorized: reader.boolean(&MQ_REJECT_UNAUTHORIZED).unwrap_or(true),
+    };
+    if overrides.use_ssl == Some(false) {
+        refuse_tls_material(reader);
+    }
+    overrides
+}
+
+fn refuse_tls_material(reader: &mut Reader<'_>) {
+    for setting in [&MQ_CA, &MQ_CERT] {
+        if reader.is_given(setting) {
+            let text = "a certificate is of no use without TLS; remove it or switch TLS on";
+            reader.contradiction(&[&MQ_USE_SSL, setting], text);
+        }
+    }
+}
+
+fn read_client_certificate(reader: &mut Reader<'_>) -> Option<ClientCertificate> {
+    let certificate = reader.certificates(&MQ_CERT);
+    let key = reader.private_key(&MQ_KEY);
+    let passphrase = reader.password(&MQ_PASSPHRASE);
+    match (reader.is_given(&MQ_CERT), reader.is_given(&MQ_KEY)) {
+        (true, false) => reader.contradiction(
+            &[&MQ_CERT, &MQ_KEY],
+            "there is a certificate without its key; give both or none",
+        ),
+        (false, true) => reader.contradiction(
+            &[&MQ_CERT, &MQ_KEY],
+            "there is a key without its certificate; give both or none",
+        ),
+        (false, false) if passphrase.is_some() => {
+            reader.notice(format!(
+                "{MQ_PASSPHRASE}: there is no key to open, so it has no effect"
+            ));
+        }
+        _ => {}
+    }
+    Some(ClientCertificate {
+        certificate: certificate?,
+        key: key?,
+        passphrase,
+    })
+}
+
+/// What holds for every https connection.
+pub(super) fn read_http(reader: &mut Reader<'_>) -> HttpSettings {
+    HttpSettings {
+        ca: reader.certificates(&HTTPS_CA),
+    }
+}

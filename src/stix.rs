@@ -1,0 +1,13 @@
+//! STIX 2.1 as it travels: objects written key by key, and bundles of them.
+//!
+//! Pure. May know: JSON. Must not know: I/O, time, OpenCTI's API, the source's model. Known by: the
+//! connectors (who write objects) and the runtime (which packs them).
+//!
+//! **Invariant.** An object holds only keys that were put into it one by one, none of them null or
+//! an empty list (both are errors at import, spec/protocol.md §7).
+
+mod bundle;
+mod object;
+
+pub use bundle::bundle;
+pub use object::{ObjectWriter, StixObject};

@@ -1,0 +1,169 @@
+//! One STIX object: its text, and which other objects it needs.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::ser::Error as _;
+use serde_json::value::RawValue;
+
+/// One STIX object, written and ready to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StixObject {
+    /// Its STIX id.
+    pub id: Box<str>,
+    /// Its type in the platform's words, for counts: "IPv4-Addr", "Indicator", "based-on".
+    pub kind: &'static str,
+    /// The object as JSON.
+    pub json: Box<str>,
+    /// Markings, author and labels: they go ahead of the object wherever it goes.
+    pub dependencies: Vec<Arc<StixObject>>,
+    /// Ids of the objects that it points at from within (nested references): imported after the
+    /// object they are errors, so they go ahead of it in the same message where there are messages
+    /// of several objects.
+    pub embeds: Vec<Box<str>>,
+    /// Ids of the objects that it ties together (the ends of a relationship): sent earlier, or it is
+    /// held back.
+    pub ends: Vec<Box<str>>,
+    /// The same object without what it points at: how it rides along in a message that it is not the
+    /// subject of. None where it points at nothing.
+    pub bare: Option<Arc<StixObject>>,
+}
+
+impl StixObject {
+    /// The object with what it points at: property, whether it is a list, and ids. What was there
+    /// before becomes its bare form.
+    #[must_use]
+    pub fn pointing_at(self, properties: &[(&'static str, bool, Vec<&str>)]) -> Self {
+        let mut json = self.json.strip_suffix('}').unwrap_or(&self.json).to_owned();
+        let mut embeds = Vec::new();
+        for (property, is_many, ids) in properties {
+            let quoted: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+            let value = match (is_many, quoted.first()) {
+                (true, Some(_)) => format!("[{}]", quoted.join(",")),
+                (false, Some(first)) => first.clone(),
+                (_, None) => continue,
+            };
+            json.extend([",\"", property, "\":", &value]);
+            embeds.extend(ids.iter().map(|id| Box::from(*id)));
+        }
+        json.push('}');
+        Self {
+            id: self.id.clone(),
+            kind: self.kind,
+            json: json.into_boxed_str(),
+            dependencies: self.dependencies.clone(),
+            embeds,
+            ends: self.ends.clone(),
+            bare: Some(Arc::new(self)),
+        }
+    }
+}
+
+/// Writes one object, key by key.
+#[derive(Debug)]
+pub struct ObjectWriter {
+    id: Box<str>,
+    json: Vec<u8>,
+    failure: Option<serde_json::Error>,
+}
+
+impl ObjectWriter {
+    /// Begins an object with what every object has.
+    pub fn new(stix_type: &str, id: &str) -> Self {
+        let mut writer = Self {
+            id: id.into(),
+            json: Vec::with_capacity(512),
+            failure: None,
+        };
+        writer.json.push(b'{');
+        writer.put("type", stix_type);
+        writer.put("spec_version", "2.1");
+        writer.put("id", id);
+        writer
+    }
+
+    /// Puts a key with its value.
+    pub fn put<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        self.key(key);
+        if let Err(failure) = serde_json::to_writer(&mut self.json, value) {
+            self.failure.get_or_insert(failure);
+        }
+    }
+
+    /// Puts a key where there is a value.
+    pub fn put_some<T: Serialize>(&mut self, key: &str, value: Option<T>) {
+        if let Some(value) = value {
+            self.put(key, &value);
+        }
+    }
+
+    /// Puts a list that has members.
+    pub fn put_list<T: Serialize>(&mut self, key: &str, values: &[T]) {
+        if !values.is_empty() {
+            self.put(key, values);
+        }
+    }
+
+    /// Puts a value just as the source wrote it, byte for byte; null and empty lists are left out.
+    pub fn put_raw(&mut self, key: &str, value: &RawValue) {
+        let text = value.get();
+        if text != "null" && text != "[]" {
+            self.key(key);
+            self.json.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    /// Ends the object.
+    ///
+    /// # Errors
+    /// When a value could not be written as JSON.
+    pub fn finish(mut self, kind: &'static str) -> Result<StixObject, serde_json::Error> {
+        self.json.push(b'}');
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let json = String::from_utf8(self.json).map_err(serde_json::Error::custom)?;
+        Ok(StixObject {
+            id: self.id,
+            kind,
+            json: json.into_boxed_str(),
+            dependencies: Vec::new(),
+            embeds: Vec::new(),
+            ends: Vec::new(),
+            bare: None,
+        })
+    }
+
+    /// Keys are our own words and never need an escape.
+    fn key(&mut self, key: &str) {
+        if self.json.len() > 1 {
+            self.json.push(b',');
+        }
+        self.json.push(b'"');
+        self.json.extend_from_slice(key.as_bytes());
+        self.json.extend_from_slice(b"\":");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nulls_and_empty_lists_stay_out_and_texts_stay_as_they_are() {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+        let mut writer = ObjectWriter::new("url", "url--1");
+        writer.put_raw("value", &raw(r#""https://e.test/\"é中😀\n""#));
+        writer.put_raw("description", &raw("null"));
+        writer.put_raw("names", &raw("[]"));
+        writer.put_list::<&str>("labels", &[]);
+        writer.put_some("score", Some(50));
+        writer.put_some::<u8>("other", None);
+        writer.put("empty", "");
+        let object = writer.finish("Url").unwrap();
+        assert_eq!(
+            &*object.json,
+            r#"{"type":"url","spec_version":"2.1","id":"url--1","value":"https://e.test/\"é中😀\n","score":50,"empty":""}"#
+        );
+    }
+}

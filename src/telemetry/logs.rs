@@ -1,0 +1,500 @@
+//! Log lines, in the shape that the field's log collectors already parse: one JSON object with
+//! the keys `timestamp`, `level`, `name`, `message` and, only when there are any, `attributes`.
+//!
+//! May know: tracing. Must not know: settings, the runtime. May be known by everything.
+//!
+//! **Invariant:** one event is one line, whatever its texts contain.
+
+use std::error::Error;
+use std::fmt;
+use std::io::Write;
+use std::time::SystemTime;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_subscriber::filter::{FilterFn, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+/// How the targets of this crate begin.
+const OWN_CRATE: &str = env!("CARGO_CRATE_NAME");
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// The process already has a subscriber.
+    #[error("logging is already set up")]
+    AlreadySetUp(#[source] TryInitError),
+}
+
+/// Sets up logging to standard error for the whole process; to be called once.
+///
+/// This crate logs from `level` on, other crates only warnings and errors (only errors when
+/// `level` is [`Level::ERROR`]). `json` chooses JSON lines over text; `name` is the connector's
+/// name in each line.
+///
+/// # Errors
+///
+/// When the process already has a subscriber.
+pub fn init(level: Level, json: bool, name: &str) -> Result<(), LogsError> {
+    tracing_subscriber::registry()
+        .with(lines(json, name, std::io::stderr).with_filter(filter(level)))
+        .try_init()
+        .map_err(LogsError::AlreadySetUp)
+}
+
+/// An error and all its causes, joined by `": "`.
+///
+/// A cause whose text the error above it already ends with is left out, for some libraries repeat
+/// it there.
+#[derive(Debug, Clone, Copy)]
+pub struct Chain<'a>(pub &'a (dyn Error + 'a));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut above = self.0.to_string();
+        f.write_str(&above)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if !above.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            above = text;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// Lets through what is to be logged, and this crate's spans down to info in any case: an error
+/// must say in which run it happened even where only errors are logged.
+fn filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    let events = Targets::new()
+        .with_default(level.min(Level::WARN))
+        .with_target(OWN_CRATE, level);
+    let spans = Targets::new().with_target(OWN_CRATE, level.max(Level::INFO));
+    let most = LevelFilter::from_level(level.max(Level::INFO));
+    filter_fn(move |metadata| {
+        let targets = if metadata.is_span() { &spans } else { &events };
+        targets.would_enable(metadata.target(), metadata.level())
+    })
+    .with_max_level_hint(most)
+}
+
+fn lines<W>(json: bool, name: &str, writer: W) -> Lines<W> {
+    Lines {
+        json,
+        name: name.to_owned(),
+        writer,
+    }
+}
+
+/// Writes events as lines and keeps the fields of spans for them.
+struct Lines<W> {
+    json: bool,
+    name: String,
+    writer: W,
+}
+
+impl<S, W> Layer<S> for Lines<W>
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    W: for<'w> MakeWriter<'w> + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        if let Some(span) = context.span(id)
+            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+        {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        // From the innermost span outwards: the nearer one knows better.
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(outer) = span.extensions().get::<Fields>() {
+                fields.add_missing(outer);
+            }
+        }
+        let line = Line {
+            timestamp: DateTime::<Utc>::from(SystemTime::now())
+                .to_rfc3339_opts(SecondsFormat::Micros, true),
+            level: level_name(*event.metadata().level()),
+            name: &self.name,
+            message: &fields.message,
+            attributes: &fields.attributes,
+        };
+        self.write(&line);
+    }
+}
+
+impl<W: for<'w> MakeWriter<'w>> Lines<W> {
+    fn write(&self, line: &Line<'_>) {
+        let text = if self.json {
+            // Every key and value is text, number or boolean, which JSON can always express.
+            serde_json::to_string(line).unwrap_or_else(|_| line.to_string())
+        } else {
+            line.to_string()
+        };
+        // A log line that cannot be written leaves no place to say so.
+        self.writer
+            .make_writer()
+            .write_all(format!("{text}\n").as_bytes())
+            .ok();
+    }
+}
+
+/// One event, ready to be written.
+struct Line<'a> {
+    timestamp: String,
+    level: &'static str,
+    name: &'a str,
+    message: &'a str,
+    attributes: &'a [(&'static str, Value)],
+}
+
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("timestamp", &self.timestamp)?;
+        map.serialize_entry("level", self.level)?;
+        map.serialize_entry("name", self.name)?;
+        map.serialize_entry("message", self.message)?;
+        if !self.attributes.is_empty() {
+            map.serialize_entry("attributes", &InOrder(self.attributes))?;
+        }
+        map.end()
+    }
+}
+
+/// A JSON object whose keys keep their order, which `serde_json::Map` would sort.
+struct InOrder<'a>(&'a [(&'static str, Value)]);
+
+impl Serialize for InOrder<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = without_controls(self.message);
+        write!(f, "{} {} {message}", self.timestamp, self.level)?;
+        for (name, value) in self.attributes {
+            match value {
+                Value::String(text) if is_word(text) => write!(f, " {name}={text}")?,
+                // JSON's own quoting; it leaves only the rarer control characters as they are.
+                value => write!(f, " {name}={}", without_controls(&value.to_string()))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Readable without quotes.
+fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"=".contains(c))
+}
+
+/// Texts of other systems must neither break a line nor command a terminal.
+fn without_controls(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "ERROR",
+        Level::WARN => "WARNING",
+        Level::INFO => "INFO",
+        // The field has no level below.
+        _ => "DEBUG",
+    }
+}
+
+/// The fields of an event or a span, in the order in which they were recorded.
+#[derive(Debug, Default)]
+struct Fields {
+    message: String,
+    attributes: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn set(&mut self, field: &Field, value: Value) {
+        let name = field.name();
+        // What the `log` crate's events carry beside their message: where they were written.
+        if name.starts_with("log.") {
+            return;
+        }
+        match self.attributes.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => self.attributes.push((name, value)),
+        }
+    }
+
+    fn set_text(&mut self, field: &Field, text: String) {
+        if field.name() == "message" {
+            self.message = text;
+        } else {
+            self.set(field, Value::String(text));
+        }
+    }
+
+    fn add_missing(&mut self, outer: &Self) {
+        for (name, value) in &outer.attributes {
+            if self.attributes.iter().all(|(known, _)| known != name) {
+                self.attributes.push((name, value.clone()));
+            }
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.set_text(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.set_text(field, value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.set_text(field, Chain(value).to_string());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.set(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.set(field, value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.set(field, value.into());
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        match serde_json::Number::from_f64(value) {
+            Some(number) => self.set(field, number.into()),
+            // JSON has no word for an infinite number.
+            None => self.set_text(field, value.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Captured {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What `run` logs, without the 27 characters of the first time stamp.
+    fn logged(json: bool, level: Level, run: impl FnOnce()) -> String {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let layer = lines(json, "NetManageIT", move || writer.clone());
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(level)));
+        tracing::subscriber::with_default(subscriber, run);
+        let bytes = captured.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn after_timestamp(line: &str) -> String {
+        let (_, rest) = line.split_once("Z\",").unwrap();
+        rest.to_owned()
+    }
+
+    #[test]
+    fn json_line_has_the_known_keys_in_the_known_order() {
+        let line = logged(true, Level::INFO, || {
+            tracing::info!(
+                zeta = 3,
+                alpha = true,
+                ratio = 0.5,
+                text = "a \"b\"",
+                "page read"
+            );
+        });
+        assert!(line.starts_with("{\"timestamp\":\"2"), "{line}");
+        assert_eq!(
+            after_timestamp(&line),
+            "\"level\":\"INFO\",\"name\":\"NetManageIT\",\"message\":\"page read\",\
+             \"attributes\":{\"zeta\":3,\"alpha\":true,\"ratio\":0.5,\"text\":\"a \\\"b\\\"\"}}\n"
+        );
+    }
+
+    #[test]
+    fn timestamp_has_microseconds_and_z() {
+        let line = logged(true, Level::INFO, || tracing::info!("x"));
+        let value: Value = serde_json::from_str(&line).unwrap();
+        let timestamp = value["timestamp"].as_str().unwrap();
+        assert_eq!(timestamp.len(), "2026-11-20T11:10:22.587378Z".len());
+        assert!(timestamp.ends_with('Z'));
+    }
+
+    #[test]
+    fn attributes_are_absent_when_there_are_none() {
+        let line = logged(true, Level::INFO, || tracing::info!("x"));
+        assert_eq!(
+            after_timestamp(&line),
+            "\"level\":\"INFO\",\"name\":\"NetManageIT\",\"message\":\"x\"}\n"
+        );
+    }
+
+    #[test]
+    fn spans_add_their_fields_and_the_nearer_one_wins() {
+        let line = logged(true, Level::INFO, || {
+            let run = tracing::info_span!("cycle", work = "w1", page = 1);
+            let _run = run.enter();
+            let page = tracing::info_span!("page", page = 2, rows = tracing::field::Empty);
+            page.record("rows", 10);
+            let _page = page.enter();
+            tracing::info!(batch = 1, "sent");
+        });
+        let expected = "\"attributes\":{\"batch\":1,\"page\":2,\"rows\":10,\"work\":\"w1\"}}\n";
+        assert!(line.ends_with(expected), "{line}");
+    }
+
+    #[test]
+    fn levels_carry_the_names_of_the_field() {
+        let text = logged(true, Level::DEBUG, || {
+            tracing::debug!("x");
+            tracing::info!("x");
+            tracing::warn!("x");
+            tracing::error!("x");
+        });
+        let levels: Vec<String> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["level"].to_string())
+            .collect();
+        assert_eq!(
+            levels,
+            ["\"DEBUG\"", "\"INFO\"", "\"WARNING\"", "\"ERROR\""]
+        );
+    }
+
+    #[rstest::rstest]
+    #[case(Level::DEBUG, 2)]
+    #[case(Level::INFO, 2)]
+    #[case(Level::ERROR, 1)]
+    fn other_crates_are_heard_only_when_it_matters(#[case] level: Level, #[case] lines: usize) {
+        let text = logged(true, level, || {
+            tracing::info!(target: "lapin::channel", "x");
+            tracing::warn!(target: "lapin::channel", "x");
+            tracing::error!(target: "lapin::channel", "x");
+        });
+        assert_eq!(text.lines().count(), lines, "{text}");
+    }
+
+    #[test]
+    fn errors_keep_their_spans_where_only_errors_are_logged() {
+        let line = logged(true, Level::ERROR, || {
+            let _run = tracing::info_span!("cycle", work = "w1").entered();
+            tracing::info!("not heard");
+            tracing::error!("run ended");
+        });
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.contains("\"attributes\":{\"work\":\"w1\"}"), "{line}");
+    }
+
+    #[test]
+    fn own_crate_is_heard_at_the_chosen_level() {
+        let text = logged(true, Level::INFO, || {
+            tracing::debug!("x");
+            tracing::info!("x");
+        });
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn text_is_one_readable_line() {
+        let line = logged(false, Level::INFO, || {
+            tracing::warn!(
+                rows = 3,
+                name = "a b",
+                word = "w",
+                escape = "\u{1b}[1m",
+                "two\nlines"
+            );
+        });
+        let (_, rest) = line.split_once("Z ").unwrap();
+        assert_eq!(
+            rest,
+            "WARNING two\\nlines rows=3 name=\"a b\" word=w escape=\"\\u001b[1m\"\n"
+        );
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Link {
+        text: &'static str,
+        #[source]
+        cause: Option<Box<Link>>,
+    }
+
+    fn link(texts: &[&'static str]) -> Link {
+        let (text, causes) = texts.split_first().unwrap();
+        let cause = (!causes.is_empty()).then(|| Box::new(link(causes)));
+        Link { text, cause }
+    }
+
+    #[rstest::rstest]
+    #[case(&["alone"], "alone")]
+    #[case(&["page failed", "connection reset"], "page failed: connection reset")]
+    #[case(&["page failed: reset", "reset", "by peer"], "page failed: reset: by peer")]
+    fn chain_names_every_cause_once(#[case] texts: &[&'static str], #[case] expected: &str) {
+        assert_eq!(Chain(&link(texts)).to_string(), expected);
+    }
+
+    #[test]
+    fn error_fields_carry_their_causes() {
+        let line = logged(true, Level::INFO, || {
+            let error = link(&["page failed", "connection reset"]);
+            tracing::error!(error = &error as &(dyn Error + 'static), "run ended");
+        });
+        assert!(
+            line.contains("\"error\":\"page failed: connection reset\""),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! What the tests share: a broker, two platforms, the connector between them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
+use netmanageit_connector::runtime::{End, run_connector};
+use netmanageit_connector::settings::{self, Settings};
+use sandbox::{
+    Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work, Worker,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for the slowest machine; a test that reaches it hangs.
+pub(crate) const LIMIT: Duration = Duration::from_mins(4);
+
+/// The broker of this test run: the one that `scripts/test` started, else one of our own.
+pub(crate) fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| match std::env::var_os("TEST_AMQP_URL") {
+        Some(url) => Broker::from_url(&url.to_string_lossy()).expect("TEST_AMQP_URL is the address of a broker"),
+        None => {
+            assert!(Broker::installed(), "the tests need RabbitMQ: apt-get install rabbitmq-server, or run scripts/test");
+            let start = std::thread::spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+                let broker = runtime.block_on(Broker::start());
+                // The broker's own tasks live as long as the tests do.
+                std::mem::forget(runtime);
+                broker
+            });
+            start.join().expect("the broker's thread ends").expect("the broker starts")
+        }
+    })
+}
+
+/// A source, a destination, and the id under which the connector registers.
+pub(crate) struct Line {
+    pub(crate) source: Source,
+    pub(crate) destination: Destination,
+    pub(crate) connector_id: String,
+    pub(crate) settings: BTreeMap<&'static str, String>,
+}
+
+impl Line {
+    /// Two platforms of the newest release.
+    pub(crate) fn with(data: DataSet) -> Self {
+        Self::between(Release::LATEST, Release::LATEST, data)
+    }
+
+    pub(crate) fn between(source: Release, destination: Release, data: DataSet) -> Self {
+        let source = SourceOptions { release: source, data, ..SourceOptions::default() };
+        let destination = DestinationOptions {
+            release: destination,
+            broker: Some(broker().address().clone()),
+            ..DestinationOptions::default()
+        };
+        Self::of(source, destination)
+    }
+
+    pub(crate) fn of(source: SourceOptions, destination: DestinationOptions) -> Self {
+        let source = Source::start(source).expect("the source starts");
+        let destination = Destination::start(destination).expect("the destination starts");
+        let connector_id = uuid::Uuid::new_v4().to_string();
+        let settings = BTreeMap::from([
+            ("OPENCTI_URL", destination.url().to_owned()),
+            ("OPENCTI_TOKEN", destination.token().to_owned()),
+            ("CONNECTOR_ID", connector_id.clone()),
+            ("CONNECTOR_RUN_AND_TERMINATE", "true".to_owned()),
+            ("OPENCTI_NETMANAGEIT_URL", source.url().to_owned()),
+            ("OPENCTI_NETMANAGEIT_TOKEN", source.token().to_owned()),
+            ("OPENCTI_NETMANAGEIT_COOLDOWN", "PT0S".to_owned()),
+        ]);
+        Self { source, destination, connector_id, settings }
+    }
+
+    pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.insert(name, value.to_owned());
+        self
+    }
+
+    pub(crate) fn settings(&self) -> Settings<NetManageItSettings> {
+        settings::read(Path::new("/nowhere/config.yml"), self.settings.clone()).expect("the settings are right")
+    }
+
+    /// Runs the connector to its end.
+    pub(crate) async fn run(&self) -> End {
+        let running = run_connector::<NetManageIt>(self.settings(), CancellationToken::new());
+        tokio::time::timeout(LIMIT, running).await.expect("the run ends").expect("the connector starts")
+    }
+
+    pub(crate) fn workers(&self, replicas: usize) -> Worker {
+        Worker::start(&self.destination, replicas).expect("the workers start")
+    }
+
+    /// Waits until the workers are through with everything, and answers the works.
+    pub(crate) async fn works_when_complete(&self) -> Vec<Work> {
+        let done = async {
+            loop {
+                let works = self.destination.works();
+                if works.iter().all(|work| work.completed.is_some()) {
+                    return works;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, done).await.unwrap_or_else(|_| panic!("works stay open: {:#?}", self.destination.works()))
+    }
+}
+
+/// A generated data set of this size.
+pub(crate) fn generated(observables: usize, indicators: usize) -> DataSet {
+    DataSet::generate(&Shape { observables, indicators, ..Shape::default() })
+}

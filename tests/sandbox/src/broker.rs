@@ -1,0 +1,235 @@
+//! A real RabbitMQ of its own: own port, node name, data folder, cookie and name service.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+use crate::lock;
+
+/// The server script itself; the one on the path would change to the user `rabbitmq`.
+const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// Where a broker is and as whom to use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerAddress {
+    /// Host name or address.
+    pub host: String,
+    /// AMQP port.
+    pub port: u16,
+    /// Virtual host.
+    pub vhost: String,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub pass: String,
+}
+
+impl BrokerAddress {
+    /// The address as a URI.
+    pub fn url(&self) -> String {
+        let vhost = self.vhost.replace('/', "%2f");
+        format!("amqp://{}:{}@{}:{}/{vhost}", self.user, self.pass, self.host, self.port)
+    }
+
+    /// Opens a connection.
+    pub(crate) async fn connect(&self) -> Result<Connection> {
+        let url = self.url();
+        let connecting = Connection::connect(&url, ConnectionProperties::default());
+        connecting.await.with_context(|| format!("no broker at {}:{}", self.host, self.port))
+    }
+}
+
+/// A broker; dropping it stops what it started.
+#[derive(Debug)]
+pub struct Broker {
+    address: BrokerAddress,
+    own: Option<Own>,
+}
+
+/// What belongs to a broker that was started here.
+#[derive(Debug)]
+struct Own {
+    folder: TempDir,
+    name_port: u16,
+    distribution_port: u16,
+    processes: Mutex<Vec<Child>>,
+}
+
+impl Broker {
+    /// True where the broker's server is installed.
+    pub fn installed() -> bool {
+        Path::new(SERVER).exists()
+    }
+
+    /// Starts a broker and waits until it answers.
+    pub async fn start() -> Result<Self> {
+        if !Self::installed() {
+            bail!("RabbitMQ is not installed: {SERVER} is missing (apt-get install rabbitmq-server)");
+        }
+        let [port, name_port, distribution_port] = free_ports()?;
+        let address = BrokerAddress {
+            host: Ipv4Addr::LOCALHOST.to_string(),
+            port,
+            vhost: "/".to_owned(),
+            user: "guest".to_owned(),
+            pass: "guest".to_owned(),
+        };
+        let folder = tempfile::Builder::new().prefix("sandbox-broker-").tempdir().context("no temporary folder")?;
+        let own = Own { folder, name_port, distribution_port, processes: Mutex::default() };
+        own.prepare()?;
+        let broker = Self { address, own: Some(own) };
+        broker.restart().await?;
+        Ok(broker)
+    }
+
+    /// Uses a broker that runs already, such as `amqp://user:pass@host:port/vhost`.
+    pub fn from_url(url: &str) -> Result<Self> {
+        let uri: AMQPUri = url.parse().map_err(|error| anyhow!("{url:?} is no address of a broker: {error}"))?;
+        let (authority, vhost) = (uri.authority, uri.vhost);
+        let (user, pass) = (authority.userinfo.username, authority.userinfo.password);
+        let address = BrokerAddress { host: authority.host, port: authority.port, vhost, user, pass };
+        Ok(Self { address, own: None })
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> &BrokerAddress {
+        &self.address
+    }
+
+    /// Ends it at once, as `kill -9` does; its data stays. A broker not started here is left alone.
+    pub fn kill(&self) {
+        if let Some(own) = &self.own {
+            own.end();
+        }
+    }
+
+    /// Starts it again on the same port and data, and waits until it answers.
+    pub async fn restart(&self) -> Result<()> {
+        let own = self.own.as_ref().context("a broker that was not started here is not restarted either")?;
+        own.end();
+        own.run(self.address.port)?;
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline {
+            if let Some(log) = own.log_of_failure() {
+                bail!("the broker ended while starting:\n{log}");
+            }
+            if self.answers().await {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
+        bail!("the broker does not answer after {START_LIMIT:?}:\n{}", own.log())
+    }
+
+    /// Stops it and removes its data.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    async fn answers(&self) -> bool {
+        let here = SocketAddr::from((Ipv4Addr::LOCALHOST, self.address.port));
+        if tokio::net::TcpStream::connect(here).await.is_err() {
+            return false;
+        }
+        let Ok(connection) = self.address.connect().await else { return false };
+        connection.close(200, "seen".into()).await.is_ok()
+    }
+}
+
+impl Own {
+    /// Writes what the server reads at its start.
+    fn prepare(&self) -> Result<()> {
+        let write = |name: &str, text: &str| {
+            fs::write(self.file(name), text).with_context(|| format!("{name} cannot be written"))
+        };
+        write("enabled_plugins", "[].\n")?;
+        write("rabbitmq-env.conf", "")?;
+        // No alarms: a disk that is nearly full must not stop the tests.
+        write("rabbitmq.conf", "disk_free_limit.absolute = 1MB\nlog.console = false\nlog.file.level = warning\n")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, port: u16) -> Result<()> {
+        let mut processes = lock(&self.processes);
+        let mut names = Command::new("epmd");
+        names.args(["-port", &self.name_port.to_string(), "-address", "127.0.0.1"]);
+        processes.push(self.spawn(names).context("epmd cannot be started")?);
+        let mut server = Command::new(SERVER);
+        server
+            .env("RABBITMQ_NODENAME", format!("sandbox{port}@localhost"))
+            .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+            .env("RABBITMQ_NODE_PORT", port.to_string())
+            .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
+            .env("RABBITMQ_MNESIA_BASE", self.file("data"))
+            .env("RABBITMQ_LOG_BASE", self.file("log"))
+            .env("RABBITMQ_CONFIG_FILE", self.file("rabbitmq.conf"))
+            .env("RABBITMQ_CONF_ENV_FILE", self.file("rabbitmq-env.conf"))
+            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.file("enabled_plugins"))
+            .env("RABBITMQ_PID_FILE", self.file("pid"))
+            // The script then becomes the server, instead of waiting beside it.
+            .env("RABBITMQ_ALLOW_INPUT", "true")
+            .env("RABBITMQ_SERVER_START_ARGS", "-noinput -setcookie sandbox")
+            .env("ERL_EPMD_ADDRESS", "127.0.0.1");
+        processes.push(self.spawn(server).context("the broker cannot be started")?);
+        Ok(())
+    }
+
+    fn spawn(&self, mut command: Command) -> Result<Child> {
+        let output = fs::File::options().create(true).append(true).open(self.file("output"))?;
+        command
+            .env("HOME", self.folder.path())
+            .env("ERL_EPMD_PORT", self.name_port.to_string())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        Ok(command.spawn()?)
+    }
+
+    /// Ends the processes started here, and only those: both are children that never fork away.
+    fn end(&self) {
+        for mut process in lock(&self.processes).drain(..).rev() {
+            // Already ended is as good.
+            process.kill().ok();
+            process.wait().ok();
+        }
+    }
+
+    fn log_of_failure(&self) -> Option<String> {
+        let mut processes = lock(&self.processes);
+        let ended = processes.iter_mut().any(|process| !matches!(process.try_wait(), Ok(None)));
+        ended.then(|| self.log())
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.file("output")).unwrap_or_default()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Ports that nobody uses now.
+fn free_ports<const N: usize>() -> Result<[u16; N]> {
+    let listeners: Vec<TcpListener> =
+        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let ports: Vec<u16> =
+        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_, std::io::Error>>()?;
+    ports.try_into().map_err(|_| anyhow!("no free ports"))
+}

@@ -1,0 +1,515 @@
+//! The platform that is written into.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use anyhow::{Result, ensure};
+use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Handle;
+
+use crate::fault::Faults;
+use crate::graphql::objects::{Tree, resolve_list};
+use crate::graphql::{Executor, PlatformError, Prepared, plain};
+use crate::lists::{Catalogue, List};
+use crate::server::{Platform, Request, Server, runtime};
+use crate::source::PAGE_CAP;
+use crate::worker::bundle::{self, Bundle};
+use crate::worker::imported::Imported;
+use crate::{BrokerAddress, DataSet, Release, lock, time};
+
+mod queues;
+mod works;
+
+use queues::Queues;
+use works::Works;
+pub use works::{Status, Work, WorkError};
+
+/// The user that a connector's messages are imported for.
+pub const APPLICANT: &str = "88ec0c6a-13ce-5e39-b486-354fe4a7084f";
+/// What the platform takes for the size of a message; the broker itself does not tell.
+const MESSAGE_SIZE: u32 = 1000;
+
+const PUSH_WITH_WORK: Release = Release::new(6, 5, 7);
+const WORKER_COUNTS: Release = Release::new(6, 3, 0);
+const PLATFORM_SPLITS: Release = Release::new(7, 260_818, 0);
+
+/// How a destination is.
+#[derive(Debug, Clone)]
+pub struct DestinationOptions {
+    /// Its release.
+    pub release: Release,
+    /// The token that it accepts.
+    pub token: String,
+    /// Its broker; without one a registration names a host that does not exist.
+    pub broker: Option<BrokerAddress>,
+    /// `rabbitmq:queue_prefix`.
+    pub queue_prefix: String,
+    /// Whether `__type(name:)` is answered.
+    pub probing: bool,
+}
+
+impl Default for DestinationOptions {
+    fn default() -> Self {
+        Self {
+            release: Release::LATEST,
+            token: "9d1f0b0a-7c35-4d0e-8f52-8a9f0e6f2b17".to_owned(),
+            broker: None,
+            queue_prefix: String::new(),
+            probing: true,
+        }
+    }
+}
+
+/// A connector as the platform knows it.
+#[derive(Debug, Clone, Default)]
+pub struct Connector {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The input of its last registration.
+    pub registration: Value,
+    /// How often it registered.
+    pub registrations: usize,
+    /// The state that it stored.
+    pub state: Option<String>,
+    /// How often it pinged.
+    pub pings: usize,
+    /// The `connectorInfo` of its last ping.
+    pub info: Option<Value>,
+    /// When an admin last reset its state, as ISO.
+    pub state_timestamp: Option<String>,
+    is_reset: bool,
+}
+
+/// One mutation as it ran, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mutation {
+    /// The field: `registerConnector`, `workAdd`, `workEdit.addExpectations`, ...
+    pub field: String,
+    /// Its arguments, for `workEdit` with the work's `id`.
+    pub arguments: Value,
+}
+
+/// A running destination; dropping it stops it.
+pub struct Destination {
+    server: Server,
+    state: Arc<State>,
+}
+
+/// What the HTTP side and the workers share.
+pub(crate) struct State {
+    pub(crate) release: Release,
+    pub(crate) queues: Queues,
+    pub(crate) handle: Handle,
+    pub(crate) works: Mutex<Works>,
+    pub(crate) imported: Mutex<Imported>,
+    connectors: Mutex<BTreeMap<String, Connector>>,
+    mutations: Mutex<Vec<Mutation>>,
+    listed: RwLock<Listed>,
+}
+
+/// What the workers had imported when somebody last asked for a list.
+struct Listed {
+    changes: usize,
+    catalogue: Catalogue,
+}
+
+impl Destination {
+    /// Starts a destination on a free port.
+    pub fn start(options: DestinationOptions) -> Result<Self> {
+        let executor = Arc::new(Executor::new(options.release, options.probing)?);
+        let (runtime, handle) = runtime()?;
+        let listed = Listed { changes: 0, catalogue: Catalogue::new(DataSet::default()) };
+        let state = Arc::new(State {
+            release: options.release,
+            queues: Queues::new(options.broker, &options.queue_prefix),
+            handle,
+            works: Mutex::new(Works::new(options.release)),
+            imported: Mutex::new(Imported::new(options.release)),
+            connectors: Mutex::default(),
+            mutations: Mutex::default(),
+            listed: RwLock::new(listed),
+        });
+        let platform: Arc<dyn Platform> = Arc::<State>::clone(&state);
+        let server = Server::start(runtime, platform, executor, &options.token, false)?;
+        Ok(Self { server, state })
+    }
+
+    /// Its address, without `/graphql`.
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// The token that it accepts.
+    pub fn token(&self) -> &str {
+        self.server.token()
+    }
+
+    /// All requests so far, in order.
+    pub fn requests(&self) -> Vec<Request> {
+        self.server.requests()
+    }
+
+    /// How many requests of an operation came so far.
+    pub fn count(&self, operation: &str) -> usize {
+        self.server.count(operation)
+    }
+
+    /// What goes wrong.
+    pub fn faults(&self) -> &Faults {
+        self.server.faults()
+    }
+
+    /// All mutations so far, in order.
+    pub fn mutations(&self) -> Vec<Mutation> {
+        lock(&self.state.mutations).clone()
+    }
+
+    /// The works, oldest first.
+    pub fn works(&self) -> Vec<Work> {
+        lock(&self.state.works).all().to_vec()
+    }
+
+    /// Removes a work, as a person does; from 6.8.7 on its messages are then dropped.
+    pub fn delete_work(&self, id: &str) {
+        lock(&self.state.works).delete(id);
+    }
+
+    /// Runs the connector manager once, which the platform does every 60 s.
+    pub fn run_manager(&self) {
+        lock(&self.state.works).close_old(time::now());
+    }
+
+    /// A registered connector.
+    pub fn connector(&self, id: &str) -> Option<Connector> {
+        lock(&self.state.connectors).get(id).cloned()
+    }
+
+    /// Resets a connector's state as an admin does, which also empties its queue: the state of the
+    /// next ping is ignored, and that ping's answer carries the empty state.
+    pub async fn reset(&self, id: &str) -> Result<()> {
+        self.state.reset(id)?;
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        self.state.handle.spawn(async move { state.queues.purge(&id).await }).await?
+    }
+
+    /// Sets the state that a connector finds.
+    pub fn set_state(&self, id: &str, state: &str) {
+        let mut connectors = lock(&self.state.connectors);
+        let connector = connectors.entry(id.to_owned()).or_default();
+        id.clone_into(&mut connector.id);
+        connector.state = Some(state.to_owned());
+    }
+
+    /// How many messages wait in a connector's push queue.
+    pub async fn waiting(&self, id: &str) -> Result<u32> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        self.state.handle.spawn(async move { state.queues.waiting(&id).await }).await?
+    }
+
+    /// What the workers imported.
+    pub fn imported(&self) -> Imported {
+        lock(&self.state.imported).clone()
+    }
+
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+}
+
+impl State {
+    /// The ids of the connectors that have queues.
+    pub(crate) fn connector_ids(&self) -> Vec<String> {
+        lock(&self.connectors).values().filter(|known| known.registrations > 0).map(|known| known.id.clone()).collect()
+    }
+
+    fn reset(&self, id: &str) -> Result<()> {
+        let mut connectors = lock(&self.connectors);
+        let connector = connectors.get_mut(id);
+        ensure!(connector.is_some(), "no connector {id}");
+        if let Some(connector) = connector {
+            connector.state = Some(String::new());
+            connector.is_reset = true;
+            connector.state_timestamp = Some(time::iso(time::now()));
+        }
+        Ok(())
+    }
+
+    fn note(&self, field: &str, arguments: &Value) {
+        lock(&self.mutations).push(Mutation { field: field.to_owned(), arguments: arguments.clone() });
+    }
+
+    fn register(&self, arguments: &Value) -> Result<Value, PlatformError> {
+        let input = arguments.get("input").filter(|input| !input.is_null());
+        let input = input.ok_or_else(|| PlatformError::functional("No input for the registration"))?;
+        let (id, name) = (text(input, "id"), text(input, "name"));
+        if name.chars().count() < 2 {
+            return Err(PlatformError::functional("The name of a connector needs two characters"));
+        }
+        self.declare(id)?;
+        let mut connectors = lock(&self.connectors);
+        let connector = connectors.entry(id.to_owned()).or_default();
+        id.clone_into(&mut connector.id);
+        name.clone_into(&mut connector.name);
+        connector.registration = input.clone();
+        connector.registrations += 1;
+        connector.state_timestamp.get_or_insert_with(|| time::iso(time::now()));
+        Ok(self.connector_json(connector))
+    }
+
+    fn ping(&self, arguments: &Value) -> Result<Value, PlatformError> {
+        let id = text(arguments, "id");
+        if !lock(&self.connectors).contains_key(id) {
+            return Err(PlatformError::functional("No connector found with the specified ID"));
+        }
+        self.declare(id)?;
+        let mut connectors = lock(&self.connectors);
+        let connector = connectors.entry(id.to_owned()).or_default();
+        connector.pings += 1;
+        if let Some(info) = arguments.get("connectorInfo").filter(|info| !info.is_null()) {
+            connector.info = Some(info.clone());
+        }
+        if connector.is_reset {
+            connector.is_reset = false;
+        } else {
+            connector.state = arguments.get("state").and_then(Value::as_str).map(str::to_owned);
+        }
+        Ok(self.connector_json(connector))
+    }
+
+    fn declare(&self, id: &str) -> Result<(), PlatformError> {
+        let declared = self.handle.block_on(self.queues.declare(id));
+        declared.map_err(|error| PlatformError::internal(format!("{error:#}")))
+    }
+
+    fn connector_json(&self, connector: &Connector) -> Value {
+        json!({
+            "id": connector.id,
+            "name": connector.name,
+            "connector_state": connector.state,
+            "connector_state_reset": connector.is_reset,
+            "connector_state_timestamp": connector.state_timestamp,
+            "connector_user_id": APPLICANT,
+            "config": self.queues.config(&connector.id),
+        })
+    }
+
+    fn add_work(&self, arguments: &Value) -> Value {
+        let is_multi_part = arguments.get("isMultiPartWork").and_then(Value::as_bool) == Some(true);
+        let (connector, name) = (text(arguments, "connectorId"), text(arguments, "friendlyName"));
+        let mut works = lock(&self.works);
+        let id = works.open(connector, name, is_multi_part, time::now());
+        works.find(&id).map(Work::to_json).unwrap_or_default()
+    }
+
+    /// `stixBundlePush`: who counts depends on the release (spec/protocol-versions.json).
+    fn push(&self, arguments: &Value) -> Result<(), PlatformError> {
+        let connector = text(arguments, "connectorId");
+        let sent = text(arguments, "bundle");
+        let not_read = |error| PlatformError::functional(format!("the bundle is not JSON: {error}"));
+        let objects = Bundle::read(sent.as_bytes(), None).map_err(not_read)?.objects;
+        let given = arguments.get("work_id").and_then(Value::as_str).filter(|_| self.release >= PUSH_WITH_WORK);
+        let work = given.map_or_else(|| self.work_of_push(connector, objects.len()), str::to_owned);
+        if self.release < PLATFORM_SPLITS {
+            return self.publish(connector, &message(sent, &work, false));
+        }
+        lock(&self.works).add_expectations(&work, count(objects.len()));
+        objects.iter().try_for_each(|object| {
+            let content = bundle::text_of(std::slice::from_ref(object)).map_err(not_read)?;
+            self.publish(connector, &message(&content, &work, true))
+        })
+    }
+
+    /// The work that a push without one opens.
+    fn work_of_push(&self, connector: &str, objects: usize) -> String {
+        let mut works = lock(&self.works);
+        let id = works.open(connector, "Bundle push", false, time::now());
+        let own = match self.release {
+            release if release >= PLATFORM_SPLITS => 0,
+            release if release >= WORKER_COUNTS => i64::from(objects == 1),
+            _ => count(objects),
+        };
+        if own > 0 {
+            works.add_expectations(&id, own);
+        }
+        id
+    }
+
+    fn publish(&self, connector: &str, message: &Value) -> Result<(), PlatformError> {
+        let published = self.handle.block_on(self.queues.publish(connector, message));
+        published.map_err(|error| PlatformError::internal(format!("{error:#}")))
+    }
+
+    /// Brings the lists up to what the workers imported.
+    fn refresh(&self) {
+        let imported = lock(&self.imported);
+        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        if listed.changes != imported.changes() {
+            listed.changes = imported.changes();
+            listed.catalogue = Catalogue::new(imported.to_data_set());
+        }
+    }
+}
+
+impl Platform for State {
+    fn run(&self, request: &Prepared<'_>) -> Value {
+        if request.asks_for_lists() {
+            self.refresh();
+        }
+        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        request.run(&Root { state: self, catalogue: &listed.catalogue })
+    }
+}
+
+/// The root fields of queries and mutations.
+struct Root<'a> {
+    state: &'a State,
+    catalogue: &'a Catalogue,
+}
+
+impl ObjectValue for Root<'_> {
+    fn type_name(&self) -> &'static str {
+        "Query"
+    }
+
+    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
+        if let Some(list) = List::of_field(info.field_name()) {
+            return resolve_list(self.catalogue, list, PAGE_CAP, info);
+        }
+        let arguments = plain(info.arguments());
+        let id = text(&arguments, "id");
+        match info.field_name() {
+            "about" => {
+                let about = json!({ "version": self.state.release.to_string() });
+                Ok(ResolvedValue::object(Tree::new("AppInfo", about)))
+            }
+            "work" => {
+                let work = lock(&self.state.works).find(id).map(Work::to_json);
+                Ok(ResolvedValue::nullable_object(work.map(|work| Tree::new("Work", work))))
+            }
+            "connector" => {
+                let connectors = lock(&self.state.connectors);
+                let known = connectors.get(id).map(|connector| self.state.connector_json(connector));
+                Ok(ResolvedValue::nullable_object(known.map(|fields| self.connector(fields))))
+            }
+            field => self.change(field, &arguments),
+        }
+    }
+}
+
+impl Root<'_> {
+    fn connector(&self, fields: Value) -> ConnectorObject<'_> {
+        ConnectorObject { state: self.state, id: text(&fields, "id").to_owned(), tree: Tree::new("Connector", fields) }
+    }
+
+    fn change(&self, field: &str, arguments: &Value) -> Result<ResolvedValue<'_>, FieldError> {
+        if field == "workEdit" {
+            let id = text(arguments, "id").to_owned();
+            return Ok(ResolvedValue::object(WorkEdit { state: self.state, id }));
+        }
+        self.state.note(field, arguments);
+        match field {
+            "registerConnector" => Ok(ResolvedValue::object(self.connector(self.state.register(arguments)?))),
+            "pingConnector" => Ok(ResolvedValue::object(self.connector(self.state.ping(arguments)?))),
+            "workAdd" => Ok(ResolvedValue::object(Tree::new("Work", self.state.add_work(arguments)))),
+            "stixBundlePush" => {
+                self.state.push(arguments)?;
+                Ok(ResolvedValue::leaf(true))
+            }
+            _ => Err(PlatformError::functional(format!("{field} is not answered by the sandbox")).into()),
+        }
+    }
+}
+
+/// A connector; its queue is looked at only when somebody asks for it.
+struct ConnectorObject<'a> {
+    state: &'a State,
+    id: String,
+    tree: Tree,
+}
+
+impl ObjectValue for ConnectorObject<'_> {
+    fn type_name(&self) -> &str {
+        self.tree.type_name()
+    }
+
+    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
+        if info.field_name() != "connector_queue_details" {
+            return self.tree.resolve_field(info);
+        }
+        let waiting = self.state.handle.block_on(self.state.queues.waiting(&self.id));
+        let waiting = waiting.map_err(|error| PlatformError::internal(format!("{error:#}")))?;
+        let size = f64::from(waiting) * f64::from(MESSAGE_SIZE);
+        let details = json!({ "messages_number": f64::from(waiting), "messages_size": size });
+        Ok(ResolvedValue::object(Tree::new("ConnectorQueueDetails", details)))
+    }
+}
+
+/// The changes of one work.
+struct WorkEdit<'a> {
+    state: &'a State,
+    id: String,
+}
+
+impl ObjectValue for WorkEdit<'_> {
+    fn type_name(&self) -> &'static str {
+        "WorkEditMutations"
+    }
+
+    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
+        let arguments = plain(info.arguments());
+        let mut noted = arguments.as_object().cloned().unwrap_or_else(Map::new);
+        noted.insert("id".to_owned(), self.id.clone().into());
+        self.state.note(&format!("workEdit.{}", info.field_name()), &Value::Object(noted));
+        let mut works = lock(&self.state.works);
+        let known = match info.field_name() {
+            "addExpectations" => {
+                let count = arguments.get("expectations").and_then(Value::as_i64).unwrap_or_default();
+                works.add_expectations(&self.id, count)
+            }
+            "reportExpectation" => {
+                let error = arguments.get("error").filter(|error| !error.is_null()).map(|error| WorkError {
+                    message: text(error, "error").to_owned(),
+                    source: text(error, "source").to_owned(),
+                });
+                works.report(&self.id, error, time::now())
+            }
+            _ => {
+                let in_error = arguments.get("inError").and_then(Value::as_bool) == Some(true);
+                works.finish(&self.id, text(&arguments, "message"), in_error, time::now())
+            }
+        };
+        if known {
+            Ok(ResolvedValue::leaf(self.id.as_str()))
+        } else {
+            Err(PlatformError::new("DATABASE_ERROR", "Work is not in the database").into())
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn count(objects: usize) -> i64 {
+    i64::try_from(objects).unwrap_or(i64::MAX)
+}
+
+/// A message as the platform itself puts it into a queue.
+fn message(content: &str, work: &str, no_split: bool) -> Value {
+    let mut message = json!({
+        "type": "bundle",
+        "applicant_id": APPLICANT,
+        "content": STANDARD.encode(content),
+        "update": true,
+        "work_id": work,
+    });
+    if let Some(message) = message.as_object_mut().filter(|_| no_split) {
+        message.insert("no_split".to_owned(), true.into());
+    }
+    message
+}

@@ -1,0 +1,200 @@
+//! The GraphQL schema of any release, narrowed from the project's marked schema.
+
+use std::collections::HashMap;
+use std::sync::{LazyLock, Mutex};
+
+use anyhow::{Context, Result, anyhow};
+use apollo_compiler::ast::{Definition, DirectiveList, Document, FieldDefinition};
+use apollo_compiler::validation::Valid;
+use apollo_compiler::{Node, Schema};
+
+use crate::{Release, lock};
+
+/// The schema with its `@since` marks.
+const MARKED: &str = include_str!("../../../src/schema.graphql");
+const MARK: &str = "since";
+
+/// The schema that a platform of this release has, as far as the project uses it.
+pub fn schema(release: Release) -> Result<Valid<Schema>> {
+    Schema::parse_and_validate(sdl(release)?, "schema.graphql")
+        .map_err(|broken| anyhow!("the schema of {release} is not valid:\n{}", broken.errors))
+}
+
+/// The same schema as text, without marks.
+pub fn sdl(release: Release) -> Result<String> {
+    let mut document = Document::parse(MARKED, "src/schema.graphql")
+        .map_err(|broken| anyhow!("src/schema.graphql cannot be parsed:\n{}", broken.errors))?;
+    let gone = gone_types(&document, release)?;
+    let mut kept = Vec::with_capacity(document.definitions.len());
+    for mut definition in std::mem::take(&mut document.definitions) {
+        if is_kept(&definition, &gone) {
+            narrow(&mut definition, release, &gone)?;
+            kept.push(definition);
+        }
+    }
+    document.definitions = kept;
+    Ok(document.to_string())
+}
+
+/// True where the release has a type of this name.
+pub(crate) fn has_type(release: Release, typename: &str) -> bool {
+    static GONE: LazyLock<Mutex<HashMap<Release, Vec<String>>>> = LazyLock::new(Mutex::default);
+    let mut known = lock(&GONE);
+    let gone = known.entry(release).or_insert_with(|| {
+        // A schema that cannot be read has been reported by then: no platform starts with it.
+        Document::parse(MARKED, "src/schema.graphql")
+            .ok()
+            .and_then(|document| gone_types(&document, release).ok())
+            .unwrap_or_default()
+    });
+    !gone.iter().any(|gone| gone == typename)
+}
+
+/// The types that the release does not have.
+fn gone_types(document: &Document, release: Release) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
+    for definition in &document.definitions {
+        if let Some(name) = definition.name()
+            && !is_there(definition.directives(), release)?
+        {
+            gone.push(name.to_string());
+        }
+    }
+    Ok(gone)
+}
+
+fn is_kept(definition: &Definition, gone: &[String]) -> bool {
+    let is_mark = definition
+        .as_directive_definition()
+        .is_some_and(|directive| directive.name == MARK);
+    let is_gone = definition
+        .name()
+        .is_some_and(|name| gone.iter().any(|gone| gone == name.as_str()));
+    !is_mark && !is_gone
+}
+
+/// Removes the members that the release does not have, and all marks.
+fn narrow(definition: &mut Definition, release: Release, gone: &[String]) -> Result<()> {
+    match definition {
+        Definition::ObjectTypeDefinition(object) => {
+            let object = object.make_mut();
+            unmark(&mut object.directives);
+            narrow_fields(&mut object.fields, release)?;
+        }
+        Definition::InterfaceTypeDefinition(interface) => {
+            let interface = interface.make_mut();
+            unmark(&mut interface.directives);
+            narrow_fields(&mut interface.fields, release)?;
+        }
+        Definition::InputObjectTypeDefinition(input) => {
+            let input = input.make_mut();
+            unmark(&mut input.directives);
+            narrow_members(&mut input.fields, release, |field| &mut field.directives)?;
+        }
+        Definition::EnumTypeDefinition(choice) => {
+            let choice = choice.make_mut();
+            unmark(&mut choice.directives);
+            narrow_members(&mut choice.values, release, |value| &mut value.directives)?;
+        }
+        Definition::UnionTypeDefinition(union) => {
+            union
+                .make_mut()
+                .members
+                .retain(|member| !gone.iter().any(|gone| gone == member.as_str()));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn narrow_fields(fields: &mut Vec<Node<FieldDefinition>>, release: Release) -> Result<()> {
+    narrow_members(fields, release, |field| &mut field.directives)?;
+    for field in fields {
+        narrow_members(&mut field.make_mut().arguments, release, |argument| {
+            &mut argument.directives
+        })?;
+    }
+    Ok(())
+}
+
+fn narrow_members<T: Clone>(
+    members: &mut Vec<Node<T>>,
+    release: Release,
+    directives: impl Fn(&mut T) -> &mut DirectiveList,
+) -> Result<()> {
+    let mut kept = Vec::with_capacity(members.len());
+    for mut member in std::mem::take(members) {
+        let marks = directives(member.make_mut());
+        if is_there(marks, release)? {
+            unmark(marks);
+            kept.push(member);
+        }
+    }
+    *members = kept;
+    Ok(())
+}
+
+/// True without a mark, and where one of the marks covers the release.
+fn is_there(directives: &DirectiveList, release: Release) -> Result<bool> {
+    let mut marked = false;
+    for mark in directives.get_all(MARK) {
+        marked = true;
+        let bound = |name| {
+            let text = mark
+                .specified_argument_by_name(name)
+                .and_then(|value| value.as_str());
+            text.map(str::parse::<Release>).transpose()
+        };
+        let since = bound("release")?.context("a @since mark without a release")?;
+        let until = bound("until")?;
+        if since <= release && until.is_none_or(|until| release < until) {
+            return Ok(true);
+        }
+    }
+    Ok(!marked)
+}
+
+fn unmark(directives: &mut DirectiveList) {
+    directives.0.retain(|directive| directive.name != MARK);
+}
+
+#[cfg(test)]
+mod tests {
+    use apollo_compiler::ExecutableDocument;
+
+    use super::*;
+
+    #[test]
+    fn the_schema_of_6_0_0_refuses_what_came_later() {
+        let schema = schema(Release::FIRST).unwrap();
+        let is_valid =
+            |text: &str| ExecutableDocument::parse_and_validate(&schema, text, "query").is_ok();
+        assert!(is_valid(
+            "query { stixCyberObservables(first: 1) { edges { node { id ... on Url { value } } } } }"
+        ));
+        assert!(!is_valid(
+            "query { stixCyberObservables { edges { node { ... on Persona { persona_name } } } } }"
+        ));
+        assert!(!is_valid(
+            "mutation { stixBundlePush(connectorId: \"a\", bundle: \"b\") }"
+        ));
+        assert!(!is_valid(
+            "query { connector(id: \"a\") { connector_queue_details { messages_size } } }"
+        ));
+    }
+
+    #[test]
+    fn every_range_of_a_mark_counts() {
+        let has_imei = |release| schema(release).unwrap().types.contains_key("IMEI");
+        let patch = |patch| Release::new(6, 9, patch);
+        let found = [
+            patch(10),
+            patch(11),
+            patch(12),
+            Release::new(7, 260_326, 0),
+            Release::LATEST,
+        ]
+        .map(has_imei);
+        assert_eq!(found, [false, true, false, true, true]);
+    }
+}

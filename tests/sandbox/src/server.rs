@@ -1,0 +1,286 @@
+//! The HTTP side that both platforms share: `POST /graphql` with a bearer token.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures_util::{StreamExt, stream};
+use serde_json::{Map, Value};
+use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::fault::{Fault, Faults};
+use crate::graphql::{Executor, PlatformError, Prepared, RequestBody};
+use crate::lock;
+
+/// The platform's `app:max_payload_body_size`.
+const BODY_LIMIT: usize = 50 * 1024 * 1024;
+
+/// One request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The operation's name; empty where it has none.
+    pub operation: String,
+    /// The operation's variables.
+    pub variables: Map<String, Value>,
+}
+
+/// The part of a platform that knows its content.
+pub(crate) trait Platform: Send + Sync + 'static {
+    /// Runs a request that passed all checks.
+    fn run(&self, request: &Prepared<'_>) -> Value;
+}
+
+/// A platform that listens on a port of this machine, on threads of its own.
+pub(crate) struct Server {
+    url: String,
+    front: Arc<Front>,
+    runtime: Option<Runtime>,
+}
+
+/// What a request passes before it reaches the platform.
+struct Front {
+    platform: Arc<dyn Platform>,
+    executor: Arc<Executor>,
+    token: String,
+    faults: Faults,
+    requests: Mutex<Vec<Request>>,
+    answers: Option<Mutex<HashMap<String, Bytes>>>,
+}
+
+impl Server {
+    /// Starts to answer on a free port. `runtime` comes from [`runtime`].
+    pub(crate) fn start(
+        runtime: Runtime,
+        platform: Arc<dyn Platform>,
+        executor: Arc<Executor>,
+        token: &str,
+        cached_answers: bool,
+    ) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).context("no free port")?;
+        listener
+            .set_nonblocking(true)
+            .context("the port cannot be used")?;
+        let url = format!(
+            "http://{}",
+            listener.local_addr().context("the port is not known")?
+        );
+        let front = Arc::new(Front {
+            platform,
+            executor,
+            token: token.to_owned(),
+            faults: Faults::default(),
+            requests: Mutex::default(),
+            answers: cached_answers.then(Mutex::default),
+        });
+        let router = Router::new()
+            .route("/graphql", post(answer))
+            .layer(DefaultBodyLimit::max(BODY_LIMIT))
+            .with_state(Arc::clone(&front));
+        let listener = {
+            let _inside = runtime.enter();
+            tokio::net::TcpListener::from_std(listener).context("the port cannot be used")?
+        };
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Ok(Self {
+            url,
+            front,
+            runtime: Some(runtime),
+        })
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.front.token
+    }
+
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.front.faults
+    }
+
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        lock(&self.front.requests).clone()
+    }
+
+    pub(crate) fn count(&self, operation: &str) -> usize {
+        lock(&self.front.requests)
+            .iter()
+            .filter(|request| request.operation == operation)
+            .count()
+    }
+
+    /// Forgets the answers kept, after a change of the content.
+    pub(crate) fn forget_answers(&self) {
+        if let Some(answers) = &self.front.answers {
+            lock(answers).clear();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The threads of one platform: apart from the caller's, whose time may stand still in tests.
+pub(crate) fn runtime() -> Result<(Runtime, Handle)> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("no thread for the platform")?;
+    let handle = runtime.handle().clone();
+    Ok((runtime, handle))
+}
+
+async fn answer(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
+    let Ok(body) = serde_json::from_slice::<RequestBody>(&body) else {
+        return (StatusCode::BAD_REQUEST, "the body is not a GraphQL request").into_response();
+    };
+    let operation = front.record(&body);
+    let fault = front.faults.next(&operation);
+    if let Some(Fault::Delay(delay)) = &fault {
+        tokio::time::sleep(*delay).await;
+    }
+    let is_known = front.knows(&headers);
+    let rendered = tokio::task::spawn_blocking(move || match fault {
+        Some(fault) if !matches!(fault, Fault::Delay(_) | Fault::TruncatedBody(_)) => {
+            break_answer(&fault)
+        }
+        fault => {
+            let body = if is_known {
+                front.render(&body)
+            } else {
+                refuse_reader()
+            };
+            match fault {
+                Some(Fault::TruncatedBody(_)) => truncate(&body),
+                _ => json_answer(body),
+            }
+        }
+    });
+    rendered
+        .await
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+impl Front {
+    /// Notes the request; gives its operation's name.
+    fn record(&self, body: &RequestBody) -> String {
+        let operation = body
+            .operation_name
+            .clone()
+            .unwrap_or_else(|| operation_name(&body.query));
+        let variables = body.variables.clone().unwrap_or_default();
+        lock(&self.requests).push(Request {
+            operation: operation.clone(),
+            variables,
+        });
+        operation
+    }
+
+    fn knows(&self, headers: &HeaderMap) -> bool {
+        let sent = headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        sent.and_then(|value| value.strip_prefix("Bearer ")) == Some(self.token.as_str())
+    }
+
+    fn render(&self, body: &RequestBody) -> Bytes {
+        let Some(answers) = &self.answers else {
+            return self.run(body);
+        };
+        let key = serde_json::json!([body.query, body.variables, body.operation_name]).to_string();
+        let known = lock(answers).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let rendered = self.run(body);
+            lock(answers).insert(key, rendered.clone());
+            rendered
+        })
+    }
+
+    fn run(&self, body: &RequestBody) -> Bytes {
+        let answer = match self.executor.prepare(body) {
+            Ok(prepared) => self.platform.run(&prepared),
+            Err(error) => error.refusal(),
+        };
+        Bytes::from(answer.to_string())
+    }
+}
+
+/// The name after `query` or `mutation`.
+fn operation_name(query: &str) -> String {
+    let mut words = query
+        .split(|letter: char| !(letter.is_alphanumeric() || letter == '_'))
+        .filter(|w| !w.is_empty());
+    let named = words.find(|word| ["query", "mutation"].contains(word));
+    named
+        .and_then(|_| words.next())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn refuse_reader() -> Bytes {
+    let mut answer =
+        PlatformError::new("AUTH_REQUIRED", "You must be logged in to do this.").refusal();
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("data".to_owned(), Value::Null);
+    }
+    Bytes::from(answer.to_string())
+}
+
+fn json_answer(body: Bytes) -> Response {
+    ([(CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+}
+
+fn break_answer(fault: &Fault) -> Response {
+    match fault {
+        Fault::Status(status, _) => status_of(*status).into_response(),
+        Fault::RetryAfter(status, seconds, _) => {
+            (status_of(*status), [(RETRY_AFTER, seconds.to_string())]).into_response()
+        }
+        Fault::GraphqlError { name, message, .. } => {
+            let refusal = PlatformError::new(name.as_str(), message.as_str()).refusal();
+            json_answer(Bytes::from(refusal.to_string()))
+        }
+        _ => (
+            [(CONTENT_TYPE, "text/html")],
+            "<html><body>Bad gateway</body></html>",
+        )
+            .into_response(),
+    }
+}
+
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// Promises the whole length, sends half of it and breaks off.
+fn truncate(body: &Bytes) -> Response {
+    let half = body.slice(..body.len() / 2);
+    // Late enough that the half has left.
+    let broken = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(std::io::Error::other("broken off on purpose"))
+    };
+    let parts = stream::iter([Ok(half)]).chain(stream::once(broken));
+    let headers = [
+        (CONTENT_TYPE, "application/json".to_owned()),
+        (CONTENT_LENGTH, body.len().to_string()),
+    ];
+    (headers, Body::from_stream(parts)).into_response()
+}

@@ -1,0 +1,276 @@
+//! The platform's workers: they take messages from the push queues and import them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use lapin::Channel;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::types::FieldTable;
+use serde_json::{Map, Value};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use crate::data::Record;
+use crate::destination::{State, WorkError};
+use crate::{Destination, Release, lock, time};
+
+pub(crate) mod bundle;
+pub(crate) mod imported;
+
+use bundle::Bundle;
+use imported::Refusal;
+
+/// How often a worker looks for new queues; the platform's takes up to 60 s.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long a worker waits for a broker that is gone.
+const RECONNECT: Duration = Duration::from_millis(200);
+/// How long a worker waits for what an object refers to; the platform's takes 1 to 3 s.
+const RETRY: Duration = Duration::from_millis(25);
+
+const PER_OBJECT: Release = Release::new(6, 1, 5);
+const APPLICANT_OPTIONAL: Release = Release::new(6, 2, 0);
+const SPLITS: Release = Release::new(6, 2, 14);
+const COUNTS: Release = Release::new(6, 3, 0);
+const NO_SPLIT: Release = Release::new(6, 7, 0);
+/// Unknown types: dropped without a report, before that counted as done.
+const UNKNOWN_DROPPED: Release = Release::new(6, 3, 3);
+/// Unknown types: reported as incompatible.
+const UNKNOWN_REPORTED: Release = Release::new(6, 6, 18);
+/// A dead work is noticed with each object, before that with each message.
+const ALIVE_PER_OBJECT: Release = Release::new(6, 9, 19);
+
+/// Running workers of one destination; dropping them stops them, as a crash does.
+pub struct Worker {
+    task: JoinHandle<()>,
+    tally: Arc<Tally>,
+}
+
+/// What happened to messages.
+#[derive(Debug, Default)]
+struct Tally {
+    processed: AtomicUsize,
+    dropped: AtomicUsize,
+    rejected: AtomicUsize,
+}
+
+impl Worker {
+    /// Starts so many workers; each takes one message at a time from every connector's queue.
+    pub fn start(destination: &Destination, replicas: usize) -> Result<Self> {
+        let state = Arc::clone(destination.state());
+        ensure!(state.queues.address().is_some(), "a worker needs a destination with a broker");
+        let tally = Arc::new(Tally::default());
+        let handle = state.handle.clone();
+        let task = handle.spawn(look_for_queues(state, Arc::clone(&tally), replicas));
+        Ok(Self { task, tally })
+    }
+
+    /// Messages taken so far, also dropped and rejected ones.
+    pub fn processed(&self) -> usize {
+        self.tally.processed.load(Ordering::Relaxed)
+    }
+
+    /// Messages dropped because their work was not alive.
+    pub fn dropped(&self) -> usize {
+        self.tally.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Messages that could not be read.
+    pub fn rejected(&self) -> usize {
+        self.tally.rejected.load(Ordering::Relaxed)
+    }
+
+    /// Stops the workers; a message in work goes back into its queue.
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Starts the replicas of each queue that appears; they end with this task.
+async fn look_for_queues(state: Arc<State>, tally: Arc<Tally>, replicas: usize) {
+    let mut running = JoinSet::new();
+    let mut known: Vec<String> = Vec::new();
+    loop {
+        for connector in state.connector_ids() {
+            if known.contains(&connector) {
+                continue;
+            }
+            for _ in 0..replicas {
+                let replica = Replica {
+                    state: Arc::clone(&state),
+                    tally: Arc::clone(&tally),
+                    connector: connector.clone(),
+                };
+                running.spawn(replica.run());
+            }
+            known.push(connector);
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// One worker on one queue.
+struct Replica {
+    state: Arc<State>,
+    tally: Arc<Tally>,
+    connector: String,
+}
+
+/// A message that could be read.
+struct Message {
+    fields: Map<String, Value>,
+    work: Option<String>,
+    bundle: Bundle,
+}
+
+impl Replica {
+    /// Consumes for ever; a lost broker is waited for.
+    async fn run(self) {
+        loop {
+            // The reason does not matter: the next try shows whether the broker is back.
+            self.consume().await.ok();
+            sleep(RECONNECT).await;
+        }
+    }
+
+    async fn consume(&self) -> Result<()> {
+        let address = self.state.queues.address().context("no broker")?;
+        let connection = address.connect().await?;
+        let channel = connection.create_channel().await?;
+        channel.basic_qos(1, BasicQosOptions::default()).await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let queue = self.state.queues.push(&self.connector).into();
+        let options = BasicConsumeOptions::default();
+        let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+        while let Some(delivery) = deliveries.next().await {
+            let delivery = delivery?;
+            self.process(&channel, &delivery.data).await?;
+            delivery.ack(BasicAckOptions::default()).await?;
+            self.tally.processed.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn process(&self, channel: &Channel, data: &[u8]) -> Result<()> {
+        let Ok(message) = self.read(data) else {
+            self.tally.rejected.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
+        if message.fields.get("type").and_then(Value::as_str) == Some("event") {
+            return Ok(());
+        }
+        if !self.is_alive(&message) {
+            self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        let release = self.state.release;
+        let no_split = release >= NO_SPLIT && message.fields.get("no_split") == Some(&Value::Bool(true));
+        let is_single = message.bundle.objects.len() + message.bundle.incompatible.len() == 1;
+        if release >= SPLITS && !no_split && !is_single {
+            return self.split(channel, &message).await;
+        }
+        if release < PER_OBJECT {
+            self.import_as_one(&message).await;
+        } else {
+            self.import_each(&message).await;
+        }
+        Ok(())
+    }
+
+    fn read(&self, data: &[u8]) -> Result<Message> {
+        let fields: Map<String, Value> = serde_json::from_slice(data)?;
+        let text = |name: &str| fields.get(name).and_then(Value::as_str);
+        ensure!(
+            self.state.release >= APPLICANT_OPTIONAL || text("applicant_id").is_some(),
+            "a message without applicant_id"
+        );
+        let work = text("work_id").map(str::to_owned);
+        let content = STANDARD.decode(text("content").unwrap_or_default())?;
+        let is_event = text("type") == Some("event");
+        let bundle = if is_event { Bundle::default() } else { Bundle::read(&content, Some(self.state.release))? };
+        Ok(Message { fields, work, bundle })
+    }
+
+    fn is_alive(&self, message: &Message) -> bool {
+        message.work.as_deref().is_none_or(|work| lock(&self.state.works).is_alive(work))
+    }
+
+    /// Puts each object back at the tail of the queue as a message of its own.
+    async fn split(&self, channel: &Channel, message: &Message) -> Result<()> {
+        if let Some(work) = message.work.as_deref().filter(|_| self.state.release >= COUNTS) {
+            let count = i64::try_from(message.bundle.objects.len()).unwrap_or(i64::MAX);
+            lock(&self.state.works).add_expectations(work, count);
+        }
+        for object in &message.bundle.objects {
+            let mut fields = message.fields.clone();
+            let content = STANDARD.encode(bundle::text_of(std::slice::from_ref(object))?);
+            fields.insert("content".to_owned(), content.into());
+            self.state.queues.publish_on(channel, &self.connector, &Value::Object(fields)).await?;
+        }
+        Ok(())
+    }
+
+    /// Up to 6.1.4: the first failure ends the message, which is one report.
+    async fn import_as_one(&self, message: &Message) {
+        let mut failure = None;
+        for object in &message.bundle.objects {
+            failure = self.import(object).await.err();
+            if failure.is_some() {
+                break;
+            }
+        }
+        self.report(message, failure);
+    }
+
+    async fn import_each(&self, message: &Message) {
+        for object in &message.bundle.objects {
+            if self.state.release >= ALIVE_PER_OBJECT && !self.is_alive(message) {
+                self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            let failure = self.import(object).await.err();
+            self.report(message, failure);
+        }
+        self.report_incompatible(message);
+    }
+
+    fn report_incompatible(&self, message: &Message) {
+        for object in &message.bundle.incompatible {
+            if self.state.release < UNKNOWN_DROPPED {
+                self.report(message, None);
+            } else if self.state.release >= UNKNOWN_REPORTED {
+                let text = format!("Incompatible element in bundle: {} is not supported", object.text("type"));
+                self.report(message, Some(WorkError { message: text, source: object.to_value().to_string() }));
+            }
+        }
+    }
+
+    /// Imports one object, waiting a little for what it refers to.
+    async fn import(&self, object: &Record) -> Result<(), WorkError> {
+        for attempt in 0.. {
+            let result = lock(&self.state.imported).import(object, attempt);
+            match result {
+                Ok(()) => break,
+                Err(Refusal::Final(error)) => return Err(error),
+                Err(Refusal::Again) => sleep(RETRY).await,
+            }
+        }
+        Ok(())
+    }
+
+    fn report(&self, message: &Message, error: Option<WorkError>) {
+        if let Some(work) = &message.work {
+            lock(&self.state.works).report(work, error, time::now());
+        }
+    }
+}

@@ -1,0 +1,466 @@
+//! What the workers imported, and what was lost on the way (spec/protocol.md §3, §7).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use crate::data::{DataSet, Record};
+use crate::destination::WorkError;
+use crate::types::{OBSERVABLE_TYPES, ObservableType};
+use crate::{Release, time};
+
+use super::bundle::is_known;
+
+mod mirror;
+
+const EXTENSIONS: [&str; 2] = [
+    "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba",
+    "extension-definition--f93e2c80-4231-4f9a-af8b-95c9bd566a82",
+];
+/// References that are not nested references between observables.
+const NO_NESTED: [&str; 4] =
+    ["created_by_ref", "object_marking_refs", "x_opencti_created_by_ref", "x_opencti_granted_refs"];
+const END_RETRIES: usize = 4;
+const SURROUNDING_RETRIES: usize = 3;
+
+const LABELS_KEPT_FROM: Release = Release::new(7, 260_807, 0);
+const ENDS_AT_CREATION_FROM: Release = Release::new(6, 6, 12);
+const ENDS_NOT_NESTED_FROM: Release = Release::new(7, 260_305, 0);
+const SINGLE_REFUSED_FROM: Release = Release::new(6, 7, 13);
+
+/// One object as it landed.
+#[derive(Debug, Clone, Default)]
+pub struct ImportedObject {
+    /// Its fields as sent; later imports overwrite earlier ones field by field.
+    pub object: Value,
+    /// The author, where it existed.
+    pub author: Option<String>,
+    /// The markings that existed; of each type the highest one.
+    pub markings: BTreeSet<String>,
+    /// The values of its labels.
+    pub labels: BTreeSet<String>,
+    /// Nested references by relation, such as `obs_resolves-to`.
+    pub references: BTreeMap<String, BTreeSet<String>>,
+    /// External references, each once.
+    pub external_references: Vec<Value>,
+    /// How often it was imported.
+    pub imports: usize,
+    /// When it was last imported, as milliseconds since 1970.
+    pub updated: i64,
+}
+
+/// One label.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedLabel {
+    /// Its value; before 7.260807.0 in lower case.
+    pub value: String,
+    /// Its colour; none where the platform derives one from the text.
+    pub color: Option<String>,
+}
+
+/// What an object landed without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LossKind {
+    /// Its author did not exist.
+    Author,
+    /// A marking did not exist: a disclosure risk.
+    Marking,
+    /// The source or destination of traffic did not exist.
+    Reference,
+    /// An external reference had neither a URL nor source and id.
+    ExternalReference,
+}
+
+/// Something silently lost: no error tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// The object that landed.
+    pub id: String,
+    /// What kind of thing it lacks.
+    pub kind: LossKind,
+    /// What it lacks.
+    pub missing: String,
+}
+
+/// Why an object is not imported.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// What is missing may still come.
+    Again,
+    /// Reported at once.
+    Final(WorkError),
+}
+
+/// Everything that the workers imported.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    release: Release,
+    objects: BTreeMap<String, ImportedObject>,
+    /// Other ids of objects that were merged.
+    aliases: HashMap<String, String>,
+    /// Relationships by type and ends.
+    relationships: HashMap<(String, String, String), String>,
+    labels: BTreeMap<String, ImportedLabel>,
+    losses: Vec<Loss>,
+    changes: usize,
+}
+
+impl Imported {
+    pub(crate) fn new(release: Release) -> Self {
+        Self {
+            release,
+            objects: BTreeMap::new(),
+            aliases: HashMap::new(),
+            relationships: HashMap::new(),
+            labels: BTreeMap::new(),
+            losses: Vec::new(),
+            changes: 0,
+        }
+    }
+
+    /// An object by its id.
+    pub fn get(&self, id: &str) -> Option<&ImportedObject> {
+        self.objects.get(self.aliases.get(id).map_or(id, String::as_str))
+    }
+
+    /// All objects but labels, by id.
+    pub fn objects(&self) -> impl Iterator<Item = (&str, &ImportedObject)> {
+        self.objects.iter().map(|(id, object)| (id.as_str(), object))
+    }
+
+    /// The objects of a STIX type, by id.
+    pub fn of_type<'a>(&'a self, stix_type: &'a str) -> impl Iterator<Item = (&'a str, &'a ImportedObject)> {
+        self.objects().filter(move |(_, imported)| imported.object.get("type").and_then(Value::as_str) == Some(stix_type))
+    }
+
+    /// A label by its value, ignoring case.
+    pub fn label(&self, value: &str) -> Option<&ImportedLabel> {
+        self.labels.get(&label_key(value))
+    }
+
+    /// All labels.
+    pub fn labels(&self) -> impl Iterator<Item = &ImportedLabel> {
+        self.labels.values()
+    }
+
+    /// What was lost without an error, in order.
+    pub fn losses(&self) -> &[Loss] {
+        &self.losses
+    }
+
+    /// Grows with every import.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes
+    }
+
+    /// The same in the form of the lists.
+    pub(crate) fn to_data_set(&self) -> DataSet {
+        mirror::data_set(self)
+    }
+
+    /// Imports one object; `attempt` counts from 0.
+    pub(crate) fn import(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        self.changes += 1;
+        match object.text("type") {
+            "label" => self.import_label(object),
+            "relationship" => self.import_relationship(object, attempt),
+            "indicator" => {
+                self.check_indicator(object)?;
+                self.store(object, attempt).map(drop)
+            }
+            kind if ObservableType::by_stix_type(kind).is_some() => {
+                check_score(object)?;
+                self.store(object, attempt)?;
+                self.add_references(object)
+            }
+            _ => self.store(object, attempt).map(drop),
+        }
+    }
+
+    /// First colour rule: until 7.260806 an import overwrites the colour, from then on an existing
+    /// label stays as it is.
+    fn import_label(&mut self, object: &Record) -> Result<(), Refusal> {
+        let (value, color) = (object.text("value"), object.text("color"));
+        if value.is_empty() || color.is_empty() {
+            return Err(refusal(object, "'color'"));
+        }
+        let (key, keeps) = (label_key(value), self.release >= LABELS_KEPT_FROM);
+        if !(keeps && self.labels.contains_key(&key)) {
+            let label = ImportedLabel { value: self.label_value(value), color: Some(color.to_owned()) };
+            self.labels.insert(key, label);
+        }
+        Ok(())
+    }
+
+    fn label_value(&self, value: &str) -> String {
+        if self.release >= LABELS_KEPT_FROM { value.trim().to_owned() } else { label_key(value) }
+    }
+
+    /// Both ends must be there; a second relationship between the same ends is the same one.
+    fn import_relationship(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        let ends = ["source_ref", "target_ref"].map(|name| object.text(name).to_owned());
+        if let Some(missing) = ends.iter().find(|end| self.get(end).is_none()) {
+            let missing = format!("MISSING_REFERENCE_ERROR: Element(s) not found: {missing}");
+            return Err(if attempt < END_RETRIES { Refusal::Again } else { refusal(object, missing) });
+        }
+        let [source, target] = ends;
+        let key = (object.text("relationship_type").to_owned(), source, target);
+        let same = self.relationships.entry(key).or_insert_with(|| object.id().to_owned());
+        if same != object.id() {
+            self.aliases.insert(object.id().to_owned(), same.clone());
+        }
+        self.store(object, attempt).map(drop)
+    }
+
+    fn check_indicator(&self, object: &Record) -> Result<(), Refusal> {
+        let name = if object.text("name").is_empty() { object.text("pattern") } else { object.text("name") };
+        if object.text("pattern").is_empty() || object.text("pattern_type").is_empty() {
+            return Err(refusal(object, "INCORRECT_INDICATOR_FORMAT: no pattern"));
+        }
+        if name.chars().count() < 2 {
+            return Err(refusal(object, "VALIDATION_ERROR: name needs two characters"));
+        }
+        let main_type = object.text("x_opencti_main_observable_type");
+        let main_type = if main_type == "File" { "StixFile" } else { main_type };
+        let mut known = OBSERVABLE_TYPES.iter().filter(|known| is_known(&known.stix_type(), self.release));
+        if !["", "Unknown"].contains(&main_type) && !known.any(|known| known.entity_type == main_type) {
+            return Err(refusal(object, format!("Observable type {main_type} is not supported.")));
+        }
+        check_score(object)
+    }
+
+    /// Stores an object with its surroundings; what of them does not exist is lost after some tries.
+    fn store(&mut self, object: &Record, attempt: usize) -> Result<String, Refusal> {
+        let author = author_of(object);
+        let markings = texts(object.get("object_marking_refs"));
+        let author_missing = author.iter().filter(|id| self.get(id).is_none()).map(|id| (LossKind::Author, id.clone()));
+        let markings_missing = markings.iter().filter(|id| self.get(id).is_none());
+        let mut missing: Vec<_> = markings_missing.map(|id| (LossKind::Marking, id.clone())).collect();
+        missing.extend(author_missing);
+        if !missing.is_empty() && attempt < SURROUNDING_RETRIES {
+            return Err(Refusal::Again);
+        }
+        let (external, dropped) = external_references(object);
+        missing.extend(dropped);
+        let losses = missing.into_iter().map(|(kind, missing)| Loss { id: object.id().to_owned(), kind, missing });
+        self.losses.extend(losses);
+        let labels = self.add_labels(object);
+        let id = self.aliases.get(object.id()).cloned().unwrap_or_else(|| object.id().to_owned());
+        let mut stored = self.objects.remove(&id).unwrap_or_default();
+        stored.overwrite(object);
+        stored.author = author.filter(|id| self.get(id).is_some()).or(stored.author);
+        stored.markings.extend(markings.into_iter().filter(|id| self.get(id).is_some()));
+        stored.markings = self.highest(stored.markings);
+        stored.labels.extend(labels);
+        stored.add_external_references(external);
+        self.objects.insert(id.clone(), stored);
+        Ok(id)
+    }
+
+    /// The labels of an object, created where they are missing; the first of the forms wins.
+    fn add_labels(&mut self, object: &Record) -> Vec<String> {
+        let plain = |value: &Value| (value.as_str().unwrap_or_default().to_owned(), None);
+        let tag = |tag: &Value| {
+            let text = |name| tag.get(name).and_then(Value::as_str).map(str::to_owned);
+            (text("value").unwrap_or_default(), text("color"))
+        };
+        let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned();
+        let labels = list(object.get("labels")).or_else(|| list(extension(object, "labels")));
+        let labels = labels.or_else(|| list(object.get("x_opencti_labels")));
+        let labels: Vec<(String, Option<String>)> = match labels {
+            Some(labels) => labels.iter().map(plain).collect(),
+            None => list(object.get("x_opencti_tags")).unwrap_or_default().iter().map(tag).collect(),
+        };
+        let mut values = Vec::new();
+        for (value, color) in labels {
+            let new = ImportedLabel { value: self.label_value(&value), color };
+            values.push(self.labels.entry(label_key(&value)).or_insert(new).value.clone());
+        }
+        values
+    }
+
+    /// Of several markings of one type only the one of the highest order stays.
+    fn highest(&self, markings: BTreeSet<String>) -> BTreeSet<String> {
+        let mut kept: BTreeMap<String, (i64, String)> = BTreeMap::new();
+        for id in markings {
+            let marking = self.get(&id).map(|marking| Record::from(marking.object.as_object().cloned().unwrap_or_default()));
+            let marking = marking.unwrap_or_else(|| Record::new("MarkingDefinition"));
+            let order = marking.get("x_opencti_order").or_else(|| extension(&marking, "order"));
+            let order = order.and_then(Value::as_i64).unwrap_or_default();
+            // Statements do not exclude each other.
+            let kind = match marking.text("definition_type").to_lowercase() {
+                kind if kind == "statement" || kind.is_empty() => id.clone(),
+                kind => kind,
+            };
+            if kept.get(&kind).is_none_or(|(known, _)| *known < order) {
+                kept.insert(kind, (order, id));
+            }
+        }
+        kept.into_values().map(|(_, id)| id).collect()
+    }
+
+    /// Nested references are made after the object, one by one; the first error ends it.
+    fn add_references(&mut self, object: &Record) -> Result<(), Refusal> {
+        for (name, value) in object.fields() {
+            let single = name.strip_suffix("_ref");
+            let Some(relation) = single.or_else(|| name.strip_suffix("_refs")) else { continue };
+            let is_end = ["src_ref", "dst_ref"].contains(&name);
+            if is_end && self.release >= ENDS_AT_CREATION_FROM {
+                self.set_end(object, relation, object.text(name));
+            }
+            let is_left_out = NO_NESTED.contains(&name) || (is_end && self.release >= ENDS_NOT_NESTED_FROM);
+            if !is_left_out {
+                self.add_reference(object, &relation_of(relation), value, single.is_some())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Source and destination of traffic are set with the object itself.
+    fn set_end(&mut self, object: &Record, relation: &str, target: &str) {
+        if self.get(target).is_some() {
+            let targets = self.references_of(object).entry(relation.to_owned()).or_default();
+            targets.insert(target.to_owned());
+        } else {
+            let (id, missing) = (object.id().to_owned(), target.to_owned());
+            self.losses.push(Loss { id, kind: LossKind::Reference, missing });
+        }
+    }
+
+    fn add_reference(&mut self, object: &Record, relation: &str, value: &Value, single: bool) -> Result<(), Refusal> {
+        if single && value.is_null() {
+            return Err(refusal(object, format!("MISSING_ELEMENTS: {relation} is null")));
+        }
+        let is_set = self.references_of(object).contains_key(relation);
+        if single && is_set && self.release >= SINGLE_REFUSED_FROM {
+            return Err(refusal(object, format!("UNSUPPORTED_ERROR: {relation} is a single reference that is set")));
+        }
+        for target in texts(Some(value)) {
+            if self.get(&target).is_none() {
+                return Err(refusal(object, format!("MISSING_ELEMENTS: {target} of {relation} does not exist")));
+            }
+            self.references_of(object).entry(relation.to_owned()).or_default().insert(target);
+        }
+        Ok(())
+    }
+
+    fn references_of(&mut self, object: &Record) -> &mut BTreeMap<String, BTreeSet<String>> {
+        &mut self.objects.entry(object.id().to_owned()).or_default().references
+    }
+}
+
+impl ImportedObject {
+    fn overwrite(&mut self, object: &Record) {
+        let known = self.object.as_object().cloned().unwrap_or_default();
+        let mut merged = Record::from(known);
+        for (name, value) in object.fields() {
+            merged.set(name.to_owned(), value.clone());
+        }
+        self.object = merged.to_value();
+        self.imports += 1;
+        self.updated = time::now();
+    }
+
+    fn add_external_references(&mut self, references: Vec<Value>) {
+        for reference in references {
+            if !self.external_references.contains(&reference) {
+                self.external_references.push(reference);
+            }
+        }
+    }
+}
+
+fn check_score(object: &Record) -> Result<(), Refusal> {
+    match object.get("x_opencti_score") {
+        Some(score) if !score.is_null() && score.as_u64().is_none_or(|score| score > 100) => {
+            Err(refusal(object, format!("VALIDATION_ERROR: the score {score} is not within 0 and 100")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refusal(object: &Record, message: impl Into<String>) -> Refusal {
+    Refusal::Final(WorkError { message: message.into(), source: object.to_value().to_string() })
+}
+
+fn label_key(value: &str) -> String {
+    value.trim().to_lowercase()
+}
+
+/// The value of a key in the platform's extensions.
+fn extension<'a>(object: &'a Record, key: &str) -> Option<&'a Value> {
+    let extensions = object.get("extensions")?;
+    EXTENSIONS.iter().find_map(|id| extensions.get(*id)?.get(key))
+}
+
+fn author_of(object: &Record) -> Option<String> {
+    let names = ["created_by_ref", "x_opencti_created_by_ref"];
+    let own = names.iter().find_map(|name| object.get(name)?.as_str());
+    own.or_else(|| extension(object, "created_by_ref")?.as_str()).map(str::to_owned)
+}
+
+/// The external references that can be made, and the others.
+fn external_references(object: &Record) -> (Vec<Value>, Vec<(LossKind, String)>) {
+    let list = object.get("external_references").or_else(|| extension(object, "external_references"));
+    let list = list.and_then(Value::as_array).cloned().unwrap_or_default();
+    let is_text = |reference: &Value, name: &str| reference.get(name).and_then(Value::as_str).is_some_and(|t| !t.is_empty());
+    let (made, dropped): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|reference| {
+        is_text(reference, "url") || (is_text(reference, "source_name") && is_text(reference, "external_id"))
+    });
+    let dropped = dropped.into_iter().map(|reference| (LossKind::ExternalReference, reference.to_string()));
+    (made, dropped.collect())
+}
+
+fn texts(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The platform's name of a nested reference.
+fn relation_of(key: &str) -> String {
+    let relation = key.replace('_', "-");
+    if ["resolves-to", "belongs-to", "content"].contains(&relation.as_str()) {
+        return format!("obs_{relation}");
+    }
+    relation
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record(value: Value) -> Record {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn what_is_missing_costs_a_marking_silently_and_a_reference_loudly() {
+        let mut imported = Imported::new(Release::LATEST);
+        let domain = record(json!({
+            "id": "domain-name--1", "type": "domain-name", "value": "a.example",
+            "object_marking_refs": ["marking-definition--1"], "resolves_to_refs": ["ipv4-addr--1"],
+        }));
+        assert!(matches!(imported.import(&domain, 0), Err(Refusal::Again)));
+        let Err(Refusal::Final(error)) = imported.import(&domain, 3) else { panic!("refused") };
+        assert!(error.message.starts_with("MISSING_ELEMENTS"), "{}", error.message);
+        assert!(imported.get("domain-name--1").unwrap().markings.is_empty());
+        assert_eq!(imported.losses()[0].kind, LossKind::Marking);
+    }
+
+    #[test]
+    fn an_existing_label_keeps_its_colour_only_on_new_releases() {
+        for (release, color) in [("7.260806.0", "#222222"), ("7.260807.0", "#111111")] {
+            let mut imported = Imported::new(release.parse().unwrap());
+            for (value, color) in [("Phishing", "#111111"), ("phishing", "#222222")] {
+                let label = json!({ "id": "label--1", "type": "label", "value": value, "color": color });
+                imported.import(&record(label), 0).unwrap();
+            }
+            assert_eq!(imported.label("PHISHING").unwrap().color.as_deref(), Some(color), "{release}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The sandbox behaves as the platform does where that is surprising.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use sandbox::{
+    Broker, DataSet, Destination, DestinationOptions, Fault, Record, Release, Shape, Source, SourceOptions, Status,
+    Worker,
+};
+use serde_json::{Value, json};
+
+const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
+  stixCyberObservables(first: $first, after: $after, orderBy: updated_at, orderMode: asc, filters: $filters) {
+    pageInfo { endCursor hasNextPage globalCount }
+    edges { node { __typename standard_id updated_at ... on Directory { path } ... on AutonomousSystem { number } } }
+  }
+}";
+
+/// The body of the answer to one POST.
+fn post(url: &str, token: &str, body: &Value) -> String {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    write!(
+        stream,
+        "POST /graphql HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn ask(url: &str, token: &str, query: &str, variables: Value) -> Value {
+    let answer = post(url, token, &json!({ "query": query, "variables": variables }));
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    serde_json::from_str(body).unwrap()
+}
+
+fn source(data: DataSet, page_cap: usize) -> Source {
+    Source::start(SourceOptions { data, page_cap, ..SourceOptions::default() }).unwrap()
+}
+
+fn page(source: &Source, variables: Value) -> Value {
+    ask(source.url(), source.token(), OBSERVABLES, variables)
+}
+
+fn generated(observables: usize) -> DataSet {
+    DataSet::generate(&Shape { seed: 3, observables, indicators: 10 })
+}
+
+#[test]
+fn pages_end_early_above_the_cap_and_with_an_empty_page_after_a_full_one() {
+    let source = source(generated(60), 20);
+    let cut = page(&source, json!({ "first": 25 }));
+    let cut = &cut["data"]["stixCyberObservables"];
+    assert_eq!(cut["edges"].as_array().unwrap().len(), 20);
+    assert_eq!(cut["pageInfo"]["hasNextPage"], false);
+    assert_eq!(cut["pageInfo"]["globalCount"], 60);
+
+    let (mut after, mut seen, mut times) = (Value::Null, BTreeSet::new(), Vec::new());
+    for full in [true, true, true, false] {
+        let answer = page(&source, json!({ "first": 20, "after": after }));
+        let list = &answer["data"]["stixCyberObservables"];
+        assert_eq!(list["pageInfo"]["hasNextPage"], full);
+        for edge in list["edges"].as_array().unwrap() {
+            assert!(seen.insert(edge["node"]["standard_id"].to_string()));
+            times.push(edge["node"]["updated_at"].to_string());
+        }
+        after = list["pageInfo"]["endCursor"].clone();
+    }
+    assert_eq!((seen.len(), after), (60, json!("")));
+    assert!(times.is_sorted());
+}
+
+#[test]
+fn filters_narrow_lists_and_unknown_keys_are_refused() {
+    let source = source(generated(60), 5000);
+    let filter = |key: &str, operator: &str, value: Value| {
+        json!({ "filters": { "mode": "and", "filterGroups": [],
+            "filters": [{ "key": key, "operator": operator, "values": [value] }] } })
+    };
+    let all = page(&source, json!({}));
+    let time = all["data"]["stixCyberObservables"]["edges"][40]["node"]["updated_at"].clone();
+    let later = page(&source, filter("updated_at", "gte", time));
+    assert_eq!(later["data"]["stixCyberObservables"]["pageInfo"]["globalCount"], 20);
+    let directories = page(&source, filter("entity_type", "eq", json!("Directory")));
+    let directories = directories["data"]["stixCyberObservables"]["edges"].as_array().unwrap().clone();
+    assert!(!directories.is_empty() && directories.iter().all(|edge| edge["node"]["__typename"] == "Directory"));
+    let refused = page(&source, filter("colour", "eq", json!("red")));
+    assert_eq!(refused["data"]["stixCyberObservables"], Value::Null);
+    assert!(refused["errors"][0]["message"].as_str().unwrap().starts_with("incorrect filter keys"));
+}
+
+#[test]
+fn a_bad_row_nulls_the_page_and_a_large_number_only_its_field() {
+    let source = source(generated(60), 5000);
+    source.edit(|data| data.observable_mut("AutonomousSystem").unwrap().set("number", 4_200_000_000_u64).clone());
+    let answer = page(&source, json!({}));
+    assert_eq!(answer["data"]["stixCyberObservables"]["edges"].as_array().unwrap().len(), 60);
+    let error = &answer["errors"][0];
+    assert_eq!(error["message"], "Int cannot represent non 32-bit signed integer value: 4200000000");
+    assert_eq!(error["path"][4], "number");
+
+    source.edit(|data| data.observable_mut("Directory").unwrap().set("path", Value::Null).clone());
+    let answer = page(&source, json!({}));
+    assert_eq!(answer["data"]["stixCyberObservables"], Value::Null);
+    let errors = answer["errors"].as_array().unwrap();
+    let error = errors.iter().find(|error| error["path"][4] == "path").unwrap();
+    assert_eq!(error["message"], "Cannot return null for non-nullable field Directory.path.");
+    assert_eq!((&error["path"][0], &error["path"][1]), (&json!("stixCyberObservables"), &json!("edges")));
+    assert!(error["path"][2].is_number());
+
+    let mut newer = Record::new("Hologram");
+    newer.set("id", "1").set("standard_id", "hologram--1").set("updated_at", "2026-01-01T00:00:00.000Z");
+    source.edit(|data| data.observables = vec![newer]);
+    let answer = page(&source, json!({}));
+    assert_eq!(answer["errors"][0]["path"], json!(["stixCyberObservables", "edges", 0, "node"]));
+}
+
+#[test]
+fn protection_refuses_aliases_introspection_and_strangers() {
+    let count = |names: &[&str]| {
+        let fields: Vec<String> = names.iter().map(|name| format!("{name}: about {{ version }}")).collect();
+        format!("{{ {} }}", fields.join(" "))
+    };
+    let source = source(DataSet::default(), 5000);
+    let code = |query: &str| ask(source.url(), source.token(), query, json!({}))["errors"][0]["name"].clone();
+    assert_eq!(code(&count(&["a", "b"])), Value::Null);
+    assert_eq!(code(&count(&["a", "b", "c"])), "GRAPHQL_VALIDATION_FAILED");
+    assert_eq!(code("{ __schema { types { name } } }"), "RESOURCE_NOT_FOUND");
+    assert_eq!(code("{ __type(name: \"Work\") { name } }"), Value::Null);
+    let stranger = ask(source.url(), "wrong", "{ about { version } }", json!({}));
+    assert_eq!(stranger["errors"][0]["extensions"]["code"], "AUTH_REQUIRED");
+    let old = SourceOptions { release: Release::FIRST, data: DataSet::default(), ..SourceOptions::default() };
+    let old = Source::start(old).unwrap();
+    let answer = ask(old.url(), old.token(), &count(&["a", "b", "c"]), json!({}));
+    assert_eq!(answer["data"]["c"]["version"], "6.0.0");
+}
+
+#[test]
+fn references_of_given_objects_carry_both_ends() {
+    let source = source(generated(200), 5000);
+    let ids: Vec<String> = source.data().observables.iter().map(|record| record.id().to_owned()).collect();
+    let query = "query ($filters: FilterGroup) { stixRefRelationships(first: 1000, filters: $filters) {
+        pageInfo { globalCount }
+        edges { node { relationship_type from { ... on BasicObject { id } } to { __typename
+          ... on BasicObject { standard_id } ... on ExternalReference { url } } } } } }";
+    let filters = json!({ "filters": { "mode": "and", "filterGroups": [],
+        "filters": [{ "key": ["fromId"], "values": ids.get(..100) }] } });
+    let answer = ask(source.url(), source.token(), query, filters);
+    let edges = answer["data"]["stixRefRelationships"]["edges"].as_array().unwrap();
+    assert!(answer["errors"].is_null() && edges.len() > 30, "{answer}");
+    assert!(edges.iter().all(|edge| ids[..100].contains(&edge["node"]["from"]["id"].as_str().unwrap().to_owned())));
+    assert!(edges.iter().any(|edge| edge["node"]["to"]["url"].is_string()));
+    assert!(edges.iter().any(|edge| edge["node"]["relationship_type"] == "obs_resolves-to"));
+}
+
+#[test]
+fn faults_come_so_often_and_only_where_wanted() {
+    let source = source(DataSet::default(), 5000);
+    let body = json!({ "query": "query Version { about { version } }" });
+    let send = || post(source.url(), source.token(), &body);
+    source.faults().add_for("Other", Fault::Status(500, 1));
+    source.faults().add_for("Version", Fault::Status(502, 1));
+    assert!(send().starts_with("HTTP/1.1 502"));
+    source.faults().add(Fault::TruncatedBody(1));
+    let truncated = send();
+    assert!(serde_json::from_str::<Value>(truncated.split_once("\r\n\r\n").unwrap().1).is_err());
+    assert!(send().contains(&Release::LATEST.to_string()));
+    assert_eq!(source.count("Version"), 3);
+}
+
+#[tokio::test]
+async fn a_message_goes_through_the_broker_into_the_destination() {
+    assert!(Broker::installed(), "this test needs RabbitMQ: apt-get install rabbitmq-server");
+    let broker = Broker::start().await.unwrap();
+    let options = DestinationOptions { broker: Some(broker.address().clone()), ..DestinationOptions::default() };
+    let destination = Destination::start(options).unwrap();
+    let run = |query: &str, variables: Value| {
+        let answer = ask(destination.url(), destination.token(), query, variables);
+        assert!(answer["errors"].is_null(), "{answer}");
+        answer["data"].clone()
+    };
+    let input = json!({ "id": "c1", "name": "Connector", "type": "EXTERNAL_IMPORT", "scope": ["x"], "auto": false });
+    let registered = run(
+        "mutation ($input: RegisterConnectorInput) { registerConnector(input: $input) { connector_state
+           config { push connection { port } } } }",
+        json!({ "input": input }),
+    );
+    assert_eq!(registered["registerConnector"]["config"]["connection"]["port"], broker.address().port);
+    let work = run("mutation { workAdd(connectorId: \"c1\", friendlyName: \"run\") { id } }", json!({}));
+    let work = work["workAdd"]["id"].as_str().unwrap().to_owned();
+    let bundle = json!({ "type": "bundle", "objects": [
+        { "type": "domain-name", "id": "domain-name--1", "value": "a.example", "labels": ["c2"],
+          "resolves_to_refs": ["ipv4-addr--1"] },
+        { "type": "ipv4-addr", "id": "ipv4-addr--1", "value": "192.0.2.1" },
+        { "type": "hologram", "id": "hologram--1" },
+    ] });
+    run(
+        "mutation ($bundle: String!, $work: String) { stixBundlePush(connectorId: \"c1\", bundle: $bundle, work_id: $work) }",
+        json!({ "bundle": bundle.to_string(), "work": work }),
+    );
+    assert_eq!(destination.waiting("c1").await.unwrap(), 1);
+    let details = run("{ connector(id: \"c1\") { connector_queue_details { messages_number } } }", json!({}));
+    assert_eq!(details["connector"]["connector_queue_details"]["messages_number"], 1.0);
+
+    // The broker dies and comes back: the message is still there.
+    broker.kill();
+    broker.restart().await.unwrap();
+    let worker = Worker::start(&destination, 2).unwrap();
+    for _ in 0..200 {
+        if destination.works()[0].processed == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let done = &destination.works()[0];
+    assert_eq!((done.expected, done.processed, done.status), (2, 2, Status::Complete));
+    assert_eq!(done.errors, []);
+    let imported = destination.imported();
+    assert!(imported.get("domain-name--1").unwrap().references["obs_resolves-to"].contains("ipv4-addr--1"));
+    let listed = run(OBSERVABLES, json!({}));
+    assert_eq!(listed["stixCyberObservables"]["pageInfo"]["globalCount"], 2);
+    assert_eq!(worker.processed(), 3);
+
+    let ping = "mutation ($state: String) { pingConnector(id: \"c1\", state: $state) { connector_state } }";
+    run(ping, json!({ "state": "one" }));
+    destination.reset("c1").await.unwrap();
+    assert_eq!(run(ping, json!({ "state": "two" }))["pingConnector"]["connector_state"], "");
+    assert_eq!(run(ping, json!({ "state": "three" }))["pingConnector"]["connector_state"], "three");
+}

@@ -1,0 +1,751 @@
+//! The settings as an operator meets them: names, precedence, defaults, refusals, and that the
+//! sample and the compose file say the same as the tables.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use netmanageit_connector::connectors::netmanageit::settings::NetManageItSettings;
+use netmanageit_connector::settings::{
+    Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, TlsTrust, read, table,
+};
+use rstest::rstest;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+use tracing::Level;
+
+type Read = Result<Settings<NetManageItSettings>, Problems>;
+
+const SAMPLE: &str = include_str!("../config.yml.sample");
+const COMPOSE: &str = include_str!("../docker-compose.yml");
+
+const ID: &str = "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d";
+const TOKEN: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
+const SOURCE_TOKEN: &str = "33333333-dddd-4eee-8fff-444444444444";
+
+/// A self-signed certificate that nobody uses.
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----
+MIIBszCCAVmgAwIBAgIUdLkmeyaqQGL+I2ub3MRqO5sYmQcwCgYIKoZIzj0EAwIw
+-----END CERTIFICATE-----";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg
+-----END PRIVATE KEY-----";
+
+const REQUIRED: &[(&str, &str)] = &[
+    ("OPENCTI_URL", "http://opencti:8080"),
+    ("OPENCTI_TOKEN", TOKEN),
+    ("CONNECTOR_ID", ID),
+    ("OPENCTI_NETMANAGEIT_URL", "https://source.example/opencti"),
+    ("OPENCTI_NETMANAGEIT_TOKEN", SOURCE_TOKEN),
+];
+
+fn nowhere() -> PathBuf {
+    PathBuf::from("/nonexistent/config.yml")
+}
+
+/// The required variables, with `extra` over them.
+fn environment(extra: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut variables: Vec<(String, String)> = REQUIRED
+        .iter()
+        .filter(|(name, _)| extra.iter().all(|(other, _)| other != name))
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    variables.extend(
+        extra
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    );
+    variables
+}
+
+fn from_environment(extra: &[(&str, &str)]) -> Read {
+    read(&nowhere(), environment(extra))
+}
+
+/// From a file with this text and the required variables.
+fn from_yaml(yaml: &str) -> Read {
+    from_both(yaml, &environment(&[]))
+}
+
+fn from_both(yaml: &str, variables: &[(String, String)]) -> Read {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("config.yml");
+    std::fs::write(&path, yaml).unwrap();
+    read(&path, variables.to_vec())
+}
+
+fn settings(read: Read) -> Settings<NetManageItSettings> {
+    read.unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn problems(read: Read) -> Vec<String> {
+    let problems = read.expect_err("these settings must be refused");
+    let lines: Vec<String> = problems.to_string().lines().map(str::to_owned).collect();
+    assert_eq!(
+        lines.len(),
+        problems.iter().count(),
+        "one line for each problem"
+    );
+    lines
+}
+
+/// Exactly one problem, which says all of this.
+fn assert_one_problem(read: Read, parts: &[&str]) {
+    let lines = problems(read);
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    for part in parts {
+        assert!(lines[0].contains(part), "no {part:?} in {:?}", lines[0]);
+    }
+}
+
+fn all() -> Vec<Setting> {
+    table::<NetManageItSettings>()
+}
+
+fn is_fallback_value(setting: &Setting) -> bool {
+    matches!(setting.default, Fallback::Value(_))
+}
+
+#[test]
+fn the_environment_alone_is_enough() {
+    let settings = settings(from_environment(&[]));
+    assert_eq!(settings.opencti.url.as_str(), "http://opencti:8080/graphql");
+    assert_eq!(settings.opencti.token.expose_secret(), TOKEN);
+    assert_eq!(
+        settings.section.platform.url.as_str(),
+        "https://source.example/opencti/graphql"
+    );
+    assert_eq!(
+        settings.section.platform.token.expose_secret(),
+        SOURCE_TOKEN
+    );
+    assert_eq!(settings.connector.id.to_string(), ID);
+}
+
+#[test]
+fn defaults_are_those_that_are_promised() {
+    let settings = settings(from_environment(&[]));
+    assert_eq!(settings.opencti.tls, TlsTrust::System);
+    assert_eq!(settings.connector.name, "NetManageIT");
+    assert_eq!(settings.connector.scope, ["netmanageit"]);
+    assert_eq!(settings.connector.log_level, Level::INFO);
+    assert!(settings.connector.json_logging);
+    assert_eq!(
+        settings.connector.schedule,
+        Schedule::Every(Duration::from_hours(1))
+    );
+    assert!((settings.connector.queue_threshold_mb - 500.0).abs() < f64::EPSILON);
+    assert_eq!(settings.connector.queue_protocol, QueueProtocol::Amqp);
+    assert!(settings.broker.host.is_none());
+    assert!(settings.broker.port.is_none());
+    assert!(settings.broker.vhost.is_none());
+    assert!(settings.broker.user.is_none());
+    assert!(settings.broker.pass.is_none());
+    assert!(settings.broker.use_ssl.is_none());
+    assert!(settings.broker.ca.is_none());
+    assert!(settings.broker.client.is_none());
+    assert!(settings.broker.reject_unauthorized);
+    assert!(settings.http.ca.is_none());
+    assert_eq!(settings.section.platform.tls, TlsTrust::System);
+    assert_eq!(settings.section.page_size, 1000);
+    assert_eq!(settings.section.batch_size, 100);
+    assert_eq!(settings.section.cooldown, Duration::from_secs(1));
+    assert!(settings.section.process_observables);
+    assert!(settings.section.process_indicators);
+    assert!(settings.notices.is_empty(), "{:?}", settings.notices);
+}
+
+#[test]
+fn the_file_alone_is_enough() {
+    let settings = settings(from_both(&filled_sample(), &[]));
+    assert_eq!(settings.connector.id.to_string(), ID);
+}
+
+#[rstest]
+#[case::default(None, None, 1000)]
+#[case::file(Some("2000"), None, 2000)]
+#[case::environment(None, Some("3000"), 3000)]
+#[case::environment_wins(Some("2000"), Some("3000"), 3000)]
+#[case::empty_variable(Some("2000"), Some(""), 2000)]
+#[case::blank_variable(Some("2000"), Some("  "), 2000)]
+#[case::empty_text_in_file(Some("''"), None, 1000)]
+#[case::null_in_file(Some("null"), None, 1000)]
+#[case::nothing_in_file(Some(""), None, 1000)]
+fn environment_wins_over_file_over_default(
+    #[case] file: Option<&str>,
+    #[case] variable: Option<&str>,
+    #[case] expected: usize,
+) {
+    let yaml = file.map(|value| format!("opencti_netmanageit:\n  page_size: {value}\n"));
+    let variable: Vec<(&str, &str)> = variable
+        .map(|value| ("OPENCTI_NETMANAGEIT_PAGE_SIZE", value))
+        .into_iter()
+        .collect();
+    let read = from_both(&yaml.unwrap_or_default(), &environment(&variable));
+    assert_eq!(settings(read).section.page_size, expected);
+}
+
+#[rstest]
+#[case("")]
+#[case("# nothing but a comment\n")]
+#[case("opencti:\nconnector:\nmq:\nopencti_netmanageit:\n")]
+fn an_empty_file_or_section_sets_nothing(#[case] yaml: &str) {
+    let settings = settings(from_yaml(yaml));
+    assert!(settings.notices.is_empty(), "{:?}", settings.notices);
+}
+
+#[test]
+fn every_missing_setting_is_named_with_key_and_variable() {
+    let lines = problems(from_both("", &[]));
+    assert_eq!(
+        lines,
+        [
+            "opencti.url (OPENCTI_URL): missing; put the address of the OpenCTI platform that receives the data there",
+            "opencti.token (OPENCTI_TOKEN): missing; put the API token of the connector's user there",
+            "connector.id (CONNECTOR_ID): missing; put the UUID of this connector, generated once and kept there",
+            "opencti_netmanageit.url (OPENCTI_NETMANAGEIT_URL): missing; put the address of the OpenCTI platform that is read there",
+            "opencti_netmanageit.token (OPENCTI_NETMANAGEIT_TOKEN): missing; put the API token of a user on the platform that is read there",
+        ]
+    );
+}
+
+#[test]
+fn an_absent_file_is_named_when_something_is_missing() {
+    let lines = problems(from_environment(&[("CONNECTOR_ID", "")]));
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines[0].starts_with("/nonexistent/config.yml: there is no such file"),
+        "{}",
+        lines[0]
+    );
+    assert!(
+        lines[1].starts_with("connector.id (CONNECTOR_ID): missing"),
+        "{}",
+        lines[1]
+    );
+}
+
+#[rstest]
+fn the_placeholder_counts_as_missing(
+    #[values("ChangeMe", "CHANGEME", "changeme", " ChangeMe ")] text: &str,
+) {
+    assert_one_problem(
+        from_both("", &environment(&[("OPENCTI_TOKEN", text)])),
+        &["opencti.token (OPENCTI_TOKEN): missing", "ChangeMe"],
+    );
+    let required: Vec<_> = environment(&[])
+        .into_iter()
+        .filter(|(name, _)| name != "OPENCTI_TOKEN")
+        .collect();
+    assert_one_problem(
+        from_both(&format!("opencti:\n  token: '{text}'\n"), &required),
+        &["opencti.token (OPENCTI_TOKEN): missing"],
+    );
+}
+
+#[test]
+fn a_placeholder_in_the_environment_leaves_the_file_its_say() {
+    let yaml = format!("opencti:\n  token: {TOKEN}\n");
+    let settings = settings(from_both(
+        &yaml,
+        &environment(&[("OPENCTI_TOKEN", "ChangeMe")]),
+    ));
+    assert_eq!(settings.opencti.token.expose_secret(), TOKEN);
+}
+
+#[test]
+fn a_placeholder_for_an_optional_setting_is_noticed() {
+    let settings = settings(from_environment(&[("CONNECTOR_NAME", "ChangeMe")]));
+    assert_eq!(settings.connector.name, "NetManageIT");
+    assert_eq!(settings.notices.len(), 1, "{:?}", settings.notices);
+    assert!(settings.notices[0].contains("connector.name (CONNECTOR_NAME)"));
+}
+
+#[rstest]
+#[case("true", true)]
+#[case("True", true)]
+#[case("YES", true)]
+#[case("on", true)]
+#[case("1", true)]
+#[case("false", false)]
+#[case("No", false)]
+#[case("OFF", false)]
+#[case("0", false)]
+fn booleans_take_every_usual_spelling(#[case] text: &str, #[case] expected: bool) {
+    let variable = [("OPENCTI_JSON_LOGGING", text)];
+    assert_eq!(
+        settings(from_environment(&variable)).connector.json_logging,
+        expected
+    );
+    let yaml = format!("opencti:\n  json_logging: {text}\n");
+    assert_eq!(settings(from_yaml(&yaml)).connector.json_logging, expected);
+}
+
+#[rstest]
+#[case("debug", Level::DEBUG)]
+#[case("INFO", Level::INFO)]
+#[case("warn", Level::WARN)]
+#[case("Warning", Level::WARN)]
+#[case("error", Level::ERROR)]
+fn log_levels_are_read_in_any_case(#[case] text: &str, #[case] expected: Level) {
+    let settings = settings(from_environment(&[("CONNECTOR_LOG_LEVEL", text)]));
+    assert_eq!(settings.connector.log_level, expected);
+}
+
+#[rstest]
+#[case("PT30M", "false", Schedule::Every(Duration::from_mins(30)))]
+#[case("P1D", "", Schedule::Every(Duration::from_hours(24)))]
+#[case("0", "", Schedule::Once)]
+#[case("PT0S", "", Schedule::Once)]
+#[case("P0D", "", Schedule::Once)]
+#[case("PT1H", "true", Schedule::Once)]
+fn period_and_termination_make_the_schedule(
+    #[case] period: &str,
+    #[case] terminate: &str,
+    #[case] expected: Schedule,
+) {
+    let settings = settings(from_environment(&[
+        ("CONNECTOR_DURATION_PERIOD", period),
+        ("CONNECTOR_RUN_AND_TERMINATE", terminate),
+    ]));
+    assert_eq!(settings.connector.schedule, expected);
+}
+
+#[test]
+fn a_bare_zero_in_the_file_means_once() {
+    let settings = settings(from_yaml("connector:\n  duration_period: 0\n"));
+    assert_eq!(settings.connector.schedule, Schedule::Once);
+}
+
+#[rstest]
+#[case("a,b", &["a", "b"])]
+#[case(" a , , b ", &["a", "b"])]
+#[case("[a, b]", &["a", "b"])]
+#[case("[]", &["netmanageit"])]
+fn scope_is_a_list_or_text_with_commas(#[case] yaml: &str, #[case] expected: &[&str]) {
+    let yaml = if yaml.starts_with('[') {
+        yaml.to_owned()
+    } else {
+        format!("'{yaml}'")
+    };
+    let settings = settings(from_yaml(&format!("connector:\n  scope: {yaml}\n")));
+    assert_eq!(settings.connector.scope, expected);
+}
+
+#[test]
+fn every_broker_override_is_read() {
+    let settings = settings(from_environment(&[
+        ("MQ_HOST", "broker.example"),
+        ("MQ_PORT", "5671"),
+        ("MQ_VHOST", "/v"),
+        ("MQ_USER", "u"),
+        ("MQ_PASS", " p w "),
+        ("MQ_USE_SSL", "true"),
+        ("MQ_USE_SSL_CA", CERTIFICATE),
+        ("MQ_USE_SSL_CERT", CERTIFICATE),
+        ("MQ_USE_SSL_KEY", KEY),
+        ("MQ_USE_SSL_PASSPHRASE", "open"),
+        ("MQ_USE_SSL_REJECT_UNAUTHORIZED", "false"),
+    ]));
+    let broker = &settings.broker;
+    assert_eq!(broker.host.as_deref(), Some("broker.example"));
+    assert_eq!(broker.port, Some(5671));
+    assert_eq!(broker.vhost.as_deref(), Some("/v"));
+    assert_eq!(broker.user.as_deref(), Some("u"));
+    assert_eq!(
+        broker.pass.as_ref().map(ExposeSecret::expose_secret),
+        Some(" p w ")
+    );
+    assert_eq!(broker.use_ssl, Some(true));
+    assert!(broker.ca.is_some());
+    assert!(
+        broker
+            .client
+            .as_ref()
+            .is_some_and(|client| client.passphrase.is_some())
+    );
+    assert!(!broker.reject_unauthorized);
+}
+
+#[rstest]
+#[case::scheme(("OPENCTI_URL", "opencti:8080"), &["opencti.url (OPENCTI_URL)", "`opencti:8080`", "http://"])]
+#[case::no_address(("OPENCTI_URL", "opencti"), &["opencti.url (OPENCTI_URL)", "`opencti`"])]
+#[case::uuid(("CONNECTOR_ID", "mine"), &["connector.id (CONNECTOR_ID)", "`mine`", "UUID"])]
+#[case::kind(("CONNECTOR_TYPE", "STREAM"), &["connector.type (CONNECTOR_TYPE)", "`STREAM`", "EXTERNAL_IMPORT"])]
+#[case::name(("CONNECTOR_NAME", "x"), &["connector.name (CONNECTOR_NAME)", "at least 2"])]
+#[case::scope(("CONNECTOR_SCOPE", ",,"), &["connector.scope (CONNECTOR_SCOPE)", "at least one"])]
+#[case::level(("CONNECTOR_LOG_LEVEL", "loud"), &["connector.log_level (CONNECTOR_LOG_LEVEL)", "`loud`", "debug"])]
+#[case::negative(("CONNECTOR_DURATION_PERIOD", "-PT1H"), &["connector.duration_period (CONNECTOR_DURATION_PERIOD)", "negative"])]
+#[case::period(("CONNECTOR_DURATION_PERIOD", "hourly"), &["connector.duration_period", "`hourly`", "PT1H"])]
+#[case::boolean(("CONNECTOR_RUN_AND_TERMINATE", "maybe"), &["connector.run_and_terminate (CONNECTOR_RUN_AND_TERMINATE)", "`maybe`", "true or false"])]
+#[case::zero_threshold(("CONNECTOR_QUEUE_THRESHOLD", "0"), &["connector.queue_threshold (CONNECTOR_QUEUE_THRESHOLD)", "greater than 0"])]
+#[case::infinite_threshold(("CONNECTOR_QUEUE_THRESHOLD", "inf"), &["connector.queue_threshold", "greater than 0"])]
+#[case::protocol(("CONNECTOR_QUEUE_PROTOCOL", "kafka"), &["connector.queue_protocol (CONNECTOR_QUEUE_PROTOCOL)", "`kafka`", "amqp, api"])]
+#[case::port(("MQ_PORT", "70000"), &["mq.port (MQ_PORT)", "`70000`", "65535"])]
+#[case::page_size(("OPENCTI_NETMANAGEIT_PAGE_SIZE", "5001"), &["opencti_netmanageit.page_size (OPENCTI_NETMANAGEIT_PAGE_SIZE)", "`5001`", "1 to 5000"])]
+#[case::page_size_zero(("OPENCTI_NETMANAGEIT_PAGE_SIZE", "0"), &["opencti_netmanageit.page_size", "1 to 5000"])]
+#[case::batch_size(("OPENCTI_NETMANAGEIT_BATCH_SIZE", "1001"), &["opencti_netmanageit.batch_size (OPENCTI_NETMANAGEIT_BATCH_SIZE)", "1 to 1000"])]
+#[case::cooldown(("OPENCTI_NETMANAGEIT_COOLDOWN", "soon"), &["opencti_netmanageit.cooldown (OPENCTI_NETMANAGEIT_COOLDOWN)", "`soon`"])]
+#[case::flag(("PROCESS_INDICATORS", "2"), &["connector_flags.process_indicators (PROCESS_INDICATORS)", "`2`"])]
+#[case::ca(("HTTPS_CA_CERTIFICATES", "/nonexistent/ca.pem"), &["https.ca_certificates (HTTPS_CA_CERTIFICATES)", "`/nonexistent/ca.pem`", "No such file"])]
+#[case::verify(("OPENCTI_SSL_VERIFY", "/nonexistent/ca.pem"), &["opencti.ssl_verify (OPENCTI_SSL_VERIFY)", "neither true nor false", "No such file"])]
+#[case::ca_is_key(("MQ_USE_SSL_CA", KEY), &["mq.use_ssl_ca (MQ_USE_SSL_CA)", "holds no certificate"])]
+#[case::into_itself(("OPENCTI_NETMANAGEIT_URL", "http://OPENCTI:8080/graphql/"), &["opencti_netmanageit.url (OPENCTI_NETMANAGEIT_URL)", "itself"])]
+#[case::unknown_variable(("OPENCTI_NETMANAGEIT_PAGESIZE", "10"), &["OPENCTI_NETMANAGEIT_PAGESIZE", "did you mean `OPENCTI_NETMANAGEIT_PAGE_SIZE`?"])]
+#[case::flag_with_prefix(("OPENCTI_NETMANAGEIT_PROCESS_INDICATORS", "true"), &["did you mean `PROCESS_INDICATORS`?"])]
+fn one_bad_variable_is_one_problem(#[case] variable: (&str, &str), #[case] parts: &[&str]) {
+    assert_one_problem(from_environment(&[variable]), parts);
+}
+
+#[rstest]
+#[case::own_key("opencti_netmanageit:\n  pagesize: 10\n", &["opencti_netmanageit.pagesize", "did you mean `page_size`?"])]
+#[case::flag("connector_flags:\n  process_indicator: true\n", &["connector_flags.process_indicator", "did you mean `process_indicators`?"])]
+#[case::far_key("opencti_netmanageit:\n  colour: red\n", &["opencti_netmanageit.colour: no such setting"])]
+#[case::broker_key("mq:\n  hots: h\n", &["mq.hots", "did you mean `host`?"])]
+#[case::list("opencti_netmanageit:\n  page_size: [1]\n", &["opencti_netmanageit.page_size (OPENCTI_NETMANAGEIT_PAGE_SIZE)", "write one value"])]
+#[case::mapping("connector:\n  name:\n    a: b\n", &["connector.name (CONNECTOR_NAME)", "write one value"])]
+#[case::number_as_secret("mq:\n  pass: 0012\n", &["mq.pass (MQ_PASS)", "quotes"])]
+#[case::section_is_text("mq: none\n", &["mq: is a single value"])]
+fn one_bad_key_is_one_problem(#[case] yaml: &str, #[case] parts: &[&str]) {
+    assert_one_problem(from_yaml(yaml), parts);
+}
+
+#[rstest]
+#[case("opencti: [\n")]
+#[case("opencti:\n  url: a\n  url: b\n")]
+#[case("--- \na: 1\n--- \nb: 2\n")]
+#[case("- a\n- b\n")]
+fn a_broken_file_is_the_only_problem(#[case] yaml: &str) {
+    // What it would have set is unknown, so nothing is called missing.
+    assert_one_problem(from_both(yaml, &[]), &["config.yml", "is not valid YAML"]);
+}
+
+#[test]
+fn a_folder_in_place_of_the_file_is_a_problem() {
+    let folder = TempDir::new().unwrap();
+    let read: Read = read(folder.path(), environment(&[]));
+    assert_one_problem(
+        read,
+        &[&folder.path().display().to_string(), "cannot be read"],
+    );
+}
+
+#[test]
+fn a_template_left_in_the_file_is_not_shown() {
+    let lines = problems(from_both("opencti:\n  token: {{ hunter2 }}\n", &[]));
+    assert!(!lines.concat().contains("hunter2"), "{lines:#?}");
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_a_problem() {
+    use std::os::unix::ffi::OsStringExt;
+    let mut variables: Vec<(OsString, OsString)> = environment(&[])
+        .into_iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    variables.push(("MQ_HOST".into(), OsString::from_vec(vec![0xff])));
+    let read: Read = read(&nowhere(), variables);
+    assert_one_problem(read, &["mq.host (MQ_HOST)", "UTF-8"]);
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let lines = problems(from_environment(&[
+        ("OPENCTI_TOKEN", "a b"),
+        ("CONNECTOR_LOG_LEVEL", "loud"),
+        ("MQ_PORT", "x"),
+        ("OPENCTI_NETMANAGEIT_PAGE_SIZE", "0"),
+        ("OPENCTI_NETMANAGEIT_BATCH_SIZE", "0"),
+        ("OPENCTI_NETMANAGEIT_NOPE", "0"),
+    ]));
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+}
+
+#[rstest]
+#[case::both_off(
+    &[("PROCESS_OBSERVABLES", "no"), ("PROCESS_INDICATORS", "no")],
+    &["connector_flags.process_observables (PROCESS_OBSERVABLES)", "connector_flags.process_indicators (PROCESS_INDICATORS)"]
+)]
+#[case::certificate_alone(&[("MQ_USE_SSL_CERT", CERTIFICATE)], &["mq.use_ssl_cert (MQ_USE_SSL_CERT)", "without its key"])]
+#[case::key_alone(&[("MQ_USE_SSL_KEY", KEY)], &["mq.use_ssl_key (MQ_USE_SSL_KEY)", "without its certificate"])]
+#[case::ca_without_tls(&[("MQ_USE_SSL", "false"), ("MQ_USE_SSL_CA", CERTIFICATE)], &["mq.use_ssl (MQ_USE_SSL) and mq.use_ssl_ca (MQ_USE_SSL_CA)"])]
+fn contradictions_are_refused(#[case] variables: &[(&str, &str)], #[case] parts: &[&str]) {
+    assert_one_problem(from_environment(variables), parts);
+}
+
+#[rstest]
+#[case::shared_key("connector:\n  confidence_level: 50\n", &["connector.confidence_level", "ignored"])]
+#[case::near_key("connector:\n  duration_periode: PT1H\n", &["connector.duration_periode", "did you mean `duration_period`?"])]
+#[case::opencti_key("opencti:\n  ssl_verfy: true\n", &["opencti.ssl_verfy", "did you mean `ssl_verify`?"])]
+#[case::section("opencti_netmanagit:\n  page_size: 1\n", &["`opencti_netmanagit`", "did you mean `opencti_netmanageit`?"])]
+#[case::far_section("misp:\n  url: x\n", &["`misp`", "no such section"])]
+#[case::api("connector:\n  queue_protocol: API\nmq:\n  host: h\n", &["connector.queue_protocol (CONNECTOR_QUEUE_PROTOCOL)", "mq"])]
+#[case::passphrase("mq:\n  use_ssl_passphrase: 'x'\n", &["mq.use_ssl_passphrase (MQ_USE_SSL_PASSPHRASE)"])]
+fn what_stops_nothing_is_noticed(#[case] yaml: &str, #[case] parts: &[&str]) {
+    let settings = settings(from_yaml(yaml));
+    assert_eq!(settings.notices.len(), 1, "{:?}", settings.notices);
+    for part in parts {
+        assert!(
+            settings.notices[0].contains(part),
+            "no {part:?} in {:?}",
+            settings.notices[0]
+        );
+    }
+}
+
+#[rstest]
+#[case::with_path(true)]
+#[case::inline(false)]
+fn certificates_come_from_a_path_or_inline(#[case] with_path: bool) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, CERTIFICATE).unwrap();
+    let escaped = CERTIFICATE.replace('\n', "\\n");
+    let value = if with_path {
+        path.to_str().unwrap()
+    } else {
+        &escaped
+    };
+    let settings = settings(from_environment(&[
+        ("OPENCTI_SSL_VERIFY", value),
+        ("HTTPS_CA_CERTIFICATES", value),
+    ]));
+    let ca = settings.http.ca.unwrap();
+    assert_eq!(ca.as_bytes(), format!("{CERTIFICATE}\n").as_bytes());
+    assert_eq!(settings.opencti.tls, TlsTrust::SystemAnd(ca));
+}
+
+#[test]
+fn verification_can_be_switched_off() {
+    let settings = settings(from_environment(&[(
+        "OPENCTI_NETMANAGEIT_SSL_VERIFY",
+        "False",
+    )]));
+    assert_eq!(settings.section.platform.tls, TlsTrust::Anyone);
+    assert_eq!(settings.opencti.tls, TlsTrust::System);
+}
+
+#[test]
+fn debug_output_shows_no_secret() {
+    let settings = settings(from_environment(&[
+        ("MQ_PASS", "hunter2"),
+        ("MQ_USE_SSL_CERT", CERTIFICATE),
+        ("MQ_USE_SSL_KEY", KEY),
+        ("MQ_USE_SSL_PASSPHRASE", "opensesame"),
+    ]));
+    let shown = format!("{settings:?} {settings:#?}");
+    for secret in [
+        TOKEN,
+        SOURCE_TOKEN,
+        "hunter2",
+        "opensesame",
+        "MIGHAgEA",
+        "MIIBszCC",
+    ] {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+}
+
+#[rstest]
+#[case::user_in_address("OPENCTI_URL", "https://user:hunter2@opencti.example")]
+#[case::query("OPENCTI_URL", "https://opencti.example/?token=hunter2")]
+#[case::token_with_blank("OPENCTI_TOKEN", "hunter2 hunter2")]
+#[case::token_as_address("OPENCTI_URL", "hunter2-aaaa-4bbb-8ccc-2222222222223333")]
+#[case::key_without_frame("MQ_USE_SSL_KEY", "hunter2")]
+#[case::key_in_wrong_place("MQ_PORT", "-----BEGIN PRIVATE KEY-----\nhunter2")]
+fn problems_show_no_secret(#[case] variable: &str, #[case] value: &str) {
+    let lines = problems(from_environment(&[(variable, value)]));
+    assert!(
+        lines.iter().any(|line| line.contains(variable)),
+        "{lines:#?}"
+    );
+    assert!(!lines.concat().contains("hunter2"), "{lines:#?}");
+}
+
+#[test]
+fn long_values_are_shortened_in_problems() {
+    let long = "loud ".repeat(100);
+    let lines = problems(from_environment(&[("CONNECTOR_LOG_LEVEL", &long)]));
+    assert!(lines[0].chars().count() < 250, "{}", lines[0]);
+}
+
+/// The sample with something in every required place.
+fn filled_sample() -> String {
+    SAMPLE
+        .replacen("url: ChangeMe", "url: https://opencti.example", 1)
+        .replacen("token: ChangeMe", &format!("token: {TOKEN}"), 1)
+        .replacen("id: ChangeMe", &format!("id: {ID}"), 1)
+        .replacen("url: ChangeMe", "url: https://source.example", 1)
+        .replacen("token: ChangeMe", &format!("token: {SOURCE_TOKEN}"), 1)
+}
+
+/// Key, value, whether it is commented out, and the comment line above, for each setting.
+fn sample_settings() -> Vec<(String, String, bool, String)> {
+    let mut section = String::new();
+    let mut above = String::new();
+    let mut found = Vec::new();
+    for line in SAMPLE.lines() {
+        let text = line.trim();
+        if let Some(comment) = text.strip_prefix("# ") {
+            comment.clone_into(&mut above);
+        } else if let Some((name, value)) = text.trim_start_matches('#').split_once(':') {
+            if line.starts_with(' ') {
+                let key = format!("{section}.{name}");
+                found.push((
+                    key,
+                    value.trim().to_owned(),
+                    text.starts_with('#'),
+                    above.clone(),
+                ));
+            } else {
+                name.clone_into(&mut section);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn the_filled_sample_gives_exactly_the_defaults() {
+    let from_sample = settings(from_both(&filled_sample(), &[]));
+    let plain = settings(from_both(
+        "",
+        &environment(&[
+            ("OPENCTI_URL", "https://opencti.example"),
+            ("OPENCTI_NETMANAGEIT_URL", "https://source.example"),
+        ]),
+    ));
+    assert_eq!(format!("{from_sample:?}"), format!("{plain:?}"));
+}
+
+#[test]
+fn the_sample_as_it_is_names_what_is_missing() {
+    let lines = problems(from_both(SAMPLE, &[]));
+    assert_eq!(lines.len(), REQUIRED.len(), "{lines:#?}");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line.contains("missing (still ChangeMe)")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn sample_and_tables_say_the_same() {
+    let sample = sample_settings();
+    let in_sample: Vec<&str> = sample.iter().map(|(key, ..)| key.as_str()).collect();
+    let in_tables: Vec<Setting> = all();
+    let sorted: BTreeSet<&str> = in_sample.iter().copied().collect();
+    assert_eq!(
+        sorted,
+        in_tables.iter().map(|setting| setting.key).collect()
+    );
+    assert_eq!(
+        sorted.len(),
+        in_sample.len(),
+        "a setting stands in the sample twice"
+    );
+    for (key, value, commented, above) in &sample {
+        let setting = in_tables.iter().find(|setting| setting.key == key).unwrap();
+        assert_eq!(above, setting.doc, "{key}");
+        match setting.default {
+            Fallback::Required => {
+                assert_eq!((value.as_str(), *commented), ("ChangeMe", false), "{key}");
+            }
+            Fallback::Value(default) => {
+                assert_eq!((value.as_str(), *commented), (default, true), "{key}");
+            }
+            Fallback::Unset => assert!(*commented, "{key}"),
+        }
+    }
+}
+
+#[test]
+fn compose_file_and_tables_say_the_same() {
+    // The HTTP library reads these by itself.
+    const NOT_SETTINGS: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+    let mut found = BTreeSet::new();
+    for line in COMPOSE.lines() {
+        let Some((name, value)) = line
+            .trim()
+            .strip_prefix("- ")
+            .and_then(|line| line.split_once('='))
+        else {
+            continue;
+        };
+        let default = value
+            .strip_prefix(&format!("${{{name}:-"))
+            .and_then(|rest| rest.strip_suffix('}'))
+            .unwrap_or_else(|| panic!("{name} does not stand for itself: {value}"));
+        let setting = all().into_iter().find(|setting| setting.env == name);
+        let required = setting.is_some_and(|setting| setting.default == Fallback::Required);
+        assert_eq!(default.is_empty(), !required, "{name}");
+        assert!(found.insert(name), "{name} stands there twice");
+    }
+    let mut expected: BTreeSet<&str> = all().iter().map(|setting| setting.env).collect();
+    expected.extend(NOT_SETTINGS);
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_compose_file_as_it_is_names_what_is_missing() {
+    let variables: Vec<(String, String)> = COMPOSE
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ")?.split_once('='))
+        .map(|(name, value)| {
+            let default = value.split_once(":-").unwrap().1.trim_end_matches('}');
+            (name.to_owned(), default.to_owned())
+        })
+        .collect();
+    let lines = problems(from_both("", &variables));
+    assert_eq!(lines.len(), REQUIRED.len() - 1, "{lines:#?}");
+}
+
+#[test]
+fn tables_are_sound() {
+    let settings = all();
+    let keys: BTreeSet<&str> = settings.iter().map(|setting| setting.key).collect();
+    let variables: BTreeSet<&str> = settings.iter().map(|setting| setting.env).collect();
+    assert_eq!(keys.len(), settings.len());
+    assert_eq!(variables.len(), settings.len());
+    for setting in &settings {
+        assert!(!setting.name().is_empty(), "{setting}");
+        assert!(
+            !setting.doc.is_empty() && !setting.doc.ends_with('.'),
+            "{setting}"
+        );
+        assert!(
+            !(setting.secret && is_fallback_value(setting)),
+            "{setting} has a known secret"
+        );
+    }
+}
+
+#[test]
+fn every_default_is_itself_a_good_value() {
+    let defaults: Vec<(&str, &str)> = all()
+        .iter()
+        .filter_map(|setting| match setting.default {
+            Fallback::Value(value) => Some((setting.env, value)),
+            Fallback::Required | Fallback::Unset => None,
+        })
+        .collect();
+    let written = settings(from_environment(&defaults));
+    let silent = settings(from_environment(&[]));
+    assert_eq!(format!("{written:?}"), format!("{silent:?}"));
+}
+
+#[test]
+fn a_relative_path_is_taken_from_the_working_directory() {
+    let read: Read = read(Path::new("no-such-config.yml"), environment(&[]));
+    assert!(read.is_ok());
+}
