@@ -86,6 +86,9 @@ pub struct Converted {
     pub page_number: u64,
     /// The objects, in the source's order.
     pub objects: Vec<Arc<StixObject>>,
+    /// Objects of this page once more, with the references that would have closed a circle: they go
+    /// after all others.
+    pub late: Vec<Arc<StixObject>>,
     /// Objects of other pages that objects of this one refer to; they travel only with those.
     pub companions: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.

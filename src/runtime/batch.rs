@@ -141,6 +141,10 @@ impl Packer {
                 ));
             }
         }
+        closing.close();
+        for object in late(page) {
+            closing.place_again(object);
+        }
         let batches = closing.finish();
         for batch in &batches {
             self.recent.remember(batch);
@@ -152,7 +156,8 @@ impl Packer {
     }
 
     /// What the objects depend on (markings and labels, then marked authors), then the objects that
-    /// point at nothing, then those that point at others, in the order of their pointing.
+    /// point at nothing, then those that point at others, in the order of their pointing, those that go
+    /// once more last.
     fn in_waves(
         &mut self,
         page: &Converted,
@@ -177,7 +182,8 @@ impl Packer {
             .partition(|object| !object.embeds.is_empty());
         let steps = [plain, marked, rest]
             .into_iter()
-            .chain(by_pointing(pointing));
+            .chain(by_pointing(pointing))
+            .chain([late(page).map(Arc::clone).collect()]);
         steps
             .map(|objects| self.wave(objects, batch_size))
             .collect()
@@ -203,6 +209,13 @@ impl Packer {
             batches: cut(objects, batch_size.max(1)),
         }
     }
+}
+
+/// What goes once more; not what was too large the first time.
+fn late(page: &Converted) -> impl Iterator<Item = &Arc<StixObject>> {
+    page.late
+        .iter()
+        .filter(|object| object.json.len() <= LARGEST_BATCH_BYTES)
 }
 
 /// Cuts objects into batches by number and size.
@@ -359,6 +372,20 @@ impl<'a> Closing<'a> {
         if bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
             return false;
         }
+        self.take(closure);
+        true
+    }
+
+    /// Places an object that has been placed before, with what it could not point at then.
+    fn place_again(&mut self, object: &Arc<StixObject>) {
+        if self.open_ids.contains(&object.id) {
+            self.close();
+        }
+        let closure = self.closure(object);
+        self.take(closure);
+    }
+
+    fn take(&mut self, closure: Batch) {
         let new_own = closure
             .iter()
             .filter(|object| self.is_new_own(object))
@@ -375,7 +402,6 @@ impl<'a> Closing<'a> {
         for object in closure {
             self.add(object);
         }
-        true
     }
 
     fn add(&mut self, object: Arc<StixObject>) {

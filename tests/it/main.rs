@@ -1,6 +1,18 @@
 //! The whole line: a source, the connector as it is run, a real broker, a destination with workers.
 //! One binary, a module a behaviour.
 
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what helps a test fails by panicking"
+)]
+
+mod compare;
+mod pycti;
 mod releases;
+mod source_traps;
 mod support;
 mod whole_line;
+mod work;

@@ -1,1 +1,140 @@
-//! Releases.
+//! Every row of what releases do differently, as source and destination: everything arrives, and works
+//! reach exactly what they expect.
+
+use netmanageit_connector::runtime::End;
+use rstest::rstest;
+use sandbox::{DestinationOptions, Release, SourceOptions, Status};
+
+use crate::compare::differences;
+use crate::support::{Line, as_of, broker, generated};
+
+fn release(text: &str) -> Release {
+    text.parse().expect("a release")
+}
+
+async fn check(line: Line, destination: Release) {
+    let workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    let imported = line.destination.imported();
+    let different = differences(&line.source.data(), &imported, destination);
+    assert!(
+        different.is_empty(),
+        "{} differences: {:#?}",
+        different.len(),
+        &different[..different.len().min(20)]
+    );
+    assert_eq!(imported.losses(), []);
+    assert_eq!((workers.dropped(), workers.rejected()), (0, 0));
+    assert_eq!(works.len(), 1, "{works:#?}");
+    assert_eq!(works[0].status, Status::Complete);
+    assert_eq!(works[0].expected, works[0].processed);
+    let errors: Vec<&str> = works[0]
+        .errors
+        .iter()
+        .map(|error| error.message.as_str())
+        .collect();
+    if ENDS_ARE_SET_TWICE.contains(&destination) {
+        assert!(
+            errors
+                .iter()
+                .all(|error| error.contains("is a single reference that is set")),
+            "{errors:#?}"
+        );
+    } else {
+        assert_eq!(errors, Vec::<&str>::new());
+    }
+}
+
+/// These releases set the ends of network traffic with the object and once more by themselves, and
+/// report that as an error although all is well (spec/protocol.md §2).
+const ENDS_ARE_SET_TWICE: std::ops::Range<Release> =
+    Release::new(6, 7, 13)..Release::new(7, 260_305, 0);
+
+/// Both platforms of the same release: each of those with a schema at hand, and the first of each row
+/// of spec/protocol-versions.json.
+#[rstest]
+#[case("6.0.0")]
+#[case("6.1.4")]
+#[case("6.1.5")]
+#[case("6.2.12")]
+#[case("6.2.14")]
+#[case("6.3.0")]
+#[case("6.4.0")]
+#[case("6.6.18")]
+#[case("6.7.0")]
+#[case("6.7.5")]
+#[case("6.8.7")]
+#[case("6.9.5")]
+#[case("6.9.11")]
+#[case("7.260224.0")]
+#[case("7.260422.0")]
+#[case("7.260428.0")]
+#[case("7.260615.0")]
+#[case("7.260817.0")]
+#[tokio::test(flavor = "multi_thread")]
+async fn between_platforms_of(#[case] both: &str) {
+    let both = release(both);
+    check(Line::between(both, both, generated(240, 60)), both).await;
+}
+
+/// A source that is older than its destination.
+#[rstest]
+#[case("6.0.0", "7.260817.0")]
+#[case("6.4.0", "6.9.5")]
+#[tokio::test(flavor = "multi_thread")]
+async fn from_older_to_newer(#[case] source: &str, #[case] destination: &str) {
+    let destination = release(destination);
+    check(
+        Line::between(release(source), destination, generated(240, 60)),
+        destination,
+    )
+    .await;
+}
+
+/// Where no question about the schema is answered, the marks of our own schema file decide.
+#[rstest]
+#[case("6.0.0")]
+#[case("6.7.5")]
+#[case("7.260817.0")]
+#[tokio::test(flavor = "multi_thread")]
+async fn between_platforms_that_refuse_probes(#[case] both: &str) {
+    let both = release(both);
+    let source = SourceOptions {
+        release: both,
+        data: as_of(both, generated(240, 60)),
+        probing: false,
+        ..SourceOptions::default()
+    };
+    let destination = DestinationOptions {
+        release: both,
+        broker: Some(broker().address().clone()),
+        probing: false,
+        ..DestinationOptions::default()
+    };
+    check(Line::of(source, destination), both).await;
+}
+
+/// The api protocol: who announces depends on the release, and is found out on one newer than known.
+#[rstest]
+#[case("6.5.7")]
+#[case("6.7.5")]
+#[case("7.260817.0")]
+#[case("7.260901.0")]
+#[tokio::test(flavor = "multi_thread")]
+async fn through_the_api_of(#[case] both: &str) {
+    let both = release(both);
+    let line = Line::between(both, both, generated(240, 60)).set("CONNECTOR_QUEUE_PROTOCOL", "api");
+    check(line, both).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_protocol_is_refused_where_it_knows_no_works() {
+    let both = release("6.4.0");
+    let line = Line::between(both, both, generated(10, 10)).set("CONNECTOR_QUEUE_PROTOCOL", "api");
+    let error = line.start_error().await;
+    assert!(
+        error.contains("CONNECTOR_QUEUE_PROTOCOL") && error.contains("6.5.7"),
+        "{error}"
+    );
+}

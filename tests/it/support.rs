@@ -9,7 +9,8 @@ use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSet
 use netmanageit_connector::runtime::{End, run_connector};
 use netmanageit_connector::settings::{self, Settings};
 use sandbox::{
-    Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work, Worker,
+    Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
+    Worker,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +21,13 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 pub(crate) fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| match std::env::var_os("TEST_AMQP_URL") {
-        Some(url) => Broker::from_url(&url.to_string_lossy()).expect("TEST_AMQP_URL is the address of a broker"),
+        Some(url) => Broker::from_url(&url.to_string_lossy())
+            .expect("TEST_AMQP_URL is the address of a broker"),
         None => {
-            assert!(Broker::installed(), "the tests need RabbitMQ: apt-get install rabbitmq-server, or run scripts/test");
+            assert!(
+                Broker::installed(),
+                "the tests need RabbitMQ: apt-get install rabbitmq-server, or run scripts/test"
+            );
             let start = std::thread::spawn(|| {
                 let runtime = tokio::runtime::Runtime::new().expect("a runtime");
                 let broker = runtime.block_on(Broker::start());
@@ -30,7 +35,10 @@ pub(crate) fn broker() -> &'static Broker {
                 std::mem::forget(runtime);
                 broker
             });
-            start.join().expect("the broker's thread ends").expect("the broker starts")
+            start
+                .join()
+                .expect("the broker's thread ends")
+                .expect("the broker starts")
         }
     })
 }
@@ -50,7 +58,12 @@ impl Line {
     }
 
     pub(crate) fn between(source: Release, destination: Release, data: DataSet) -> Self {
-        let source = SourceOptions { release: source, data, ..SourceOptions::default() };
+        let data = as_of(source, data);
+        let source = SourceOptions {
+            release: source,
+            data,
+            ..SourceOptions::default()
+        };
         let destination = DestinationOptions {
             release: destination,
             broker: Some(broker().address().clone()),
@@ -72,7 +85,12 @@ impl Line {
             ("OPENCTI_NETMANAGEIT_TOKEN", source.token().to_owned()),
             ("OPENCTI_NETMANAGEIT_COOLDOWN", "PT0S".to_owned()),
         ]);
-        Self { source, destination, connector_id, settings }
+        Self {
+            source,
+            destination,
+            connector_id,
+            settings,
+        }
     }
 
     pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
@@ -81,13 +99,33 @@ impl Line {
     }
 
     pub(crate) fn settings(&self) -> Settings<NetManageItSettings> {
-        settings::read(Path::new("/nowhere/config.yml"), self.settings.clone()).expect("the settings are right")
+        settings::read(Path::new("/nowhere/config.yml"), self.settings.clone())
+            .expect("the settings are right")
     }
 
     /// Runs the connector to its end.
     pub(crate) async fn run(&self) -> End {
         let running = run_connector::<NetManageIt>(self.settings(), CancellationToken::new());
-        tokio::time::timeout(LIMIT, running).await.expect("the run ends").expect("the connector starts")
+        tokio::time::timeout(LIMIT, running)
+            .await
+            .expect("the run ends")
+            .expect("the connector starts")
+    }
+
+    /// Runs the connector until it is stopped.
+    pub(crate) fn daemon(&self) -> Daemon {
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run_connector::<NetManageIt>(self.settings(), stop.clone()));
+        Daemon { stop, running }
+    }
+
+    /// Why the connector does not start.
+    pub(crate) async fn start_error(&self) -> String {
+        let running = run_connector::<NetManageIt>(self.settings(), CancellationToken::new());
+        let ended = tokio::time::timeout(LIMIT, running)
+            .await
+            .expect("the start ends");
+        format!("{:#}", ended.expect_err("the connector does not start"))
     }
 
     pub(crate) fn workers(&self, replicas: usize) -> Worker {
@@ -105,11 +143,54 @@ impl Line {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        tokio::time::timeout(LIMIT, done).await.unwrap_or_else(|_| panic!("works stay open: {:#?}", self.destination.works()))
+        tokio::time::timeout(LIMIT, done)
+            .await
+            .unwrap_or_else(|_| panic!("works stay open: {:#?}", self.destination.works()))
+    }
+}
+
+/// A connector that runs until it is stopped.
+pub(crate) struct Daemon {
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<anyhow::Result<End>>,
+}
+
+impl Daemon {
+    /// Leaves it behind in whatever it is doing.
+    pub(crate) fn abandon(self) {
+        self.running.abort();
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(LIMIT, self.running)
+            .await
+            .expect("it stops");
+        let end = ended.expect("it does not panic").expect("it has started");
+        assert_eq!(end, End::Stopped);
     }
 }
 
 /// A generated data set of this size.
 pub(crate) fn generated(observables: usize, indicators: usize) -> DataSet {
-    DataSet::generate(&Shape { observables, indicators, ..Shape::default() })
+    DataSet::generate(&Shape {
+        observables,
+        indicators,
+        ..Shape::default()
+    })
+}
+
+/// The content as a platform of this release can hold it: types that it lacks are left out by the
+/// sandbox, the one field that came later is left out here.
+pub(crate) fn as_of(release: Release, mut data: DataSet) -> DataSet {
+    if release < Release::new(6, 7, 5) {
+        for software in data
+            .observables
+            .iter_mut()
+            .filter(|record| record.typename() == "Software")
+        {
+            software.set("x_opencti_product", serde_json::Value::Null);
+        }
+    }
+    data
 }

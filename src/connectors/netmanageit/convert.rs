@@ -75,6 +75,10 @@ impl Converter for NetManageItConverter {
             .map(Into::into)
             .collect();
         let edges = nested_edges(&objects, &at_hand, &mut skipped);
+        let late = objects
+            .iter()
+            .filter_map(|written| point_late(written, &edges))
+            .collect();
         Converted {
             position: page.position,
             stream_total: page.total,
@@ -83,6 +87,7 @@ impl Converter for NetManageItConverter {
                 .into_iter()
                 .map(|written| point(written, &edges))
                 .collect(),
+            late,
             companions,
             skipped,
         }
@@ -216,40 +221,49 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
     nested.collect()
 }
 
-/// What each object points at, by its id: the property and the targets' ids.
-type Edges = HashMap<Box<str>, Vec<(&'static NestedReference, Box<str>)>>;
+/// What each object points at, by its id: the property and the target's id.
+#[derive(Debug, Default)]
+struct Edges {
+    /// What travels with the object.
+    taken: HashMap<Box<str>, Vec<Edge>>,
+    /// What would close a circle. Two objects that point at each other cannot both be imported first
+    /// (spec/protocol.md §7), so one of them goes once more, afterwards.
+    late: HashMap<Box<str>, Vec<Edge>>,
+}
 
-/// The nested references that can travel: known relations to targets at hand, and no circles.
+type Edge = (&'static NestedReference, Box<str>);
+
+/// The nested references that can travel: known relations to targets at hand.
 fn nested_edges(
     objects: &[Written],
     at_hand: &HashSet<Box<str>>,
     skipped: &mut Vec<Skipped>,
 ) -> Edges {
-    let mut edges = Edges::new();
+    let mut edges = Edges::default();
     for written in objects {
+        let holder = &written.object.id;
         for target in &written.nested {
-            let relation = NESTED_REFERENCES
-                .iter()
-                .find(|nested| *nested.relation == *target.relation);
-            let reason = match relation {
+            let reason = match nested_reference(&target.relation) {
                 None => "this program does not know the relation",
                 Some(_) if !at_hand.contains(&target.standard_id) => {
                     "its target cannot be read at the source"
                 }
-                Some(_) if reaches(&edges, &target.standard_id, &written.object.id) => {
-                    "it closes a circle"
-                }
+                Some(_) if target.standard_id == *holder => "it points at itself",
                 Some(relation) => {
-                    let edge = (relation, target.standard_id.clone());
-                    edges
-                        .entry(written.object.id.clone())
+                    let closes_circle = edges.lead(&target.standard_id, holder);
+                    let side = if closes_circle {
+                        &mut edges.late
+                    } else {
+                        &mut edges.taken
+                    };
+                    side.entry(holder.clone())
                         .or_default()
-                        .push(edge);
+                        .push((relation, target.standard_id.clone()));
                     continue;
                 }
             };
             skipped.push(Skipped {
-                id: format!("{} to {}", written.object.id, target.standard_id),
+                id: format!("{holder} to {}", target.standard_id),
                 kind: target.relation.to_string(),
                 reason: reason.to_owned(),
             });
@@ -258,45 +272,59 @@ fn nested_edges(
     edges
 }
 
-/// Whether one object leads to another by the edges taken so far. Two objects that point at each
-/// other cannot both be imported first (spec/protocol.md §7).
-fn reaches(edges: &Edges, from: &str, to: &str) -> bool {
-    let mut waiting = vec![from];
-    let mut seen = HashSet::new();
-    while let Some(at) = waiting.pop() {
-        if at == to {
-            return true;
-        }
-        if seen.insert(at) {
-            waiting.extend(
-                edges
-                    .get(at)
-                    .into_iter()
-                    .flatten()
-                    .map(|(_, target)| &**target),
-            );
-        }
-    }
-    false
+fn nested_reference(relation: &str) -> Option<&'static NestedReference> {
+    NESTED_REFERENCES
+        .iter()
+        .find(|nested| nested.relation == relation)
 }
 
-/// Completes an object with what it points at, in the order of the table of relations.
+impl Edges {
+    /// Whether one object leads to another by the edges taken so far.
+    fn lead(&self, from: &str, to: &str) -> bool {
+        let mut waiting = vec![from];
+        let mut seen = HashSet::new();
+        while let Some(at) = waiting.pop() {
+            if at == to {
+                return true;
+            }
+            if seen.insert(at) {
+                let next = self.taken.get(at).into_iter().flatten();
+                waiting.extend(next.map(|(_, target)| &**target));
+            }
+        }
+        false
+    }
+}
+
+/// Completes an object with what it points at.
 fn point(written: Written, edges: &Edges) -> Arc<StixObject> {
     let bare = written.object;
-    let Some(targets) = edges.get(&bare.id) else {
-        return Arc::new(bare);
-    };
-    let of = |nested: &NestedReference| {
+    match edges.taken.get(&bare.id) {
+        Some(targets) => Arc::new(bare.pointing_at(&properties(targets))),
+        None => Arc::new(bare),
+    }
+}
+
+/// The object once more, with what it could not point at the first time.
+fn point_late(written: &Written, edges: &Edges) -> Option<Arc<StixObject>> {
+    let targets = edges.late.get(&written.object.id)?;
+    Some(Arc::new(
+        written.object.clone().pointing_at(&properties(targets)),
+    ))
+}
+
+/// The properties for these targets, in the order of the table of relations.
+fn properties(targets: &[Edge]) -> Vec<(&'static str, bool, Vec<&str>)> {
+    let of = |nested: &'static NestedReference| {
         let same = targets
             .iter()
             .filter(|(relation, _)| relation.relation == nested.relation);
         let ids: Vec<&str> = same.map(|(_, target)| &**target).collect();
         (nested.property, nested.is_many, ids)
     };
-    let properties: Vec<_> = NESTED_REFERENCES
+    NESTED_REFERENCES
         .iter()
         .map(of)
         .filter(|(_, _, ids)| !ids.is_empty())
-        .collect();
-    Arc::new(bare.pointing_at(&properties))
+        .collect()
 }

@@ -27,6 +27,7 @@ fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
         page_number: 1,
         objects: objects.into_iter().map(Arc::new).collect(),
         companions: companions.into_iter().map(Arc::new).collect(),
+        late: Vec::new(),
         skipped: Vec::new(),
     }
 }

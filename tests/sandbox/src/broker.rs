@@ -2,22 +2,27 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 use tempfile::TempDir;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::lock;
 
 /// The server script itself; the one on the path would change to the user `rabbitmq`.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// Waits for the end of this process, which closes the pipe, and then ends what is given by id. So
+/// nothing stays behind a test that is killed, or that keeps its broker in a static.
+const WATCH: &str = "read -r _; kill -9 \"$1\" \"$2\"; sleep 1; rm -rf \"$3\"";
 
 /// Where a broker is and as whom to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,14 +43,19 @@ impl BrokerAddress {
     /// The address as a URI.
     pub fn url(&self) -> String {
         let vhost = self.vhost.replace('/', "%2f");
-        format!("amqp://{}:{}@{}:{}/{vhost}", self.user, self.pass, self.host, self.port)
+        format!(
+            "amqp://{}:{}@{}:{}/{vhost}",
+            self.user, self.pass, self.host, self.port
+        )
     }
 
     /// Opens a connection.
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let url = self.url();
         let connecting = Connection::connect(&url, ConnectionProperties::default());
-        connecting.await.with_context(|| format!("no broker at {}:{}", self.host, self.port))
+        connecting
+            .await
+            .with_context(|| format!("no broker at {}:{}", self.host, self.port))
     }
 }
 
@@ -62,6 +72,7 @@ struct Own {
     folder: TempDir,
     name_port: u16,
     distribution_port: u16,
+    /// The name service, the server, and what watches over both.
     processes: Mutex<Vec<Child>>,
 }
 
@@ -74,7 +85,9 @@ impl Broker {
     /// Starts a broker and waits until it answers.
     pub async fn start() -> Result<Self> {
         if !Self::installed() {
-            bail!("RabbitMQ is not installed: {SERVER} is missing (apt-get install rabbitmq-server)");
+            bail!(
+                "RabbitMQ is not installed: {SERVER} is missing (apt-get install rabbitmq-server)"
+            );
         }
         let [port, name_port, distribution_port] = free_ports()?;
         let address = BrokerAddress {
@@ -84,20 +97,39 @@ impl Broker {
             user: "guest".to_owned(),
             pass: "guest".to_owned(),
         };
-        let folder = tempfile::Builder::new().prefix("sandbox-broker-").tempdir().context("no temporary folder")?;
-        let own = Own { folder, name_port, distribution_port, processes: Mutex::default() };
+        let folder = tempfile::Builder::new()
+            .prefix("sandbox-broker-")
+            .tempdir()
+            .context("no temporary folder")?;
+        let own = Own {
+            folder,
+            name_port,
+            distribution_port,
+            processes: Mutex::default(),
+        };
         own.prepare()?;
-        let broker = Self { address, own: Some(own) };
+        let broker = Self {
+            address,
+            own: Some(own),
+        };
         broker.restart().await?;
         Ok(broker)
     }
 
     /// Uses a broker that runs already, such as `amqp://user:pass@host:port/vhost`.
     pub fn from_url(url: &str) -> Result<Self> {
-        let uri: AMQPUri = url.parse().map_err(|error| anyhow!("{url:?} is no address of a broker: {error}"))?;
+        let uri: AMQPUri = url
+            .parse()
+            .map_err(|error| anyhow!("{url:?} is no address of a broker: {error}"))?;
         let (authority, vhost) = (uri.authority, uri.vhost);
         let (user, pass) = (authority.userinfo.username, authority.userinfo.password);
-        let address = BrokerAddress { host: authority.host, port: authority.port, vhost, user, pass };
+        let address = BrokerAddress {
+            host: authority.host,
+            port: authority.port,
+            vhost,
+            user,
+            pass,
+        };
         Ok(Self { address, own: None })
     }
 
@@ -115,7 +147,10 @@ impl Broker {
 
     /// Starts it again on the same port and data, and waits until it answers.
     pub async fn restart(&self) -> Result<()> {
-        let own = self.own.as_ref().context("a broker that was not started here is not restarted either")?;
+        let own = self
+            .own
+            .as_ref()
+            .context("a broker that was not started here is not restarted either")?;
         own.end();
         own.run(self.address.port)?;
         let deadline = Instant::now() + START_LIMIT;
@@ -128,7 +163,10 @@ impl Broker {
             }
             sleep(Duration::from_millis(200)).await;
         }
-        bail!("the broker does not answer after {START_LIMIT:?}:\n{}", own.log())
+        bail!(
+            "the broker does not answer after {START_LIMIT:?}:\n{}",
+            own.log()
+        )
     }
 
     /// Stops it and removes its data.
@@ -141,7 +179,9 @@ impl Broker {
         if tokio::net::TcpStream::connect(here).await.is_err() {
             return false;
         }
-        let Ok(connection) = self.address.connect().await else { return false };
+        let Ok(connection) = self.address.connect().await else {
+            return false;
+        };
         connection.close(200, "seen".into()).await.is_ok()
     }
 }
@@ -155,7 +195,10 @@ impl Own {
         write("enabled_plugins", "[].\n")?;
         write("rabbitmq-env.conf", "")?;
         // No alarms: a disk that is nearly full must not stop the tests.
-        write("rabbitmq.conf", "disk_free_limit.absolute = 1MB\nlog.console = false\nlog.file.level = warning\n")
+        write(
+            "rabbitmq.conf",
+            "disk_free_limit.absolute = 1MB\nlog.console = false\nlog.file.level = warning\n",
+        )
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -165,7 +208,12 @@ impl Own {
     fn run(&self, port: u16) -> Result<()> {
         let mut processes = lock(&self.processes);
         let mut names = Command::new("epmd");
-        names.args(["-port", &self.name_port.to_string(), "-address", "127.0.0.1"]);
+        names.args([
+            "-port",
+            &self.name_port.to_string(),
+            "-address",
+            "127.0.0.1",
+        ]);
         processes.push(self.spawn(names).context("epmd cannot be started")?);
         let mut server = Command::new(SERVER);
         server
@@ -177,18 +225,46 @@ impl Own {
             .env("RABBITMQ_LOG_BASE", self.file("log"))
             .env("RABBITMQ_CONFIG_FILE", self.file("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", self.file("rabbitmq-env.conf"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.file("enabled_plugins"))
+            .env(
+                "RABBITMQ_ENABLED_PLUGINS_FILE",
+                self.file("enabled_plugins"),
+            )
             .env("RABBITMQ_PID_FILE", self.file("pid"))
             // The script then becomes the server, instead of waiting beside it.
             .env("RABBITMQ_ALLOW_INPUT", "true")
             .env("RABBITMQ_SERVER_START_ARGS", "-noinput -setcookie sandbox")
             .env("ERL_EPMD_ADDRESS", "127.0.0.1");
         processes.push(self.spawn(server).context("the broker cannot be started")?);
+        let watched: Vec<String> = processes
+            .iter()
+            .map(|process| process.id().to_string())
+            .collect();
+        processes.push(
+            self.watch(&watched)
+                .context("the broker cannot be watched")?,
+        );
         Ok(())
     }
 
+    /// In a process group of its own, so that it outlives the group of the test.
+    fn watch(&self, processes: &[String]) -> Result<Child> {
+        let mut watch = Command::new("sh");
+        watch
+            .args(["-c", WATCH, "watch"])
+            .args(processes)
+            .arg(self.folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        Ok(watch.spawn()?)
+    }
+
     fn spawn(&self, mut command: Command) -> Result<Child> {
-        let output = fs::File::options().create(true).append(true).open(self.file("output"))?;
+        let output = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.file("output"))?;
         command
             .env("HOME", self.folder.path())
             .env("ERL_EPMD_PORT", self.name_port.to_string())
@@ -199,7 +275,7 @@ impl Own {
         Ok(command.spawn()?)
     }
 
-    /// Ends the processes started here, and only those: both are children that never fork away.
+    /// Ends the processes started here, and only those: they are children that never fork away.
     fn end(&self) {
         for mut process in lock(&self.processes).drain(..).rev() {
             // Already ended is as good.
@@ -210,7 +286,9 @@ impl Own {
 
     fn log_of_failure(&self) -> Option<String> {
         let mut processes = lock(&self.processes);
-        let ended = processes.iter_mut().any(|process| !matches!(process.try_wait(), Ok(None)));
+        let ended = processes
+            .iter_mut()
+            .any(|process| !matches!(process.try_wait(), Ok(None)));
         ended.then(|| self.log())
     }
 
@@ -227,9 +305,12 @@ impl Drop for Own {
 
 /// Ports that nobody uses now.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let listeners: Vec<TcpListener> =
-        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
-    let ports: Vec<u16> =
-        listeners.iter().map(|listener| Ok(listener.local_addr()?.port())).collect::<Result<_, std::io::Error>>()?;
+    let listeners: Vec<TcpListener> = (0..N)
+        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+        .collect::<Result<_, _>>()?;
+    let ports: Vec<u16> = listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect::<Result<_, std::io::Error>>()?;
     ports.try_into().map_err(|_| anyhow!("no free ports"))
 }

@@ -82,12 +82,17 @@ impl Record {
     }
 
     /// The fields in their order.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.fields.iter().map(|(name, value)| (name.as_ref(), value))
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value))
     }
 
     pub(crate) fn to_value(&self) -> Value {
-        self.fields().map(|(name, value)| (name.to_owned(), value.clone())).collect::<Map<_, _>>().into()
+        self.fields()
+            .map(|(name, value)| (name.to_owned(), value.clone()))
+            .collect::<Map<_, _>>()
+            .into()
     }
 
     pub(crate) fn shrink(mut self) -> Self {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use crate::fault::Faults;
 use crate::graphql::objects::{Tree, resolve_list};
@@ -31,6 +33,9 @@ pub use works::{Status, Work, WorkError};
 pub const APPLICANT: &str = "88ec0c6a-13ce-5e39-b486-354fe4a7084f";
 /// What the platform takes for the size of a message; the broker itself does not tell.
 const MESSAGE_SIZE: u32 = 1000;
+
+/// How long a request waits for the broker.
+const BROKER_LIMIT: Duration = Duration::from_secs(20);
 
 const PUSH_WITH_WORK: Release = Release::new(6, 5, 7);
 const WORKER_COUNTS: Release = Release::new(6, 3, 0);
@@ -123,7 +128,10 @@ impl Destination {
     pub fn start(options: DestinationOptions) -> Result<Self> {
         let executor = Arc::new(Executor::new(options.release, options.probing)?);
         let (runtime, handle) = runtime()?;
-        let listed = Listed { changes: 0, catalogue: Catalogue::new(DataSet::default()) };
+        let listed = Listed {
+            changes: 0,
+            catalogue: Catalogue::new(DataSet::default()),
+        };
         let state = Arc::new(State {
             release: options.release,
             queues: Queues::new(options.broker, &options.queue_prefix),
@@ -194,7 +202,10 @@ impl Destination {
     pub async fn reset(&self, id: &str) -> Result<()> {
         self.state.reset(id)?;
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
-        self.state.handle.spawn(async move { state.queues.purge(&id).await }).await?
+        self.state
+            .handle
+            .spawn(async move { state.queues.purge(&id).await })
+            .await?
     }
 
     /// Sets the state that a connector finds.
@@ -208,7 +219,19 @@ impl Destination {
     /// How many messages wait in a connector's push queue.
     pub async fn waiting(&self, id: &str) -> Result<u32> {
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
-        self.state.handle.spawn(async move { state.queues.waiting(&id).await }).await?
+        self.state
+            .handle
+            .spawn(async move { state.queues.waiting(&id).await })
+            .await?
+    }
+
+    /// Puts a message into a connector's push queue as it is.
+    pub async fn publish(&self, id: &str, message: Value) -> Result<()> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        self.state
+            .handle
+            .spawn(async move { state.queues.publish(&id, &message).await })
+            .await?
     }
 
     /// What the workers imported.
@@ -224,7 +247,11 @@ impl Destination {
 impl State {
     /// The ids of the connectors that have queues.
     pub(crate) fn connector_ids(&self) -> Vec<String> {
-        lock(&self.connectors).values().filter(|known| known.registrations > 0).map(|known| known.id.clone()).collect()
+        lock(&self.connectors)
+            .values()
+            .filter(|known| known.registrations > 0)
+            .map(|known| known.id.clone())
+            .collect()
     }
 
     fn reset(&self, id: &str) -> Result<()> {
@@ -240,15 +267,21 @@ impl State {
     }
 
     fn note(&self, field: &str, arguments: &Value) {
-        lock(&self.mutations).push(Mutation { field: field.to_owned(), arguments: arguments.clone() });
+        lock(&self.mutations).push(Mutation {
+            field: field.to_owned(),
+            arguments: arguments.clone(),
+        });
     }
 
     fn register(&self, arguments: &Value) -> Result<Value, PlatformError> {
         let input = arguments.get("input").filter(|input| !input.is_null());
-        let input = input.ok_or_else(|| PlatformError::functional("No input for the registration"))?;
+        let input =
+            input.ok_or_else(|| PlatformError::functional("No input for the registration"))?;
         let (id, name) = (text(input, "id"), text(input, "name"));
         if name.chars().count() < 2 {
-            return Err(PlatformError::functional("The name of a connector needs two characters"));
+            return Err(PlatformError::functional(
+                "The name of a connector needs two characters",
+            ));
         }
         self.declare(id)?;
         let mut connectors = lock(&self.connectors);
@@ -257,33 +290,42 @@ impl State {
         name.clone_into(&mut connector.name);
         connector.registration = input.clone();
         connector.registrations += 1;
-        connector.state_timestamp.get_or_insert_with(|| time::iso(time::now()));
+        connector
+            .state_timestamp
+            .get_or_insert_with(|| time::iso(time::now()));
         Ok(self.connector_json(connector))
     }
 
     fn ping(&self, arguments: &Value) -> Result<Value, PlatformError> {
         let id = text(arguments, "id");
         if !lock(&self.connectors).contains_key(id) {
-            return Err(PlatformError::functional("No connector found with the specified ID"));
+            return Err(PlatformError::functional(
+                "No connector found with the specified ID",
+            ));
         }
         self.declare(id)?;
         let mut connectors = lock(&self.connectors);
         let connector = connectors.entry(id.to_owned()).or_default();
         connector.pings += 1;
-        if let Some(info) = arguments.get("connectorInfo").filter(|info| !info.is_null()) {
+        if let Some(info) = arguments
+            .get("connectorInfo")
+            .filter(|info| !info.is_null())
+        {
             connector.info = Some(info.clone());
         }
         if connector.is_reset {
             connector.is_reset = false;
         } else {
-            connector.state = arguments.get("state").and_then(Value::as_str).map(str::to_owned);
+            connector.state = arguments
+                .get("state")
+                .and_then(Value::as_str)
+                .map(str::to_owned);
         }
         Ok(self.connector_json(connector))
     }
 
     fn declare(&self, id: &str) -> Result<(), PlatformError> {
-        let declared = self.handle.block_on(self.queues.declare(id));
-        declared.map_err(|error| PlatformError::internal(format!("{error:#}")))
+        self.on_broker(self.queues.declare(id))
     }
 
     fn connector_json(&self, connector: &Connector) -> Value {
@@ -300,7 +342,10 @@ impl State {
 
     fn add_work(&self, arguments: &Value) -> Value {
         let is_multi_part = arguments.get("isMultiPartWork").and_then(Value::as_bool) == Some(true);
-        let (connector, name) = (text(arguments, "connectorId"), text(arguments, "friendlyName"));
+        let (connector, name) = (
+            text(arguments, "connectorId"),
+            text(arguments, "friendlyName"),
+        );
         let mut works = lock(&self.works);
         let id = works.open(connector, name, is_multi_part, time::now());
         works.find(&id).map(Work::to_json).unwrap_or_default()
@@ -310,10 +355,19 @@ impl State {
     fn push(&self, arguments: &Value) -> Result<(), PlatformError> {
         let connector = text(arguments, "connectorId");
         let sent = text(arguments, "bundle");
-        let not_read = |error| PlatformError::functional(format!("the bundle is not JSON: {error}"));
-        let objects = Bundle::read(sent.as_bytes(), None).map_err(not_read)?.objects;
-        let given = arguments.get("work_id").and_then(Value::as_str).filter(|_| self.release >= PUSH_WITH_WORK);
-        let work = given.map_or_else(|| self.work_of_push(connector, objects.len()), str::to_owned);
+        let not_read =
+            |error| PlatformError::functional(format!("the bundle is not JSON: {error}"));
+        let objects = Bundle::read(sent.as_bytes(), None)
+            .map_err(not_read)?
+            .objects;
+        let given = arguments
+            .get("work_id")
+            .and_then(Value::as_str)
+            .filter(|_| self.release >= PUSH_WITH_WORK);
+        let work = given.map_or_else(
+            || self.work_of_push(connector, objects.len()),
+            str::to_owned,
+        );
         if self.release < PLATFORM_SPLITS {
             return self.publish(connector, &message(sent, &work, false));
         }
@@ -340,8 +394,15 @@ impl State {
     }
 
     fn publish(&self, connector: &str, message: &Value) -> Result<(), PlatformError> {
-        let published = self.handle.block_on(self.queues.publish(connector, message));
-        published.map_err(|error| PlatformError::internal(format!("{error:#}")))
+        self.on_broker(self.queues.publish(connector, message))
+    }
+
+    /// Waits for the broker; a broker that does not answer is an error of the request.
+    fn on_broker<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T, PlatformError> {
+        let limited = async { timeout(BROKER_LIMIT, work).await };
+        let answer = self.handle.block_on(limited);
+        let answer = answer.unwrap_or_else(|_| bail!("the broker does not answer"));
+        answer.map_err(|error| PlatformError::internal(format!("{error:#}")))
     }
 
     /// Brings the lists up to what the workers imported.
@@ -361,7 +422,10 @@ impl Platform for State {
             self.refresh();
         }
         let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
-        request.run(&Root { state: self, catalogue: &listed.catalogue })
+        request.run(&Root {
+            state: self,
+            catalogue: &listed.catalogue,
+        })
     }
 }
 
@@ -376,7 +440,10 @@ impl ObjectValue for Root<'_> {
         "Query"
     }
 
-    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
+    fn resolve_field<'a>(
+        &'a self,
+        info: &'a ResolveInfo<'a>,
+    ) -> Result<ResolvedValue<'a>, FieldError> {
         if let Some(list) = List::of_field(info.field_name()) {
             return resolve_list(self.catalogue, list, PAGE_CAP, info);
         }
@@ -389,12 +456,18 @@ impl ObjectValue for Root<'_> {
             }
             "work" => {
                 let work = lock(&self.state.works).find(id).map(Work::to_json);
-                Ok(ResolvedValue::nullable_object(work.map(|work| Tree::new("Work", work))))
+                Ok(ResolvedValue::nullable_object(
+                    work.map(|work| Tree::new("Work", work)),
+                ))
             }
             "connector" => {
                 let connectors = lock(&self.state.connectors);
-                let known = connectors.get(id).map(|connector| self.state.connector_json(connector));
-                Ok(ResolvedValue::nullable_object(known.map(|fields| self.connector(fields))))
+                let known = connectors
+                    .get(id)
+                    .map(|connector| self.state.connector_json(connector));
+                Ok(ResolvedValue::nullable_object(
+                    known.map(|fields| self.connector(fields)),
+                ))
             }
             field => self.change(field, &arguments),
         }
@@ -403,24 +476,40 @@ impl ObjectValue for Root<'_> {
 
 impl Root<'_> {
     fn connector(&self, fields: Value) -> ConnectorObject<'_> {
-        ConnectorObject { state: self.state, id: text(&fields, "id").to_owned(), tree: Tree::new("Connector", fields) }
+        ConnectorObject {
+            state: self.state,
+            id: text(&fields, "id").to_owned(),
+            tree: Tree::new("Connector", fields),
+        }
     }
 
     fn change(&self, field: &str, arguments: &Value) -> Result<ResolvedValue<'_>, FieldError> {
         if field == "workEdit" {
             let id = text(arguments, "id").to_owned();
-            return Ok(ResolvedValue::object(WorkEdit { state: self.state, id }));
+            return Ok(ResolvedValue::object(WorkEdit {
+                state: self.state,
+                id,
+            }));
         }
         self.state.note(field, arguments);
         match field {
-            "registerConnector" => Ok(ResolvedValue::object(self.connector(self.state.register(arguments)?))),
-            "pingConnector" => Ok(ResolvedValue::object(self.connector(self.state.ping(arguments)?))),
-            "workAdd" => Ok(ResolvedValue::object(Tree::new("Work", self.state.add_work(arguments)))),
+            "registerConnector" => Ok(ResolvedValue::object(
+                self.connector(self.state.register(arguments)?),
+            )),
+            "pingConnector" => Ok(ResolvedValue::object(
+                self.connector(self.state.ping(arguments)?),
+            )),
+            "workAdd" => Ok(ResolvedValue::object(Tree::new(
+                "Work",
+                self.state.add_work(arguments),
+            ))),
             "stixBundlePush" => {
                 self.state.push(arguments)?;
                 Ok(ResolvedValue::leaf(true))
             }
-            _ => Err(PlatformError::functional(format!("{field} is not answered by the sandbox")).into()),
+            _ => Err(
+                PlatformError::functional(format!("{field} is not answered by the sandbox")).into(),
+            ),
         }
     }
 }
@@ -437,15 +526,20 @@ impl ObjectValue for ConnectorObject<'_> {
         self.tree.type_name()
     }
 
-    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
+    fn resolve_field<'a>(
+        &'a self,
+        info: &'a ResolveInfo<'a>,
+    ) -> Result<ResolvedValue<'a>, FieldError> {
         if info.field_name() != "connector_queue_details" {
             return self.tree.resolve_field(info);
         }
-        let waiting = self.state.handle.block_on(self.state.queues.waiting(&self.id));
-        let waiting = waiting.map_err(|error| PlatformError::internal(format!("{error:#}")))?;
+        let waiting = self.state.on_broker(self.state.queues.waiting(&self.id))?;
         let size = f64::from(waiting) * f64::from(MESSAGE_SIZE);
         let details = json!({ "messages_number": f64::from(waiting), "messages_size": size });
-        Ok(ResolvedValue::object(Tree::new("ConnectorQueueDetails", details)))
+        Ok(ResolvedValue::object(Tree::new(
+            "ConnectorQueueDetails",
+            details,
+        )))
     }
 }
 
@@ -460,22 +554,34 @@ impl ObjectValue for WorkEdit<'_> {
         "WorkEditMutations"
     }
 
-    fn resolve_field<'a>(&'a self, info: &'a ResolveInfo<'a>) -> Result<ResolvedValue<'a>, FieldError> {
+    fn resolve_field<'a>(
+        &'a self,
+        info: &'a ResolveInfo<'a>,
+    ) -> Result<ResolvedValue<'a>, FieldError> {
         let arguments = plain(info.arguments());
         let mut noted = arguments.as_object().cloned().unwrap_or_else(Map::new);
         noted.insert("id".to_owned(), self.id.clone().into());
-        self.state.note(&format!("workEdit.{}", info.field_name()), &Value::Object(noted));
+        self.state.note(
+            &format!("workEdit.{}", info.field_name()),
+            &Value::Object(noted),
+        );
         let mut works = lock(&self.state.works);
         let known = match info.field_name() {
             "addExpectations" => {
-                let count = arguments.get("expectations").and_then(Value::as_i64).unwrap_or_default();
+                let count = arguments
+                    .get("expectations")
+                    .and_then(Value::as_i64)
+                    .unwrap_or_default();
                 works.add_expectations(&self.id, count)
             }
             "reportExpectation" => {
-                let error = arguments.get("error").filter(|error| !error.is_null()).map(|error| WorkError {
-                    message: text(error, "error").to_owned(),
-                    source: text(error, "source").to_owned(),
-                });
+                let error = arguments
+                    .get("error")
+                    .filter(|error| !error.is_null())
+                    .map(|error| WorkError {
+                        message: text(error, "error").to_owned(),
+                        source: text(error, "source").to_owned(),
+                    });
                 works.report(&self.id, error, time::now())
             }
             _ => {

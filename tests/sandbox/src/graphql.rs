@@ -153,8 +153,14 @@ impl Executor {
 impl Prepared<'_> {
     /// True where the document asks for one of the lists.
     pub(crate) fn asks_for_lists(&self) -> bool {
-        let selections = self.document.operations.iter().flat_map(|operation| &operation.selection_set.selections);
-        selections.filter_map(Selection::as_field).any(|field| List::of_field(&field.name).is_some())
+        let selections = self
+            .document
+            .operations
+            .iter()
+            .flat_map(|operation| &operation.selection_set.selections);
+        selections
+            .filter_map(Selection::as_field)
+            .any(|field| List::of_field(&field.name).is_some())
     }
 
     /// Runs the operation on these root resolvers and gives the answer's body.

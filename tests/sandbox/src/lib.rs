@@ -18,6 +18,8 @@ mod release;
 mod schema;
 mod server;
 mod source;
+#[cfg(test)]
+mod tests;
 mod time;
 mod types;
 mod worker;

@@ -62,7 +62,10 @@ impl Worker {
     /// Starts so many workers; each takes one message at a time from every connector's queue.
     pub fn start(destination: &Destination, replicas: usize) -> Result<Self> {
         let state = Arc::clone(destination.state());
-        ensure!(state.queues.address().is_some(), "a worker needs a destination with a broker");
+        ensure!(
+            state.queues.address().is_some(),
+            "a worker needs a destination with a broker"
+        );
         let tally = Arc::new(Tally::default());
         let handle = state.handle.clone();
         let task = handle.spawn(look_for_queues(state, Arc::clone(&tally), replicas));
@@ -148,10 +151,14 @@ impl Replica {
         let connection = address.connect().await?;
         let channel = connection.create_channel().await?;
         channel.basic_qos(1, BasicQosOptions::default()).await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
         let queue = self.state.queues.push(&self.connector).into();
         let options = BasicConsumeOptions::default();
-        let mut deliveries = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
+        let mut deliveries = channel
+            .basic_consume(queue, "".into(), options, FieldTable::default())
+            .await?;
         while let Some(delivery) = deliveries.next().await {
             let delivery = delivery?;
             self.process(&channel, &delivery.data).await?;
@@ -174,7 +181,8 @@ impl Replica {
             return Ok(());
         }
         let release = self.state.release;
-        let no_split = release >= NO_SPLIT && message.fields.get("no_split") == Some(&Value::Bool(true));
+        let no_split =
+            release >= NO_SPLIT && message.fields.get("no_split") == Some(&Value::Bool(true));
         let is_single = message.bundle.objects.len() + message.bundle.incompatible.len() == 1;
         if release >= SPLITS && !no_split && !is_single {
             return self.split(channel, &message).await;
@@ -197,17 +205,32 @@ impl Replica {
         let work = text("work_id").map(str::to_owned);
         let content = STANDARD.decode(text("content").unwrap_or_default())?;
         let is_event = text("type") == Some("event");
-        let bundle = if is_event { Bundle::default() } else { Bundle::read(&content, Some(self.state.release))? };
-        Ok(Message { fields, work, bundle })
+        let bundle = if is_event {
+            Bundle::default()
+        } else {
+            Bundle::read(&content, Some(self.state.release))?
+        };
+        Ok(Message {
+            fields,
+            work,
+            bundle,
+        })
     }
 
     fn is_alive(&self, message: &Message) -> bool {
-        message.work.as_deref().is_none_or(|work| lock(&self.state.works).is_alive(work))
+        message
+            .work
+            .as_deref()
+            .is_none_or(|work| lock(&self.state.works).is_alive(work))
     }
 
     /// Puts each object back at the tail of the queue as a message of its own.
     async fn split(&self, channel: &Channel, message: &Message) -> Result<()> {
-        if let Some(work) = message.work.as_deref().filter(|_| self.state.release >= COUNTS) {
+        if let Some(work) = message
+            .work
+            .as_deref()
+            .filter(|_| self.state.release >= COUNTS)
+        {
             let count = i64::try_from(message.bundle.objects.len()).unwrap_or(i64::MAX);
             lock(&self.state.works).add_expectations(work, count);
         }
@@ -215,7 +238,10 @@ impl Replica {
             let mut fields = message.fields.clone();
             let content = STANDARD.encode(bundle::text_of(std::slice::from_ref(object))?);
             fields.insert("content".to_owned(), content.into());
-            self.state.queues.publish_on(channel, &self.connector, &Value::Object(fields)).await?;
+            self.state
+                .queues
+                .publish_on(channel, &self.connector, &Value::Object(fields))
+                .await?;
         }
         Ok(())
     }
@@ -249,8 +275,17 @@ impl Replica {
             if self.state.release < UNKNOWN_DROPPED {
                 self.report(message, None);
             } else if self.state.release >= UNKNOWN_REPORTED {
-                let text = format!("Incompatible element in bundle: {} is not supported", object.text("type"));
-                self.report(message, Some(WorkError { message: text, source: object.to_value().to_string() }));
+                let text = format!(
+                    "Incompatible element in bundle: {} is not supported",
+                    object.text("type")
+                );
+                self.report(
+                    message,
+                    Some(WorkError {
+                        message: text,
+                        source: object.to_value().to_string(),
+                    }),
+                );
             }
         }
     }

@@ -28,7 +28,9 @@ pub(super) fn fill(record: &mut Record, number: u32, random: &mut Random) {
         "StixFile" | "Artifact" | "X509Certificate" | "Directory" => {
             fill_file(record, number, random);
         }
-        "EmailMessage" | "EmailMimePartType" => { fill_message(record, number, random); }
+        "EmailMessage" | "EmailMimePartType" => {
+            fill_message(record, number, random);
+        }
         "Process"
         | "Software"
         | "UserAccount"
@@ -46,7 +48,9 @@ pub(super) fn fill(record: &mut Record, number: u32, random: &mut Random) {
                 .set("name", format!("AS {}", random.word(&WORDS)));
             record.set("rir", random.word(&["RIPE NCC", "ARIN", "APNIC", "LACNIC"]));
         }
-        "NetworkTraffic" => { fill_traffic(record, number, random); }
+        "NetworkTraffic" => {
+            fill_traffic(record, number, random);
+        }
         typename => {
             let value = value_of(typename, number, random);
             record.set("value", value);

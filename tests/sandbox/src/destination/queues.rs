@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result};
 use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-    QueuePurgeOptions,
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
+    QueueDeclareOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
@@ -25,7 +25,11 @@ pub(crate) struct Queues {
 
 impl Queues {
     pub(crate) fn new(address: Option<BrokerAddress>, prefix: &str) -> Self {
-        Self { address, prefix: prefix.to_owned(), connection: Mutex::new(None) }
+        Self {
+            address,
+            prefix: prefix.to_owned(),
+            connection: Mutex::new(None),
+        }
     }
 
     pub(crate) fn address(&self) -> Option<&BrokerAddress> {
@@ -78,19 +82,47 @@ impl Queues {
         let listen = ["amqp.connector.exchange", "listen_", "listen_routing_"];
         let [exchange, queue, routing] = listen.map(|name| format!("{}{name}", self.prefix));
         let channel = self.channel().await?;
-        self.bind(&channel, &exchange, &format!("{queue}{connector}"), &format!("{routing}{connector}")).await?;
+        self.bind(
+            &channel,
+            &exchange,
+            &format!("{queue}{connector}"),
+            &format!("{routing}{connector}"),
+        )
+        .await?;
         let (queue, routing) = (self.push(connector), self.push_routing(connector));
-        self.bind(&channel, &self.push_exchange(), &queue, &routing).await?;
+        self.bind(&channel, &self.push_exchange(), &queue, &routing)
+            .await?;
         close(&channel).await
     }
 
-    async fn bind(&self, channel: &Channel, exchange: &str, queue: &str, routing: &str) -> Result<()> {
-        let durable = ExchangeDeclareOptions { durable: true, ..ExchangeDeclareOptions::default() };
+    async fn bind(
+        &self,
+        channel: &Channel,
+        exchange: &str,
+        queue: &str,
+        routing: &str,
+    ) -> Result<()> {
+        let durable = ExchangeDeclareOptions {
+            durable: true,
+            ..ExchangeDeclareOptions::default()
+        };
         let table = FieldTable::default;
-        channel.exchange_declare(exchange.into(), ExchangeKind::Direct, durable, table()).await?;
-        channel.queue_declare(queue.into(), QueueDeclareOptions::durable(), table()).await?;
+        channel
+            .exchange_declare(exchange.into(), ExchangeKind::Direct, durable, table())
+            .await?;
+        channel
+            .queue_declare(queue.into(), QueueDeclareOptions::durable(), table())
+            .await?;
         let options = QueueBindOptions::default();
-        channel.queue_bind(queue.into(), exchange.into(), routing.into(), options, table()).await?;
+        channel
+            .queue_bind(
+                queue.into(),
+                exchange.into(),
+                routing.into(),
+                options,
+                table(),
+            )
+            .await?;
         Ok(())
     }
 
@@ -98,7 +130,9 @@ impl Queues {
     pub(crate) async fn waiting(&self, connector: &str) -> Result<u32> {
         let channel = self.channel().await?;
         let passive = QueueDeclareOptions::durable().passive();
-        let queue = channel.queue_declare(self.push(connector).into(), passive, FieldTable::default()).await?;
+        let queue = channel
+            .queue_declare(self.push(connector).into(), passive, FieldTable::default())
+            .await?;
         close(&channel).await?;
         Ok(queue.message_count())
     }
@@ -109,32 +143,53 @@ impl Queues {
             return Ok(());
         }
         let channel = self.channel().await?;
-        channel.queue_purge(self.push(connector).into(), QueuePurgeOptions::default()).await?;
+        channel
+            .queue_purge(self.push(connector).into(), QueuePurgeOptions::default())
+            .await?;
         close(&channel).await
     }
 
     /// Puts a message at the tail of the connector's push queue.
     pub(crate) async fn publish(&self, connector: &str, message: &Value) -> Result<()> {
         let channel = self.channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
         self.publish_on(&channel, connector, message).await?;
         close(&channel).await
     }
 
     /// The same on a channel of the caller, which confirms publishes.
-    pub(crate) async fn publish_on(&self, channel: &Channel, connector: &str, message: &Value) -> Result<()> {
+    pub(crate) async fn publish_on(
+        &self,
+        channel: &Channel,
+        connector: &str,
+        message: &Value,
+    ) -> Result<()> {
         let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
         let payload = message.to_string();
-        let (exchange, routing) = (self.push_exchange().into(), self.push_routing(connector).into());
+        let (exchange, routing) = (
+            self.push_exchange().into(),
+            self.push_routing(connector).into(),
+        );
         let options = BasicPublishOptions::default();
-        channel.basic_publish(exchange, routing, options, payload.as_bytes(), properties).await?.await?;
+        channel
+            .basic_publish(exchange, routing, options, payload.as_bytes(), properties)
+            .await?
+            .await?;
         Ok(())
     }
 
     async fn channel(&self) -> Result<Channel> {
-        let address = self.address.as_ref().context("this destination has no broker")?;
+        let address = self
+            .address
+            .as_ref()
+            .context("this destination has no broker")?;
         let mut connection = self.connection.lock().await;
-        if let Some(known) = connection.as_ref().filter(|known| known.status().connected()) {
+        if let Some(known) = connection
+            .as_ref()
+            .filter(|known| known.status().connected())
+        {
             return known.create_channel().await.context("no channel");
         }
         let new = address.connect().await?;
@@ -145,5 +200,8 @@ impl Queues {
 }
 
 async fn close(channel: &Channel) -> Result<()> {
-    channel.close(200, "done".into()).await.context("the channel does not close")
+    channel
+        .close(200, "done".into())
+        .await
+        .context("the channel does not close")
 }

@@ -77,15 +77,28 @@ pub(crate) struct Works {
 
 impl Works {
     pub(crate) fn new(release: Release) -> Self {
-        Self { release, works: Vec::new() }
+        Self {
+            release,
+            works: Vec::new(),
+        }
     }
 
     pub(crate) fn all(&self) -> &[Work] {
         &self.works
     }
 
-    pub(crate) fn open(&mut self, connector: &str, name: &str, is_multi_part: bool, now: i64) -> String {
-        let id = format!("work_{connector}_{}_{}", crate::time::iso(now), self.works.len() + 1);
+    pub(crate) fn open(
+        &mut self,
+        connector: &str,
+        name: &str,
+        is_multi_part: bool,
+        now: i64,
+    ) -> String {
+        let id = format!(
+            "work_{connector}_{}_{}",
+            crate::time::iso(now),
+            self.works.len() + 1
+        );
         self.works.push(Work {
             id: id.clone(),
             connector: connector.to_owned(),
@@ -118,7 +131,9 @@ impl Works {
 
     /// Expects more reports. False for an unknown work.
     pub(crate) fn add_expectations(&mut self, id: &str, count: i64) -> bool {
-        let Some(work) = self.find_mut(id) else { return false };
+        let Some(work) = self.find_mut(id) else {
+            return false;
+        };
         work.expected += count;
         work.counter.get_or_insert_default().expected += count;
         true
@@ -127,7 +142,9 @@ impl Works {
     /// Takes one report. False for an unknown work.
     pub(crate) fn report(&mut self, id: &str, error: Option<WorkError>, now: i64) -> bool {
         let release = self.release;
-        let Some(work) = self.find_mut(id) else { return false };
+        let Some(work) = self.find_mut(id) else {
+            return false;
+        };
         work.processed += 1;
         work.counter.get_or_insert_default().processed += 1;
         if let Some(error) = error {
@@ -142,12 +159,19 @@ impl Works {
     /// Takes the sender's word that everything is sent. False for an unknown work.
     pub(crate) fn finish(&mut self, id: &str, message: &str, in_error: bool, now: i64) -> bool {
         let release = self.release;
-        let Some(work) = self.find_mut(id) else { return false };
+        let Some(work) = self.find_mut(id) else {
+            return false;
+        };
         work.messages.push(message.to_owned());
         if in_error {
-            work.add_error(WorkError { message: message.to_owned(), source: String::new() });
+            work.add_error(WorkError {
+                message: message.to_owned(),
+                source: String::new(),
+            });
         }
-        if release.is_within(DONE_NEVER_COMPLETES_FROM, DONE_COMPLETES_AGAIN_FROM) || !work.is_caught_up(release) {
+        if release.is_within(DONE_NEVER_COMPLETES_FROM, DONE_COMPLETES_AGAIN_FROM)
+            || !work.is_caught_up(release)
+        {
             return true;
         }
         work.complete(now);
@@ -184,7 +208,10 @@ impl Works {
 impl Work {
     /// The work in the field names of the schema.
     pub(crate) fn to_json(&self) -> Value {
-        let counted = self.counter.unwrap_or(Counter { expected: self.expected, processed: self.processed });
+        let counted = self.counter.unwrap_or(Counter {
+            expected: self.expected,
+            processed: self.processed,
+        });
         json!({
             "id": self.id,
             "name": self.name,
@@ -240,7 +267,10 @@ mod tests {
                 Done => works.finish(&id, "done", false, 2),
             };
         }
-        (works.find(&id).unwrap().status == Status::Complete, works.is_alive(&id))
+        (
+            works.find(&id).unwrap().status == Status::Complete,
+            works.is_alive(&id),
+        )
     }
 
     #[test]
@@ -270,17 +300,35 @@ mod tests {
             ("7.260615.0", false, &[Done], complete),
             ("7.260817.0", true, &[Add(1), Report, Done], complete),
             // The guard: one expectation more, reported by the sender at the end.
-            ("7.260609.0", true, &[Add(1), Add(1), Report, Done, Report], complete),
-            ("6.0.0", false, &[Add(1), Add(1), Report, Done, Report], complete),
+            (
+                "7.260609.0",
+                true,
+                &[Add(1), Add(1), Report, Done, Report],
+                complete,
+            ),
+            (
+                "6.0.0",
+                false,
+                &[Add(1), Add(1), Report, Done, Report],
+                complete,
+            ),
         ];
         for (release, is_multi_part, steps, expected) in table {
-            assert_eq!(after(release, is_multi_part, steps), expected, "{release} {is_multi_part} {steps:?}");
+            assert_eq!(
+                after(release, is_multi_part, steps),
+                expected,
+                "{release} {is_multi_part} {steps:?}"
+            );
         }
     }
 
     #[test]
     fn the_manager_completes_older_works_once_a_newer_one_reports() {
-        for (release, alive) in [("6.8.7", false), ("7.260507.0", false), ("7.260510.0", true)] {
+        for (release, alive) in [
+            ("6.8.7", false),
+            ("7.260507.0", false),
+            ("7.260510.0", true),
+        ] {
             let mut works = Works::new(release.parse().unwrap());
             let old = works.open("c", "old", false, 0);
             let new = works.open("c", "new", false, 1);
@@ -289,7 +337,11 @@ mod tests {
             assert_eq!(works.find(&old).unwrap().status, Status::Progress);
             assert!(works.report(&new, None, 3));
             works.close_old(4);
-            assert_eq!(works.find(&old).unwrap().status, Status::Complete, "{release}");
+            assert_eq!(
+                works.find(&old).unwrap().status,
+                Status::Complete,
+                "{release}"
+            );
             assert_eq!(works.is_alive(&old), alive, "{release}");
             assert_eq!(works.find(&new).unwrap().status, Status::Progress);
         }

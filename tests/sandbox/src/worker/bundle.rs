@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::Release;
 use crate::data::Record;
 use crate::schema::has_type;
 use crate::types::ObservableType;
-use crate::Release;
 
 /// What the client knows beyond observables.
 const KNOWN: [&str; 8] = [
@@ -46,7 +46,11 @@ pub(crate) fn text_of(objects: &[Record]) -> serde_json::Result<String> {
         objects: &'a [Record],
     }
     let id = format!("bundle--{}", Uuid::new_v4());
-    serde_json::to_string(&Text { r#type: "bundle", id, objects })
+    serde_json::to_string(&Text {
+        r#type: "bundle",
+        id,
+        objects,
+    })
 }
 
 /// True for types that this release imports.
@@ -71,7 +75,11 @@ impl Bundle {
         let mut read = Self::default();
         for (_, object) in counted {
             let known = release.is_none_or(|release| is_known(object.text("type"), release));
-            if known { read.objects.push(object) } else { read.incompatible.push(object) }
+            if known {
+                read.objects.push(object);
+            } else {
+                read.incompatible.push(object);
+            }
         }
         Ok(read)
     }
@@ -92,7 +100,9 @@ impl Order {
         if let Some(known) = self.counts.get(id) {
             return *known;
         }
-        let Some(mut object) = self.by_id.get(id).cloned() else { return 0 };
+        let Some(mut object) = self.by_id.get(id).cloned() else {
+            return 0;
+        };
         let mut count = 1;
         for (name, value) in object.fields_mut() {
             if name.ends_with("_refs") {
@@ -131,12 +141,18 @@ impl Order {
     }
 
     fn may_refer(&self, id: &str, target: &str, parents: &[String]) -> bool {
-        let refers_back = self.refers.get(target).is_some_and(|targets| targets.contains(id));
+        let refers_back = self
+            .refers
+            .get(target)
+            .is_some_and(|targets| targets.contains(id));
         !refers_back && target != id && !parents.iter().any(|parent| parent == target)
     }
 
     fn follow(&mut self, id: &str, target: &str, parents: &mut Vec<String>) -> usize {
-        self.refers.entry(id.to_owned()).or_default().insert(target.to_owned());
+        self.refers
+            .entry(id.to_owned())
+            .or_default()
+            .insert(target.to_owned());
         parents.push(target.to_owned());
         let count = self.enlist(target, parents);
         parents.pop();
@@ -159,9 +175,16 @@ mod tests {
             { "id": "marking-definition--1", "type": "marking-definition" },
             { "id": "imei--1", "type": "imei" },
         ]);
-        let read = Bundle::read(json!({ "objects": objects }).to_string().as_bytes(), Some(Release::FIRST)).unwrap();
+        let read = Bundle::read(
+            json!({ "objects": objects }).to_string().as_bytes(),
+            Some(Release::FIRST),
+        )
+        .unwrap();
         let ids: Vec<&str> = read.objects.iter().map(Record::id).collect();
-        assert_eq!(ids, ["marking-definition--1", "ipv4-addr--1", "domain-name--1"]);
+        assert_eq!(
+            ids,
+            ["marking-definition--1", "ipv4-addr--1", "domain-name--1"]
+        );
         assert_eq!(read.incompatible.len(), 1);
     }
 }

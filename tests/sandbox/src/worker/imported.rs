@@ -18,8 +18,12 @@ const EXTENSIONS: [&str; 2] = [
     "extension-definition--f93e2c80-4231-4f9a-af8b-95c9bd566a82",
 ];
 /// References that are not nested references between observables.
-const NO_NESTED: [&str; 4] =
-    ["created_by_ref", "object_marking_refs", "x_opencti_created_by_ref", "x_opencti_granted_refs"];
+const NO_NESTED: [&str; 4] = [
+    "created_by_ref",
+    "object_marking_refs",
+    "x_opencti_created_by_ref",
+    "x_opencti_granted_refs",
+];
 const END_RETRIES: usize = 4;
 const SURROUNDING_RETRIES: usize = 3;
 
@@ -120,17 +124,25 @@ impl Imported {
 
     /// An object by its id.
     pub fn get(&self, id: &str) -> Option<&ImportedObject> {
-        self.objects.get(self.aliases.get(id).map_or(id, String::as_str))
+        self.objects
+            .get(self.aliases.get(id).map_or(id, String::as_str))
     }
 
     /// All objects but labels, by id.
     pub fn objects(&self) -> impl Iterator<Item = (&str, &ImportedObject)> {
-        self.objects.iter().map(|(id, object)| (id.as_str(), object))
+        self.objects
+            .iter()
+            .map(|(id, object)| (id.as_str(), object))
     }
 
     /// The objects of a STIX type, by id.
-    pub fn of_type<'a>(&'a self, stix_type: &'a str) -> impl Iterator<Item = (&'a str, &'a ImportedObject)> {
-        self.objects().filter(move |(_, imported)| imported.object.get("type").and_then(Value::as_str) == Some(stix_type))
+    pub fn of_type<'a>(
+        &'a self,
+        stix_type: &'a str,
+    ) -> impl Iterator<Item = (&'a str, &'a ImportedObject)> {
+        self.objects().filter(move |(_, imported)| {
+            imported.object.get("type").and_then(Value::as_str) == Some(stix_type)
+        })
     }
 
     /// A label by its value, ignoring case.
@@ -186,14 +198,21 @@ impl Imported {
         }
         let (key, keeps) = (label_key(value), self.release >= LABELS_KEPT_FROM);
         if !(keeps && self.labels.contains_key(&key)) {
-            let label = ImportedLabel { value: self.label_value(value), color: Some(color.to_owned()) };
+            let label = ImportedLabel {
+                value: self.label_value(value),
+                color: Some(color.to_owned()),
+            };
             self.labels.insert(key, label);
         }
         Ok(())
     }
 
     fn label_value(&self, value: &str) -> String {
-        if self.release >= LABELS_KEPT_FROM { value.trim().to_owned() } else { label_key(value) }
+        if self.release >= LABELS_KEPT_FROM {
+            value.trim().to_owned()
+        } else {
+            label_key(value)
+        }
     }
 
     /// Both ends must be there; a second relationship between the same ends is the same one.
@@ -201,11 +220,18 @@ impl Imported {
         let ends = ["source_ref", "target_ref"].map(|name| object.text(name).to_owned());
         if let Some(missing) = ends.iter().find(|end| self.get(end).is_none()) {
             let missing = format!("MISSING_REFERENCE_ERROR: Element(s) not found: {missing}");
-            return Err(if attempt < END_RETRIES { Refusal::Again } else { refusal(object, missing) });
+            return Err(if attempt < END_RETRIES {
+                Refusal::Again
+            } else {
+                refusal(object, missing)
+            });
         }
         let [source, target] = ends;
         let key = (object.text("relationship_type").to_owned(), source, target);
-        let same = self.relationships.entry(key).or_insert_with(|| object.id().to_owned());
+        let same = self
+            .relationships
+            .entry(key)
+            .or_insert_with(|| object.id().to_owned());
         if same != object.id() {
             self.aliases.insert(object.id().to_owned(), same.clone());
         }
@@ -213,18 +239,36 @@ impl Imported {
     }
 
     fn check_indicator(&self, object: &Record) -> Result<(), Refusal> {
-        let name = if object.text("name").is_empty() { object.text("pattern") } else { object.text("name") };
+        let name = if object.text("name").is_empty() {
+            object.text("pattern")
+        } else {
+            object.text("name")
+        };
         if object.text("pattern").is_empty() || object.text("pattern_type").is_empty() {
             return Err(refusal(object, "INCORRECT_INDICATOR_FORMAT: no pattern"));
         }
         if name.chars().count() < 2 {
-            return Err(refusal(object, "VALIDATION_ERROR: name needs two characters"));
+            return Err(refusal(
+                object,
+                "VALIDATION_ERROR: name needs two characters",
+            ));
         }
         let main_type = object.text("x_opencti_main_observable_type");
-        let main_type = if main_type == "File" { "StixFile" } else { main_type };
-        let mut known = OBSERVABLE_TYPES.iter().filter(|known| is_known(&known.stix_type(), self.release));
-        if !["", "Unknown"].contains(&main_type) && !known.any(|known| known.entity_type == main_type) {
-            return Err(refusal(object, format!("Observable type {main_type} is not supported.")));
+        let main_type = if main_type == "File" {
+            "StixFile"
+        } else {
+            main_type
+        };
+        let mut known = OBSERVABLE_TYPES
+            .iter()
+            .filter(|known| is_known(&known.stix_type(), self.release));
+        if !["", "Unknown"].contains(&main_type)
+            && !known.any(|known| known.entity_type == main_type)
+        {
+            return Err(refusal(
+                object,
+                format!("Observable type {main_type} is not supported."),
+            ));
         }
         check_score(object)
     }
@@ -233,23 +277,38 @@ impl Imported {
     fn store(&mut self, object: &Record, attempt: usize) -> Result<String, Refusal> {
         let author = author_of(object);
         let markings = texts(object.get("object_marking_refs"));
-        let author_missing = author.iter().filter(|id| self.get(id).is_none()).map(|id| (LossKind::Author, id.clone()));
+        let author_missing = author
+            .iter()
+            .filter(|id| self.get(id).is_none())
+            .map(|id| (LossKind::Author, id.clone()));
         let markings_missing = markings.iter().filter(|id| self.get(id).is_none());
-        let mut missing: Vec<_> = markings_missing.map(|id| (LossKind::Marking, id.clone())).collect();
+        let mut missing: Vec<_> = markings_missing
+            .map(|id| (LossKind::Marking, id.clone()))
+            .collect();
         missing.extend(author_missing);
         if !missing.is_empty() && attempt < SURROUNDING_RETRIES {
             return Err(Refusal::Again);
         }
         let (external, dropped) = external_references(object);
         missing.extend(dropped);
-        let losses = missing.into_iter().map(|(kind, missing)| Loss { id: object.id().to_owned(), kind, missing });
+        let losses = missing.into_iter().map(|(kind, missing)| Loss {
+            id: object.id().to_owned(),
+            kind,
+            missing,
+        });
         self.losses.extend(losses);
         let labels = self.add_labels(object);
-        let id = self.aliases.get(object.id()).cloned().unwrap_or_else(|| object.id().to_owned());
+        let id = self
+            .aliases
+            .get(object.id())
+            .cloned()
+            .unwrap_or_else(|| object.id().to_owned());
         let mut stored = self.objects.remove(&id).unwrap_or_default();
         stored.overwrite(object);
         stored.author = author.filter(|id| self.get(id).is_some()).or(stored.author);
-        stored.markings.extend(markings.into_iter().filter(|id| self.get(id).is_some()));
+        stored
+            .markings
+            .extend(markings.into_iter().filter(|id| self.get(id).is_some()));
         stored.markings = self.highest(stored.markings);
         stored.labels.extend(labels);
         stored.add_external_references(external);
@@ -269,12 +328,25 @@ impl Imported {
         let labels = labels.or_else(|| list(object.get("x_opencti_labels")));
         let labels: Vec<(String, Option<String>)> = match labels {
             Some(labels) => labels.iter().map(plain).collect(),
-            None => list(object.get("x_opencti_tags")).unwrap_or_default().iter().map(tag).collect(),
+            None => list(object.get("x_opencti_tags"))
+                .unwrap_or_default()
+                .iter()
+                .map(tag)
+                .collect(),
         };
         let mut values = Vec::new();
         for (value, color) in labels {
-            let new = ImportedLabel { value: self.label_value(&value), color };
-            values.push(self.labels.entry(label_key(&value)).or_insert(new).value.clone());
+            let new = ImportedLabel {
+                value: self.label_value(&value),
+                color,
+            };
+            values.push(
+                self.labels
+                    .entry(label_key(&value))
+                    .or_insert(new)
+                    .value
+                    .clone(),
+            );
         }
         values
     }
@@ -283,9 +355,13 @@ impl Imported {
     fn highest(&self, markings: BTreeSet<String>) -> BTreeSet<String> {
         let mut kept: BTreeMap<String, (i64, String)> = BTreeMap::new();
         for id in markings {
-            let marking = self.get(&id).map(|marking| Record::from(marking.object.as_object().cloned().unwrap_or_default()));
+            let marking = self.get(&id).map(|marking| {
+                Record::from(marking.object.as_object().cloned().unwrap_or_default())
+            });
             let marking = marking.unwrap_or_else(|| Record::new("MarkingDefinition"));
-            let order = marking.get("x_opencti_order").or_else(|| extension(&marking, "order"));
+            let order = marking
+                .get("x_opencti_order")
+                .or_else(|| extension(&marking, "order"));
             let order = order.and_then(Value::as_i64).unwrap_or_default();
             // Statements do not exclude each other.
             let kind = match marking.text("definition_type").to_lowercase() {
@@ -301,14 +377,19 @@ impl Imported {
 
     /// Nested references are made after the object, one by one; the first error ends it.
     fn add_references(&mut self, object: &Record) -> Result<(), Refusal> {
-        for (name, value) in object.fields() {
-            let single = name.strip_suffix("_ref");
-            let Some(relation) = single.or_else(|| name.strip_suffix("_refs")) else { continue };
-            let is_end = ["src_ref", "dst_ref"].contains(&name);
-            if is_end && self.release >= ENDS_AT_CREATION_FROM {
+        for (name, relation) in [("src_ref", "src"), ("dst_ref", "dst")] {
+            if self.release >= ENDS_AT_CREATION_FROM && object.get(name).is_some() {
                 self.set_end(object, relation, object.text(name));
             }
-            let is_left_out = NO_NESTED.contains(&name) || (is_end && self.release >= ENDS_NOT_NESTED_FROM);
+        }
+        for (name, value) in object.fields() {
+            let single = name.strip_suffix("_ref");
+            let Some(relation) = single.or_else(|| name.strip_suffix("_refs")) else {
+                continue;
+            };
+            let is_end = ["src_ref", "dst_ref"].contains(&name);
+            let is_left_out =
+                NO_NESTED.contains(&name) || (is_end && self.release >= ENDS_NOT_NESTED_FROM);
             if !is_left_out {
                 self.add_reference(object, &relation_of(relation), value, single.is_some())?;
             }
@@ -319,33 +400,62 @@ impl Imported {
     /// Source and destination of traffic are set with the object itself.
     fn set_end(&mut self, object: &Record, relation: &str, target: &str) {
         if self.get(target).is_some() {
-            let targets = self.references_of(object).entry(relation.to_owned()).or_default();
+            let targets = self
+                .references_of(object)
+                .entry(relation.to_owned())
+                .or_default();
             targets.insert(target.to_owned());
         } else {
             let (id, missing) = (object.id().to_owned(), target.to_owned());
-            self.losses.push(Loss { id, kind: LossKind::Reference, missing });
+            self.losses.push(Loss {
+                id,
+                kind: LossKind::Reference,
+                missing,
+            });
         }
     }
 
-    fn add_reference(&mut self, object: &Record, relation: &str, value: &Value, single: bool) -> Result<(), Refusal> {
+    fn add_reference(
+        &mut self,
+        object: &Record,
+        relation: &str,
+        value: &Value,
+        single: bool,
+    ) -> Result<(), Refusal> {
         if single && value.is_null() {
-            return Err(refusal(object, format!("MISSING_ELEMENTS: {relation} is null")));
+            return Err(refusal(
+                object,
+                format!("MISSING_ELEMENTS: {relation} is null"),
+            ));
         }
         let is_set = self.references_of(object).contains_key(relation);
         if single && is_set && self.release >= SINGLE_REFUSED_FROM {
-            return Err(refusal(object, format!("UNSUPPORTED_ERROR: {relation} is a single reference that is set")));
+            return Err(refusal(
+                object,
+                format!("UNSUPPORTED_ERROR: {relation} is a single reference that is set"),
+            ));
         }
         for target in texts(Some(value)) {
             if self.get(&target).is_none() {
-                return Err(refusal(object, format!("MISSING_ELEMENTS: {target} of {relation} does not exist")));
+                return Err(refusal(
+                    object,
+                    format!("MISSING_ELEMENTS: {target} of {relation} does not exist"),
+                ));
             }
-            self.references_of(object).entry(relation.to_owned()).or_default().insert(target);
+            self.references_of(object)
+                .entry(relation.to_owned())
+                .or_default()
+                .insert(target);
         }
         Ok(())
     }
 
     fn references_of(&mut self, object: &Record) -> &mut BTreeMap<String, BTreeSet<String>> {
-        &mut self.objects.entry(object.id().to_owned()).or_default().references
+        &mut self
+            .objects
+            .entry(object.id().to_owned())
+            .or_default()
+            .references
     }
 }
 
@@ -373,14 +483,20 @@ impl ImportedObject {
 fn check_score(object: &Record) -> Result<(), Refusal> {
     match object.get("x_opencti_score") {
         Some(score) if !score.is_null() && score.as_u64().is_none_or(|score| score > 100) => {
-            Err(refusal(object, format!("VALIDATION_ERROR: the score {score} is not within 0 and 100")))
+            Err(refusal(
+                object,
+                format!("VALIDATION_ERROR: the score {score} is not within 0 and 100"),
+            ))
         }
         _ => Ok(()),
     }
 }
 
 fn refusal(object: &Record, message: impl Into<String>) -> Refusal {
-    Refusal::Final(WorkError { message: message.into(), source: object.to_value().to_string() })
+    Refusal::Final(WorkError {
+        message: message.into(),
+        source: object.to_value().to_string(),
+    })
 }
 
 fn label_key(value: &str) -> String {
@@ -390,31 +506,48 @@ fn label_key(value: &str) -> String {
 /// The value of a key in the platform's extensions.
 fn extension<'a>(object: &'a Record, key: &str) -> Option<&'a Value> {
     let extensions = object.get("extensions")?;
-    EXTENSIONS.iter().find_map(|id| extensions.get(*id)?.get(key))
+    EXTENSIONS
+        .iter()
+        .find_map(|id| extensions.get(*id)?.get(key))
 }
 
 fn author_of(object: &Record) -> Option<String> {
     let names = ["created_by_ref", "x_opencti_created_by_ref"];
     let own = names.iter().find_map(|name| object.get(name)?.as_str());
-    own.or_else(|| extension(object, "created_by_ref")?.as_str()).map(str::to_owned)
+    own.or_else(|| extension(object, "created_by_ref")?.as_str())
+        .map(str::to_owned)
 }
 
 /// The external references that can be made, and the others.
 fn external_references(object: &Record) -> (Vec<Value>, Vec<(LossKind, String)>) {
-    let list = object.get("external_references").or_else(|| extension(object, "external_references"));
+    let list = object
+        .get("external_references")
+        .or_else(|| extension(object, "external_references"));
     let list = list.and_then(Value::as_array).cloned().unwrap_or_default();
-    let is_text = |reference: &Value, name: &str| reference.get(name).and_then(Value::as_str).is_some_and(|t| !t.is_empty());
+    let is_text = |reference: &Value, name: &str| {
+        reference
+            .get(name)
+            .and_then(Value::as_str)
+            .is_some_and(|t| !t.is_empty())
+    };
     let (made, dropped): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|reference| {
-        is_text(reference, "url") || (is_text(reference, "source_name") && is_text(reference, "external_id"))
+        is_text(reference, "url")
+            || (is_text(reference, "source_name") && is_text(reference, "external_id"))
     });
-    let dropped = dropped.into_iter().map(|reference| (LossKind::ExternalReference, reference.to_string()));
+    let dropped = dropped
+        .into_iter()
+        .map(|reference| (LossKind::ExternalReference, reference.to_string()));
     (made, dropped.collect())
 }
 
 fn texts(value: Option<&Value>) -> Vec<String> {
     match value {
         Some(Value::String(text)) => vec![text.clone()],
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(list)) => list
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -446,8 +579,14 @@ mod tests {
             "object_marking_refs": ["marking-definition--1"], "resolves_to_refs": ["ipv4-addr--1"],
         }));
         assert!(matches!(imported.import(&domain, 0), Err(Refusal::Again)));
-        let Err(Refusal::Final(error)) = imported.import(&domain, 3) else { panic!("refused") };
-        assert!(error.message.starts_with("MISSING_ELEMENTS"), "{}", error.message);
+        let Err(Refusal::Final(error)) = imported.import(&domain, 3) else {
+            panic!("refused")
+        };
+        assert!(
+            error.message.starts_with("MISSING_ELEMENTS"),
+            "{}",
+            error.message
+        );
         assert!(imported.get("domain-name--1").unwrap().markings.is_empty());
         assert_eq!(imported.losses()[0].kind, LossKind::Marking);
     }
@@ -457,10 +596,15 @@ mod tests {
         for (release, color) in [("7.260806.0", "#222222"), ("7.260807.0", "#111111")] {
             let mut imported = Imported::new(release.parse().unwrap());
             for (value, color) in [("Phishing", "#111111"), ("phishing", "#222222")] {
-                let label = json!({ "id": "label--1", "type": "label", "value": value, "color": color });
+                let label =
+                    json!({ "id": "label--1", "type": "label", "value": value, "color": color });
                 imported.import(&record(label), 0).unwrap();
             }
-            assert_eq!(imported.label("PHISHING").unwrap().color.as_deref(), Some(color), "{release}");
+            assert_eq!(
+                imported.label("PHISHING").unwrap().color.as_deref(),
+                Some(color),
+                "{release}"
+            );
         }
     }
 }

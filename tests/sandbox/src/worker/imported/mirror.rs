@@ -29,7 +29,9 @@ pub(super) fn data_set(imported: &Imported) -> DataSet {
     let mut mirror = DataSet::default();
     for label in imported.labels() {
         let mut record = record("Label", "Label", &ids::label_id(&label.value), 0);
-        record.set("value", label.value.clone()).set("color", label.color.clone());
+        record
+            .set("value", label.value.clone())
+            .set("color", label.color.clone());
         mirror.shared.push(record);
     }
     for (id, object) in imported.objects() {
@@ -40,11 +42,19 @@ pub(super) fn data_set(imported: &Imported) -> DataSet {
 
 fn add(mirror: &mut DataSet, id: &str, imported: &ImportedObject) {
     let stix_type = text(&imported.object, "type");
-    let Some((typename, entity_type)) = names(stix_type, &imported.object) else { return };
+    let Some((typename, entity_type)) = names(stix_type, &imported.object) else {
+        return;
+    };
     let mut record = record(typename, entity_type, id, imported.updated);
     copy(&mut record, &imported.object);
-    record.set("createdBy", imported.author.clone()).set("objectMarking", json!(imported.markings));
-    let labels: Vec<String> = imported.labels.iter().map(|label| ids::label_id(label)).collect();
+    record
+        .set("createdBy", imported.author.clone())
+        .set("objectMarking", json!(imported.markings));
+    let labels: Vec<String> = imported
+        .labels
+        .iter()
+        .map(|label| ids::label_id(label))
+        .collect();
     record.set("objectLabel", labels);
     add_external_references(mirror, id, imported);
     for (relation, targets) in &imported.references {
@@ -78,14 +88,20 @@ fn names<'a>(stix_type: &str, object: &'a Value) -> Option<(&'static str, &'a st
             "system" => ("System", "System"),
             _ => ("Organization", "Organization"),
         },
-        _ => ObservableType::by_stix_type(stix_type).map(|known| (known.typename, known.entity_type))?,
+        _ => ObservableType::by_stix_type(stix_type)
+            .map(|known| (known.typename, known.entity_type))?,
     })
 }
 
 fn record(typename: &str, entity_type: &str, id: &str, updated: i64) -> Record {
     let mut record = Record::new(typename);
-    record.set("id", internal(id)).set("standard_id", id).set("entity_type", entity_type);
-    record.set("updated_at", iso(updated)).set("created_at", iso(updated));
+    record
+        .set("id", internal(id))
+        .set("standard_id", id)
+        .set("entity_type", entity_type);
+    record
+        .set("updated_at", iso(updated))
+        .set("created_at", iso(updated));
     record
 }
 
@@ -96,18 +112,26 @@ fn internal(id: &str) -> &str {
 
 fn copy(record: &mut Record, object: &Value) {
     for (name, value) in object.as_object().into_iter().flatten() {
-        if !NOT_COPIED.contains(&name.as_str()) && !name.ends_with("_ref") && !name.ends_with("_refs") {
+        if !NOT_COPIED.contains(&name.as_str())
+            && !name.ends_with("_ref")
+            && !name.ends_with("_refs")
+        {
             record.set(name.clone(), value.clone());
         }
     }
-    let renamed = [("date", "attribute_date"), ("key", "attribute_key"), ("identity_class", "identity_class")];
+    let renamed = [
+        ("date", "attribute_date"),
+        ("key", "attribute_key"),
+        ("identity_class", "identity_class"),
+    ];
     for (name, field) in renamed {
         if let Some(value) = object.get(name) {
             record.set(field, value.clone());
         }
     }
     if let Some(hashes) = object.get("hashes").and_then(Value::as_object) {
-        let hash = |(algorithm, hash): (&String, &Value)| json!({ "algorithm": algorithm, "hash": hash });
+        let hash =
+            |(algorithm, hash): (&String, &Value)| json!({ "algorithm": algorithm, "hash": hash });
         record.set("hashes", hashes.iter().map(hash).collect::<Vec<_>>());
     }
     for name in ["revoked", "x_opencti_detection"] {
@@ -125,27 +149,50 @@ fn complete_marking(record: &mut Record, object: &Value) {
         Some(definition) => Some(definition.clone()),
         None => object.get("name").cloned(),
     };
-    record.set("definition", object.get("name").cloned().or(definition).unwrap_or_default());
+    record.set(
+        "definition",
+        object
+            .get("name")
+            .cloned()
+            .or(definition)
+            .unwrap_or_default(),
+    );
     if record.get("x_opencti_order").is_none() {
         record.set("x_opencti_order", 0);
     }
 }
 
 fn reference(relation: &str, from: &str, to: &str) -> Record {
-    let id = ids::relationship_id(relation, from, to).replace("relationship--", "relationship-meta--");
+    let id =
+        ids::relationship_id(relation, from, to).replace("relationship--", "relationship-meta--");
     let mut record = record("StixRefRelationship", relation, &id, 0);
-    record.set("relationship_type", relation).set("from", internal(from)).set("to", internal(to));
+    record
+        .set("relationship_type", relation)
+        .set("from", internal(from))
+        .set("to", internal(to));
     record
 }
 
 fn add_external_references(mirror: &mut DataSet, id: &str, imported: &ImportedObject) {
     for external in &imported.external_references {
         let fields = external.as_object().cloned().unwrap_or_else(Map::new);
-        let named = format!("{} {}", text(external, "source_name"), text(external, "external_id"));
-        let url = Some(text(external, "url")).filter(|url| !url.is_empty()).unwrap_or(&named);
+        let named = format!(
+            "{} {}",
+            text(external, "source_name"),
+            text(external, "external_id")
+        );
+        let url = Some(text(external, "url"))
+            .filter(|url| !url.is_empty())
+            .unwrap_or(&named);
         let standard_id = ids::external_reference_id(url);
-        mirror.references.push(reference("external-reference", id, &standard_id));
-        if !mirror.shared.iter().any(|known| known.standard_id() == standard_id) {
+        mirror
+            .references
+            .push(reference("external-reference", id, &standard_id));
+        if !mirror
+            .shared
+            .iter()
+            .any(|known| known.standard_id() == standard_id)
+        {
             let mut record = record("ExternalReference", "External-Reference", &standard_id, 0);
             for (name, value) in fields {
                 record.set(name, value);
@@ -157,13 +204,21 @@ fn add_external_references(mirror: &mut DataSet, id: &str, imported: &ImportedOb
 
 fn set_phases(mirror: &mut DataSet, record: &mut Record, object: &Value) {
     let mut ids = Vec::new();
-    for phase in object.get("kill_chain_phases").and_then(Value::as_array).into_iter().flatten() {
+    for phase in object
+        .get("kill_chain_phases")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
         let (chain, name) = (text(phase, "kill_chain_name"), text(phase, "phase_name"));
         let id = ids::kill_chain_phase_id(chain, name);
         if !mirror.shared.iter().any(|known| known.standard_id() == id) {
             let mut shared = self::record("KillChainPhase", "Kill-Chain-Phase", &id, 0);
             shared.set("kill_chain_name", chain).set("phase_name", name);
-            shared.set("x_opencti_order", phase.get("x_opencti_order").cloned().unwrap_or_default());
+            shared.set(
+                "x_opencti_order",
+                phase.get("x_opencti_order").cloned().unwrap_or_default(),
+            );
             mirror.shared.push(shared);
         }
         ids.push(id);
@@ -172,7 +227,9 @@ fn set_phases(mirror: &mut DataSet, record: &mut Record, object: &Value) {
 }
 
 fn set_ends(record: &mut Record, object: &Value) {
-    record.set("from", internal(text(object, "source_ref"))).set("to", internal(text(object, "target_ref")));
+    record
+        .set("from", internal(text(object, "source_ref")))
+        .set("to", internal(text(object, "target_ref")));
     for (name, unset) in [("start_time", NO_START), ("stop_time", NO_STOP)] {
         if record.text(name).is_empty() {
             record.set(name, unset);

@@ -5,10 +5,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use sandbox::{
-    Broker, DataSet, Destination, DestinationOptions, Fault, Record, Release, Shape, Source, SourceOptions, Status,
-    Worker,
+use crate::{
+    Broker, DataSet, Destination, DestinationOptions, Fault, Record, Release, Shape, Source,
+    SourceOptions, Status, Worker,
 };
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
@@ -34,29 +36,42 @@ fn post(url: &str, token: &str, body: &Value) -> String {
     answer
 }
 
-fn ask(url: &str, token: &str, query: &str, variables: Value) -> Value {
-    let answer = post(url, token, &json!({ "query": query, "variables": variables }));
+fn ask(url: &str, token: &str, query: &str, variables: &Value) -> Value {
+    let answer = post(
+        url,
+        token,
+        &json!({ "query": query, "variables": variables }),
+    );
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{head}");
     serde_json::from_str(body).unwrap()
 }
 
 fn source(data: DataSet, page_cap: usize) -> Source {
-    Source::start(SourceOptions { data, page_cap, ..SourceOptions::default() }).unwrap()
+    Source::start(SourceOptions {
+        data,
+        page_cap,
+        ..SourceOptions::default()
+    })
+    .unwrap()
 }
 
-fn page(source: &Source, variables: Value) -> Value {
+fn page(source: &Source, variables: &Value) -> Value {
     ask(source.url(), source.token(), OBSERVABLES, variables)
 }
 
 fn generated(observables: usize) -> DataSet {
-    DataSet::generate(&Shape { seed: 3, observables, indicators: 10 })
+    DataSet::generate(&Shape {
+        seed: 3,
+        observables,
+        indicators: 10,
+    })
 }
 
 #[test]
 fn pages_end_early_above_the_cap_and_with_an_empty_page_after_a_full_one() {
     let source = source(generated(60), 20);
-    let cut = page(&source, json!({ "first": 25 }));
+    let cut = page(&source, &json!({ "first": 25 }));
     let cut = &cut["data"]["stixCyberObservables"];
     assert_eq!(cut["edges"].as_array().unwrap().len(), 20);
     assert_eq!(cut["pageInfo"]["hasNextPage"], false);
@@ -64,7 +79,7 @@ fn pages_end_early_above_the_cap_and_with_an_empty_page_after_a_full_one() {
 
     let (mut after, mut seen, mut times) = (Value::Null, BTreeSet::new(), Vec::new());
     for full in [true, true, true, false] {
-        let answer = page(&source, json!({ "first": 20, "after": after }));
+        let answer = page(&source, &json!({ "first": 20, "after": after }));
         let list = &answer["data"]["stixCyberObservables"];
         assert_eq!(list["pageInfo"]["hasNextPage"], full);
         for edge in list["edges"].as_array().unwrap() {
@@ -84,80 +99,163 @@ fn filters_narrow_lists_and_unknown_keys_are_refused() {
         json!({ "filters": { "mode": "and", "filterGroups": [],
             "filters": [{ "key": key, "operator": operator, "values": [value] }] } })
     };
-    let all = page(&source, json!({}));
+    let all = page(&source, &json!({}));
     let time = all["data"]["stixCyberObservables"]["edges"][40]["node"]["updated_at"].clone();
-    let later = page(&source, filter("updated_at", "gte", time));
-    assert_eq!(later["data"]["stixCyberObservables"]["pageInfo"]["globalCount"], 20);
-    let directories = page(&source, filter("entity_type", "eq", json!("Directory")));
-    let directories = directories["data"]["stixCyberObservables"]["edges"].as_array().unwrap().clone();
-    assert!(!directories.is_empty() && directories.iter().all(|edge| edge["node"]["__typename"] == "Directory"));
-    let refused = page(&source, filter("colour", "eq", json!("red")));
+    let later = page(&source, &filter("updated_at", "gte", time));
+    assert_eq!(
+        later["data"]["stixCyberObservables"]["pageInfo"]["globalCount"],
+        20
+    );
+    let directories = page(&source, &filter("entity_type", "eq", json!("Directory")));
+    let directories = directories["data"]["stixCyberObservables"]["edges"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert!(
+        !directories.is_empty()
+            && directories
+                .iter()
+                .all(|edge| edge["node"]["__typename"] == "Directory")
+    );
+    let refused = page(&source, &filter("colour", "eq", json!("red")));
     assert_eq!(refused["data"]["stixCyberObservables"], Value::Null);
-    assert!(refused["errors"][0]["message"].as_str().unwrap().starts_with("incorrect filter keys"));
+    assert!(
+        refused["errors"][0]["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("incorrect filter keys")
+    );
 }
 
 #[test]
 fn a_bad_row_nulls_the_page_and_a_large_number_only_its_field() {
     let source = source(generated(60), 5000);
-    source.edit(|data| data.observable_mut("AutonomousSystem").unwrap().set("number", 4_200_000_000_u64).clone());
-    let answer = page(&source, json!({}));
-    assert_eq!(answer["data"]["stixCyberObservables"]["edges"].as_array().unwrap().len(), 60);
+    source.edit(|data| {
+        data.observable_mut("AutonomousSystem")
+            .unwrap()
+            .set("number", 4_200_000_000_u64)
+            .clone()
+    });
+    let answer = page(&source, &json!({}));
+    assert_eq!(
+        answer["data"]["stixCyberObservables"]["edges"]
+            .as_array()
+            .unwrap()
+            .len(),
+        60
+    );
     let error = &answer["errors"][0];
-    assert_eq!(error["message"], "Int cannot represent non 32-bit signed integer value: 4200000000");
+    assert_eq!(
+        error["message"],
+        "Int cannot represent non 32-bit signed integer value: 4200000000"
+    );
     assert_eq!(error["path"][4], "number");
 
-    source.edit(|data| data.observable_mut("Directory").unwrap().set("path", Value::Null).clone());
-    let answer = page(&source, json!({}));
+    source.edit(|data| {
+        data.observable_mut("Directory")
+            .unwrap()
+            .set("path", Value::Null)
+            .clone()
+    });
+    let answer = page(&source, &json!({}));
     assert_eq!(answer["data"]["stixCyberObservables"], Value::Null);
     let errors = answer["errors"].as_array().unwrap();
-    let error = errors.iter().find(|error| error["path"][4] == "path").unwrap();
-    assert_eq!(error["message"], "Cannot return null for non-nullable field Directory.path.");
-    assert_eq!((&error["path"][0], &error["path"][1]), (&json!("stixCyberObservables"), &json!("edges")));
+    let error = errors
+        .iter()
+        .find(|error| error["path"][4] == "path")
+        .unwrap();
+    assert_eq!(
+        error["message"],
+        "Cannot return null for non-nullable field Directory.path."
+    );
+    assert_eq!(
+        (&error["path"][0], &error["path"][1]),
+        (&json!("stixCyberObservables"), &json!("edges"))
+    );
     assert!(error["path"][2].is_number());
 
     let mut newer = Record::new("Hologram");
-    newer.set("id", "1").set("standard_id", "hologram--1").set("updated_at", "2026-01-01T00:00:00.000Z");
+    newer
+        .set("id", "1")
+        .set("standard_id", "hologram--1")
+        .set("updated_at", "2026-01-01T00:00:00.000Z");
     source.edit(|data| data.observables = vec![newer]);
-    let answer = page(&source, json!({}));
-    assert_eq!(answer["errors"][0]["path"], json!(["stixCyberObservables", "edges", 0, "node"]));
+    let answer = page(&source, &json!({}));
+    assert_eq!(
+        answer["errors"][0]["path"],
+        json!(["stixCyberObservables", "edges", 0, "node"])
+    );
 }
 
 #[test]
 fn protection_refuses_aliases_introspection_and_strangers() {
     let count = |names: &[&str]| {
-        let fields: Vec<String> = names.iter().map(|name| format!("{name}: about {{ version }}")).collect();
+        let fields: Vec<String> = names
+            .iter()
+            .map(|name| format!("{name}: about {{ version }}"))
+            .collect();
         format!("{{ {} }}", fields.join(" "))
     };
     let source = source(DataSet::default(), 5000);
-    let code = |query: &str| ask(source.url(), source.token(), query, json!({}))["errors"][0]["name"].clone();
+    let code = |query: &str| {
+        ask(source.url(), source.token(), query, &json!({}))["errors"][0]["name"].clone()
+    };
     assert_eq!(code(&count(&["a", "b"])), Value::Null);
     assert_eq!(code(&count(&["a", "b", "c"])), "GRAPHQL_VALIDATION_FAILED");
-    assert_eq!(code("{ __schema { types { name } } }"), "RESOURCE_NOT_FOUND");
+    assert_eq!(
+        code("{ __schema { types { name } } }"),
+        "RESOURCE_NOT_FOUND"
+    );
     assert_eq!(code("{ __type(name: \"Work\") { name } }"), Value::Null);
-    let stranger = ask(source.url(), "wrong", "{ about { version } }", json!({}));
+    let stranger = ask(source.url(), "wrong", "{ about { version } }", &json!({}));
     assert_eq!(stranger["errors"][0]["extensions"]["code"], "AUTH_REQUIRED");
-    let old = SourceOptions { release: Release::FIRST, data: DataSet::default(), ..SourceOptions::default() };
+    let old = SourceOptions {
+        release: Release::FIRST,
+        data: DataSet::default(),
+        ..SourceOptions::default()
+    };
     let old = Source::start(old).unwrap();
-    let answer = ask(old.url(), old.token(), &count(&["a", "b", "c"]), json!({}));
+    let answer = ask(old.url(), old.token(), &count(&["a", "b", "c"]), &json!({}));
     assert_eq!(answer["data"]["c"]["version"], "6.0.0");
 }
 
 #[test]
 fn references_of_given_objects_carry_both_ends() {
     let source = source(generated(200), 5000);
-    let ids: Vec<String> = source.data().observables.iter().map(|record| record.id().to_owned()).collect();
-    let query = "query ($filters: FilterGroup) { stixRefRelationships(first: 1000, filters: $filters) {
+    let ids: Vec<String> = source
+        .data()
+        .observables
+        .iter()
+        .map(|record| record.id().to_owned())
+        .collect();
+    let query =
+        "query ($filters: FilterGroup) { stixRefRelationships(first: 1000, filters: $filters) {
         pageInfo { globalCount }
         edges { node { relationship_type from { ... on BasicObject { id } } to { __typename
           ... on BasicObject { standard_id } ... on ExternalReference { url } } } } } }";
     let filters = json!({ "filters": { "mode": "and", "filterGroups": [],
         "filters": [{ "key": ["fromId"], "values": ids.get(..100) }] } });
-    let answer = ask(source.url(), source.token(), query, filters);
-    let edges = answer["data"]["stixRefRelationships"]["edges"].as_array().unwrap();
+    let answer = ask(source.url(), source.token(), query, &filters);
+    let edges = answer["data"]["stixRefRelationships"]["edges"]
+        .as_array()
+        .unwrap();
     assert!(answer["errors"].is_null() && edges.len() > 30, "{answer}");
-    assert!(edges.iter().all(|edge| ids[..100].contains(&edge["node"]["from"]["id"].as_str().unwrap().to_owned())));
-    assert!(edges.iter().any(|edge| edge["node"]["to"]["url"].is_string()));
-    assert!(edges.iter().any(|edge| edge["node"]["relationship_type"] == "obs_resolves-to"));
+    assert!(
+        edges
+            .iter()
+            .all(|edge| ids[..100]
+                .contains(&edge["node"]["from"]["id"].as_str().unwrap().to_owned()))
+    );
+    assert!(
+        edges
+            .iter()
+            .any(|edge| edge["node"]["to"]["url"].is_string())
+    );
+    assert!(
+        edges
+            .iter()
+            .any(|edge| edge["node"]["relationship_type"] == "obs_resolves-to")
+    );
 }
 
 #[test]
@@ -175,14 +273,33 @@ fn faults_come_so_often_and_only_where_wanted() {
     assert_eq!(source.count("Version"), 3);
 }
 
+async fn wait_for(worker: &Worker, messages: usize) {
+    for _ in 0..200 {
+        if worker.processed() == messages {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!(
+        "the worker took {} of {messages} messages",
+        worker.processed()
+    );
+}
+
 #[tokio::test]
 async fn a_message_goes_through_the_broker_into_the_destination() {
-    assert!(Broker::installed(), "this test needs RabbitMQ: apt-get install rabbitmq-server");
+    assert!(
+        Broker::installed(),
+        "this test needs RabbitMQ: apt-get install rabbitmq-server"
+    );
     let broker = Broker::start().await.unwrap();
-    let options = DestinationOptions { broker: Some(broker.address().clone()), ..DestinationOptions::default() };
+    let options = DestinationOptions {
+        broker: Some(broker.address().clone()),
+        ..DestinationOptions::default()
+    };
     let destination = Destination::start(options).unwrap();
     let run = |query: &str, variables: Value| {
-        let answer = ask(destination.url(), destination.token(), query, variables);
+        let answer = ask(destination.url(), destination.token(), query, &variables);
         assert!(answer["errors"].is_null(), "{answer}");
         answer["data"].clone()
     };
@@ -192,8 +309,14 @@ async fn a_message_goes_through_the_broker_into_the_destination() {
            config { push connection { port } } } }",
         json!({ "input": input }),
     );
-    assert_eq!(registered["registerConnector"]["config"]["connection"]["port"], broker.address().port);
-    let work = run("mutation { workAdd(connectorId: \"c1\", friendlyName: \"run\") { id } }", json!({}));
+    assert_eq!(
+        registered["registerConnector"]["config"]["connection"]["port"],
+        broker.address().port
+    );
+    let work = run(
+        "mutation { workAdd(connectorId: \"c1\", friendlyName: \"run\") { id } }",
+        json!({}),
+    );
     let work = work["workAdd"]["id"].as_str().unwrap().to_owned();
     let bundle = json!({ "type": "bundle", "objects": [
         { "type": "domain-name", "id": "domain-name--1", "value": "a.example", "labels": ["c2"],
@@ -206,31 +329,52 @@ async fn a_message_goes_through_the_broker_into_the_destination() {
         json!({ "bundle": bundle.to_string(), "work": work }),
     );
     assert_eq!(destination.waiting("c1").await.unwrap(), 1);
-    let details = run("{ connector(id: \"c1\") { connector_queue_details { messages_number } } }", json!({}));
-    assert_eq!(details["connector"]["connector_queue_details"]["messages_number"], 1.0);
+    let details = run(
+        "{ connector(id: \"c1\") { connector_queue_details { messages_number } } }",
+        json!({}),
+    );
+    assert_eq!(
+        details["connector"]["connector_queue_details"]["messages_number"],
+        1.0
+    );
 
     // The broker dies and comes back: the message is still there.
     broker.kill();
     broker.restart().await.unwrap();
-    let worker = Worker::start(&destination, 2).unwrap();
-    for _ in 0..200 {
-        if destination.works()[0].processed == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let worker = Worker::start(&destination, 1).unwrap();
+    wait_for(&worker, 3).await;
     let done = &destination.works()[0];
-    assert_eq!((done.expected, done.processed, done.status), (2, 2, Status::Complete));
+    assert_eq!(
+        (done.expected, done.processed, done.status),
+        (2, 2, Status::Complete)
+    );
     assert_eq!(done.errors, []);
     let imported = destination.imported();
-    assert!(imported.get("domain-name--1").unwrap().references["obs_resolves-to"].contains("ipv4-addr--1"));
+    assert!(
+        imported.get("domain-name--1").unwrap().references["obs_resolves-to"]
+            .contains("ipv4-addr--1")
+    );
     let listed = run(OBSERVABLES, json!({}));
     assert_eq!(listed["stixCyberObservables"]["pageInfo"]["globalCount"], 2);
-    assert_eq!(worker.processed(), 3);
+
+    // Not split: the unknown type is one report more, and an error.
+    let content = STANDARD.encode(bundle.to_string());
+    let message =
+        json!({ "type": "bundle", "content": content, "work_id": work, "no_split": true });
+    destination.publish("c1", message).await.unwrap();
+    wait_for(&worker, 4).await;
+    let done = &destination.works()[0];
+    assert_eq!((done.processed, done.errors.len()), (5, 1));
 
     let ping = "mutation ($state: String) { pingConnector(id: \"c1\", state: $state) { connector_state } }";
     run(ping, json!({ "state": "one" }));
     destination.reset("c1").await.unwrap();
-    assert_eq!(run(ping, json!({ "state": "two" }))["pingConnector"]["connector_state"], "");
-    assert_eq!(run(ping, json!({ "state": "three" }))["pingConnector"]["connector_state"], "three");
+    assert_eq!(
+        run(ping, json!({ "state": "two" }))["pingConnector"]["connector_state"],
+        ""
+    );
+    assert_eq!(
+        run(ping, json!({ "state": "three" }))["pingConnector"]["connector_state"],
+        "three"
+    );
 }

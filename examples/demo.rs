@@ -1,0 +1,187 @@
+//! The connector at work, without any platform of your own: `cargo run --release --example demo`.
+//!
+//! Two platforms run inside this process, the source with generated content, the destination empty.
+//! Between them runs the connector as it is, through a RabbitMQ that is started for the demo alone,
+//! and workers import what arrives. At the end both sides are compared, object by object.
+//!
+//! Neither the environment nor a `config.yml` is read as settings, and nothing is left behind.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Parser;
+use netmanageit_connector::connectors::netmanageit::NetManageIt;
+use netmanageit_connector::runtime::{End, on_signals, run_connector};
+use sandbox::Release;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use comparison::Comparison;
+use notes::Notes;
+use progress::Progress;
+use stage::Stage;
+use summary::Summary;
+
+#[path = "demo/comparison.rs"]
+mod comparison;
+#[path = "demo/notes.rs"]
+mod notes;
+#[path = "demo/progress.rs"]
+mod progress;
+#[path = "demo/stage.rs"]
+mod stage;
+#[path = "demo/summary.rs"]
+mod summary;
+
+/// Exit code of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+/// Workers that import nothing for so long will not import the rest either.
+const STANDSTILL: Duration = Duration::from_secs(30);
+/// How often the workers are looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs the connector between two platforms that live in this process, and compares them afterwards.
+#[derive(Debug, Parser)]
+#[command(name = "demo")]
+struct Arguments {
+    /// How many observables the source holds; from 37 on all types occur
+    #[arg(long, value_name = "N", default_value_t = 4000)]
+    observables: usize,
+    /// How many indicators it holds, each based on about two of the observables
+    #[arg(long, value_name = "N", default_value_t = 2000)]
+    indicators: usize,
+    /// The OpenCTI release of the source, 6.0.0 or later
+    #[arg(long, value_name = "R", default_value_t = Release::LATEST, value_parser = release)]
+    source_release: Release,
+    /// The OpenCTI release of the destination, 6.0.0 or later
+    #[arg(long, value_name = "R", default_value_t = Release::LATEST, value_parser = release)]
+    destination_release: Release,
+    /// How many workers import at the destination
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=32))]
+    workers: u16,
+    /// Shows what the connector logs instead of progress bars
+    #[arg(long)]
+    logs: bool,
+}
+
+fn release(text: &str) -> Result<Release> {
+    let release: Release = text.parse()?;
+    anyhow::ensure!(
+        release >= Release::FIRST,
+        "the connector knows releases from {} on",
+        Release::FIRST
+    );
+    Ok(release)
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match start(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("\nThe demo cannot run: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let code = runtime.block_on(demo(arguments));
+    // What is still waiting somewhere waits in vain.
+    runtime.shutdown_background();
+    code
+}
+
+async fn demo(arguments: &Arguments) -> Result<ExitCode> {
+    let stop = on_signals()?;
+    let notes = Notes::take(arguments.logs)?;
+    say("Starting two platforms and a queue ...");
+    // Dropped on every way out, which ends the broker and removes its folder.
+    let Some(stage) = stop.run_until_cancelled(Stage::set_up(arguments)).await else {
+        say("Stopped.");
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
+    let stage = stage?;
+    say(&stage.introduction());
+    let run = perform(&stage, arguments, &stop).await?;
+    if run.end == End::Stopped || stop.is_cancelled() {
+        say(&summary::of_stopped(&stage));
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    let comparison = Comparison::of(&stage, &notes);
+    let summary = Summary {
+        stage: &stage,
+        run: &run,
+        comparison: &comparison,
+        notes: &notes,
+    };
+    say(&summary.text());
+    Ok(if summary.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// How the connector's run went.
+struct Run {
+    end: End,
+    /// Until the connector had handed over everything.
+    connector: Duration,
+    /// Until the workers were through with it.
+    whole: Duration,
+}
+
+/// Runs the connector, then waits for the workers; shows both.
+async fn perform(stage: &Stage, arguments: &Arguments, stop: &CancellationToken) -> Result<Run> {
+    let started = Instant::now();
+    let progress = Progress::new(arguments.logs);
+    let connector = Box::pin(run_connector::<NetManageIt>(
+        stage.settings()?,
+        stop.clone(),
+    ));
+    let end = tokio::select! {
+        end = connector => end?,
+        never = progress.follow(stage, started) => match never {},
+    };
+    let connector = started.elapsed();
+    if end == End::RanOnce {
+        tokio::select! {
+            () = workers_done(stage) => {}
+            () = stop.cancelled() => {}
+            never = progress.follow(stage, started) => match never {},
+        }
+    }
+    progress.end(stage, end == End::RanOnce, started).await;
+    Ok(Run {
+        end,
+        connector,
+        whole: started.elapsed(),
+    })
+}
+
+/// Waits until the workers have imported everything, or until they stand still.
+async fn workers_done(stage: &Stage) {
+    let (mut imported, mut since) = (0, Instant::now());
+    while let Some(work) = stage.work() {
+        if work.completed.is_some() && work.processed >= work.expected {
+            return;
+        }
+        if work.processed != imported {
+            (imported, since) = (work.processed, Instant::now());
+        } else if since.elapsed() > STANDSTILL {
+            return;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// Prints a text. A reader who is gone does not need it any more, and the demo still has to clean up.
+fn say(text: &str) {
+    writeln!(std::io::stdout(), "{text}").ok();
+}

@@ -1,0 +1,171 @@
+//! The stage: two platforms, a queue, workers, and the settings that bring the connector onto it.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use indicatif::HumanCount;
+use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
+use netmanageit_connector::settings::{self, Settings};
+use sandbox::{
+    Broker, DataSet, Destination, DestinationOptions, Shape, Source, SourceOptions, Work, Worker,
+};
+
+use crate::Arguments;
+
+/// No such file: the person's own settings have no part in this.
+const NO_FILE: &str = "/nonexistent/netmanageit-demo/config.yml";
+/// Small pages, so that there is something to see.
+const PAGE_SIZE: &str = "500";
+/// Shorter than the default, which spares a platform that people work with.
+const PAUSE: &str = "PT0.2S";
+const INSTALL: &str = "apt-get install rabbitmq-server";
+
+/// Everything but the connector. The fields end in this order: who uses something, before it.
+pub(crate) struct Stage {
+    pub(crate) workers: Worker,
+    pub(crate) destination: Destination,
+    pub(crate) source: Source,
+    /// What the source holds.
+    pub(crate) data: DataSet,
+    connector_id: String,
+    queue: Queue,
+    title: String,
+}
+
+/// The way from the connector to the workers.
+enum Queue {
+    /// A broker of our own.
+    RabbitMq(Broker),
+    /// The platform takes bundles itself.
+    Platform,
+}
+
+impl Stage {
+    /// Starts everything.
+    pub(crate) async fn set_up(arguments: &Arguments) -> Result<Self> {
+        let queue = Queue::start().await?;
+        let generated = DataSet::generate(&Shape {
+            observables: arguments.observables,
+            indicators: arguments.indicators,
+            ..Shape::default()
+        });
+        let source = Source::start(SourceOptions {
+            release: arguments.source_release,
+            data: generated,
+            ..SourceOptions::default()
+        })?;
+        let destination = Destination::start(DestinationOptions {
+            release: arguments.destination_release,
+            broker: queue.broker().map(|broker| broker.address().clone()),
+            ..DestinationOptions::default()
+        })?;
+        let workers = Worker::start(&destination, arguments.workers.into());
+        let workers = workers.with_context(|| queue.why_no_workers())?;
+        Ok(Self {
+            workers,
+            destination,
+            // Not what was generated: an older release does not have all types.
+            data: source.data(),
+            source,
+            connector_id: uuid::Uuid::new_v4().to_string(),
+            queue,
+            title: title(arguments),
+        })
+    }
+
+    /// What stands on the stage, for the reader.
+    pub(crate) fn introduction(&self) -> String {
+        let count = |list: &[_]| HumanCount(list.len() as u64);
+        format!(
+            "\n{}\n  content      {} observables, {} indicators, {} relationships, generated\n  \
+             queue        {}\n  \
+             connector    reads pages of {PAGE_SIZE}, with a pause of 0.2 s between them\n",
+            self.title,
+            count(&self.data.observables),
+            count(&self.data.indicators),
+            count(&self.data.relationships),
+            self.queue.introduction(),
+        )
+    }
+
+    /// The connector's settings; whatever is not named here has its default.
+    pub(crate) fn settings(&self) -> Result<Settings<NetManageItSettings>> {
+        let protocol = match self.queue {
+            Queue::RabbitMq(_) => "amqp",
+            Queue::Platform => "api",
+        };
+        let pairs = BTreeMap::from([
+            ("OPENCTI_URL", self.destination.url()),
+            ("OPENCTI_TOKEN", self.destination.token()),
+            ("CONNECTOR_ID", &self.connector_id),
+            ("CONNECTOR_RUN_AND_TERMINATE", "true"),
+            ("CONNECTOR_QUEUE_PROTOCOL", protocol),
+            ("OPENCTI_NETMANAGEIT_URL", self.source.url()),
+            ("OPENCTI_NETMANAGEIT_TOKEN", self.source.token()),
+            ("OPENCTI_NETMANAGEIT_PAGE_SIZE", PAGE_SIZE),
+            ("OPENCTI_NETMANAGEIT_COOLDOWN", PAUSE),
+        ]);
+        settings::read(Path::new(NO_FILE), pairs)
+            .map_err(|problems| anyhow!("the demo's own settings are wrong: {problems}"))
+    }
+
+    /// The work of the run, once the connector has opened it.
+    pub(crate) fn work(&self) -> Option<Work> {
+        self.destination.works().pop()
+    }
+
+    /// How many messages wait in the queue; none where nobody can tell.
+    pub(crate) async fn waiting(&self) -> Option<u32> {
+        self.queue.broker()?;
+        self.destination.waiting(&self.connector_id).await.ok()
+    }
+}
+
+fn title(arguments: &Arguments) -> String {
+    let workers = match arguments.workers {
+        1 => "1 worker".to_owned(),
+        several => format!("{several} workers"),
+    };
+    format!(
+        "  source       OpenCTI {}, simulated\n  destination  OpenCTI {}, simulated, with {workers}",
+        arguments.source_release, arguments.destination_release
+    )
+}
+
+impl Queue {
+    /// Never a broker that runs already: it is somebody's.
+    async fn start() -> Result<Self> {
+        if !Broker::installed() {
+            return Ok(Self::Platform);
+        }
+        let broker = Broker::start().await;
+        Ok(Self::RabbitMq(broker.context("RabbitMQ does not start")?))
+    }
+
+    fn broker(&self) -> Option<&Broker> {
+        match self {
+            Self::RabbitMq(broker) => Some(broker),
+            Self::Platform => None,
+        }
+    }
+
+    fn introduction(&self) -> String {
+        match self {
+            Self::RabbitMq(broker) => format!(
+                "RabbitMQ, started for this demo alone on port {}",
+                broker.address().port
+            ),
+            Self::Platform => {
+                format!("the platform's API; for the real queue install RabbitMQ ({INSTALL})")
+            }
+        }
+    }
+
+    fn why_no_workers(&self) -> String {
+        match self {
+            Self::RabbitMq(_) => "the workers do not start".to_owned(),
+            Self::Platform => format!("RabbitMQ is not installed ({INSTALL})"),
+        }
+    }
+}

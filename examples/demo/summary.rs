@@ -1,0 +1,279 @@
+//! What happened, as text.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use indicatif::HumanCount;
+use netmanageit_connector::runtime::End;
+use sandbox::{Request, Status, Work};
+
+use crate::Run;
+use crate::comparison::{Comparison, Row};
+use crate::notes::Notes;
+use crate::stage::Stage;
+
+/// Columns of running text.
+const WIDTH: usize = 84;
+/// Where the text beside a heading begins.
+const INDENT: usize = 15;
+/// A blank where a line is not broken.
+const TOGETHER: char = '\u{a0}';
+/// Ids of missing objects that are named.
+const NAMED: usize = 5;
+
+/// Everything that the summary tells about.
+pub(crate) struct Summary<'a> {
+    pub(crate) stage: &'a Stage,
+    pub(crate) run: &'a Run,
+    pub(crate) comparison: &'a Comparison,
+    pub(crate) notes: &'a Notes,
+}
+
+impl Summary<'_> {
+    /// Whether everything went as it should.
+    pub(crate) fn is_good(&self) -> bool {
+        let workers = &self.stage.workers;
+        self.run.end == End::RanOnce
+            && self.comparison.is_whole()
+            && workers.dropped() + workers.rejected() == 0
+            && self
+                .stage
+                .work()
+                .is_none_or(|work| work.status == Status::Complete && work.errors.is_empty())
+    }
+
+    /// The whole summary.
+    pub(crate) fn text(&self) -> String {
+        let mut text = Text::default();
+        text.0.push('\n');
+        self.table(&mut text);
+        self.surroundings(&mut text);
+        self.effort(&mut text);
+        match self.stage.work() {
+            Some(work) => tell_work(&mut text, &work),
+            None => text.fact("work", "none was opened"),
+        }
+        self.verdict(&mut text);
+        text.0.trim_end().to_owned()
+    }
+
+    /// By type: how many there are, how many arrived, and why the others did not.
+    fn table(&self, text: &mut Text) {
+        text.line(format_args!(
+            "  {:<28} {:>9}  {:>9}  not sent",
+            "type", "in source", "arrived"
+        ));
+        let total = self.comparison.total();
+        for row in self.comparison.rows.iter().chain([&total]) {
+            let line = format!(
+                "  {:<28} {:>9}  {:>9}  {}",
+                row.kind,
+                HumanCount(row.in_source).to_string(),
+                HumanCount(row.arrived).to_string(),
+                shortfall(row),
+            );
+            text.line(format_args!("{}", line.trim_end()));
+        }
+        text.0.push('\n');
+    }
+
+    /// Labels, markings, and the parts of objects that were left out.
+    fn surroundings(&self, text: &mut Text) {
+        let labels = &self.comparison.labels;
+        text.fact(
+            "labels",
+            &format!(
+                "{} of {} arrived, {} with the colour they have in the source",
+                labels.arrived, labels.in_source, labels.in_colour
+            ),
+        );
+        let markings = &self.comparison.markings;
+        text.fact(
+            "markings",
+            &format!(
+                "{} of {} arrived; {} of {} marked objects are marked at the destination",
+                markings.arrived,
+                markings.in_source,
+                HumanCount(markings.objects_marked as u64),
+                HumanCount(markings.objects as u64),
+            ),
+        );
+        let kinds: Vec<&str> = self
+            .comparison
+            .rows
+            .iter()
+            .map(|row| row.kind.as_str())
+            .collect();
+        let parts = self.notes.not_sent().into_iter();
+        let parts = parts.filter(|((kind, _), _)| !kinds.contains(&kind.as_str()));
+        for ((kind, reason), count) in parts {
+            let left_out = format!("{} × {kind}: {reason}", HumanCount(count));
+            text.fact("left out", &left_out);
+        }
+        for (kind, count) in &self.comparison.losses {
+            text.fact("lost", &format!("{count} × {kind}: unknown at the import"));
+        }
+    }
+
+    /// Time, requests, messages.
+    fn effort(&self, text: &mut Text) {
+        let rest = self.run.whole.saturating_sub(self.run.connector);
+        text.fact(
+            "time",
+            &format!(
+                "{}: the connector sent for {}, the workers were done {} later",
+                seconds(self.run.whole),
+                seconds(self.run.connector),
+                seconds(rest)
+            ),
+        );
+        text.fact(
+            "requests",
+            &requests("source", &self.stage.source.requests()),
+        );
+        text.fact(
+            "",
+            &requests("destination", &self.stage.destination.requests()),
+        );
+        let workers = &self.stage.workers;
+        let mut messages = format!(
+            "{} taken by the workers",
+            HumanCount(workers.processed() as u64)
+        );
+        for (count, what) in [
+            (workers.dropped(), "dropped"),
+            (workers.rejected(), "unreadable"),
+        ] {
+            if count > 0 {
+                // Writing to a string does not fail.
+                write!(messages, ", {count} of them {what}").ok();
+            }
+        }
+        text.fact("messages", &messages);
+    }
+
+    fn verdict(&self, text: &mut Text) {
+        for error in self.notes.errors() {
+            text.fact("error", &error);
+        }
+        let missing = &self.comparison.missing;
+        for id in missing.iter().take(NAMED) {
+            text.fact("missing", id);
+        }
+        let total = self.comparison.total();
+        let sent = HumanCount(total.arrived + total.missing);
+        let verdict = if self.is_good() {
+            format!(
+                "✓ Identical: all {sent} objects that can be imported stand at the destination,\n  \
+                 under the same ids, and no others."
+            )
+        } else if missing.is_empty() {
+            "✗ All objects arrived, but not everything is as it should be: see above.".to_owned()
+        } else {
+            format!(
+                "✗ {} of {sent} objects are missing at the destination.",
+                HumanCount(missing.len() as u64)
+            )
+        };
+        text.line(format_args!("\n{verdict}"));
+    }
+}
+
+/// What there is to say after Ctrl-C.
+pub(crate) fn of_stopped(stage: &Stage) -> String {
+    let mut text = Text::default();
+    text.0.push('\n');
+    if let Some(work) = stage.work() {
+        tell_work(&mut text, &work);
+        text.0.push('\n');
+    }
+    text.0.push_str("Stopped before the end.");
+    text.0
+}
+
+fn tell_work(text: &mut Text, work: &Work) {
+    text.fact("work", &format!("\"{}\"", work.name));
+    let status = match work.status {
+        Status::Complete => "complete",
+        Status::Progress => "in progress",
+    };
+    let count = |count: i64| HumanCount(count.try_into().unwrap_or_default());
+    text.fact(
+        "",
+        &format!(
+            "{status}: {} of {} imports done (with labels, markings and authors), {} errors",
+            count(work.processed),
+            count(work.expected),
+            work.errors.len()
+        ),
+    );
+    for message in &work.messages {
+        text.fact("", &format!("\"{message}\""));
+    }
+    for error in work.errors.iter().take(NAMED) {
+        text.fact("", &format!("error: {}", error.message));
+    }
+}
+
+/// Why fewer arrived than there are.
+fn shortfall(row: &Row) -> String {
+    let reasons = row.not_sent.iter();
+    let mut parts: Vec<String> = reasons
+        .map(|(reason, count)| format!("{}: {reason}", HumanCount(*count)))
+        .collect();
+    if row.missing > 0 {
+        parts.push(format!("✗ {} missing", HumanCount(row.missing)));
+    }
+    parts.join(", ")
+}
+
+/// How many requests a platform got, and of which operations.
+fn requests(platform: &str, requests: &[Request]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for request in requests {
+        *counts.entry(&request.operation).or_default() += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let counts = counts.iter();
+    let named: Vec<String> = counts
+        .map(|(operation, count)| format!("{count}{TOGETHER}{operation}"))
+        .collect();
+    format!(
+        "{} to the {platform}: {}",
+        HumanCount(requests.len() as u64),
+        named.join(", ")
+    )
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+/// The summary as it grows. Writing to a string does not fail.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        let line = line.to_string().replace(TOGETHER, " ");
+        writeln!(self.0, "{line}").ok();
+    }
+
+    /// A heading, and beside it a text of one or more lines.
+    fn fact(&mut self, heading: &str, fact: &str) {
+        let mut line = format!("  {heading:<width$}", width = INDENT - 2);
+        for word in fact.split([' ', '\n']).filter(|word| !word.is_empty()) {
+            let is_first = line.ends_with(' ');
+            if !is_first && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.line(format_args!("{line}"));
+                line = " ".repeat(INDENT);
+            } else if !is_first {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        self.line(format_args!("{}", line.trim_end()));
+    }
+}

@@ -1,0 +1,444 @@
+//! The arrows between the modules, read from the sources: who may name whom (see `src/lib.rs`).
+//!
+//! Only what is compiled into the product counts: test modules and comments are left out.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rstest::rstest;
+
+/// What a part of the crate may name: whole modules, or one item as `module::Item`. Its own module is
+/// always allowed.
+const MAY_KNOW: &[(&str, &[&str])] = &[
+    ("stix", &[]),
+    ("settings", &[]),
+    ("telemetry", &[]),
+    ("graphql", &["telemetry"]),
+    ("platform", &["graphql", "telemetry"]),
+    ("connector", &["stix", "settings"]),
+    (
+        "opencti",
+        &[
+            "platform",
+            "graphql",
+            "telemetry",
+            "settings",
+            "connector::Position",
+        ],
+    ),
+    (
+        "connectors",
+        &[
+            "connector",
+            "platform",
+            "graphql",
+            "stix",
+            "settings",
+            "telemetry",
+        ],
+    ),
+    (
+        "runtime",
+        &[
+            "connector",
+            "opencti",
+            "platform",
+            "graphql",
+            "stix",
+            "settings",
+            "telemetry",
+        ],
+    ),
+];
+
+/// What only some files may name: the text, where it may stand, and why.
+const ONLY_IN: &[(&str, &str, &str)] = &[
+    (
+        "lapin::",
+        "src/opencti/queue.rs",
+        "the broker's client has one user",
+    ),
+    ("reqwest::", "src/graphql/", "the HTTP client has one user"),
+    (
+        "env::var",
+        "src/settings/load.rs",
+        "the environment has one reader",
+    ),
+    (
+        "Utc::now",
+        "src/runtime",
+        "only the runtime asks for the time",
+    ),
+];
+
+/// The name under which the binary knows the library.
+const LIBRARY: &str = "netmanageit_connector";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All sources of the product, as paths from the package's folder, with their texts.
+fn sources() -> Vec<(String, String)> {
+    let mut folders = vec![root().join("src")];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+                files.push((name.to_owned(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    files.sort();
+    assert!(
+        files.len() > 10,
+        "the sources are not where they were: {files:?}"
+    );
+    files
+}
+
+/// The modules that lead to a file: `src/opencti/queue.rs` is `opencti`, `queue`; the roots are none.
+fn module_path(file: &str) -> Vec<&str> {
+    let inside = file.strip_prefix("src/").unwrap_or(file);
+    let names = inside.strip_suffix(".rs").unwrap_or(inside);
+    match names {
+        "lib" | "main" => Vec::new(),
+        names => names.split('/').collect(),
+    }
+}
+
+fn is_test_module(file: &str) -> bool {
+    file.ends_with("/tests.rs")
+}
+
+/// The text without comments and test modules; lines stay where they are.
+fn product(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let opens_tests = line.trim() == "#[cfg(test)]"
+            && lines
+                .peek()
+                .is_some_and(|next| next.trim_start().starts_with("mod "));
+        if opens_tests {
+            // Rustfmt closes a module at the column where it opened it.
+            let indent = &line[..line.len() - line.trim_start().len()];
+            let end = format!("{indent}}}");
+            kept.push('\n');
+            if lines
+                .peek()
+                .is_some_and(|next| next.trim_end().ends_with('{'))
+            {
+                for skipped in lines.by_ref() {
+                    kept.push('\n');
+                    if skipped == end {
+                        break;
+                    }
+                }
+            }
+            continue;
+        }
+        kept.push_str(without_comment(line));
+        kept.push('\n');
+    }
+    kept
+}
+
+/// Cuts at `//` outside of quotes.
+fn without_comment(line: &str) -> &str {
+    let mut in_text = false;
+    let mut before = ' ';
+    for (at, c) in line.char_indices() {
+        match c {
+            '"' if before != '\\' && before != '\'' => in_text = !in_text,
+            '/' if before == '/' && !in_text => return &line[..at - 1],
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
+/// Every path that begins with `crate::`, with `super::`, or with the library's name, with the line
+/// where it begins; the paths begin at the crate's root. `use` groups are taken apart.
+fn paths(file: &str, text: &str) -> Vec<(usize, Vec<String>)> {
+    let own: Vec<&str> = module_path(file);
+    let mut found = Vec::new();
+    for (at, start) in path_starts(text) {
+        let line = text[..at].matches('\n').count() + 1;
+        let mut rest = &text[at + start.len()..];
+        let mut base: Vec<String> = Vec::new();
+        if start == "super::" {
+            let mut left = own.len().saturating_sub(1);
+            while let Some(more) = rest.strip_prefix("super::") {
+                rest = more;
+                left = left.saturating_sub(1);
+            }
+            base.extend(own.iter().take(left).map(|&name| name.to_owned()));
+        }
+        let mut reader = PathReader {
+            rest,
+            paths: Vec::new(),
+        };
+        reader.tree(&base);
+        found.extend(reader.paths.into_iter().map(|path| (line, path)));
+    }
+    found
+}
+
+/// Where such a path begins, and how. A `super::` behind another one belongs to that.
+fn path_starts(text: &str) -> Vec<(usize, String)> {
+    let library = format!("{LIBRARY}::");
+    let mut starts = Vec::new();
+    for start in ["crate::", "super::", library.as_str()] {
+        for (at, _) in text.match_indices(start) {
+            let before = text[..at].chars().next_back().unwrap_or(' ');
+            let is_inside = before.is_alphanumeric() || "_:$".contains(before);
+            if !is_inside {
+                starts.push((at, start.to_owned()));
+            }
+        }
+    }
+    starts.sort();
+    starts
+}
+
+struct PathReader<'a> {
+    rest: &'a str,
+    paths: Vec<Vec<String>>,
+}
+
+impl PathReader<'_> {
+    /// A name, a star, a group, or a name with more behind it.
+    fn tree(&mut self, base: &[String]) {
+        self.skip_blanks();
+        if self.skip("{") {
+            loop {
+                self.skip_blanks();
+                if self.skip("}") || self.rest.is_empty() {
+                    return;
+                }
+                self.tree(base);
+                self.skip_rename();
+                self.skip_blanks();
+                if !self.skip(",") && !self.rest.starts_with('}') {
+                    return;
+                }
+            }
+        }
+        let length = self
+            .rest
+            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '*'))
+            .unwrap_or(self.rest.len());
+        let (name, rest) = self.rest.split_at(length);
+        self.rest = rest;
+        let mut path = base.to_vec();
+        if name != "self" && !name.is_empty() {
+            path.push(name.to_owned());
+        }
+        if self.skip("::") {
+            self.tree(&path);
+        } else {
+            self.paths.push(path);
+        }
+    }
+
+    fn skip_rename(&mut self) {
+        self.skip_blanks();
+        if self.skip("as ") {
+            let end = self.rest.find([',', '}']).unwrap_or(self.rest.len());
+            self.rest = &self.rest[end..];
+        }
+    }
+
+    fn skip_blanks(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    fn skip(&mut self, text: &str) -> bool {
+        let skipped = self.rest.strip_prefix(text);
+        self.rest = skipped.unwrap_or(self.rest);
+        skipped.is_some()
+    }
+}
+
+/// Whether a file of these modules may name this path.
+fn is_allowed(own: &[&str], path: &[String]) -> bool {
+    let Some(&module) = own.first() else {
+        return true;
+    };
+    let Some(named) = path.first().map(String::as_str) else {
+        return true;
+    };
+    if named == module {
+        // One connector does not know another.
+        let other = path.get(1).map(String::as_str);
+        return module != "connectors" || own.len() < 2 || other == own.get(1).copied();
+    }
+    let allowed = MAY_KNOW
+        .iter()
+        .find(|(known, _)| *known == module)
+        .map_or(&[][..], |(_, allowed)| allowed);
+    let item = format!("{named}::{}", path.get(1).map_or("", String::as_str));
+    allowed.iter().any(|&may| may == named || may == item)
+}
+
+/// The forbidden arrows of one file.
+fn forbidden_arrows(file: &str, text: &str) -> Vec<String> {
+    let own = module_path(file);
+    paths(file, &product(text))
+        .into_iter()
+        .filter(|(_, path)| !is_allowed(&own, path))
+        .map(|(line, path)| {
+            let module = own.first().unwrap_or(&"the root");
+            format!("{file}:{line}: {module} must not know {}", path.join("::"))
+        })
+        .collect()
+}
+
+/// What stands in one file and is another's alone.
+fn misplaced(file: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (line, number) in product(text).lines().zip(1..) {
+        for (name, place, why) in ONLY_IN {
+            let is_whole = |at: usize| {
+                let before = line[..at].chars().next_back().unwrap_or(' ');
+                !(before.is_alphanumeric() || before == '_')
+            };
+            if !file.starts_with(place) && line.match_indices(name).any(|(at, _)| is_whole(at)) {
+                found.push(format!(
+                    "{file}:{number}: {name} belongs into {place}: {why}"
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn assert_none(violations: &[String]) {
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+/// What each file of the product has of something.
+fn in_product(find: impl Fn(&str, &str) -> Vec<String>) -> Vec<String> {
+    sources()
+        .iter()
+        .filter(|(file, _)| !is_test_module(file))
+        .flat_map(|(file, text)| find(file, text))
+        .collect()
+}
+
+#[test]
+fn modules_know_only_what_they_may() {
+    assert_none(&in_product(forbidden_arrows));
+}
+
+#[test]
+fn lapin_reqwest_environment_and_clock_have_one_place_each() {
+    assert_none(&in_product(misplaced));
+}
+
+#[test]
+fn every_part_of_the_library_has_its_row() {
+    let library = std::fs::read_to_string(root().join("src/lib.rs")).unwrap();
+    let parts: BTreeSet<&str> = library
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'))
+        .collect();
+    let rows: BTreeSet<&str> = MAY_KNOW.iter().map(|(module, _)| *module).collect();
+    assert_eq!(parts, rows);
+    let places = ONLY_IN.iter().map(|(_, place, _)| place);
+    let missing: Vec<_> = places
+        .filter(|place| !root().join(place).exists())
+        .collect();
+    assert!(missing.is_empty(), "no longer there: {missing:?}");
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//! "))
+        .map(|(file, _)| format!("{file}:1: does not begin with a //! header"))
+        .collect();
+    assert_none(&silent);
+}
+
+#[test]
+fn no_file_is_named_mod() {
+    let named: Vec<String> = sources()
+        .into_iter()
+        .filter(|(file, _)| file.ends_with("/mod.rs"))
+        .map(|(file, _)| format!("{file}:1: belongs beside its folder, under the folder's name"))
+        .collect();
+    assert_none(&named);
+}
+
+/// The checks above would pass as well if they found nothing at all: these must be found.
+#[rstest]
+#[case::plain("src/stix/object.rs", "use crate::graphql::Client;", &[1])]
+#[case::group("src/opencti/work.rs", "use crate::connector::{\n    Position,\n    Source as S,\n};", &[1])]
+#[case::group_at_the_root("src/graphql/client.rs", "use crate::{telemetry::logs::Chain, runtime, stix};", &[1, 1])]
+#[case::in_code("src/settings/load.rs", "fn f() {\n    crate::platform::Release::new(6, 0, 0);\n}", &[2])]
+#[case::in_an_attribute("src/graphql.rs", "#[graphql(response_type = \"crate::platform::AppInfo\")]", &[1])]
+#[case::upwards("src/connectors/netmanageit/page.rs", "use super::super::super::runtime::Progress;", &[1])]
+#[case::upwards_by_one("src/runtime.rs", "use super::connectors::netmanageit;", &[1])]
+#[case::another_connector("src/connectors/netmanageit.rs", "use crate::connectors::misp::Misp;", &[1])]
+#[case::another_connector_upwards("src/connectors/netmanageit.rs", "use super::misp::Misp;", &[1])]
+#[case::behind_tests("src/stix.rs", "#[cfg(test)]\nmod tests {\n    use crate::runtime;\n}\n\nuse crate::settings::Pem;", &[6])]
+#[case::behind_a_test_file("src/stix.rs", "#[cfg(test)]\nmod tests;\nuse crate::settings::Pem;", &[3])]
+#[case::behind_a_link("src/stix.rs", "const A: &str = \"http://a\"; use crate::settings::Pem; // crate::runtime", &[1])]
+fn a_forbidden_arrow_is_found(#[case] file: &str, #[case] text: &str, #[case] lines: &[usize]) {
+    let found = forbidden_arrows(file, text);
+    let places: Vec<bool> = found
+        .iter()
+        .zip(lines)
+        .map(|(found, line)| found.starts_with(&format!("{file}:{line}: ")))
+        .collect();
+    assert_eq!(places, vec![true; lines.len()], "{found:#?}");
+    assert_eq!(found.len(), lines.len(), "{found:#?}");
+}
+
+#[rstest]
+#[case::one_item("src/opencti/delivery.rs", "use crate::connector::Position;")]
+#[case::own(
+    "src/opencti/work.rs",
+    "use super::operations::AddWork;\nuse crate::opencti::queue;"
+)]
+#[case::own_connector(
+    "src/connectors/netmanageit/page.rs",
+    "use crate::connectors::netmanageit::page::Node;"
+)]
+#[case::comment(
+    "src/stix.rs",
+    "//! For [`crate::runtime`].\nfn f() {} // crate::runtime"
+)]
+#[case::in_tests("src/stix.rs", "#[cfg(test)]\nmod tests {\n    use crate::runtime;\n}")]
+#[case::visibility("src/stix.rs", "pub(crate) fn f() {}")]
+#[case::binary("src/main.rs", "use netmanageit_connector::runtime::End;")]
+fn an_allowed_arrow_is_not(#[case] file: &str, #[case] text: &str) {
+    assert_none(&forbidden_arrows(file, text));
+}
+
+#[rstest]
+#[case("src/opencti/api.rs", "use lapin::Channel;", 1)]
+#[case("src/opencti/queue.rs", "use lapin::Channel;", 0)]
+#[case("src/runtime.rs", "let client = reqwest::Client::new();", 1)]
+#[case("src/main.rs", "std::env::var(\"HOME\"); std::env::vars_os()", 1)]
+#[case("src/settings.rs", "use std::env;\nenv::var_os(\"A\")", 1)]
+#[case("src/opencti/work.rs", "chrono::Utc::now()", 1)]
+#[case("src/runtime/run.rs", "Utc::now()", 0)]
+#[case("src/stix.rs", "// as lapin::Channel does", 0)]
+fn what_is_misplaced_is_found(#[case] file: &str, #[case] text: &str, #[case] count: usize) {
+    assert_eq!(misplaced(file, text).len(), count);
+}

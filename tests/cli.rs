@@ -1,0 +1,29 @@
+//! The binary as an operator meets it: a process with arguments, variables, signals and an exit code,
+//! between two platforms and a real broker.
+//!
+//! Only one promise is about time: asked to stop, the process ends within ten seconds. All other
+//! limits are there so that a test that hangs ends.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
+#[path = "cli/arguments.rs"]
+mod arguments;
+#[path = "cli/line.rs"]
+mod line;
+#[path = "cli/logs.rs"]
+mod logs;
+#[path = "cli/process.rs"]
+mod process;
+#[path = "cli/proxy.rs"]
+mod proxy;
+#[path = "cli/runs.rs"]
+mod runs;
+#[path = "cli/secrets.rs"]
+mod secrets;
+#[path = "cli/stop.rs"]
+mod stop;

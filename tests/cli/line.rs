@@ -1,0 +1,167 @@
+//! What the process stands between: a source, a destination, a broker.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use sandbox::{
+    Broker, DataSet, Destination, DestinationOptions, Shape, Source, SourceOptions, Work, Worker,
+};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use crate::process::{LIMIT, Start};
+
+/// The broker of this test run: the one that `scripts/test` started, else one of our own, which lives
+/// as long as a test holds it.
+pub(crate) async fn broker() -> Arc<Broker> {
+    static SHARED: Mutex<Weak<Broker>> = Mutex::const_new(Weak::new());
+    let mut shared = SHARED.lock().await;
+    if let Some(broker) = shared.upgrade() {
+        return broker;
+    }
+    let broker = Arc::new(match std::env::var_os("TEST_AMQP_URL") {
+        Some(url) => Broker::from_url(&url.to_string_lossy()).expect("TEST_AMQP_URL is an address"),
+        None => own_broker().await,
+    });
+    *shared = Arc::downgrade(&broker);
+    broker
+}
+
+/// A broker for one test, to be ended as it likes.
+pub(crate) async fn own_broker() -> Broker {
+    Broker::start()
+        .await
+        .expect("RabbitMQ starts (apt-get install rabbitmq-server)")
+}
+
+/// Two platforms and the broker of one of them.
+pub(crate) struct Line {
+    pub(crate) source: Source,
+    pub(crate) destination: Destination,
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) connector_id: String,
+}
+
+impl Line {
+    /// Between two platforms of the newest release, over the broker of the test run.
+    pub(crate) async fn with(data: DataSet) -> Self {
+        Self::of(
+            SourceOptions {
+                data,
+                ..SourceOptions::default()
+            },
+            broker().await,
+        )
+    }
+
+    pub(crate) fn of(source: SourceOptions, broker: Arc<Broker>) -> Self {
+        let destination = DestinationOptions {
+            broker: Some(broker.address().clone()),
+            ..DestinationOptions::default()
+        };
+        Self {
+            source: Source::start(source).expect("the source starts"),
+            destination: Destination::start(destination).expect("the destination starts"),
+            broker,
+            connector_id: uuid::Uuid::new_v4().to_string(),
+        }
+    }
+
+    /// A start of the binary for one run on this line, without a pause between pages.
+    pub(crate) fn run_once(&self) -> Start {
+        Start::default()
+            .set("OPENCTI_URL", self.destination.url())
+            .set("OPENCTI_TOKEN", self.destination.token())
+            .set("CONNECTOR_ID", &self.connector_id)
+            .set("CONNECTOR_RUN_AND_TERMINATE", "true")
+            .set("OPENCTI_NETMANAGEIT_URL", self.source.url())
+            .set("OPENCTI_NETMANAGEIT_TOKEN", self.source.token())
+            .set("OPENCTI_NETMANAGEIT_COOLDOWN", "PT0S")
+    }
+
+    /// A start of the binary that runs every so often.
+    pub(crate) fn run_every(&self, period: &str) -> Start {
+        self.run_once()
+            .set("CONNECTOR_RUN_AND_TERMINATE", "false")
+            .set("CONNECTOR_DURATION_PERIOD", period)
+    }
+}
+
+/// A content of this size.
+pub(crate) fn generated(observables: usize, indicators: usize) -> DataSet {
+    DataSet::generate(&Shape {
+        observables,
+        indicators,
+        ..Shape::default()
+    })
+}
+
+/// Waits until the workers are through with all works, and answers them.
+pub(crate) async fn works_when_complete(destination: &Destination) -> Vec<Work> {
+    let complete = async {
+        while destination
+            .works()
+            .iter()
+            .any(|work| work.completed.is_none())
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = timeout(LIMIT, complete).await;
+    assert!(
+        waited.is_ok(),
+        "works stay open: {:#?}",
+        destination.works()
+    );
+    destination.works()
+}
+
+/// What was done to a work, in order.
+pub(crate) fn edits(destination: &Destination, work: &Work) -> Vec<String> {
+    let edits = destination.mutations().into_iter().filter_map(|mutation| {
+        let edit = mutation.field.strip_prefix("workEdit.")?.to_owned();
+        let of = mutation.arguments.get("id").and_then(Value::as_str)?;
+        (of == work.id).then_some(edit)
+    });
+    edits.collect()
+}
+
+/// Every work was closed once: told that everything is sent, then given the report of the guard, and
+/// nothing was done to it after that.
+pub(crate) fn assert_closed(destination: &Destination) {
+    for work in destination.works() {
+        let edits = edits(destination, &work);
+        let closing: Vec<&str> = edits
+            .iter()
+            .map(String::as_str)
+            .skip_while(|edit| *edit == "addExpectations")
+            .collect();
+        assert_eq!(
+            closing,
+            ["toProcessed", "reportExpectation"],
+            "{work:#?} {edits:#?}"
+        );
+    }
+}
+
+/// Imports what waits in the queue: nothing may be in it that was not announced to its work.
+pub(crate) async fn assert_all_was_announced(destination: &Destination, connector_id: &str) {
+    let waiting = destination
+        .waiting(connector_id)
+        .await
+        .expect("the queue can be asked");
+    let worker = Worker::start(destination, 1).expect("the worker starts");
+    let imported = async {
+        while worker.processed() < waiting as usize {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LIMIT, imported)
+        .await
+        .expect("the queue is emptied");
+    assert_eq!((worker.dropped(), worker.rejected()), (0, 0));
+    for work in destination.works() {
+        assert!(work.processed <= work.expected, "{work:#?}");
+    }
+}

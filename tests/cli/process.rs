@@ -1,0 +1,252 @@
+//! The binary as a process: nothing of our own environment but PATH and HOME, a folder of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_netmanageit-connector");
+/// Long enough for the slowest machine; a test that reaches it hangs.
+pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+/// Between two looks at something that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A start of the binary, to be described and then made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Start {
+    launcher: Vec<&'static str>,
+    arguments: Vec<String>,
+    variables: BTreeMap<String, String>,
+    file: Option<String>,
+}
+
+impl Start {
+    /// With these arguments and nothing else.
+    pub(crate) fn with_arguments(arguments: &[&str]) -> Self {
+        Self {
+            arguments: arguments.iter().map(|&text| text.to_owned()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// With an environment variable.
+    pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// With a `config.yml` in the folder where it is started.
+    pub(crate) fn with_file(mut self, text: impl Into<String>) -> Self {
+        self.file = Some(text.into());
+        self
+    }
+
+    /// Not started directly, but by this command.
+    pub(crate) fn launched_by(mut self, launcher: &[&'static str]) -> Self {
+        self.launcher = launcher.to_vec();
+        self
+    }
+
+    pub(crate) fn start(self) -> Process {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        if let Some(text) = &self.file {
+            std::fs::write(folder.path().join("config.yml"), text).expect("the file is written");
+        }
+        let mut words: Vec<&OsStr> = self.launcher.iter().map(OsStr::new).collect();
+        words.push(OsStr::new(BINARY));
+        words.extend(self.arguments.iter().map(OsStr::new));
+        let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
+        let mut child = Command::new(words.remove(0))
+            .args(words)
+            .env_clear()
+            .envs(kept)
+            .envs(&self.variables)
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        let stdout = Stream::of(child.stdout.take().expect("standard output"));
+        let stderr = Stream::of(child.stderr.take().expect("standard error"));
+        Process {
+            child,
+            stdout,
+            stderr,
+            _folder: folder,
+        }
+    }
+
+    /// Starts it and waits for its end.
+    pub(crate) async fn run(self) -> Ended {
+        self.start().ended().await
+    }
+}
+
+/// What a stream of the process has brought so far.
+struct Stream {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reading: JoinHandle<()>,
+}
+
+impl Stream {
+    fn of(mut pipe: impl AsyncRead + Unpin + Send + 'static) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&bytes);
+        let reading = tokio::spawn(async move {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = pipe.read(&mut piece).await {
+                let read = piece.get(..length).unwrap_or_default();
+                into.lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .extend(read);
+            }
+        });
+        Self { bytes, reading }
+    }
+
+    fn text(&self) -> String {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// All of it, once the process has ended.
+    async fn whole(self) -> String {
+        let bytes = Arc::clone(&self.bytes);
+        self.reading.await.expect("the stream is read");
+        let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8(bytes.clone()).expect("the output is UTF-8")
+    }
+}
+
+/// The running process; dropped, it is killed.
+pub(crate) struct Process {
+    child: Child,
+    stdout: Stream,
+    stderr: Stream,
+    _folder: TempDir,
+}
+
+impl Process {
+    /// The id of the process that was started: the launcher's, if there is one.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("the process still runs")
+    }
+
+    /// Waits until something is so, which has to happen before the process ends.
+    pub(crate) async fn until(&mut self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        while !is_so() {
+            if let Some(status) = self.child.try_wait().expect("the process can be asked") {
+                panic!("ended ({status}) before {what}:\n{}", self.stderr.text());
+            }
+            assert!(
+                Instant::now() < deadline,
+                "never {what}:\n{}",
+                self.stderr.text()
+            );
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the log says this.
+    pub(crate) async fn until_it_says(&mut self, text: &str) {
+        let bytes = Arc::clone(&self.stderr.bytes);
+        let says = || {
+            let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
+            String::from_utf8_lossy(&bytes).contains(text)
+        };
+        self.until(&format!("it said {text:?}"), says).await;
+    }
+
+    /// Sends a signal by its short name, such as TERM.
+    pub(crate) async fn signal(&self, name: &str) {
+        send_signal(self.id(), name).await;
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(self) -> Ended {
+        self.ended_within(LIMIT).await
+    }
+
+    /// Waits for its end, which has to come within this time.
+    pub(crate) async fn ended_within(mut self, limit: Duration) -> Ended {
+        let Ok(status) = timeout(limit, self.child.wait()).await else {
+            panic!("still runs after {limit:?}:\n{}", self.stderr.text());
+        };
+        let code = status.expect("the process can be waited for").code();
+        let (stdout, stderr) = (self.stdout.whole().await, self.stderr.whole().await);
+        Ended {
+            code,
+            stdout,
+            stderr,
+        }
+    }
+}
+
+/// Sends a signal with the shell's own `kill`, which is everywhere.
+pub(crate) async fn send_signal(process: u32, name: &str) {
+    let mut kill = Command::new("sh");
+    kill.args(["-c", "kill -s \"$0\" \"$1\"", name, &process.to_string()]);
+    assert!(
+        kill.status().await.expect("there is a shell").success(),
+        "{name} to {process}"
+    );
+}
+
+/// What is left of a process.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// The exit code; none when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    /// The lines of the log, each of which has to be JSON.
+    pub(crate) fn log(&self) -> Vec<Value> {
+        let read =
+            |line: &str| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+        self.stderr.lines().map(read).collect()
+    }
+
+    /// The lines of the log with this message.
+    pub(crate) fn said(&self, message: &str) -> Vec<Value> {
+        let mut lines = self.log();
+        lines.retain(|line| line.get("message").and_then(Value::as_str) == Some(message));
+        lines
+    }
+
+    /// Ended with this code, and nothing of what it wrote is the trace of a panic.
+    pub(crate) fn assert_code(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        for trace in ["panicked", "RUST_BACKTRACE", "stack backtrace"] {
+            assert!(!self.stderr.contains(trace), "{self:#?}");
+        }
+    }
+}
+
+/// An attribute of a log line.
+pub(crate) fn attribute<'a>(line: &'a Value, name: &str) -> &'a Value {
+    let attribute = line
+        .get("attributes")
+        .and_then(|attributes| attributes.get(name));
+    attribute.unwrap_or_else(|| panic!("no {name} in {line}"))
+}
+
+/// Where a binary of this name is on the path.
+pub(crate) fn is_installed(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| Path::new(&folder).join(name).exists())
+}

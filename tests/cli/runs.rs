@@ -1,0 +1,265 @@
+//! Whole runs: what they leave behind, and the exit code that tells how they ended.
+
+use std::collections::BTreeSet;
+
+use rstest::rstest;
+use sandbox::{Fault, Work, Worker};
+use serde_json::Value;
+
+use crate::line::{Line, assert_closed, edits, generated, works_when_complete};
+use crate::process::{Ended, attribute};
+
+/// Faults that do not end while the test lasts.
+const ALWAYS: usize = usize::MAX;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_complete_run_ends_with_code_0_and_everything_imported() {
+    let line = Line::with(generated(120, 30)).await;
+    let worker = Worker::start(&line.destination, 2).unwrap();
+    let ended = line.run_once().run().await;
+    ended.assert_code(0);
+    let complete = ended.said("run complete");
+    assert_eq!(complete.len(), 1, "{ended:#?}");
+
+    let works = works_when_complete(&line.destination).await;
+    assert_eq!(works.len(), 1);
+    assert_closed(&line.destination);
+    assert_eq!((worker.dropped(), worker.rejected()), (0, 0));
+
+    // What is not there was named, one by one, and counted.
+    let named: BTreeSet<String> = ended
+        .said("not sent")
+        .iter()
+        .map(|line| attribute(line, "id").as_str().unwrap().to_owned())
+        .collect();
+    let skipped = attribute(&complete[0], "run.skipped").as_u64().unwrap();
+    assert!(skipped >= named.len() as u64, "{complete:#?}");
+    let (data, imported) = (line.source.data(), line.destination.imported());
+    let objects = data.observables.iter().chain(&data.indicators);
+    let missing: Vec<&str> = objects
+        .map(|object| object.standard_id())
+        .filter(|id| imported.get(id).is_none() && !named.contains(*id))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    let sent = attribute(&complete[0], "run.sent").as_u64().unwrap();
+    assert!(sent >= 120, "{complete:#?}");
+}
+
+/// Failed, said so once with these words, and never that it is complete.
+fn assert_failed(ended: &Ended, words: &[&str]) {
+    ended.assert_code(1);
+    let failed = ended.said("run failed");
+    assert_eq!(failed.len(), 1, "{ended:#?}");
+    assert_eq!(failed[0]["level"], "ERROR");
+    let error = attribute(&failed[0], "error").as_str().unwrap();
+    for word in words {
+        assert!(error.contains(word), "no {word:?} in {error:?}");
+    }
+    assert!(ended.said("run complete").is_empty(), "{ended:#?}");
+}
+
+fn refused(name: &str, message: &str) -> Fault {
+    Fault::GraphqlError {
+        name: name.to_owned(),
+        message: message.to_owned(),
+        times: ALWAYS,
+    }
+}
+
+/// The first thing that is read fails: there is nothing to send, so there is no work.
+#[rstest]
+#[case::refused(
+    "Observables",
+    refused("FORBIDDEN_ACCESS", "You are not allowed to do this."),
+    &["the source refused: You are not allowed to do this. (FORBIDDEN_ACCESS)", "lacks a right"]
+)]
+#[case::http_401("Observables", Fault::Status(401, ALWAYS), &["the source answered HTTP 401"])]
+#[case::http_404("Observables", Fault::Status(404, ALWAYS), &["the source answered HTTP 404"])]
+#[case::http_500_at_the_first_request("About", Fault::Status(500, ALWAYS), &["HTTP 500"])]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_fails_at_once_fails_the_run(
+    #[case] operation: &str,
+    #[case] fault: Fault,
+    #[case] words: &[&str],
+) {
+    let line = Line::with(generated(60, 20)).await;
+    line.source.faults().add_for(operation, fault);
+    let ended = line.run_once().run().await;
+    assert_failed(&ended, words);
+    assert!(
+        line.destination.works().is_empty(),
+        "{:#?}",
+        line.destination.works()
+    );
+}
+
+/// A platform that fails at every page, and also where it is asked for a single row.
+#[rstest]
+#[case::at_rows_too(&["Observables", "ObservableRow"])]
+#[case::only_at_pages(&["Observables"])]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_fails_at_every_page_fails_the_run(#[case] operations: &[&str]) {
+    let line = Line::with(generated(60, 20)).await;
+    for operation in operations {
+        line.source
+            .faults()
+            .add_for(operation, Fault::Status(500, ALWAYS));
+    }
+    let ended = line
+        .run_once()
+        .set("PROCESS_INDICATORS", "false")
+        .run()
+        .await;
+    assert_failed(&ended, &["HTTP 500"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_of_the_source_fails_the_run() {
+    let line = Line::with(generated(60, 20)).await;
+    let ended = line
+        .run_once()
+        .set("OPENCTI_NETMANAGEIT_TOKEN", "wrong")
+        .run()
+        .await;
+    let words = [
+        "the source",
+        "You must be logged in to do this.",
+        "check the token",
+    ];
+    assert_failed(&ended, &words);
+    assert!(
+        line.destination.works().is_empty(),
+        "{:#?}",
+        line.destination.works()
+    );
+}
+
+/// What was sent before stays sent, and the work says what happened.
+#[rstest]
+#[case::refused(
+    refused("FORBIDDEN_ACCESS", "You are not allowed to do this."),
+    "You are not allowed to do this."
+)]
+#[case::http_401(Fault::Status(401, ALWAYS), "HTTP 401")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_fails_halfway_closes_its_work_in_error(
+    #[case] fault: Fault,
+    #[case] words: &str,
+) {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = Worker::start(&line.destination, 2).unwrap();
+    line.source.faults().add_for("Indicators", fault);
+    let ended = line.run_once().run().await;
+    assert_failed(&ended, &["cannot read the indicators of the source", words]);
+
+    let works = works_when_complete(&line.destination).await;
+    assert_eq!(works.len(), 1);
+    assert_closed(&line.destination);
+    let told: Vec<Value> = line
+        .destination
+        .mutations()
+        .into_iter()
+        .filter(|mutation| mutation.field == "workEdit.toProcessed")
+        .map(|mutation| mutation.arguments)
+        .collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0]["inError"], true, "{told:#?}");
+    assert!(
+        told[0]["message"].as_str().unwrap().contains(words),
+        "{told:#?}"
+    );
+    assert!(
+        works[0]
+            .errors
+            .iter()
+            .any(|error| error.message.contains(words)),
+        "{works:#?}"
+    );
+    let data = line.source.data();
+    let imported = line.destination.imported();
+    let arrived = data
+        .observables
+        .iter()
+        .filter(|record| imported.get(record.standard_id()).is_some());
+    assert!(arrived.count() > 30, "{works:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_of_the_destination_ends_the_start_with_a_hint() {
+    let line = Line::with(generated(60, 20)).await;
+    let ended = line.run_once().set("OPENCTI_TOKEN", "wrong").run().await;
+    ended.assert_code(1);
+    let cannot = ended.said("the connector cannot run");
+    assert_eq!(cannot.len(), 1, "{ended:#?}");
+    let error = attribute(&cannot[0], "error").as_str().unwrap();
+    for words in [
+        "the destination refused",
+        "You must be logged in to do this.",
+        "check the token",
+    ] {
+        assert!(error.contains(words), "no {words:?} in {error:?}");
+    }
+    // It gave up at once and left the source alone.
+    assert_eq!(
+        ended.said("no usable answer, trying again").len(),
+        0,
+        "{ended:#?}"
+    );
+    assert_eq!(line.source.requests().len(), 0);
+    assert!(line.destination.connector(&line.connector_id).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_runs_again_and_tells_when() {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = Worker::start(&line.destination, 2).unwrap();
+    let mut process = line.run_every("PT2S").start();
+    let destination = &line.destination;
+    let is_closed =
+        |work: &Work| edits(destination, work).contains(&"reportExpectation".to_owned());
+    let two_runs = || {
+        destination
+            .works()
+            .iter()
+            .filter(|work| is_closed(work))
+            .count()
+            >= 2
+    };
+    process.until("two runs were made", two_runs).await;
+    let info = || {
+        destination
+            .connector(&line.connector_id)
+            .and_then(|connector| connector.info)
+    };
+    let tells = |name: &str| info().is_some_and(|info| info[name].is_string());
+    process
+        .until("a ping told of the next run", || tells("next_run_datetime"))
+        .await;
+    let info = info().unwrap();
+    let time = |name: &str| {
+        let text = info[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} in {info:#}"));
+        chrono::DateTime::parse_from_rfc3339(text).unwrap()
+    };
+    assert!(
+        time("next_run_datetime") > time("last_run_datetime"),
+        "{info:#}"
+    );
+    assert_eq!(info["run_and_terminate"], false, "{info:#}");
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    ended.assert_code(0);
+    assert!(ended.said("run complete").len() >= 2, "{ended:#?}");
+
+    let connector = destination.connector(&line.connector_id).unwrap();
+    assert_eq!(connector.registrations, 1);
+    assert!(connector.pings >= 2, "{connector:#?}");
+    let names: BTreeSet<String> = destination
+        .works()
+        .into_iter()
+        .map(|work| work.id)
+        .collect();
+    assert!(names.len() >= 2);
+    assert_closed(destination);
+}

@@ -1,0 +1,132 @@
+//! Tokens and passwords never show, whatever happens, at the most talkative level.
+
+use rstest::rstest;
+use sandbox::{Destination, DestinationOptions, Fault, SourceOptions};
+
+use crate::line::{Line, broker, generated};
+use crate::process::{Ended, Start};
+
+const TOKEN: &str = "destination-token-4d7a1f90c2b84e63";
+const SOURCE_TOKEN: &str = "source-token-b05e93d17ac24f8e";
+const PASSWORD: &str = "password of the broker 7c31e0";
+
+/// Two platforms with these tokens, and a start that logs all it can.
+async fn talkative() -> (Line, Start) {
+    let options = SourceOptions {
+        token: SOURCE_TOKEN.to_owned(),
+        data: generated(60, 20),
+        ..SourceOptions::default()
+    };
+    let mut line = Line::of(options, broker().await);
+    let destination = DestinationOptions {
+        token: TOKEN.to_owned(),
+        broker: Some(line.broker.address().clone()),
+        ..DestinationOptions::default()
+    };
+    line.destination = Destination::start(destination).unwrap();
+    let start = line.run_once().set("CONNECTOR_LOG_LEVEL", "debug");
+    (line, start)
+}
+
+fn assert_silent_about(ended: &Ended, secrets: &[&str]) {
+    assert!(!ended.stderr.is_empty());
+    for secret in secrets {
+        for output in [&ended.stdout, &ended.stderr] {
+            assert!(!output.contains(secret), "{secret} shows: {ended:#?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_complete_run() {
+    let (line, start) = talkative().await;
+    let ended = start.run().await;
+    ended.assert_code(0);
+    // The broker's password is what registration answered: neither it nor the user has to be told.
+    assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, &line.broker.address().pass]);
+}
+
+#[rstest]
+#[case::source("OPENCTI_NETMANAGEIT_TOKEN", "run failed")]
+#[case::destination("OPENCTI_TOKEN", "the connector cannot run")]
+#[tokio::test(flavor = "multi_thread")]
+async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] message: &str) {
+    const REFUSED: &str = "refused-token-19f0e6ad774b";
+    let (line, start) = talkative().await;
+    let ended = start.set(variable, REFUSED).run().await;
+    ended.assert_code(1);
+    assert_eq!(ended.said(message).len(), 1, "{ended:#?}");
+    assert_silent_about(
+        &ended,
+        &[TOKEN, SOURCE_TOKEN, REFUSED, &line.broker.address().pass],
+    );
+}
+
+#[rstest]
+#[case::no_answer(Fault::Status(503, 2), "no usable answer, trying again")]
+#[case::a_web_page(Fault::NotJson(2), "no usable answer, trying again")]
+#[case::cut_off(Fault::TruncatedBody(2), "no usable answer, trying again")]
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_source_stumbles(#[case] fault: Fault, #[case] message: &str) {
+    let (_line, start) = talkative().await;
+    _line.source.faults().add_for("Observables", fault);
+    let ended = start.run().await;
+    ended.assert_code(0);
+    assert_eq!(ended.said(message).len(), 2, "{ended:#?}");
+    assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_broker_refuses_the_password() {
+    let (line, start) = talkative().await;
+    let mut process = start.set("MQ_PASS", PASSWORD).start();
+    process
+        .until_it_says("cannot connect to the broker at")
+        .await;
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    ended.assert_code(0);
+    assert!(
+        ended.stderr.contains("check MQ_USER, MQ_PASS and MQ_VHOST"),
+        "{ended:#?}"
+    );
+    assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, PASSWORD]);
+    drop(line);
+}
+
+/// In the right place and, pasted by mistake, in a wrong one.
+#[rstest]
+#[case::elsewhere("CONNECTOR_DURATION_PERIOD", "hourly")]
+#[case::in_the_id("CONNECTOR_ID", SOURCE_TOKEN)]
+#[case::in_the_address(
+    "OPENCTI_URL",
+    "http://connector:destination-token-4d7a1f90c2b84e63@opencti:8080"
+)]
+#[case::in_a_header("OPENCTI_TOKEN", "Bearer destination-token-4d7a1f90c2b84e63")]
+#[tokio::test]
+async fn when_the_settings_are_refused(#[case] variable: &str, #[case] value: &str) {
+    let ended = Start::default()
+        .set("OPENCTI_URL", "http://destination.invalid:8080")
+        .set("OPENCTI_TOKEN", TOKEN)
+        .set("CONNECTOR_ID", "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d")
+        .set("CONNECTOR_LOG_LEVEL", "debug")
+        .set("OPENCTI_NETMANAGEIT_URL", "http://source.invalid:8080")
+        .set("OPENCTI_NETMANAGEIT_TOKEN", SOURCE_TOKEN)
+        .set("MQ_PASS", PASSWORD)
+        .set(variable, value)
+        .run()
+        .await;
+    ended.assert_code(2);
+    assert!(ended.stderr.contains(variable), "{ended:#?}");
+    assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, PASSWORD]);
+}
+
+#[tokio::test]
+async fn when_the_file_cannot_be_read() {
+    let text = format!(
+        "opencti:\n  token: {TOKEN}\n  url: [\nopencti_netmanageit:\n  token: {SOURCE_TOKEN}\n"
+    );
+    let ended = Start::default().with_file(text).run().await;
+    ended.assert_code(2);
+    assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN]);
+}

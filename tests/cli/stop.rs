@@ -1,0 +1,268 @@
+//! Asked to stop, the process ends within ten seconds, with its work closed, whatever it is doing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rstest::rstest;
+use sandbox::{Fault, SourceOptions};
+use tokio::process::Command;
+
+use crate::line::{Line, assert_all_was_announced, assert_closed, broker, generated, own_broker};
+use crate::process::{Ended, Process, is_installed, send_signal};
+
+/// What the product promises.
+const PROMISED: Duration = Duration::from_secs(10);
+/// Longer than any test.
+const FOR_EVER: Duration = Duration::from_hours(1);
+/// Slow enough for a test to act between two pages.
+const SLOW: Duration = Duration::from_millis(300);
+
+/// Small pages of a source that answers slowly.
+fn slow_source() -> SourceOptions {
+    SourceOptions {
+        data: generated(400, 20),
+        ..SourceOptions::default()
+    }
+}
+
+async fn slow_line(broker: Arc<sandbox::Broker>) -> (Line, Process) {
+    let line = Line::of(slow_source(), broker);
+    line.source
+        .faults()
+        .add_for("Observables", Fault::Delay(SLOW));
+    let mut process = line
+        .run_every("PT1H")
+        .set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "10")
+        .start();
+    process
+        .until("a work was opened", || !line.destination.works().is_empty())
+        .await;
+    process.until_it_says("connected to the broker").await;
+    (line, process)
+}
+
+async fn stop(process: Process, signal: &str) -> Ended {
+    process.signal(signal).await;
+    let ended = process.ended_within(PROMISED).await;
+    ended.assert_code(0);
+    let stopping = ended.said("stopping");
+    assert_eq!(stopping.len(), 1, "{ended:#?}");
+    assert_eq!(stopping[0]["attributes"]["signal"], format!("SIG{signal}"));
+    assert!(
+        ended.log().iter().all(|line| line["level"] != "ERROR"),
+        "{ended:#?}"
+    );
+    ended
+}
+
+/// In the middle of a run, so that there is a work to be closed and no run that is complete.
+fn assert_stopped_halfway(line: &Line, ended: &Ended) {
+    assert_eq!(
+        ended.said("run stopped before its end").len(),
+        1,
+        "{ended:#?}"
+    );
+    assert!(ended.said("run complete").is_empty(), "{ended:#?}");
+    assert_eq!(line.destination.works().len(), 1);
+    assert_closed(&line.destination);
+    let works = line.destination.works();
+    assert!(
+        works[0].messages[0].starts_with("Stopped before the end."),
+        "{works:#?}"
+    );
+    assert!(works[0].errors.is_empty(), "{works:#?}");
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn between_two_runs(#[values("TERM", "INT")] signal: &str) {
+    let line = Line::with(generated(60, 20)).await;
+    let mut process = line.run_every("PT1H").start();
+    process.until_it_says("waiting for the next run").await;
+    let ended = stop(process, signal).await;
+    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(line.destination.works().len(), 1);
+    assert_closed(&line.destination);
+    assert_all_was_announced(&line.destination, &line.connector_id).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_page_is_read(#[values("TERM", "INT")] signal: &str) {
+    let (line, mut process) = slow_line(broker().await).await;
+    line.source.faults().clear();
+    line.source
+        .faults()
+        .add_for("Observables", Fault::Delay(FOR_EVER));
+    let asked = line.source.count("Observables");
+    process
+        .until("the next page was asked for", || {
+            line.source.count("Observables") > asked
+        })
+        .await;
+    let ended = stop(process, signal).await;
+    assert_stopped_halfway(&line, &ended);
+    assert_all_was_announced(&line.destination, &line.connector_id).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_broker_is_away(#[values("TERM", "INT")] signal: &str) {
+    let (line, mut process) = slow_line(Arc::new(own_broker().await)).await;
+    line.broker.kill();
+    process.until_it_says("sending is interrupted").await;
+    let ended = stop(process, signal).await;
+    assert_stopped_halfway(&line, &ended);
+    line.broker.restart().await.unwrap();
+    assert_all_was_announced(&line.destination, &line.connector_id).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_source_is_away(#[values("TERM", "INT")] signal: &str) {
+    let (line, mut process) = slow_line(broker().await).await;
+    let Line {
+        source,
+        destination,
+        broker,
+        connector_id,
+    } = line;
+    drop(source);
+    process
+        .until_it_says("no usable answer, trying again")
+        .await;
+    let ended = stop(process, signal).await;
+    let source = sandbox::Source::start(slow_source()).unwrap();
+    let line = Line {
+        source,
+        destination,
+        broker,
+        connector_id,
+    };
+    assert_stopped_halfway(&line, &ended);
+    assert_all_was_announced(&line.destination, &line.connector_id).await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_destination_does_not_close_the_work(#[values("TERM", "INT")] signal: &str) {
+    let (line, process) = slow_line(broker().await).await;
+    line.destination
+        .faults()
+        .add_for("FinishWork", Fault::Delay(FOR_EVER));
+    process.signal(signal).await;
+    let ended = process.ended_within(PROMISED).await;
+    ended.assert_code(0);
+    assert_eq!(
+        ended.said("the work could not be closed in time").len(),
+        1,
+        "{ended:#?}"
+    );
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_destination_is_not_there_yet(#[values("TERM", "INT")] signal: &str) {
+    let line = Line::with(generated(60, 20)).await;
+    line.destination
+        .faults()
+        .add(Fault::Status(503, usize::MAX));
+    let mut process = line.run_every("PT1H").start();
+    process
+        .until_it_says("no usable answer, trying again")
+        .await;
+    stop(process, signal).await;
+    assert!(line.destination.mutations().is_empty());
+    assert_eq!(line.source.requests().len(), 0);
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_workers_are_not_through_with_the_run_before(
+    #[values("TERM", "INT")] signal: &str,
+) {
+    let line = Line::with(generated(60, 20)).await;
+    let mut process = line.run_every("PT1S").start();
+    process
+        .until_it_says("waiting until the workers are through")
+        .await;
+    let ended = stop(process, signal).await;
+    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(line.destination.works().len(), 1);
+    assert_closed(&line.destination);
+    assert_all_was_announced(&line.destination, &line.connector_id).await;
+}
+
+/// As in a container: a process with the id 1 hears only the signals that it listens to.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn as_process_1(#[values("TERM", "INT")] signal: &str) {
+    let Some(launcher) = own_process_ids().await else {
+        println!("skipped: nobody here may make a namespace of process ids (unshare)");
+        return;
+    };
+    let line = Line::with(generated(60, 20)).await;
+    let mut process = line.run_every("PT1H").launched_by(launcher).start();
+    process.until_it_says("waiting for the next run").await;
+    let connector = child_of(process.id());
+    let status = std::fs::read_to_string(format!("/proc/{connector}/status")).unwrap();
+    let ids = status
+        .lines()
+        .find(|line| line.starts_with("NSpid:"))
+        .unwrap();
+    assert_eq!(ids.split_whitespace().last(), Some("1"), "{status}");
+
+    send_signal(connector, signal).await;
+    let ended = process.ended_within(PROMISED).await;
+    ended.assert_code(0);
+    assert_eq!(ended.said("stopping").len(), 1, "{ended:#?}");
+    assert_closed(&line.destination);
+}
+
+/// How to start something as process 1, if that is possible here.
+async fn own_process_ids() -> Option<&'static [&'static str]> {
+    let ways: [&[&str]; 2] = [
+        &["unshare", "--pid", "--fork", "--kill-child"],
+        &[
+            "unshare",
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--kill-child",
+        ],
+    ];
+    if !is_installed("unshare") {
+        return None;
+    }
+    for way in ways {
+        let (unshare, options) = way.split_first()?;
+        let tried = Command::new(unshare)
+            .args(options)
+            .arg("true")
+            .output()
+            .await;
+        if tried.is_ok_and(|tried| tried.status.success()) {
+            return Some(way);
+        }
+    }
+    None
+}
+
+/// The child of a process that has one.
+fn child_of(parent: u32) -> u32 {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    let ids = processes.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let is_child = |id: &u32| {
+        // The name, in brackets, may hold anything; behind it come the state and the parent.
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let parent_id = stat
+            .rsplit(')')
+            .next()
+            .and_then(|rest| rest.split_whitespace().nth(1));
+        parent_id.and_then(|id| id.parse().ok()) == Some(parent)
+    };
+    let children: Vec<u32> = ids.filter(is_child).collect();
+    assert_eq!(children.len(), 1, "children of {parent}: {children:?}");
+    children[0]
+}

@@ -1,0 +1,269 @@
+//! What a source can do to its reader (spec/protocol.md §1), and that nothing is lost over it.
+
+use netmanageit_connector::runtime::End;
+use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, Source, SourceOptions, Status};
+use serde_json::{Value, json};
+
+use crate::compare::differences;
+use crate::support::{Line, broker, generated};
+
+/// Runs the line and compares; `lost` are the ids that cannot arrive.
+async fn check_all_but(line: &Line, lost: &[String]) {
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let mut data = line.source.data();
+    remove(&mut data, lost);
+    let different = differences(&data, &line.destination.imported(), Release::LATEST);
+    assert!(
+        different.is_empty(),
+        "{} differences: {:#?}",
+        different.len(),
+        &different[..different.len().min(20)]
+    );
+}
+
+fn remove(data: &mut DataSet, standard_ids: &[String]) {
+    let is_lost = |record: &Record| standard_ids.iter().any(|id| id == record.standard_id());
+    let lost: Vec<String> = data
+        .observables
+        .iter()
+        .filter(|record| is_lost(record))
+        .map(|record| record.id().to_owned())
+        .collect();
+    let leads_there = |record: &Record| {
+        lost.iter()
+            .any(|id| id == record.text("from") || id == record.text("to"))
+    };
+    data.observables.retain(|record| !is_lost(record));
+    data.relationships.retain(|record| !leads_there(record));
+    data.references.retain(|record| !leads_there(record));
+}
+
+fn closing_message(line: &Line) -> String {
+    line.destination.works()[0].messages.join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_cut_at_the_cap_is_not_the_last_one() {
+    let source = SourceOptions {
+        data: generated(500, 100),
+        page_cap: 90,
+        ..SourceOptions::default()
+    };
+    let destination = DestinationOptions {
+        broker: Some(broker().address().clone()),
+        ..DestinationOptions::default()
+    };
+    check_all_but(&Line::of(source, destination), &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_that_is_a_multiple_of_the_page_ends_all_the_same() {
+    let line = Line::with(generated(200, 100)).set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "50");
+    check_all_but(&line, &[]).await;
+    assert_eq!(
+        line.source.count("Observables") - companions(&line.source),
+        4 + 1,
+        "the last full page does not say that it is the last: an empty one follows"
+    );
+}
+
+/// Requests for observables of other pages, by id.
+fn companions(source: &Source) -> usize {
+    let by_id = |filters: &Value| filters["filters"][0]["key"] == json!(["ids"]);
+    source
+        .requests()
+        .iter()
+        .filter(|request| request.variables.get("filters").is_some_and(by_id))
+        .count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_nulls_its_page_costs_only_itself() {
+    let mut data = generated(600, 50);
+    let directory = data.observable_mut("Directory").expect("a directory");
+    directory.set("path", Value::Null);
+    let lost = directory.standard_id().to_owned();
+    let line = Line::with(data);
+    check_all_but(&line, std::slice::from_ref(&lost)).await;
+    let message = closing_message(&line);
+    assert!(
+        message.contains("1 Directory (the source cannot read it: "),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_a_type_that_the_source_itself_does_not_know_cost_only_themselves() {
+    let line = Line::with(generated(300, 50));
+    let lost = line.source.edit(|data| {
+        let mut strange = data.observables[120].clone();
+        strange
+            .set("__typename", json!("FutureThing"))
+            .set("id", json!("strange"))
+            .set("standard_id", json!("future-thing--1"));
+        data.observables.push(strange);
+        "future-thing--1".to_owned()
+    });
+    check_all_but(&line, &[lost]).await;
+    let message = closing_message(&line);
+    assert!(message.contains("the source cannot read it"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_number_that_the_api_cannot_say_costs_its_field() {
+    let mut data = generated(400, 20);
+    let file = data.observable_mut("StixFile").expect("a file");
+    file.set("size", json!(5_000_000_000_i64));
+    let file = file.standard_id().to_owned();
+    let system = data
+        .observable_mut("AutonomousSystem")
+        .expect("an autonomous system");
+    system.set("number", json!(4_200_000_000_i64));
+    let system = system.standard_id().to_owned();
+    let line = Line::with(data);
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let imported = line.destination.imported();
+    let landed = imported.get(&file).expect("the file arrives");
+    assert_eq!(landed.object.get("size"), None);
+    assert!(
+        imported.get(&system).is_none(),
+        "without its number it would be another one"
+    );
+    let message = closing_message(&line);
+    assert!(
+        message.contains("1 size (a number larger than the source's API can say)"),
+        "{message}"
+    );
+    assert!(
+        message.contains("1 Autonomous-System (it has no number)"),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_beside_http_200_is_no_empty_page() {
+    let line = Line::with(generated(300, 50));
+    let fault = Fault::GraphqlError {
+        name: "DATABASE_ERROR".into(),
+        message: "Search engine".into(),
+        times: 2,
+    };
+    line.source.faults().add_for("Observables", fault.clone());
+    line.source.faults().add_for("Relationships", fault);
+    check_all_but(&line, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_fail_for_a_while_are_asked_for_again() {
+    let line = Line::with(generated(150, 30));
+    line.source
+        .faults()
+        .add_for("Observables", Fault::Status(502, 1));
+    line.source
+        .faults()
+        .add_for("Indicators", Fault::TruncatedBody(1));
+    line.source
+        .faults()
+        .add_for("References", Fault::NotJson(1));
+    line.source
+        .faults()
+        .add_for("Relationships", Fault::RetryAfter(429, 1, 1));
+    line.destination
+        .faults()
+        .add_for("AddWork", Fault::Status(503, 1));
+    check_all_but(&line, &[]).await;
+    assert_eq!(line.source.count("Indicators"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_token_fails_the_run_at_once_and_opens_no_work() {
+    let line = Line::with(generated(10, 10)).set("OPENCTI_NETMANAGEIT_TOKEN", "not-the-token");
+    assert_eq!(line.run().await, End::Failed);
+    assert!(line.destination.works().is_empty());
+    assert_eq!(line.source.requests().len(), 1, "nothing is tried again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_fails_in_the_middle_closes_its_work_in_error() {
+    let line = Line::with(generated(300, 50)).set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "100");
+    let fault = Fault::GraphqlError {
+        name: "FORBIDDEN_ACCESS".into(),
+        message: "You are not allowed to do this.".into(),
+        times: 99,
+    };
+    line.source.faults().add_for("Indicators", fault);
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::Failed);
+    let works = line.works_when_complete().await;
+    assert_eq!(works[0].status, Status::Complete);
+    let errors = format!("{:?}", works[0].errors);
+    assert!(
+        errors.contains("You are not allowed to do this."),
+        "{errors}"
+    );
+}
+
+/// What surrounds the objects of a page is read in as many requests, however much of it there is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_requests_of_a_page_do_not_grow_with_its_references() {
+    let line = Line::with(generated(1000, 250)).set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "500");
+    check_all_but(&line, &[]).await;
+    let data = line.source.data();
+    let references_a_page = |page: &[Record]| {
+        page.chunks(250)
+            .map(|holders| pages_of_references(&data, holders))
+            .sum::<usize>()
+    };
+    let mut observables: Vec<Record> = data.observables.clone();
+    observables.sort_by_key(|record| {
+        (
+            record.text("updated_at").to_owned(),
+            record.standard_id().to_owned(),
+        )
+    });
+    let expected: usize = observables
+        .chunks(500)
+        .map(references_a_page)
+        .sum::<usize>()
+        + 1;
+    assert_eq!(line.source.count("References"), expected);
+    let empty = 1;
+    assert_eq!(
+        line.source.count("Observables"),
+        2 + empty + companions(&line.source)
+    );
+    assert!(
+        companions(&line.source) <= 4,
+        "at most so many a page as there are hundreds of strangers to it"
+    );
+}
+
+fn pages_of_references(data: &DataSet, holders: &[Record]) -> usize {
+    let held = |reference: &&Record| {
+        holders
+            .iter()
+            .any(|holder| holder.id() == reference.text("from"))
+    };
+    data.references
+        .iter()
+        .filter(held)
+        .count()
+        .div_ceil(1000)
+        .max(1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_wanted_is_read() {
+    let line = Line::with(generated(100, 60)).set("PROCESS_OBSERVABLES", "false");
+    let _workers = line.workers(1);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let imported = line.destination.imported();
+    assert_eq!(imported.of_type("indicator").count(), 60);
+    assert_eq!(imported.of_type("relationship").count(), 0);
+    assert_eq!(line.source.count("Observables"), 0);
+}
