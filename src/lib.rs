@@ -12,7 +12,7 @@
 //!                                                          progress ◀── receipt ┘      the work
 //! ```
 //!
-//! Follow it in [`runtime::run`]: it is one function per step.
+//! Follow it in `src/runtime/run.rs`: it is one function per step.
 //!
 //! # The parts
 //!
@@ -32,7 +32,8 @@
 //!
 //! - Progress moves only with the receipt of confirmed messages: [`opencti::Receipt`] is a type that
 //!   nothing else can make.
-//! - A message never holds an object without the markings that it has at the source.
+//! - An object never goes without its markings: their definitions travel in its message, or are
+//!   imported before it.
 //! - What is not sent is named, with its reason, and counted.
 //! - Expectations are announced before the messages that they count; a work is closed on every way out.
 //! - Secrets are of a type that cannot be printed.

@@ -222,6 +222,23 @@ impl Platform {
         self.with_known(|known| known.has_argument(type_name, field, argument))
     }
 
+    /// Whether the platform does not have an entity type that our schema file has, such as "SSH-Key".
+    /// Types that our schema file does not have are none of its business: the answer is no.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when the platform does not answer.
+    pub async fn lacks_entity_type(&self, entity_type: &str) -> Result<bool, PlatformError> {
+        use crate::graphql::Vocabulary;
+        // IPv4-Addr is IPv4Addr in GraphQL (spec/protocol.md §2).
+        let type_name = entity_type.replace('-', "");
+        if self.schema.type_marks(&type_name).is_empty() {
+            return Ok(false);
+        }
+        let asked = std::iter::once(type_name.clone()).collect();
+        self.probe_all(worth_a_probe(self.schema, &asked)).await?;
+        Ok(!self.with_known(|known| known.has_type(&type_name)))
+    }
+
     fn with_known<T>(&self, use_it: impl FnOnce(&Known<'_>) -> T) -> T {
         let knowledge = self
             .knowledge

@@ -11,6 +11,7 @@
 pub mod batch;
 mod heartbeat;
 mod progress;
+mod room;
 mod run;
 mod schedule;
 mod stop;
@@ -31,7 +32,9 @@ use crate::settings::{
 };
 use heartbeat::{Heartbeat, Status};
 pub use progress::Progress;
-pub use run::{Destination, Outcome, Report, RunError, run};
+use room::Room;
+use run::run;
+pub use run::{Destination, Outcome, Report, RunError};
 pub use schedule::{End, next_run};
 pub use stop::on_signals;
 pub use summary::summary;
@@ -62,9 +65,11 @@ pub async fn run_connector<C: Connector>(
     let pings = tokio::spawn(heartbeat.beat(status_seen, stop.clone()));
     let (start_run, starts) = mpsc::channel(1);
     let (report, reports) = mpsc::channel(1);
+    let room = Room::new(settings.connector.queue_threshold_mb, status.clone());
     let runs = tokio::spawn(run_when_asked(
         connector,
         destination,
+        room,
         starts,
         report,
         stop.clone(),
@@ -100,13 +105,14 @@ async fn stopped_too_long(stop: &CancellationToken) {
 async fn run_when_asked<C: Connector>(
     connector: C,
     destination: Destination,
+    mut room: Room,
     mut starts: mpsc::Receiver<()>,
     reports: mpsc::Sender<Report>,
     stop: CancellationToken,
 ) {
     let mut previous = None;
     while starts.recv().await.is_some() {
-        let mut report = run(&connector, &destination, previous.take(), &stop).await;
+        let mut report = run(&connector, &destination, previous.take(), &mut room, &stop).await;
         previous = report.work.take();
         if reports.send(report).await.is_err() {
             return;

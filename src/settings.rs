@@ -135,8 +135,6 @@ pub struct BrokerOverrides {
     pub ca: Option<Pem>,
     /// The certificate with which the connector shows who it is.
     pub client: Option<ClientCertificate>,
-    /// False: any certificate of the broker is believed.
-    pub reject_unauthorized: bool,
 }
 
 /// A certificate and the key that belongs to it.
@@ -146,8 +144,6 @@ pub struct ClientCertificate {
     pub certificate: Pem,
     /// The private key.
     pub key: Pem,
-    /// What opens the key if it is encrypted.
-    pub passphrase: Option<SecretString>,
 }
 
 /// What holds for every https connection.

@@ -153,7 +153,6 @@ fn defaults_are_those_that_are_promised() {
     assert!(settings.broker.use_ssl.is_none());
     assert!(settings.broker.ca.is_none());
     assert!(settings.broker.client.is_none());
-    assert!(settings.broker.reject_unauthorized);
     assert!(settings.http.ca.is_none());
     assert_eq!(settings.section.platform.tls, TlsTrust::System);
     assert_eq!(settings.section.page_size, 1000);
@@ -353,8 +352,6 @@ fn every_broker_override_is_read() {
         ("MQ_USE_SSL_CA", CERTIFICATE),
         ("MQ_USE_SSL_CERT", CERTIFICATE),
         ("MQ_USE_SSL_KEY", KEY),
-        ("MQ_USE_SSL_PASSPHRASE", "open"),
-        ("MQ_USE_SSL_REJECT_UNAUTHORIZED", "false"),
     ]));
     let broker = &settings.broker;
     assert_eq!(broker.host.as_deref(), Some("broker.example"));
@@ -367,13 +364,7 @@ fn every_broker_override_is_read() {
     );
     assert_eq!(broker.use_ssl, Some(true));
     assert!(broker.ca.is_some());
-    assert!(
-        broker
-            .client
-            .as_ref()
-            .is_some_and(|client| client.passphrase.is_some())
-    );
-    assert!(!broker.reject_unauthorized);
+    assert!(broker.client.is_some());
 }
 
 #[rstest]
@@ -489,7 +480,6 @@ fn contradictions_are_refused(#[case] variables: &[(&str, &str)], #[case] parts:
 #[case::section("opencti_netmanagit:\n  page_size: 1\n", &["`opencti_netmanagit`", "did you mean `opencti_netmanageit`?"])]
 #[case::far_section("misp:\n  url: x\n", &["`misp`", "no such section"])]
 #[case::api("connector:\n  queue_protocol: API\nmq:\n  host: h\n", &["connector.queue_protocol (CONNECTOR_QUEUE_PROTOCOL)", "mq"])]
-#[case::passphrase("mq:\n  use_ssl_passphrase: 'x'\n", &["mq.use_ssl_passphrase (MQ_USE_SSL_PASSPHRASE)"])]
 fn what_stops_nothing_is_noticed(#[case] yaml: &str, #[case] parts: &[&str]) {
     let settings = settings(from_yaml(yaml));
     assert_eq!(settings.notices.len(), 1, "{:?}", settings.notices);
@@ -540,7 +530,6 @@ fn debug_output_shows_no_secret() {
         ("MQ_PASS", "hunter2"),
         ("MQ_USE_SSL_CERT", CERTIFICATE),
         ("MQ_USE_SSL_KEY", KEY),
-        ("MQ_USE_SSL_PASSPHRASE", "opensesame"),
     ]));
     let shown = format!("{settings:?} {settings:#?}");
     for secret in [

@@ -26,6 +26,8 @@ pub(super) struct Status {
     pub(super) last_run: Option<DateTime<Utc>>,
     /// When the next run begins; none while one is running or when there will be none.
     pub(super) next_run: Option<DateTime<Utc>>,
+    /// Whether the run waits for the queue to shrink.
+    pub(super) buffering: bool,
 }
 
 /// What does not change from ping to ping.
@@ -75,7 +77,7 @@ impl Heartbeat {
             let queue = queue_size(&self.platform, self.connector_id).await?;
             let info = ConnectorInfo {
                 run_and_terminate: self.run_and_terminate,
-                buffering: false,
+                buffering: status.buffering,
                 queue_threshold_mb: self.queue_threshold_mb,
                 queue_bytes: queue.map_or(0.0, |queue| queue.bytes),
                 last_run: status.last_run,

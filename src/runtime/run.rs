@@ -3,7 +3,7 @@
 //! The next page is fetched by a task of its own while this one is converted and sent. A run's work is
 //! opened with the first thing to send, and closed on every way out.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use chrono::Utc;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::batch::{Batch, Packer, Packing, Wave};
 use super::progress::Progress;
+use super::room::Room;
 use super::stop::{CLOSING_GRACE, SENDING_GRACE};
 use super::summary::summary;
 use crate::connector::{
@@ -23,9 +24,9 @@ use crate::opencti::{
     Delivery, Expectations, Message, MessageWriter, Pending, PushError, Pusher, Rules, Work,
     WorkError,
 };
-use crate::platform::Platform;
+use crate::platform::{Platform, PlatformError};
 use crate::settings::QueueProtocol;
-use crate::stix::bundle;
+use crate::stix::{StixObject, bundle};
 use crate::telemetry::logs::Chain;
 
 /// Pages whose messages may be unconfirmed at once.
@@ -61,6 +62,9 @@ pub enum RunError {
     /// The work cannot be kept.
     #[error(transparent)]
     Work(#[from] WorkError),
+    /// The destination does not answer.
+    #[error("cannot ask the destination what it knows")]
+    Destination(#[from] PlatformError),
     /// A message cannot be delivered.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -98,13 +102,14 @@ pub struct Report {
 
 /// Runs once. `previous` is the work of the run before: it has to be complete before another one is
 /// opened, because some releases drop the messages of an older work (spec/protocol.md §5).
-pub async fn run<C: Connector>(
+pub(super) async fn run<C: Connector>(
     connector: &C,
     destination: &Destination,
     previous: Option<Work>,
+    room: &mut Room,
     stop: &CancellationToken,
 ) -> Report {
-    let mut sending = Sending::new(connector, destination, previous);
+    let mut sending = Sending::new(connector, destination, previous, room);
     let outcome = match drive(connector, &mut sending, stop).await {
         Ok(()) if stop.is_cancelled() => Outcome::Stopped,
         Ok(()) => Outcome::Complete,
@@ -175,6 +180,9 @@ fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fe
 struct Sending<'a> {
     destination: &'a Destination,
     title: String,
+    room: &'a mut Room,
+    /// Whether the destination lacks the type, for each that was met.
+    unknown_kinds: HashMap<&'static str, bool>,
     packer: Packer,
     previous: Option<Work>,
     work: Option<Work>,
@@ -190,6 +198,7 @@ impl<'a> Sending<'a> {
         connector: &C,
         destination: &'a Destination,
         previous: Option<Work>,
+        room: &'a mut Room,
     ) -> Self {
         let title = format!(
             "{}: {}, {}",
@@ -200,6 +209,8 @@ impl<'a> Sending<'a> {
         Self {
             destination,
             title,
+            room,
+            unknown_kinds: HashMap::new(),
             packer: Packer::new(packing(destination, connector.batch_size())),
             previous,
             work: None,
@@ -216,8 +227,13 @@ impl<'a> Sending<'a> {
         mut page: Converted,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
+        let waiting = self.room.wait(self.destination);
+        if stop.run_until_cancelled(waiting).await.is_none() {
+            return Ok(());
+        }
+        self.hold_back_unknown_types(&mut page).await?;
         let packed = self.packer.pack(&page);
-        let held_back: std::collections::HashSet<&str> = packed
+        let held_back: HashSet<&str> = packed
             .held_back
             .iter()
             .map(|skipped| skipped.id.as_str())
@@ -252,6 +268,38 @@ impl<'a> Sending<'a> {
             self.deliver(Vec::new(), Some(position)).await?;
         }
         self.receipts(UNCONFIRMED_PAGES).await
+    }
+
+    /// Objects of a type that the destination does not have would be dropped there, and on several
+    /// releases their work would wait for them for ever (spec/protocol.md §7).
+    async fn hold_back_unknown_types(&mut self, page: &mut Converted) -> Result<(), RunError> {
+        for object in page.objects.iter().chain(&page.companions) {
+            if !self.unknown_kinds.contains_key(object.kind) {
+                let is_lacking = self
+                    .destination
+                    .platform
+                    .lacks_entity_type(object.kind)
+                    .await?;
+                self.unknown_kinds.insert(object.kind, is_lacking);
+            }
+        }
+        let unknown = &self.unknown_kinds;
+        let is_unknown = |object: &Arc<StixObject>| unknown.get(object.kind) == Some(&true);
+        let release = self.destination.platform.release();
+        let held_back = page
+            .objects
+            .iter()
+            .filter(|object| is_unknown(object))
+            .map(|object| Skipped {
+                id: object.id.to_string(),
+                kind: object.kind.to_owned(),
+                reason: format!("the destination's release {release} does not have its type"),
+            });
+        page.skipped.extend(held_back);
+        for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
+            objects.retain(|object| !is_unknown(object));
+        }
+        Ok(())
     }
 
     /// Sends one wave; false when the wish to stop came while it had to wait.

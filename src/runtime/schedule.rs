@@ -45,6 +45,7 @@ pub(super) async fn keep(
         status.send_replace(Status {
             last_run: Some(began),
             next_run: None,
+            buffering: false,
         });
         if start_run.send(()).await.is_err() {
             return End::Stopped;
@@ -64,6 +65,7 @@ pub(super) async fn keep(
                 status.send_replace(Status {
                     last_run: Some(began),
                     next_run: Some(next),
+                    buffering: false,
                 });
                 tracing::info!(next_run = %next.format("%Y-%m-%dT%H:%M:%SZ"), "waiting for the next run");
                 let wait = (next - Utc::now()).to_std().unwrap_or_default();

@@ -45,13 +45,14 @@ pub(super) fn certificates(value: &str) -> Result<Pem, String> {
     Ok(pem)
 }
 
-/// A private key, encrypted or not, from a path or from the text itself, or what is wrong.
+/// A private key from a path or from the text itself, or what is wrong.
 pub(super) fn private_key(value: &str) -> Result<Pem, String> {
     let pem = content(value)?;
     let is_key = |line: &str| line.starts_with(BEGIN) && line.ends_with("PRIVATE KEY-----");
-    // Only the frame is checked: opening an encrypted key takes the passphrase and is the TLS
-    // library's part.
     let text = String::from_utf8_lossy(pem.as_bytes());
+    if text.contains("ENCRYPTED") {
+        return Err("is encrypted; give the key without a passphrase".to_owned());
+    }
     if !text.lines().any(|line| is_key(line.trim_end())) {
         return Err("holds no private key (-----BEGIN PRIVATE KEY-----)".to_owned());
     }

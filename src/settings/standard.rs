@@ -186,25 +186,6 @@ const MQ_KEY: Setting = Setting {
         "private key of that certificate, as path or PEM text",
     )
 };
-const MQ_PASSPHRASE: Setting = Setting {
-    secret: true,
-    ..broker_setting(
-        "mq.use_ssl_passphrase",
-        "MQ_USE_SSL_PASSPHRASE",
-        Kind::Password,
-        "passphrase of that key, if it is encrypted",
-    )
-};
-const MQ_REJECT_UNAUTHORIZED: Setting = Setting {
-    default: Fallback::Value("true"),
-    ..broker_setting(
-        "mq.use_ssl_reject_unauthorized",
-        "MQ_USE_SSL_REJECT_UNAUTHORIZED",
-        Kind::Boolean,
-        "whether a broker with a certificate that cannot be checked is refused",
-    )
-};
-
 const HTTPS_CA: Setting = Setting {
     key: "https.ca_certificates",
     env: "HTTPS_CA_CERTIFICATES",
@@ -214,18 +195,8 @@ const HTTPS_CA: Setting = Setting {
     secret: false,
 };
 
-const BROKER: [Setting; 11] = [
-    MQ_HOST,
-    MQ_PORT,
-    MQ_VHOST,
-    MQ_USER,
-    MQ_PASS,
-    MQ_USE_SSL,
-    MQ_CA,
-    MQ_CERT,
-    MQ_KEY,
-    MQ_PASSPHRASE,
-    MQ_REJECT_UNAUTHORIZED,
+const BROKER: [Setting; 9] = [
+    MQ_HOST, MQ_PORT, MQ_VHOST, MQ_USER, MQ_PASS, MQ_USE_SSL, MQ_CA, MQ_CERT, MQ_KEY,
 ];
 
 const fn broker_setting(
@@ -367,7 +338,6 @@ pub(super) fn read_broker(
         use_ssl: reader.boolean(&MQ_USE_SSL),
         ca: reader.certificates(&MQ_CA),
         client: read_client_certificate(reader),
-        reject_unauthorized: reader.boolean(&MQ_REJECT_UNAUTHORIZED).unwrap_or(true),
     };
     if overrides.use_ssl == Some(false) {
         refuse_tls_material(reader);
@@ -387,7 +357,6 @@ fn refuse_tls_material(reader: &mut Reader<'_>) {
 fn read_client_certificate(reader: &mut Reader<'_>) -> Option<ClientCertificate> {
     let certificate = reader.certificates(&MQ_CERT);
     let key = reader.private_key(&MQ_KEY);
-    let passphrase = reader.password(&MQ_PASSPHRASE);
     match (reader.is_given(&MQ_CERT), reader.is_given(&MQ_KEY)) {
         (true, false) => reader.contradiction(
             &[&MQ_CERT, &MQ_KEY],
@@ -397,17 +366,11 @@ fn read_client_certificate(reader: &mut Reader<'_>) -> Option<ClientCertificate>
             &[&MQ_CERT, &MQ_KEY],
             "there is a key without its certificate; give both or none",
         ),
-        (false, false) if passphrase.is_some() => {
-            reader.notice(format!(
-                "{MQ_PASSPHRASE}: there is no key to open, so it has no effect"
-            ));
-        }
         _ => {}
     }
     Some(ClientCertificate {
         certificate: certificate?,
         key: key?,
-        passphrase,
     })
 }
 

@@ -336,3 +336,15 @@ fn external_reference(record: &Record) -> Option<String> {
     }
     Some(Value::Object(written).to_string())
 }
+
+/// Takes observables out of the content, with what leads to them.
+pub(crate) fn remove(data: &mut DataSet, is_lost: impl Fn(&Record) -> bool) {
+    let lost = data.observables.iter().filter(|record| is_lost(record));
+    let lost: BTreeSet<String> = lost.map(|record| record.id().to_owned()).collect();
+    let leads_there =
+        |record: &Record| lost.contains(record.text("from")) || lost.contains(record.text("to"));
+    data.observables
+        .retain(|record| !lost.contains(record.id()));
+    data.relationships.retain(|record| !leads_there(record));
+    data.references.retain(|record| !leads_there(record));
+}

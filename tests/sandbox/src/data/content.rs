@@ -187,7 +187,7 @@ fn fill_file(record: &mut Record, number: u32, random: &mut Random) {
         _ => {
             record
                 .set("path", format!("C:\\Users\\Müller\\AppData\\{number}"))
-                .set("path_enc", "utf-8");
+                .set("path_enc", "UTF-8");
             record.set("ctime", some_time(random));
         }
     }
@@ -246,7 +246,7 @@ fn fill_system(record: &mut Record, number: u32, random: &mut Random) {
                 format!("{}.{}", random.below(20), random.below(10)),
             );
             record
-                .set("languages", json!(["en", "de"]))
+                .set("languages", json!(["eng", "deu"]))
                 .set("x_opencti_product", "suite");
             record.set(
                 "cpe",
