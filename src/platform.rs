@@ -381,3 +381,100 @@ fn worth_a_probe(schema: &OwnSchema, mentioned: &BTreeSet<String>) -> BTreeSet<S
     }
     worth
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use apollo_compiler::{ExecutableDocument, Schema};
+
+    use super::*;
+
+    fn own_schema() -> &'static OwnSchema {
+        OWN_SCHEMA.as_ref().unwrap()
+    }
+
+    fn operations(folder: &Path) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(operations(&path));
+            } else if path.extension().is_some_and(|ending| ending == "graphql") {
+                let name = path.file_name().unwrap().to_string_lossy().into_owned();
+                found.push((name, std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+        found.retain(|(name, _)| name != "schema.graphql" && name != "probe.graphql");
+        found
+    }
+
+    fn full_schemas() -> Vec<(Release, PathBuf)> {
+        let folder = std::env::var_os("OPENCTI_SCHEMAS").map_or_else(
+            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/schemas"),
+            PathBuf::from,
+        );
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            println!("skipped: no schemas in {}", folder.display());
+            return Vec::new();
+        };
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let release = |path: &Path| {
+            let name = path.file_stem()?.to_str()?;
+            name.strip_prefix("opencti-")?.parse().ok()
+        };
+        paths
+            .filter_map(|path| Some((release(&path)?, path)))
+            .collect()
+    }
+
+    /// Where no probe is answered, the marks alone cut every operation to what the release takes.
+    #[test]
+    fn every_operation_narrowed_by_the_marks_is_valid_at_its_release() {
+        let operations = operations(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        assert!(operations.len() > 10);
+        for (release, path) in full_schemas() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let schema = apollo_compiler::validation::Valid::assume_valid(
+                Schema::parse(text, &path).unwrap(),
+            );
+            let known = Known {
+                schema: own_schema(),
+                release: &release,
+                shapes: &HashMap::new(),
+            };
+            for (name, document) in &operations {
+                match narrow(own_schema(), &known, document) {
+                    Ok(narrowed) => {
+                        let checked =
+                            ExecutableDocument::parse_and_validate(&schema, &narrowed.query, name);
+                        assert!(
+                            checked.is_ok(),
+                            "{name} at {release}: {}",
+                            checked.unwrap_err().errors
+                        );
+                    }
+                    Err(error) => assert!(
+                        name == "push_bundle.graphql" && !release.is_at_least(6, 2, 6),
+                        "{name} at {release}: {error}"
+                    ),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_type_that_came_and_went_and_came_again() {
+        let knows = |release: &str| {
+            let release: Release = release.parse().unwrap();
+            let known = Known {
+                schema: own_schema(),
+                release: &release,
+                shapes: &HashMap::new(),
+            };
+            crate::graphql::Vocabulary::has_type(&known, "IMEI")
+        };
+        let answers = ["6.9.10", "6.9.11", "6.9.12", "7.260318.0", "7.260326.0"].map(knows);
+        assert_eq!(answers, [false, true, false, false, true]);
+    }
+}

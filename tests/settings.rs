@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netmanageit_connector::connectors::netmanageit::settings::NetManageItSettings;
+use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
 use netmanageit_connector::settings::{
     Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, TlsTrust, read, table,
 };
