@@ -27,3 +27,5 @@ mod runs;
 mod secrets;
 #[path = "cli/stop.rs"]
 mod stop;
+#[path = "cli/tls.rs"]
+mod tls;

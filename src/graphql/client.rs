@@ -358,6 +358,20 @@ mod tests {
     }
 
     #[test]
+    fn a_request_never_reads_from_a_draft_and_its_token_does_not_show() {
+        let headers = headers(&SecretString::from("a-token".to_owned()));
+        assert_eq!(
+            headers.get("opencti-draft-id").map(HeaderValue::as_bytes),
+            Some(&b""[..])
+        );
+        assert_eq!(
+            headers.get("authorization").map(HeaderValue::as_bytes),
+            Some(&b"Bearer a-token"[..])
+        );
+        assert!(!format!("{headers:?}").contains("a-token"));
+    }
+
+    #[test]
     fn an_answer_with_errors_is_never_a_success() {
         let body = br#"{"data":{"a":1},"errors":[{"message":"no","name":"X","path":["a",3,"b"]}]}"#;
         let answer = Answer::read("Op", "the source", Bytes::from_static(body)).unwrap();

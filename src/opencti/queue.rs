@@ -33,6 +33,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const PUBLISH_LIMIT: Duration = Duration::from_mins(1);
 /// Brokers that are short of memory or disk hold confirms back.
 const CONFIRM_LIMIT: Duration = Duration::from_mins(2);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// After a Nack or a message that came back.
 const PAUSE: Duration = Duration::from_secs(10);
 const HEARTBEAT_SECONDS: u16 = 30;
@@ -170,9 +171,7 @@ impl Sender {
         let mut window = Window::default();
         let ended = self.send_all(&channel, &mut window).await;
         window.give_back(&mut self.back);
-        if let Err(error) = connection.close(200, "done".into()).await {
-            tracing::debug!(error = %error, "the connection to the broker was closed already");
-        }
+        close(&connection).await;
         ended
     }
 
@@ -258,6 +257,14 @@ impl Sender {
                 else => return Ok(()),
             }
         }
+    }
+}
+
+/// Says goodbye; a broker that is gone does not answer.
+async fn close(connection: &Connection) {
+    let closing = connection.close(200, "done".into());
+    if !matches!(tokio::time::timeout(CLOSE_LIMIT, closing).await, Ok(Ok(()))) {
+        tracing::debug!("the connection to the broker was gone already");
     }
 }
 

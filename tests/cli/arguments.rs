@@ -167,7 +167,7 @@ async fn several_problems_are_named_at_once() {
 
 #[rstest]
 #[case::near("OPENCTI_NETMANAGEIT_PAGESIZE", Some("OPENCTI_NETMANAGEIT_PAGE_SIZE"))]
-#[case::short("OPENCTI_NETMANAGEIT_SSL", Some("OPENCTI_NETMANAGEIT_SSL_VERIFY"))]
+#[case::part("OPENCTI_NETMANAGEIT_VERIFY", Some("OPENCTI_NETMANAGEIT_SSL_VERIFY"))]
 #[case::far("OPENCTI_NETMANAGEIT_COLOUR", None)]
 #[tokio::test]
 async fn an_unknown_variable_is_refused(#[case] name: &str, #[case] meant: Option<&str>) {

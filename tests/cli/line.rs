@@ -10,7 +10,10 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::process::{LIMIT, Start};
+use crate::process::Start;
+
+/// Long enough for the slowest machine to import what the tests here send.
+const IMPORT_LIMIT: Duration = Duration::from_mins(1);
 
 /// The broker of this test run: the one that `scripts/test` started, else one of our own, which lives
 /// as long as a test holds it.
@@ -108,7 +111,7 @@ pub(crate) async fn works_when_complete(destination: &Destination) -> Vec<Work> 
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let waited = timeout(LIMIT, complete).await;
+    let waited = timeout(IMPORT_LIMIT, complete).await;
     assert!(
         waited.is_ok(),
         "works stay open: {:#?}",
@@ -145,19 +148,22 @@ pub(crate) fn assert_closed(destination: &Destination) {
     }
 }
 
-/// Imports what waits in the queue: nothing may be in it that was not announced to its work.
-pub(crate) async fn assert_all_was_announced(destination: &Destination, connector_id: &str) {
+/// Imports what waits in the queue, at least so many messages: nothing may be in it that was not
+/// announced to its work.
+pub(crate) async fn assert_all_was_announced(line: &Line, at_least: u32) {
+    let destination = &line.destination;
     let waiting = destination
-        .waiting(connector_id)
+        .waiting(&line.connector_id)
         .await
         .expect("the queue can be asked");
+    assert!(waiting >= at_least, "only {waiting} messages wait");
     let worker = Worker::start(destination, 1).expect("the worker starts");
     let imported = async {
         while worker.processed() < waiting as usize {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(LIMIT, imported)
+    timeout(IMPORT_LIMIT, imported)
         .await
         .expect("the queue is emptied");
     assert_eq!((worker.dropped(), worker.rejected()), (0, 0));

@@ -79,6 +79,26 @@ async fn the_number_of_lines_does_not_grow_with_the_objects() {
     );
 }
 
+/// The messages are the same in every run; what differs stands in the attributes.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_steps_of_a_run_are_told_in_order() {
+    let ended = run_at("info", 60, 20).await;
+    let lines = ended.log();
+    let steps = [
+        "starting",
+        "registered",
+        "work opened",
+        "work closed",
+        "run complete",
+    ];
+    let told: Vec<&str> = lines
+        .iter()
+        .map(|line| line["message"].as_str().unwrap())
+        .filter(|message| steps.contains(message))
+        .collect();
+    assert_eq!(told, steps, "{ended:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn text_is_written_where_json_is_switched_off() {
     let line = Line::with(generated(60, 20)).await;

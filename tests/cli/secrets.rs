@@ -6,8 +6,9 @@ use sandbox::{Destination, DestinationOptions, Fault, SourceOptions};
 use crate::line::{Line, broker, generated};
 use crate::process::{Ended, Start};
 
-const TOKEN: &str = "destination-token-4d7a1f90c2b84e63";
-const SOURCE_TOKEN: &str = "source-token-b05e93d17ac24f8e";
+/// Tokens look like this: UUIDs.
+const TOKEN: &str = "d0d0d0d0-5ec4-4e70-9f1a-4d7a1f90c2b8";
+const SOURCE_TOKEN: &str = "50505050-5ec4-4e70-8a2b-b05e93d17ac2";
 const PASSWORD: &str = "password of the broker 7c31e0";
 
 /// Two platforms with these tokens, and a start that logs all it can.
@@ -51,7 +52,7 @@ async fn in_a_complete_run() {
 #[case::destination("OPENCTI_TOKEN", "the connector cannot run")]
 #[tokio::test(flavor = "multi_thread")]
 async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] message: &str) {
-    const REFUSED: &str = "refused-token-19f0e6ad774b";
+    const REFUSED: &str = "f0f0f0f0-5ec4-4e70-b3c4-19f0e6ad774b";
     let (line, start) = talkative().await;
     let ended = start.set(variable, REFUSED).run().await;
     ended.assert_code(1);
@@ -68,8 +69,8 @@ async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] messa
 #[case::cut_off(Fault::TruncatedBody(2), "no usable answer, trying again")]
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_source_stumbles(#[case] fault: Fault, #[case] message: &str) {
-    let (_line, start) = talkative().await;
-    _line.source.faults().add_for("Observables", fault);
+    let (line, start) = talkative().await;
+    line.source.faults().add_for("Observables", fault);
     let ended = start.run().await;
     ended.assert_code(0);
     assert_eq!(ended.said(message).len(), 2, "{ended:#?}");
@@ -90,8 +91,13 @@ async fn when_the_broker_refuses_the_password() {
         ended.stderr.contains("check MQ_USER, MQ_PASS and MQ_VHOST"),
         "{ended:#?}"
     );
+    assert!(
+        line.destination
+            .works()
+            .iter()
+            .all(|work| !work.messages.is_empty())
+    );
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, PASSWORD]);
-    drop(line);
 }
 
 /// In the right place and, pasted by mistake, in a wrong one.
@@ -100,9 +106,9 @@ async fn when_the_broker_refuses_the_password() {
 #[case::in_the_id("CONNECTOR_ID", SOURCE_TOKEN)]
 #[case::in_the_address(
     "OPENCTI_URL",
-    "http://connector:destination-token-4d7a1f90c2b84e63@opencti:8080"
+    "http://connector:d0d0d0d0-5ec4-4e70-9f1a-4d7a1f90c2b8@opencti:8080"
 )]
-#[case::in_a_header("OPENCTI_TOKEN", "Bearer destination-token-4d7a1f90c2b84e63")]
+#[case::in_a_header("OPENCTI_TOKEN", "Bearer d0d0d0d0-5ec4-4e70-9f1a-4d7a1f90c2b8")]
 #[tokio::test]
 async fn when_the_settings_are_refused(#[case] variable: &str, #[case] value: &str) {
     let ended = Start::default()

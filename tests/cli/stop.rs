@@ -8,7 +8,7 @@ use sandbox::{Fault, SourceOptions};
 use tokio::process::Command;
 
 use crate::line::{Line, assert_all_was_announced, assert_closed, broker, generated, own_broker};
-use crate::process::{Ended, Process, is_installed, send_signal};
+use crate::process::{Ended, Process, attribute, is_installed, send_signal};
 
 /// What the product promises.
 const PROMISED: Duration = Duration::from_secs(10);
@@ -48,10 +48,13 @@ async fn stop(process: Process, signal: &str) -> Ended {
     let stopping = ended.said("stopping");
     assert_eq!(stopping.len(), 1, "{ended:#?}");
     assert_eq!(stopping[0]["attributes"]["signal"], format!("SIG{signal}"));
-    assert!(
-        ended.log().iter().all(|line| line["level"] != "ERROR"),
-        "{ended:#?}"
-    );
+    for failure in [
+        "run failed",
+        "the connector cannot run",
+        "the run did not end in time",
+    ] {
+        assert!(ended.said(failure).is_empty(), "{ended:#?}");
+    }
     ended
 }
 
@@ -83,7 +86,7 @@ async fn between_two_runs(#[values("TERM", "INT")] signal: &str) {
     assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
     assert_eq!(line.destination.works().len(), 1);
     assert_closed(&line.destination);
-    assert_all_was_announced(&line.destination, &line.connector_id).await;
+    assert_all_was_announced(&line, 1).await;
 }
 
 #[rstest]
@@ -102,7 +105,7 @@ async fn while_a_page_is_read(#[values("TERM", "INT")] signal: &str) {
         .await;
     let ended = stop(process, signal).await;
     assert_stopped_halfway(&line, &ended);
-    assert_all_was_announced(&line.destination, &line.connector_id).await;
+    assert_all_was_announced(&line, 1).await;
 }
 
 #[rstest]
@@ -114,7 +117,30 @@ async fn while_the_broker_is_away(#[values("TERM", "INT")] signal: &str) {
     let ended = stop(process, signal).await;
     assert_stopped_halfway(&line, &ended);
     line.broker.restart().await.unwrap();
-    assert_all_was_announced(&line.destination, &line.connector_id).await;
+    assert_all_was_announced(&line, 0).await;
+}
+
+/// What nobody confirmed may be lost: the log and the work must not say that it was sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_confirmed_is_not_told_as_sent() {
+    let (line, mut process) = slow_line(Arc::new(own_broker().await)).await;
+    line.broker.kill();
+    process.until_it_says("sending is interrupted").await;
+    let ended = stop(process, "TERM").await;
+    let stopped = ended.said("run stopped before its end");
+    let told = attribute(&stopped[0], "run.sent").as_u64().unwrap();
+    line.broker.restart().await.unwrap();
+    assert_all_was_announced(&line, 0).await;
+    let imported = line.destination.imported();
+    let data = line.source.data();
+    let arrived = data
+        .observables
+        .iter()
+        .filter(|record| imported.get(record.standard_id()).is_some());
+    assert!(
+        told <= arrived.count() as u64,
+        "{told} told as sent: {ended:#?}"
+    );
 }
 
 #[rstest]
@@ -140,7 +166,7 @@ async fn while_the_source_is_away(#[values("TERM", "INT")] signal: &str) {
         connector_id,
     };
     assert_stopped_halfway(&line, &ended);
-    assert_all_was_announced(&line.destination, &line.connector_id).await;
+    assert_all_was_announced(&line, 1).await;
 }
 
 #[rstest]
@@ -190,7 +216,7 @@ async fn while_the_workers_are_not_through_with_the_run_before(
     assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
     assert_eq!(line.destination.works().len(), 1);
     assert_closed(&line.destination);
-    assert_all_was_announced(&line.destination, &line.connector_id).await;
+    assert_all_was_announced(&line, 1).await;
 }
 
 /// As in a container: a process with the id 1 hears only the signals that it listens to.

@@ -186,6 +186,7 @@ impl ExternalReference {
 /// One row of the references' list.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct ReferenceRow {
+    id: String,
     relationship_type: String,
     from: Option<ReferenceEnd>,
     to: Option<ReferenceEnd>,
@@ -200,8 +201,16 @@ struct ReferenceEnd {
 }
 
 impl ReferenceRow {
-    /// The holder's standard id and what it points at; none where an end cannot be seen.
-    pub(super) fn into_reference(self) -> Option<(Box<str>, Reference)> {
+    /// The holder's standard id and what it points at.
+    ///
+    /// # Errors
+    /// The row's own id where an end cannot be seen.
+    pub(super) fn into_reference(self) -> Result<(Box<str>, Reference), String> {
+        let id = self.id.clone();
+        self.ends().ok_or(id)
+    }
+
+    fn ends(self) -> Option<(Box<str>, Reference)> {
         let holder = self.from?.standard_id?;
         let to = self.to?;
         if self.relationship_type == "external-reference" {

@@ -101,6 +101,8 @@ struct Place {
     number: u64,
     seen: u64,
     skipped: Vec<Skipped>,
+    /// As many rows were seen as the list has, and the source says that there is no next page.
+    is_at_end: bool,
 }
 
 /// What came of asking for a page.
@@ -169,6 +171,8 @@ impl NetManageItSource {
             let (ids, total) = (ids_of(&list), list.page_info.global_count);
             place.after = Some(cursor.clone());
             place.seen += list.rows() as u64;
+            place.is_at_end =
+                !list.page_info.has_next_page && total.is_some_and(|total| place.seen >= total);
             place.number += 1;
             place.size = self.page_size.min(place.size * 2);
             drop(list);
@@ -350,7 +354,7 @@ impl NetManageItSource {
             // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
             Stream::Relationships => return Ok((References::new(), Vec::new())),
         };
-        let references = self.references(ids, &relations).await?;
+        let references = self.references(ids, &relations, &mut place.skipped).await?;
         let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
         let elsewhere: HashSet<&str> = references
             .values()
@@ -372,6 +376,7 @@ impl NetManageItSource {
         &self,
         ids: &[String],
         relations: &[String],
+        skipped: &mut Vec<Skipped>,
     ) -> Result<References, SourceError> {
         let mut requests = JoinSet::new();
         for chunk in ids.chunks(IDS_A_REQUEST) {
@@ -384,8 +389,15 @@ impl NetManageItSource {
                 SourceError::because("reading references was interrupted", error)
             })?;
             for row in rows? {
-                if let Some((holder, reference)) = row.into_reference() {
-                    references.entry(holder).or_default().push(reference);
+                match row.into_reference() {
+                    Ok((holder, reference)) => {
+                        references.entry(holder).or_default().push(reference);
+                    }
+                    Err(id) => skipped.push(Skipped {
+                        id,
+                        kind: "reference".to_owned(),
+                        reason: "an end of it cannot be seen at the source".to_owned(),
+                    }),
                 }
             }
         }
@@ -444,7 +456,7 @@ impl Source for NetManageItSource {
             let page = self.read_page(&mut place).await?;
             self.last_page = Some(Instant::now());
             if let Some(page) = page {
-                if !is_at_end(&place, &page) {
+                if !place.is_at_end {
                     self.at = Some(place);
                 }
                 return Ok(Some(page));
@@ -462,17 +474,9 @@ impl Place {
             number: 0,
             seen: 0,
             skipped: Vec::new(),
+            is_at_end: false,
         }
     }
-}
-
-/// As many rows were seen as the list has, and the source says that there is no next page.
-fn is_at_end(place: &Place, page: &RawPage) -> bool {
-    let has_next_page = match page.answer.list() {
-        Ok(Some(list)) => list.page_info.has_next_page,
-        Ok(None) | Err(_) => true,
-    };
-    !has_next_page && page.total.is_some_and(|total| place.seen >= total)
 }
 
 /// At the end of a stream, rows may have been skipped since the last page: they still have to be told.
