@@ -68,6 +68,7 @@ pub struct Packer {
     /// Every id that was packed in this run.
     packed: HashSet<u128>,
     recent: Recent,
+    settled: Settled,
     /// Packed since the last wave that waited.
     in_flight: HashSet<u128>,
 }
@@ -79,6 +80,7 @@ impl Packer {
             packing,
             packed: HashSet::new(),
             recent: Recent::default(),
+            settled: Settled::default(),
             in_flight: HashSet::new(),
         }
     }
@@ -130,7 +132,7 @@ impl Packer {
         batch_size: usize,
         held_back: &mut Vec<Skipped>,
     ) -> Wave {
-        let mut closing = Closing::new(page, &self.recent, batch_size.max(1));
+        let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size.max(1));
         for object in objects {
             if closing.place(object) {
                 self.packed.insert(key(&object.id));
@@ -148,6 +150,7 @@ impl Packer {
         let batches = closing.finish();
         for batch in &batches {
             self.recent.remember(batch);
+            self.settled.remember(batch);
         }
         Wave {
             waits: false,
@@ -330,10 +333,34 @@ impl Recent {
     }
 }
 
+/// Which labels need not come along any more.
+#[derive(Debug, Default)]
+struct Settled {
+    messages: usize,
+    /// The number of the message that held it first.
+    first: HashMap<u128, usize>,
+}
+
+impl Settled {
+    /// Whether it was sent so long before the message with this number that it exists by now.
+    fn is_settled(&self, dependency: &StixObject, message: usize) -> bool {
+        let first = self.first.get(&key(&dependency.id));
+        !dependency.rides_always && first.is_some_and(|first| message - first > RECENT_BATCHES)
+    }
+
+    fn remember(&mut self, batch: &Batch) {
+        for object in batch.iter().filter(|object| !object.rides_always) {
+            self.first.entry(key(&object.id)).or_insert(self.messages);
+        }
+        self.messages += 1;
+    }
+}
+
 /// Packs one page into closed messages.
 struct Closing<'a> {
     batch_size: usize,
     recent: &'a Recent,
+    settled: &'a Settled,
     /// The page's objects and companions, by id.
     at_hand: HashMap<&'a str, &'a Arc<StixObject>>,
     /// The ids of the page's own objects: those that count for the batch size, once each.
@@ -347,11 +374,17 @@ struct Closing<'a> {
 }
 
 impl<'a> Closing<'a> {
-    fn new(page: &'a Converted, recent: &'a Recent, batch_size: usize) -> Self {
+    fn new(
+        page: &'a Converted,
+        recent: &'a Recent,
+        settled: &'a Settled,
+        batch_size: usize,
+    ) -> Self {
         let all = page.companions.iter().chain(&page.objects);
         Self {
             batch_size,
             recent,
+            settled,
             at_hand: all.map(|object| (&*object.id, object)).collect(),
             own: page.objects.iter().map(|object| &*object.id).collect(),
             placed: HashSet::new(),
@@ -428,6 +461,8 @@ impl<'a> Closing<'a> {
         for object in &needed {
             collect_dependencies(object, &mut closure);
         }
+        let message = self.settled.messages + self.batches.len();
+        closure.retain(|dependency| !self.settled.is_settled(dependency, message));
         closure.extend(needed);
         closure
     }

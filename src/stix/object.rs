@@ -17,6 +17,9 @@ pub struct StixObject {
     pub json: Box<str>,
     /// Markings, author and labels: they go ahead of the object wherever it goes.
     pub dependencies: Vec<Arc<StixObject>>,
+    /// As a dependency: whether it has to stand in every message that uses it. Markings and authors
+    /// do, being referred to by id; a label is found by its text once it exists.
+    pub rides_always: bool,
     /// Ids of the objects that it points at from within (nested references): imported after the
     /// object they are errors, so they go ahead of it in the same message where there are messages
     /// of several objects.
@@ -52,6 +55,7 @@ impl StixObject {
             kind: self.kind,
             json: json.into_boxed_str(),
             dependencies: self.dependencies.clone(),
+            rides_always: self.rides_always,
             embeds,
             ends: self.ends.clone(),
             bare: Some(Arc::new(self)),
@@ -128,6 +132,7 @@ impl ObjectWriter {
             kind,
             json: json.into_boxed_str(),
             dependencies: Vec::new(),
+            rides_always: true,
             embeds: Vec::new(),
             ends: Vec::new(),
             bare: None,

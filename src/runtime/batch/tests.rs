@@ -262,3 +262,23 @@ fn messages_stay_under_the_brokers_limit() {
         assert_eq!(packed.held_back[0].reason, "larger than a message may be");
     }
 }
+
+#[test]
+fn a_label_comes_along_until_it_is_sure_to_exist_and_a_marking_always() {
+    let mut label = object(500);
+    label.rides_always = false;
+    let (label, marking) = (Arc::new(label), Arc::new(object(501)));
+    let used = |number: usize| {
+        let mut object = object(number);
+        object.dependencies = vec![Arc::clone(&marking), Arc::clone(&label)];
+        object
+    };
+    let mut packer = Packer::new(Packing::Closed { batch_size: 1 });
+    packer.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    let packed = packer.pack(&page(vec![used(90)], Vec::new()));
+    let ids: Vec<&str> = packed.waves[0].batches[0]
+        .iter()
+        .map(|object| &*object.id)
+        .collect();
+    assert_eq!(ids, [id(501), id(90)]);
+}

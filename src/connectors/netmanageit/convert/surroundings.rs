@@ -167,7 +167,9 @@ impl Surroundings {
                 let mut object = ObjectWriter::new("label", &label.standard_id);
                 object.put("value", &value);
                 object.put("color", &color);
-                Ok(object.finish("label")?)
+                let mut label = object.finish("label")?;
+                label.rides_always = false;
+                Ok(label)
             };
             surrounding.objects.push(self.remembered(text, write)?);
         }
