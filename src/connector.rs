@@ -116,12 +116,16 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts a converted page.
-    pub fn count(&mut self, page: &Converted) {
-        for object in &page.objects {
-            *self.sent.entry(object.kind.to_owned()).or_default() += 1;
+    /// Counts objects as sent.
+    pub fn count_sent<'a>(&mut self, kinds: impl IntoIterator<Item = &'a str>) {
+        for kind in kinds {
+            *self.sent.entry(kind.to_owned()).or_default() += 1;
         }
-        for skipped in &page.skipped {
+    }
+
+    /// Counts objects as not sent.
+    pub fn count_skipped(&mut self, skipped: &[Skipped]) {
+        for skipped in skipped {
             let key = (skipped.kind.clone(), skipped.reason.clone());
             *self.skipped.entry(key).or_default() += 1;
         }

@@ -9,7 +9,7 @@ use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 pub struct RetryPolicy {
     /// The first wait.
     pub first: Duration,
-    /// The longest single wait.
+    /// The longest single wait, before the jitter, which may double it.
     pub longest: Duration,
     /// All waits of one request together; none means for ever.
     pub total: Option<Duration>,

@@ -270,7 +270,7 @@ impl Work {
         };
         let reported = self.platform.call::<ReportExpectation>(guard, policy).await;
         reported.map_err(|source| self.failed("completed", source))?;
-        tracing::info!(work.id = %self.id, in_error, message, "work closed");
+        tracing::info!(work.id = %self.id, work.in_error = in_error, work.message = message, "work closed");
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::mpsc;
@@ -31,6 +32,8 @@ use crate::telemetry::logs::Chain;
 
 /// Pages whose messages may be unconfirmed at once.
 const UNCONFIRMED_PAGES: usize = 3;
+/// After a failure, the most that is waited for the receipts of what was announced.
+const LAST_RECEIPTS: Duration = Duration::from_mins(1);
 /// Objects that are not sent are named one by one in the log, up to so many a run; all are counted.
 const NAMED_SKIPS: u64 = 100;
 
@@ -113,7 +116,10 @@ pub(super) async fn run<C: Connector>(
     let outcome = match drive(connector, &mut sending, stop).await {
         Ok(()) if stop.is_cancelled() => Outcome::Stopped,
         Ok(()) => Outcome::Complete,
-        Err(error) => Outcome::Failed(error),
+        Err(error) => {
+            sending.last_receipts(stop).await;
+            Outcome::Failed(error)
+        }
     };
     let outcome = sending.close(outcome, stop).await;
     Report {
@@ -176,6 +182,20 @@ fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fe
     fetched
 }
 
+/// What the last message of a page completes.
+struct PageEnd {
+    position: Position,
+    /// The types of the page's objects.
+    kinds: Vec<&'static str>,
+}
+
+/// A delivery on its way.
+struct Unconfirmed {
+    pending: Pending,
+    /// The types of the objects that it completes.
+    kinds: Vec<&'static str>,
+}
+
 /// The sending half of a run.
 struct Sending<'a> {
     destination: &'a Destination,
@@ -186,7 +206,7 @@ struct Sending<'a> {
     packer: Packer,
     previous: Option<Work>,
     work: Option<Work>,
-    unconfirmed: VecDeque<Pending>,
+    unconfirmed: VecDeque<Unconfirmed>,
     tally: Tally,
     progress: Progress,
     /// For releases newer than known: whether the platform announces messages of one object.
@@ -242,7 +262,7 @@ impl<'a> Sending<'a> {
             .retain(|object| !held_back.contains(&*object.id));
         page.skipped.extend(packed.held_back.iter().cloned());
         self.name_skipped(&page.skipped);
-        self.tally.count(&page);
+        self.tally.count_skipped(&page.skipped);
         tracing::info!(
             stream = page.position.stream,
             page.number = page.page_number,
@@ -251,21 +271,20 @@ impl<'a> Sending<'a> {
             stream.total = page.stream_total,
             "page read"
         );
-        let mut position = Some(page.position);
+        let mut end = Some(PageEnd {
+            position: page.position,
+            kinds: page.objects.iter().map(|object| object.kind).collect(),
+        });
         let last = packed.waves.len().saturating_sub(1);
         for (number, wave) in packed.waves.into_iter().enumerate() {
-            let position = if number == last {
-                position.take()
-            } else {
-                None
-            };
-            if !self.wave(wave, position, stop).await? {
+            let end = if number == last { end.take() } else { None };
+            if !self.wave(wave, end, stop).await? {
                 return Ok(());
             }
         }
         // A page without anything to send is done when those before it are.
-        if let Some(position) = position {
-            self.deliver(Vec::new(), Some(position)).await?;
+        if end.is_some() {
+            self.deliver(Vec::new(), end).await?;
         }
         self.receipts(UNCONFIRMED_PAGES).await
     }
@@ -306,7 +325,7 @@ impl<'a> Sending<'a> {
     async fn wave(
         &mut self,
         wave: Wave,
-        position: Option<Position>,
+        end: Option<PageEnd>,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
         let Some(opened) = stop.run_until_cancelled(self.open_work()).await else {
@@ -324,7 +343,7 @@ impl<'a> Sending<'a> {
             imported?;
         }
         let messages = self.messages(&wave.batches)?;
-        self.announce_and_deliver(messages, position).await?;
+        self.announce_and_deliver(messages, end).await?;
         Ok(true)
     }
 
@@ -358,7 +377,7 @@ impl<'a> Sending<'a> {
     async fn announce_and_deliver(
         &mut self,
         mut messages: Vec<Message>,
-        position: Option<Position>,
+        end: Option<PageEnd>,
     ) -> Result<(), RunError> {
         let singles = |messages: &[Message]| {
             messages
@@ -372,7 +391,7 @@ impl<'a> Sending<'a> {
                     return Ok(());
                 };
                 work.announce(objects_of(&messages)).await?;
-                return self.deliver(messages, position).await;
+                return self.deliver(messages, end).await;
             }
             Expectations::WorkerUnlessSingle => false,
             Expectations::Unknown => self.who_announces(&mut messages).await?,
@@ -387,7 +406,7 @@ impl<'a> Sending<'a> {
         };
         work.note_announced_by_others(objects_of(&messages) - ours);
         work.announce(ours).await?;
-        self.deliver(messages, position).await
+        self.deliver(messages, end).await
     }
 
     /// On a release newer than known: whether the platform itself announces a message of one object.
@@ -424,25 +443,43 @@ impl<'a> Sending<'a> {
     async fn deliver(
         &mut self,
         messages: Vec<Message>,
-        position: Option<Position>,
+        end: Option<PageEnd>,
     ) -> Result<(), RunError> {
-        let pending = self
-            .destination
-            .pusher
-            .deliver(Delivery { messages, position })
-            .await?;
-        self.unconfirmed.push_back(pending);
+        let (position, kinds) = end.map(|end| (end.position, end.kinds)).unzip();
+        let delivery = Delivery { messages, position };
+        let pending = self.destination.pusher.deliver(delivery).await?;
+        let kinds = kinds.unwrap_or_default();
+        self.unconfirmed.push_back(Unconfirmed { pending, kinds });
         Ok(())
     }
 
-    /// Takes receipts, in order, until no more than so many are outstanding.
+    /// Takes receipts, in order, until no more than so many are outstanding. What has its receipt
+    /// counts as sent.
     async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
         while self.unconfirmed.len() > outstanding
-            && let Some(pending) = self.unconfirmed.pop_front()
+            && let Some(unconfirmed) = self.unconfirmed.pop_front()
         {
-            self.progress.advance(pending.receipt().await?);
+            self.progress.advance(unconfirmed.pending.receipt().await?);
+            self.tally.count_sent(unconfirmed.kinds);
         }
         Ok(())
+    }
+
+    /// After a failure: what was announced is still delivered, if the broker takes it soon.
+    async fn last_receipts(&mut self, stop: &CancellationToken) {
+        let hurried = async {
+            tokio::select! {
+                () = tokio::time::sleep(LAST_RECEIPTS) => {}
+                () = async { stop.cancelled().await; tokio::time::sleep(SENDING_GRACE).await } => {}
+            }
+        };
+        let taken = tokio::select! {
+            taken = self.receipts(0) => taken,
+            () = hurried => Ok(()),
+        };
+        if let Err(error) = taken {
+            tracing::warn!(error = %Chain(&error), "not all messages of the failed run were delivered");
+        }
     }
 
     fn name_skipped(&self, skipped: &[Skipped]) {

@@ -78,6 +78,8 @@ impl fmt::Display for Chain<'_> {
 fn filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
     let events = Targets::new()
         .with_default(level.min(Level::WARN))
+        // Its errors come back to us, who log them where they are handled, with what is done about it.
+        .with_target("lapin", LevelFilter::OFF)
         .with_target(OWN_CRATE, level);
     let spans = Targets::new().with_target(OWN_CRATE, level.max(Level::INFO));
     let most = LevelFilter::from_level(level.max(Level::INFO));
@@ -419,8 +421,9 @@ mod tests {
     #[case(Level::ERROR, 1)]
     fn other_crates_are_heard_only_when_it_matters(#[case] level: Level, #[case] lines: usize) {
         let text = logged(true, level, || {
-            tracing::info!(target: "lapin::channel", "x");
-            tracing::warn!(target: "lapin::channel", "x");
+            tracing::info!(target: "hyper::client", "x");
+            tracing::warn!(target: "hyper::client", "x");
+            tracing::error!(target: "hyper::client", "x");
             tracing::error!(target: "lapin::channel", "x");
         });
         assert_eq!(text.lines().count(), lines, "{text}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rstest::rstest;
-use sandbox::{Fault, Work, Worker};
+use sandbox::{Fault, Record, Work, Worker};
 use serde_json::Value;
 
 use crate::line::{Line, assert_closed, edits, generated, works_when_complete};
@@ -37,7 +37,7 @@ async fn a_complete_run_ends_with_code_0_and_everything_imported() {
     let (data, imported) = (line.source.data(), line.destination.imported());
     let objects = data.observables.iter().chain(&data.indicators);
     let missing: Vec<&str> = objects
-        .map(|object| object.standard_id())
+        .map(Record::standard_id)
         .filter(|id| imported.get(id).is_none() && !named.contains(*id))
         .collect();
     assert!(missing.is_empty(), "{missing:#?}");

@@ -103,7 +103,8 @@ async fn when_the_broker_refuses_the_password() {
 /// In the right place and, pasted by mistake, in a wrong one.
 #[rstest]
 #[case::elsewhere("CONNECTOR_DURATION_PERIOD", "hourly")]
-#[case::in_the_id("CONNECTOR_ID", SOURCE_TOKEN)]
+#[case::in_the_period("CONNECTOR_DURATION_PERIOD", SOURCE_TOKEN)]
+#[case::in_the_certificates("HTTPS_CA_CERTIFICATES", TOKEN)]
 #[case::in_the_address(
     "OPENCTI_URL",
     "http://connector:d0d0d0d0-5ec4-4e70-9f1a-4d7a1f90c2b8@opencti:8080"

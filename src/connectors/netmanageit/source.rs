@@ -29,6 +29,9 @@ use crate::platform::{Platform, PlatformError};
 /// Ids in one filter: so many were seen working live, and they stay far below the search engine's
 /// limits.
 const IDS_A_REQUEST: usize = 250;
+/// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
+/// bad source.
+const FAILED_ROWS: usize = 500;
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
@@ -101,6 +104,8 @@ struct Place {
     number: u64,
     seen: u64,
     skipped: Vec<Skipped>,
+    /// Rows that were skipped since the last page that could be read.
+    failed_in_a_row: usize,
     /// As many rows were seen as the list has, and the source says that there is no next page.
     is_at_end: bool,
 }
@@ -174,6 +179,7 @@ impl NetManageItSource {
             place.is_at_end =
                 !list.page_info.has_next_page && total.is_some_and(|total| place.seen >= total);
             place.number += 1;
+            place.failed_in_a_row = 0;
             place.size = self.page_size.min(place.size * 2);
             drop(list);
             let (references, companions) = self.surroundings(place, &ids).await?;
@@ -253,7 +259,7 @@ impl NetManageItSource {
             };
             return Ok(());
         }
-        let (cursor, name) = self.failing_row(place).await?;
+        let (cursor, name) = self.failing_row(place, reason).await?;
         let kind = name.as_ref().and_then(|name| name.entity_type.clone());
         let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
         let skipped = Skipped {
@@ -272,12 +278,29 @@ impl NetManageItSource {
         }
         place.after = Some(cursor);
         place.seen += 1;
-        place.size = self.page_size;
+        place.failed_in_a_row += 1;
+        if place.failed_in_a_row > FAILED_ROWS {
+            let stream = place.stream.name();
+            let what = format!(
+                "the source fails at more than {FAILED_ROWS} of its {stream} in a row: {reason}"
+            );
+            return Err(SourceError::new(what));
+        }
+        // Behind a single bad row all may be well; behind two of them, the next may be bad as well.
+        place.size = if place.failed_in_a_row == 1 {
+            self.page_size
+        } else {
+            1
+        };
         Ok(())
     }
 
     /// The cursor of the row that fails, and its name where the source can say it.
-    async fn failing_row(&self, place: &Place) -> Result<(String, Option<RowName>), SourceError> {
+    async fn failing_row(
+        &self,
+        place: &Place,
+        reason: &str,
+    ) -> Result<(String, Option<RowName>), SourceError> {
         for named in [true, false] {
             let asked = self.ask_row(place, named).await;
             let mut ignored = Vec::new();
@@ -297,11 +320,11 @@ impl NetManageItSource {
                 .and_then(|node| serde_json::from_str(node.get()).ok());
             return Ok((cursor, name));
         }
-        let place = format!(
-            "the source fails at a row of its {} and does not say where the next one is",
-            place.stream.name()
+        let stream = place.stream.name();
+        let what = format!(
+            "the source fails at its {stream} and does not say where the next one is: {reason}"
         );
-        Err(SourceError::new(place))
+        Err(SourceError::new(what))
     }
 
     async fn ask_row(&self, place: &Place, named: bool) -> Result<Answer, PlatformError> {
@@ -474,6 +497,7 @@ impl Place {
             number: 0,
             seen: 0,
             skipped: Vec::new(),
+            failed_in_a_row: 0,
             is_at_end: false,
         }
     }

@@ -1,0 +1,162 @@
+//! Platforms behind https: whose certificates are believed.
+//!
+//! The certificates beside this file are for 127.0.0.1, valid for a hundred years, and signed by an
+//! authority whose key was thrown away.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+
+use rstest::rstest;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::line::{Line, generated};
+use crate::process::Start;
+
+const AUTHORITY: &str = include_str!("tls/authority.pem");
+const CERTIFICATE: &str = include_str!("tls/server.pem");
+const KEY: &str = include_str!("tls/server.key");
+
+/// Speaks TLS in front of a platform that does not.
+struct Front {
+    url: String,
+    listening: JoinHandle<()>,
+}
+
+impl Front {
+    async fn of(platform: &str) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let behind = platform.trim_start_matches("http://").to_owned();
+        let config = Arc::new(server_config());
+        let listening = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (client, config) = (client.into_std().unwrap(), Arc::clone(&config));
+                let behind = behind.clone();
+                // A client that does not believe the certificate hangs up: no error of ours.
+                tokio::task::spawn_blocking(move || exchange(client, config, &behind).ok());
+            }
+        });
+        Self { url, listening }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+fn server_config() -> ServerConfig {
+    let certificates = vec![CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)
+        .unwrap()
+}
+
+/// One request and its answer; then the platform, asked to, closes the connection.
+fn exchange(client: TcpStream, config: Arc<ServerConfig>, behind: &str) -> std::io::Result<()> {
+    client.set_nonblocking(false)?;
+    let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut client = StreamOwned::new(connection, client);
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.extend(byte);
+    }
+    let head = String::from_utf8(head).map_err(std::io::Error::other)?;
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![
+        0;
+        length
+            .and_then(|length| length.parse().ok())
+            .unwrap_or_default()
+    ];
+    client.read_exact(&mut body)?;
+    let closing = head.replacen("\r\n", "\r\nconnection: close\r\n", 1);
+    let mut platform = TcpStream::connect(behind)?;
+    platform.write_all(closing.as_bytes())?;
+    platform.write_all(&body)?;
+    let mut answer = Vec::new();
+    platform.read_to_end(&mut answer)?;
+    client.write_all(&answer)?;
+    client.conn.send_close_notify();
+    client.flush()
+}
+
+/// Both platforms behind https, and a start that knows their addresses.
+async fn behind_tls() -> (Line, [Front; 2], Start) {
+    let line = Line::with(generated(60, 20)).await;
+    let fronts = [
+        Front::of(line.source.url()).await,
+        Front::of(line.destination.url()).await,
+    ];
+    let start = line
+        .run_once()
+        .set("OPENCTI_NETMANAGEIT_URL", &fronts[0].url)
+        .set("OPENCTI_URL", &fronts[1].url);
+    (line, fronts, start)
+}
+
+#[rstest]
+#[case::authority_for_all(&[("HTTPS_CA_CERTIFICATES", AUTHORITY)])]
+#[case::authority_for_each(&[("OPENCTI_SSL_VERIFY", AUTHORITY), ("OPENCTI_NETMANAGEIT_SSL_VERIFY", AUTHORITY)])]
+#[case::authority_for_one_anyone_for_the_other(&[("OPENCTI_SSL_VERIFY", "false"), ("OPENCTI_NETMANAGEIT_SSL_VERIFY", AUTHORITY)])]
+#[case::anyone(&[("OPENCTI_SSL_VERIFY", "false"), ("OPENCTI_NETMANAGEIT_SSL_VERIFY", "false")])]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_believed_certificate_lets_the_run_through(#[case] variables: &[(&str, &str)]) {
+    let (line, _fronts, start) = behind_tls().await;
+    let start = variables
+        .iter()
+        .fold(start, |start, (name, value)| start.set(name, *value));
+    let ended = start.run().await;
+    ended.assert_code(0);
+    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert!(line.source.count("Observables") > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_may_be_given_as_a_path() {
+    let (_line, _fronts, start) = behind_tls().await;
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/tls/authority.pem");
+    let ended = start.set("HTTPS_CA_CERTIFICATES", path).run().await;
+    ended.assert_code(0);
+    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+}
+
+/// Nothing is asked of a platform that cannot show who it is.
+#[rstest]
+#[case::the_destination(&[], "the destination")]
+#[case::the_source(&[("OPENCTI_SSL_VERIFY", AUTHORITY)], "the source")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_certificate_is_not_believed(
+    #[case] variables: &[(&str, &str)],
+    #[case] platform: &str,
+) {
+    let (line, _fronts, start) = behind_tls().await;
+    let start = variables
+        .iter()
+        .fold(start, |start, (name, value)| start.set(name, *value));
+    let mut process = start.start();
+    process
+        .until_it_says(&format!("no answer from {platform}"))
+        .await;
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    ended.assert_code(0);
+    assert!(ended.stderr.contains("certificate"), "{ended:#?}");
+    assert_eq!(line.source.requests().len(), 0);
+    assert!(line.destination.works().is_empty());
+}
