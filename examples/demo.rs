@@ -6,15 +6,17 @@
 //!
 //! Neither the environment nor a `config.yml` is read as settings, and nothing is left behind.
 
+use std::ffi::OsString;
 use std::io::Write;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
 use netmanageit_connector::connectors::netmanageit::NetManageIt;
 use netmanageit_connector::runtime::{End, on_signals, run_connector};
-use sandbox::Release;
+use sandbox::{Release, Work};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -35,9 +37,11 @@ mod stage;
 #[path = "demo/summary.rs"]
 mod summary;
 
+/// The variables that HTTP clients take a proxy from, in either case.
+const PROXIES: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"];
 /// Exit code of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
-/// Workers that import nothing for so long will not import the rest either.
+/// Where nothing moves for so long, nothing will: the connector itself would wait for minutes.
 const STANDSTILL: Duration = Duration::from_secs(30);
 /// How often the workers are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -78,13 +82,34 @@ fn release(text: &str) -> Result<Release> {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match start(&arguments) {
+    match without_proxy().and_then(|()| start(&arguments)) {
         Ok(code) => code,
         Err(error) => {
             say(&format!("\nThe demo cannot run: {error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Becomes the same program without a proxy, where the environment names one: no proxy finds
+/// platforms that live in this process.
+fn without_proxy() -> Result<()> {
+    let is_proxy = |name: &OsString| {
+        let name = name.to_ascii_uppercase();
+        PROXIES.iter().any(|proxy| name == *proxy)
+    };
+    let variables = std::env::vars_os().map(|(name, _)| name);
+    let proxies: Vec<OsString> = variables.filter(is_proxy).collect();
+    if proxies.is_empty() {
+        return Ok(());
+    }
+    let mut same = Command::new(std::env::current_exe()?);
+    same.args(std::env::args_os().skip(1));
+    for name in proxies {
+        same.env_remove(name);
+    }
+    // Comes back only where it fails.
+    Err(same.exec().into())
 }
 
 fn start(arguments: &Arguments) -> Result<ExitCode> {
@@ -109,7 +134,7 @@ async fn demo(arguments: &Arguments) -> Result<ExitCode> {
     let stage = stage?;
     say(&stage.introduction());
     let run = perform(&stage, arguments, &stop).await?;
-    if run.end == End::Stopped || stop.is_cancelled() {
+    if stop.is_cancelled() {
         say(&summary::of_stopped(&stage));
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -141,18 +166,24 @@ struct Run {
 async fn perform(stage: &Stage, arguments: &Arguments, stop: &CancellationToken) -> Result<Run> {
     let started = Instant::now();
     let progress = Progress::new(arguments.logs);
-    let connector = Box::pin(run_connector::<NetManageIt>(
+    let patience = stop.child_token();
+    let mut connector = Box::pin(run_connector::<NetManageIt>(
         stage.settings()?,
-        stop.clone(),
+        patience.clone(),
     ));
     let end = tokio::select! {
-        end = connector => end?,
+        end = &mut connector => end?,
+        () = standstill(stage) => {
+            patience.cancel();
+            connector.await?
+        }
         never = progress.follow(stage, started) => match never {},
     };
     let connector = started.elapsed();
     if end == End::RanOnce {
         tokio::select! {
             () = workers_done(stage) => {}
+            () = standstill(stage) => {}
             () = stop.cancelled() => {}
             never = progress.follow(stage, started) => match never {},
         }
@@ -165,17 +196,22 @@ async fn perform(stage: &Stage, arguments: &Arguments, stop: &CancellationToken)
     })
 }
 
-/// Waits until the workers have imported everything, or until they stand still.
+/// Waits until the workers have imported everything.
 async fn workers_done(stage: &Stage) {
-    let (mut imported, mut since) = (0, Instant::now());
-    while let Some(work) = stage.work() {
-        if work.completed.is_some() && work.processed >= work.expected {
-            return;
-        }
-        if work.processed != imported {
-            (imported, since) = (work.processed, Instant::now());
-        } else if since.elapsed() > STANDSTILL {
-            return;
+    let is_done = |work: &Work| work.completed.is_some() && work.processed >= work.expected;
+    while stage.work().is_some_and(|work| !is_done(&work)) {
+        sleep(LOOK).await;
+    }
+}
+
+/// Waits until for a long time nothing has been read, sent or imported.
+async fn standstill(stage: &Stage) {
+    let (mut last, mut since) = (None, Instant::now());
+    while since.elapsed() < STANDSTILL {
+        let work = stage.work().map(|work| (work.expected, work.processed));
+        let now = Some((stage.source.requests().len(), work));
+        if last != now {
+            (last, since) = (now, Instant::now());
         }
         sleep(LOOK).await;
     }

@@ -28,7 +28,7 @@ pub(crate) struct Row {
     pub(crate) kind: String,
     pub(crate) in_source: u64,
     pub(crate) arrived: u64,
-    /// Objects not sent, by reason.
+    /// Objects that the connector names as not sent, by reason.
     pub(crate) not_sent: BTreeMap<String, u64>,
     /// Objects that should have arrived.
     pub(crate) missing: u64,
@@ -84,9 +84,6 @@ impl Comparison {
             total.in_source += row.in_source;
             total.arrived += row.arrived;
             total.missing += row.missing;
-            for (reason, count) in &row.not_sent {
-                *total.not_sent.entry(reason.clone()).or_default() += count;
-            }
         }
         total
     }

@@ -25,6 +25,7 @@ struct Noted {
     /// Reasons by kind and id.
     not_sent: BTreeMap<(String, String), Vec<String>>,
     errors: Vec<String>,
+    warning: Option<String>,
 }
 
 impl Notes {
@@ -74,6 +75,11 @@ impl Notes {
         self.look(|noted| noted.errors.clone())
     }
 
+    /// The last warning that was logged.
+    pub(crate) fn warning(&self) -> Option<String> {
+        self.look(|noted| noted.warning.clone())
+    }
+
     fn look<T>(&self, at: impl FnOnce(&mut Noted) -> T) -> T {
         at(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -86,9 +92,13 @@ impl<S: Subscriber> Layer<S> for Notes {
         if fields.is(NOT_SENT) {
             let [id, kind, reason] = ["id", "kind", "reason"].map(|name| fields.text(name));
             self.look(|noted| noted.not_sent.entry((kind, id)).or_default().push(reason));
-        } else if *event.metadata().level() == Level::ERROR {
-            let line = fields.line();
-            self.look(|noted| noted.errors.push(line));
+            return;
+        }
+        let line = fields.line();
+        match *event.metadata().level() {
+            Level::ERROR => self.look(|noted| noted.errors.push(line)),
+            Level::WARN => self.look(|noted| noted.warning = Some(line)),
+            _ => {}
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) struct Summary<'a> {
 }
 
 impl Summary<'_> {
-    /// Whether everything went as it should.
+    /// Whether nothing is missing and the run came to its end.
     pub(crate) fn is_good(&self) -> bool {
         let workers = &self.stage.workers;
         self.run.end == End::RanOnce
@@ -40,7 +40,7 @@ impl Summary<'_> {
             && self
                 .stage
                 .work()
-                .is_none_or(|work| work.status == Status::Complete && work.errors.is_empty())
+                .is_none_or(|work| work.status == Status::Complete)
     }
 
     /// The whole summary.
@@ -61,19 +61,23 @@ impl Summary<'_> {
     /// By type: how many there are, how many arrived, and why the others did not.
     fn table(&self, text: &mut Text) {
         text.line(format_args!(
-            "  {:<28} {:>9}  {:>9}  not sent",
+            "  {:<28} {:>9}  {:>9}  not sent, and why",
             "type", "in source", "arrived"
         ));
         let total = self.comparison.total();
         for row in self.comparison.rows.iter().chain([&total]) {
+            let mut shortfall = shortfall(row).into_iter();
             let line = format!(
                 "  {:<28} {:>9}  {:>9}  {}",
                 row.kind,
                 HumanCount(row.in_source).to_string(),
                 HumanCount(row.arrived).to_string(),
-                shortfall(row),
+                shortfall.next().unwrap_or_default(),
             );
             text.line(format_args!("{}", line.trim_end()));
+            for more in shortfall {
+                text.line(format_args!("{:53}{more}", ""));
+            }
         }
         text.0.push('\n');
     }
@@ -157,6 +161,15 @@ impl Summary<'_> {
         for error in self.notes.errors() {
             text.fact("error", &error);
         }
+        if self.run.end == End::Stopped {
+            text.fact(
+                "standstill",
+                "nothing moved any more, so the demo stopped the connector",
+            );
+            if let Some(warning) = self.notes.warning() {
+                text.fact("warning", &warning);
+            }
+        }
         let missing = &self.comparison.missing;
         for id in missing.iter().take(NAMED) {
             text.fact("missing", id);
@@ -169,7 +182,7 @@ impl Summary<'_> {
                  under the same ids, and no others."
             )
         } else if missing.is_empty() {
-            "✗ All objects arrived, but not everything is as it should be: see above.".to_owned()
+            "✗ No object is missing, but not everything is as it should be: see above.".to_owned()
         } else {
             format!(
                 "✗ {} of {sent} objects are missing at the destination.",
@@ -177,6 +190,15 @@ impl Summary<'_> {
             )
         };
         text.line(format_args!("\n{verdict}"));
+        if self
+            .stage
+            .work()
+            .is_some_and(|work| !work.errors.is_empty())
+        {
+            text.line(format_args!(
+                "  The workers reported errors: see the work above."
+            ));
+        }
     }
 }
 
@@ -217,7 +239,7 @@ fn tell_work(text: &mut Text, work: &Work) {
 }
 
 /// Why fewer arrived than there are.
-fn shortfall(row: &Row) -> String {
+fn shortfall(row: &Row) -> Vec<String> {
     let reasons = row.not_sent.iter();
     let mut parts: Vec<String> = reasons
         .map(|(reason, count)| format!("{}: {reason}", HumanCount(*count)))
@@ -225,7 +247,7 @@ fn shortfall(row: &Row) -> String {
     if row.missing > 0 {
         parts.push(format!("✗ {} missing", HumanCount(row.missing)));
     }
-    parts.join(", ")
+    parts
 }
 
 /// How many requests a platform got, and of which operations.
