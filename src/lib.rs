@@ -18,12 +18,12 @@
 //!
 //! | module | is | knows |
 //! | --- | --- | --- |
-//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `stix` |
+//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `stix`, `settings`, `telemetry` |
 //! | [`connector`] | the contract between connector and runtime | `stix`, `settings` |
-//! | [`runtime`] | schedule, run, ping, stop | `connector`, `opencti`, `platform` |
-//! | [`opencti`] | the destination: registration, works, queue | `platform` |
-//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql` |
-//! | [`graphql`] | requests, answers, narrowing | – |
+//! | [`runtime`] | schedule, run, ping, stop | everything but `connectors` |
+//! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
+//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
+//! | [`graphql`] | requests, answers, narrowing | `telemetry` |
 //! | [`stix`] | objects and bundles | – |
 //! | [`settings`] | file and environment, checked | – |
 //! | [`telemetry`] | logs | – |

@@ -1,6 +1,7 @@
 //! The destination platform: registration and ping, works, and the push of messages.
 //!
-//! May know: [`crate::platform`] and [`crate::graphql`]; lapin only in [`queue`]. Must not know: any
+//! May know: [`crate::platform`], [`crate::graphql`], [`crate::settings`], and of the contract the
+//! position that a delivery carries; lapin only in [`queue`]. Must not know: any
 //! connector, the schedule, how objects were made. Known by: the runtime.
 //!
 //! **Invariant.** A [`Receipt`] exists only for messages that the broker (or the platform, with the

@@ -189,7 +189,11 @@ impl Platform {
         let refused = answer
             .refusal()
             .is_some_and(|error| error.kind() == Kind::Validation);
-        if refused && let Some(narrower) = self.narrow_thoroughly(operation, body.query).await? {
+        if refused
+            && let Some(narrower) = self
+                .narrow_thoroughly(operation, body.query, &narrowed)
+                .await?
+        {
             return self.send(operation, &narrower, variables, policy).await;
         }
         Ok(answer)
@@ -208,18 +212,6 @@ impl Platform {
             .client
             .post(operation, &narrowed.query, &variables, policy)
             .await?)
-    }
-
-    /// Whether the platform has a field, by what is known of it so far.
-    pub fn has_field(&self, type_name: &str, field: &str) -> bool {
-        use crate::graphql::Vocabulary;
-        self.with_known(|known| known.has_field(type_name, field))
-    }
-
-    /// Whether the platform has an argument, by what is known of it so far.
-    pub fn has_argument(&self, type_name: &str, field: &str, argument: &str) -> bool {
-        use crate::graphql::Vocabulary;
-        self.with_known(|known| known.has_argument(type_name, field, argument))
     }
 
     /// Whether the platform does not have an entity type that our schema file has, such as "SSH-Key".
@@ -277,27 +269,25 @@ impl Platform {
     }
 
     /// After a refusal: asks about every type that the operation touches, not only about those known
-    /// to have changed, and cuts again. None when that has been done before or changes nothing.
+    /// to have changed, and cuts again. None when that leaves what was sent as it was.
     async fn narrow_thoroughly(
         &self,
         operation: &'static str,
         document: &'static str,
+        sent: &Narrowed,
     ) -> Result<Option<Arc<Narrowed>>, PlatformError> {
-        if !self.learn(|knowledge| knowledge.thoroughly_probed.insert(operation)) {
-            return Ok(None);
-        }
-        let mentioned = mentioned_types(self.schema, document)
-            .map_err(|source| self.unknown(operation, source))?;
-        self.probe_all(
-            mentioned
+        if !self.learn(|knowledge| knowledge.thoroughly_probed.contains(operation)) {
+            let mentioned = mentioned_types(self.schema, document)
+                .map_err(|source| self.unknown(operation, source))?;
+            let with_fields = mentioned
                 .into_iter()
-                .filter(|name| self.schema.has_fields(name))
-                .collect(),
-        )
-        .await?;
-        let before = self.learn(|knowledge| knowledge.narrowed.get(operation).cloned());
-        let after = self.narrow_and_remember(operation, document)?;
-        Ok((before.as_deref() != Some(&*after)).then_some(after))
+                .filter(|name| self.schema.has_fields(name));
+            self.probe_all(with_fields.collect()).await?;
+            self.narrow_and_remember(operation, document)?;
+            self.learn(|knowledge| knowledge.thoroughly_probed.insert(operation));
+        }
+        let narrower = self.learn(|knowledge| knowledge.narrowed.get(operation).cloned());
+        Ok(narrower.filter(|narrower| **narrower != *sent))
     }
 
     fn narrow_and_remember(

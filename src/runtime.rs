@@ -36,6 +36,7 @@ use room::Room;
 use run::run;
 pub use run::{Destination, Outcome, Report, RunError};
 pub use schedule::{End, next_run};
+use stop::Stopping;
 pub use stop::on_signals;
 pub use summary::summary;
 
@@ -54,6 +55,7 @@ pub async fn run_connector<C: Connector>(
         return Ok(End::Stopped);
     };
     let (destination, state) = started?;
+    let stopping = Stopping::new(stop.clone());
     let (status, status_seen) = watch::channel(Status::default());
     let heartbeat = Heartbeat {
         platform: Arc::clone(&destination.platform),
@@ -72,7 +74,7 @@ pub async fn run_connector<C: Connector>(
         room,
         starts,
         report,
-        stop.clone(),
+        stopping.clone(),
     ));
     let keeping = schedule::keep(
         settings.connector.schedule,
@@ -83,22 +85,17 @@ pub async fn run_connector<C: Connector>(
     );
     let end = tokio::select! {
         end = keeping => end,
-        () = stopped_too_long(&stop) => {
-            tracing::warn!("the run did not end in time");
-            End::Stopped
+        () = stopping.for_at_least(stop::STOP_LIMIT) => {
+            tracing::error!("the run did not end in time; it is cut off");
+            End::Failed
         }
     };
-    let ended_by_itself = runs.is_finished().then_some(runs);
     pings.abort();
-    if let Some(runs) = ended_by_itself {
+    // The run task ends with its asker; a panic in it is an error of the process.
+    if end != End::Failed || runs.is_finished() {
         runs.await?;
     }
     Ok(end)
-}
-
-async fn stopped_too_long(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(stop::STOP_LIMIT).await;
 }
 
 /// The run task: one run for each request, one at a time.
@@ -108,11 +105,18 @@ async fn run_when_asked<C: Connector>(
     mut room: Room,
     mut starts: mpsc::Receiver<()>,
     reports: mpsc::Sender<Report>,
-    stop: CancellationToken,
+    stopping: Stopping,
 ) {
     let mut previous = None;
     while starts.recv().await.is_some() {
-        let mut report = run(&connector, &destination, previous.take(), &mut room, &stop).await;
+        let mut report = run(
+            &connector,
+            &destination,
+            previous.take(),
+            &mut room,
+            &stopping,
+        )
+        .await;
         previous = report.work.take();
         if reports.send(report).await.is_err() {
             return;

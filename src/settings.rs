@@ -91,7 +91,7 @@ pub struct ConnectorSettings {
     pub json_logging: bool,
     /// When the connector runs.
     pub schedule: Schedule,
-    /// The fill of the connector's queue, in megabytes (10⁶ bytes), above which no run starts.
+    /// The fill of the connector's queue, in megabytes (10⁶ bytes), above which a run waits.
     pub queue_threshold_mb: f64,
     /// The way bundles take to the platform.
     pub queue_protocol: QueueProtocol,

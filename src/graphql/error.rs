@@ -69,7 +69,6 @@ impl GraphqlError {
     /// row is not (spec/protocol.md §1).
     pub fn is_number_out_of_range(&self) -> bool {
         self.message.contains("non 32-bit signed integer")
-            || self.message.contains("cannot represent")
     }
 
     fn is(&self, codes: &[&str]) -> bool {

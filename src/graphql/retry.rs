@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
 
 /// Exponential waits with jitter, limited by their total.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +12,7 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest single wait, before the jitter, which may double it.
     pub longest: Duration,
-    /// All waits of one request together; none means for ever.
+    /// From the first try to the last; none means for ever.
     pub total: Option<Duration>,
 }
 
@@ -21,6 +22,13 @@ impl RetryPolicy {
         first: Duration::ZERO,
         longest: Duration::ZERO,
         total: Some(Duration::ZERO),
+    };
+
+    /// For the last words of a process that was asked to stop.
+    pub const CLOSING: Self = Self {
+        first: Duration::from_millis(200),
+        longest: Duration::from_secs(1),
+        total: Some(Duration::from_secs(3)),
     };
 
     /// For requests that a run depends on: ten minutes of trying before the run is given up.
@@ -47,7 +55,7 @@ impl RetryPolicy {
             .without_max_times();
         Waits {
             delays: builder.build(),
-            left: self.total,
+            until: self.total.map(|total| Instant::now() + total),
         }
     }
 }
@@ -55,20 +63,17 @@ impl RetryPolicy {
 /// The waits of one request; ends when their total is used up.
 pub(super) struct Waits {
     delays: ExponentialBackoff,
-    left: Option<Duration>,
+    until: Option<Instant>,
 }
 
 impl Waits {
     /// The next wait, at least as long as the server asked for; none when it is time to give up.
     pub(super) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
-        if self.left == Some(Duration::ZERO) {
-            return None;
-        }
         let wait = self.delays.next()?.max(asked_by_server.unwrap_or_default());
-        if let Some(left) = self.left {
-            self.left = Some(left.checked_sub(wait)?);
+        match self.until {
+            Some(until) if Instant::now() + wait >= until => None,
+            _ => Some(wait),
         }
-        Some(wait)
     }
 }
 
@@ -76,21 +81,23 @@ impl Waits {
 mod tests {
     use super::*;
 
-    #[test]
-    fn waits_grow_and_end_with_their_total() {
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_and_end_with_their_total() {
         let policy = RetryPolicy {
             first: Duration::from_secs(1),
             longest: Duration::from_secs(8),
-            total: Some(Duration::from_secs(60)),
+            total: Some(Duration::from_mins(1)),
         };
+        let began = Instant::now();
         let mut waits = policy.waits();
-        let all: Vec<Duration> = std::iter::from_fn(|| waits.next(None)).collect();
-        assert!(all.len() >= 4, "{all:?}");
-        assert!(
-            all.iter()
-                .all(|wait| *wait >= policy.first && *wait <= policy.longest * 2)
-        );
-        assert!(all.iter().sum::<Duration>() <= Duration::from_secs(60));
+        let mut tries = 0;
+        while let Some(wait) = waits.next(None) {
+            assert!(wait >= policy.first && wait <= policy.longest * 2);
+            tokio::time::sleep(wait).await;
+            tries += 1;
+        }
+        assert!(tries >= 4, "{tries}");
+        assert!(began.elapsed() <= Duration::from_mins(1));
     }
 
     #[test]

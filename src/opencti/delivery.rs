@@ -1,15 +1,18 @@
-//! A page's messages on their way, and the receipt for them.
+//! Messages on their way, and the receipt for them.
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::Message;
 use crate::connector::Position;
 
-/// The messages of one page, with the position that the page reached. The position comes out again
-/// only inside the [`Receipt`].
+/// Messages that belong together, the last of a page with the position that the page reached. The
+/// position comes out again only inside the [`Receipt`].
 #[derive(Debug)]
 pub struct Delivery {
     /// The messages, in order.
@@ -18,7 +21,7 @@ pub struct Delivery {
     pub position: Option<Position>,
 }
 
-/// The proof that all messages of a page were confirmed; nothing else lets a run's progress move.
+/// The proof that all messages of a delivery were confirmed; nothing else lets a run's progress move.
 ///
 /// ```compile_fail
 /// use netmanageit_connector::connector::Position;
@@ -39,12 +42,22 @@ impl Receipt {
     }
 }
 
+/// Without any confirm for so long, a run is given up.
+const PATIENCE: Duration = Duration::from_mins(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
 /// Messages could not be delivered for good.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PushError {
     /// The sender has ended.
     #[error("the sender of messages has stopped")]
     Stopped,
+    /// Nothing was confirmed for long.
+    #[error(
+        "the broker has confirmed nothing for {} minutes; is the address right that the log names, and is the connector still registered?",
+        PATIENCE.as_secs() / 60
+    )]
+    NothingConfirmed,
     /// The platform refuses a bundle (api protocol).
     #[error("the destination refused a bundle: {0}")]
     Refused(String),
@@ -54,6 +67,8 @@ pub enum PushError {
 #[derive(Debug, Clone)]
 pub struct Pusher {
     outgoing: mpsc::Sender<Outgoing>,
+    /// Messages confirmed so far, of all deliveries.
+    confirmed: Arc<AtomicU64>,
 }
 
 /// One message on its way to the sending task.
@@ -68,6 +83,7 @@ pub(super) struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Ticket {
     state: std::sync::Mutex<TicketState>,
+    confirmed: Arc<AtomicU64>,
 }
 
 type ReceiptSender = oneshot::Sender<Result<Receipt, PushError>>;
@@ -82,6 +98,7 @@ struct TicketState {
 impl Ticket {
     /// One message of the delivery is confirmed.
     pub(super) fn confirm_one(&self) {
+        self.confirmed.fetch_add(1, Ordering::Relaxed);
         let mut state = self
             .state
             .lock()
@@ -128,7 +145,13 @@ impl Pusher {
     /// A pusher and the end at which its task takes the messages; holds at most `waiting` of them.
     pub(super) fn channel(waiting: usize) -> (Self, mpsc::Receiver<Outgoing>) {
         let (outgoing, taken) = mpsc::channel(waiting);
-        (Self { outgoing }, taken)
+        (
+            Self {
+                outgoing,
+                confirmed: Arc::default(),
+            },
+            taken,
+        )
     }
 
     /// Hands the messages over, waiting while too many are unconfirmed.
@@ -139,6 +162,7 @@ impl Pusher {
         let (fire, receipt) = oneshot::channel();
         // One more than there are messages, confirmed below: a page without any has its receipt at once.
         let ticket = Arc::new(Ticket {
+            confirmed: Arc::clone(&self.confirmed),
             state: std::sync::Mutex::new(TicketState {
                 unconfirmed: delivery.messages.len() + 1,
                 receipt: Some(fire),
@@ -159,9 +183,30 @@ impl Pusher {
         Ok(Pending { receipt })
     }
 
-    /// Completes when the sending task has ended.
-    pub fn stopped(&self) -> impl Future<Output = ()> + '_ {
-        self.outgoing.closed()
+    /// Waits for something that needs the broker, as long as the broker confirms anything at all.
+    ///
+    /// # Errors
+    /// [`PushError::NothingConfirmed`] after ten minutes without a confirm.
+    pub async fn while_confirming<T>(
+        &self,
+        step: impl Future<Output = Result<T, PushError>>,
+    ) -> Result<T, PushError> {
+        let mut step = std::pin::pin!(step);
+        let mut last = self.confirmed.load(Ordering::Relaxed);
+        let mut since = Instant::now();
+        loop {
+            tokio::select! {
+                outcome = &mut step => return outcome,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let confirmed = self.confirmed.load(Ordering::Relaxed);
+            if confirmed != last {
+                (last, since) = (confirmed, Instant::now());
+            }
+            if since.elapsed() > PATIENCE {
+                return Err(PushError::NothingConfirmed);
+            }
+        }
     }
 }
 

@@ -167,9 +167,11 @@ impl Sender {
         waits_between: &mut ExponentialBackoff,
     ) -> Result<(), SessionError> {
         let (connection, channel) = self.connect().await?;
-        *waits_between = waits();
         let mut window = Window::default();
         let ended = self.send_all(&channel, &mut window).await;
+        if window.has_confirmed {
+            *waits_between = waits();
+        }
         window.give_back(&mut self.back);
         close(&connection).await;
         ended
@@ -283,6 +285,7 @@ struct Window {
     unconfirmed: BTreeMap<u64, Outgoing>,
     bytes: usize,
     published: u64,
+    has_confirmed: bool,
     confirms: JoinSet<(u64, Result<Confirmation, SessionError>)>,
 }
 
@@ -336,6 +339,7 @@ impl Window {
                 if let Some(outgoing) = self.unconfirmed.remove(&number) {
                     self.bytes = self.bytes.saturating_sub(outgoing.message.body.len());
                     outgoing.ticket.confirm_one();
+                    self.has_confirmed = true;
                 }
                 Ok(())
             }

@@ -179,6 +179,10 @@ pub struct QueueSize {
 /// # Errors
 /// [`PlatformError`] when the platform does not answer.
 pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSize>, PlatformError> {
+    // In 6.1.12 the field is there, and asking for it is an error.
+    if !platform.release().is_at_least(6, 1, 13) {
+        return Ok(None);
+    }
     let variables = queue_details::Variables { id: id.to_string() };
     let answer = platform
         .call::<QueueDetails>(variables, RetryPolicy::NEVER)

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::Expectations;
 use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkProgress, add_expectations,
     add_work, finish_work, report_expectation, work_progress,
@@ -18,6 +19,7 @@ use super::operations::{
 use super::registration::queue_size;
 use crate::graphql::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
+use crate::telemetry::logs::Chain;
 
 /// Between two looks at how far the workers are.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,7 +74,7 @@ pub struct WorkCount {
 }
 
 impl Work {
-    /// Opens a work, guarded by one expectation of our own.
+    /// Opens a work; [`Work::guard`] comes next.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
@@ -96,14 +98,21 @@ impl Work {
             })?;
         let id = answer.work_add.id;
         tracing::info!(work.id = %id, work.name = name, "work opened");
-        let mut work = Self {
+        Ok(Self {
             platform,
             connector,
             id,
             objects: 0,
-        };
-        work.add_expectations(1).await?;
-        Ok(work)
+        })
+    }
+
+    /// Adds the one expectation of our own that keeps the work from completing before it is closed;
+    /// the first thing done to it.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn guard(&self) -> Result<(), WorkError> {
+        self.add_expectations(1).await
     }
 
     /// The work's id.
@@ -125,7 +134,7 @@ impl Work {
         self.objects += objects;
     }
 
-    async fn add_expectations(&mut self, count: u64) -> Result<(), WorkError> {
+    async fn add_expectations(&self, count: u64) -> Result<(), WorkError> {
         if count == 0 {
             return Ok(());
         }
@@ -200,6 +209,33 @@ impl Work {
         }
     }
 
+    /// Where the workers announce: waits until they have announced all that was sent. Closed before,
+    /// the work would be complete with nothing imported.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn wait_until_announced(&self, expectations: Expectations) -> Result<(), WorkError> {
+        if expectations == Expectations::Sender {
+            return Ok(());
+        }
+        let mut last = None;
+        let mut since = Instant::now();
+        loop {
+            let count = self.count().await?;
+            if count.expected > self.objects {
+                return Ok(());
+            }
+            if last != Some(count) {
+                (last, since) = (Some(count), Instant::now());
+            }
+            if since.elapsed() > PATIENCE {
+                tracing::warn!(work.id = %self.id, "the workers do not take up what was sent; closing the work all the same");
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Waits until the workers are through with the whole work. Workers that stand still while their
     /// queue is empty are through with what reached them, whatever the work says.
     ///
@@ -217,7 +253,7 @@ impl Work {
                     "waiting until the workers are through with the work of the run before"
                 );
             }
-            if since.elapsed() > PATIENCE && self.is_queue_empty().await? {
+            if since.elapsed() > PATIENCE && self.is_queue_empty().await {
                 tracing::warn!(work.id = %self.id, "the work of the run before stays incomplete although its queue is empty; going on");
                 return Ok(());
             }
@@ -241,10 +277,14 @@ impl Work {
     }
 
     /// Releases that do not say count as empty: what stands still for long has nothing to do.
-    async fn is_queue_empty(&self) -> Result<bool, WorkError> {
-        let size = queue_size(&self.platform, self.connector).await;
-        let size = size.map_err(|source| self.failed("compared with its queue", source))?;
-        Ok(size.is_none_or(|size| size.messages < 1.0))
+    async fn is_queue_empty(&self) -> bool {
+        match queue_size(&self.platform, self.connector).await {
+            Ok(size) => size.is_none_or(|size| size.messages < 1.0),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the destination does not say how much waits in the queue");
+                false
+            }
+        }
     }
 
     /// Closes the work with the sentence that people read; the last thing done to it.
@@ -263,12 +303,13 @@ impl Work {
             in_error: Some(in_error),
         };
         let finished = self.platform.call::<FinishWork>(finish, policy).await;
-        finished.map_err(|source| self.failed("closed", source))?;
+        // The guard's report completes the work, whatever came of the sentence.
         let guard = report_expectation::Variables {
             id: self.id.clone(),
             error: None,
         };
         let reported = self.platform.call::<ReportExpectation>(guard, policy).await;
+        finished.map_err(|source| self.failed("closed", source))?;
         reported.map_err(|source| self.failed("completed", source))?;
         tracing::info!(work.id = %self.id, work.in_error = in_error, work.message = message, "work closed");
         Ok(())

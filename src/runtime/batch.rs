@@ -24,6 +24,9 @@ pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
 /// What an object ties together rides along when it was sent more recently than that.
 const RECENT_BATCHES: usize = 32;
 
+/// Larger objects are not kept in memory for riding along.
+const REMEMBERED_BYTES: usize = 64 * 1024;
+
 /// The objects of one message, in the order in which they have to be imported; each id once.
 pub type Batch = Vec<Arc<StixObject>>;
 
@@ -92,7 +95,9 @@ impl Packer {
             Packing::Closed { batch_size } => {
                 vec![self.closed(page, &objects, batch_size, &mut held_back)]
             }
-            Packing::Waves { batch_size } => self.in_waves(page, objects, batch_size),
+            Packing::Waves { batch_size } => {
+                self.in_waves(page, objects, batch_size, &mut held_back)
+            }
         };
         Packed {
             waves: waves
@@ -144,8 +149,13 @@ impl Packer {
             }
         }
         closing.close();
-        for object in late(page) {
-            closing.place_again(object);
+        for object in &page.late {
+            if !closing.place_again(object) {
+                held_back.push(skip(
+                    object,
+                    "its references that close a circle are larger than a message may be",
+                ));
+            }
         }
         let batches = closing.finish();
         for batch in &batches {
@@ -166,12 +176,34 @@ impl Packer {
         page: &Converted,
         objects: Vec<Arc<StixObject>>,
         batch_size: usize,
+        held_back: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
-        let companions = page
+        let (companions, too_large): (Batch, Batch) = page
             .companions
             .iter()
+            .cloned()
+            .partition(|companion| companion.json.len() <= LARGEST_BATCH_BYTES);
+        let mut lost: HashSet<String> =
+            held_back.iter().map(|skipped| skipped.id.clone()).collect();
+        lost.extend(too_large.iter().map(|companion| companion.id.to_string()));
+        let points_at_lost =
+            |object: &Arc<StixObject>| object.embeds.iter().any(|target| lost.contains(&**target));
+        let (without_target, objects): (Batch, Batch) =
+            objects.into_iter().partition(points_at_lost);
+        held_back.extend(
+            without_target
+                .iter()
+                .map(|object| skip(object, "what it points at is not sent")),
+        );
+        let new = companions
+            .into_iter()
             .filter(|companion| !self.packed.contains(&key(&companion.id)));
-        let all: Batch = companions.map(Arc::clone).chain(objects).collect();
+        let all: Batch = new.chain(objects).collect();
+        let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
+        let late = page.late.iter().filter(|object| {
+            sent.contains(&*object.id) && object.json.len() <= LARGEST_BATCH_BYTES
+        });
+        let late: Batch = late.cloned().collect();
         let mut dependencies = Batch::new();
         for object in &all {
             collect_dependencies(object, &mut dependencies);
@@ -186,7 +218,7 @@ impl Packer {
         let steps = [plain, marked, rest]
             .into_iter()
             .chain(by_pointing(pointing))
-            .chain([late(page).map(Arc::clone).collect()]);
+            .chain([late]);
         steps
             .map(|objects| self.wave(objects, batch_size))
             .collect()
@@ -212,13 +244,6 @@ impl Packer {
             batches: cut(objects, batch_size.max(1)),
         }
     }
-}
-
-/// What goes once more; not what was too large the first time.
-fn late(page: &Converted) -> impl Iterator<Item = &Arc<StixObject>> {
-    page.late
-        .iter()
-        .filter(|object| object.json.len() <= LARGEST_BATCH_BYTES)
 }
 
 /// Cuts objects into batches by number and size.
@@ -307,7 +332,12 @@ impl Recent {
     }
 
     fn remember(&mut self, batch: &Batch) {
-        for object in batch {
+        let batch: Batch = batch
+            .iter()
+            .filter(|object| object.json.len() <= REMEMBERED_BYTES)
+            .cloned()
+            .collect();
+        for object in &batch {
             let entry = self
                 .objects
                 .entry(key(&object.id))
@@ -409,13 +439,18 @@ impl<'a> Closing<'a> {
         true
     }
 
-    /// Places an object that has been placed before, with what it could not point at then.
-    fn place_again(&mut self, object: &Arc<StixObject>) {
+    /// Places an object that has been placed before, with what it could not point at then; false
+    /// when that is too large for any message, or the object was not placed at all.
+    fn place_again(&mut self, object: &Arc<StixObject>) -> bool {
+        let closure = self.closure(object);
+        if !self.placed.contains(&object.id) || bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
+            return false;
+        }
         if self.open_ids.contains(&object.id) {
             self.close();
         }
-        let closure = self.closure(object);
         self.take(closure);
+        true
     }
 
     fn take(&mut self, closure: Batch) {

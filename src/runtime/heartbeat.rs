@@ -16,6 +16,8 @@ use crate::telemetry::logs::Chain;
 /// A connector counts as active while its last ping is younger than five minutes
 /// (spec/protocol.md §5).
 const EVERY: Duration = Duration::from_secs(40);
+/// How much waits in the queue is not worth a longer wait.
+const SIZE_LIMIT: Duration = Duration::from_secs(5);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -47,7 +49,11 @@ pub(super) struct Heartbeat {
 
 impl Heartbeat {
     /// Pings until asked to stop: at once, every forty seconds, and when the status changes.
-    pub(super) async fn beat(self, mut status: watch::Receiver<Status>, stop: CancellationToken) {
+    pub(super) async fn beat(
+        mut self,
+        mut status: watch::Receiver<Status>,
+        stop: CancellationToken,
+    ) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -72,21 +78,22 @@ impl Heartbeat {
         }
     }
 
-    async fn ping_once(&self, status: &Status) {
-        let pinging = async {
-            let queue = queue_size(&self.platform, self.connector_id).await?;
-            let info = ConnectorInfo {
-                run_and_terminate: self.run_and_terminate,
-                buffering: status.buffering,
-                queue_threshold_mb: self.queue_threshold_mb,
-                queue_bytes: queue.map_or(0.0, |queue| queue.bytes),
-                last_run: status.last_run,
-                next_run: status.next_run,
-            };
-            ping(&self.platform, self.connector_id, self.state.clone(), &info).await
+    async fn ping_once(&mut self, status: &Status) {
+        let info = ConnectorInfo {
+            run_and_terminate: self.run_and_terminate,
+            buffering: status.buffering,
+            queue_threshold_mb: self.queue_threshold_mb,
+            queue_bytes: self.queue_bytes().await,
+            last_run: status.last_run,
+            next_run: status.next_run,
         };
+        let pinging = ping(&self.platform, self.connector_id, self.state.clone(), &info);
         match tokio::time::timeout(LIMIT, pinging).await {
-            Ok(Ok(_)) => tracing::debug!("pinged"),
+            Ok(Ok(state)) => {
+                // The state is the platform's: sending back what it no longer has would undo a reset.
+                self.state = state.filter(|state| !state.is_empty());
+                tracing::debug!("pinged");
+            }
             Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "the destination did not take a ping; the next one follows");
             }
@@ -94,6 +101,19 @@ impl Heartbeat {
                 limit_seconds = LIMIT.as_secs(),
                 "the destination did not answer a ping in time; the next one follows"
             ),
+        }
+    }
+
+    /// For display only: a platform that does not say it is pinged all the same.
+    async fn queue_bytes(&self) -> f64 {
+        let asking = queue_size(&self.platform, self.connector_id);
+        match tokio::time::timeout(SIZE_LIMIT, asking).await {
+            Ok(Ok(size)) => size.map_or(0.0, |size| size.bytes),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %Chain(&error), "the destination does not say how much waits in the queue");
+                0.0
+            }
+            Err(_) => 0.0,
         }
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::batch::{Batch, Packer, Packing, Wave};
 use super::progress::Progress;
 use super::room::Room;
-use super::stop::{CLOSING_GRACE, SENDING_GRACE};
+use super::stop::{CLOSING_GRACE, SENDING_GRACE, Stopping};
 use super::summary::summary;
 use crate::connector::{
     Connector, Converted, Converter, Position, Skipped, Source, SourceError, Tally,
@@ -110,31 +110,33 @@ pub(super) async fn run<C: Connector>(
     destination: &Destination,
     previous: Option<Work>,
     room: &mut Room,
-    stop: &CancellationToken,
+    stopping: &Stopping,
 ) -> Report {
     let mut sending = Sending::new(connector, destination, previous, room);
-    let outcome = match drive(connector, &mut sending, stop).await {
-        Ok(()) if stop.is_cancelled() => Outcome::Stopped,
+    let outcome = match drive(connector, &mut sending, stopping).await {
+        Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
         Ok(()) => Outcome::Complete,
         Err(error) => {
-            sending.last_receipts(stop).await;
+            sending.last_receipts(stopping).await;
             Outcome::Failed(error)
         }
     };
-    let outcome = sending.close(outcome, stop).await;
+    let outcome = sending.close(outcome, stopping).await;
     Report {
         outcome,
         tally: sending.tally,
         progress: sending.progress,
-        work: sending.work,
+        // The next run still has to wait for the work of an earlier one if this one opened none.
+        work: sending.work.or(sending.previous),
     }
 }
 
 async fn drive<C: Connector>(
     connector: &C,
     sending: &mut Sending<'_>,
-    stop: &CancellationToken,
+    stopping: &Stopping,
 ) -> Result<(), RunError> {
+    let stop = stopping.token();
     let Some(source) = stop.run_until_cancelled(connector.open()).await else {
         return Ok(());
     };
@@ -155,13 +157,9 @@ async fn drive<C: Connector>(
         sending.receipts(0).await
     };
     // Asked to stop, what is being sent has a moment to be sent whole.
-    let grace = async {
-        stop.cancelled().await;
-        tokio::time::sleep(SENDING_GRACE).await;
-    };
     tokio::select! {
         outcome = sent => outcome,
-        () = grace => Ok(()),
+        () = stopping.for_at_least(SENDING_GRACE) => Ok(()),
     }
 }
 
@@ -202,7 +200,7 @@ struct Sending<'a> {
     title: String,
     room: &'a mut Room,
     /// Whether the destination lacks the type, for each that was met.
-    unknown_kinds: HashMap<&'static str, bool>,
+    unknown_types: HashMap<Box<str>, bool>,
     packer: Packer,
     previous: Option<Work>,
     work: Option<Work>,
@@ -230,7 +228,7 @@ impl<'a> Sending<'a> {
             destination,
             title,
             room,
-            unknown_kinds: HashMap::new(),
+            unknown_types: HashMap::new(),
             packer: Packer::new(packing(destination, connector.batch_size())),
             previous,
             work: None,
@@ -289,21 +287,39 @@ impl<'a> Sending<'a> {
         self.receipts(UNCONFIRMED_PAGES).await
     }
 
+    async fn learn_type(&mut self, entity_type: &str) -> Result<(), RunError> {
+        if !self.unknown_types.contains_key(entity_type) {
+            let is_lacking = self
+                .destination
+                .platform
+                .lacks_entity_type(entity_type)
+                .await?;
+            self.unknown_types.insert(entity_type.into(), is_lacking);
+        }
+        Ok(())
+    }
+
     /// Objects of a type that the destination does not have would be dropped there, and on several
     /// releases their work would wait for them for ever (spec/protocol.md §7).
     async fn hold_back_unknown_types(&mut self, page: &mut Converted) -> Result<(), RunError> {
         for object in page.objects.iter().chain(&page.companions) {
-            if !self.unknown_kinds.contains_key(object.kind) {
-                let is_lacking = self
-                    .destination
-                    .platform
-                    .lacks_entity_type(object.kind)
-                    .await?;
-                self.unknown_kinds.insert(object.kind, is_lacking);
+            self.learn_type(object.kind).await?;
+            if let Some((named, _)) = &object.names_type {
+                self.learn_type(named).await?;
             }
         }
-        let unknown = &self.unknown_kinds;
+        let unknown = &self.unknown_types;
         let is_unknown = |object: &Arc<StixObject>| unknown.get(object.kind) == Some(&true);
+        for object in &mut page.objects {
+            // An indicator for a type that is not there is imported, if it does not say so.
+            if object
+                .names_type
+                .as_ref()
+                .is_some_and(|(named, _)| unknown.get(&**named) == Some(&true))
+            {
+                *object = Arc::new(object.naming_unknown_type());
+            }
+        }
         let release = self.destination.platform.release();
         let held_back = page
             .objects
@@ -328,10 +344,9 @@ impl<'a> Sending<'a> {
         end: Option<PageEnd>,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
-        let Some(opened) = stop.run_until_cancelled(self.open_work()).await else {
+        if !self.open_work(stop).await? {
             return Ok(false);
-        };
-        opened?;
+        }
         if wave.waits {
             self.receipts(0).await?;
             let Some(work) = &self.work else {
@@ -347,18 +362,27 @@ impl<'a> Sending<'a> {
         Ok(true)
     }
 
-    /// Opens the work if that has not been done, once the work of the run before is complete.
-    async fn open_work(&mut self) -> Result<(), RunError> {
+    /// Opens the work if that has not been done, once the work of the run before is complete; false
+    /// when the wish to stop came meanwhile. The opening itself is not broken off: its work would
+    /// stay behind, open and nobody's.
+    async fn open_work(&mut self, stop: &CancellationToken) -> Result<bool, RunError> {
         if self.work.is_some() {
-            return Ok(());
+            return Ok(true);
         }
         if let Some(previous) = &self.previous {
-            previous.wait_until_complete().await?;
+            let Some(complete) = stop
+                .run_until_cancelled(previous.wait_until_complete())
+                .await
+            else {
+                return Ok(false);
+            };
+            complete?;
         }
-        self.previous = None;
         let platform = Arc::clone(&self.destination.platform);
-        self.work = Some(Work::open(platform, self.destination.connector_id, &self.title).await?);
-        Ok(())
+        let work = Work::open(platform, self.destination.connector_id, &self.title).await?;
+        self.previous = None;
+        self.work.insert(work).guard().await?;
+        Ok(true)
     }
 
     fn messages(&self, batches: &[Batch]) -> Result<Vec<Message>, RunError> {
@@ -447,7 +471,8 @@ impl<'a> Sending<'a> {
     ) -> Result<(), RunError> {
         let (position, kinds) = end.map(|end| (end.position, end.kinds)).unzip();
         let delivery = Delivery { messages, position };
-        let pending = self.destination.pusher.deliver(delivery).await?;
+        let pusher = &self.destination.pusher;
+        let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
         let kinds = kinds.unwrap_or_default();
         self.unconfirmed.push_back(Unconfirmed { pending, kinds });
         Ok(())
@@ -459,26 +484,29 @@ impl<'a> Sending<'a> {
         while self.unconfirmed.len() > outstanding
             && let Some(unconfirmed) = self.unconfirmed.pop_front()
         {
-            self.progress.advance(unconfirmed.pending.receipt().await?);
+            let pusher = &self.destination.pusher;
+            let receipt = pusher
+                .while_confirming(unconfirmed.pending.receipt())
+                .await?;
+            self.progress.advance(receipt);
             self.tally.count_sent(unconfirmed.kinds);
         }
         Ok(())
     }
 
     /// After a failure: what was announced is still delivered, if the broker takes it soon.
-    async fn last_receipts(&mut self, stop: &CancellationToken) {
-        let hurried = async {
-            tokio::select! {
-                () = tokio::time::sleep(LAST_RECEIPTS) => {}
-                () = async { stop.cancelled().await; tokio::time::sleep(SENDING_GRACE).await } => {}
+    async fn last_receipts(&mut self, stopping: &Stopping) {
+        let all = async {
+            while !self.unconfirmed.is_empty() {
+                if let Err(error) = self.receipts(0).await {
+                    tracing::warn!(error = %Chain(&error), "a message of the failed run was not delivered");
+                }
             }
         };
-        let taken = tokio::select! {
-            taken = self.receipts(0) => taken,
-            () = hurried => Ok(()),
-        };
-        if let Err(error) = taken {
-            tracing::warn!(error = %Chain(&error), "not all messages of the failed run were delivered");
+        tokio::select! {
+            () = all => {}
+            () = tokio::time::sleep(LAST_RECEIPTS) => {}
+            () = stopping.for_at_least(SENDING_GRACE) => {}
         }
     }
 
@@ -500,7 +528,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Closes the work, in error when the run failed.
-    async fn close(&mut self, outcome: Outcome, stop: &CancellationToken) -> Outcome {
+    async fn close(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         let Some(work) = &self.work else {
             return outcome;
         };
@@ -509,7 +537,7 @@ impl<'a> Sending<'a> {
             Outcome::Stopped => (
                 format!("Stopped before the end. {}", summary(&self.tally)),
                 false,
-                RetryPolicy::NEVER,
+                RetryPolicy::CLOSING,
             ),
             Outcome::Failed(error) => (
                 format!("Failed: {}. {}", Chain(error), summary(&self.tally)),
@@ -517,13 +545,16 @@ impl<'a> Sending<'a> {
                 RetryPolicy::DURING_RUN,
             ),
         };
-        let hurried = async {
-            stop.cancelled().await;
-            tokio::time::sleep(CLOSING_GRACE).await;
+        let closing = async {
+            if matches!(outcome, Outcome::Complete) {
+                work.wait_until_announced(self.destination.rules.expectations)
+                    .await?;
+            }
+            work.close(&message, in_error, policy).await
         };
         let closed = tokio::select! {
-            closed = work.close(&message, in_error, policy) => closed,
-            () = hurried => {
+            closed = closing => closed,
+            () = stopping.for_at_least(CLOSING_GRACE) => {
                 tracing::warn!(work.id = work.id(), "the work could not be closed in time");
                 return outcome;
             }

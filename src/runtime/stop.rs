@@ -1,15 +1,49 @@
 //! The wish to stop: SIGTERM, SIGINT, or a second thought of the program itself.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// From the signal to the end of the process at the latest.
 pub(super) const STOP_LIMIT: Duration = Duration::from_secs(9);
-/// Of that, for what is being sent at that moment.
+/// From the signal, for what is being sent at that moment.
 pub(super) const SENDING_GRACE: Duration = Duration::from_secs(4);
-/// Of that, for closing the work.
-pub(super) const CLOSING_GRACE: Duration = Duration::from_secs(3);
+/// From the signal, for closing the work.
+pub(super) const CLOSING_GRACE: Duration = Duration::from_secs(8);
+
+/// The wish to stop, and how long ago it came: the graces of the steps of a stop all count from the
+/// signal, so that together they end before [`STOP_LIMIT`].
+#[derive(Debug, Clone)]
+pub(super) struct Stopping {
+    token: CancellationToken,
+    since: Arc<OnceLock<Instant>>,
+}
+
+impl Stopping {
+    pub(super) fn new(token: CancellationToken) -> Self {
+        let stopping = Self {
+            token,
+            since: Arc::default(),
+        };
+        let noting = stopping.clone();
+        tokio::spawn(async move { noting.for_at_least(Duration::ZERO).await });
+        stopping
+    }
+
+    /// The token itself.
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+
+    /// Completes so long after the wish to stop.
+    pub(super) async fn for_at_least(&self, grace: Duration) {
+        self.token.cancelled().await;
+        let since = *self.since.get_or_init(Instant::now);
+        tokio::time::sleep_until(since + grace).await;
+    }
+}
 
 /// A token that is cancelled by the first SIGTERM or SIGINT.
 ///

@@ -111,7 +111,7 @@ const QUEUE_THRESHOLD: Setting = Setting {
     env: "CONNECTOR_QUEUE_THRESHOLD",
     kind: Kind::Positive,
     default: Fallback::Value("500"),
-    doc: "fill of the connector's queue, in MB, above which no run starts",
+    doc: "fill of the connector's queue, in MB, above which a run waits",
     secret: false,
 };
 const QUEUE_PROTOCOL: Setting = Setting {

@@ -1,5 +1,6 @@
 //! One STIX object: its text, and which other objects it needs.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,7 +16,7 @@ pub struct StixObject {
     pub kind: &'static str,
     /// The object as JSON.
     pub json: Box<str>,
-    /// Markings, author and labels: they go ahead of the object wherever it goes.
+    /// Markings, author and labels: they go ahead of the object.
     pub dependencies: Vec<Arc<StixObject>>,
     /// As a dependency: whether it has to stand in every message that uses it. Markings and authors
     /// do, being referred to by id; a label is found by its text once it exists.
@@ -27,12 +28,29 @@ pub struct StixObject {
     /// Ids of the objects that it ties together (the ends of a relationship): sent earlier, or it is
     /// held back.
     pub ends: Vec<Box<str>>,
+    /// An entity type that it names, and where in the JSON: a platform that does not have the type
+    /// refuses the object.
+    pub names_type: Option<(Box<str>, Range<usize>)>,
     /// The same object without what it points at: how it rides along in a message that it is not the
     /// subject of. None where it points at nothing.
     pub bare: Option<Arc<StixObject>>,
 }
 
 impl StixObject {
+    /// The object with the type that it names replaced by "Unknown", which every platform takes.
+    #[must_use]
+    pub fn naming_unknown_type(&self) -> Self {
+        let mut other = self.clone();
+        if let Some((_, place)) = other.names_type.take() {
+            let mut json = String::from(other.json);
+            if json.is_char_boundary(place.start) && json.is_char_boundary(place.end) {
+                json.replace_range(place, "Unknown");
+            }
+            other.json = json.into_boxed_str();
+        }
+        other
+    }
+
     /// The object with what it points at: property, whether it is a list, and ids. What was there
     /// before becomes its bare form.
     #[must_use]
@@ -58,6 +76,7 @@ impl StixObject {
             rides_always: self.rides_always,
             embeds,
             ends: self.ends.clone(),
+            names_type: self.names_type.clone(),
             bare: Some(Arc::new(self)),
         }
     }
@@ -69,6 +88,7 @@ pub struct ObjectWriter {
     id: Box<str>,
     json: Vec<u8>,
     failure: Option<serde_json::Error>,
+    names_type: Option<(Box<str>, Range<usize>)>,
 }
 
 impl ObjectWriter {
@@ -78,6 +98,7 @@ impl ObjectWriter {
             id: id.into(),
             json: Vec::with_capacity(512),
             failure: None,
+            names_type: None,
         };
         writer.json.push(b'{');
         writer.put("type", stix_type);
@@ -117,6 +138,18 @@ impl ObjectWriter {
         }
     }
 
+    /// Puts the name of an entity type, which the destination may not have.
+    pub fn put_type(&mut self, key: &str, entity_type: &str) {
+        self.put(key, entity_type);
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if entity_type.bytes().all(is_plain) {
+            // The quotes stay outside.
+            let end = self.json.len().saturating_sub(1);
+            let place = end.saturating_sub(entity_type.len())..end;
+            self.names_type = Some((entity_type.into(), place));
+        }
+    }
+
     /// Ends the object.
     ///
     /// # Errors
@@ -135,6 +168,7 @@ impl ObjectWriter {
             rides_always: true,
             embeds: Vec::new(),
             ends: Vec::new(),
+            names_type: self.names_type,
             bare: None,
         })
     }
@@ -153,6 +187,22 @@ impl ObjectWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_type_that_is_not_known_becomes_unknown() {
+        let mut writer = ObjectWriter::new("indicator", "indicator--1");
+        writer.put("name", "é\"x");
+        writer.put_type("x_opencti_main_observable_type", "SSH-Key");
+        writer.put("lang", "en");
+        let object = writer.finish("Indicator").unwrap();
+        assert!(
+            object
+                .json
+                .contains(r#""x_opencti_main_observable_type":"SSH-Key","lang""#)
+        );
+        let other = object.naming_unknown_type();
+        assert_eq!(*other.json, *object.json.replace("SSH-Key", "Unknown"));
+    }
 
     #[test]
     fn nulls_and_empty_lists_stay_out_and_texts_stay_as_they_are() {

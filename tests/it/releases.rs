@@ -162,3 +162,21 @@ async fn from_newer_to_older(#[case] source: &str, #[case] destination: &str) {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_indicator_for_a_type_that_is_not_there_is_imported_as_unknown() {
+    let mut data = generated(30, 20);
+    let indicator = &mut data.indicators[7];
+    indicator.set(
+        "x_opencti_main_observable_type",
+        serde_json::json!("SSH-Key"),
+    );
+    let id = indicator.standard_id().to_owned();
+    let line = Line::between(Release::LATEST, release("6.7.5"), data);
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let imported = line.destination.imported();
+    let landed = imported.get(&id).expect("the indicator arrives");
+    assert_eq!(landed.object["x_opencti_main_observable_type"], "Unknown");
+}

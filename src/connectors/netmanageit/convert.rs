@@ -208,7 +208,7 @@ fn external_references<'a>(
     skipped.extend(lost.iter().map(|_| Skipped {
         id: name_of(node),
         kind: "external reference".to_owned(),
-        reason: "neither a URL nor an external id".to_owned(),
+        reason: "neither a URL nor a name with an id".to_owned(),
     }));
     importable
 }

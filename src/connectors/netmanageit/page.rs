@@ -144,7 +144,7 @@ struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
 pub(super) type References = HashMap<Box<str>, Vec<Reference>>;
 
 /// One thing that an object points at.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reference {
     /// An external reference.
     External(ExternalReference),
@@ -153,7 +153,7 @@ pub(super) enum Reference {
 }
 
 /// Another observable that an object points at.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NestedTarget {
     /// The relation's name at the source, such as "obs_resolves-to".
     pub(super) relation: Box<str>,
@@ -166,6 +166,7 @@ pub(super) struct NestedTarget {
 /// An external reference, in the shape in which it travels (STIX 2.1 §2.5).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct ExternalReference {
+    #[serde(skip_serializing_if = "Option::is_none")]
     source_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -176,10 +177,11 @@ pub(super) struct ExternalReference {
 }
 
 impl ExternalReference {
-    /// Whether it survives the import: it needs a URL, or a source and an id (spec/protocol.md §3).
+    /// Whether it survives the import: it needs a URL, or a source's name and an id
+    /// (spec/protocol.md §3).
     pub(super) fn is_importable(&self) -> bool {
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        is_set(&self.source_name) && (is_set(&self.url) || is_set(&self.external_id))
+        is_set(&self.url) || (is_set(&self.source_name) && is_set(&self.external_id))
     }
 }
 

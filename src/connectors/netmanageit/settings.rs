@@ -16,7 +16,7 @@ pub struct NetManageItSettings {
     pub platform: PlatformSettings,
     /// Rows asked for in one page, 1 to 5000.
     pub page_size: usize,
-    /// Most objects in one bundle, 1 to 1000.
+    /// Most objects of the source in one message, 1 to 1000.
     pub batch_size: usize,
     /// Pause between two pages; may be zero.
     pub cooldown: Duration,
@@ -65,7 +65,7 @@ const BATCH_SIZE: Setting = Setting {
     env: "OPENCTI_NETMANAGEIT_BATCH_SIZE",
     kind: Kind::Whole { min: 1, max: 1000 },
     default: Fallback::Value("100"),
-    doc: "most objects in one bundle, at most 1000",
+    doc: "most objects of the source in one message, at most 1000; what they need comes on top",
     secret: false,
 };
 const COOLDOWN: Setting = Setting {

@@ -32,6 +32,8 @@ const IDS_A_REQUEST: usize = 250;
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
 /// bad source.
 const FAILED_ROWS: usize = 500;
+/// Before less is asked for, when the source failed without naming a row.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
@@ -106,8 +108,12 @@ struct Place {
     skipped: Vec<Skipped>,
     /// Rows that were skipped since the last page that could be read.
     failed_in_a_row: usize,
+    /// A page was shorter than asked for although there was more.
+    is_cut: bool,
     /// As many rows were seen as the list has, and the source says that there is no next page.
     is_at_end: bool,
+    /// The row at hand was asked for twice.
+    is_asked_again: bool,
 }
 
 /// What came of asking for a page.
@@ -164,10 +170,8 @@ impl NetManageItSource {
                 .list()
                 .map_err(|error| unreadable(place.stream, error))?;
             let Some(list) = list else {
-                return Err(SourceError::new(format!(
-                    "the source answered no list of {}",
-                    place.stream.name()
-                )));
+                self.step_around(place, None, "it answered no list").await?;
+                continue;
             };
             if list.rows() == 0 {
                 return Ok(last_skipped(place));
@@ -175,11 +179,15 @@ impl NetManageItSource {
             let cursor = next_cursor(place, &list)?;
             let (ids, total) = (ids_of(&list), list.page_info.global_count);
             place.after = Some(cursor.clone());
+            let is_all = |seen: u64| total.is_some_and(|total| seen >= total);
             place.seen += list.rows() as u64;
-            place.is_at_end =
-                !list.page_info.has_next_page && total.is_some_and(|total| place.seen >= total);
+            // A page cut at the platform's cap says that there is no next one, always; with a live list
+            // the count alone is no proof. Then only an empty page is the end.
+            place.is_cut |= list.rows() < place.size && !is_all(place.seen);
+            place.is_at_end = !place.is_cut && !list.page_info.has_next_page && is_all(place.seen);
             place.number += 1;
             place.failed_in_a_row = 0;
+            place.is_asked_again = false;
             place.size = self.page_size.min(place.size * 2);
             drop(list);
             let (references, companions) = self.surroundings(place, &ids).await?;
@@ -251,6 +259,16 @@ impl NetManageItSource {
             reason,
             "the source failed at a page; asking for less of it"
         );
+        // An error that names no row may pass by itself.
+        let names_row = suspect.is_some();
+        if !names_row {
+            tokio::time::sleep(PAUSE).await;
+        }
+        if place.size == 1 && !names_row && !place.is_asked_again {
+            place.is_asked_again = true;
+            return Ok(());
+        }
+        place.is_asked_again = false;
         if place.size > 1 {
             place.size = match suspect {
                 Some(row) if row > 0 && row < place.size => row,
@@ -408,21 +426,18 @@ impl NetManageItSource {
         }
         let mut references = References::new();
         while let Some(joined) = requests.join_next().await {
-            let rows = joined.map_err(|error| {
+            let read = joined.map_err(|error| {
                 SourceError::because("reading references was interrupted", error)
             })?;
-            for row in rows? {
-                match row.into_reference() {
-                    Ok((holder, reference)) => {
-                        references.entry(holder).or_default().push(reference);
-                    }
-                    Err(id) => skipped.push(Skipped {
-                        id,
-                        kind: "reference".to_owned(),
-                        reason: "an end of it cannot be seen at the source".to_owned(),
-                    }),
+            let (found, unreadable) = read?;
+            for (holder, reference) in found {
+                let of_holder = references.entry(holder).or_default();
+                // A list that changes while it is read, or is read again, shows a row twice.
+                if !of_holder.contains(&reference) {
+                    of_holder.push(reference);
                 }
             }
+            skipped.extend(unreadable);
         }
         Ok(references)
     }
@@ -498,7 +513,9 @@ impl Place {
             seen: 0,
             skipped: Vec::new(),
             failed_in_a_row: 0,
+            is_cut: false,
             is_at_end: false,
+            is_asked_again: false,
         }
     }
 }
@@ -624,51 +641,102 @@ fn unreadable(
     )
 }
 
-/// All references of these objects.
+/// Holders and what they point at, and what of it could not be read.
+type ReadReferences = (Vec<(Box<str>, Reference)>, Vec<Skipped>);
+
+/// All references of these objects. Where the source fails at those of some objects, the others are
+/// read all the same.
 async fn references_of(
     platform: Arc<Platform>,
     ids: Vec<String>,
     relations: Vec<String>,
-) -> Result<Vec<ReferenceRow>, SourceError> {
-    let failed =
-        |error| SourceError::because("cannot read what the source's objects refer to", error);
-    let mut rows = Vec::new();
-    let mut seen = 0;
-    let mut after = None;
-    loop {
+) -> Result<ReadReferences, SourceError> {
+    let mut found = Vec::new();
+    let mut skipped = Vec::new();
+    let mut waiting = vec![(ids, None::<String>, 0)];
+    while let Some((mut ids, after, seen)) = waiting.pop() {
         let variables = of_holders(&ids, &relations, after.clone());
-        let answer = platform
+        let asked = platform
             .ask::<ReferencesOperation>(variables, RetryPolicy::DURING_RUN)
             .await;
-        let answer = answer.map_err(failed)?;
-        let data: ListData<'_> = answer.borrow().map_err(|error| failed(error.into()))?;
-        let Some(list) = data.list else {
-            return Err(SourceError::new(
-                "the source answered no list of references",
-            ));
-        };
-        for node in list.nodes() {
-            let row = serde_json::from_str(node.get());
-            rows.push(row.map_err(|error| {
-                SourceError::because("a reference of the source has an unknown shape", error)
-            })?);
+        match judge(asked, &mut skipped).map_err(unreadable_references)? {
+            Asked::Page(answer) => {
+                let (rows, next) = read_references(&answer, &mut found, &mut skipped)?;
+                match next {
+                    Next::At(cursor) if Some(&cursor) == after.as_ref() => {
+                        return Err(SourceError::new(
+                            "the source answers the same cursor of its references again",
+                        ));
+                    }
+                    Next::At(cursor) => waiting.push((ids, Some(cursor), seen + rows)),
+                    Next::MaybeAt(cursor, total) if seen + rows < total => {
+                        waiting.push((ids, Some(cursor), seen + rows));
+                    }
+                    Next::MaybeAt(..) | Next::None => {}
+                }
+            }
+            Asked::Failed { .. } if ids.len() > 1 => {
+                // Some rows may have been read already; reading them again changes nothing.
+                waiting.push((ids.split_off(ids.len() / 2), None, 0));
+                waiting.push((ids, None, 0));
+            }
+            Asked::Failed { reason, .. } => skipped.push(Skipped {
+                id: ids.concat(),
+                kind: "references".to_owned(),
+                reason: format!("the source cannot read them: {reason}"),
+            }),
         }
-        seen += list.rows() as u64;
-        let next = list
-            .page_info
-            .end_cursor
-            .clone()
-            .filter(|cursor| !cursor.is_empty());
-        let is_all = !list.page_info.has_next_page
-            && list
-                .page_info
-                .global_count
-                .is_none_or(|total| seen >= total);
-        if list.rows() == 0 || is_all || next == after {
-            return Ok(rows);
-        }
-        after = next;
     }
+    Ok((found, skipped))
+}
+
+/// Whether a list of references goes on.
+enum Next {
+    At(String),
+    /// Only if it has more rows than were seen; it has so many.
+    MaybeAt(String, u64),
+    None,
+}
+
+fn read_references(
+    answer: &PageAnswer,
+    found: &mut Vec<(Box<str>, Reference)>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<(u64, Next), SourceError> {
+    let list = answer.list().map_err(unreadable_references)?;
+    let Some(list) = list else {
+        return Err(SourceError::new(
+            "the source answered no list of references",
+        ));
+    };
+    for node in list.nodes() {
+        let reason = match serde_json::from_str::<ReferenceRow>(node.get())
+            .map(ReferenceRow::into_reference)
+        {
+            Ok(Ok(reference)) => {
+                found.push(reference);
+                continue;
+            }
+            Ok(Err(id)) => (id, "an end of it cannot be seen at the source"),
+            Err(_) => ("?".to_owned(), "the source answered it in an unknown shape"),
+        };
+        skipped.push(Skipped {
+            id: reason.0,
+            kind: "reference".to_owned(),
+            reason: reason.1.to_owned(),
+        });
+    }
+    let info = &list.page_info;
+    let next = match info.end_cursor.clone().filter(|cursor| !cursor.is_empty()) {
+        Some(cursor) if info.has_next_page => Next::At(cursor),
+        Some(cursor) => Next::MaybeAt(cursor, info.global_count.unwrap_or_default()),
+        None => Next::None,
+    };
+    Ok((list.rows() as u64, next))
+}
+
+fn unreadable_references(error: impl std::error::Error + Send + Sync + 'static) -> SourceError {
+    SourceError::because("cannot read what the source's objects refer to", error)
 }
 
 fn of_holders(

@@ -26,7 +26,6 @@ const PROPERTIES: &[&str] = &[
     "lang",
     "x_opencti_score",
     "x_opencti_detection",
-    "x_opencti_main_observable_type",
     "x_mitre_platforms",
     // The ids that it had before, so that a changed pattern changes the indicator at the destination
     // and does not make another one (spec/protocol.md §4).
@@ -59,6 +58,9 @@ pub(super) fn write(
         if let Some(value) = node.get(property) {
             object.put_raw(property, value);
         }
+    }
+    if let Some(observable_type) = node.decode::<Cow<'_, str>>("x_opencti_main_observable_type")? {
+        object.put_type("x_opencti_main_observable_type", &observable_type);
     }
     let phases: Vec<KillChainPhase<'_>> = node.decode("killChainPhases")?.unwrap_or_default();
     object.put_list("kill_chain_phases", &phases);
