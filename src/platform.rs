@@ -24,6 +24,7 @@ use crate::graphql::{
     Answer, Client, Error, Kind, NarrowError, Narrowed, OwnSchema, RetryPolicy, SchemaError,
     mentioned_types, narrow, prune_variables,
 };
+use crate::telemetry::logs::Chain;
 pub use release::{NotARelease, Release};
 use shape::{Known, Shape};
 
@@ -105,6 +106,13 @@ pub struct Platform {
     knowledge: RwLock<Knowledge>,
 }
 
+/// An operation with its variables, not yet narrowed.
+struct Request {
+    operation: &'static str,
+    document: &'static str,
+    variables: serde_json::Value,
+}
+
 /// What has been learnt of the platform's schema so far.
 #[derive(Debug, Default)]
 struct Knowledge {
@@ -151,7 +159,8 @@ impl Platform {
         &self.release
     }
 
-    /// Sends an operation and decodes its answer; an answer with errors is an error.
+    /// Sends an operation and decodes its answer; an answer with errors is an error, once trying again
+    /// does not help.
     ///
     /// # Errors
     /// [`PlatformError`] with the platform's own words.
@@ -163,7 +172,24 @@ impl Platform {
     where
         Q::ResponseData: DeserializeOwned,
     {
-        Ok(self.ask::<Q>(variables, policy).await?.decode()?)
+        let request = self.request::<Q>(variables)?;
+        let mut waits = policy.waits();
+        loop {
+            let error = match self.answer(&request, policy).await?.decode() {
+                Ok(data) => return Ok(data),
+                Err(error) => error,
+            };
+            let wait = if error.may_pass() {
+                waits.next(None)
+            } else {
+                None
+            };
+            let Some(wait) = wait else {
+                return Err(error.into());
+            };
+            tracing::warn!(error = %Chain(&error), "the platform could not do it now, trying again");
+            tokio::time::sleep(wait).await;
+        }
     }
 
     /// Sends an operation and hands out the answer as it is, errors and all.
@@ -175,26 +201,47 @@ impl Platform {
         variables: Q::Variables,
         policy: RetryPolicy,
     ) -> Result<Answer, PlatformError> {
+        let request = self.request::<Q>(variables)?;
+        self.answer(&request, policy).await
+    }
+
+    fn request<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Request, PlatformError> {
         let body = Q::build_query(variables);
         let operation = body.operation_name;
+        let platform = || self.client.platform().to_owned();
         let variables = serde_json::to_value(&body.variables).map_err(|source| Error::Shape {
             operation,
-            platform: self.client.platform().to_owned(),
+            platform: platform(),
             source,
         })?;
-        let narrowed = self.narrowed(operation, body.query).await?;
+        Ok(Request {
+            operation,
+            document: body.query,
+            variables,
+        })
+    }
+
+    async fn answer(
+        &self,
+        request: &Request,
+        policy: RetryPolicy,
+    ) -> Result<Answer, PlatformError> {
+        let (operation, document) = (request.operation, request.document);
+        let narrowed = self.narrowed(operation, document).await?;
         let answer = self
-            .send(operation, &narrowed, variables.clone(), policy)
+            .send(operation, &narrowed, request.variables.clone(), policy)
             .await?;
-        let refused = answer
+        let is_refused = answer
             .refusal()
             .is_some_and(|error| error.kind() == Kind::Validation);
-        if refused
+        if is_refused
             && let Some(narrower) = self
-                .narrow_thoroughly(operation, body.query, &narrowed)
+                .narrow_thoroughly(operation, document, &narrowed)
                 .await?
         {
-            return self.send(operation, &narrower, variables, policy).await;
+            return self
+                .send(operation, &narrower, request.variables.clone(), policy)
+                .await;
         }
         Ok(answer)
     }
@@ -345,7 +392,7 @@ impl Platform {
             Err(error) => {
                 tracing::info!(
                     platform = self.client.platform(),
-                    error = %crate::telemetry::logs::Chain(&error),
+                    error = %Chain(&error),
                     "the platform does not answer questions about its schema; its release decides what it is asked"
                 );
                 self.learn(|knowledge| knowledge.probing_refused = true);

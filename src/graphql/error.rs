@@ -190,7 +190,19 @@ const VALIDATION: &[&str] = &[
     "BAD_USER_INPUT",
 ];
 
+/// Refusals that come of the moment: the search engine is away, another writer holds the object.
+const PASSING: &[&str] = &["DATABASE_ERROR", "LOCK_ERROR"];
+
 impl Error {
+    /// Whether the platform refused for a reason of the moment, so that the same request may succeed
+    /// later.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Refused { first, .. } => first.is(PASSING),
+            _ => false,
+        }
+    }
+
     /// The class of the error, by the one table of this module.
     pub fn kind(&self) -> Kind {
         match self {

@@ -46,7 +46,7 @@ impl RetryPolicy {
     };
 
     /// The waits between the tries of one request.
-    pub(super) fn waits(&self) -> Waits {
+    pub(crate) fn waits(&self) -> Waits {
         let builder = ExponentialBuilder::default()
             .with_min_delay(self.first)
             .with_max_delay(self.longest)
@@ -61,14 +61,14 @@ impl RetryPolicy {
 }
 
 /// The waits of one request; ends when their total is used up.
-pub(super) struct Waits {
+pub(crate) struct Waits {
     delays: ExponentialBackoff,
     until: Option<Instant>,
 }
 
 impl Waits {
     /// The next wait, at least as long as the server asked for; none when it is time to give up.
-    pub(super) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
+    pub(crate) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
         let wait = self.delays.next()?.max(asked_by_server.unwrap_or_default());
         match self.until {
             Some(until) if Instant::now() + wait >= until => None,

@@ -160,6 +160,12 @@ async fn answers_that_fail_for_a_while_are_asked_for_again() {
     line.destination
         .faults()
         .add_for("AddWork", Fault::Status(503, 1));
+    let fault = Fault::GraphqlError {
+        name: "LOCK_ERROR".into(),
+        message: "Execution timeout".into(),
+        times: 1,
+    };
+    line.destination.faults().add_for("AddExpectations", fault);
     check_all_but(&line, &[]).await;
     assert_eq!(line.source.count("Indicators"), 2);
 }
