@@ -166,3 +166,37 @@ async fn a_broker_that_dies_in_the_middle_loses_nothing() {
         .await
         .expect("everything arrives");
 }
+
+/// More waits in the queue than the threshold allows: the run waits, says so, and goes on when the
+/// workers have caught up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_holds_the_next_page_back() {
+    let line = Line::with(generated(400, 20))
+        .set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "50")
+        .set("OPENCTI_NETMANAGEIT_BATCH_SIZE", "5")
+        .set("CONNECTOR_QUEUE_THRESHOLD", "0.015");
+    let is_buffering = || {
+        let info = line
+            .destination
+            .connector(&line.connector_id)
+            .and_then(|connector| connector.info);
+        info.is_some_and(|info| info["buffering"] == json!(true))
+    };
+    let filling = async {
+        while !is_buffering() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        line.workers(2)
+    };
+    let (end, _workers) = tokio::join!(line.run(), filling);
+    assert_eq!(end, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(
+        differences(
+            &line.source.data(),
+            &line.destination.imported(),
+            Release::LATEST
+        ),
+        Vec::<String>::new()
+    );
+}

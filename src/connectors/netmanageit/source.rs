@@ -32,6 +32,8 @@ const IDS_A_REQUEST: usize = 250;
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
 /// bad source.
 const FAILED_ROWS: usize = 500;
+/// The same where the source does not name the row that it fails at: then it is the source sooner.
+const UNEXPLAINED_ROWS: usize = 20;
 /// Before less is asked for, when the source failed without naming a row.
 const PAUSE: Duration = Duration::from_secs(1);
 /// Rows of references in one answer.
@@ -297,11 +299,15 @@ impl NetManageItSource {
         place.after = Some(cursor);
         place.seen += 1;
         place.failed_in_a_row += 1;
-        if place.failed_in_a_row > FAILED_ROWS {
+        let limit = if names_row {
+            FAILED_ROWS
+        } else {
+            UNEXPLAINED_ROWS
+        };
+        if place.failed_in_a_row > limit {
             let stream = place.stream.name();
-            let what = format!(
-                "the source fails at more than {FAILED_ROWS} of its {stream} in a row: {reason}"
-            );
+            let what =
+                format!("the source fails at more than {limit} of its {stream} in a row: {reason}");
             return Err(SourceError::new(what));
         }
         // Behind a single bad row all may be well; behind two of them, the next may be bad as well.
