@@ -2,7 +2,8 @@
 //!
 //! Two platforms run inside this process, the source with generated content, the destination empty.
 //! Between them runs the connector as it is, through a RabbitMQ that is started for the demo alone,
-//! and workers import what arrives. At the end both sides are compared, object by object.
+//! and workers import what arrives. Where RabbitMQ is not installed, the connector sends through the
+//! destination's API instead. At the end both sides are compared, object by object.
 //!
 //! Neither the environment nor a `config.yml` is read as settings, and nothing is left behind.
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::HumanCount;
 use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
 use netmanageit_connector::settings::{self, Settings};
 use sandbox::{
-    Broker, DataSet, Destination, DestinationOptions, Shape, Source, SourceOptions, Work, Worker,
+    Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
+    Worker,
 };
 
 use crate::Arguments;
@@ -19,6 +20,8 @@ const NO_FILE: &str = "/nonexistent/netmanageit-demo/config.yml";
 const PAGE_SIZE: &str = "500";
 /// Shorter than the default, which spares a platform that people work with.
 const PAUSE: &str = "PT0.2S";
+/// From this release on the connector sends through the API, as its `Rules` say.
+const API_FROM: Release = Release::new(6, 5, 7);
 const INSTALL: &str = "apt-get install rabbitmq-server";
 
 /// Everything but the connector. The fields end in this order: who uses something, before it.
@@ -37,14 +40,14 @@ pub(crate) struct Stage {
 enum Queue {
     /// A broker of our own.
     RabbitMq(Broker),
-    /// The platform takes bundles itself.
+    /// The platform takes bundles over its API.
     Platform,
 }
 
 impl Stage {
     /// Starts everything.
     pub(crate) async fn set_up(arguments: &Arguments) -> Result<Self> {
-        let queue = Queue::start().await?;
+        let queue = Queue::start(arguments.destination_release).await?;
         let generated = DataSet::generate(&Shape {
             observables: arguments.observables,
             indicators: arguments.indicators,
@@ -60,8 +63,7 @@ impl Stage {
             broker: queue.broker().map(|broker| broker.address().clone()),
             ..DestinationOptions::default()
         })?;
-        let workers = Worker::start(&destination, arguments.workers.into());
-        let workers = workers.with_context(|| queue.why_no_workers())?;
+        let workers = Worker::start(&destination, arguments.workers.into())?;
         Ok(Self {
             workers,
             destination,
@@ -117,7 +119,6 @@ impl Stage {
 
     /// How many messages wait in the queue; none where nobody can tell.
     pub(crate) async fn waiting(&self) -> Option<u32> {
-        self.queue.broker()?;
         self.destination.waiting(&self.connector_id).await.ok()
     }
 }
@@ -134,9 +135,14 @@ fn title(arguments: &Arguments) -> String {
 }
 
 impl Queue {
-    /// Never a broker that runs already: it is somebody's.
-    async fn start() -> Result<Self> {
+    /// Never a broker that runs already: it is somebody's. Without RabbitMQ the platform has to do.
+    async fn start(destination: Release) -> Result<Self> {
         if !Broker::installed() {
+            ensure!(
+                destination >= API_FROM,
+                "OpenCTI {destination} needs RabbitMQ, which is not installed ({INSTALL});\n\
+                 a --destination-release from {API_FROM} on does without"
+            );
             return Ok(Self::Platform);
         }
         let broker = Broker::start().await;
@@ -157,15 +163,8 @@ impl Queue {
                 broker.address().port
             ),
             Self::Platform => {
-                format!("the platform's API; for the real queue install RabbitMQ ({INSTALL})")
+                format!("the api protocol, as RabbitMQ is not installed ({INSTALL})")
             }
-        }
-    }
-
-    fn why_no_workers(&self) -> String {
-        match self {
-            Self::RabbitMq(_) => "the workers do not start".to_owned(),
-            Self::Platform => format!("RabbitMQ is not installed ({INSTALL})"),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::opencti::queue_size;
 use crate::telemetry::logs::Chain;
 
 /// Between two looks at the queue.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run that waits goes on when the queue has shrunk to so much of the threshold.
 const LOWER_MARK: f64 = 0.8;
 /// An answer that takes longer is not waited for.
@@ -35,7 +35,7 @@ impl Room {
         }
     }
 
-    /// Returns when there is room. Looks every few seconds at most; a platform that does not say how
+    /// Returns when there is room. Looks once a second at most; a platform that does not say how
     /// much waits (before 6.1.13), or does not answer, holds nothing up.
     pub(super) async fn wait(&mut self, destination: &Destination) {
         if self

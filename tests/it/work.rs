@@ -182,11 +182,20 @@ async fn a_full_queue_holds_the_next_page_back() {
             .and_then(|connector| connector.info);
         info.is_some_and(|info| info["buffering"] == json!(true))
     };
+    line.source
+        .faults()
+        .add(Fault::Delay(std::time::Duration::from_millis(600)));
     let filling = async {
         while !is_buffering() {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
+        line.source.faults().clear();
         line.workers(2)
+    };
+    let filling = async {
+        tokio::time::timeout(crate::support::LIMIT, filling)
+            .await
+            .expect("the run waits")
     };
     let (end, _workers) = tokio::join!(line.run(), filling);
     assert_eq!(end, End::RanOnce);

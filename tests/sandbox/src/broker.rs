@@ -1,6 +1,7 @@
 //! A real RabbitMQ of its own: own port, node name, data folder, cookie and name service.
 
 use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -20,9 +21,11 @@ use crate::lock;
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const START_LIMIT: Duration = Duration::from_secs(90);
 
-/// Waits for the end of this process, which closes the pipe, and then ends what is given by id. So
-/// nothing stays behind a test that is killed, or that keeps its broker in a static.
-const WATCH: &str = "read -r _; kill -9 \"$1\" \"$2\"; sleep 1; rm -rf \"$3\"";
+/// Reads the ids of process groups until this process ends, which closes the pipe, and then ends
+/// those groups. So nothing stays behind a test that is killed, or that keeps its broker in a static.
+const WATCH: &str = "groups=
+    while read -r id; do groups=\"$groups -$id\"; done
+    kill -s KILL -- $groups; sleep 1; rm -rf \"$1\"";
 
 /// Where a broker is and as whom to use it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +75,7 @@ struct Own {
     folder: TempDir,
     name_port: u16,
     distribution_port: u16,
-    /// The name service, the server, and what watches over both.
+    /// What watches over the others, the name service, and the server.
     processes: Mutex<Vec<Child>>,
 }
 
@@ -207,6 +210,8 @@ impl Own {
 
     fn run(&self, port: u16) -> Result<()> {
         let mut processes = lock(&self.processes);
+        let watch = self.watch().context("the broker cannot be watched")?;
+        processes.push(watch);
         let mut names = Command::new("epmd");
         names.args([
             "-port",
@@ -214,7 +219,8 @@ impl Own {
             "-address",
             "127.0.0.1",
         ]);
-        processes.push(self.spawn(names).context("epmd cannot be started")?);
+        self.spawn(names, &mut processes)
+            .context("epmd cannot be started")?;
         let mut server = Command::new(SERVER);
         server
             .env("RABBITMQ_NODENAME", format!("sandbox{port}@localhost"))
@@ -234,24 +240,15 @@ impl Own {
             .env("RABBITMQ_ALLOW_INPUT", "true")
             .env("RABBITMQ_SERVER_START_ARGS", "-noinput -setcookie sandbox")
             .env("ERL_EPMD_ADDRESS", "127.0.0.1");
-        processes.push(self.spawn(server).context("the broker cannot be started")?);
-        let watched: Vec<String> = processes
-            .iter()
-            .map(|process| process.id().to_string())
-            .collect();
-        processes.push(
-            self.watch(&watched)
-                .context("the broker cannot be watched")?,
-        );
-        Ok(())
+        self.spawn(server, &mut processes)
+            .context("the broker cannot be started")
     }
 
     /// In a process group of its own, so that it outlives the group of the test.
-    fn watch(&self, processes: &[String]) -> Result<Child> {
+    fn watch(&self) -> Result<Child> {
         let mut watch = Command::new("sh");
         watch
             .args(["-c", WATCH, "watch"])
-            .args(processes)
             .arg(self.folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -260,7 +257,9 @@ impl Own {
         Ok(watch.spawn()?)
     }
 
-    fn spawn(&self, mut command: Command) -> Result<Child> {
+    /// Starts a process that the first one watches over. In a process group of its own, so that
+    /// Ctrl-C reaches it only through its owner, who may still need it.
+    fn spawn(&self, mut command: Command, processes: &mut Vec<Child>) -> Result<()> {
         let output = fs::File::options()
             .create(true)
             .append(true)
@@ -271,11 +270,18 @@ impl Own {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output);
-        Ok(command.spawn()?)
+            .stderr(output)
+            .process_group(0);
+        let started = command.spawn()?;
+        let id = started.id();
+        processes.push(started);
+        let watch = processes.first_mut().and_then(|watch| watch.stdin.as_mut());
+        writeln!(watch.context("nothing watches")?, "{id}")?;
+        Ok(())
     }
 
-    /// Ends the processes started here, and only those: they are children that never fork away.
+    /// Ends the processes started here, and only those: they are children that never fork away. What
+    /// watches over them ends last.
     fn end(&self) {
         for mut process in lock(&self.processes).drain(..).rev() {
             // Already ended is as good.

@@ -25,6 +25,7 @@ use crate::{BrokerAddress, DataSet, Release, lock, time};
 mod queues;
 mod works;
 
+pub(crate) use queues::Consumer;
 use queues::Queues;
 use works::Works;
 pub use works::{Status, Work, WorkError};
@@ -48,7 +49,8 @@ pub struct DestinationOptions {
     pub release: Release,
     /// The token that it accepts.
     pub token: String,
-    /// Its broker; without one a registration names a host that does not exist.
+    /// Its broker. Without one the queues are in this process, where only `stixBundlePush` reaches
+    /// them, and a registration names a host that does not exist.
     pub broker: Option<BrokerAddress>,
     /// `rabbitmq:queue_prefix`.
     pub queue_prefix: String,
@@ -325,7 +327,7 @@ impl State {
     }
 
     fn declare(&self, id: &str) -> Result<(), PlatformError> {
-        self.on_broker(self.queues.declare(id))
+        self.on_queue(self.queues.declare(id))
     }
 
     fn connector_json(&self, connector: &Connector) -> Value {
@@ -394,11 +396,11 @@ impl State {
     }
 
     fn publish(&self, connector: &str, message: &Value) -> Result<(), PlatformError> {
-        self.on_broker(self.queues.publish(connector, message))
+        self.on_queue(self.queues.publish(connector, message))
     }
 
     /// Waits for the broker; a broker that does not answer is an error of the request.
-    fn on_broker<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T, PlatformError> {
+    fn on_queue<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T, PlatformError> {
         let limited = async { timeout(BROKER_LIMIT, work).await };
         let answer = self.handle.block_on(limited);
         let answer = answer.unwrap_or_else(|_| bail!("the broker does not answer"));
@@ -533,7 +535,7 @@ impl ObjectValue for ConnectorObject<'_> {
         if info.field_name() != "connector_queue_details" {
             return self.tree.resolve_field(info);
         }
-        let waiting = self.state.on_broker(self.state.queues.waiting(&self.id))?;
+        let waiting = self.state.on_queue(self.state.queues.waiting(&self.id))?;
         let size = f64::from(waiting) * f64::from(MESSAGE_SIZE);
         let details = json!({ "messages_number": f64::from(waiting), "messages_size": size });
         Ok(ResolvedValue::object(Tree::new(

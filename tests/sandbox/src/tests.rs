@@ -273,6 +273,38 @@ fn faults_come_so_often_and_only_where_wanted() {
     assert_eq!(source.count("Version"), 3);
 }
 
+/// The data of an answer without errors.
+fn run_on(destination: &Destination, query: &str, variables: &Value) -> Value {
+    let answer = ask(destination.url(), destination.token(), query, variables);
+    assert!(answer["errors"].is_null(), "{answer}");
+    answer["data"].clone()
+}
+
+/// Registers the connector `c1`; gives its configuration.
+fn register(destination: &Destination) -> Value {
+    let input = json!({ "id": "c1", "name": "Connector", "type": "EXTERNAL_IMPORT", "scope": ["x"], "auto": false });
+    let registered = run_on(
+        destination,
+        "mutation ($input: RegisterConnectorInput) { registerConnector(input: $input) {
+           config { push connection { host port } } } }",
+        &json!({ "input": input }),
+    );
+    registered["registerConnector"]["config"].clone()
+}
+
+fn open_work(destination: &Destination) -> String {
+    let query = "mutation { workAdd(connectorId: \"c1\", friendlyName: \"run\") { id } }";
+    let work = run_on(destination, query, &json!({}));
+    work["workAdd"]["id"].as_str().unwrap().to_owned()
+}
+
+fn push(destination: &Destination, work: &str, bundle: &Value) {
+    let query = "mutation ($bundle: String!, $work: String) {
+      stixBundlePush(connectorId: \"c1\", bundle: $bundle, work_id: $work) }";
+    let variables = json!({ "bundle": bundle.to_string(), "work": work });
+    run_on(destination, query, &variables);
+}
+
 async fn wait_for(worker: &Worker, messages: usize) {
     for _ in 0..200 {
         if worker.processed() == messages {
@@ -298,36 +330,17 @@ async fn a_message_goes_through_the_broker_into_the_destination() {
         ..DestinationOptions::default()
     };
     let destination = Destination::start(options).unwrap();
-    let run = |query: &str, variables: Value| {
-        let answer = ask(destination.url(), destination.token(), query, &variables);
-        assert!(answer["errors"].is_null(), "{answer}");
-        answer["data"].clone()
-    };
-    let input = json!({ "id": "c1", "name": "Connector", "type": "EXTERNAL_IMPORT", "scope": ["x"], "auto": false });
-    let registered = run(
-        "mutation ($input: RegisterConnectorInput) { registerConnector(input: $input) { connector_state
-           config { push connection { port } } } }",
-        json!({ "input": input }),
-    );
-    assert_eq!(
-        registered["registerConnector"]["config"]["connection"]["port"],
-        broker.address().port
-    );
-    let work = run(
-        "mutation { workAdd(connectorId: \"c1\", friendlyName: \"run\") { id } }",
-        json!({}),
-    );
-    let work = work["workAdd"]["id"].as_str().unwrap().to_owned();
+    let run = |query: &str, variables: Value| run_on(&destination, query, &variables);
+    let config = register(&destination);
+    assert_eq!(config["connection"]["port"], broker.address().port);
+    let work = open_work(&destination);
     let bundle = json!({ "type": "bundle", "objects": [
         { "type": "domain-name", "id": "domain-name--1", "value": "a.example", "labels": ["c2"],
           "resolves_to_refs": ["ipv4-addr--1"] },
         { "type": "ipv4-addr", "id": "ipv4-addr--1", "value": "192.0.2.1" },
         { "type": "hologram", "id": "hologram--1" },
     ] });
-    run(
-        "mutation ($bundle: String!, $work: String) { stixBundlePush(connectorId: \"c1\", bundle: $bundle, work_id: $work) }",
-        json!({ "bundle": bundle.to_string(), "work": work }),
-    );
+    push(&destination, &work, &bundle);
     assert_eq!(destination.waiting("c1").await.unwrap(), 1);
     let details = run(
         "{ connector(id: \"c1\") { connector_queue_details { messages_number } } }",
@@ -377,4 +390,77 @@ async fn a_message_goes_through_the_broker_into_the_destination() {
         run(ping, json!({ "state": "three" }))["pingConnector"]["connector_state"],
         "three"
     );
+}
+
+/// Without a broker. `announced` is what the sender has to expect for the push of a single object.
+async fn pushes_are_imported_without_a_broker(release: Release, announced: i64, messages: usize) {
+    let destination = Destination::start(DestinationOptions {
+        release,
+        ..DestinationOptions::default()
+    })
+    .unwrap();
+    let config = register(&destination);
+    assert_eq!(config["connection"]["host"], "broker.invalid");
+
+    let domain = json!({ "type": "domain-name", "id": "domain-name--1", "value": "a.example",
+        "resolves_to_refs": ["ipv4-addr--1"] });
+    let address = json!({ "type": "ipv4-addr", "id": "ipv4-addr--1", "value": "192.0.2.1" });
+    let url = json!({ "type": "url", "id": "url--1", "value": "https://a.example/" });
+    let bundle = |objects: &[&Value]| json!({ "type": "bundle", "objects": objects });
+    let several = open_work(&destination);
+    push(&destination, &several, &bundle(&[&domain, &address]));
+    let single = open_work(&destination);
+    if announced > 0 {
+        let query = "mutation ($id: ID!, $count: Int) {
+          workEdit(id: $id) { addExpectations(expectations: $count) } }";
+        let variables = json!({ "id": single, "count": announced });
+        run_on(&destination, query, &variables);
+    }
+    push(&destination, &single, &bundle(&[&url]));
+    let queued = destination.waiting("c1").await.unwrap();
+    let details = run_on(
+        &destination,
+        "{ connector(id: \"c1\") { connector_queue_details { messages_number } } }",
+        &json!({}),
+    );
+    assert_eq!(
+        details["connector"]["connector_queue_details"]["messages_number"],
+        f64::from(queued)
+    );
+
+    let worker = Worker::start(&destination, 3).unwrap();
+    wait_for(&worker, messages).await;
+    assert_eq!(destination.waiting("c1").await.unwrap(), 0);
+    let works = destination.works();
+    let counts = works
+        .iter()
+        .map(|work| (work.expected, work.processed, work.status));
+    let counts: Vec<_> = counts.collect();
+    assert_eq!(
+        counts,
+        [(2, 2, Status::Complete), (1, 1, Status::Complete)],
+        "{release}"
+    );
+    assert!(works.iter().all(|work| work.errors.is_empty()), "{works:?}");
+    let imported = destination.imported();
+    assert!(imported.get("url--1").is_some() && imported.get("ipv4-addr--1").is_some());
+    let references = &imported.get("domain-name--1").unwrap().references;
+    assert!(references["obs_resolves-to"].contains("ipv4-addr--1"));
+    assert_eq!((worker.dropped(), worker.rejected()), (0, 0));
+
+    worker.stop();
+    push(&destination, &several, &bundle(&[&url]));
+    destination.reset("c1").await.unwrap();
+    assert_eq!(destination.waiting("c1").await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_push_is_split_by_the_workers_without_a_broker_too() {
+    // The push of two, its two parts, and the single one.
+    pushes_are_imported_without_a_broker(Release::LATEST, 1, 4).await;
+}
+
+#[tokio::test]
+async fn a_push_is_split_by_the_platform_without_a_broker_too() {
+    pushes_are_imported_without_a_broker(Release::new(7, 260_901, 0), 0, 3).await;
 }

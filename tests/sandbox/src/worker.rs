@@ -4,19 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::StreamExt;
-use lapin::Channel;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, ConfirmSelectOptions};
-use lapin::types::FieldTable;
 use serde_json::{Map, Value};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
 use crate::data::Record;
-use crate::destination::{State, WorkError};
+use crate::destination::{Consumer, State, WorkError};
 use crate::{Destination, Release, lock, time};
 
 pub(crate) mod bundle;
@@ -61,11 +57,8 @@ struct Tally {
 impl Worker {
     /// Starts so many workers; each takes one message at a time from every connector's queue.
     pub fn start(destination: &Destination, replicas: usize) -> Result<Self> {
+        ensure!(replicas > 0, "at least one worker is needed");
         let state = Arc::clone(destination.state());
-        ensure!(
-            state.queues.address().is_some(),
-            "a worker needs a destination with a broker"
-        );
         let tally = Arc::new(Tally::default());
         let handle = state.handle.clone();
         let task = handle.spawn(look_for_queues(state, Arc::clone(&tally), replicas));
@@ -147,28 +140,16 @@ impl Replica {
     }
 
     async fn consume(&self) -> Result<()> {
-        let address = self.state.queues.address().context("no broker")?;
-        let connection = address.connect().await?;
-        let channel = connection.create_channel().await?;
-        channel.basic_qos(1, BasicQosOptions::default()).await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        let queue = self.state.queues.push(&self.connector).into();
-        let options = BasicConsumeOptions::default();
-        let mut deliveries = channel
-            .basic_consume(queue, "".into(), options, FieldTable::default())
-            .await?;
-        while let Some(delivery) = deliveries.next().await {
-            let delivery = delivery?;
-            self.process(&channel, &delivery.data).await?;
-            delivery.ack(BasicAckOptions::default()).await?;
+        let mut consumer = self.state.queues.consume(&self.connector).await?;
+        while let Some(delivery) = consumer.next().await? {
+            self.process(&consumer, delivery.data()).await?;
+            delivery.ack().await?;
             self.tally.processed.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
     }
 
-    async fn process(&self, channel: &Channel, data: &[u8]) -> Result<()> {
+    async fn process(&self, consumer: &Consumer, data: &[u8]) -> Result<()> {
         let Ok(message) = self.read(data) else {
             self.tally.rejected.fetch_add(1, Ordering::Relaxed);
             return Ok(());
@@ -185,7 +166,7 @@ impl Replica {
             release >= NO_SPLIT && message.fields.get("no_split") == Some(&Value::Bool(true));
         let is_single = message.bundle.objects.len() + message.bundle.incompatible.len() == 1;
         if release >= SPLITS && !no_split && !is_single {
-            return self.split(channel, &message).await;
+            return self.split(consumer, &message).await;
         }
         if release < PER_OBJECT {
             self.import_as_one(&message).await;
@@ -225,7 +206,7 @@ impl Replica {
     }
 
     /// Puts each object back at the tail of the queue as a message of its own.
-    async fn split(&self, channel: &Channel, message: &Message) -> Result<()> {
+    async fn split(&self, consumer: &Consumer, message: &Message) -> Result<()> {
         if let Some(work) = message
             .work
             .as_deref()
@@ -238,10 +219,7 @@ impl Replica {
             let mut fields = message.fields.clone();
             let content = STANDARD.encode(bundle::text_of(std::slice::from_ref(object))?);
             fields.insert("content".to_owned(), content.into());
-            self.state
-                .queues
-                .publish_on(channel, &self.connector, &Value::Object(fields))
-                .await?;
+            consumer.publish(&Value::Object(fields)).await?;
         }
         Ok(())
     }

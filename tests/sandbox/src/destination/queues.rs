@@ -1,52 +1,59 @@
-//! The platform's queues on the broker.
+//! The platform's push queues: on its broker, or in this process where it has none.
 
-use anyhow::{Context, Result};
-use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
-    QueueDeclareOptions, QueuePurgeOptions,
-};
-use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
+use anyhow::Result;
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
 
 use crate::BrokerAddress;
 
-const PERSISTENT: u8 = 2;
+mod in_process;
+mod on_broker;
+
+use in_process::InProcess;
+use on_broker::OnBroker;
+
 /// Where a platform without a broker says that it is.
 const NOWHERE: &str = "broker.invalid";
 
-/// Names of exchanges and queues, and the connection to the broker.
+/// The queues of all connectors.
 pub(crate) struct Queues {
-    address: Option<BrokerAddress>,
+    names: Names,
+    place: Place,
+}
+
+enum Place {
+    OnBroker(Box<OnBroker>),
+    InProcess(InProcess),
+}
+
+/// Names of exchanges and queues.
+#[derive(Debug, Clone)]
+struct Names {
     prefix: String,
-    connection: Mutex<Option<Connection>>,
+}
+
+/// Takes messages from one connector's push queue, one at a time.
+pub(crate) enum Consumer {
+    OnBroker(Box<on_broker::Consumer>),
+    InProcess(in_process::Consumer),
+}
+
+/// A message that was taken. Until it is acknowledged it is still the queue's: dropping it, or with
+/// a broker losing the connection, gives it back.
+pub(crate) enum Delivery {
+    OnBroker(Box<lapin::message::Delivery>),
+    InProcess(in_process::Delivery),
 }
 
 impl Queues {
     pub(crate) fn new(address: Option<BrokerAddress>, prefix: &str) -> Self {
-        Self {
-            address,
+        let names = Names {
             prefix: prefix.to_owned(),
-            connection: Mutex::new(None),
-        }
-    }
-
-    pub(crate) fn address(&self) -> Option<&BrokerAddress> {
-        self.address.as_ref()
-    }
-
-    /// The queue that a connector fills.
-    pub(crate) fn push(&self, connector: &str) -> String {
-        format!("{}push_{connector}", self.prefix)
-    }
-
-    fn push_routing(&self, connector: &str) -> String {
-        format!("{}push_routing_{connector}", self.prefix)
-    }
-
-    fn push_exchange(&self) -> String {
-        format!("{}amqp.worker.exchange", self.prefix)
+        };
+        let place = match address {
+            Some(address) => Place::OnBroker(Box::new(OnBroker::new(address, names.clone()))),
+            None => Place::InProcess(InProcess::default()),
+        };
+        Self { names, place }
     }
 
     /// What a registration answers: the names, and the broker as the connector reaches it.
@@ -58,7 +65,10 @@ impl Queues {
             user: "guest".to_owned(),
             pass: "guest".to_owned(),
         };
-        let address = self.address.as_ref().unwrap_or(&nowhere);
+        let address = match &self.place {
+            Place::OnBroker(queues) => queues.address(),
+            Place::InProcess(_) => &nowhere,
+        };
         json!({
             "connection": {
                 "host": address.host,
@@ -68,140 +78,124 @@ impl Queues {
                 "user": address.user,
                 "pass": address.pass,
             },
-            "push": self.push(connector),
-            "push_routing": self.push_routing(connector),
-            "push_exchange": self.push_exchange(),
+            "push": self.names.push(connector),
+            "push_routing": self.names.push_routing(connector),
+            "push_exchange": self.names.push_exchange(),
         })
     }
 
-    /// Declares the exchanges and the connector's queues; does nothing without a broker.
+    /// Declares the connector's queues, where they do not exist yet.
     pub(crate) async fn declare(&self, connector: &str) -> Result<()> {
-        if self.address.is_none() {
-            return Ok(());
+        match &self.place {
+            Place::OnBroker(queues) => queues.declare(connector).await,
+            Place::InProcess(queues) => {
+                queues.declare(connector);
+                Ok(())
+            }
         }
-        let listen = ["amqp.connector.exchange", "listen_", "listen_routing_"];
-        let [exchange, queue, routing] = listen.map(|name| format!("{}{name}", self.prefix));
-        let channel = self.channel().await?;
-        self.bind(
-            &channel,
-            &exchange,
-            &format!("{queue}{connector}"),
-            &format!("{routing}{connector}"),
-        )
-        .await?;
-        let (queue, routing) = (self.push(connector), self.push_routing(connector));
-        self.bind(&channel, &self.push_exchange(), &queue, &routing)
-            .await?;
-        close(&channel).await
-    }
-
-    async fn bind(
-        &self,
-        channel: &Channel,
-        exchange: &str,
-        queue: &str,
-        routing: &str,
-    ) -> Result<()> {
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let table = FieldTable::default;
-        channel
-            .exchange_declare(exchange.into(), ExchangeKind::Direct, durable, table())
-            .await?;
-        channel
-            .queue_declare(queue.into(), QueueDeclareOptions::durable(), table())
-            .await?;
-        let options = QueueBindOptions::default();
-        channel
-            .queue_bind(
-                queue.into(),
-                exchange.into(),
-                routing.into(),
-                options,
-                table(),
-            )
-            .await?;
-        Ok(())
     }
 
     /// How many messages wait in the connector's push queue.
     pub(crate) async fn waiting(&self, connector: &str) -> Result<u32> {
-        let channel = self.channel().await?;
-        let passive = QueueDeclareOptions::durable().passive();
-        let queue = channel
-            .queue_declare(self.push(connector).into(), passive, FieldTable::default())
-            .await?;
-        close(&channel).await?;
-        Ok(queue.message_count())
+        match &self.place {
+            Place::OnBroker(queues) => queues.waiting(connector).await,
+            Place::InProcess(queues) => queues.waiting(connector),
+        }
     }
 
     /// Empties the connector's push queue.
     pub(crate) async fn purge(&self, connector: &str) -> Result<()> {
-        if self.address.is_none() {
-            return Ok(());
+        match &self.place {
+            Place::OnBroker(queues) => queues.purge(connector).await,
+            Place::InProcess(queues) => {
+                queues.purge(connector);
+                Ok(())
+            }
         }
-        let channel = self.channel().await?;
-        channel
-            .queue_purge(self.push(connector).into(), QueuePurgeOptions::default())
-            .await?;
-        close(&channel).await
     }
 
     /// Puts a message at the tail of the connector's push queue.
     pub(crate) async fn publish(&self, connector: &str, message: &Value) -> Result<()> {
-        let channel = self.channel().await?;
-        channel
-            .confirm_select(ConfirmSelectOptions::default())
-            .await?;
-        self.publish_on(&channel, connector, message).await?;
-        close(&channel).await
-    }
-
-    /// The same on a channel of the caller, which confirms publishes.
-    pub(crate) async fn publish_on(
-        &self,
-        channel: &Channel,
-        connector: &str,
-        message: &Value,
-    ) -> Result<()> {
-        let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
-        let payload = message.to_string();
-        let (exchange, routing) = (
-            self.push_exchange().into(),
-            self.push_routing(connector).into(),
-        );
-        let options = BasicPublishOptions::default();
-        channel
-            .basic_publish(exchange, routing, options, payload.as_bytes(), properties)
-            .await?
-            .await?;
-        Ok(())
-    }
-
-    async fn channel(&self) -> Result<Channel> {
-        let address = self
-            .address
-            .as_ref()
-            .context("this destination has no broker")?;
-        let mut connection = self.connection.lock().await;
-        if let Some(known) = connection
-            .as_ref()
-            .filter(|known| known.status().connected())
-        {
-            return known.create_channel().await.context("no channel");
+        match &self.place {
+            Place::OnBroker(queues) => queues.publish(connector, message).await,
+            Place::InProcess(queues) => queues.publish(connector, message),
         }
-        let new = address.connect().await?;
-        let channel = new.create_channel().await.context("no channel");
-        *connection = Some(new);
-        channel
+    }
+
+    /// One more consumer of the connector's push queue.
+    pub(crate) async fn consume(&self, connector: &str) -> Result<Consumer> {
+        Ok(match &self.place {
+            Place::OnBroker(queues) => {
+                Consumer::OnBroker(Box::new(queues.consume(connector).await?))
+            }
+            Place::InProcess(queues) => Consumer::InProcess(queues.consume(connector)?),
+        })
     }
 }
 
-async fn close(channel: &Channel) -> Result<()> {
-    channel
-        .close(200, "done".into())
-        .await
-        .context("the channel does not close")
+impl Consumer {
+    /// Waits for the next message; none once the consumer is cancelled.
+    pub(crate) async fn next(&mut self) -> Result<Option<Delivery>> {
+        Ok(match self {
+            Self::OnBroker(consumer) => {
+                consumer.next().await?.map(Box::new).map(Delivery::OnBroker)
+            }
+            Self::InProcess(consumer) => Some(Delivery::InProcess(consumer.next().await)),
+        })
+    }
+
+    /// Puts a message at the tail of the same queue.
+    pub(crate) async fn publish(&self, message: &Value) -> Result<()> {
+        match self {
+            Self::OnBroker(consumer) => consumer.publish(message).await,
+            Self::InProcess(consumer) => {
+                consumer.publish(message);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Delivery {
+    pub(crate) fn data(&self) -> &[u8] {
+        match self {
+            Self::OnBroker(delivery) => &delivery.data,
+            Self::InProcess(delivery) => delivery.data(),
+        }
+    }
+
+    /// The message is done with: the queue forgets it.
+    pub(crate) async fn ack(self) -> Result<()> {
+        match self {
+            Self::OnBroker(delivery) => on_broker::ack(&delivery).await,
+            Self::InProcess(delivery) => {
+                delivery.ack();
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Names {
+    /// The queue that a connector fills.
+    fn push(&self, connector: &str) -> String {
+        format!("{}push_{connector}", self.prefix)
+    }
+
+    fn push_routing(&self, connector: &str) -> String {
+        format!("{}push_routing_{connector}", self.prefix)
+    }
+
+    fn push_exchange(&self) -> String {
+        format!("{}amqp.worker.exchange", self.prefix)
+    }
+
+    /// The exchange, the queue and the routing key of what the platform sends to a connector.
+    fn listen(&self, connector: &str) -> [String; 3] {
+        [
+            format!("{}amqp.connector.exchange", self.prefix),
+            format!("{}listen_{connector}", self.prefix),
+            format!("{}listen_routing_{connector}", self.prefix),
+        ]
+    }
 }

@@ -1,0 +1,197 @@
+//! Queues on a real broker.
+
+use anyhow::{Context, Result};
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    QueuePurgeOptions,
+};
+use lapin::types::FieldTable;
+use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use super::Names;
+use crate::BrokerAddress;
+
+const PERSISTENT: u8 = 2;
+
+/// The platform's connection to the broker.
+pub(super) struct OnBroker {
+    address: BrokerAddress,
+    names: Names,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// Takes messages from one queue, over a connection of its own.
+pub(crate) struct Consumer {
+    deliveries: lapin::Consumer,
+    /// Confirms publishes.
+    channel: Channel,
+    names: Names,
+    connector: String,
+    /// Open as long as somebody consumes.
+    _connection: Connection,
+}
+
+impl OnBroker {
+    pub(super) fn new(address: BrokerAddress, names: Names) -> Self {
+        Self {
+            address,
+            names,
+            connection: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn address(&self) -> &BrokerAddress {
+        &self.address
+    }
+
+    /// Declares the exchanges and the connector's queues.
+    pub(super) async fn declare(&self, connector: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        let [exchange, queue, routing] = self.names.listen(connector);
+        bind(&channel, &exchange, &queue, &routing).await?;
+        let queue = self.names.push(connector);
+        let (exchange, routing) = (
+            self.names.push_exchange(),
+            self.names.push_routing(connector),
+        );
+        bind(&channel, &exchange, &queue, &routing).await?;
+        close(&channel).await
+    }
+
+    pub(super) async fn waiting(&self, connector: &str) -> Result<u32> {
+        let channel = self.channel().await?;
+        let passive = QueueDeclareOptions::durable().passive();
+        let name = self.names.push(connector).into();
+        let queue = channel
+            .queue_declare(name, passive, FieldTable::default())
+            .await?;
+        close(&channel).await?;
+        Ok(queue.message_count())
+    }
+
+    pub(super) async fn purge(&self, connector: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        let name = self.names.push(connector).into();
+        channel
+            .queue_purge(name, QueuePurgeOptions::default())
+            .await?;
+        close(&channel).await
+    }
+
+    pub(super) async fn publish(&self, connector: &str, message: &Value) -> Result<()> {
+        let channel = self.channel().await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        publish_on(&channel, &self.names, connector, message).await?;
+        close(&channel).await
+    }
+
+    pub(super) async fn consume(&self, connector: &str) -> Result<Consumer> {
+        let connection = self.address.connect().await?;
+        let channel = connection.create_channel().await?;
+        channel.basic_qos(1, BasicQosOptions::default()).await?;
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await?;
+        let queue = self.names.push(connector).into();
+        let options = BasicConsumeOptions::default();
+        let deliveries = channel
+            .basic_consume(queue, "".into(), options, FieldTable::default())
+            .await?;
+        Ok(Consumer {
+            deliveries,
+            channel,
+            names: self.names.clone(),
+            connector: connector.to_owned(),
+            _connection: connection,
+        })
+    }
+
+    async fn channel(&self) -> Result<Channel> {
+        let mut connection = self.connection.lock().await;
+        if let Some(known) = connection
+            .as_ref()
+            .filter(|known| known.status().connected())
+        {
+            return known.create_channel().await.context("no channel");
+        }
+        let new = self.address.connect().await?;
+        let channel = new.create_channel().await.context("no channel");
+        *connection = Some(new);
+        channel
+    }
+}
+
+impl Consumer {
+    pub(super) async fn next(&mut self) -> Result<Option<Delivery>> {
+        Ok(self.deliveries.next().await.transpose()?)
+    }
+
+    pub(super) async fn publish(&self, message: &Value) -> Result<()> {
+        publish_on(&self.channel, &self.names, &self.connector, message).await
+    }
+}
+
+pub(super) async fn ack(delivery: &Delivery) -> Result<()> {
+    delivery.ack(BasicAckOptions::default()).await?;
+    Ok(())
+}
+
+async fn bind(channel: &Channel, exchange: &str, queue: &str, routing: &str) -> Result<()> {
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let table = FieldTable::default;
+    channel
+        .exchange_declare(exchange.into(), ExchangeKind::Direct, durable, table())
+        .await?;
+    channel
+        .queue_declare(queue.into(), QueueDeclareOptions::durable(), table())
+        .await?;
+    let options = QueueBindOptions::default();
+    channel
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            routing.into(),
+            options,
+            table(),
+        )
+        .await?;
+    Ok(())
+}
+
+/// Publishes and waits for the confirm, on a channel that confirms.
+async fn publish_on(
+    channel: &Channel,
+    names: &Names,
+    connector: &str,
+    message: &Value,
+) -> Result<()> {
+    let properties = BasicProperties::default().with_delivery_mode(PERSISTENT);
+    let payload = message.to_string();
+    let (exchange, routing) = (
+        names.push_exchange().into(),
+        names.push_routing(connector).into(),
+    );
+    let options = BasicPublishOptions::default();
+    channel
+        .basic_publish(exchange, routing, options, payload.as_bytes(), properties)
+        .await?
+        .await?;
+    Ok(())
+}
+
+async fn close(channel: &Channel) -> Result<()> {
+    channel
+        .close(200, "done".into())
+        .await
+        .context("the channel does not close")
+}
