@@ -4,8 +4,8 @@
 //! May know: [`crate::connector`], [`crate::platform`], [`crate::graphql`], [`crate::stix`],
 //! [`crate::settings`]. Must not know: the runtime, the destination. Known by: its binary.
 //!
-//! The way of one observable: [`source`] reads it on a page, with what it points at; [`page`] takes
-//! the page apart, node by node; [`convert`] writes the STIX object.
+//! The way of one observable: `source` reads it on a page, with what it points at; `page` takes
+//! the page apart, node by node; `convert` writes the STIX object.
 
 mod convert;
 mod operations;

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::Expectations;
 use super::operations::{
-    AddExpectations, AddWork, FinishWork, ReportExpectation, WorkProgress, add_expectations,
-    add_work, finish_work, report_expectation, work_progress,
+    AddExpectations, AddWork, FinishWork, ReportExpectation, WorkProgress, WorkState,
+    add_expectations, add_work, finish_work, report_expectation, work_progress,
 };
 use super::registration::queue_size;
 use crate::graphql::RetryPolicy;
@@ -157,28 +157,33 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn count(&self) -> Result<WorkCount, WorkError> {
+        let tracking = self.look().await?.and_then(|work| work.tracking);
+        let (expected, processed) = tracking
+            .map(|tracking| {
+                (
+                    tracking.import_expected_number,
+                    tracking.import_processed_number,
+                )
+            })
+            .unwrap_or_default();
+        Ok(WorkCount {
+            expected: expected.unwrap_or_default(),
+            processed: processed.unwrap_or_default(),
+        })
+    }
+
+    /// The work as the platform has it; none when it is no longer there.
+    async fn look(&self) -> Result<Option<WorkState>, WorkError> {
         let variables = work_progress::Variables {
             id: self.id.clone(),
         };
-        let answer = self
+        let looking = self
             .platform
-            .call::<WorkProgress>(variables, RetryPolicy::DURING_RUN)
-            .await;
-        let answer = answer.map_err(|source| self.failed("looked at", source))?;
-        let tracking = answer.work.and_then(|work| work.tracking);
-        let number = |number: Option<Option<u64>>| number.flatten().unwrap_or_default();
-        Ok(WorkCount {
-            expected: number(
-                tracking
-                    .as_ref()
-                    .map(|tracking| tracking.import_expected_number),
-            ),
-            processed: number(
-                tracking
-                    .as_ref()
-                    .map(|tracking| tracking.import_processed_number),
-            ),
-        })
+            .call::<WorkProgress>(variables, RetryPolicy::DURING_RUN);
+        let answer = looking
+            .await
+            .map_err(|source| self.failed("looked at", source))?;
+        Ok(answer.work)
     }
 
     /// Waits until the workers have reported everything that was sent so far.
@@ -263,16 +268,8 @@ impl Work {
     }
 
     async fn is_complete(&self) -> Result<bool, WorkError> {
-        let variables = work_progress::Variables {
-            id: self.id.clone(),
-        };
-        let answer = self
-            .platform
-            .call::<WorkProgress>(variables, RetryPolicy::DURING_RUN)
-            .await;
-        let answer = answer.map_err(|source| self.failed("looked at", source))?;
         // A work that is no longer there was cleared by somebody: nothing is left to wait for.
-        let status = answer.work.and_then(|work| work.status);
+        let status = self.look().await?.and_then(|work| work.status);
         Ok(status.is_none_or(|status| status == "complete" || status == "timeout"))
     }
 

@@ -259,16 +259,7 @@ impl<'a> Sending<'a> {
         page.objects
             .retain(|object| !held_back.contains(&*object.id));
         page.skipped.extend(packed.held_back.iter().cloned());
-        self.name_skipped(&page.skipped);
-        self.tally.count_skipped(&page.skipped);
-        tracing::info!(
-            stream = page.position.stream,
-            page.number = page.page_number,
-            page.objects = page.objects.len(),
-            page.skipped = page.skipped.len(),
-            stream.total = page.stream_total,
-            "page read"
-        );
+        self.tell(&page);
         let mut end = Some(PageEnd {
             position: page.position,
             kinds: page.objects.iter().map(|object| object.kind).collect(),
@@ -285,6 +276,20 @@ impl<'a> Sending<'a> {
             self.deliver(Vec::new(), end).await?;
         }
         self.receipts(UNCONFIRMED_PAGES).await
+    }
+
+    /// Counts and names what is not sent, and says that the page is there.
+    fn tell(&mut self, page: &Converted) {
+        self.name_skipped(&page.skipped);
+        self.tally.count_skipped(&page.skipped);
+        tracing::info!(
+            stream = page.position.stream,
+            page.number = page.page_number,
+            page.objects = page.objects.len(),
+            page.skipped = page.skipped.len(),
+            stream.total = page.stream_total,
+            "page read"
+        );
     }
 
     async fn learn_type(&mut self, entity_type: &str) -> Result<(), RunError> {

@@ -20,27 +20,29 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
 pub(crate) fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| match std::env::var_os("TEST_AMQP_URL") {
-        Some(url) => Broker::from_url(&url.to_string_lossy())
-            .expect("TEST_AMQP_URL is the address of a broker"),
-        None => {
-            assert!(
-                Broker::installed(),
-                "the tests need RabbitMQ: apt-get install rabbitmq-server, or run scripts/test"
-            );
-            let start = std::thread::spawn(|| {
-                let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-                let broker = runtime.block_on(Broker::start());
-                // The broker's own tasks live as long as the tests do.
-                std::mem::forget(runtime);
-                broker
-            });
-            start
-                .join()
-                .expect("the broker's thread ends")
-                .expect("the broker starts")
+    BROKER.get_or_init(|| {
+        if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
+            return Broker::from_url(&url.to_string_lossy())
+                .expect("TEST_AMQP_URL is the address of a broker");
         }
+        assert!(
+            Broker::installed(),
+            "the tests need RabbitMQ: apt-get install rabbitmq-server, or run scripts/test"
+        );
+        std::thread::spawn(start_broker)
+            .join()
+            .expect("the broker's thread ends")
     })
+}
+
+/// On a thread and a runtime of its own, which live as long as the tests do.
+fn start_broker() -> Broker {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let broker = runtime
+        .block_on(Broker::start())
+        .expect("the broker starts");
+    std::mem::forget(runtime);
+    broker
 }
 
 /// A source, a destination, and the id under which the connector registers.

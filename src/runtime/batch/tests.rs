@@ -129,13 +129,13 @@ fn needs(object: &StixObject) -> Vec<Box<str>> {
 proptest! {
     #[test]
     fn closed_messages_hold_all_that_their_objects_need(shape in shapes(), batch_size in 1_usize..30) {
-        let mut packer = Packer::new(Packing::Closed { batch_size });
+        let mut run = Packer::new(Packing::Closed { batch_size });
         let mut sent: HashSet<Box<str>> = HashSet::new();
         let mut last_message: HashMap<Box<str>, usize> = HashMap::new();
         let mut message = 0;
         for page in pages(&shape) {
             let own: HashSet<Box<str>> = page.objects.iter().map(|object| object.id.clone()).collect();
-            let packed = packer.pack(&page);
+            let packed = run.pack(&page);
             prop_assert!(packed.held_back.is_empty());
             for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
                 message += 1;
@@ -164,11 +164,11 @@ proptest! {
 
     #[test]
     fn waves_never_need_what_may_still_be_on_its_way(shape in shapes(), batch_size in 1_usize..5) {
-        let mut packer = Packer::new(Packing::Waves { batch_size });
+        let mut run = Packer::new(Packing::Waves { batch_size });
         let mut settled: HashSet<Box<str>> = HashSet::new();
         let mut on_its_way: HashSet<Box<str>> = HashSet::new();
         for page in pages(&shape) {
-            for wave in packer.pack(&page).waves {
+            for wave in run.pack(&page).waves {
                 if wave.waits {
                     settled.extend(on_its_way.drain());
                 }
@@ -195,8 +195,8 @@ proptest! {
 
 #[test]
 fn a_hundred_plain_objects_a_message() {
-    let mut packer = Packer::new(Packing::Closed { batch_size: 100 });
-    let packed = packer.pack(&page((0..1000).map(object).collect(), Vec::new()));
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let packed = run.pack(&page((0..1000).map(object).collect(), Vec::new()));
     let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
     assert_eq!(sizes, [100; 10]);
 }
@@ -219,8 +219,8 @@ fn a_relationship_without_its_ends_is_held_back_by_name() {
 
 #[test]
 fn what_was_sent_long_ago_does_not_ride_along() {
-    let mut packer = Packer::new(Packing::Closed { batch_size: 1 });
-    packer.pack(&page(
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    run.pack(&page(
         (0..=RECENT_BATCHES).map(object).collect(),
         Vec::new(),
     ));
@@ -229,7 +229,7 @@ fn what_was_sent_long_ago_does_not_ride_along() {
         relationship.ends.push(id(end).into());
         relationship
     };
-    let packed = packer.pack(&page(
+    let packed = run.pack(&page(
         vec![tie(500, 0), tie(501, RECENT_BATCHES)],
         Vec::new(),
     ));
@@ -273,9 +273,9 @@ fn a_label_comes_along_until_it_is_sure_to_exist_and_a_marking_always() {
         object.dependencies = vec![Arc::clone(&marking), Arc::clone(&label)];
         object
     };
-    let mut packer = Packer::new(Packing::Closed { batch_size: 1 });
-    packer.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
-    let packed = packer.pack(&page(vec![used(90)], Vec::new()));
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    let packed = run.pack(&page(vec![used(90)], Vec::new()));
     let ids: Vec<&str> = packed.waves[0].batches[0]
         .iter()
         .map(|object| &*object.id)
