@@ -279,6 +279,22 @@ impl NetManageItSource {
             };
             return Ok(());
         }
+        let limit = if names_row {
+            FAILED_ROWS
+        } else {
+            UNEXPLAINED_ROWS
+        };
+        self.skip_row(place, limit, reason).await
+    }
+
+    /// Skips the row at hand by name, unless so many were skipped in a row that it is no bad row but a
+    /// bad source.
+    async fn skip_row(
+        &self,
+        place: &mut Place,
+        limit: usize,
+        reason: &str,
+    ) -> Result<(), SourceError> {
         let (cursor, name) = self.failing_row(place, reason).await?;
         let kind = name.as_ref().and_then(|name| name.entity_type.clone());
         let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
@@ -299,11 +315,6 @@ impl NetManageItSource {
         place.after = Some(cursor);
         place.seen += 1;
         place.failed_in_a_row += 1;
-        let limit = if names_row {
-            FAILED_ROWS
-        } else {
-            UNEXPLAINED_ROWS
-        };
         if place.failed_in_a_row > limit {
             let stream = place.stream.name();
             let what =
