@@ -1,7 +1,7 @@
 //! Everything arrives, and the work says so.
 
 use netmanageit_connector::runtime::End;
-use sandbox::{Release, Status};
+use sandbox::{DataSet, Release, Status};
 
 use crate::compare::differences;
 use crate::support::{Line, generated};
@@ -26,4 +26,36 @@ async fn everything_arrives_as_it_is_at_the_source() {
     assert_eq!(works[0].status, Status::Complete);
     assert_eq!(works[0].errors, []);
     assert_eq!(works[0].expected, works[0].processed);
+    the_comparison_sees(&line, "x_opencti_description", |data| {
+        data.observables[3].set("x_opencti_description", "another");
+    });
+    the_comparison_sees(&line, "colour", |data| {
+        let used = data
+            .indicators
+            .iter()
+            .find_map(|record| record.get("objectLabel")?.get(0)?.as_str());
+        let used = used.expect("a label is used").to_owned();
+        data.record_mut(&used)
+            .expect("the label")
+            .set("color", "#010203");
+    });
+    the_comparison_sees(&line, "is missing", |data| {
+        data.relationships[0].set("standard_id", "relationship--another");
+    });
+    the_comparison_sees(&line, "markings", |data| {
+        data.indicators[5].set("objectMarking", serde_json::json!([]));
+        data.indicators[6].set("objectMarking", serde_json::json!([]));
+        data.indicators[7].set("objectMarking", serde_json::json!([]));
+    });
+}
+
+/// A comparison that finds nothing is worth something only if it would find something.
+fn the_comparison_sees(line: &Line, what: &str, change: impl FnOnce(&mut DataSet)) {
+    let mut data = line.source.data();
+    change(&mut data);
+    let different = differences(&data, &line.destination.imported(), Release::LATEST);
+    assert!(
+        different.iter().any(|difference| difference.contains(what)),
+        "{what}: {different:#?}"
+    );
 }
