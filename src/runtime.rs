@@ -27,9 +27,7 @@ use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::opencti::queue::{BrokerTls, Identity};
 use crate::opencti::{BrokerAddress, ConnectorProfile, Registration, Rules, api, queue, register};
 use crate::platform::Platform;
-use crate::settings::{
-    BrokerOverrides, PlatformSettings, QueueProtocol, Schedule, Settings, TlsTrust,
-};
+use crate::settings::{BrokerOverrides, QueueProtocol, Schedule, Settings};
 use heartbeat::{Heartbeat, Status};
 pub use progress::Progress;
 use room::Room;
@@ -85,7 +83,7 @@ pub async fn run_connector<C: Connector>(
     );
     let end = tokio::select! {
         end = keeping => end,
-        () = stopping.for_at_least(stop::STOP_LIMIT) => {
+        () = stopping.after(stop::STOP_LIMIT) => {
             tracing::error!("the run did not end in time; it is cut off");
             End::Failed
         }
@@ -126,7 +124,7 @@ async fn run_when_asked<C: Connector>(
 
 /// Meets the destination and registers there.
 async fn connect<S>(settings: &Settings<S>) -> anyhow::Result<(Destination, Option<String>)> {
-    let client = Client::new(&endpoint(&settings.opencti, settings))?;
+    let client = Client::new(&endpoint(settings))?;
     let platform = Arc::new(Platform::meet(client, RetryPolicy::AT_START).await?);
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol)?;
@@ -162,23 +160,14 @@ async fn connect<S>(settings: &Settings<S>) -> anyhow::Result<(Destination, Opti
     Ok((destination, state))
 }
 
-fn endpoint<S>(platform: &PlatformSettings, settings: &Settings<S>) -> Endpoint {
-    let own = match &platform.tls {
-        TlsTrust::SystemAnd(pem) => Some(pem),
-        TlsTrust::System | TlsTrust::Anyone => None,
-    };
+fn endpoint<S>(settings: &Settings<S>) -> Endpoint {
+    let platform = &settings.opencti;
     Endpoint {
         platform: "the destination".to_owned(),
         url: platform.url.clone(),
         token: platform.token.clone(),
-        verify_tls: platform.tls != TlsTrust::Anyone,
-        extra_ca: settings
-            .http
-            .ca
-            .iter()
-            .chain(own)
-            .map(|pem| pem.as_bytes().to_vec())
-            .collect(),
+        verify_tls: platform.verifies(),
+        extra_ca: platform.authorities(&settings.http),
     }
 }
 

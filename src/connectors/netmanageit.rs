@@ -18,7 +18,7 @@ use std::sync::Arc;
 use crate::connector::{Connector, SourceError};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
-use crate::settings::{Settings, TlsTrust};
+use crate::settings::{HttpSettings, Settings};
 pub use settings::NetManageItSettings;
 pub use source::NetManageItSource;
 
@@ -26,7 +26,7 @@ pub use source::NetManageItSource;
 #[derive(Debug)]
 pub struct NetManageIt {
     settings: NetManageItSettings,
-    http_ca: Option<Vec<u8>>,
+    http: HttpSettings,
     /// Met at the first run; a new release is noticed when the process starts anew.
     platform: tokio::sync::OnceCell<Arc<Platform>>,
 }
@@ -34,16 +34,12 @@ pub struct NetManageIt {
 impl NetManageIt {
     fn client(&self) -> Result<Client, SourceError> {
         let source = &self.settings.platform;
-        let mut extra_ca: Vec<Vec<u8>> = self.http_ca.iter().cloned().collect();
-        if let TlsTrust::SystemAnd(pem) = &source.tls {
-            extra_ca.push(pem.as_bytes().to_vec());
-        }
         let endpoint = Endpoint {
             platform: "the source".to_owned(),
             url: source.url.clone(),
             token: source.token.clone(),
-            verify_tls: source.tls != TlsTrust::Anyone,
-            extra_ca,
+            verify_tls: source.verifies(),
+            extra_ca: source.authorities(&self.http),
         };
         Client::new(&endpoint).map_err(|error| SourceError::because("cannot ask the source", error))
     }
@@ -65,7 +61,7 @@ impl Connector for NetManageIt {
     fn new(settings: &Settings<Self::Section>) -> Result<Self, SourceError> {
         let connector = Self {
             settings: settings.section.clone(),
-            http_ca: settings.http.ca.as_ref().map(|pem| pem.as_bytes().to_vec()),
+            http: settings.http.clone(),
             platform: tokio::sync::OnceCell::new(),
         };
         connector.client()?;

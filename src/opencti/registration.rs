@@ -123,8 +123,8 @@ pub struct ConnectorInfo {
     pub buffering: bool,
     /// The size of the queue at which it waits, in megabytes.
     pub queue_threshold_mb: f64,
-    /// The size of the queue, in bytes.
-    pub queue_bytes: f64,
+    /// The size of the queue, in megabytes.
+    pub queue_mb: f64,
     /// When the last run began.
     pub last_run: Option<chrono::DateTime<chrono::Utc>>,
     /// When the next run begins.
@@ -142,13 +142,12 @@ pub async fn ping(
     state: Option<String>,
     info: &ConnectorInfo,
 ) -> Result<Option<String>, PlatformError> {
-    const MEGABYTE: f64 = 1_000_000.0;
     let date = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     let connector_info = ping_connector::ConnectorInfoInput {
         run_and_terminate: info.run_and_terminate,
         buffering: info.buffering,
         queue_threshold: info.queue_threshold_mb,
-        queue_messages_size: info.queue_bytes / MEGABYTE,
+        queue_messages_size: info.queue_mb,
         next_run_datetime: info.next_run.map(date),
         last_run_datetime: info.last_run.map(date),
     };
@@ -172,6 +171,14 @@ pub struct QueueSize {
     pub messages: f64,
     /// Bytes.
     pub bytes: f64,
+}
+
+impl QueueSize {
+    /// Megabytes, as people and the platform's pages count them: millions of bytes.
+    pub fn megabytes(&self) -> f64 {
+        const MEGABYTE: f64 = 1_000_000.0;
+        self.bytes / MEGABYTE
+    }
 }
 
 /// Asks how much waits in the push queue; none where the release does not say (before 6.1.13).

@@ -27,6 +27,9 @@ const RECENT_BATCHES: usize = 32;
 /// Larger objects are not kept in memory for riding along.
 const REMEMBERED_BYTES: usize = 64 * 1024;
 
+const CIRCLE_TOO_LARGE: &str =
+    "its references that close a circle are larger than a message may be";
+
 /// The objects of one message, in the order in which they have to be imported; each id once.
 pub type Batch = Vec<Arc<StixObject>>;
 
@@ -62,6 +65,8 @@ pub struct Packed {
     pub waves: Vec<Wave>,
     /// What cannot be sent, each with its reason.
     pub held_back: Vec<Skipped>,
+    /// Links of objects that are sent without them.
+    pub links_lost: Vec<Skipped>,
 }
 
 /// Packs the pages of one run.
@@ -91,12 +96,13 @@ impl Packer {
     /// Packs one page.
     pub fn pack(&mut self, page: &Converted) -> Packed {
         let (objects, mut held_back) = self.sendable(page);
+        let mut links_lost = Vec::new();
         let waves = match self.packing {
             Packing::Closed { batch_size } => {
-                vec![self.closed(page, &objects, batch_size, &mut held_back)]
+                vec![self.closed(page, &objects, batch_size, &mut held_back, &mut links_lost)]
             }
             Packing::Waves { batch_size } => {
-                self.in_waves(page, objects, batch_size, &mut held_back)
+                self.in_waves(page, objects, batch_size, &mut held_back, &mut links_lost)
             }
         };
         Packed {
@@ -105,6 +111,7 @@ impl Packer {
                 .filter(|wave| !wave.batches.is_empty())
                 .collect(),
             held_back,
+            links_lost,
         }
     }
 
@@ -136,6 +143,7 @@ impl Packer {
         objects: &[Arc<StixObject>],
         batch_size: usize,
         held_back: &mut Vec<Skipped>,
+        links_lost: &mut Vec<Skipped>,
     ) -> Wave {
         let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size.max(1));
         for object in objects {
@@ -151,10 +159,7 @@ impl Packer {
         closing.close();
         for object in &page.late {
             if !closing.place_again(object) {
-                held_back.push(skip(
-                    object,
-                    "its references that close a circle are larger than a message may be",
-                ));
+                links_lost.push(skip(object, CIRCLE_TOO_LARGE));
             }
         }
         let batches = closing.finish();
@@ -177,6 +182,7 @@ impl Packer {
         objects: Vec<Arc<StixObject>>,
         batch_size: usize,
         held_back: &mut Vec<Skipped>,
+        links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
         let (companions, too_large): (Batch, Batch) = page
             .companions
@@ -200,10 +206,15 @@ impl Packer {
             .filter(|companion| !self.packed.contains(&key(&companion.id)));
         let all: Batch = new.chain(objects).collect();
         let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
-        let late = page.late.iter().filter(|object| {
-            sent.contains(&*object.id) && object.json.len() <= LARGEST_BATCH_BYTES
-        });
-        let late: Batch = late.cloned().collect();
+        let again = page.late.iter().filter(|object| sent.contains(&*object.id));
+        let (late, too_large): (Batch, Batch) = again
+            .cloned()
+            .partition(|object| object.json.len() <= LARGEST_BATCH_BYTES);
+        links_lost.extend(
+            too_large
+                .iter()
+                .map(|object| skip(object, CIRCLE_TOO_LARGE)),
+        );
         let mut dependencies = Batch::new();
         for object in &all {
             collect_dependencies(object, &mut dependencies);
@@ -440,10 +451,14 @@ impl<'a> Closing<'a> {
     }
 
     /// Places an object that has been placed before, with what it could not point at then; false
-    /// when that is too large for any message, or the object was not placed at all.
+    /// when that is too large for any message.
     fn place_again(&mut self, object: &Arc<StixObject>) -> bool {
         let closure = self.closure(object);
-        if !self.placed.contains(&object.id) || bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
+        if !self.placed.contains(&object.id) {
+            // It was held back, and is named for that.
+            return true;
+        }
+        if bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
             return false;
         }
         if self.open_ids.contains(&object.id) {

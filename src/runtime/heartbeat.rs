@@ -9,7 +9,8 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::opencti::{ConnectorInfo, ping, queue_size};
+use super::room::size_mb;
+use crate::opencti::{ConnectorInfo, ping};
 use crate::platform::Platform;
 use crate::telemetry::logs::Chain;
 
@@ -83,7 +84,10 @@ impl Heartbeat {
             run_and_terminate: self.run_and_terminate,
             buffering: status.buffering,
             queue_threshold_mb: self.queue_threshold_mb,
-            queue_bytes: self.queue_bytes().await,
+            // For display only: a platform that does not say it is pinged all the same.
+            queue_mb: size_mb(&self.platform, self.connector_id, SIZE_LIMIT)
+                .await
+                .unwrap_or(0.0),
             last_run: status.last_run,
             next_run: status.next_run,
         };
@@ -101,19 +105,6 @@ impl Heartbeat {
                 limit_seconds = LIMIT.as_secs(),
                 "the destination did not answer a ping in time; the next one follows"
             ),
-        }
-    }
-
-    /// For display only: a platform that does not say it is pinged all the same.
-    async fn queue_bytes(&self) -> f64 {
-        let asking = queue_size(&self.platform, self.connector_id);
-        match tokio::time::timeout(SIZE_LIMIT, asking).await {
-            Ok(Ok(size)) => size.map_or(0.0, |size| size.bytes),
-            Ok(Err(error)) => {
-                tracing::debug!(error = %Chain(&error), "the destination does not say how much waits in the queue");
-                0.0
-            }
-            Err(_) => 0.0,
         }
     }
 }

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::heartbeat::Status;
 use super::run::Destination;
 use crate::opencti::queue_size;
+use crate::platform::Platform;
 use crate::telemetry::logs::Chain;
 
 /// Between two looks at the queue.
@@ -16,7 +18,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOWER_MARK: f64 = 0.8;
 /// An answer that takes longer is not waited for.
 const LIMIT: Duration = Duration::from_secs(30);
-const MEGABYTE: f64 = 1_000_000.0;
 
 /// Watches the size of the queue against the threshold.
 #[derive(Debug)]
@@ -45,7 +46,9 @@ impl Room {
             return;
         }
         let mut is_waiting = false;
-        while let Some(waiting_mb) = size_mb(destination).await {
+        while let Some(waiting_mb) =
+            size_mb(&destination.platform, destination.connector_id, LIMIT).await
+        {
             self.looked = Some(Instant::now());
             let mark = if is_waiting {
                 self.threshold_mb * LOWER_MARK
@@ -73,17 +76,18 @@ impl Room {
     }
 }
 
-async fn size_mb(destination: &Destination) -> Option<f64> {
-    let asking = queue_size(&destination.platform, destination.connector_id);
-    match tokio::time::timeout(LIMIT, asking).await {
-        Ok(Ok(size)) => size.map(|size| size.bytes / MEGABYTE),
+/// How much waits in the queue, in megabytes; none where the platform does not say it within the limit.
+pub(super) async fn size_mb(platform: &Platform, connector: Uuid, limit: Duration) -> Option<f64> {
+    let asking = queue_size(platform, connector);
+    match tokio::time::timeout(limit, asking).await {
+        Ok(Ok(size)) => size.map(|size| size.megabytes()),
         Ok(Err(error)) => {
             tracing::warn!(error = %Chain(&error), "the destination does not say how much waits in the queue");
             None
         }
         Err(_) => {
             tracing::warn!(
-                limit_seconds = LIMIT.as_secs(),
+                limit_seconds = limit.as_secs(),
                 "the destination does not say in time how much waits in the queue"
             );
             None

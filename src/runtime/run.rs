@@ -71,6 +71,9 @@ pub enum RunError {
     /// A message cannot be delivered.
     #[error(transparent)]
     Push(#[from] PushError),
+    /// There is something to send and no work: a defect of this program.
+    #[error("there is no open work to send for")]
+    NoWork,
     /// A message cannot be written.
     #[error("a message cannot be written")]
     Message(#[from] serde_json::Error),
@@ -159,7 +162,7 @@ async fn drive<C: Connector>(
     // Asked to stop, what is being sent has a moment to be sent whole.
     tokio::select! {
         outcome = sent => outcome,
-        () = stopping.for_at_least(SENDING_GRACE) => Ok(()),
+        () = stopping.after(SENDING_GRACE) => Ok(()),
     }
 }
 
@@ -258,7 +261,8 @@ impl<'a> Sending<'a> {
             .collect();
         page.objects
             .retain(|object| !held_back.contains(&*object.id));
-        page.skipped.extend(packed.held_back.iter().cloned());
+        page.skipped
+            .extend(packed.held_back.iter().chain(&packed.links_lost).cloned());
         self.tell(&page);
         let mut end = Some(PageEnd {
             position: page.position,
@@ -354,9 +358,7 @@ impl<'a> Sending<'a> {
         }
         if wave.waits {
             self.receipts(0).await?;
-            let Some(work) = &self.work else {
-                return Ok(false);
-            };
+            let work = open(&mut self.work)?;
             let Some(imported) = stop.run_until_cancelled(work.wait_until_imported()).await else {
                 return Ok(false);
             };
@@ -390,13 +392,13 @@ impl<'a> Sending<'a> {
         Ok(true)
     }
 
-    fn messages(&self, batches: &[Batch]) -> Result<Vec<Message>, RunError> {
-        let work_id = self.work.as_ref().map_or("", Work::id);
+    fn messages(&mut self, batches: &[Batch]) -> Result<Vec<Message>, RunError> {
+        let work_id = open(&mut self.work)?.id().into();
         let writer = MessageWriter {
             rules: self.destination.rules,
             protocol: self.destination.protocol,
             applicant_id: self.destination.applicant_id.clone(),
-            work_id: work_id.into(),
+            work_id,
         };
         let write = |batch: &Batch| Ok(writer.write(bundle(batch), batch.len() as u64)?);
         batches.iter().map(write).collect()
@@ -416,18 +418,14 @@ impl<'a> Sending<'a> {
         };
         let platform_announces = match self.destination.rules.expectations {
             Expectations::Sender => {
-                let Some(work) = &mut self.work else {
-                    return Ok(());
-                };
+                let work = open(&mut self.work)?;
                 work.announce(objects_of(&messages)).await?;
                 return self.deliver(messages, end).await;
             }
             Expectations::WorkerUnlessSingle => false,
             Expectations::Unknown => self.who_announces(&mut messages).await?,
         };
-        let Some(work) = &mut self.work else {
-            return Ok(());
-        };
+        let work = open(&mut self.work)?;
         let ours = if platform_announces {
             0
         } else {
@@ -448,17 +446,13 @@ impl<'a> Sending<'a> {
             return Ok(false);
         };
         self.receipts(0).await?;
-        let Some(work) = &self.work else {
-            return Ok(false);
-        };
+        let work = open(&mut self.work)?;
         work.wait_until_imported().await?;
         let before = work.count().await?.expected;
         let single = messages.remove(first_single);
         self.deliver(vec![single], None).await?;
         self.receipts(0).await?;
-        let Some(work) = &mut self.work else {
-            return Ok(false);
-        };
+        let work = open(&mut self.work)?;
         let platform_announces = work.count().await?.expected > before;
         if platform_announces {
             work.note_announced_by_others(1);
@@ -511,7 +505,7 @@ impl<'a> Sending<'a> {
         tokio::select! {
             () = all => {}
             () = tokio::time::sleep(LAST_RECEIPTS) => {}
-            () = stopping.for_at_least(SENDING_GRACE) => {}
+            () = stopping.after(SENDING_GRACE) => {}
         }
     }
 
@@ -559,7 +553,7 @@ impl<'a> Sending<'a> {
         };
         let closed = tokio::select! {
             closed = closing => closed,
-            () = stopping.for_at_least(CLOSING_GRACE) => {
+            () = stopping.after(CLOSING_GRACE) => {
                 tracing::warn!(work.id = work.id(), "the work could not be closed in time");
                 return outcome;
             }
@@ -573,6 +567,11 @@ impl<'a> Sending<'a> {
             (Err(error), _) => Outcome::Failed(error.into()),
         }
     }
+}
+
+/// The work that messages need; without one, sending would lose them.
+fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
+    work.as_mut().ok_or(RunError::NoWork)
 }
 
 fn objects_of(messages: &[Message]) -> u64 {

@@ -28,7 +28,7 @@ impl Stopping {
             since: Arc::default(),
         };
         let noting = stopping.clone();
-        tokio::spawn(async move { noting.for_at_least(Duration::ZERO).await });
+        tokio::spawn(async move { noting.after(Duration::ZERO).await });
         stopping
     }
 
@@ -38,7 +38,7 @@ impl Stopping {
     }
 
     /// Completes so long after the wish to stop.
-    pub(super) async fn for_at_least(&self, grace: Duration) {
+    pub(super) async fn after(&self, grace: Duration) {
         self.token.cancelled().await;
         let since = *self.since.get_or_init(Instant::now);
         tokio::time::sleep_until(since + grace).await;

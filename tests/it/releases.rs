@@ -5,7 +5,7 @@ use netmanageit_connector::runtime::End;
 use rstest::rstest;
 use sandbox::{DestinationOptions, Record, Release, SourceOptions, Status};
 
-use crate::compare::{differences, remove};
+use crate::compare::{assert_identical, remove};
 use crate::support::{Line, as_of, broker, generated};
 
 fn release(text: &str) -> Release {
@@ -24,13 +24,7 @@ async fn check_all_but(line: Line, destination: Release, is_lost: impl Fn(&Recor
     let imported = line.destination.imported();
     let mut data = line.source.data();
     remove(&mut data, is_lost);
-    let different = differences(&data, &imported, destination);
-    assert!(
-        different.is_empty(),
-        "{} differences: {:#?}",
-        different.len(),
-        &different[..different.len().min(20)]
-    );
+    assert_identical(&data, &imported, destination);
     assert_eq!(imported.losses(), []);
     assert_eq!((workers.dropped(), workers.rejected()), (0, 0));
     assert_eq!(works.len(), 1, "{works:#?}");

@@ -154,6 +154,12 @@ fn nodes_of<'a>(answer: &'a PageAnswer, skipped: &mut Vec<Skipped>) -> Vec<Node<
             return Vec::new();
         }
     };
+    let empty = list.as_ref().map_or(0, super::page::List::empty_rows);
+    skipped.extend((0..empty).map(|_| Skipped {
+        id: "?".to_owned(),
+        kind: "row".to_owned(),
+        reason: "the source answered it empty".to_owned(),
+    }));
     let mut nodes = Vec::new();
     for node in list.iter().flat_map(super::page::List::nodes) {
         match read_node(node) {

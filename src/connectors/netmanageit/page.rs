@@ -64,6 +64,11 @@ impl<'a> List<'a> {
             .filter_map(|edge| edge.as_ref()?.node)
     }
 
+    /// How many rows came empty.
+    pub(super) fn empty_rows(&self) -> usize {
+        self.rows() - self.nodes().count()
+    }
+
     /// The cursor of the first row, where it was asked for.
     pub(super) fn first_cursor(&self) -> Option<String> {
         let edge = self.edges.as_ref()?.first()?.as_ref()?;
@@ -246,7 +251,10 @@ mod tests {
         let text = r#"{"indicators":{"pageInfo":{"endCursor":"","hasNextPage":false,"globalCount":2},"edges":[null,{"node":{"id":"x"}}]}}"#;
         let data: ListData<'_> = serde_json::from_str(text).unwrap();
         let list = data.list.unwrap();
-        assert_eq!((list.rows(), list.nodes().count()), (2, 1));
+        assert_eq!(
+            (list.rows(), list.nodes().count(), list.empty_rows()),
+            (2, 1, 1)
+        );
     }
 
     #[test]

@@ -10,7 +10,6 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -179,7 +178,8 @@ impl NetManageItSource {
                 return Ok(last_skipped(place));
             }
             let cursor = next_cursor(place, &list)?;
-            let (ids, total) = (ids_of(&list), list.page_info.global_count);
+            let ids = ids_of(&list, &mut place.skipped);
+            let total = list.page_info.global_count;
             place.after = Some(cursor.clone());
             let is_all = |seen: u64| total.is_some_and(|total| seen >= total);
             place.seen += list.rows() as u64;
@@ -582,13 +582,21 @@ fn next_cursor(place: &Place, list: &List<'_>) -> Result<String, SourceError> {
     }
 }
 
-fn ids_of(list: &List<'_>) -> Vec<String> {
-    let id = |node: &RawValue| {
-        serde_json::from_str::<RowName>(node.get())
-            .ok()
-            .map(|name| name.id)
-    };
-    list.nodes().filter_map(id).collect()
+/// The internal ids of a page's rows; a row without one is told, because what it refers to cannot be
+/// asked for.
+fn ids_of(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<String> {
+    let mut ids = Vec::with_capacity(list.rows());
+    for node in list.nodes() {
+        match serde_json::from_str::<RowName>(node.get()) {
+            Ok(name) => ids.push(name.id),
+            Err(_) => skipped.push(Skipped {
+                id: "?".to_owned(),
+                kind: "references".to_owned(),
+                reason: "their object has no id to ask for them by".to_owned(),
+            }),
+        }
+    }
+    ids
 }
 
 /// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
