@@ -15,6 +15,8 @@ use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::settings::{Section, Settings};
 use crate::stix::StixObject;
 
@@ -37,8 +39,42 @@ pub trait Connector: Sized + Send + Sync + 'static {
     /// How many of the source's objects go into one message.
     fn batch_size(&self) -> usize;
 
-    /// Opens the source for one run.
-    fn open(&self) -> impl Future<Output = Result<Self::Source, SourceError>> + Send;
+    /// What is read, as people know it: an address without anything secret. Positions in one source
+    /// mean nothing in another.
+    fn source(&self) -> String;
+
+    /// Opens the source for one run, which goes on where earlier ones ended.
+    fn open(
+        &self,
+        resume: Resume,
+    ) -> impl Future<Output = Result<Self::Source, SourceError>> + Send;
+}
+
+/// What earlier runs left to this one.
+#[derive(Debug, Clone, Default)]
+pub struct Resume {
+    /// The last confirmed cursor of each stream, by the stream's name; none for a stream that has
+    /// never been read. It may have been written by anybody: a source that cannot read it says so and
+    /// begins the stream anew.
+    pub cursors: BTreeMap<String, serde_json::Value>,
+    /// Objects that earlier runs held back and that may pass now; they are read once more, first.
+    pub again: Vec<HeldBack>,
+    /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
+    /// be taken for imported yet.
+    pub is_unfinished: bool,
+}
+
+/// An object that was not sent for a reason that can be mended at the destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldBack {
+    /// The stream that it belongs to.
+    pub stream: String,
+    /// Its STIX id.
+    pub id: String,
+    /// Its type.
+    pub kind: String,
+    /// Why it was not sent.
+    pub reason: String,
 }
 
 /// One run's reader: hands out pages until there are no more.
@@ -71,15 +107,17 @@ pub trait Converter: Send + 'static {
 pub struct Position {
     /// The stream of the source, such as "observables".
     pub stream: &'static str,
-    /// The source's own cursor.
-    pub cursor: String,
+    /// The source's own cursor: a small JSON that people can read, because the platform shows it.
+    pub cursor: serde_json::Value,
 }
 
 /// One page, converted.
 #[derive(Debug)]
 pub struct Converted {
-    /// Where the page ends.
-    pub position: Position,
+    /// The stream of the source.
+    pub stream: &'static str,
+    /// Where the page ends; none for objects that are read once more, apart from their stream.
+    pub position: Option<Position>,
     /// How many objects the stream has in all, where the source says so.
     pub stream_total: Option<u64>,
     /// The page's number in its stream, from 1.
@@ -93,6 +131,9 @@ pub struct Converted {
     pub companions: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.
     pub skipped: Vec<Skipped>,
+    /// What people have to hear about the source itself, in sentences: for example that it counts
+    /// more rows than it answered.
+    pub alarms: Vec<String>,
 }
 
 /// One object, or one part of an object, that is not sent.

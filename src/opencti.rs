@@ -23,4 +23,4 @@ pub use registration::{
     ping, queue_size, register,
 };
 pub use rules::{Expectations, Rules, Unsupported};
-pub use work::{Work, WorkCount, WorkError};
+pub use work::{Announcer, Work, WorkCount, WorkError};

@@ -15,7 +15,7 @@ mod source;
 
 use std::sync::Arc;
 
-use crate::connector::{Connector, SourceError};
+use crate::connector::{Connector, Resume, SourceError};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
@@ -83,7 +83,11 @@ impl Connector for NetManageIt {
         self.settings.batch_size
     }
 
-    async fn open(&self) -> Result<Self::Source, SourceError> {
+    fn source(&self) -> String {
+        self.settings.platform.url.origin().ascii_serialization()
+    }
+
+    async fn open(&self, _resume: Resume) -> Result<Self::Source, SourceError> {
         Ok(NetManageItSource::new(
             self.platform().await?,
             &self.settings,

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::Message;
+use super::{Announcer, Message};
 use crate::connector::Position;
 
 /// Messages that belong together, the last of a page with the position that the page reached. The
@@ -19,6 +20,10 @@ pub struct Delivery {
     pub messages: Vec<Message>,
     /// Where the page ends; none for a part of a page.
     pub position: Option<Position>,
+    /// Announces what has to be sent again; none where there is nothing to send.
+    pub announcer: Option<Arc<Announcer>>,
+    /// Cancelled when nobody wants the messages any more: those not sent by then are dropped.
+    pub given_up: CancellationToken,
 }
 
 /// The proof that all messages of a delivery were confirmed; nothing else lets a run's progress move.
@@ -226,6 +231,8 @@ mod tests {
                 stream: "observables",
                 cursor: "c".into(),
             }),
+            announcer: None,
+            given_up: CancellationToken::new(),
         }
     }
 

@@ -6,6 +6,7 @@
 //! end `toProcessed`, then the report of the guard.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -60,8 +61,35 @@ pub struct Work {
     platform: Arc<Platform>,
     connector: Uuid,
     id: String,
+    announcer: Arc<Announcer>,
     /// Objects announced or known to be announced by workers: the reports that will come.
     objects: u64,
+}
+
+/// Announces what is sent once more: whoever sends it again does so while the run knows nothing of it.
+/// The first copy may have arrived as well, and then both are reported (spec/protocol.md §5).
+#[derive(Debug)]
+pub struct Announcer {
+    platform: Arc<Platform>,
+    work: String,
+    /// Objects announced once more.
+    again: AtomicU64,
+}
+
+impl Announcer {
+    /// Announces so many objects once more, before they are sent again.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn announce_again(&self, objects: u64) -> Result<(), WorkError> {
+        self.again.fetch_add(objects, Ordering::Relaxed);
+        add_expectations(&self.platform, &self.work, objects).await
+    }
+
+    /// How many objects were announced once more.
+    pub fn again(&self) -> u64 {
+        self.again.load(Ordering::Relaxed)
+    }
 }
 
 /// How far the workers are.
@@ -98,10 +126,16 @@ impl Work {
             })?;
         let id = answer.work_add.id;
         tracing::info!(work.id = %id, work.name = name, "work opened");
+        let announcer = Announcer {
+            platform: Arc::clone(&platform),
+            work: id.clone(),
+            again: AtomicU64::new(0),
+        };
         Ok(Self {
             platform,
             connector,
             id,
+            announcer: Arc::new(announcer),
             objects: 0,
         })
     }
@@ -112,12 +146,17 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform refuses.
     pub async fn guard(&self) -> Result<(), WorkError> {
-        self.add_expectations(1).await
+        add_expectations(&self.platform, &self.id, 1).await
     }
 
     /// The work's id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// For whoever may have to send something of this work again.
+    pub fn announcer(&self) -> Arc<Announcer> {
+        Arc::clone(&self.announcer)
     }
 
     /// Announces messages with so many objects, before they are sent.
@@ -126,30 +165,12 @@ impl Work {
     /// [`WorkError`] when the platform refuses.
     pub async fn announce(&mut self, objects: u64) -> Result<(), WorkError> {
         self.objects += objects;
-        self.add_expectations(objects).await
+        add_expectations(&self.platform, &self.id, objects).await
     }
 
     /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
     pub fn note_announced_by_others(&mut self, objects: u64) {
         self.objects += objects;
-    }
-
-    async fn add_expectations(&self, count: u64) -> Result<(), WorkError> {
-        if count == 0 {
-            return Ok(());
-        }
-        let expectations = i64::try_from(count).unwrap_or(i64::MAX);
-        let variables = add_expectations::Variables {
-            id: self.id.clone(),
-            expectations: Some(expectations),
-        };
-        let added = self
-            .platform
-            .call::<AddExpectations>(variables, RetryPolicy::DURING_RUN)
-            .await;
-        added
-            .map(drop)
-            .map_err(|source| self.failed("told what to expect", source))
     }
 
     /// How far the workers are.
@@ -313,10 +334,30 @@ impl Work {
     }
 
     fn failed(&self, tried: &'static str, source: PlatformError) -> WorkError {
-        WorkError::Request {
-            work: self.id.clone(),
-            tried,
-            source: Box::new(source),
-        }
+        failed(&self.id, tried, source)
+    }
+}
+
+async fn add_expectations(platform: &Platform, work: &str, count: u64) -> Result<(), WorkError> {
+    if count == 0 {
+        return Ok(());
+    }
+    let variables = add_expectations::Variables {
+        id: work.to_owned(),
+        expectations: Some(i64::try_from(count).unwrap_or(i64::MAX)),
+    };
+    let added = platform
+        .call::<AddExpectations>(variables, RetryPolicy::DURING_RUN)
+        .await;
+    added
+        .map(drop)
+        .map_err(|source| failed(work, "told what to expect", source))
+}
+
+fn failed(work: &str, tried: &'static str, source: PlatformError) -> WorkError {
+    WorkError::Request {
+        work: work.to_owned(),
+        tried,
+        source: Box::new(source),
     }
 }

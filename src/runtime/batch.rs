@@ -73,8 +73,10 @@ pub struct Packed {
 #[derive(Debug)]
 pub struct Packer {
     packing: Packing,
-    /// Every id that was packed in this run.
+    /// Every id that was packed in this run; only waves need it.
     packed: HashSet<u128>,
+    /// What was held back: nothing that ties it to others can be sent.
+    not_sent: HashSet<u128>,
     recent: Recent,
     settled: Settled,
     /// Packed since the last wave that waited.
@@ -87,10 +89,16 @@ impl Packer {
         Self {
             packing,
             packed: HashSet::new(),
+            not_sent: HashSet::new(),
             recent: Recent::default(),
             settled: Settled::default(),
             in_flight: HashSet::new(),
         }
+    }
+
+    /// Notes objects that others hold back, in this run or in earlier ones.
+    pub fn note_not_sent<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
+        self.not_sent.extend(ids.into_iter().map(key));
     }
 
     /// Packs one page.
@@ -105,6 +113,7 @@ impl Packer {
                 self.in_waves(page, objects, batch_size, &mut held_back, &mut links_lost)
             }
         };
+        self.note_sent(page, &held_back);
         Packed {
             waves: waves
                 .into_iter()
@@ -115,19 +124,27 @@ impl Packer {
         }
     }
 
-    /// The objects that can go: not too large, and with both ends sent if they tie objects together.
+    /// What was held back before may go now, and the other way round.
+    fn note_sent(&mut self, page: &Converted, held_back: &[Skipped]) {
+        if !self.not_sent.is_empty() {
+            for object in &page.objects {
+                self.not_sent.remove(&key(&object.id));
+            }
+        }
+        self.note_not_sent(held_back.iter().map(|skipped| skipped.id.as_str()));
+    }
+
+    /// The objects that can go: not too large, and with neither end held back if they tie objects
+    /// together.
     fn sendable(&self, page: &Converted) -> (Vec<Arc<StixObject>>, Vec<Skipped>) {
         let here: HashSet<u128> = page.objects.iter().map(|object| key(&object.id)).collect();
-        let is_missing = |end: &str| !self.packed.contains(&key(end)) && !here.contains(&key(end));
+        let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
         let mut held_back = Vec::new();
         let mut sendable = Vec::with_capacity(page.objects.len());
         for object in &page.objects {
             if let Some(end) = object.ends.iter().find(|end| is_missing(end)) {
                 let end_type = end.split("--").next().unwrap_or_default();
-                held_back.push(skip(
-                    object,
-                    &format!("its {end_type} was not sent in this run"),
-                ));
+                held_back.push(skip(object, &format!("its {end_type} is not sent")));
             } else if object.json.len() > LARGEST_BATCH_BYTES {
                 held_back.push(skip(object, "larger than a message may be"));
             } else {
@@ -147,9 +164,7 @@ impl Packer {
     ) -> Wave {
         let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size.max(1));
         for object in objects {
-            if closing.place(object) {
-                self.packed.insert(key(&object.id));
-            } else {
+            if !closing.place(object) {
                 held_back.push(skip(
                     object,
                     "larger than a message may be, with what it points at",

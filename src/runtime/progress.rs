@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::opencti::Receipt;
 
 /// The position in each stream up to which everything is confirmed.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Progress {
-    confirmed: BTreeMap<&'static str, String>,
+    confirmed: BTreeMap<&'static str, Value>,
     pages: u64,
 }
 
@@ -30,8 +32,8 @@ impl Progress {
     }
 
     /// The last confirmed position of a stream.
-    pub fn cursor(&self, stream: &str) -> Option<&str> {
-        self.confirmed.get(stream).map(String::as_str)
+    pub fn cursor(&self, stream: &str) -> Option<&Value> {
+        self.confirmed.get(stream)
     }
 
     /// How many pages are confirmed.

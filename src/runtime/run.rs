@@ -18,7 +18,7 @@ use super::room::Room;
 use super::stop::{CLOSING_GRACE, SENDING_GRACE, Stopping};
 use super::summary::summary;
 use crate::connector::{
-    Connector, Converted, Converter, Position, Skipped, Source, SourceError, Tally,
+    Connector, Converted, Converter, Position, Resume, Skipped, Source, SourceError, Tally,
 };
 use crate::graphql::RetryPolicy;
 use crate::opencti::{
@@ -140,7 +140,10 @@ async fn drive<C: Connector>(
     stopping: &Stopping,
 ) -> Result<(), RunError> {
     let stop = stopping.token();
-    let Some(source) = stop.run_until_cancelled(connector.open()).await else {
+    let Some(source) = stop
+        .run_until_cancelled(connector.open(Resume::default()))
+        .await
+    else {
         return Ok(());
     };
     let source = source?;
@@ -185,7 +188,7 @@ fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fe
 
 /// What the last message of a page completes.
 struct PageEnd {
-    position: Position,
+    position: Option<Position>,
     /// The types of the page's objects.
     kinds: Vec<&'static str>,
 }
@@ -210,6 +213,8 @@ struct Sending<'a> {
     unconfirmed: VecDeque<Unconfirmed>,
     tally: Tally,
     progress: Progress,
+    /// Cancelled when what is not delivered yet is not to be delivered any more.
+    given_up: CancellationToken,
     /// For releases newer than known: whether the platform announces messages of one object.
     platform_announces: Option<bool>,
 }
@@ -238,6 +243,7 @@ impl<'a> Sending<'a> {
             unconfirmed: VecDeque::new(),
             tally: Tally::default(),
             progress: Progress::default(),
+            given_up: CancellationToken::new(),
             platform_announces: None,
         }
     }
@@ -253,6 +259,8 @@ impl<'a> Sending<'a> {
             return Ok(());
         }
         self.hold_back_unknown_types(&mut page).await?;
+        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+        self.packer.note_not_sent(skipped);
         let packed = self.packer.pack(&page);
         let held_back: HashSet<&str> = packed
             .held_back
@@ -287,7 +295,7 @@ impl<'a> Sending<'a> {
         self.name_skipped(&page.skipped);
         self.tally.count_skipped(&page.skipped);
         tracing::info!(
-            stream = page.position.stream,
+            stream = page.stream,
             page.number = page.page_number,
             page.objects = page.objects.len(),
             page.skipped = page.skipped.len(),
@@ -469,7 +477,12 @@ impl<'a> Sending<'a> {
         end: Option<PageEnd>,
     ) -> Result<(), RunError> {
         let (position, kinds) = end.map(|end| (end.position, end.kinds)).unzip();
-        let delivery = Delivery { messages, position };
+        let delivery = Delivery {
+            messages,
+            position: position.flatten(),
+            announcer: self.work.as_ref().map(Work::announcer),
+            given_up: self.given_up.clone(),
+        };
         let pusher = &self.destination.pusher;
         let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
         let kinds = kinds.unwrap_or_default();

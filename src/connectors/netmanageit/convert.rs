@@ -80,7 +80,8 @@ impl Converter for NetManageItConverter {
             .filter_map(|written| point_late(written, &edges))
             .collect();
         Converted {
-            position: page.position,
+            stream: page.stream.name(),
+            position: Some(page.position),
             stream_total: page.total,
             page_number: page.number,
             objects: objects
@@ -90,6 +91,7 @@ impl Converter for NetManageItConverter {
             late,
             companions,
             skipped,
+            alarms: Vec::new(),
         }
     }
 }

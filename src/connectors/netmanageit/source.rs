@@ -201,7 +201,7 @@ impl NetManageItSource {
                 companions,
                 position: Position {
                     stream: place.stream.name(),
-                    cursor,
+                    cursor: cursor.into(),
                 },
                 total,
                 skipped: std::mem::take(&mut place.skipped),
@@ -552,7 +552,7 @@ fn last_skipped(place: &mut Place) -> Option<RawPage> {
         companions: Vec::new(),
         position: Position {
             stream: place.stream.name(),
-            cursor,
+            cursor: cursor.into(),
         },
         total: None,
         skipped,

@@ -19,16 +19,18 @@ fn object(number: usize) -> StixObject {
 
 fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
     Converted {
-        position: Position {
+        position: Some(Position {
             stream: "observables",
             cursor: "c".into(),
-        },
+        }),
+        stream: "observables",
         stream_total: None,
         page_number: 1,
         objects: objects.into_iter().map(Arc::new).collect(),
         companions: companions.into_iter().map(Arc::new).collect(),
         late: Vec::new(),
         skipped: Vec::new(),
+        alarms: Vec::new(),
     }
 }
 
@@ -202,18 +204,23 @@ fn a_hundred_plain_objects_a_message() {
 }
 
 #[test]
-fn a_relationship_without_its_ends_is_held_back_by_name() {
+fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
     let mut relationship = object(1);
     relationship
         .ends
         .push("ipv4-addr--00000000-0000-5000-8000-000000000099".into());
-    let packed = Packer::new(Packing::Closed { batch_size: 100 })
-        .pack(&page(vec![relationship], Vec::new()));
+    let tied = page(vec![relationship], Vec::new());
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.note_not_sent(["ipv4-addr--00000000-0000-5000-8000-000000000099"]);
+    let packed = run.pack(&tied);
     assert!(packed.waves.is_empty());
     assert_eq!(packed.held_back[0].id, id(1));
+    assert_eq!(packed.held_back[0].reason, "its ipv4-addr is not sent");
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
     assert_eq!(
-        packed.held_back[0].reason,
-        "its ipv4-addr was not sent in this run"
+        run.pack(&tied).waves[0].batches.len(),
+        1,
+        "an end of an earlier run is there"
     );
 }
 
