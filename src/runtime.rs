@@ -1,23 +1,32 @@
 //! What runs a connector: start, tasks, stop.
 //!
-//! Three tasks that talk by channels: the *schedule* says when to run, the *run* does it, the
-//! *heartbeat* pings the destination meanwhile.
+//! Four tasks that talk by channels and by the keeper of the state: the *schedule* says when to run, the
+//! *run* does it, the *heartbeat* pings the destination meanwhile and carries the state there, and the
+//! *finisher* sees to it that works become complete.
 //!
 //! May know: [`crate::connector`], [`crate::opencti`], [`crate::platform`], [`crate::settings`],
 //! [`crate::telemetry`]. Must not know: any one connector, lapin, reqwest. Known by: the binaries.
 //!
-//! **Invariant.** The process ends within ten seconds of a signal, with its work closed.
+//! **Invariant.** The process ends within ten seconds of a signal; what it leaves unfinished stands in
+//! the state that the platform keeps.
 
+mod activity;
 pub mod batch;
+mod destination;
+mod finisher;
 mod heartbeat;
+mod keeper;
 mod progress;
 mod room;
 mod run;
 mod schedule;
+mod sending;
+mod state;
 mod stop;
 mod summary;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -25,70 +34,100 @@ use tokio_util::sync::CancellationToken;
 use crate::connector::Connector;
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::opencti::queue::{BrokerTls, Identity};
-use crate::opencti::{BrokerAddress, ConnectorProfile, Registration, Rules, api, queue, register};
+use crate::opencti::{
+    BrokerAddress, ConnectorProfile, Echo, Registration, Rules, api, queue, register,
+};
 use crate::platform::Platform;
 use crate::settings::{BrokerOverrides, QueueProtocol, Schedule, Settings};
+use destination::Destination;
+use finisher::Finisher;
 use heartbeat::{Heartbeat, Status};
+use keeper::Keeper;
 pub use progress::Progress;
 use room::Room;
-use run::run;
-pub use run::{Destination, Outcome, Report, RunError};
-pub use schedule::{End, next_run};
+use run::{Circumstances, run};
+pub use run::{Outcome, Report, RunError};
+use schedule::Keeping;
+pub use schedule::{End, first_run, next_run};
+pub use state::{Closing, Ended, Found, NewerVersion, OpenWork, ResetWatch, Run, State};
 use stop::Stopping;
 pub use stop::on_signals;
 pub use summary::summary;
+
+/// A connector that runs once waits so long for workers that report nothing before it leaves the rest
+/// to the next start.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Runs a connector until it is stopped or, if it is to run once, until it has run.
 ///
 /// # Errors
 /// When the connector cannot be started: bad certificates, a token that the destination refuses, a
-/// destination that cannot do what the settings ask for.
+/// destination that cannot do what the settings ask for, a state that a newer version has written.
 pub async fn run_connector<C: Connector>(
     settings: Settings<C::Section>,
     stop: CancellationToken,
 ) -> anyhow::Result<End> {
     let connector = C::new(&settings)?;
-    let starting = connect(&settings);
+    let starting = start(&settings, connector.source());
     let Some(started) = stop.run_until_cancelled(starting).await else {
         return Ok(End::Stopped);
     };
-    let (destination, state) = started?;
+    let Started {
+        destination,
+        keeper,
+        heartbeat,
+    } = started?;
     let stopping = Stopping::new(stop.clone());
     let (status, status_seen) = watch::channel(Status::default());
-    let heartbeat = Heartbeat {
-        platform: Arc::clone(&destination.platform),
-        connector_id: destination.connector_id,
-        state,
-        run_and_terminate: settings.connector.schedule == Schedule::Once,
-        queue_threshold_mb: settings.connector.queue_threshold_mb,
-    };
-    let pings = tokio::spawn(heartbeat.beat(status_seen, stop.clone()));
+    let last_ping = CancellationToken::new();
+    let pings = tokio::spawn(heartbeat.beat(status_seen, last_ping.clone()));
+    let finisher = Finisher::new(Arc::clone(&destination), Arc::clone(&keeper));
+    let finishing = tokio::spawn(finisher.run());
     let (start_run, starts) = mpsc::channel(1);
     let (report, reports) = mpsc::channel(1);
-    let room = Room::new(settings.connector.queue_threshold_mb, status.clone());
-    let runs = tokio::spawn(run_when_asked(
+    let runner = Runner {
         connector,
         destination,
-        room,
-        starts,
-        report,
-        stopping.clone(),
-    ));
-    let keeping = schedule::keep(
-        settings.connector.schedule,
+        keeper: Arc::clone(&keeper),
+        room: Room::new(settings.connector.queue_threshold_mb, status.clone()),
+        stop: stop.clone(),
+        stall_limit: settings.connector.stall_limit,
+    };
+    let runs = tokio::spawn(runner.run_when_asked(starts, report));
+    let keeping = Keeping {
+        schedule: settings.connector.schedule,
+        keeper: Arc::clone(&keeper),
         start_run,
         reports,
         status,
-        stop.clone(),
-    );
+        stop: stop.clone(),
+    };
+    let ending = async {
+        let end = keeping.keep().await;
+        if end != End::Stopped {
+            stop.run_until_cancelled(until_released(&keeper)).await;
+        }
+        // What this process leaves to the next one.
+        tokio::time::timeout(PATIENCE, keeper.stored(keeper.generation()))
+            .await
+            .is_ok()
+            .then_some(end)
+    };
     let end = tokio::select! {
-        end = keeping => end,
+        end = ending => end.unwrap_or(End::Failed),
         () = stopping.after(stop::STOP_LIMIT) => {
-            tracing::error!("the run did not end in time; it is cut off");
-            End::Failed
+            if runs.is_finished() {
+                tracing::warn!("the destination did not store the connector's state in time; what it lacks is sent once more");
+                End::Stopped
+            } else {
+                tracing::error!("the run did not end in time; it is cut off");
+                End::Failed
+            }
         }
     };
+    last_ping.cancel();
     pings.abort();
+    finishing.abort();
     // The run task ends with its asker; a panic in it is an error of the process.
     if end != End::Failed || runs.is_finished() {
         runs.await?;
@@ -96,34 +135,149 @@ pub async fn run_connector<C: Connector>(
     Ok(end)
 }
 
-/// The run task: one run for each request, one at a time.
-async fn run_when_asked<C: Connector>(
+/// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
+/// it except by the workers.
+async fn until_released(keeper: &Keeper) {
+    let is_released = |state: &State| {
+        state
+            .work
+            .iter()
+            .chain(&state.left_behind)
+            .all(|work| work.closing.as_ref().is_none_or(|closing| closing.released))
+    };
+    let mut changes = keeper.changes();
+    let released = async {
+        while !keeper.look(is_released) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    if !keeper.look(is_released) {
+        tracing::info!(
+            "waiting until the workers are through: some messages were sent twice, or may not have arrived"
+        );
+    }
+    if tokio::time::timeout(PATIENCE, released).await.is_err() {
+        tracing::warn!(
+            "the workers are not through with a work that could not be closed yet; the next start closes it"
+        );
+    }
+}
+
+/// The run task.
+struct Runner<C> {
     connector: C,
-    destination: Destination,
-    mut room: Room,
-    mut starts: mpsc::Receiver<()>,
-    reports: mpsc::Sender<Report>,
-    stopping: Stopping,
-) {
-    let mut previous = None;
-    while starts.recv().await.is_some() {
-        let mut report = run(
-            &connector,
-            &destination,
-            previous.take(),
-            &mut room,
-            &stopping,
-        )
-        .await;
-        previous = report.work.take();
-        if reports.send(report).await.is_err() {
-            return;
+    destination: Arc<Destination>,
+    keeper: Arc<Keeper>,
+    room: Room,
+    stop: CancellationToken,
+    stall_limit: Option<Duration>,
+}
+
+impl<C: Connector> Runner<C> {
+    /// One run for each request, one at a time. What overtakes a run ends it.
+    async fn run_when_asked(
+        mut self,
+        mut starts: mpsc::Receiver<()>,
+        reports: mpsc::Sender<Report>,
+    ) {
+        while starts.recv().await.is_some() {
+            let cut = self.stop.child_token();
+            let generation = self.keeper.generation();
+            let watching = {
+                let (keeper, cut) = (Arc::clone(&self.keeper), cut.clone());
+                tokio::spawn(async move {
+                    keeper.overtaken(generation).await;
+                    cut.cancel();
+                })
+            };
+            let circumstances = Circumstances {
+                destination: &self.destination,
+                keeper: &self.keeper,
+                generation,
+                room: &mut self.room,
+                stopping: &Stopping::new(cut),
+                stall_limit: self.stall_limit,
+            };
+            let report = run(&self.connector, circumstances).await;
+            watching.abort();
+            if reports.send(report).await.is_err() {
+                return;
+            }
         }
     }
 }
 
+/// What a start brings about.
+struct Started {
+    destination: Arc<Destination>,
+    keeper: Arc<Keeper>,
+    heartbeat: Heartbeat,
+}
+
+/// Meets the destination, registers there, reads the state and pings once.
+async fn start<S>(settings: &Settings<S>, source: String) -> anyhow::Result<Started> {
+    let (destination, profile, echo) = connect(settings).await?;
+    let state = read_state(&echo, source)?;
+    let keeper = Arc::new(Keeper::new(state, ResetWatch::new(&echo)));
+    let destination = Arc::new(destination);
+    let mut heartbeat = Heartbeat {
+        destination: Arc::clone(&destination),
+        profile,
+        keeper: Arc::clone(&keeper),
+        run_and_terminate: settings.connector.schedule == Schedule::Once,
+        queue_threshold_mb: settings.connector.queue_threshold_mb,
+        asking_is_refused: false,
+    };
+    heartbeat.begin().await;
+    Ok(Started {
+        destination,
+        keeper,
+        heartbeat,
+    })
+}
+
+/// What stood at the platform, or a new state where that cannot be used.
+fn read_state(echo: &Echo, source: String) -> Result<State, NewerVersion> {
+    let new = || State::new(source.clone(), echo.reset_at.clone());
+    let mut state = match State::read(echo.state.as_deref())? {
+        Found::State(state) => *state,
+        Found::Nothing => {
+            tracing::info!(
+                "the destination keeps no state for this connector: everything is read from the beginning"
+            );
+            return Ok(new());
+        }
+        Found::Unusable(reason) => {
+            tracing::warn!(
+                reason,
+                "the state that the destination keeps cannot be used: everything is read from the beginning"
+            );
+            return Ok(new());
+        }
+    };
+    if state.is_older_than_reset(echo) {
+        tracing::warn!(
+            "the connector was reset at the destination: everything is read from the beginning"
+        );
+        state = state.after_reset(echo.reset_at.clone());
+    }
+    if state.source != source {
+        tracing::warn!(
+            source.before = state.source,
+            source.now = source,
+            "another source is read now: everything is read from the beginning"
+        );
+        state.begin_source(source);
+    }
+    Ok(state)
+}
+
 /// Meets the destination and registers there.
-async fn connect<S>(settings: &Settings<S>) -> anyhow::Result<(Destination, Option<String>)> {
+async fn connect<S>(
+    settings: &Settings<S>,
+) -> anyhow::Result<(Destination, ConnectorProfile, Echo)> {
     let client = Client::new(&endpoint(settings))?;
     let platform = Arc::new(Platform::meet(client, RetryPolicy::AT_START).await?);
     let protocol = settings.connector.queue_protocol;
@@ -137,7 +291,7 @@ async fn connect<S>(settings: &Settings<S>) -> anyhow::Result<(Destination, Opti
     tracing::info!(connector.id = %profile.id, queue = registration.broker.queue, "registered");
     let Registration {
         applicant_id,
-        state,
+        echo,
         broker,
     } = registration;
     let pusher = match protocol {
@@ -151,13 +305,13 @@ async fn connect<S>(settings: &Settings<S>) -> anyhow::Result<(Destination, Opti
     let destination = Destination {
         platform,
         connector_id: profile.id,
-        connector_name: profile.name,
+        connector_name: profile.name.clone(),
         applicant_id,
         protocol,
         rules,
         pusher,
     };
-    Ok((destination, state))
+    Ok((destination, profile, echo))
 }
 
 fn endpoint<S>(settings: &Settings<S>) -> Endpoint {

@@ -111,6 +111,8 @@ pub struct ConnectorSettings {
     pub schedule: Schedule,
     /// The fill of the connector's queue, in megabytes (10⁶ bytes), above which a run waits.
     pub queue_threshold_mb: f64,
+    /// Without progress for so long, a run has failed; none means that it never has.
+    pub stall_limit: Option<Duration>,
     /// The way bundles take to the platform.
     pub queue_protocol: QueueProtocol,
 }

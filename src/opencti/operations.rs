@@ -74,6 +74,22 @@ pub(super) struct WorkProgress;
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/work_alive.graphql",
+    response_type = "crate::opencti::operations::Accepted"
+)]
+pub(super) struct WorkAlive;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/connector_reset.graphql",
+    response_type = "crate::opencti::operations::ResetConnector"
+)]
+pub(super) struct ConnectorReset;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/push_bundle.graphql",
     response_type = "crate::opencti::operations::Accepted"
 )]
@@ -84,7 +100,7 @@ fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SecretStr
     Ok(Option::<String>::deserialize(deserializer)?.map(SecretString::from))
 }
 
-/// Whether a bundle was taken.
+/// Whether a bundle was taken, a work is alive.
 pub(crate) type Accepted = bool;
 
 /// The answer of an operation that only has to succeed.
@@ -93,6 +109,7 @@ pub(crate) type Done = serde_json::Value;
 #[derive(Debug, Deserialize)]
 pub(crate) struct RegisteredConnector {
     pub(super) connector_state: Option<String>,
+    pub(super) connector_state_timestamp: Option<String>,
     pub(super) connector_user_id: Option<String>,
     pub(super) config: Option<ConnectorConfig>,
 }
@@ -119,6 +136,12 @@ pub(crate) struct BrokerConnection {
 #[derive(Debug, Deserialize)]
 pub(crate) struct PingedConnector {
     pub(super) connector_state: Option<String>,
+    pub(super) connector_state_timestamp: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ResetConnector {
+    pub(super) connector_state_reset: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]

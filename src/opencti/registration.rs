@@ -4,8 +4,8 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::operations::{
-    PingConnector, QueueDetails, RegisterConnector, RegisteredConnector, ping_connector,
-    queue_details, register_connector,
+    ConnectorReset, PingConnector, QueueDetails, RegisterConnector, RegisteredConnector,
+    connector_reset, ping_connector, queue_details, register_connector,
 };
 use crate::graphql::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
@@ -27,9 +27,20 @@ pub struct Registration {
     /// The user on whose behalf the workers import.
     pub applicant_id: String,
     /// The state that the platform keeps for the connector.
-    pub state: Option<String>,
+    pub echo: Echo,
     /// The broker, as the platform sees it.
     pub broker: BrokerAddress,
+}
+
+/// What the platform says of the state that it keeps. It may be older than what was just sent: the
+/// answer is a reading of its own (spec/ecosystem.md §1.11).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Echo {
+    /// The state; none where there is none, or an empty one.
+    pub state: Option<String>,
+    /// When the state was last reset, or the connector created; nothing else moves it. Releases before
+    /// 6.7.5 do not say it.
+    pub reset_at: Option<String>,
 }
 
 /// Where messages go.
@@ -99,7 +110,10 @@ fn read_registration(connector: Option<RegisteredConnector>) -> Result<Registrat
     let connection = config.connection.ok_or("broker")?;
     Ok(Registration {
         applicant_id: connector.connector_user_id.ok_or("user")?,
-        state: connector.connector_state.filter(|state| !state.is_empty()),
+        echo: echo(
+            connector.connector_state,
+            connector.connector_state_timestamp,
+        ),
         broker: BrokerAddress {
             host: connection.host.ok_or("broker's host")?,
             port: connection.port.ok_or("broker's port")?,
@@ -112,6 +126,13 @@ fn read_registration(connector: Option<RegisteredConnector>) -> Result<Registrat
             queue: config.push.ok_or("push queue")?,
         },
     })
+}
+
+fn echo(state: Option<String>, reset_at: Option<String>) -> Echo {
+    Echo {
+        state: state.filter(|state| !state.is_empty()),
+        reset_at,
+    }
 }
 
 /// What the platform shows of a connector's doings (releases from 6.2.12).
@@ -131,8 +152,8 @@ pub struct ConnectorInfo {
     pub next_run: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-/// Tells the platform that the connector is alive. Answers the state that the platform says it has,
-/// which may be older than what was just sent (spec/ecosystem.md §1.11).
+/// Tells the platform that the connector is alive, with the state that it is to keep. The first ping
+/// after a reset is an exception: its state is ignored (spec/ecosystem.md §1.11).
 ///
 /// # Errors
 /// [`PlatformError`] when the ping was not taken; not tried again, the next ping is the next try.
@@ -141,7 +162,7 @@ pub async fn ping(
     id: Uuid,
     state: Option<String>,
     info: &ConnectorInfo,
-) -> Result<Option<String>, PlatformError> {
+) -> Result<Echo, PlatformError> {
     let date = |time: chrono::DateTime<chrono::Utc>| time.format("%Y-%m-%dT%H:%M:%SZ").to_string();
     let connector_info = ping_connector::ConnectorInfoInput {
         run_and_terminate: info.run_and_terminate,
@@ -159,9 +180,23 @@ pub async fn ping(
     let answer = platform
         .call::<PingConnector>(variables, RetryPolicy::NEVER)
         .await?;
-    Ok(answer
-        .ping_connector
-        .and_then(|connector| connector.connector_state))
+    Ok(answer.ping_connector.map_or_else(Echo::default, |pinged| {
+        echo(pinged.connector_state, pinged.connector_state_timestamp)
+    }))
+}
+
+/// Asks whether somebody has reset the connector since its last ping, which is how releases without
+/// [`Echo::reset_at`] say it.
+///
+/// # Errors
+/// [`PlatformError`] when the platform does not answer, or the user may not see connectors.
+pub async fn is_reset(platform: &Platform, id: Uuid) -> Result<bool, PlatformError> {
+    let variables = connector_reset::Variables { id: id.to_string() };
+    let answer = platform
+        .call::<ConnectorReset>(variables, RetryPolicy::NEVER)
+        .await?;
+    let connector = answer.connector;
+    Ok(connector.and_then(|connector| connector.connector_state_reset) == Some(true))
 }
 
 /// How much waits in the push queue.

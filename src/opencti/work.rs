@@ -4,9 +4,12 @@
 //! (spec/protocol.md §5, seen working live): a multi-part work where the release has it, one
 //! expectation of our own as a guard, the expectations of messages before the messages, and at the
 //! end `toProcessed`, then the report of the guard.
+//!
+//! **Invariant.** As long as the guard is not reported, a work cannot be complete: what is announced
+//! too much can be made up for later, and what is announced is never too little.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,18 +17,20 @@ use uuid::Uuid;
 
 use super::Expectations;
 use super::operations::{
-    AddExpectations, AddWork, FinishWork, ReportExpectation, WorkProgress, WorkState,
-    add_expectations, add_work, finish_work, report_expectation, work_progress,
+    AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
+    add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
 };
-use super::registration::queue_size;
-use crate::graphql::RetryPolicy;
+use crate::graphql::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
-use crate::telemetry::logs::Chain;
 
 /// Between two looks at how far the workers are.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Workers that report nothing for so long are taken for stopped.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// A work that was not found is looked for once more after so long: a list may lag behind.
+const SECOND_LOOK: Duration = Duration::from_secs(3);
+/// Reports that are sent at once, when there are many to make up for.
+const REPORTS_AT_ONCE: usize = 8;
 
 /// Why a work cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -53,43 +58,40 @@ pub enum WorkError {
         /// What is being waited for.
         wanted: u64,
     },
+    /// Somebody removed it, and with it its messages.
+    #[error("the work {work} was cleared at the destination")]
+    Cleared {
+        /// The work's id.
+        work: String,
+    },
+    /// A task that reported for it ended by itself.
+    #[error("reporting for work {work} ended unexpectedly")]
+    Interrupted {
+        /// The work's id.
+        work: String,
+    },
 }
 
 /// An open work.
 #[derive(Debug)]
 pub struct Work {
     platform: Arc<Platform>,
-    connector: Uuid,
-    id: String,
     announcer: Arc<Announcer>,
     /// Objects announced or known to be announced by workers: the reports that will come.
     objects: u64,
 }
 
-/// Announces what is sent once more: whoever sends it again does so while the run knows nothing of it.
-/// The first copy may have arrived as well, and then both are reported (spec/protocol.md §5).
+/// Tells a work what to expect; also for whoever has to send something of it again, which the run
+/// knows nothing of. The first copy may have arrived as well, and then both are reported
+/// (spec/protocol.md §5).
 #[derive(Debug)]
 pub struct Announcer {
     platform: Arc<Platform>,
     work: String,
     /// Objects announced once more.
     again: AtomicU64,
-}
-
-impl Announcer {
-    /// Announces so many objects once more, before they are sent again.
-    ///
-    /// # Errors
-    /// [`WorkError`] when the platform refuses.
-    pub async fn announce_again(&self, objects: u64) -> Result<(), WorkError> {
-        self.again.fetch_add(objects, Ordering::Relaxed);
-        add_expectations(&self.platform, &self.work, objects).await
-    }
-
-    /// How many objects were announced once more.
-    pub fn again(&self) -> u64 {
-        self.again.load(Ordering::Relaxed)
-    }
+    /// An announcement without an answer may have been taken, and was made once more.
+    may_be_too_much: AtomicBool,
 }
 
 /// How far the workers are.
@@ -99,6 +101,71 @@ pub struct WorkCount {
     pub expected: u64,
     /// Reports made.
     pub processed: u64,
+}
+
+impl WorkCount {
+    /// Reports that have not come.
+    pub fn missing(&self) -> u64 {
+        self.expected.saturating_sub(self.processed)
+    }
+}
+
+/// What has become of a work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It waits for reports.
+    Open(WorkCount),
+    /// Everything that it expected was reported, or the platform gave it up.
+    Complete,
+    /// Somebody removed it.
+    Cleared,
+}
+
+impl Announcer {
+    /// Announces so many objects once more, before they are sent again.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses, or the work is gone.
+    pub async fn announce_again(&self, objects: u64) -> Result<(), WorkError> {
+        self.again.fetch_add(objects, Ordering::Relaxed);
+        self.announce(objects).await
+    }
+
+    /// An announcement is no request that may be made twice without harm: where it is not known whether
+    /// it was taken, it is made again, and noted.
+    async fn announce(&self, count: u64) -> Result<(), WorkError> {
+        if count == 0 {
+            return Ok(());
+        }
+        let mut waits = RetryPolicy::DURING_RUN.waits();
+        loop {
+            let variables = add_expectations::Variables {
+                id: self.work.clone(),
+                expectations: Some(i64::try_from(count).unwrap_or(i64::MAX)),
+            };
+            let added = self
+                .platform
+                .call::<AddExpectations>(variables, RetryPolicy::NEVER);
+            let Err(error) = added.await else {
+                return Ok(());
+            };
+            if is_cleared(&self.platform, &self.work).await? {
+                return Err(WorkError::Cleared {
+                    work: self.work.clone(),
+                });
+            }
+            let asked_by_server = match error.kind() {
+                Kind::Transient(wait) => wait,
+                Kind::Server => None,
+                _ => return Err(failed(&self.work, "told what to expect", error)),
+            };
+            self.may_be_too_much.store(true, Ordering::Relaxed);
+            let Some(wait) = waits.next(asked_by_server) else {
+                return Err(failed(&self.work, "told what to expect", error));
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
 }
 
 impl Work {
@@ -119,25 +186,38 @@ impl Work {
         let answer = platform
             .call::<AddWork>(variables, RetryPolicy::DURING_RUN)
             .await
-            .map_err(|source| WorkError::Request {
-                work: "(new)".to_owned(),
-                tried: "opened",
-                source: Box::new(source),
-            })?;
+            .map_err(|source| failed("(new)", "opened", source))?;
         let id = answer.work_add.id;
         tracing::info!(work.id = %id, work.name = name, "work opened");
+        Ok(Self::known(platform, id))
+    }
+
+    /// A work that was opened before.
+    pub fn known(platform: Arc<Platform>, id: String) -> Self {
         let announcer = Announcer {
             platform: Arc::clone(&platform),
-            work: id.clone(),
+            work: id,
             again: AtomicU64::new(0),
+            may_be_too_much: AtomicBool::new(false),
         };
-        Ok(Self {
+        Self {
             platform,
-            connector,
-            id,
             announcer: Arc::new(announcer),
             objects: 0,
-        })
+        }
+    }
+
+    /// Goes on with a work that an earlier process left open. What that one announced counts as
+    /// announced, and the guard is added if it did not come so far.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn go_on(&mut self, count: WorkCount) -> Result<(), WorkError> {
+        if count.expected == 0 {
+            return self.guard().await;
+        }
+        self.objects = count.expected - 1;
+        Ok(())
     }
 
     /// Adds the one expectation of our own that keeps the work from completing before it is closed;
@@ -146,17 +226,23 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform refuses.
     pub async fn guard(&self) -> Result<(), WorkError> {
-        add_expectations(&self.platform, &self.id, 1).await
+        self.announcer.announce(1).await
     }
 
     /// The work's id.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.announcer.work
     }
 
     /// For whoever may have to send something of this work again.
     pub fn announcer(&self) -> Arc<Announcer> {
         Arc::clone(&self.announcer)
+    }
+
+    /// Whether more may have been announced than was sent.
+    pub fn may_expect_too_much(&self) -> bool {
+        self.announcer.again.load(Ordering::Relaxed) > 0
+            || self.announcer.may_be_too_much.load(Ordering::Relaxed)
     }
 
     /// Announces messages with so many objects, before they are sent.
@@ -165,7 +251,7 @@ impl Work {
     /// [`WorkError`] when the platform refuses.
     pub async fn announce(&mut self, objects: u64) -> Result<(), WorkError> {
         self.objects += objects;
-        add_expectations(&self.platform, &self.id, objects).await
+        self.announcer.announce(objects).await
     }
 
     /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
@@ -178,40 +264,51 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn count(&self) -> Result<WorkCount, WorkError> {
-        let tracking = self.look().await?.and_then(|work| work.tracking);
-        let (expected, processed) = tracking
-            .map(|tracking| {
-                (
-                    tracking.import_expected_number,
-                    tracking.import_processed_number,
-                )
-            })
-            .unwrap_or_default();
-        Ok(WorkCount {
-            expected: expected.unwrap_or_default(),
-            processed: processed.unwrap_or_default(),
+        Ok(count_of(&self.look().await?))
+    }
+
+    /// What has become of the work.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn condition(&self) -> Result<Condition, WorkError> {
+        let mut found = self.look().await?;
+        if found.is_none() {
+            tokio::time::sleep(SECOND_LOOK).await;
+            found = self.look().await?;
+        }
+        let Some(work) = &found else {
+            return Ok(Condition::Cleared);
+        };
+        let is_complete = matches!(work.status.as_deref(), Some("complete" | "timeout"));
+        Ok(if is_complete {
+            Condition::Complete
+        } else {
+            Condition::Open(count_of(&found))
         })
     }
 
-    /// The work as the platform has it; none when it is no longer there.
-    async fn look(&self) -> Result<Option<WorkState>, WorkError> {
-        let variables = work_progress::Variables {
-            id: self.id.clone(),
-        };
-        let looking = self
-            .platform
-            .call::<WorkProgress>(variables, RetryPolicy::DURING_RUN);
-        let answer = looking
-            .await
-            .map_err(|source| self.failed("looked at", source))?;
-        Ok(answer.work)
-    }
-
-    /// Waits until the workers have reported everything that was sent so far.
+    /// Whether the workers no longer import the messages of the open work: somebody removed it, or
+    /// its counters are gone.
     ///
     /// # Errors
-    /// [`WorkError::NoProgress`] when they stand still for long.
-    pub async fn wait_until_imported(&self) -> Result<(), WorkError> {
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn is_cleared(&self) -> Result<bool, WorkError> {
+        is_cleared(&self.platform, self.id()).await
+    }
+
+    /// The work as the platform has it; none when it is not there.
+    async fn look(&self) -> Result<Option<WorkState>, WorkError> {
+        look(&self.platform, self.id()).await
+    }
+
+    /// Waits until the workers have reported everything that was sent so far. `alive` is called with
+    /// each sign of progress.
+    ///
+    /// # Errors
+    /// [`WorkError::NoProgress`] when they stand still for long, [`WorkError::Cleared`] when there is
+    /// nothing to wait for any more.
+    pub async fn wait_until_imported(&self, alive: impl Fn()) -> Result<(), WorkError> {
         let mut best = 0;
         let mut since = Instant::now();
         loop {
@@ -221,16 +318,24 @@ impl Work {
             }
             if count.processed > best {
                 (best, since) = (count.processed, Instant::now());
+                alive();
+            } else if self.is_cleared().await? {
+                return Err(self.cleared());
             }
             if since.elapsed() > PATIENCE {
-                let work = self.id.clone();
+                let work = self.id().to_owned();
                 return Err(WorkError::NoProgress {
                     work,
                     done: count.processed,
                     wanted: self.objects,
                 });
             }
-            tracing::debug!(work.id = %self.id, done = count.processed, wanted = self.objects, "waiting for the workers");
+            tracing::debug!(
+                work.id = self.id(),
+                done = count.processed,
+                wanted = self.objects,
+                "waiting for the workers"
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -240,7 +345,11 @@ impl Work {
     ///
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
-    pub async fn wait_until_announced(&self, expectations: Expectations) -> Result<(), WorkError> {
+    pub async fn wait_until_announced(
+        &self,
+        expectations: Expectations,
+        alive: impl Fn(),
+    ) -> Result<(), WorkError> {
         if expectations == Expectations::Sender {
             return Ok(());
         }
@@ -253,105 +362,152 @@ impl Work {
             }
             if last != Some(count) {
                 (last, since) = (Some(count), Instant::now());
+                alive();
+            } else if self.is_cleared().await? {
+                return Err(self.cleared());
             }
             if since.elapsed() > PATIENCE {
-                tracing::warn!(work.id = %self.id, "the workers do not take up what was sent; closing the work all the same");
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// Waits until the workers are through with the whole work. Workers that stand still while their
-    /// queue is empty are through with what reached them, whatever the work says.
-    ///
-    /// # Errors
-    /// [`WorkError`] when the platform does not answer.
-    pub async fn wait_until_complete(&self) -> Result<(), WorkError> {
-        let mut last = None;
-        let mut since = Instant::now();
-        while !self.is_complete().await? {
-            let count = self.count().await?;
-            if last != Some(count) {
-                (last, since) = (Some(count), Instant::now());
-                tracing::info!(
-                    work.id = %self.id, done = count.processed, wanted = count.expected,
-                    "waiting until the workers are through with the work of the run before"
+                tracing::warn!(
+                    work.id = self.id(),
+                    "the workers do not take up what was sent; closing the work all the same"
                 );
-            }
-            if since.elapsed() > PATIENCE && self.is_queue_empty().await {
-                tracing::warn!(work.id = %self.id, "the work of the run before stays incomplete although its queue is empty; going on");
                 return Ok(());
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        Ok(())
     }
 
-    async fn is_complete(&self) -> Result<bool, WorkError> {
-        // A work that is no longer there was cleared by somebody: nothing is left to wait for.
-        let status = self.look().await?.and_then(|work| work.status);
-        Ok(status.is_none_or(|status| status == "complete" || status == "timeout"))
-    }
-
-    /// Releases that do not say count as empty: what stands still for long has nothing to do.
-    async fn is_queue_empty(&self) -> bool {
-        match queue_size(&self.platform, self.connector).await {
-            Ok(size) => size.is_none_or(|size| size.messages < 1.0),
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), "the destination does not say how much waits in the queue");
-                false
-            }
-        }
-    }
-
-    /// Closes the work with the sentence that people read; the last thing done to it.
+    /// Says that everything was sent, in the sentence that people read.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn close(
+    pub async fn say(
         &self,
         message: &str,
         in_error: bool,
         policy: RetryPolicy,
     ) -> Result<(), WorkError> {
         let finish = finish_work::Variables {
-            id: self.id.clone(),
+            id: self.id().to_owned(),
             message: Some(message.to_owned()),
             in_error: Some(in_error),
         };
-        let finished = self.platform.call::<FinishWork>(finish, policy).await;
-        // The guard's report completes the work, whatever came of the sentence.
-        let guard = report_expectation::Variables {
-            id: self.id.clone(),
-            error: None,
-        };
-        let reported = self.platform.call::<ReportExpectation>(guard, policy).await;
-        finished.map_err(|source| self.failed("closed", source))?;
-        reported.map_err(|source| self.failed("completed", source))?;
-        tracing::info!(work.id = %self.id, work.in_error = in_error, work.message = message, "work closed");
+        let said = self.platform.call::<FinishWork>(finish, policy).await;
+        said.map_err(|source| failed(self.id(), "closed", source))?;
+        tracing::info!(
+            work.id = self.id(),
+            work.in_error = in_error,
+            work.message = message,
+            "work closed"
+        );
         Ok(())
     }
 
-    fn failed(&self, tried: &'static str, source: PlatformError) -> WorkError {
-        failed(&self.id, tried, source)
+    /// Reports the guard, the last thing done to a work: from now on it is complete as soon as the
+    /// workers are through.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn release(&self, policy: RetryPolicy) -> Result<(), WorkError> {
+        report(&self.platform, self.id(), policy).await
+    }
+
+    /// Makes up for reports that will never come.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn make_up_for(&self, reports: u64) -> Result<(), WorkError> {
+        let mut running = tokio::task::JoinSet::new();
+        for _ in 0..reports {
+            if running.len() >= REPORTS_AT_ONCE
+                && let Some(done) = running.join_next().await
+            {
+                self.joined(done)?;
+            }
+            let (platform, id) = (Arc::clone(&self.platform), self.id().to_owned());
+            running.spawn(async move { report(&platform, &id, RetryPolicy::DURING_RUN).await });
+        }
+        while let Some(done) = running.join_next().await {
+            self.joined(done)?;
+        }
+        Ok(())
+    }
+
+    fn joined(
+        &self,
+        done: Result<Result<(), WorkError>, tokio::task::JoinError>,
+    ) -> Result<(), WorkError> {
+        done.unwrap_or_else(|_| {
+            Err(WorkError::Interrupted {
+                work: self.id().to_owned(),
+            })
+        })
+    }
+
+    fn cleared(&self) -> WorkError {
+        WorkError::Cleared {
+            work: self.id().to_owned(),
+        }
     }
 }
 
-async fn add_expectations(platform: &Platform, work: &str, count: u64) -> Result<(), WorkError> {
-    if count == 0 {
-        return Ok(());
-    }
-    let variables = add_expectations::Variables {
+async fn look(platform: &Platform, work: &str) -> Result<Option<WorkState>, WorkError> {
+    let variables = work_progress::Variables {
         id: work.to_owned(),
-        expectations: Some(i64::try_from(count).unwrap_or(i64::MAX)),
     };
-    let added = platform
-        .call::<AddExpectations>(variables, RetryPolicy::DURING_RUN)
-        .await;
-    added
+    let looking = platform.call::<WorkProgress>(variables, RetryPolicy::DURING_RUN);
+    let answer = looking
+        .await
+        .map_err(|source| failed(work, "looked at", source))?;
+    Ok(answer.work)
+}
+
+fn count_of(work: &Option<WorkState>) -> WorkCount {
+    let tracking = work.as_ref().and_then(|work| work.tracking.as_ref());
+    WorkCount {
+        expected: tracking
+            .and_then(|tracking| tracking.import_expected_number)
+            .unwrap_or_default(),
+        processed: tracking
+            .and_then(|tracking| tracking.import_processed_number)
+            .unwrap_or_default(),
+    }
+}
+
+/// Looks twice before it says so.
+async fn is_cleared(platform: &Platform, work: &str) -> Result<bool, WorkError> {
+    if is_alive(platform, work).await? {
+        return Ok(false);
+    }
+    tokio::time::sleep(SECOND_LOOK).await;
+    Ok(!is_alive(platform, work).await?)
+}
+
+/// From 6.8.7 on the platform says it, before that a work that is there is alive
+/// (spec/protocol-versions.json).
+async fn is_alive(platform: &Platform, work: &str) -> Result<bool, WorkError> {
+    if !platform.release().is_at_least(6, 8, 7) {
+        return Ok(look(platform, work).await?.is_some());
+    }
+    let variables = work_alive::Variables {
+        id: work.to_owned(),
+    };
+    let asking = platform.call::<WorkAlive>(variables, RetryPolicy::DURING_RUN);
+    let answer = asking
+        .await
+        .map_err(|source| failed(work, "looked at", source))?;
+    Ok(answer.is_work_alive != Some(false))
+}
+
+async fn report(platform: &Platform, work: &str, policy: RetryPolicy) -> Result<(), WorkError> {
+    let variables = report_expectation::Variables {
+        id: work.to_owned(),
+        error: None,
+    };
+    let reported = platform.call::<ReportExpectation>(variables, policy).await;
+    reported
         .map(drop)
-        .map_err(|source| failed(work, "told what to expect", source))
+        .map_err(|source| failed(work, "completed", source))
 }
 
 fn failed(work: &str, tried: &'static str, source: PlatformError) -> WorkError {

@@ -1,22 +1,31 @@
-//! The ping: on a task of its own, whatever the run is doing.
+//! The ping: on a task of its own, whatever the run is doing. It carries the state to the platform,
+//! and it is where a reset is noticed.
+//!
+//! **Invariant.** What the platform answers never becomes the state: it only tells whether somebody
+//! has reset the connector.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
-use tokio::time::MissedTickBehavior;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::room::size_mb;
-use crate::opencti::{ConnectorInfo, ping};
-use crate::platform::Platform;
+use super::destination::Destination;
+use super::keeper::Keeper;
+use crate::graphql::{Kind, RetryPolicy};
+use crate::opencti::{ConnectorInfo, ConnectorProfile, is_reset, ping, register};
+use crate::platform::PlatformError;
 use crate::telemetry::logs::Chain;
 
 /// A connector counts as active while its last ping is younger than five minutes
 /// (spec/protocol.md §5).
 const EVERY: Duration = Duration::from_secs(40);
+/// A state that has changed is not carried more often than this.
+const STATE_EVERY: Duration = Duration::from_secs(3);
+/// After a ping that was not taken, the next one follows sooner, and ever later.
+const AGAIN: Duration = Duration::from_secs(2);
 /// How much waits in the queue is not worth a longer wait.
 const SIZE_LIMIT: Duration = Duration::from_secs(5);
 /// A ping that takes longer is given up; the next one comes.
@@ -29,82 +38,184 @@ pub(super) struct Status {
     pub(super) last_run: Option<DateTime<Utc>>,
     /// When the next run begins; none while one is running or when there will be none.
     pub(super) next_run: Option<DateTime<Utc>>,
-    /// Whether the run waits for the queue to shrink.
+    /// Whether the run waits: for the queue to shrink, the workers, the broker.
     pub(super) buffering: bool,
 }
 
 /// What does not change from ping to ping.
-#[derive(Debug)]
 pub(super) struct Heartbeat {
-    /// The destination.
-    pub(super) platform: Arc<Platform>,
-    /// The connector's id.
-    pub(super) connector_id: Uuid,
-    /// The state that the platform keeps, as registration answered it.
-    pub(super) state: Option<String>,
+    /// The platform.
+    pub(super) destination: Arc<Destination>,
+    /// To register once more, should the connector be deleted there.
+    pub(super) profile: ConnectorProfile,
+    /// The state.
+    pub(super) keeper: Arc<Keeper>,
     /// Whether the connector ends after one run.
     pub(super) run_and_terminate: bool,
     /// In megabytes.
     pub(super) queue_threshold_mb: f64,
+    /// The user may not ask whether the connector was reset.
+    pub(super) asking_is_refused: bool,
 }
 
 impl Heartbeat {
-    /// Pings until asked to stop: at once, every forty seconds, and when the status changes.
+    /// The first ping: until it is taken, nothing else begins. Whatever reset came before it is over
+    /// with it.
+    pub(super) async fn begin(&mut self) {
+        let mut waits = RetryPolicy::AT_START.waits();
+        while !self.ping_once(&Status::default()).await {
+            tokio::time::sleep(waits.next(None).unwrap_or(EVERY)).await;
+        }
+    }
+
+    /// Pings until the end: every forty seconds, when the status changes, soon after the state has
+    /// changed, and at once when somebody waits for it to be stored.
     pub(super) async fn beat(
         mut self,
         mut status: watch::Receiver<Status>,
-        stop: CancellationToken,
+        end: CancellationToken,
     ) {
-        let mut ticks = tokio::time::interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = self.keeper.changes();
+        let mut last = Instant::now();
+        let mut failures = 0;
         loop {
+            let wait = if failures > 0 {
+                EVERY.min(AGAIN * failures)
+            } else if !self.keeper.is_behind() {
+                EVERY
+            } else if self.keeper.is_awaited() {
+                Duration::ZERO
+            } else {
+                STATE_EVERY
+            };
             tokio::select! {
-                () = stop.cancelled() => return,
-                _ = ticks.tick() => {}
-                changed = status.changed() => {
-                    if changed.is_err() {
-                        return;
-                    }
-                    ticks.reset();
-                }
+                () = end.cancelled() => return,
+                () = tokio::time::sleep_until(last + wait) => {}
+                changed = changes.changed() => match changed {
+                    // When to ping is reckoned anew.
+                    Ok(()) => continue,
+                    Err(_) => return,
+                },
+                // At the end nobody tells a status any more; the last state still has to go out.
+                Ok(()) = status.changed() => {}
             }
             let now = status.borrow_and_update().clone();
-            if stop
-                .run_until_cancelled(self.ping_once(&now))
-                .await
-                .is_none()
-            {
-                return;
+            let pinging = self.ping_once(&now);
+            match end.run_until_cancelled(pinging).await {
+                Some(true) => failures = 0,
+                Some(false) => failures += 1,
+                None => return,
+            }
+            last = Instant::now();
+        }
+    }
+
+    /// One ping; whether it was taken.
+    async fn ping_once(&mut self, status: &Status) -> bool {
+        let destination = Arc::clone(&self.destination);
+        // The first ping after a reset is not stored.
+        let is_ignored = !self.keeper.knows_reset_time() && self.is_reset().await;
+        if is_ignored {
+            self.reset();
+        }
+        let (revision, text) = self.keeper.writing();
+        let state = match text {
+            Ok(state) => Some(state),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "the state cannot be written");
+                None
+            }
+        };
+        let info = self.info(status).await;
+        let pinging = ping(
+            &destination.platform,
+            destination.connector_id,
+            state,
+            &info,
+        );
+        let pinged = tokio::time::timeout(LIMIT, pinging).await;
+        match pinged {
+            Ok(Ok(echo)) => {
+                if self.keeper.shows_reset(&echo) {
+                    self.reset();
+                } else if !is_ignored {
+                    self.keeper.note_stored(revision);
+                }
+                tracing::debug!("pinged");
+                true
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(error = %Chain(&error), "the destination did not take a ping; the next one follows");
+                if error.kind() == Kind::Server {
+                    self.register_again().await;
+                }
+                false
+            }
+            Err(_) => {
+                tracing::warn!(
+                    limit_seconds = LIMIT.as_secs(),
+                    "the destination did not answer a ping in time; the next one follows"
+                );
+                false
             }
         }
     }
 
-    async fn ping_once(&mut self, status: &Status) {
-        let info = ConnectorInfo {
+    async fn info(&self, status: &Status) -> ConnectorInfo {
+        // For display only: a platform that does not say it is pinged all the same.
+        let waiting = self.destination.waiting(SIZE_LIMIT).await;
+        ConnectorInfo {
             run_and_terminate: self.run_and_terminate,
             buffering: status.buffering,
             queue_threshold_mb: self.queue_threshold_mb,
-            // For display only: a platform that does not say it is pinged all the same.
-            queue_mb: size_mb(&self.platform, self.connector_id, SIZE_LIMIT)
-                .await
-                .unwrap_or(0.0),
+            queue_mb: waiting.map_or(0.0, |waiting| waiting.megabytes),
             last_run: status.last_run,
             next_run: status.next_run,
-        };
-        let pinging = ping(&self.platform, self.connector_id, self.state.clone(), &info);
-        match tokio::time::timeout(LIMIT, pinging).await {
-            Ok(Ok(state)) => {
-                // The state is the platform's: sending back what it no longer has would undo a reset.
-                self.state = state.filter(|state| !state.is_empty());
-                tracing::debug!("pinged");
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(error = %Chain(&error), "the destination did not take a ping; the next one follows");
-            }
-            Err(_) => tracing::warn!(
-                limit_seconds = LIMIT.as_secs(),
-                "the destination did not answer a ping in time; the next one follows"
-            ),
         }
     }
+
+    /// How releases say it that do not tell the time of a reset.
+    async fn is_reset(&mut self) -> bool {
+        if self.asking_is_refused {
+            return false;
+        }
+        let destination = &self.destination;
+        let asking = is_reset(&destination.platform, destination.connector_id);
+        match tokio::time::timeout(LIMIT, asking).await {
+            Ok(Ok(is_reset)) => is_reset,
+            Ok(Err(error)) => {
+                self.asking_is_refused = is_final(&error);
+                tracing::debug!(error = %Chain(&error), "the destination does not say whether it was reset");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn reset(&self) {
+        tracing::warn!(
+            "somebody has reset the connector at the destination: what it remembered is dropped, and everything is read anew"
+        );
+        self.keeper.reset();
+    }
+
+    /// A connector that somebody deleted is made known once more; its queue is a new one.
+    async fn register_again(&self) {
+        let platform = &self.destination.platform;
+        match register(platform, &self.profile, RetryPolicy::NEVER).await {
+            Ok(registration) => {
+                tracing::info!(connector.id = %self.profile.id, "registered again");
+                if self.keeper.shows_reset(&registration.echo) {
+                    self.reset();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "the connector could not be registered again");
+            }
+        }
+    }
+}
+
+fn is_final(error: &PlatformError) -> bool {
+    !matches!(error.kind(), Kind::Transient(_))
 }

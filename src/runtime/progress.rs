@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::opencti::Receipt;
 
 /// The position in each stream up to which everything is confirmed.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Progress {
     confirmed: BTreeMap<&'static str, Value>,
     pages: u64,
@@ -31,9 +31,13 @@ impl Progress {
         }
     }
 
-    /// The last confirmed position of a stream.
-    pub fn cursor(&self, stream: &str) -> Option<&Value> {
-        self.confirmed.get(stream)
+    /// Writes the confirmed positions over those of earlier runs.
+    pub fn write(&self, streams: &mut BTreeMap<String, Value>) {
+        for (stream, cursor) in &self.confirmed {
+            if streams.get(*stream) != Some(cursor) {
+                streams.insert((*stream).to_owned(), cursor.clone());
+            }
+        }
     }
 
     /// How many pages are confirmed.

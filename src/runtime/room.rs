@@ -1,19 +1,21 @@
-//! Room in the queue: a run sends no further page while more than the threshold waits there.
+//! Room in the queue: a run sends no further page while more than the threshold waits there, and no
+//! new work is opened before the one before is through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
-use uuid::Uuid;
 
+use super::activity::Activity;
+use super::destination::Destination;
 use super::heartbeat::Status;
-use super::run::Destination;
-use crate::opencti::queue_size;
-use crate::platform::Platform;
-use crate::telemetry::logs::Chain;
+use super::keeper::Keeper;
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A run that waits says so again after so long.
+const SAY_EVERY: Duration = Duration::from_mins(5);
 /// A run that waits goes on when the queue has shrunk to so much of the threshold.
 const LOWER_MARK: f64 = 0.8;
 /// An answer that takes longer is not waited for.
@@ -27,6 +29,13 @@ pub(super) struct Room {
     looked: Option<Instant>,
 }
 
+/// A wait that people are told of: when it begins, every few minutes, and when it is over.
+struct Wait<'a> {
+    status: &'a watch::Sender<Status>,
+    activity: &'a Activity,
+    said: Option<Instant>,
+}
+
 impl Room {
     pub(super) fn new(threshold_mb: f64, status: watch::Sender<Status>) -> Self {
         Self {
@@ -37,60 +46,119 @@ impl Room {
     }
 
     /// Returns when there is room. Looks once a second at most; a platform that does not say how
-    /// much waits (before 6.1.13), or does not answer, holds nothing up.
-    pub(super) async fn wait(&mut self, destination: &Destination) {
+    /// much waits, or does not answer, holds nothing up.
+    pub(super) async fn wait(&mut self, destination: &Destination, activity: &Activity) {
         if self
             .looked
             .is_some_and(|looked| looked.elapsed() < LOOK_EVERY)
         {
             return;
         }
-        let mut is_waiting = false;
-        while let Some(waiting_mb) =
-            size_mb(&destination.platform, destination.connector_id, LIMIT).await
-        {
+        let mut wait = Wait::new(&self.status, activity);
+        while let Some(waiting) = destination.waiting(LIMIT).await {
             self.looked = Some(Instant::now());
-            let mark = if is_waiting {
+            let mark = if wait.is_on() {
                 self.threshold_mb * LOWER_MARK
             } else {
                 self.threshold_mb
             };
-            if waiting_mb <= mark {
+            if waiting.megabytes <= mark {
                 break;
             }
-            if !is_waiting {
+            wait.say(|| {
                 tracing::info!(
-                    queue.size_mb = waiting_mb,
+                    queue.size_mb = waiting.megabytes,
                     queue.threshold_mb = self.threshold_mb,
                     "the workers are behind: waiting until the queue has shrunk before the next page is sent"
                 );
-                self.status.send_modify(|status| status.buffering = true);
-                is_waiting = true;
-            }
+            });
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        if is_waiting {
-            tracing::info!("the queue has shrunk: going on");
-            self.status.send_modify(|status| status.buffering = false);
+        wait.end("the queue has shrunk: going on");
+    }
+
+    /// Returns when the work of the run before is complete and nothing waits in the queue: some
+    /// releases drop the messages of a work as soon as there is a newer one (spec/protocol.md §5).
+    pub(super) async fn wait_for_previous(
+        &mut self,
+        destination: &Destination,
+        keeper: &Arc<Keeper>,
+        activity: &Activity,
+    ) {
+        let mut wait = Wait::new(&self.status, activity);
+        while let Some(work) = keeper.look(|state| state.work.as_ref().map(|work| work.id.clone()))
+        {
+            wait.say(|| {
+                tracing::info!(
+                    work.id = work,
+                    "waiting until the workers are through with the work of the run before"
+                );
+            });
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        while let Some(waiting) = destination.waiting(LIMIT).await
+            && waiting.messages >= 1.0
+        {
+            wait.say(|| {
+                tracing::info!(
+                    queue.messages = waiting.messages,
+                    "waiting until the workers have emptied the queue before a new work is opened"
+                );
+            });
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        wait.end("the workers are through: going on");
+    }
+
+    /// Tells the ping that the broker takes nothing at the moment, or takes messages again.
+    pub(super) fn note_pause(&self, is_paused: bool) {
+        set_buffering(&self.status, is_paused);
+    }
+}
+
+fn set_buffering(status: &watch::Sender<Status>, buffering: bool) {
+    status.send_if_modified(|status| {
+        let changes = status.buffering != buffering;
+        status.buffering = buffering;
+        changes
+    });
+}
+
+impl<'a> Wait<'a> {
+    fn new(status: &'a watch::Sender<Status>, activity: &'a Activity) -> Self {
+        Self {
+            status,
+            activity,
+            said: None,
+        }
+    }
+
+    fn is_on(&self) -> bool {
+        self.said.is_some()
+    }
+
+    /// It goes on: that is no hang. Says so at first, and every few minutes.
+    fn say(&mut self, say: impl FnOnce()) {
+        self.activity.now("waiting for the workers");
+        if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            say();
+            self.said = Some(Instant::now());
+            set_buffering(self.status, true);
+        }
+    }
+
+    fn end(self, message: &'static str) {
+        if self.said.is_some() {
+            tracing::info!("{message}");
         }
     }
 }
 
-/// How much waits in the queue, in megabytes; none where the platform does not say it within the limit.
-pub(super) async fn size_mb(platform: &Platform, connector: Uuid, limit: Duration) -> Option<f64> {
-    let asking = queue_size(platform, connector);
-    match tokio::time::timeout(limit, asking).await {
-        Ok(Ok(size)) => size.map(|size| size.megabytes()),
-        Ok(Err(error)) => {
-            tracing::warn!(error = %Chain(&error), "the destination does not say how much waits in the queue");
-            None
-        }
-        Err(_) => {
-            tracing::warn!(
-                limit_seconds = limit.as_secs(),
-                "the destination does not say in time how much waits in the queue"
-            );
-            None
+/// However the wait ends.
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if self.said.is_some() {
+            set_buffering(self.status, false);
         }
     }
 }

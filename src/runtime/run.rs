@@ -1,60 +1,26 @@
 //! One run, top to bottom: page → convert → pack → announce → push → receipt → close.
 //!
-//! The next page is fetched by a task of its own while this one is converted and sent. A run's work is
-//! opened with the first thing to send, and closed on every way out.
+//! The next page is fetched by a task of its own while this one is converted and sent. A run goes on
+//! with the work that a process before left open, else opens one with the first thing to send; on every
+//! way out it says how that work is to be closed.
 
-use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use super::batch::{Batch, Packer, Packing, Wave};
-use super::progress::Progress;
+use super::activity::Activity;
+use super::destination::Destination;
+use super::keeper::{Keeper, Overtaken};
 use super::room::Room;
-use super::stop::{CLOSING_GRACE, SENDING_GRACE, Stopping};
-use super::summary::summary;
-use crate::connector::{
-    Connector, Converted, Converter, Position, Resume, Skipped, Source, SourceError, Tally,
-};
-use crate::graphql::RetryPolicy;
-use crate::opencti::{
-    Delivery, Expectations, Message, MessageWriter, Pending, PushError, Pusher, Rules, Work,
-    WorkError,
-};
-use crate::platform::{Platform, PlatformError};
-use crate::settings::QueueProtocol;
-use crate::stix::{StixObject, bundle};
-use crate::telemetry::logs::Chain;
-
-/// Pages whose messages may be unconfirmed at once.
-const UNCONFIRMED_PAGES: usize = 3;
-/// After a failure, the most that is waited for the receipts of what was announced.
-const LAST_RECEIPTS: Duration = Duration::from_mins(1);
-/// Objects that are not sent are named one by one in the log, up to so many a run; all are counted.
-const NAMED_SKIPS: u64 = 100;
-
-/// Where a run's objects go.
-#[derive(Debug)]
-pub struct Destination {
-    /// The platform.
-    pub platform: Arc<Platform>,
-    /// The connector's id there.
-    pub connector_id: Uuid,
-    /// The connector's name there.
-    pub connector_name: String,
-    /// The user on whose behalf the workers import.
-    pub applicant_id: String,
-    /// The way to the queue.
-    pub protocol: QueueProtocol,
-    /// What the platform's release asks for.
-    pub rules: Rules,
-    /// The queue.
-    pub pusher: Pusher,
-}
+use super::sending::Sending;
+use super::state::State;
+use super::stop::{SENDING_GRACE, Stopping};
+use crate::connector::{Connector, Converter, HeldBack, Resume, Source, SourceError, Tally};
+use crate::opencti::{Condition, PushError, Work, WorkError};
+use crate::platform::PlatformError;
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +46,32 @@ pub enum RunError {
     /// A task ended by itself.
     #[error("reading the source ended unexpectedly")]
     Interrupted,
+    /// The destination does not store the state.
+    #[error(
+        "the destination has not taken the connector's state for {} minutes, and nothing is sent that could not be found again",
+        .0.as_secs() / 60
+    )]
+    NotStored(Duration),
+    /// Nothing has happened for long.
+    #[error(
+        "nothing has happened for {} minutes while {doing} (connector.stall_limit, CONNECTOR_STALL_LIMIT)",
+        limit.as_secs() / 60
+    )]
+    Stalled {
+        /// For how long.
+        limit: Duration,
+        /// What the run was doing.
+        doing: String,
+    },
+    /// Something overtook the run: a reset, or a step back.
+    #[error("the run was overtaken by a reset")]
+    Overtaken,
+}
+
+impl From<Overtaken> for RunError {
+    fn from(_: Overtaken) -> Self {
+        Self::Overtaken
+    }
 }
 
 /// How a run ended.
@@ -91,46 +83,97 @@ pub enum Outcome {
     Stopped,
     /// It failed.
     Failed(RunError),
+    /// Somebody cleared its work, and with it its messages: the next run sends them once more.
+    Cleared,
+    /// A reset, or a step back, overtook it: what it did does not count, and the next run begins at once.
+    Overtaken,
 }
 
 /// What a run did.
 #[derive(Debug)]
 pub struct Report {
+    /// When it began.
+    pub began: DateTime<Utc>,
     /// How it ended.
     pub outcome: Outcome,
     /// What was sent, and what was not.
     pub tally: Tally,
-    /// How far everything is confirmed.
-    pub progress: Progress,
-    /// Its work, if anything was sent.
-    pub work: Option<Work>,
+    /// How many pages are confirmed.
+    pub pages: u64,
 }
 
-/// Runs once. `previous` is the work of the run before: it has to be complete before another one is
-/// opened, because some releases drop the messages of an older work (spec/protocol.md §5).
-pub(super) async fn run<C: Connector>(
-    connector: &C,
-    destination: &Destination,
-    previous: Option<Work>,
-    room: &mut Room,
-    stopping: &Stopping,
-) -> Report {
-    let mut sending = Sending::new(connector, destination, previous, room);
-    let outcome = match drive(connector, &mut sending, stopping).await {
-        Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
-        Ok(()) => Outcome::Complete,
-        Err(error) => {
-            sending.last_receipts(stopping).await;
-            Outcome::Failed(error)
+/// What a run works with.
+pub(super) struct Circumstances<'a> {
+    pub(super) destination: &'a Destination,
+    pub(super) keeper: &'a Arc<Keeper>,
+    /// Of the keeper, for this run.
+    pub(super) generation: u64,
+    pub(super) room: &'a mut Room,
+    pub(super) stopping: &'a Stopping,
+    /// Without a sign of life for so long, a run has failed; none for no limit.
+    pub(super) stall_limit: Option<Duration>,
+}
+
+/// Runs once, from where earlier runs ended.
+pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) -> Report {
+    let Circumstances {
+        destination,
+        keeper,
+        generation,
+        room,
+        stopping,
+        stall_limit,
+    } = with;
+    let began = Utc::now();
+    keeper.change_always(|state| state.begin_run(began));
+    let activity = Activity::new();
+    let title = format!(
+        "{}: {}, {}",
+        destination.connector_name,
+        connector.subject(),
+        began.format("%Y-%m-%d %H:%M UTC")
+    );
+    let mut sending = Sending::new(
+        destination,
+        keeper,
+        generation,
+        room,
+        &activity,
+        title,
+        connector.batch_size(),
+    );
+    let driven = tokio::select! {
+        driven = drive(connector, &mut sending, stopping) => driven,
+        stalled = watch_over(&activity, stall_limit) => Err(stalled),
+    };
+    let outcome = if keeper.generation() != generation {
+        Outcome::Overtaken
+    } else {
+        match driven {
+            Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
+            Ok(()) => Outcome::Complete,
+            Err(RunError::Overtaken) => Outcome::Overtaken,
+            Err(RunError::Work(WorkError::Cleared { .. })) => Outcome::Cleared,
+            Err(error) => Outcome::Failed(error),
         }
     };
-    let outcome = sending.close(outcome, stopping).await;
+    let outcome = sending.end(outcome, stopping).await;
     Report {
+        began,
         outcome,
-        tally: sending.tally,
-        progress: sending.progress,
-        // The next run still has to wait for the work of an earlier one if this one opened none.
-        work: sending.work.or(sending.previous),
+        pages: sending.pages(),
+        tally: sending.into_tally(),
+    }
+}
+
+/// Why a run is given up that gets nowhere.
+async fn watch_over(activity: &Activity, limit: Option<Duration>) -> RunError {
+    match limit {
+        Some(limit) => RunError::Stalled {
+            limit,
+            doing: activity.stalled(limit).await,
+        },
+        None => std::future::pending().await,
     }
 }
 
@@ -140,10 +183,10 @@ async fn drive<C: Connector>(
     stopping: &Stopping,
 ) -> Result<(), RunError> {
     let stop = stopping.token();
-    let Some(source) = stop
-        .run_until_cancelled(connector.open(Resume::default()))
-        .await
-    else {
+    let Some(resumed) = stop.run_until_cancelled(resume(sending)).await else {
+        return Ok(());
+    };
+    let Some(source) = stop.run_until_cancelled(connector.open(resumed?)).await else {
         return Ok(());
     };
     let source = source?;
@@ -151,6 +194,7 @@ async fn drive<C: Connector>(
     let mut pages = fetch(source, stop.clone());
     let sent = async {
         while !stop.is_cancelled() {
+            sending.activity().now("reading the source");
             match pages.recv().await {
                 Some(page) => match page? {
                     Some(page) => sending.page(converter.convert(page), stop).await?,
@@ -160,6 +204,7 @@ async fn drive<C: Connector>(
                 None => return Err(RunError::Interrupted),
             }
         }
+        sending.activity().now("waiting for the last receipts");
         sending.receipts(0).await
     };
     // Asked to stop, what is being sent has a moment to be sent whole.
@@ -169,14 +214,80 @@ async fn drive<C: Connector>(
     }
 }
 
+/// Where this run begins. A work that a process before left open is gone on with, if it is still there.
+async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
+    let (destination, keeper) = (sending.destination(), sending.keeper());
+    let left_open = |state: &State| {
+        let work = state.work.as_ref().filter(|work| work.closing.is_none());
+        work.map(|work| work.id.clone())
+    };
+    let mut is_unfinished = false;
+    if let Some(id) = keeper.look(left_open) {
+        let mut work = Work::known(Arc::clone(&destination.platform), id);
+        match work.condition().await? {
+            Condition::Open(count) if !work.is_cleared().await? => {
+                tracing::info!(
+                    work.id = work.id(),
+                    "going on with the work that was left open"
+                );
+                work.go_on(count).await?;
+                sending.take_over(work);
+                is_unfinished = true;
+            }
+            _ => {
+                tracing::warn!(
+                    work.id = work.id(),
+                    "the work that was left open is not there any more: what it held is read and sent once more"
+                );
+                sending.change(State::go_back)?;
+            }
+        }
+    }
+    let state = sending.keeper().state();
+    let again = mended(destination, state.held_back).await?;
+    sending.try_again(&again);
+    Ok(Resume {
+        cursors: state.streams,
+        again,
+        is_unfinished,
+    })
+}
+
+/// What was held back because the destination did not have its type, and has it now; with it what
+/// ties such objects to others.
+async fn mended(
+    destination: &Destination,
+    held_back: Vec<HeldBack>,
+) -> Result<Vec<HeldBack>, RunError> {
+    let (ties, objects): (Vec<_>, Vec<_>) = held_back
+        .into_iter()
+        .partition(|held_back| held_back.id.starts_with("relationship--"));
+    let mut mended = Vec::new();
+    for object in objects {
+        if !destination.platform.lacks_entity_type(&object.kind).await? {
+            mended.push(object);
+        }
+    }
+    if !mended.is_empty() {
+        mended.extend(ties);
+    }
+    Ok(mended)
+}
+
 /// A page, or the end of the source.
 type Fetched<S> = Result<Option<<S as Source>::Page>, SourceError>;
 
-/// Reads ahead by one page, on a task of its own, until the end, an error, or the wish to stop.
+/// Reads ahead by one page, on a task of its own, until the end, an error, the wish to stop, or until
+/// nobody waits for pages any more.
 fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fetched<S>> {
     let (pages, fetched) = mpsc::channel(1);
     tokio::spawn(async move {
-        while let Some(page) = stop.run_until_cancelled(source.next_page()).await {
+        loop {
+            let page = tokio::select! {
+                page = source.next_page() => page,
+                () = stop.cancelled() => return,
+                () = pages.closed() => return,
+            };
             let is_last = !matches!(page, Ok(Some(_)));
             if pages.send(page).await.is_err() || is_last {
                 return;
@@ -184,419 +295,4 @@ fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fe
         }
     });
     fetched
-}
-
-/// What the last message of a page completes.
-struct PageEnd {
-    position: Option<Position>,
-    /// The types of the page's objects.
-    kinds: Vec<&'static str>,
-}
-
-/// A delivery on its way.
-struct Unconfirmed {
-    pending: Pending,
-    /// The types of the objects that it completes.
-    kinds: Vec<&'static str>,
-}
-
-/// The sending half of a run.
-struct Sending<'a> {
-    destination: &'a Destination,
-    title: String,
-    room: &'a mut Room,
-    /// Whether the destination lacks the type, for each that was met.
-    unknown_types: HashMap<Box<str>, bool>,
-    packer: Packer,
-    previous: Option<Work>,
-    work: Option<Work>,
-    unconfirmed: VecDeque<Unconfirmed>,
-    tally: Tally,
-    progress: Progress,
-    /// Cancelled when what is not delivered yet is not to be delivered any more.
-    given_up: CancellationToken,
-    /// For releases newer than known: whether the platform announces messages of one object.
-    platform_announces: Option<bool>,
-}
-
-impl<'a> Sending<'a> {
-    fn new<C: Connector>(
-        connector: &C,
-        destination: &'a Destination,
-        previous: Option<Work>,
-        room: &'a mut Room,
-    ) -> Self {
-        let title = format!(
-            "{}: {}, {}",
-            destination.connector_name,
-            connector.subject(),
-            Utc::now().format("%Y-%m-%d %H:%M UTC")
-        );
-        Self {
-            destination,
-            title,
-            room,
-            unknown_types: HashMap::new(),
-            packer: Packer::new(packing(destination, connector.batch_size())),
-            previous,
-            work: None,
-            unconfirmed: VecDeque::new(),
-            tally: Tally::default(),
-            progress: Progress::default(),
-            given_up: CancellationToken::new(),
-            platform_announces: None,
-        }
-    }
-
-    /// Sends one page, and takes the receipts of earlier ones.
-    async fn page(
-        &mut self,
-        mut page: Converted,
-        stop: &CancellationToken,
-    ) -> Result<(), RunError> {
-        let waiting = self.room.wait(self.destination);
-        if stop.run_until_cancelled(waiting).await.is_none() {
-            return Ok(());
-        }
-        self.hold_back_unknown_types(&mut page).await?;
-        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
-        self.packer.note_not_sent(skipped);
-        let packed = self.packer.pack(&page);
-        let held_back: HashSet<&str> = packed
-            .held_back
-            .iter()
-            .map(|skipped| skipped.id.as_str())
-            .collect();
-        page.objects
-            .retain(|object| !held_back.contains(&*object.id));
-        page.skipped
-            .extend(packed.held_back.iter().chain(&packed.links_lost).cloned());
-        self.tell(&page);
-        let mut end = Some(PageEnd {
-            position: page.position,
-            kinds: page.objects.iter().map(|object| object.kind).collect(),
-        });
-        let last = packed.waves.len().saturating_sub(1);
-        for (number, wave) in packed.waves.into_iter().enumerate() {
-            let end = if number == last { end.take() } else { None };
-            if !self.wave(wave, end, stop).await? {
-                return Ok(());
-            }
-        }
-        // A page without anything to send is done when those before it are.
-        if end.is_some() {
-            self.deliver(Vec::new(), end).await?;
-        }
-        self.receipts(UNCONFIRMED_PAGES).await
-    }
-
-    /// Counts and names what is not sent, and says that the page is there.
-    fn tell(&mut self, page: &Converted) {
-        self.name_skipped(&page.skipped);
-        self.tally.count_skipped(&page.skipped);
-        tracing::info!(
-            stream = page.stream,
-            page.number = page.page_number,
-            page.objects = page.objects.len(),
-            page.skipped = page.skipped.len(),
-            stream.total = page.stream_total,
-            "page read"
-        );
-    }
-
-    async fn learn_type(&mut self, entity_type: &str) -> Result<(), RunError> {
-        if !self.unknown_types.contains_key(entity_type) {
-            let is_lacking = self
-                .destination
-                .platform
-                .lacks_entity_type(entity_type)
-                .await?;
-            self.unknown_types.insert(entity_type.into(), is_lacking);
-        }
-        Ok(())
-    }
-
-    /// Objects of a type that the destination does not have would be dropped there, and on several
-    /// releases their work would wait for them for ever (spec/protocol.md §7).
-    async fn hold_back_unknown_types(&mut self, page: &mut Converted) -> Result<(), RunError> {
-        for object in page.objects.iter().chain(&page.companions) {
-            self.learn_type(object.kind).await?;
-            if let Some((named, _)) = &object.names_type {
-                self.learn_type(named).await?;
-            }
-        }
-        let unknown = &self.unknown_types;
-        let is_unknown = |object: &Arc<StixObject>| unknown.get(object.kind) == Some(&true);
-        for object in &mut page.objects {
-            // An indicator for a type that is not there is imported, if it does not say so.
-            if object
-                .names_type
-                .as_ref()
-                .is_some_and(|(named, _)| unknown.get(&**named) == Some(&true))
-            {
-                *object = Arc::new(object.naming_unknown_type());
-            }
-        }
-        let release = self.destination.platform.release();
-        let held_back = page
-            .objects
-            .iter()
-            .filter(|object| is_unknown(object))
-            .map(|object| Skipped {
-                id: object.id.to_string(),
-                kind: object.kind.to_owned(),
-                reason: format!("the destination's release {release} does not have its type"),
-            });
-        page.skipped.extend(held_back);
-        for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
-            objects.retain(|object| !is_unknown(object));
-        }
-        Ok(())
-    }
-
-    /// Sends one wave; false when the wish to stop came while it had to wait.
-    async fn wave(
-        &mut self,
-        wave: Wave,
-        end: Option<PageEnd>,
-        stop: &CancellationToken,
-    ) -> Result<bool, RunError> {
-        if !self.open_work(stop).await? {
-            return Ok(false);
-        }
-        if wave.waits {
-            self.receipts(0).await?;
-            let work = open(&mut self.work)?;
-            let Some(imported) = stop.run_until_cancelled(work.wait_until_imported()).await else {
-                return Ok(false);
-            };
-            imported?;
-        }
-        let messages = self.messages(&wave.batches)?;
-        self.announce_and_deliver(messages, end).await?;
-        Ok(true)
-    }
-
-    /// Opens the work if that has not been done, once the work of the run before is complete; false
-    /// when the wish to stop came meanwhile. The opening itself is not broken off: its work would
-    /// stay behind, open and nobody's.
-    async fn open_work(&mut self, stop: &CancellationToken) -> Result<bool, RunError> {
-        if self.work.is_some() {
-            return Ok(true);
-        }
-        if let Some(previous) = &self.previous {
-            let Some(complete) = stop
-                .run_until_cancelled(previous.wait_until_complete())
-                .await
-            else {
-                return Ok(false);
-            };
-            complete?;
-        }
-        let platform = Arc::clone(&self.destination.platform);
-        let work = Work::open(platform, self.destination.connector_id, &self.title).await?;
-        self.previous = None;
-        self.work.insert(work).guard().await?;
-        Ok(true)
-    }
-
-    fn messages(&mut self, batches: &[Batch]) -> Result<Vec<Message>, RunError> {
-        let work_id = open(&mut self.work)?.id().into();
-        let writer = MessageWriter {
-            rules: self.destination.rules,
-            protocol: self.destination.protocol,
-            applicant_id: self.destination.applicant_id.clone(),
-            work_id,
-        };
-        let write = |batch: &Batch| Ok(writer.write(bundle(batch), batch.len() as u64)?);
-        batches.iter().map(write).collect()
-    }
-
-    /// Announces first: a report that nobody expects would complete the work too early.
-    async fn announce_and_deliver(
-        &mut self,
-        mut messages: Vec<Message>,
-        end: Option<PageEnd>,
-    ) -> Result<(), RunError> {
-        let singles = |messages: &[Message]| {
-            messages
-                .iter()
-                .filter(|message| message.objects == 1)
-                .count() as u64
-        };
-        let platform_announces = match self.destination.rules.expectations {
-            Expectations::Sender => {
-                let work = open(&mut self.work)?;
-                work.announce(objects_of(&messages)).await?;
-                return self.deliver(messages, end).await;
-            }
-            Expectations::WorkerUnlessSingle => false,
-            Expectations::Unknown => self.who_announces(&mut messages).await?,
-        };
-        let work = open(&mut self.work)?;
-        let ours = if platform_announces {
-            0
-        } else {
-            singles(&messages)
-        };
-        work.note_announced_by_others(objects_of(&messages) - ours);
-        work.announce(ours).await?;
-        self.deliver(messages, end).await
-    }
-
-    /// On a release newer than known: whether the platform itself announces a message of one object.
-    /// The work's own count tells, once, with the first such message.
-    async fn who_announces(&mut self, messages: &mut Vec<Message>) -> Result<bool, RunError> {
-        if let Some(known) = self.platform_announces {
-            return Ok(known);
-        }
-        let Some(first_single) = messages.iter().position(|message| message.objects == 1) else {
-            return Ok(false);
-        };
-        self.receipts(0).await?;
-        let work = open(&mut self.work)?;
-        work.wait_until_imported().await?;
-        let before = work.count().await?.expected;
-        let single = messages.remove(first_single);
-        self.deliver(vec![single], None).await?;
-        self.receipts(0).await?;
-        let work = open(&mut self.work)?;
-        let platform_announces = work.count().await?.expected > before;
-        if platform_announces {
-            work.note_announced_by_others(1);
-        } else {
-            work.announce(1).await?;
-        }
-        self.platform_announces = Some(platform_announces);
-        Ok(platform_announces)
-    }
-
-    async fn deliver(
-        &mut self,
-        messages: Vec<Message>,
-        end: Option<PageEnd>,
-    ) -> Result<(), RunError> {
-        let (position, kinds) = end.map(|end| (end.position, end.kinds)).unzip();
-        let delivery = Delivery {
-            messages,
-            position: position.flatten(),
-            announcer: self.work.as_ref().map(Work::announcer),
-            given_up: self.given_up.clone(),
-        };
-        let pusher = &self.destination.pusher;
-        let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
-        let kinds = kinds.unwrap_or_default();
-        self.unconfirmed.push_back(Unconfirmed { pending, kinds });
-        Ok(())
-    }
-
-    /// Takes receipts, in order, until no more than so many are outstanding. What has its receipt
-    /// counts as sent.
-    async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
-        while self.unconfirmed.len() > outstanding
-            && let Some(unconfirmed) = self.unconfirmed.pop_front()
-        {
-            let pusher = &self.destination.pusher;
-            let receipt = pusher
-                .while_confirming(unconfirmed.pending.receipt())
-                .await?;
-            self.progress.advance(receipt);
-            self.tally.count_sent(unconfirmed.kinds);
-        }
-        Ok(())
-    }
-
-    /// After a failure: what was announced is still delivered, if the broker takes it soon.
-    async fn last_receipts(&mut self, stopping: &Stopping) {
-        let all = async {
-            while !self.unconfirmed.is_empty() {
-                if let Err(error) = self.receipts(0).await {
-                    tracing::warn!(error = %Chain(&error), "a message of the failed run was not delivered");
-                }
-            }
-        };
-        tokio::select! {
-            () = all => {}
-            () = tokio::time::sleep(LAST_RECEIPTS) => {}
-            () = stopping.after(SENDING_GRACE) => {}
-        }
-    }
-
-    fn name_skipped(&self, skipped: &[Skipped]) {
-        let named = self.tally.skipped_total();
-        for (skipped, number) in skipped.iter().zip(named..) {
-            if number == NAMED_SKIPS {
-                tracing::warn!(
-                    "more is not sent: the summary of the run counts it, log level debug names it"
-                );
-            }
-            let (id, kind, reason) = (&skipped.id, &skipped.kind, &skipped.reason);
-            if number < NAMED_SKIPS {
-                tracing::warn!(id, kind, reason, "not sent");
-            } else {
-                tracing::debug!(id, kind, reason, "not sent");
-            }
-        }
-    }
-
-    /// Closes the work, in error when the run failed.
-    async fn close(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
-        let Some(work) = &self.work else {
-            return outcome;
-        };
-        let (message, in_error, policy) = match &outcome {
-            Outcome::Complete => (summary(&self.tally), false, RetryPolicy::DURING_RUN),
-            Outcome::Stopped => (
-                format!("Stopped before the end. {}", summary(&self.tally)),
-                false,
-                RetryPolicy::CLOSING,
-            ),
-            Outcome::Failed(error) => (
-                format!("Failed: {}. {}", Chain(error), summary(&self.tally)),
-                true,
-                RetryPolicy::DURING_RUN,
-            ),
-        };
-        let closing = async {
-            if matches!(outcome, Outcome::Complete) {
-                work.wait_until_announced(self.destination.rules.expectations)
-                    .await?;
-            }
-            work.close(&message, in_error, policy).await
-        };
-        let closed = tokio::select! {
-            closed = closing => closed,
-            () = stopping.after(CLOSING_GRACE) => {
-                tracing::warn!(work.id = work.id(), "the work could not be closed in time");
-                return outcome;
-            }
-        };
-        match (closed, outcome) {
-            (Ok(()), outcome) => outcome,
-            (Err(error), Outcome::Failed(first)) => {
-                tracing::error!(error = %Chain(&error), "the work of the failed run could not be closed");
-                Outcome::Failed(first)
-            }
-            (Err(error), _) => Outcome::Failed(error.into()),
-        }
-    }
-}
-
-/// The work that messages need; without one, sending would lose them.
-fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
-    work.as_mut().ok_or(RunError::NoWork)
-}
-
-fn objects_of(messages: &[Message]) -> u64 {
-    messages.iter().map(|message| message.objects).sum()
-}
-
-fn packing(destination: &Destination, batch_size: usize) -> Packing {
-    match destination.protocol {
-        QueueProtocol::Amqp if destination.rules.imports_messages_whole => {
-            Packing::Closed { batch_size }
-        }
-        QueueProtocol::Amqp => Packing::Waves { batch_size: 1 },
-        QueueProtocol::Api => Packing::Waves { batch_size },
-    }
 }

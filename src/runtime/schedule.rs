@@ -1,5 +1,7 @@
-//! When to run: at the start, then every period; never two runs at once.
+//! When to run: at the start if it is time, then every period, and at once after a reset; never two
+//! runs at once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -7,7 +9,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::heartbeat::Status;
+use super::keeper::Keeper;
 use super::run::{Outcome, Report};
+use super::state::{Ended, Run, State};
 use crate::settings::Schedule;
 use crate::telemetry::logs::Chain;
 
@@ -31,88 +35,191 @@ pub fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duration) -> D
     due.map_or(now, |due| due.max(now))
 }
 
-/// Asks for runs and takes their reports, until stopped, or after the one run if there is to be only
-/// one. The runs themselves are another task's.
-pub(super) async fn keep(
-    schedule: Schedule,
-    start_run: mpsc::Sender<()>,
-    mut reports: mpsc::Receiver<Report>,
-    status: watch::Sender<Status>,
-    stop: CancellationToken,
-) -> End {
-    loop {
-        let began = Utc::now();
-        status.send_replace(Status {
-            last_run: Some(began),
-            next_run: None,
+/// When the first run of a process begins: at once, unless the last run of the process before was
+/// complete and its period is not over. A beginning in the future is the mistake of a clock.
+pub fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedule) -> DateTime<Utc> {
+    match (last, schedule) {
+        (Some(last), Schedule::Every(period))
+            if last.outcome == Ended::Complete && last.began <= now =>
+        {
+            next_run(last.began, now, period)
+        }
+        _ => now,
+    }
+}
+
+/// Asks for runs and takes their reports.
+pub(super) struct Keeping {
+    pub(super) schedule: Schedule,
+    pub(super) keeper: Arc<Keeper>,
+    pub(super) start_run: mpsc::Sender<()>,
+    pub(super) reports: mpsc::Receiver<Report>,
+    pub(super) status: watch::Sender<Status>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Keeping {
+    /// Until stopped, or after the one run if there is to be only one. The runs themselves are another
+    /// task's.
+    pub(super) async fn keep(mut self) -> End {
+        let last = self.keeper.look(|state| state.runs.last().cloned());
+        let mut due = first_run(last.as_ref(), Utc::now(), self.schedule);
+        loop {
+            if !self.wait_until(due, last.as_ref()).await {
+                return End::Stopped;
+            }
+            let began = Utc::now();
+            self.status.send_replace(Status {
+                last_run: Some(began),
+                next_run: None,
+                buffering: false,
+            });
+            if self.start_run.send(()).await.is_err() {
+                return End::Stopped;
+            }
+            let Some(report) = self.reports.recv().await else {
+                return End::Stopped;
+            };
+            log(&report);
+            self.remember(&report);
+            if self.stop.is_cancelled() {
+                return End::Stopped;
+            }
+            let now = Utc::now();
+            due = match (&report.outcome, self.schedule) {
+                (Outcome::Overtaken, _) => now,
+                (Outcome::Failed(_), Schedule::Once) => return End::Failed,
+                (_, Schedule::Once) => return End::RanOnce,
+                (_, Schedule::Every(period)) => next_run(began, now, period),
+            };
+        }
+    }
+
+    /// False when the wish to stop came first. A reset makes it time at once.
+    async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>) -> bool {
+        let wait = (due - Utc::now()).to_std().unwrap_or_default();
+        if wait.is_zero() {
+            return !self.stop.is_cancelled();
+        }
+        let last_run = self.status.borrow().last_run;
+        self.status.send_replace(Status {
+            last_run: last_run.or(last.map(|last| last.began)),
+            next_run: Some(due),
             buffering: false,
         });
-        if start_run.send(()).await.is_err() {
-            return End::Stopped;
+        tracing::info!(next_run = %due.format("%Y-%m-%dT%H:%M:%SZ"), "waiting for the next run");
+        let generation = self.keeper.generation();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => true,
+            () = self.keeper.overtaken(generation) => true,
+            () = self.stop.cancelled() => false,
         }
-        let Some(report) = reports.recv().await else {
-            return End::Stopped;
+    }
+
+    /// Notes the end of the run in the state, and whether all is well.
+    fn remember(&self, report: &Report) {
+        let was_healthy = self.keeper.look(|state| state.healthy);
+        let (outcome, healthy) = match &report.outcome {
+            Outcome::Complete => (Ended::Complete, true),
+            Outcome::Stopped => (Ended::Stopped, was_healthy),
+            Outcome::Cleared => (Ended::Cleared, was_healthy),
+            Outcome::Failed(_) => (Ended::Failed, false),
+            // Its record went with the state.
+            Outcome::Overtaken => return,
         };
-        log(&report);
-        if stop.is_cancelled() {
-            return End::Stopped;
-        }
-        match schedule {
-            Schedule::Once if matches!(report.outcome, Outcome::Failed(_)) => return End::Failed,
-            Schedule::Once => return End::RanOnce,
-            Schedule::Every(period) => {
-                let next = next_run(began, Utc::now(), period);
-                status.send_replace(Status {
-                    last_run: Some(began),
-                    next_run: Some(next),
-                    buffering: false,
-                });
-                tracing::info!(next_run = %next.format("%Y-%m-%dT%H:%M:%SZ"), "waiting for the next run");
-                let wait = (next - Utc::now()).to_std().unwrap_or_default();
-                if stop
-                    .run_until_cancelled(tokio::time::sleep(wait))
-                    .await
-                    .is_none()
-                {
-                    return End::Stopped;
-                }
+        if healthy != was_healthy {
+            if healthy {
+                tracing::info!("all is well again");
+            } else {
+                tracing::error!("the connector is unhealthy: its last run failed");
             }
         }
+        let error = match &report.outcome {
+            Outcome::Failed(error) => Some(Chain(error).to_string()),
+            _ => None,
+        };
+        self.keeper.change_always(|state| {
+            state.healthy = healthy;
+            note_end(state, report, outcome, error);
+        });
+    }
+}
+
+fn note_end(state: &mut State, report: &Report, outcome: Ended, error: Option<String>) {
+    let run = state.runs.iter_mut().find(|run| run.began == report.began);
+    if let Some(run) = run {
+        run.ended = Some(Utc::now());
+        run.outcome = outcome;
+        run.sent = report.tally.sent_total();
+        run.not_sent = report.tally.skipped_total();
+        run.error = error;
     }
 }
 
 fn log(report: &Report) {
     let (sent, skipped) = (report.tally.sent_total(), report.tally.skipped_total());
-    let pages = report.progress.pages();
-    match &report.outcome {
-        Outcome::Complete => tracing::info!(
-            run.sent = sent,
-            run.skipped = skipped,
-            run.pages = pages,
-            "run complete"
-        ),
-        Outcome::Stopped => tracing::info!(
-            run.sent = sent,
-            run.skipped = skipped,
-            run.pages = pages,
-            "run stopped before its end"
-        ),
+    let pages = report.pages;
+    let how = match &report.outcome {
+        Outcome::Complete => "run complete",
+        Outcome::Stopped => "run stopped before its end",
+        Outcome::Cleared => "run ended: its work was cleared",
+        Outcome::Overtaken => "run cut short by a reset: the next one begins at once",
         Outcome::Failed(error) => {
             tracing::error!(run.sent = sent, run.skipped = skipped, run.pages = pages, error = %Chain(error), "run failed");
+            return;
         }
-    }
+    };
+    tracing::info!(
+        run.sent = sent,
+        run.skipped = skipped,
+        run.pages = pages,
+        "{how}"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn after(minutes: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::Duration::minutes(minutes)
+    }
+
     #[test]
     fn a_run_that_outlasts_the_period_delays_the_next_one() {
-        let began = DateTime::UNIX_EPOCH;
         let hour = Duration::from_hours(1);
-        let after = |minutes: i64| began + chrono::Duration::minutes(minutes);
-        assert_eq!(next_run(began, after(5), hour), after(60));
-        assert_eq!(next_run(began, after(90), hour), after(90));
+        assert_eq!(next_run(after(0), after(5), hour), after(60));
+        assert_eq!(next_run(after(0), after(90), hour), after(90));
+    }
+
+    #[test]
+    fn a_restart_waits_for_its_time_only_after_a_complete_run() {
+        let hourly = Schedule::Every(Duration::from_hours(1));
+        let run = |outcome| Run {
+            began: after(0),
+            ended: None,
+            outcome,
+            sent: 0,
+            not_sent: 0,
+            error: None,
+        };
+        let complete = run(Ended::Complete);
+        assert_eq!(first_run(Some(&complete), after(5), hourly), after(60));
+        assert_eq!(first_run(Some(&complete), after(90), hourly), after(90));
+        assert_eq!(
+            first_run(Some(&complete), after(5), Schedule::Once),
+            after(5)
+        );
+        assert_eq!(first_run(Some(&complete), after(-5), hourly), after(-5));
+        assert_eq!(first_run(None, after(5), hourly), after(5));
+        for cut_short in [
+            Ended::Running,
+            Ended::Stopped,
+            Ended::Failed,
+            Ended::Cleared,
+            Ended::Other,
+        ] {
+            assert_eq!(first_run(Some(&run(cut_short)), after(5), hourly), after(5));
+        }
     }
 }

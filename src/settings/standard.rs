@@ -114,6 +114,14 @@ const QUEUE_THRESHOLD: Setting = Setting {
     doc: "fill of the connector's queue, in MB, above which a run waits",
     secret: false,
 };
+const STALL_LIMIT: Setting = Setting {
+    key: "connector.stall_limit",
+    env: "CONNECTOR_STALL_LIMIT",
+    kind: Kind::Period,
+    default: Fallback::Value("PT30M"),
+    doc: "time without any progress after which a run has failed, as an ISO 8601 period; waiting for the workers counts as progress; 0 for no limit",
+    secret: false,
+};
 const QUEUE_PROTOCOL: Setting = Setting {
     key: "connector.queue_protocol",
     env: "CONNECTOR_QUEUE_PROTOCOL",
@@ -230,6 +238,7 @@ pub(super) fn settings<S: Section>() -> Vec<Setting> {
         DURATION_PERIOD,
         RUN_AND_TERMINATE,
         QUEUE_THRESHOLD,
+        STALL_LIMIT,
         QUEUE_PROTOCOL,
     ];
     settings.extend(BROKER);
@@ -276,6 +285,7 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
     let log_level = read_log_level(reader);
     let schedule = read_schedule(reader);
     let queue_threshold_mb = reader.positive(&QUEUE_THRESHOLD);
+    let stall_limit = reader.period(&STALL_LIMIT);
     let queue_protocol = read_queue_protocol(reader);
     kind?;
     Some(ConnectorSettings {
@@ -286,6 +296,7 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
         json_logging: json_logging?,
         schedule: schedule?,
         queue_threshold_mb: queue_threshold_mb?,
+        stall_limit: Some(stall_limit?).filter(|limit| !limit.is_zero()),
         queue_protocol: queue_protocol?,
     })
 }

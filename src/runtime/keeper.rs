@@ -1,0 +1,248 @@
+//! Keeps the state between those who change it (the run, whoever finishes works) and the ping that
+//! carries it to the platform.
+//!
+//! **Invariant.** A change counts only if nothing has overtaken the run that makes it: after a reset,
+//! or after a step back, what an older run still says about its progress is dropped.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::state::{ResetWatch, State};
+use crate::opencti::Echo;
+
+/// The state in memory: the true one.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    kept: Mutex<Kept>,
+    /// Counts the changes.
+    revision: watch::Sender<u64>,
+    /// The last change that the platform has stored.
+    stored: watch::Sender<u64>,
+    /// Counts what overtakes runs.
+    generation: watch::Sender<u64>,
+    /// How many wait until the platform has stored something.
+    waiting: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Kept {
+    state: State,
+    resets: ResetWatch,
+}
+
+/// Something has overtaken the run: its progress does not count any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Overtaken;
+
+impl Keeper {
+    pub(super) fn new(state: State, resets: ResetWatch) -> Self {
+        Self {
+            kept: Mutex::new(Kept { state, resets }),
+            revision: watch::Sender::new(1),
+            stored: watch::Sender::new(0),
+            generation: watch::Sender::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The state as it is now.
+    pub(super) fn state(&self) -> State {
+        self.lock().state.clone()
+    }
+
+    /// Looks at the state without copying it.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.lock().state)
+    }
+
+    /// What a run has to name with each of its changes.
+    pub(super) fn generation(&self) -> u64 {
+        *self.generation.borrow()
+    }
+
+    /// Completes when something overtakes the run of this generation.
+    pub(super) async fn overtaken(&self, generation: u64) {
+        let mut seen = self.generation.subscribe();
+        // The sender lives as long as this does.
+        drop(seen.wait_for(|now| *now != generation).await);
+    }
+
+    /// Changes the state for the run of this generation.
+    pub(super) fn change(
+        &self,
+        generation: u64,
+        change: impl FnOnce(&mut State),
+    ) -> Result<(), Overtaken> {
+        let mut kept = self.lock();
+        if *self.generation.borrow() != generation {
+            return Err(Overtaken);
+        }
+        change(&mut kept.state);
+        drop(kept);
+        self.note_change();
+        Ok(())
+    }
+
+    /// Changes what is not the progress of a run.
+    pub(super) fn change_always(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock().state);
+        self.note_change();
+    }
+
+    /// Changes how far the source was read; whatever run goes on is overtaken by it.
+    pub(super) fn overtake(&self, change: impl FnOnce(&mut State)) {
+        let mut kept = self.lock();
+        change(&mut kept.state);
+        self.generation.send_modify(|generation| *generation += 1);
+        drop(kept);
+        self.note_change();
+    }
+
+    fn note_change(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    /// Waits until the platform has stored the state as it is now, or something overtakes the run.
+    pub(super) async fn stored(&self, generation: u64) -> Result<(), Overtaken> {
+        let wanted = *self.revision.borrow();
+        let mut stored = self.stored.subscribe();
+        let _waiting = Waiting::new(self);
+        tokio::select! {
+            _ = stored.wait_for(|stored| *stored >= wanted) => Ok(()),
+            () = self.overtaken(generation) => Err(Overtaken),
+        }
+    }
+
+    /// Whether somebody waits until the state is stored.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the platform lacks the last changes.
+    pub(super) fn is_behind(&self) -> bool {
+        *self.stored.borrow() < *self.revision.borrow()
+    }
+
+    /// Counts the changes; also moves when somebody begins to wait.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// The text for the platform and the number of its last change.
+    pub(super) fn writing(&self) -> (u64, Result<String, serde_json::Error>) {
+        let kept = self.lock();
+        (*self.revision.borrow(), kept.state.write())
+    }
+
+    /// The platform took the state with this change.
+    pub(super) fn note_stored(&self, revision: u64) {
+        self.stored
+            .send_modify(|stored| *stored = revision.max(*stored));
+    }
+
+    /// Whether the platform says when it was last reset.
+    pub(super) fn knows_reset_time(&self) -> bool {
+        self.lock().resets.reset_at().is_some()
+    }
+
+    /// Judges an answer of the platform; true when it shows that somebody has reset the connector.
+    pub(super) fn shows_reset(&self, echo: &Echo) -> bool {
+        let mut kept = self.lock();
+        let is_reset = kept.resets.shows_reset(echo);
+        let reset_at = kept.resets.reset_at().map(str::to_owned);
+        if !is_reset && kept.state.reset_at.is_none() && reset_at.is_some() {
+            kept.state.reset_at = reset_at;
+            drop(kept);
+            self.note_change();
+        }
+        is_reset
+    }
+
+    /// Somebody has reset the connector: drops the state.
+    pub(super) fn reset(&self) {
+        let reset_at = self.lock().resets.note_reset();
+        self.overtake(|state| *state = state.after_reset(reset_at));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts who waits.
+struct Waiting<'a>(&'a Keeper);
+
+impl<'a> Waiting<'a> {
+    fn new(keeper: &'a Keeper) -> Self {
+        keeper.waiting.fetch_add(1, Ordering::Relaxed);
+        // Wakes the ping, without a change.
+        keeper.revision.send_modify(|_| ());
+        Self(keeper)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keeper() -> Keeper {
+        let echo = Echo::default();
+        Keeper::new(
+            State::new("https://source.test".into(), None),
+            ResetWatch::new(&echo),
+        )
+    }
+
+    #[test]
+    fn what_an_overtaken_run_says_is_dropped() {
+        let keeper = keeper();
+        let run = keeper.generation();
+        keeper
+            .change(run, |state| state.first_pass_complete = true)
+            .unwrap();
+        keeper.reset();
+        assert!(!keeper.state().first_pass_complete);
+        let late = keeper.change(run, |state| state.first_pass_complete = true);
+        assert_eq!(late, Err(Overtaken));
+        assert!(!keeper.state().first_pass_complete);
+    }
+
+    #[tokio::test]
+    async fn stored_means_this_change_and_not_an_earlier_one() {
+        let keeper = keeper();
+        let run = keeper.generation();
+        let (before, _) = keeper.writing();
+        keeper.change(run, |state| state.healthy = false).unwrap();
+        keeper.note_stored(before);
+        assert!(keeper.is_behind());
+        let (after, _) = keeper.writing();
+        let storing = async {
+            tokio::task::yield_now().await;
+            assert!(keeper.is_awaited());
+            keeper.note_stored(after);
+        };
+        let (stored, ()) = tokio::join!(keeper.stored(run), storing);
+        assert_eq!(stored, Ok(()));
+        assert!(!keeper.is_behind() && !keeper.is_awaited());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_an_overtaken_state_is_told() {
+        let keeper = keeper();
+        let run = keeper.generation();
+        let overtaking = async {
+            tokio::task::yield_now().await;
+            keeper.overtake(State::go_back);
+        };
+        let (stored, ()) = tokio::join!(keeper.stored(run), overtaking);
+        assert_eq!(stored, Err(Overtaken));
+    }
+}

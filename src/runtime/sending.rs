@@ -1,0 +1,726 @@
+//! The sending half of a run: a converted page becomes messages, messages become receipts, receipts
+//! become the state.
+//!
+//! **Invariant.** The state moves over a page only with the receipt of all its messages, and the first
+//! message of a work is sent only when the platform has stored the state that names the work.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::activity::Activity;
+use super::batch::{Batch, Packer, Packing, Wave};
+use super::destination::Destination;
+use super::keeper::{Keeper, Overtaken};
+use super::progress::Progress;
+use super::room::Room;
+use super::run::{Outcome, RunError};
+use super::state::{Closing, OpenWork, State};
+use super::stop::{CLOSING_GRACE, SENDING_GRACE, Stopping};
+use super::summary::summary;
+use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
+use crate::graphql::RetryPolicy;
+use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work, WorkError};
+use crate::settings::QueueProtocol;
+use crate::stix::{StixObject, bundle};
+use crate::telemetry::logs::Chain;
+
+/// Pages whose messages may be unconfirmed at once.
+const UNCONFIRMED_PAGES: usize = 3;
+/// After a failure, the most that is waited for the receipts of what was announced.
+const LAST_RECEIPTS: Duration = Duration::from_mins(1);
+/// Objects that are not sent are named one by one in the log, up to so many a run; all are counted.
+const NAMED_SKIPS: u64 = 100;
+/// Between two looks whether somebody has cleared the work.
+const LOOK_AT_WORK_EVERY: Duration = Duration::from_secs(5);
+/// How long the state may stay at home before nothing more is sent.
+const STORED_LIMIT: Duration = Duration::from_mins(10);
+/// At the end of a run, how long the state may take to be stored before the work is closed.
+const LAST_STATE: Duration = Duration::from_secs(30);
+
+/// What the last message of a page completes.
+#[derive(Default)]
+struct PageEnd {
+    position: Option<Position>,
+    done: Done,
+}
+
+/// What a receipt stands for, beside a position.
+#[derive(Default)]
+struct Done {
+    /// The types of the objects that are sent with it.
+    kinds: Vec<&'static str>,
+    /// Objects that were held back by earlier runs and are sent now.
+    mended: Vec<Box<str>>,
+    /// Objects that are held back, and that may be mended at the destination.
+    held_back: Vec<HeldBack>,
+}
+
+/// A delivery on its way.
+struct Unconfirmed {
+    pending: Pending,
+    done: Done,
+}
+
+/// The sending half of a run.
+pub(super) struct Sending<'a> {
+    destination: &'a Destination,
+    keeper: &'a Arc<Keeper>,
+    /// Of the keeper, for this run.
+    generation: u64,
+    room: &'a mut Room,
+    activity: &'a Activity,
+    title: String,
+    /// Whether the destination lacks the type, for each that was met.
+    unknown_types: HashMap<Box<str>, bool>,
+    /// What is held back for a reason that can be mended, in this run and before.
+    held_back: HashSet<Box<str>>,
+    /// The same, in this run alone.
+    held_back_now: HashSet<Box<str>>,
+    /// What is tried again in this run.
+    tried_again: HashSet<Box<str>>,
+    packer: Packer,
+    work: Option<Work>,
+    looked_at_work: Instant,
+    /// The work was left open by a process before: who knows what that one announced and never sent.
+    is_taken_over: bool,
+    unconfirmed: VecDeque<Unconfirmed>,
+    tally: Tally,
+    alarms: Vec<String>,
+    progress: Progress,
+    /// Cancelled when what is not delivered yet is not to be delivered any more.
+    given_up: CancellationToken,
+    /// For releases newer than known: whether the platform announces messages of one object.
+    platform_announces: Option<bool>,
+}
+
+impl<'a> Sending<'a> {
+    #[expect(clippy::too_many_arguments, reason = "they are what a run consists of")]
+    pub(super) fn new(
+        destination: &'a Destination,
+        keeper: &'a Arc<Keeper>,
+        generation: u64,
+        room: &'a mut Room,
+        activity: &'a Activity,
+        title: String,
+        batch_size: usize,
+    ) -> Self {
+        Self {
+            destination,
+            keeper,
+            generation,
+            room,
+            activity,
+            title,
+            unknown_types: HashMap::new(),
+            held_back: HashSet::new(),
+            held_back_now: HashSet::new(),
+            tried_again: HashSet::new(),
+            packer: Packer::new(packing(destination, batch_size)),
+            work: None,
+            looked_at_work: Instant::now(),
+            is_taken_over: false,
+            unconfirmed: VecDeque::new(),
+            tally: Tally::default(),
+            alarms: Vec::new(),
+            progress: Progress::default(),
+            given_up: CancellationToken::new(),
+            platform_announces: None,
+        }
+    }
+
+    pub(super) fn destination(&self) -> &'a Destination {
+        self.destination
+    }
+
+    pub(super) fn keeper(&self) -> &'a Arc<Keeper> {
+        self.keeper
+    }
+
+    pub(super) fn activity(&self) -> &'a Activity {
+        self.activity
+    }
+
+    pub(super) fn pages(&self) -> u64 {
+        self.progress.pages()
+    }
+
+    pub(super) fn into_tally(self) -> Tally {
+        self.tally
+    }
+
+    /// Changes the state, unless something has overtaken the run.
+    pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Overtaken> {
+        self.keeper.change(self.generation, change)
+    }
+
+    /// Goes on with a work that a process before left open.
+    pub(super) fn take_over(&mut self, work: Work) {
+        self.work = Some(work);
+        self.is_taken_over = true;
+    }
+
+    /// Notes what earlier runs held back, and which of it is tried again.
+    pub(super) fn try_again(&mut self, again: &[HeldBack]) {
+        let known = self.keeper.look(|state| state.held_back.clone());
+        self.held_back = known.into_iter().map(|object| object.id.into()).collect();
+        self.packer
+            .note_not_sent(self.held_back.iter().map(|id| &**id));
+        self.tried_again = again
+            .iter()
+            .map(|object| object.id.as_str().into())
+            .collect();
+    }
+
+    /// Sends one page, and takes the receipts of earlier ones.
+    pub(super) async fn page(
+        &mut self,
+        mut page: Converted,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        self.activity.now(format!("sending {}", page.stream));
+        let waiting = self.room.wait(self.destination, self.activity);
+        if stop.run_until_cancelled(waiting).await.is_none() {
+            return Ok(());
+        }
+        self.look_at_work().await?;
+        let mut done = Done::default();
+        self.hold_back_unknown_types(&mut page, &mut done).await?;
+        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+        self.packer.note_not_sent(skipped);
+        let packed = self.packer.pack(&page);
+        self.note_held_back_ties(page.stream, &packed.held_back, &mut done);
+        let held_back: HashSet<&str> = packed
+            .held_back
+            .iter()
+            .map(|skipped| skipped.id.as_str())
+            .collect();
+        page.objects
+            .retain(|object| !held_back.contains(&*object.id));
+        page.skipped
+            .extend(packed.held_back.iter().chain(&packed.links_lost).cloned());
+        self.tell(&page);
+        done.kinds = page.objects.iter().map(|object| object.kind).collect();
+        let tried_again = |object: &&Arc<StixObject>| self.tried_again.contains(&object.id);
+        let mended = page.objects.iter().filter(tried_again);
+        done.mended = mended.map(|object| object.id.clone()).collect();
+        let mut end = Some(PageEnd {
+            position: page.position,
+            done,
+        });
+        let last = packed.waves.len().saturating_sub(1);
+        for (number, wave) in packed.waves.into_iter().enumerate() {
+            let end = if number == last { end.take() } else { None };
+            if !self.wave(wave, end, stop).await? {
+                return Ok(());
+            }
+        }
+        // A page without anything to send is done when those before it are.
+        if end.is_some() {
+            self.deliver(Vec::new(), end).await?;
+        }
+        self.receipts(UNCONFIRMED_PAGES).await
+    }
+
+    /// Looks now and then whether somebody has cleared the work: then its messages are dropped, and
+    /// sending more of them is for nothing.
+    async fn look_at_work(&mut self) -> Result<(), RunError> {
+        let Some(work) = &self.work else {
+            return Ok(());
+        };
+        if self.looked_at_work.elapsed() < LOOK_AT_WORK_EVERY {
+            return Ok(());
+        }
+        self.looked_at_work = Instant::now();
+        if work.is_cleared().await? {
+            return Err(WorkError::Cleared {
+                work: work.id().to_owned(),
+            }
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Counts and names what is not sent, and says that the page is there.
+    fn tell(&mut self, page: &Converted) {
+        self.name_skipped(&page.skipped);
+        self.tally.count_skipped(&page.skipped);
+        for alarm in &page.alarms {
+            tracing::error!(stream = page.stream, "{alarm}");
+            self.alarms.push(alarm.clone());
+        }
+        tracing::info!(
+            stream = page.stream,
+            page.number = page.page_number,
+            page.objects = page.objects.len(),
+            page.skipped = page.skipped.len(),
+            stream.total = page.stream_total,
+            "page read"
+        );
+    }
+
+    async fn learn_type(&mut self, entity_type: &str) -> Result<(), RunError> {
+        if !self.unknown_types.contains_key(entity_type) {
+            let is_lacking = self
+                .destination
+                .platform
+                .lacks_entity_type(entity_type)
+                .await?;
+            self.unknown_types.insert(entity_type.into(), is_lacking);
+        }
+        Ok(())
+    }
+
+    /// Objects of a type that the destination does not have would be dropped there, and on several
+    /// releases their work would wait for them for ever (spec/protocol.md §7).
+    async fn hold_back_unknown_types(
+        &mut self,
+        page: &mut Converted,
+        done: &mut Done,
+    ) -> Result<(), RunError> {
+        for object in page.objects.iter().chain(&page.companions) {
+            self.learn_type(object.kind).await?;
+            if let Some((named, _)) = &object.names_type {
+                self.learn_type(named).await?;
+            }
+        }
+        let unknown = &self.unknown_types;
+        let is_unknown = |object: &Arc<StixObject>| unknown.get(object.kind) == Some(&true);
+        for object in &mut page.objects {
+            // An indicator for a type that is not there is imported, if it does not say so.
+            if object
+                .names_type
+                .as_ref()
+                .is_some_and(|(named, _)| unknown.get(&**named) == Some(&true))
+            {
+                *object = Arc::new(object.naming_unknown_type());
+            }
+        }
+        let release = self.destination.platform.release();
+        for object in page.objects.iter().filter(|object| is_unknown(object)) {
+            let skipped = Skipped {
+                id: object.id.to_string(),
+                kind: object.kind.to_owned(),
+                reason: format!("the destination's release {release} does not have its type"),
+            };
+            self.held_back.insert(object.id.clone());
+            self.held_back_now.insert(object.id.clone());
+            done.held_back.push(held_back(page.stream, &skipped));
+            page.skipped.push(skipped);
+        }
+        for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
+            objects.retain(|object| !is_unknown(object));
+        }
+        Ok(())
+    }
+
+    /// What ties something to an object that may be mended may itself be mended with it.
+    fn note_held_back_ties(&mut self, stream: &str, skipped: &[Skipped], done: &mut Done) {
+        let ties = skipped
+            .iter()
+            .filter(|skipped| skipped.id.starts_with("relationship--"));
+        for tie in ties {
+            // Which of the ends is missing is not known here; without anything to mend there is nothing
+            // to wait for.
+            if !self.held_back.is_empty() {
+                self.held_back_now.insert(tie.id.as_str().into());
+                done.held_back.push(held_back(stream, tie));
+            }
+        }
+    }
+
+    /// Sends one wave; false when the wish to stop came while it had to wait.
+    async fn wave(
+        &mut self,
+        wave: Wave,
+        end: Option<PageEnd>,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
+        if !self.open_work(stop).await? {
+            return Ok(false);
+        }
+        if wave.waits {
+            self.receipts(0).await?;
+            let activity = self.activity;
+            let alive = || activity.now("waiting for the workers");
+            alive();
+            let work = open(&mut self.work)?;
+            let importing = work.wait_until_imported(alive);
+            let Some(imported) = stop.run_until_cancelled(importing).await else {
+                return Ok(false);
+            };
+            imported?;
+        }
+        let messages = self.messages(&wave.batches)?;
+        self.announce_and_deliver(messages, end).await?;
+        Ok(true)
+    }
+
+    /// Opens the work if that has not been done, once the work of the run before is complete; false
+    /// when the wish to stop came meanwhile. The opening itself is not broken off: its work would
+    /// stay behind, open and nobody's.
+    async fn open_work(&mut self, stop: &CancellationToken) -> Result<bool, RunError> {
+        if self.work.is_some() {
+            return Ok(true);
+        }
+        let previous = self
+            .room
+            .wait_for_previous(self.destination, self.keeper, self.activity);
+        let waited = tokio::select! {
+            waited = stop.run_until_cancelled(previous) => waited,
+            () = self.keeper.overtaken(self.generation) => return Err(RunError::Overtaken),
+        };
+        if waited.is_none() {
+            return Ok(false);
+        }
+        let platform = Arc::clone(&self.destination.platform);
+        let work = Work::open(platform, self.destination.connector_id, &self.title).await?;
+        self.looked_at_work = Instant::now();
+        let work = self.work.insert(work);
+        let id = work.id().to_owned();
+        let noted = self.keeper.change(self.generation, |state| {
+            state.work = Some(OpenWork {
+                id,
+                began_at: state.streams.clone(),
+                after_first_pass: state.first_pass_complete,
+                closing: None,
+            });
+        });
+        work.guard().await?;
+        if noted.is_err() {
+            self.close_unused().await?;
+            return Err(RunError::Overtaken);
+        }
+        // From here on messages name the work: whoever comes after a death has to find it.
+        self.activity
+            .now("waiting until the destination has stored the state");
+        let storing = self.keeper.stored(self.generation);
+        match tokio::time::timeout(STORED_LIMIT, storing).await {
+            Ok(stored) => stored?,
+            Err(_) => return Err(RunError::NotStored(STORED_LIMIT)),
+        }
+        Ok(true)
+    }
+
+    /// A work that was opened just when a reset came: nobody else knows of it.
+    async fn close_unused(&mut self) -> Result<(), RunError> {
+        if let Some(work) = self.work.take() {
+            let policy = RetryPolicy::DURING_RUN;
+            work.say("The connector was reset.", true, policy).await?;
+            work.release(policy).await?;
+        }
+        Ok(())
+    }
+
+    fn messages(&mut self, batches: &[Batch]) -> Result<Vec<Message>, RunError> {
+        let work_id = open(&mut self.work)?.id().into();
+        let writer = MessageWriter {
+            rules: self.destination.rules,
+            protocol: self.destination.protocol,
+            applicant_id: self.destination.applicant_id.clone(),
+            work_id,
+        };
+        let write = |batch: &Batch| Ok(writer.write(bundle(batch), batch.len() as u64)?);
+        batches.iter().map(write).collect()
+    }
+
+    /// Announces first: a report that nobody expects would complete the work too early.
+    async fn announce_and_deliver(
+        &mut self,
+        mut messages: Vec<Message>,
+        end: Option<PageEnd>,
+    ) -> Result<(), RunError> {
+        let singles = |messages: &[Message]| {
+            messages
+                .iter()
+                .filter(|message| message.objects == 1)
+                .count() as u64
+        };
+        let platform_announces = match self.destination.rules.expectations {
+            Expectations::Sender => {
+                let work = open(&mut self.work)?;
+                work.announce(objects_of(&messages)).await?;
+                return self.deliver(messages, end).await;
+            }
+            Expectations::WorkerUnlessSingle => false,
+            Expectations::Unknown => self.who_announces(&mut messages).await?,
+        };
+        let work = open(&mut self.work)?;
+        let ours = if platform_announces {
+            0
+        } else {
+            singles(&messages)
+        };
+        work.note_announced_by_others(objects_of(&messages) - ours);
+        work.announce(ours).await?;
+        self.deliver(messages, end).await
+    }
+
+    /// On a release newer than known: whether the platform itself announces a message of one object.
+    /// The work's own count tells, once, with the first such message.
+    async fn who_announces(&mut self, messages: &mut Vec<Message>) -> Result<bool, RunError> {
+        if let Some(known) = self.platform_announces {
+            return Ok(known);
+        }
+        let Some(first_single) = messages.iter().position(|message| message.objects == 1) else {
+            return Ok(false);
+        };
+        self.receipts(0).await?;
+        let work = open(&mut self.work)?;
+        work.wait_until_imported(|| ()).await?;
+        let before = work.count().await?.expected;
+        let single = messages.remove(first_single);
+        self.deliver(vec![single], None).await?;
+        self.receipts(0).await?;
+        let work = open(&mut self.work)?;
+        let platform_announces = work.count().await?.expected > before;
+        if platform_announces {
+            work.note_announced_by_others(1);
+        } else {
+            work.announce(1).await?;
+        }
+        self.platform_announces = Some(platform_announces);
+        Ok(platform_announces)
+    }
+
+    async fn deliver(
+        &mut self,
+        messages: Vec<Message>,
+        end: Option<PageEnd>,
+    ) -> Result<(), RunError> {
+        let PageEnd { position, done } = end.unwrap_or_default();
+        let delivery = Delivery {
+            messages,
+            position,
+            announcer: self.work.as_ref().map(Work::announcer),
+            given_up: self.given_up.clone(),
+        };
+        let pusher = &self.destination.pusher;
+        let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
+        self.unconfirmed.push_back(Unconfirmed { pending, done });
+        Ok(())
+    }
+
+    /// Takes receipts, in order, until no more than so many are outstanding. What has its receipt
+    /// counts as sent, and the state moves over it.
+    pub(super) async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
+        while self.unconfirmed.len() > outstanding
+            && let Some(unconfirmed) = self.unconfirmed.pop_front()
+        {
+            let pusher = &self.destination.pusher;
+            let receipt = pusher
+                .while_confirming(unconfirmed.pending.receipt())
+                .await?;
+            self.activity.now("sending");
+            self.progress.advance(receipt);
+            self.note_done(unconfirmed.done)?;
+        }
+        Ok(())
+    }
+
+    fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {
+        self.tally.count_sent(done.kinds.iter().copied());
+        let progress = &self.progress;
+        self.keeper.change(self.generation, |state| {
+            progress.write(&mut state.streams);
+            state
+                .held_back
+                .retain(|object| !done.mended.iter().any(|id| **id == *object.id));
+            state.hold_back(done.held_back);
+        })
+    }
+
+    /// After a failure: what was announced is still delivered, if the broker takes it soon.
+    async fn last_receipts(&mut self, stopping: &Stopping) {
+        let all = async {
+            while !self.unconfirmed.is_empty() {
+                if let Err(error) = self.receipts(0).await {
+                    tracing::warn!(error = %Chain(&error), "a message of the failed run was not delivered");
+                }
+            }
+        };
+        tokio::select! {
+            () = all => {}
+            () = tokio::time::sleep(LAST_RECEIPTS) => {}
+            () = stopping.after(SENDING_GRACE) => {}
+        }
+    }
+
+    fn name_skipped(&self, skipped: &[Skipped]) {
+        let named = self.tally.skipped_total();
+        for (skipped, number) in skipped.iter().zip(named..) {
+            if number == NAMED_SKIPS {
+                tracing::warn!(
+                    "more is not sent: the summary of the run counts it, log level debug names it"
+                );
+            }
+            let (id, kind, reason) = (&skipped.id, &skipped.kind, &skipped.reason);
+            if number < NAMED_SKIPS {
+                tracing::warn!(id, kind, reason, "not sent");
+            } else {
+                tracing::debug!(id, kind, reason, "not sent");
+            }
+        }
+    }
+
+    /// Ends the run: what is not delivered is given up, and the state says how the work is to be
+    /// closed, which is done here if nothing has to be waited for.
+    pub(super) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
+        if matches!(outcome, Outcome::Failed(_)) {
+            self.last_receipts(stopping).await;
+        }
+        let is_all_confirmed = self.unconfirmed.is_empty();
+        self.given_up.cancel();
+        let ending = match &outcome {
+            // Whoever overtook the run has seen to its work.
+            Outcome::Overtaken => return outcome,
+            Outcome::Cleared => {
+                tracing::warn!(
+                    "somebody cleared the work of this run at the destination, and with it its messages: the next run sends them once more"
+                );
+                return self.overtaken_or(self.change(State::go_back_leaving_work), outcome);
+            }
+            Outcome::Complete => self.note_complete(),
+            Outcome::Stopped | Outcome::Failed(_) => Ok(()),
+        };
+        let Some(work) = &self.work else {
+            return self.overtaken_or(ending, outcome);
+        };
+        let closing = self.closing(&outcome);
+        // What was announced and may not come has to be waited for and made up for.
+        let is_exact = is_all_confirmed && !self.is_taken_over && !work.may_expect_too_much();
+        let closed = tokio::select! {
+            closed = self.close(work, closing, is_exact, &outcome) => closed,
+            () = stopping.after(CLOSING_GRACE) => {
+                tracing::warn!(work.id = work.id(), "the work could not be closed in time; the next start closes it");
+                return outcome;
+            }
+        };
+        match (closed, outcome) {
+            (Ok(()), outcome) => outcome,
+            (Err(RunError::Overtaken), _) => Outcome::Overtaken,
+            (Err(error), Outcome::Failed(first)) => {
+                tracing::error!(error = %Chain(&error), "the work of the failed run could not be closed; that is tried again");
+                Outcome::Failed(first)
+            }
+            (Err(error), _) => Outcome::Failed(error),
+        }
+    }
+
+    fn overtaken_or(&self, changed: Result<(), Overtaken>, outcome: Outcome) -> Outcome {
+        match changed {
+            Ok(()) => outcome,
+            Err(Overtaken) => Outcome::Overtaken,
+        }
+    }
+
+    /// Everything was read once; what was tried again and did not come is gone at the source.
+    fn note_complete(&self) -> Result<(), Overtaken> {
+        self.change(|state| {
+            state.first_pass_complete = true;
+            let is_gone = |object: &HeldBack| {
+                self.tried_again.contains(object.id.as_str())
+                    && !self.held_back_now.contains(object.id.as_str())
+            };
+            state.held_back.retain(|object| !is_gone(object));
+        })
+    }
+
+    fn closing(&self, outcome: &Outcome) -> Closing {
+        let mut message = match outcome {
+            Outcome::Stopped => "Stopped before the end. ".to_owned(),
+            Outcome::Failed(error) => format!("Failed: {}. ", Chain(error)),
+            _ => String::new(),
+        };
+        message.push_str(&summary(&self.tally));
+        for alarm in &self.alarms {
+            message.push(' ');
+            message.push_str(alarm);
+        }
+        Closing {
+            message,
+            in_error: matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty(),
+            said: false,
+            released: false,
+        }
+    }
+
+    /// Says how the work is closed, the state first: whoever comes after a death must not go on with a
+    /// work that may be complete at any moment.
+    async fn close(
+        &self,
+        work: &Work,
+        closing: Closing,
+        is_exact: bool,
+        outcome: &Outcome,
+    ) -> Result<(), RunError> {
+        let policy = match outcome {
+            Outcome::Stopped => RetryPolicy::CLOSING,
+            _ => RetryPolicy::DURING_RUN,
+        };
+        if matches!(outcome, Outcome::Complete) {
+            let alive = || self.activity.now("waiting for the workers");
+            work.wait_until_announced(self.destination.rules.expectations, alive)
+                .await?;
+        }
+        self.note_closing(&closing)?;
+        let storing = self.keeper.stored(self.generation);
+        if let Ok(stored) = tokio::time::timeout(LAST_STATE, storing).await {
+            stored?;
+        }
+        if !is_exact && matches!(outcome, Outcome::Complete) {
+            // Its sentence comes when it is sure what has arrived.
+            return Ok(());
+        }
+        let mut now = closing;
+        work.say(&now.message, now.in_error, policy).await?;
+        now.said = true;
+        self.note_closing(&now)?;
+        if is_exact {
+            work.release(policy).await?;
+            now.released = true;
+            self.note_closing(&now)?;
+        }
+        Ok(())
+    }
+
+    fn note_closing(&self, closing: &Closing) -> Result<(), Overtaken> {
+        self.change(|state| {
+            if let Some(work) = &mut state.work {
+                work.closing = Some(closing.clone());
+            }
+        })
+    }
+}
+
+/// How what is not sent now is remembered.
+fn held_back(stream: &str, skipped: &Skipped) -> HeldBack {
+    HeldBack {
+        stream: stream.to_owned(),
+        id: skipped.id.clone(),
+        kind: skipped.kind.clone(),
+        reason: skipped.reason.clone(),
+    }
+}
+
+/// The work that messages need; without one, sending would lose them.
+fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
+    work.as_mut().ok_or(RunError::NoWork)
+}
+
+fn objects_of(messages: &[Message]) -> u64 {
+    messages.iter().map(|message| message.objects).sum()
+}
+
+fn packing(destination: &Destination, batch_size: usize) -> Packing {
+    match destination.protocol {
+        QueueProtocol::Amqp if destination.rules.imports_messages_whole => {
+            Packing::Closed { batch_size }
+        }
+        QueueProtocol::Amqp => Packing::Waves { batch_size: 1 },
+        QueueProtocol::Api => Packing::Waves { batch_size },
+    }
+}

@@ -1,0 +1,375 @@
+//! What the connector remembers from run to run: a small JSON that the platform keeps and shows.
+//!
+//! Pure. It is read once, at the start; from then on the copy in memory is the true one, and the
+//! platform's answers, which may be echoes of older states, are compared with it and never taken over.
+//!
+//! **Invariant.** A state that was written by a newer version is not read, and so never overwritten;
+//! whatever else stands there is either ours or said to be none.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::connector::HeldBack;
+use crate::opencti::Echo;
+
+/// The version that this program writes.
+const VERSION: u64 = 1;
+/// Runs that are remembered.
+const RUNS: usize = 5;
+/// Objects held back that are remembered; more are counted.
+const HELD_BACK: usize = 200;
+/// Works of earlier runs that are still to be finished.
+const LEFT_BEHIND: usize = 10;
+
+/// The state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    version: u64,
+    /// What is read: cursors of another source mean nothing.
+    pub source: String,
+    /// Whether everything has been read once from beginning to end.
+    #[serde(default)]
+    pub first_pass_complete: bool,
+    /// Whether the last run went well.
+    #[serde(default = "yes")]
+    pub healthy: bool,
+    /// How far each stream of the source is confirmed; only the source can read it.
+    #[serde(default)]
+    pub streams: BTreeMap<String, Value>,
+    /// The work whose messages may still wait for the workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<OpenWork>,
+    /// Works whose messages are gone and that are still to be closed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_behind: Vec<OpenWork>,
+    /// What was not sent and may be mended at the destination.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_back: Vec<HeldBack>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub held_back_more: u64,
+    /// The last runs, the newest last.
+    #[serde(default)]
+    pub runs: Vec<Run>,
+    /// When the platform last reset the connector, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_at: Option<String>,
+    /// What another program of this version may have added.
+    #[serde(flatten)]
+    other: Map<String, Value>,
+}
+
+/// A work that is not complete yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenWork {
+    /// Its id.
+    pub id: String,
+    /// How far each stream was confirmed when it was opened: where to begin again if its messages are
+    /// lost.
+    #[serde(default)]
+    pub began_at: BTreeMap<String, Value>,
+    /// Whether the first pass was complete by then.
+    #[serde(default)]
+    pub after_first_pass: bool,
+    /// How it is to be closed; none while its run goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closing: Option<Closing>,
+}
+
+/// How a work is to be closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// The sentence that people read.
+    pub message: String,
+    /// Whether its run failed.
+    pub in_error: bool,
+    /// Whether the platform has been told.
+    pub said: bool,
+    /// Whether the guard has been reported.
+    pub released: bool,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// When it began.
+    pub began: DateTime<Utc>,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub outcome: Ended,
+    /// Objects sent.
+    #[serde(default)]
+    pub sent: u64,
+    /// Objects not sent, each with a reason in the log.
+    #[serde(default)]
+    pub not_sent: u64,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It goes on, or the process died in it.
+    Running,
+    /// Everything was read and confirmed.
+    Complete,
+    /// It was stopped before its end.
+    Stopped,
+    /// It failed.
+    Failed,
+    /// Its work was cleared by somebody.
+    Cleared,
+    /// Written by another program.
+    #[serde(other)]
+    Other,
+}
+
+/// What stood at the platform.
+#[derive(Debug)]
+pub enum Found {
+    /// Nothing: the connector is new, or was reset.
+    Nothing,
+    /// A state of this connector.
+    State(Box<State>),
+    /// Something else, and why it cannot be used.
+    Unusable(String),
+}
+
+/// The state was written by a newer version of this program.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the state that the destination keeps for this connector has version {found}, and this program reads version {VERSION}: \
+     it was written by a newer version of the connector; run that one, or reset the connector on the platform to begin anew"
+)]
+pub struct NewerVersion {
+    found: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl State {
+    /// The state of a connector that has never run.
+    pub fn new(source: String, reset_at: Option<String>) -> Self {
+        Self {
+            version: VERSION,
+            source,
+            first_pass_complete: false,
+            healthy: true,
+            streams: BTreeMap::new(),
+            work: None,
+            left_behind: Vec::new(),
+            held_back: Vec::new(),
+            held_back_more: 0,
+            runs: Vec::new(),
+            reset_at,
+            other: Map::new(),
+        }
+    }
+
+    /// Reads what stands at the platform.
+    ///
+    /// # Errors
+    /// [`NewerVersion`] when it must not be touched.
+    pub fn read(text: Option<&str>) -> Result<Found, NewerVersion> {
+        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+            return Ok(Found::Nothing);
+        };
+        let value: Value = match serde_json::from_str(text) {
+            Ok(Value::Null) => return Ok(Found::Nothing),
+            Ok(Value::Object(fields)) if fields.is_empty() => return Ok(Found::Nothing),
+            Ok(value) => value,
+            Err(error) => return Ok(Found::Unusable(format!("it is not JSON: {error}"))),
+        };
+        match value.get("version").and_then(Value::as_u64) {
+            Some(found) if found > VERSION => Err(NewerVersion { found }),
+            Some(_) => Ok(match serde_json::from_value(value) {
+                Ok(state) => Found::State(Box::new(state)),
+                Err(error) => Found::Unusable(format!("a part of it is damaged: {error}")),
+            }),
+            None => Ok(Found::Unusable(
+                "it has no version: another program wrote it".to_owned(),
+            )),
+        }
+    }
+
+    /// The text that the platform keeps.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn write(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(self)
+    }
+
+    /// Whether the platform has reset the connector since this was written: a process that died right
+    /// then may have written it all the same.
+    pub fn is_older_than_reset(&self, echo: &Echo) -> bool {
+        match (&echo.reset_at, &self.reset_at) {
+            (Some(reset_at), Some(known)) => is_later(reset_at, known),
+            _ => false,
+        }
+    }
+
+    /// Forgets how far the source was read, because another one is read from now on. What is unfinished
+    /// at the destination stays.
+    pub fn begin_source(&mut self, source: String) {
+        self.source = source;
+        self.streams.clear();
+        self.first_pass_complete = false;
+        self.held_back.clear();
+        self.held_back_more = 0;
+        if let Some(work) = &mut self.work {
+            work.began_at.clear();
+            work.after_first_pass = false;
+        }
+    }
+
+    /// The state after a reset: nothing is known, but the works whose messages were purged are still
+    /// to be closed.
+    pub fn after_reset(&self, reset_at: Option<String>) -> Self {
+        let mut state = Self::new(self.source.clone(), reset_at);
+        state.left_behind.clone_from(&self.left_behind);
+        if let Some(work) = self.work.clone() {
+            state.leave_behind(
+                work,
+                "The connector was reset: its queue was emptied, and everything is sent anew.",
+            );
+        }
+        state
+    }
+
+    /// The messages of the work are gone: what it was opened for has to be sent once more.
+    pub fn go_back(&mut self) {
+        if let Some(work) = self.work.take() {
+            self.first_pass_complete = work.after_first_pass;
+            self.streams = work.began_at;
+        }
+    }
+
+    /// The same, where the work may still be there although its messages are dropped.
+    pub fn go_back_leaving_work(&mut self) {
+        if let Some(work) = self.work.clone() {
+            self.leave_behind(
+                work,
+                "Somebody cleared this work: what it held is sent once more.",
+            );
+        }
+        self.go_back();
+    }
+
+    /// The work with this id is to be closed in error, whoever comes to it.
+    fn leave_behind(&mut self, mut work: OpenWork, message: &str) {
+        let closing = work.closing.get_or_insert_with(|| Closing {
+            message: message.to_owned(),
+            in_error: true,
+            said: false,
+            released: false,
+        });
+        closing.in_error = true;
+        work.began_at.clear();
+        self.left_behind.push(work);
+        if self.left_behind.len() > LEFT_BEHIND {
+            self.left_behind.remove(0);
+        }
+    }
+
+    /// Remembers a run that begins now.
+    pub fn begin_run(&mut self, began: DateTime<Utc>) {
+        self.runs.push(Run {
+            began,
+            ended: None,
+            outcome: Ended::Running,
+            sent: 0,
+            not_sent: 0,
+            error: None,
+        });
+        let surplus = self.runs.len().saturating_sub(RUNS);
+        self.runs.drain(..surplus);
+    }
+
+    /// Remembers what was held back; what is remembered already stays once.
+    pub fn hold_back(&mut self, held_back: impl IntoIterator<Item = HeldBack>) {
+        for object in held_back {
+            if self.held_back.iter().any(|known| known.id == object.id) {
+                continue;
+            }
+            if self.held_back.len() < HELD_BACK {
+                self.held_back.push(object);
+            } else {
+                self.held_back_more += 1;
+            }
+        }
+    }
+}
+
+/// Whether an answer of the platform shows a reset, and not an echo of older days.
+#[derive(Debug, Clone, Default)]
+pub struct ResetWatch {
+    known: Option<String>,
+    /// The platform has shown a state that was not empty.
+    was_kept: bool,
+}
+
+impl ResetWatch {
+    /// Begins with the answer of the registration.
+    pub fn new(echo: &Echo) -> Self {
+        Self {
+            known: echo.reset_at.clone(),
+            was_kept: echo.state.is_some(),
+        }
+    }
+
+    /// Judges one answer. The time of the last reset decides; where the release does not say it, a
+    /// state that is empty after it was not.
+    pub fn shows_reset(&mut self, echo: &Echo) -> bool {
+        let was_kept = std::mem::replace(&mut self.was_kept, echo.state.is_some());
+        let Some(reset_at) = &echo.reset_at else {
+            return was_kept && echo.state.is_none();
+        };
+        let is_reset = self
+            .known
+            .as_deref()
+            .is_some_and(|known| is_later(reset_at, known));
+        if self.known.is_none() || is_reset {
+            self.known = Some(reset_at.clone());
+        }
+        is_reset
+    }
+
+    /// A reset was seen, whichever way: the state that the platform shows next is empty.
+    pub fn note_reset(&mut self) -> Option<String> {
+        self.was_kept = false;
+        self.known.clone()
+    }
+
+    /// The time of the last reset that was seen.
+    pub fn reset_at(&self) -> Option<&str> {
+        self.known.as_deref()
+    }
+}
+
+/// Whether one time of the platform is later than another; texts that are no times are later when they
+/// differ.
+fn is_later(time: &str, than: &str) -> bool {
+    let read = |text| DateTime::parse_from_rfc3339(text).ok();
+    match (read(time), read(than)) {
+        (Some(time), Some(than)) => time > than,
+        _ => time != than,
+    }
+}
+
+#[cfg(test)]
+mod tests;
