@@ -22,6 +22,7 @@ use super::operations::{
 };
 use crate::graphql::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
+use crate::telemetry::logs::Chain;
 
 /// Between two looks at how far the workers are.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -483,20 +484,22 @@ async fn is_cleared(platform: &Platform, work: &str) -> Result<bool, WorkError> 
     Ok(!is_alive(platform, work).await?)
 }
 
-/// From 6.8.7 on the platform says it, before that a work that is there is alive
-/// (spec/protocol-versions.json).
+/// From 6.8.7 on the platform says it; before that, and where it does not, a work that is there is
+/// alive (spec/protocol-versions.json).
 async fn is_alive(platform: &Platform, work: &str) -> Result<bool, WorkError> {
-    if !platform.release().is_at_least(6, 8, 7) {
-        return Ok(look(platform, work).await?.is_some());
+    if platform.release().is_at_least(6, 8, 7) {
+        let variables = work_alive::Variables {
+            id: work.to_owned(),
+        };
+        let asking = platform.call::<WorkAlive>(variables, RetryPolicy::NEVER);
+        match asking.await {
+            Ok(answer) => return Ok(answer.is_work_alive != Some(false)),
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "the destination does not say whether the work is alive");
+            }
+        }
     }
-    let variables = work_alive::Variables {
-        id: work.to_owned(),
-    };
-    let asking = platform.call::<WorkAlive>(variables, RetryPolicy::DURING_RUN);
-    let answer = asking
-        .await
-        .map_err(|source| failed(work, "looked at", source))?;
-    Ok(answer.is_work_alive != Some(false))
+    Ok(look(platform, work).await?.is_some())
 }
 
 async fn report(platform: &Platform, work: &str, policy: RetryPolicy) -> Result<(), WorkError> {
