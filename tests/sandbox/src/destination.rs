@@ -1,6 +1,5 @@
 //! The platform that is written into.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,9 +21,12 @@ use crate::worker::bundle::{self, Bundle};
 use crate::worker::imported::Imported;
 use crate::{BrokerAddress, DataSet, Release, lock, time};
 
+mod connectors;
 mod queues;
 mod works;
 
+pub use connectors::Connector;
+use connectors::Connectors;
 pub(crate) use queues::Consumer;
 use queues::Queues;
 use works::Works;
@@ -70,28 +72,6 @@ impl Default for DestinationOptions {
     }
 }
 
-/// A connector as the platform knows it.
-#[derive(Debug, Clone, Default)]
-pub struct Connector {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The input of its last registration.
-    pub registration: Value,
-    /// How often it registered.
-    pub registrations: usize,
-    /// The state that it stored.
-    pub state: Option<String>,
-    /// How often it pinged.
-    pub pings: usize,
-    /// The `connectorInfo` of its last ping.
-    pub info: Option<Value>,
-    /// When an admin last reset its state, as ISO.
-    pub state_timestamp: Option<String>,
-    is_reset: bool,
-}
-
 /// One mutation as it ran, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mutation {
@@ -114,7 +94,7 @@ pub(crate) struct State {
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
     pub(crate) imported: Mutex<Imported>,
-    connectors: Mutex<BTreeMap<String, Connector>>,
+    connectors: Mutex<Connectors>,
     mutations: Mutex<Vec<Mutation>>,
     listed: RwLock<Listed>,
 }
@@ -199,10 +179,12 @@ impl Destination {
         lock(&self.state.connectors).get(id).cloned()
     }
 
-    /// Resets a connector's state as an admin does, which also empties its queue: the state of the
-    /// next ping is ignored, and that ping's answer carries the empty state.
+    /// Resets a connector's state as an admin does, which also empties its queue (what a worker holds
+    /// stays with it): the state of the next ping is ignored, and that ping's answer carries the empty
+    /// state.
     pub async fn reset(&self, id: &str) -> Result<()> {
-        self.state.reset(id)?;
+        let is_known = lock(&self.state.connectors).reset(id);
+        ensure!(is_known, "no connector {id}");
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
         self.state
             .handle
@@ -210,12 +192,35 @@ impl Destination {
             .await?
     }
 
+    /// Deletes a connector as an admin does, with its works and its queues: its pings are refused from
+    /// then on, and a registration makes it anew.
+    pub async fn delete_connector(&self, id: &str) -> Result<()> {
+        let was_known = lock(&self.state.connectors).remove(id);
+        ensure!(was_known, "no connector {id}");
+        lock(&self.state.works).delete_of(id);
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        self.state
+            .handle
+            .spawn(async move { state.queues.delete(&id).await })
+            .await?
+    }
+
     /// Sets the state that a connector finds.
     pub fn set_state(&self, id: &str, state: &str) {
-        let mut connectors = lock(&self.state.connectors);
-        let connector = connectors.entry(id.to_owned()).or_default();
-        id.clone_into(&mut connector.id);
-        connector.state = Some(state.to_owned());
+        lock(&self.state.connectors).set_state(id, state);
+    }
+
+    /// The state that is stored for a connector; none where there is none, or it is not JSON.
+    pub fn state(&self, id: &str) -> Option<Value> {
+        let connectors = lock(&self.state.connectors);
+        let stored = connectors.get(id)?.state.as_deref()?;
+        serde_json::from_str(stored).ok()
+    }
+
+    /// Makes the answers to the next pings and registrations echoes of the moment before the last
+    /// change of the state or its timestamp; what is stored stays right.
+    pub fn echo_stale(&self, pings: usize) {
+        lock(&self.state.connectors).echo_stale(pings);
     }
 
     /// How many messages wait in a connector's push queue.
@@ -241,7 +246,7 @@ impl Destination {
         lock(&self.state.imported).clone()
     }
 
-    pub(crate) fn state(&self) -> &Arc<State> {
+    pub(crate) fn shared(&self) -> &Arc<State> {
         &self.state
     }
 }
@@ -249,23 +254,7 @@ impl Destination {
 impl State {
     /// The ids of the connectors that have queues.
     pub(crate) fn connector_ids(&self) -> Vec<String> {
-        lock(&self.connectors)
-            .values()
-            .filter(|known| known.registrations > 0)
-            .map(|known| known.id.clone())
-            .collect()
-    }
-
-    fn reset(&self, id: &str) -> Result<()> {
-        let mut connectors = lock(&self.connectors);
-        let connector = connectors.get_mut(id);
-        ensure!(connector.is_some(), "no connector {id}");
-        if let Some(connector) = connector {
-            connector.state = Some(String::new());
-            connector.is_reset = true;
-            connector.state_timestamp = Some(time::iso(time::now()));
-        }
-        Ok(())
+        lock(&self.connectors).registered()
     }
 
     fn note(&self, field: &str, arguments: &Value) {
@@ -286,60 +275,25 @@ impl State {
             ));
         }
         self.declare(id)?;
-        let mut connectors = lock(&self.connectors);
-        let connector = connectors.entry(id.to_owned()).or_default();
-        id.clone_into(&mut connector.id);
-        name.clone_into(&mut connector.name);
-        connector.registration = input.clone();
-        connector.registrations += 1;
-        connector
-            .state_timestamp
-            .get_or_insert_with(|| time::iso(time::now()));
-        Ok(self.connector_json(connector))
+        Ok(lock(&self.connectors).register(input))
     }
 
     fn ping(&self, arguments: &Value) -> Result<Value, PlatformError> {
+        let unknown = || PlatformError::functional("No connector found with the specified ID");
         let id = text(arguments, "id");
-        if !lock(&self.connectors).contains_key(id) {
-            return Err(PlatformError::functional(
-                "No connector found with the specified ID",
-            ));
-        }
+        lock(&self.connectors).get(id).ok_or_else(unknown)?;
         self.declare(id)?;
-        let mut connectors = lock(&self.connectors);
-        let connector = connectors.entry(id.to_owned()).or_default();
-        connector.pings += 1;
-        if let Some(info) = arguments
+        let state = arguments.get("state").and_then(Value::as_str);
+        let info = arguments
             .get("connectorInfo")
-            .filter(|info| !info.is_null())
-        {
-            connector.info = Some(info.clone());
-        }
-        if connector.is_reset {
-            connector.is_reset = false;
-        } else {
-            connector.state = arguments
-                .get("state")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-        }
-        Ok(self.connector_json(connector))
+            .filter(|info| !info.is_null());
+        lock(&self.connectors)
+            .ping(id, state, info)
+            .ok_or_else(unknown)
     }
 
     fn declare(&self, id: &str) -> Result<(), PlatformError> {
         self.on_queue(self.queues.declare(id))
-    }
-
-    fn connector_json(&self, connector: &Connector) -> Value {
-        json!({
-            "id": connector.id,
-            "name": connector.name,
-            "connector_state": connector.state,
-            "connector_state_reset": connector.is_reset,
-            "connector_state_timestamp": connector.state_timestamp,
-            "connector_user_id": APPLICANT,
-            "config": self.queues.config(&connector.id),
-        })
     }
 
     fn add_work(&self, arguments: &Value) -> Value {
@@ -463,10 +417,7 @@ impl ObjectValue for Root<'_> {
                 ))
             }
             "connector" => {
-                let connectors = lock(&self.state.connectors);
-                let known = connectors
-                    .get(id)
-                    .map(|connector| self.state.connector_json(connector));
+                let known = lock(&self.state.connectors).get(id).map(Connector::to_json);
                 Ok(ResolvedValue::nullable_object(
                     known.map(|fields| self.connector(fields)),
                 ))
@@ -477,10 +428,14 @@ impl ObjectValue for Root<'_> {
 }
 
 impl Root<'_> {
-    fn connector(&self, fields: Value) -> ConnectorObject<'_> {
+    fn connector(&self, mut fields: Value) -> ConnectorObject<'_> {
+        let id = text(&fields, "id").to_owned();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.insert("config".to_owned(), self.state.queues.config(&id));
+        }
         ConnectorObject {
             state: self.state,
-            id: text(&fields, "id").to_owned(),
+            id,
             tree: Tree::new("Connector", fields),
         }
     }

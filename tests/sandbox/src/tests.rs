@@ -13,6 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+mod connectors;
+
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
   stixCyberObservables(first: $first, after: $after, orderBy: updated_at, orderMode: asc, filters: $filters) {
     pageInfo { endCursor hasNextPage globalCount }
@@ -290,6 +292,21 @@ fn register(destination: &Destination) -> Value {
         &json!({ "input": input }),
     );
     registered["registerConnector"]["config"].clone()
+}
+
+/// A destination of this release without a broker, and one with a broker of its own.
+async fn both_kinds(release: Release) -> [(Option<Broker>, Destination); 2] {
+    let start = |broker: Option<&Broker>| {
+        Destination::start(DestinationOptions {
+            release,
+            broker: broker.map(|broker| broker.address().clone()),
+            ..DestinationOptions::default()
+        })
+        .unwrap()
+    };
+    let broker = Broker::start().await.unwrap();
+    let with_broker = start(Some(&broker));
+    [(None, start(None)), (Some(broker), with_broker)]
 }
 
 fn open_work(destination: &Destination) -> String {

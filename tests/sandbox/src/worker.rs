@@ -58,7 +58,7 @@ impl Worker {
     /// Starts so many workers; each takes one message at a time from every connector's queue.
     pub fn start(destination: &Destination, replicas: usize) -> Result<Self> {
         ensure!(replicas > 0, "at least one worker is needed");
-        let state = Arc::clone(destination.state());
+        let state = Arc::clone(destination.shared());
         let tally = Arc::new(Tally::default());
         let handle = state.handle.clone();
         let task = handle.spawn(look_for_queues(state, Arc::clone(&tally), replicas));

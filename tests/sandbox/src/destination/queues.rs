@@ -114,6 +114,17 @@ impl Queues {
         }
     }
 
+    /// Deletes the connector's queues with what waits in them.
+    pub(crate) async fn delete(&self, connector: &str) -> Result<()> {
+        match &self.place {
+            Place::OnBroker(queues) => queues.delete(connector).await,
+            Place::InProcess(queues) => {
+                queues.delete(connector);
+                Ok(())
+            }
+        }
+    }
+
     /// Puts a message at the tail of the connector's push queue.
     pub(crate) async fn publish(&self, connector: &str, message: &Value) -> Result<()> {
         match &self.place {
@@ -134,13 +145,13 @@ impl Queues {
 }
 
 impl Consumer {
-    /// Waits for the next message; none once the consumer is cancelled.
+    /// Waits for the next message; none once the queue is gone.
     pub(crate) async fn next(&mut self) -> Result<Option<Delivery>> {
         Ok(match self {
             Self::OnBroker(consumer) => {
                 consumer.next().await?.map(Box::new).map(Delivery::OnBroker)
             }
-            Self::InProcess(consumer) => Some(Delivery::InProcess(consumer.next().await)),
+            Self::InProcess(consumer) => consumer.next().await.map(Delivery::InProcess),
         })
     }
 

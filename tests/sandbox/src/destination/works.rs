@@ -203,6 +203,11 @@ impl Works {
     pub(crate) fn delete(&mut self, id: &str) {
         self.works.retain(|work| work.id != id);
     }
+
+    /// Removes all works of a connector, as they go with it.
+    pub(crate) fn delete_of(&mut self, connector: &str) {
+        self.works.retain(|work| work.connector != connector);
+    }
 }
 
 impl Work {

@@ -27,6 +27,8 @@ struct Queue {
 struct Messages {
     waiting: BTreeMap<u64, Vec<u8>>,
     tail: u64,
+    /// Whether the queue was deleted: nothing comes out of it any more.
+    is_gone: bool,
 }
 
 /// Takes messages from one queue.
@@ -59,6 +61,14 @@ impl InProcess {
         }
     }
 
+    pub(super) fn delete(&self, connector: &str) {
+        let deleted = lock(&self.queues).remove(connector);
+        if let Some(queue) = deleted {
+            lock(&queue.messages).is_gone = true;
+            queue.arrival.notify_waiters();
+        }
+    }
+
     pub(super) fn publish(&self, connector: &str, message: &Value) -> Result<()> {
         self.queue(connector)?.publish(message);
         Ok(())
@@ -84,11 +94,17 @@ impl Queue {
         drop(messages);
         self.arrival.notify_one();
     }
+
+    /// The first message, and whether the queue is gone.
+    fn take(&self) -> (Option<(u64, Vec<u8>)>, bool) {
+        let mut messages = lock(&self.messages);
+        (messages.waiting.pop_first(), messages.is_gone)
+    }
 }
 
 impl Consumer {
-    /// Waits for the next message.
-    pub(super) async fn next(&mut self) -> Delivery {
+    /// Waits for the next message; none once the queue is gone.
+    pub(super) async fn next(&mut self) -> Option<Delivery> {
         // A long queue shall not keep a consumer from being stopped.
         yield_now().await;
         loop {
@@ -96,14 +112,17 @@ impl Consumer {
             // a message without having waited hands its notice on.
             let mut arrival = Box::pin(self.queue.arrival.notified());
             arrival.as_mut().enable();
-            let head = lock(&self.queue.messages).waiting.pop_first();
+            let (head, is_gone) = self.queue.take();
+            if is_gone {
+                return None;
+            }
             if let Some((place, data)) = head {
-                return Delivery {
+                return Some(Delivery {
                     queue: Arc::clone(&self.queue),
                     place,
                     data,
                     is_done: false,
-                };
+                });
             }
             arrival.await;
         }
@@ -154,7 +173,7 @@ mod tests {
         for number in 0..3 {
             queues.publish("c1", &json!(number)).unwrap();
         }
-        let (first, second) = (one.next().await, other.next().await);
+        let (first, second) = (one.next().await.unwrap(), other.next().await.unwrap());
         assert_eq!((first.data(), second.data()), (&b"0"[..], &b"1"[..]));
         assert_eq!(queues.waiting("c1").unwrap(), 1);
 
@@ -162,7 +181,7 @@ mod tests {
         drop(first);
         second.ack();
         queues.declare("c1");
-        let again = one.next().await;
+        let again = one.next().await.unwrap();
         assert_eq!(again.data(), b"0");
         one.publish(&json!("split"));
         queues.purge("c1");
@@ -176,7 +195,7 @@ mod tests {
         queues.declare("c1");
         let waiting = [(); 2].map(|()| {
             let mut consumer = queues.consume("c1").unwrap();
-            tokio::spawn(async move { consumer.next().await.ack() })
+            tokio::spawn(async move { consumer.next().await.unwrap().ack() })
         });
         tokio::time::sleep(SHORT).await;
         queues.publish("c1", &json!(0)).unwrap();

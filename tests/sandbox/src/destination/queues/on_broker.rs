@@ -6,7 +6,7 @@ use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
     ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-    QueuePurgeOptions,
+    QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
@@ -80,6 +80,17 @@ impl OnBroker {
         channel
             .queue_purge(name, QueuePurgeOptions::default())
             .await?;
+        close(&channel).await
+    }
+
+    pub(super) async fn delete(&self, connector: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        let [_, listen, _] = self.names.listen(connector);
+        for name in [self.names.push(connector), listen] {
+            channel
+                .queue_delete(name.into(), QueueDeleteOptions::default())
+                .await?;
+        }
         close(&channel).await
     }
 
