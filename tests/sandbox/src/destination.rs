@@ -34,9 +34,6 @@ pub use works::{Status, Work, WorkError};
 
 /// The user that a connector's messages are imported for.
 pub const APPLICANT: &str = "88ec0c6a-13ce-5e39-b486-354fe4a7084f";
-/// What the platform takes for the size of a message; the broker itself does not tell.
-const MESSAGE_SIZE: u32 = 1000;
-
 /// How long a request waits for the broker.
 const BROKER_LIMIT: Duration = Duration::from_secs(20);
 
@@ -58,6 +55,8 @@ pub struct DestinationOptions {
     pub queue_prefix: String,
     /// Whether `__type(name:)` is answered.
     pub probing: bool,
+    /// Keeps a copy of everything that is published, for [`Destination::published`].
+    pub recording: bool,
 }
 
 impl Default for DestinationOptions {
@@ -68,6 +67,7 @@ impl Default for DestinationOptions {
             broker: None,
             queue_prefix: String::new(),
             probing: true,
+            recording: false,
         }
     }
 }
@@ -116,7 +116,7 @@ impl Destination {
         };
         let state = Arc::new(State {
             release: options.release,
-            queues: Queues::new(options.broker, &options.queue_prefix),
+            queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
             works: Mutex::new(Works::new(options.release)),
             imported: Mutex::new(Imported::new(options.release)),
@@ -223,7 +223,32 @@ impl Destination {
         lock(&self.state.connectors).echo_stale(pings);
     }
 
-    /// How many messages wait in a connector's push queue.
+    /// The messages that wait in a connector's push queue, in order, each with its `work_id`, the
+    /// `objects` of its bundle, and the message itself as `raw`. They stay in the queue; workers must
+    /// not run meanwhile, or they get them in another order.
+    pub async fn queued(&self, id: &str) -> Result<Vec<Value>> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        let waiting = self
+            .state
+            .handle
+            .spawn(async move { state.queues.peek(&id).await })
+            .await??;
+        Ok(waiting.iter().map(|data| read_message(data)).collect())
+    }
+
+    /// The messages that were ever published into a connector's push queue, in order and in the form
+    /// of [`Self::queued`]; also what workers put back in parts. Only of a destination that records.
+    pub async fn published(&self, id: &str) -> Result<Vec<Value>> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        let recorded = self
+            .state
+            .handle
+            .spawn(async move { state.queues.recorded(&id).await })
+            .await??;
+        Ok(recorded.iter().map(|data| read_message(data)).collect())
+    }
+
+    /// How many messages wait in a connector's push queue, without those that workers hold.
     pub async fn waiting(&self, id: &str) -> Result<u32> {
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
         self.state
@@ -490,9 +515,8 @@ impl ObjectValue for ConnectorObject<'_> {
         if info.field_name() != "connector_queue_details" {
             return self.tree.resolve_field(info);
         }
-        let waiting = self.state.on_queue(self.state.queues.waiting(&self.id))?;
-        let size = f64::from(waiting) * f64::from(MESSAGE_SIZE);
-        let details = json!({ "messages_number": f64::from(waiting), "messages_size": size });
+        let extent = self.state.on_queue(self.state.queues.extent(&self.id))?;
+        let details = json!({ "messages_number": extent.messages, "messages_size": extent.bytes });
         Ok(ResolvedValue::object(Tree::new(
             "ConnectorQueueDetails",
             details,
@@ -575,4 +599,17 @@ fn message(content: &str, work: &str, no_split: bool) -> Value {
         message.insert("no_split".to_owned(), true.into());
     }
     message
+}
+
+/// A message that somebody put into a queue, decoded as far as it can be.
+fn read_message(data: &[u8]) -> Value {
+    let raw: Value = serde_json::from_slice(data).unwrap_or_default();
+    let bundle = STANDARD.decode(text(&raw, "content")).ok();
+    let bundle: Option<Value> = bundle.and_then(|text| serde_json::from_slice(&text).ok());
+    let objects = bundle.and_then(|bundle| bundle.get("objects").cloned());
+    json!({
+        "work_id": raw.get("work_id"),
+        "objects": objects.unwrap_or_else(|| json!([])),
+        "raw": raw,
+    })
 }

@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 mod connectors;
+mod queues;
 
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
   stixCyberObservables(first: $first, after: $after, orderBy: updated_at, orderMode: asc, filters: $filters) {
@@ -300,6 +301,7 @@ async fn both_kinds(release: Release) -> [(Option<Broker>, Destination); 2] {
         Destination::start(DestinationOptions {
             release,
             broker: broker.map(|broker| broker.address().clone()),
+            recording: true,
             ..DestinationOptions::default()
         })
         .unwrap()

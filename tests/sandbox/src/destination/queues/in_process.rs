@@ -8,12 +8,13 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
+use super::Extent;
 use crate::lock;
 
 /// The queues that are declared, by connector.
-#[derive(Default)]
 pub(super) struct InProcess {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
+    is_recording: bool,
 }
 
 #[derive(Default)]
@@ -29,6 +30,8 @@ struct Messages {
     tail: u64,
     /// Whether the queue was deleted: nothing comes out of it any more.
     is_gone: bool,
+    /// All that was ever published, where that is wanted.
+    record: Option<Vec<Vec<u8>>>,
 }
 
 /// Takes messages from one queue.
@@ -45,8 +48,40 @@ pub(crate) struct Delivery {
 }
 
 impl InProcess {
+    pub(super) fn new(is_recording: bool) -> Self {
+        Self {
+            queues: Mutex::default(),
+            is_recording,
+        }
+    }
+
     pub(super) fn declare(&self, connector: &str) {
-        lock(&self.queues).entry(connector.to_owned()).or_default();
+        let new = || {
+            let queue = Queue::default();
+            lock(&queue.messages).record = self.is_recording.then(Vec::new);
+            Arc::new(queue)
+        };
+        lock(&self.queues)
+            .entry(connector.to_owned())
+            .or_insert_with(new);
+    }
+
+    pub(super) fn extent(&self, connector: &str) -> Result<Extent> {
+        let queue = self.queue(connector)?;
+        let messages = lock(&queue.messages);
+        Ok(Extent::of(messages.waiting.values().map(Vec::len)))
+    }
+
+    pub(super) fn peek(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        let queue = self.queue(connector)?;
+        let messages = lock(&queue.messages);
+        Ok(messages.waiting.values().cloned().collect())
+    }
+
+    pub(super) fn recorded(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        let queue = self.queue(connector)?;
+        let record = lock(&queue.messages).record.clone();
+        record.context("this platform does not record what is published")
     }
 
     pub(super) fn waiting(&self, connector: &str) -> Result<u32> {
@@ -90,7 +125,11 @@ impl Queue {
         let mut messages = lock(&self.messages);
         let place = messages.tail;
         messages.tail += 1;
-        messages.waiting.insert(place, message.to_string().into());
+        let data: Vec<u8> = message.to_string().into();
+        if let Some(record) = &mut messages.record {
+            record.push(data.clone());
+        }
+        messages.waiting.insert(place, data);
         drop(messages);
         self.arrival.notify_one();
     }
@@ -166,7 +205,7 @@ mod tests {
 
     #[tokio::test]
     async fn messages_come_in_order_once_and_again_where_they_were_not_acknowledged() {
-        let queues = InProcess::default();
+        let queues = InProcess::new(false);
         assert!(queues.publish("c1", &json!(0)).is_err());
         queues.declare("c1");
         let [mut one, mut other] = [(); 2].map(|()| queues.consume("c1").unwrap());
@@ -191,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_message_wakes_one_of_the_consumers_that_wait() {
-        let queues = Arc::new(InProcess::default());
+        let queues = Arc::new(InProcess::new(false));
         queues.declare("c1");
         let waiting = [(); 2].map(|()| {
             let mut consumer = queues.consume("c1").unwrap();
