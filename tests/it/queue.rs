@@ -45,11 +45,8 @@ async fn everything_of_the_source_waits_in_the_queue() {
             record.set("objectMarking", vec![red.clone()]);
         }
     });
-    assert_eq!(
-        not_in(&line.source.data(), &messages[1..]).is_empty(),
-        false,
-        "a message less is seen"
-    );
+    let a_message_less = not_in(&line.source.data(), &messages[1..]);
+    assert_ne!(a_message_less, Vec::<String>::new());
 }
 
 /// With workers the queue empties; what was published stays known.

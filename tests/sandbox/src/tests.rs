@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::{
-    Broker, DataSet, Destination, DestinationOptions, Fault, Record, Release, Shape, Source,
+    Broker, DataSet, Destination, DestinationOptions, Record, Release, Shape, Source,
     SourceOptions, Status, Worker,
 };
 use base64::Engine;
@@ -14,6 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 mod connectors;
+mod faults;
 mod queues;
 
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
@@ -23,20 +24,23 @@ const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: 
   }
 }";
 
-/// The body of the answer to one POST.
+/// The answer to one POST.
 fn post(url: &str, token: &str, body: &Value) -> String {
+    try_post(url, token, body).unwrap()
+}
+
+fn try_post(url: &str, token: &str, body: &Value) -> std::io::Result<String> {
     let body = body.to_string();
-    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap())?;
     write!(
         stream,
         "POST /graphql HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    )?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn ask(url: &str, token: &str, query: &str, variables: &Value) -> Value {
@@ -259,21 +263,6 @@ fn references_of_given_objects_carry_both_ends() {
             .iter()
             .any(|edge| edge["node"]["relationship_type"] == "obs_resolves-to")
     );
-}
-
-#[test]
-fn faults_come_so_often_and_only_where_wanted() {
-    let source = source(DataSet::default(), 5000);
-    let body = json!({ "query": "query Version { about { version } }" });
-    let send = || post(source.url(), source.token(), &body);
-    source.faults().add_for("Other", Fault::Status(500, 1));
-    source.faults().add_for("Version", Fault::Status(502, 1));
-    assert!(send().starts_with("HTTP/1.1 502"));
-    source.faults().add(Fault::TruncatedBody(1));
-    let truncated = send();
-    assert!(serde_json::from_str::<Value>(truncated.split_once("\r\n\r\n").unwrap().1).is_err());
-    assert!(send().contains(&Release::LATEST.to_string()));
-    assert_eq!(source.count("Version"), 3);
 }
 
 /// The data of an answer without errors.

@@ -142,8 +142,9 @@ impl Queues {
         };
         let counts = queues.counts(connector).await?;
         if counts.consumers == 0 && counts.messages > 0 {
-            let sample = queues.peek(connector, SAMPLE).await?;
-            sample.iter().for_each(|message| tally.see(message.len()));
+            for message in queues.peek(connector, SAMPLE).await? {
+                tally.see(message.len());
+            }
         }
         let messages = u64::from(counts.messages);
         let waiting = Extent {

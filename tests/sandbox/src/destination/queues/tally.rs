@@ -77,7 +77,9 @@ impl Extent {
     /// Of messages of these lengths.
     pub(super) fn of(lengths: impl Iterator<Item = usize>) -> Self {
         let mut extent = Self::default();
-        lengths.for_each(|length| extent.add(length as u64));
+        for length in lengths {
+            extent.add(length as u64);
+        }
         extent
     }
 
