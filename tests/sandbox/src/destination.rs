@@ -169,6 +169,11 @@ impl Destination {
         lock(&self.state.works).delete(id);
     }
 
+    /// Drops a work's counter in Redis and nothing else: from 6.8.7 on the work is not alive then.
+    pub fn clear_redis(&self, work: &str) {
+        lock(&self.state.works).clear_counter(work);
+    }
+
     /// Runs the connector manager once, which the platform does every 60 s.
     pub fn run_manager(&self) {
         lock(&self.state.works).close_old(time::now());
@@ -441,6 +446,7 @@ impl ObjectValue for Root<'_> {
                     work.map(|work| Tree::new("Work", work)),
                 ))
             }
+            "isWorkAlive" => Ok(ResolvedValue::leaf(lock(&self.state.works).is_alive(id))),
             "connector" => {
                 let known = lock(&self.state.connectors).get(id).map(Connector::to_json);
                 Ok(ResolvedValue::nullable_object(

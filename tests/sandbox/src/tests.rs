@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 mod connectors;
 mod faults;
 mod queues;
+mod works;
 
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
   stixCyberObservables(first: $first, after: $after, orderBy: updated_at, orderMode: asc, filters: $filters) {
