@@ -135,6 +135,64 @@ fn filters_narrow_lists_and_unknown_keys_are_refused() {
     );
 }
 
+/// What reading on from a point needs, on the oldest and on the newest release and on all lists.
+#[test]
+fn rows_are_found_by_time_and_by_any_of_their_ids_in_either_order() {
+    let lists = [
+        "stixCyberObservables",
+        "indicators",
+        "stixCoreRelationships",
+    ];
+    for (release, list) in [Release::FIRST, Release::LATEST]
+        .into_iter()
+        .flat_map(|release| lists.map(|list| (release, list)))
+    {
+        let options = SourceOptions {
+            release,
+            data: generated(60),
+            ..SourceOptions::default()
+        };
+        let source = Source::start(options).unwrap();
+        let query = format!(
+            "query ($filters: FilterGroup, $mode: OrderingMode, $first: Int) {{
+               {list}(filters: $filters, orderBy: updated_at, orderMode: $mode, first: $first) {{
+                 edges {{ node {{ id standard_id updated_at }} }} }} }}"
+        );
+        let rows = |mode: &str, first: usize, filter: Value| -> Vec<Value> {
+            let filters = json!({ "mode": "and", "filterGroups": [], "filters": [filter] });
+            let variables = json!({ "mode": mode, "first": first, "filters": filters });
+            let answer = ask(source.url(), source.token(), &query, &variables);
+            assert!(answer["errors"].is_null(), "{answer}");
+            let edges = answer["data"][list]["edges"].as_array().unwrap();
+            edges.iter().map(|edge| edge["node"].clone()).collect()
+        };
+        let all = rows(
+            "asc",
+            5000,
+            json!({ "key": "updated_at", "operator": "gte", "values": ["2000-01-01T00:00:00Z"] }),
+        );
+        let time = &all[5]["updated_at"];
+        for (operator, wanted) in [
+            ("gt", &all[6..]),
+            ("gte", &all[5..]),
+            ("lt", &all[..5]),
+            ("lte", &all[..6]),
+        ] {
+            let by_time = json!({ "key": "updated_at", "operator": operator, "values": [time] });
+            assert_eq!(rows("asc", 5000, by_time.clone()), wanted, "{operator}");
+            let mut backwards = rows("desc", 5000, by_time);
+            backwards.reverse();
+            assert_eq!(backwards, wanted, "{operator}");
+        }
+        let ids =
+            json!({ "key": "ids", "values": [all[3]["id"], all[8]["standard_id"], "nobody"] });
+        assert_eq!(rows("asc", 5, ids), [all[3].clone(), all[8].clone()]);
+        let newest =
+            json!({ "key": "updated_at", "operator": "gt", "values": [all[0]["updated_at"]] });
+        assert_eq!(rows("desc", 1, newest), all[all.len() - 1..]);
+    }
+}
+
 #[test]
 fn a_bad_row_nulls_the_page_and_a_large_number_only_its_field() {
     let source = source(generated(60), 5000);
