@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 mod connectors;
 mod faults;
 mod queues;
+mod workers;
 mod works;
 
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
@@ -357,6 +358,25 @@ async fn both_kinds(release: Release) -> [(Option<Broker>, Destination); 2] {
     let broker = Broker::start().await.unwrap();
     let with_broker = start(Some(&broker));
     [(None, start(None)), (Some(broker), with_broker)]
+}
+
+const DETAILS: &str =
+    "{ connector(id: \"c1\") { connector_queue_details { messages_number messages_size } } }";
+
+/// A message of one text, unique and of its own length.
+fn message(number: usize) -> Value {
+    let address = json!({ "type": "text", "id": format!("text--{number}"),
+        "value": "x".repeat(number) });
+    let bundle = json!({ "type": "bundle", "objects": [address] });
+    json!({ "type": "bundle", "work_id": "w1", "content": STANDARD.encode(bundle.to_string()) })
+}
+
+/// Number and size, as the platform tells them.
+fn details(destination: &Destination) -> (f64, f64) {
+    let answer = run_on(destination, DETAILS, &json!({}));
+    let details = &answer["connector"]["connector_queue_details"];
+    let number = |name: &str| details[name].as_f64().unwrap();
+    (number("messages_number"), number("messages_size"))
 }
 
 fn open_work(destination: &Destination) -> String {

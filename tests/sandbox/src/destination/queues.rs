@@ -237,6 +237,14 @@ impl Consumer {
         }
     }
 
+    /// Gives back what was not taken yet, and ends when the queue has it.
+    pub(crate) async fn close(self) -> Result<()> {
+        match self.place {
+            ConsumerPlace::OnBroker(consumer) => consumer.close().await,
+            ConsumerPlace::InProcess(_) => Ok(()),
+        }
+    }
+
     /// Puts a message at the tail of the same queue.
     pub(crate) async fn publish(&self, message: &Value) -> Result<()> {
         match &self.place {

@@ -1,22 +1,9 @@
 //! Queues: what the platform says of them, and looking into them without taking anything out.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{both_kinds, register, run_on, wait_for};
+use super::{both_kinds, details, message, register, wait_for};
 use crate::{Destination, Release, Worker};
-
-const DETAILS: &str =
-    "{ connector(id: \"c1\") { connector_queue_details { messages_number messages_size } } }";
-
-/// A message of one address, unique and of its own length.
-fn message(number: usize) -> Value {
-    let address = json!({ "type": "text", "id": format!("text--{number}"),
-        "value": "x".repeat(number) });
-    let bundle = json!({ "type": "bundle", "objects": [address] });
-    json!({ "type": "bundle", "work_id": "w1", "content": STANDARD.encode(bundle.to_string()) })
-}
 
 async fn fill(destination: &Destination, messages: usize) -> Vec<Value> {
     let sent: Vec<Value> = (0..messages).map(message).collect();
@@ -24,14 +11,6 @@ async fn fill(destination: &Destination, messages: usize) -> Vec<Value> {
         destination.publish("c1", message.clone()).await.unwrap();
     }
     sent
-}
-
-/// Number and size, as the platform tells them.
-fn details(destination: &Destination) -> (f64, f64) {
-    let answer = run_on(destination, DETAILS, &json!({}));
-    let details = &answer["connector"]["connector_queue_details"];
-    let number = |name: &str| details[name].as_f64().unwrap();
-    (number("messages_number"), number("messages_size"))
 }
 
 fn raw(messages: &[Value]) -> Vec<Value> {

@@ -4,9 +4,9 @@ use anyhow::{Context, Result, ensure};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions,
-    BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
-    QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+    BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
@@ -43,7 +43,7 @@ pub(crate) struct Consumer {
     names: Names,
     connector: String,
     /// Open as long as somebody consumes.
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl OnBroker {
@@ -114,13 +114,7 @@ impl OnBroker {
             seen.push(message.delivery.data);
         }
         if !seen.is_empty() {
-            let all_back = BasicNackOptions {
-                multiple: true,
-                requeue: true,
-            };
-            channel.basic_nack(0, all_back).await?;
-            // The queue answers this after it has taken them back.
-            counts_of(&channel, queue).await?;
+            give_back(&channel, queue).await?;
         }
         close(&channel).await?;
         Ok(seen)
@@ -172,7 +166,7 @@ impl OnBroker {
             channel,
             names: self.names.clone(),
             connector: connector.to_owned(),
-            _connection: connection,
+            connection,
         })
     }
 
@@ -196,6 +190,15 @@ impl Consumer {
         Ok(self.deliveries.next().await.transpose()?)
     }
 
+    pub(super) async fn close(self) -> Result<()> {
+        let options = BasicCancelOptions::default();
+        let tag = self.deliveries.tag();
+        self.channel.basic_cancel(tag, options).await?;
+        give_back(&self.channel, &self.names.push(&self.connector)).await?;
+        self.connection.close(200, "done".into()).await?;
+        Ok(())
+    }
+
     pub(super) async fn publish(&self, message: &Value) -> Result<()> {
         publish_on(&self.channel, &self.names, &self.connector, message).await
     }
@@ -203,6 +206,18 @@ impl Consumer {
 
 pub(super) async fn ack(delivery: &Delivery) -> Result<()> {
     delivery.ack(BasicAckOptions::default()).await?;
+    Ok(())
+}
+
+/// Gives everything back that the channel has taken out of a queue and not acknowledged.
+async fn give_back(channel: &Channel, queue: &str) -> Result<()> {
+    let all_back = BasicNackOptions {
+        multiple: true,
+        requeue: true,
+    };
+    channel.basic_nack(0, all_back).await?;
+    // The queue answers this after it has taken them back.
+    counts_of(channel, queue).await?;
     Ok(())
 }
 
