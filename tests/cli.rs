@@ -14,6 +14,8 @@
 
 #[path = "cli/arguments.rs"]
 mod arguments;
+#[path = "cli/killed.rs"]
+mod killed;
 #[path = "cli/line.rs"]
 mod line;
 #[path = "cli/logs.rs"]
@@ -22,6 +24,8 @@ mod logs;
 mod process;
 #[path = "cli/proxy.rs"]
 mod proxy;
+#[path = "it/queued.rs"]
+mod queued;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/secrets.rs"]

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::process::Start;
+use crate::process::{Process, Start};
+use crate::queued::assert_all_in;
 
 /// Long enough for the slowest machine to import what the tests here send.
 const IMPORT_LIMIT: Duration = Duration::from_mins(1);
@@ -61,6 +62,7 @@ impl Line {
     pub(crate) fn of(source: SourceOptions, broker: Arc<Broker>) -> Self {
         let destination = DestinationOptions {
             broker: Some(broker.address().clone()),
+            recording: true,
             ..DestinationOptions::default()
         };
         Self {
@@ -81,6 +83,44 @@ impl Line {
             .set("OPENCTI_NETMANAGEIT_URL", self.source.url())
             .set("OPENCTI_NETMANAGEIT_TOKEN", self.source.token())
             .set("OPENCTI_NETMANAGEIT_COOLDOWN", "PT0S")
+    }
+
+    /// Waits until the source was asked this so many times, by its operation's name.
+    pub(crate) async fn until_source_asked(
+        &self,
+        process: &mut Process,
+        operation: &str,
+        times: usize,
+    ) {
+        let what = format!("the source was asked {operation} {times} times");
+        let is_so = || self.source.count(operation) >= times;
+        process.until(&what, is_so).await;
+    }
+
+    /// Waits until the destination was asked this so many times, by its operation's name.
+    pub(crate) async fn until_destination_asked(
+        &self,
+        process: &mut Process,
+        operation: &str,
+        times: usize,
+    ) {
+        let what = format!("the destination was asked {operation} {times} times");
+        let is_so = || self.destination.count(operation) >= times;
+        process.until(&what, is_so).await;
+    }
+
+    /// Everything of the source waits in the queue as it is now; no worker runs.
+    pub(crate) async fn assert_all_queued(&self) {
+        let waiting = self.destination.queued(&self.connector_id).await;
+        let waiting = waiting.expect("the queue can be looked into");
+        assert_all_in(&self.source.data(), &waiting);
+    }
+
+    /// Everything of the source was published as it is now, whatever has become of it since.
+    pub(crate) async fn assert_all_published(&self) {
+        let published = self.destination.published(&self.connector_id).await;
+        let published = published.expect("the destination records what is published");
+        assert_all_in(&self.source.data(), &published);
     }
 
     /// A start of the binary that runs every so often.

@@ -56,7 +56,8 @@ impl Start {
         self
     }
 
-    pub(crate) fn start(self) -> Process {
+    /// Starts it, each time anew: also on the same line after another one has died.
+    pub(crate) fn start(&self) -> Process {
         let folder = tempfile::tempdir().expect("a temporary folder");
         if let Some(text) = &self.file {
             std::fs::write(folder.path().join("config.yml"), text).expect("the file is written");
@@ -121,11 +122,11 @@ impl Stream {
     }
 
     /// All of it, once the process has ended.
-    async fn whole(self) -> String {
+    async fn whole(self) -> Vec<u8> {
         let bytes = Arc::clone(&self.bytes);
         self.reading.await.expect("the stream is read");
         let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8(bytes.clone()).expect("the output is UTF-8")
+        bytes.clone()
     }
 }
 
@@ -180,17 +181,41 @@ impl Process {
     }
 
     /// Waits for its end, which has to come within this time.
-    pub(crate) async fn ended_within(mut self, limit: Duration) -> Ended {
+    pub(crate) async fn ended_within(self, limit: Duration) -> Ended {
+        let (code, stdout, stderr) = self.left_within(limit).await;
+        let text = |bytes| String::from_utf8(bytes).expect("the output is UTF-8");
+        Ended {
+            code,
+            stdout: text(stdout),
+            stderr: text(stderr),
+        }
+    }
+
+    /// Kills it at once, without a chance to do anything more, and waits until it is gone. What it
+    /// wrote last may be half a line, which is left out.
+    pub(crate) async fn kill_9(mut self) -> Ended {
+        self.child.start_kill().expect("the process can be killed");
+        let (code, stdout, stderr) = self.left_within(LIMIT).await;
+        assert_eq!(code, None, "it had ended before it was killed");
+        let whole_lines = |bytes: Vec<u8>| {
+            let length = bytes.iter().rposition(|byte| *byte == b'\n');
+            let lines = &bytes[..length.map_or(0, |last| last + 1)];
+            String::from_utf8_lossy(lines).into_owned()
+        };
+        Ended {
+            code,
+            stdout: whole_lines(stdout),
+            stderr: whole_lines(stderr),
+        }
+    }
+
+    /// Its exit code and all that it wrote, once it has ended.
+    async fn left_within(mut self, limit: Duration) -> (Option<i32>, Vec<u8>, Vec<u8>) {
         let Ok(status) = timeout(limit, self.child.wait()).await else {
             panic!("still runs after {limit:?}:\n{}", self.stderr.text());
         };
         let code = status.expect("the process can be waited for").code();
-        let (stdout, stderr) = (self.stdout.whole().await, self.stderr.whole().await);
-        Ended {
-            code,
-            stdout,
-            stderr,
-        }
+        (code, self.stdout.whole().await, self.stderr.whole().await)
     }
 }
 

@@ -8,29 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sandbox::{DataSet, Imported, ImportedObject, NO_START, NO_STOP, Record, Release};
 use serde_json::{Map, Value, json};
 
-/// Fields that are no properties of the object: what surrounds it, and what no import can set.
-const AROUND: &[&str] = &[
-    "__typename",
-    "id",
-    "standard_id",
-    "entity_type",
-    "created_at",
-    "updated_at",
-    "createdBy",
-    "objectMarking",
-    "objectLabel",
-    "killChainPhases",
-    "from",
-    "to",
-    "parent_types",
-    "spec_version",
-    "creators",
-    "observable_value",
-    "decay_base_score",
-    "decay_base_score_date",
-    "is_inferred",
-    "relationship_type",
-];
+use crate::queued::{ids, properties};
+
 /// The first release that leaves the case of labels alone.
 const LABELS_KEEP_CASE: Release = Release::new(7, 260_807, 0);
 
@@ -260,42 +239,6 @@ impl Comparison<'_> {
     }
 }
 
-/// The properties that the object's own fields become.
-fn properties(record: &Record) -> Map<String, Value> {
-    let fields = record.fields().filter(|(name, _)| !AROUND.contains(name));
-    let kept = fields.filter(|(_, value)| !value.is_null() && **value != json!([]));
-    let mut properties: Map<String, Value> = kept
-        .filter_map(|(name, value)| property(record, name, value))
-        .collect();
-    if properties.contains_key("url") {
-        properties.remove("payload_bin");
-    }
-    properties
-}
-
-fn property(record: &Record, name: &str, value: &Value) -> Option<(String, Value)> {
-    let name = match (record.typename(), name) {
-        ("EmailMessage", "content_type") => return None,
-        ("EmailMessage", "attribute_date") => "date",
-        ("WindowsRegistryKey", "attribute_key") => "key",
-        (_, "x_opencti_stix_ids") if record.get("observable_value").is_some() => return None,
-        (_, "hashes") => {
-            let hashes = value.as_array().into_iter().flatten();
-            let dictionary: Map<String, Value> = hashes
-                .map(|hash| {
-                    (
-                        hash["algorithm"].as_str().unwrap_or_default().to_owned(),
-                        hash["hash"].clone(),
-                    )
-                })
-                .collect();
-            return Some((name.to_owned(), json!(dictionary)));
-        }
-        (_, name) => name,
-    };
-    Some((name.to_owned(), value.clone()))
-}
-
 /// What every object has, and what is compared by itself.
 fn travels_around(property: &str) -> bool {
     matches!(
@@ -309,15 +252,6 @@ fn travels_around(property: &str) -> bool {
             | "external_references"
     ) || property.ends_with("_ref")
         || property.ends_with("_refs")
-}
-
-fn ids<'a>(record: &'a Record, field: &str) -> impl Iterator<Item = &'a str> + use<'a> {
-    record
-        .get(field)
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
 }
 
 /// As it travels; none where the import would drop it.

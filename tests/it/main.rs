@@ -10,6 +10,8 @@
 
 mod compare;
 mod pycti;
+mod queue;
+mod queued;
 mod releases;
 mod source_traps;
 mod support;

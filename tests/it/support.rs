@@ -14,6 +14,8 @@ use sandbox::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::queued::assert_all_in;
+
 /// Long enough for the slowest machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 
@@ -69,6 +71,7 @@ impl Line {
         let destination = DestinationOptions {
             release: destination,
             broker: Some(broker().address().clone()),
+            recording: true,
             ..DestinationOptions::default()
         };
         Self::of(source, destination)
@@ -132,6 +135,20 @@ impl Line {
 
     pub(crate) fn workers(&self, replicas: usize) -> Worker {
         Worker::start(&self.destination, replicas).expect("the workers start")
+    }
+
+    /// Everything of the source waits in the queue as it is now; no worker runs.
+    pub(crate) async fn assert_all_queued(&self) {
+        let waiting = self.destination.queued(&self.connector_id).await;
+        let waiting = waiting.expect("the queue can be looked into");
+        assert_all_in(&self.source.data(), &waiting);
+    }
+
+    /// Everything of the source was published as it is now, whatever has become of it since.
+    pub(crate) async fn assert_all_published(&self) {
+        let published = self.destination.published(&self.connector_id).await;
+        let published = published.expect("the destination records what is published");
+        assert_all_in(&self.source.data(), &published);
     }
 
     /// Waits until the workers are through with everything, and answers the works.

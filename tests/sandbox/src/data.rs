@@ -8,6 +8,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+mod change;
 mod content;
 mod generate;
 mod random;
@@ -160,6 +161,11 @@ pub struct DataSet {
 
 impl DataSet {
     /// A realistic content, the same for the same shape.
+    ///
+    /// Each record has an `updated_at` of its own, at random within a span that begins at
+    /// 2026-01-01T00:00:00Z and has 37 seconds for each observable and indicator, at most 200 days;
+    /// so neighbours are 37 seconds apart in the mean, and rows of one list may have the same time.
+    /// `created_at` lies up to 58 days before it.
     pub fn generate(shape: &Shape) -> Self {
         generate::generate(shape)
     }

@@ -1,6 +1,5 @@
 //! The platform that is written into.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -22,9 +21,12 @@ use crate::worker::bundle::{self, Bundle};
 use crate::worker::imported::Imported;
 use crate::{BrokerAddress, DataSet, Release, lock, time};
 
+mod connectors;
 mod queues;
 mod works;
 
+pub use connectors::Connector;
+use connectors::Connectors;
 pub(crate) use queues::Consumer;
 use queues::Queues;
 use works::Works;
@@ -32,9 +34,6 @@ pub use works::{Status, Work, WorkError};
 
 /// The user that a connector's messages are imported for.
 pub const APPLICANT: &str = "88ec0c6a-13ce-5e39-b486-354fe4a7084f";
-/// What the platform takes for the size of a message; the broker itself does not tell.
-const MESSAGE_SIZE: u32 = 1000;
-
 /// How long a request waits for the broker.
 const BROKER_LIMIT: Duration = Duration::from_secs(20);
 
@@ -56,6 +55,8 @@ pub struct DestinationOptions {
     pub queue_prefix: String,
     /// Whether `__type(name:)` is answered.
     pub probing: bool,
+    /// Keeps a copy of everything that is published, for [`Destination::published`].
+    pub recording: bool,
 }
 
 impl Default for DestinationOptions {
@@ -66,30 +67,9 @@ impl Default for DestinationOptions {
             broker: None,
             queue_prefix: String::new(),
             probing: true,
+            recording: false,
         }
     }
-}
-
-/// A connector as the platform knows it.
-#[derive(Debug, Clone, Default)]
-pub struct Connector {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// The input of its last registration.
-    pub registration: Value,
-    /// How often it registered.
-    pub registrations: usize,
-    /// The state that it stored.
-    pub state: Option<String>,
-    /// How often it pinged.
-    pub pings: usize,
-    /// The `connectorInfo` of its last ping.
-    pub info: Option<Value>,
-    /// When an admin last reset its state, as ISO.
-    pub state_timestamp: Option<String>,
-    is_reset: bool,
 }
 
 /// One mutation as it ran, in order.
@@ -114,7 +94,7 @@ pub(crate) struct State {
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
     pub(crate) imported: Mutex<Imported>,
-    connectors: Mutex<BTreeMap<String, Connector>>,
+    connectors: Mutex<Connectors>,
     mutations: Mutex<Vec<Mutation>>,
     listed: RwLock<Listed>,
 }
@@ -136,7 +116,7 @@ impl Destination {
         };
         let state = Arc::new(State {
             release: options.release,
-            queues: Queues::new(options.broker, &options.queue_prefix),
+            queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
             works: Mutex::new(Works::new(options.release)),
             imported: Mutex::new(Imported::new(options.release)),
@@ -189,6 +169,11 @@ impl Destination {
         lock(&self.state.works).delete(id);
     }
 
+    /// Drops a work's counter in Redis and nothing else: from 6.8.7 on the work is not alive then.
+    pub fn clear_redis(&self, work: &str) {
+        lock(&self.state.works).clear_counter(work);
+    }
+
     /// Runs the connector manager once, which the platform does every 60 s.
     pub fn run_manager(&self) {
         lock(&self.state.works).close_old(time::now());
@@ -199,10 +184,12 @@ impl Destination {
         lock(&self.state.connectors).get(id).cloned()
     }
 
-    /// Resets a connector's state as an admin does, which also empties its queue: the state of the
-    /// next ping is ignored, and that ping's answer carries the empty state.
+    /// Resets a connector's state as an admin does, which also empties its queue (what a worker holds
+    /// stays with it): the state of the next ping is ignored, and that ping's answer carries the empty
+    /// state.
     pub async fn reset(&self, id: &str) -> Result<()> {
-        self.state.reset(id)?;
+        let is_known = lock(&self.state.connectors).reset(id);
+        ensure!(is_known, "no connector {id}");
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
         self.state
             .handle
@@ -210,15 +197,63 @@ impl Destination {
             .await?
     }
 
-    /// Sets the state that a connector finds.
-    pub fn set_state(&self, id: &str, state: &str) {
-        let mut connectors = lock(&self.state.connectors);
-        let connector = connectors.entry(id.to_owned()).or_default();
-        id.clone_into(&mut connector.id);
-        connector.state = Some(state.to_owned());
+    /// Deletes a connector as an admin does, with its works and its queues: its pings are refused from
+    /// then on, and a registration makes it anew.
+    pub async fn delete_connector(&self, id: &str) -> Result<()> {
+        let was_known = lock(&self.state.connectors).remove(id);
+        ensure!(was_known, "no connector {id}");
+        lock(&self.state.works).delete_of(id);
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        self.state
+            .handle
+            .spawn(async move { state.queues.delete(&id).await })
+            .await?
     }
 
-    /// How many messages wait in a connector's push queue.
+    /// Sets the state that a connector finds.
+    pub fn set_state(&self, id: &str, state: &str) {
+        lock(&self.state.connectors).set_state(id, state);
+    }
+
+    /// The state that is stored for a connector; none where there is none, or it is not JSON.
+    pub fn state(&self, id: &str) -> Option<Value> {
+        let connectors = lock(&self.state.connectors);
+        let stored = connectors.get(id)?.state.as_deref()?;
+        serde_json::from_str(stored).ok()
+    }
+
+    /// Makes the answers to the next pings and registrations echoes of the moment before the last
+    /// change of the state or its timestamp; what is stored stays right.
+    pub fn echo_stale(&self, pings: usize) {
+        lock(&self.state.connectors).echo_stale(pings);
+    }
+
+    /// The messages that wait in a connector's push queue, in order, each with its `work_id`, the
+    /// `objects` of its bundle, and the message itself as `raw`. They stay in the queue; workers must
+    /// not run meanwhile, or they get them in another order.
+    pub async fn queued(&self, id: &str) -> Result<Vec<Value>> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        let waiting = self
+            .state
+            .handle
+            .spawn(async move { state.queues.peek(&id).await })
+            .await??;
+        Ok(waiting.iter().map(|data| read_message(data)).collect())
+    }
+
+    /// The messages that were ever published into a connector's push queue, in order and in the form
+    /// of [`Self::queued`]; also what workers put back in parts. Only of a destination that records.
+    pub async fn published(&self, id: &str) -> Result<Vec<Value>> {
+        let (state, id) = (Arc::clone(&self.state), id.to_owned());
+        let recorded = self
+            .state
+            .handle
+            .spawn(async move { state.queues.recorded(&id).await })
+            .await??;
+        Ok(recorded.iter().map(|data| read_message(data)).collect())
+    }
+
+    /// How many messages wait in a connector's push queue, without those that workers hold.
     pub async fn waiting(&self, id: &str) -> Result<u32> {
         let (state, id) = (Arc::clone(&self.state), id.to_owned());
         self.state
@@ -241,7 +276,7 @@ impl Destination {
         lock(&self.state.imported).clone()
     }
 
-    pub(crate) fn state(&self) -> &Arc<State> {
+    pub(crate) fn shared(&self) -> &Arc<State> {
         &self.state
     }
 }
@@ -249,23 +284,7 @@ impl Destination {
 impl State {
     /// The ids of the connectors that have queues.
     pub(crate) fn connector_ids(&self) -> Vec<String> {
-        lock(&self.connectors)
-            .values()
-            .filter(|known| known.registrations > 0)
-            .map(|known| known.id.clone())
-            .collect()
-    }
-
-    fn reset(&self, id: &str) -> Result<()> {
-        let mut connectors = lock(&self.connectors);
-        let connector = connectors.get_mut(id);
-        ensure!(connector.is_some(), "no connector {id}");
-        if let Some(connector) = connector {
-            connector.state = Some(String::new());
-            connector.is_reset = true;
-            connector.state_timestamp = Some(time::iso(time::now()));
-        }
-        Ok(())
+        lock(&self.connectors).registered()
     }
 
     fn note(&self, field: &str, arguments: &Value) {
@@ -286,60 +305,25 @@ impl State {
             ));
         }
         self.declare(id)?;
-        let mut connectors = lock(&self.connectors);
-        let connector = connectors.entry(id.to_owned()).or_default();
-        id.clone_into(&mut connector.id);
-        name.clone_into(&mut connector.name);
-        connector.registration = input.clone();
-        connector.registrations += 1;
-        connector
-            .state_timestamp
-            .get_or_insert_with(|| time::iso(time::now()));
-        Ok(self.connector_json(connector))
+        Ok(lock(&self.connectors).register(input))
     }
 
     fn ping(&self, arguments: &Value) -> Result<Value, PlatformError> {
+        let unknown = || PlatformError::functional("No connector found with the specified ID");
         let id = text(arguments, "id");
-        if !lock(&self.connectors).contains_key(id) {
-            return Err(PlatformError::functional(
-                "No connector found with the specified ID",
-            ));
-        }
+        lock(&self.connectors).get(id).ok_or_else(unknown)?;
         self.declare(id)?;
-        let mut connectors = lock(&self.connectors);
-        let connector = connectors.entry(id.to_owned()).or_default();
-        connector.pings += 1;
-        if let Some(info) = arguments
+        let state = arguments.get("state").and_then(Value::as_str);
+        let info = arguments
             .get("connectorInfo")
-            .filter(|info| !info.is_null())
-        {
-            connector.info = Some(info.clone());
-        }
-        if connector.is_reset {
-            connector.is_reset = false;
-        } else {
-            connector.state = arguments
-                .get("state")
-                .and_then(Value::as_str)
-                .map(str::to_owned);
-        }
-        Ok(self.connector_json(connector))
+            .filter(|info| !info.is_null());
+        lock(&self.connectors)
+            .ping(id, state, info)
+            .ok_or_else(unknown)
     }
 
     fn declare(&self, id: &str) -> Result<(), PlatformError> {
         self.on_queue(self.queues.declare(id))
-    }
-
-    fn connector_json(&self, connector: &Connector) -> Value {
-        json!({
-            "id": connector.id,
-            "name": connector.name,
-            "connector_state": connector.state,
-            "connector_state_reset": connector.is_reset,
-            "connector_state_timestamp": connector.state_timestamp,
-            "connector_user_id": APPLICANT,
-            "config": self.queues.config(&connector.id),
-        })
     }
 
     fn add_work(&self, arguments: &Value) -> Value {
@@ -462,11 +446,9 @@ impl ObjectValue for Root<'_> {
                     work.map(|work| Tree::new("Work", work)),
                 ))
             }
+            "isWorkAlive" => Ok(ResolvedValue::leaf(lock(&self.state.works).is_alive(id))),
             "connector" => {
-                let connectors = lock(&self.state.connectors);
-                let known = connectors
-                    .get(id)
-                    .map(|connector| self.state.connector_json(connector));
+                let known = lock(&self.state.connectors).get(id).map(Connector::to_json);
                 Ok(ResolvedValue::nullable_object(
                     known.map(|fields| self.connector(fields)),
                 ))
@@ -477,10 +459,14 @@ impl ObjectValue for Root<'_> {
 }
 
 impl Root<'_> {
-    fn connector(&self, fields: Value) -> ConnectorObject<'_> {
+    fn connector(&self, mut fields: Value) -> ConnectorObject<'_> {
+        let id = text(&fields, "id").to_owned();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.insert("config".to_owned(), self.state.queues.config(&id));
+        }
         ConnectorObject {
             state: self.state,
-            id: text(&fields, "id").to_owned(),
+            id,
             tree: Tree::new("Connector", fields),
         }
     }
@@ -535,9 +521,8 @@ impl ObjectValue for ConnectorObject<'_> {
         if info.field_name() != "connector_queue_details" {
             return self.tree.resolve_field(info);
         }
-        let waiting = self.state.on_queue(self.state.queues.waiting(&self.id))?;
-        let size = f64::from(waiting) * f64::from(MESSAGE_SIZE);
-        let details = json!({ "messages_number": f64::from(waiting), "messages_size": size });
+        let extent = self.state.on_queue(self.state.queues.extent(&self.id))?;
+        let details = json!({ "messages_number": extent.messages, "messages_size": extent.bytes });
         Ok(ResolvedValue::object(Tree::new(
             "ConnectorQueueDetails",
             details,
@@ -620,4 +605,17 @@ fn message(content: &str, work: &str, no_split: bool) -> Value {
         message.insert("no_split".to_owned(), true.into());
     }
     message
+}
+
+/// A message that somebody put into a queue, decoded as far as it can be.
+fn read_message(data: &[u8]) -> Value {
+    let raw: Value = serde_json::from_slice(data).unwrap_or_default();
+    let bundle = STANDARD.decode(text(&raw, "content")).ok();
+    let bundle: Option<Value> = bundle.and_then(|text| serde_json::from_slice(&text).ok());
+    let objects = bundle.and_then(|bundle| bundle.get("objects").cloned());
+    json!({
+        "work_id": raw.get("work_id"),
+        "objects": objects.unwrap_or_else(|| json!([])),
+        "raw": raw,
+    })
 }

@@ -1,7 +1,9 @@
 //! Faults that a test switches on while a platform runs.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::lock;
 
@@ -12,8 +14,26 @@ pub enum Fault {
     Status(u16, usize),
     /// Answered with this HTTP status and `Retry-After` in seconds, so many times.
     RetryAfter(u16, u64, usize),
+    /// Pages with more rows than this (the variable `first`) are answered with this HTTP status.
+    StatusAbove {
+        /// The largest page that is still answered.
+        rows: i64,
+        /// The status of the others.
+        status: u16,
+        /// How many times.
+        times: usize,
+    },
+    /// Carried out, and then answered with this HTTP status, so many times: who asked cannot know.
+    AfterStatus(u16, usize),
     /// Every answer comes so much later.
     Delay(Duration),
+    /// Every answer comes so much later for each row asked for (the variable `first`).
+    DelayPerRow(Duration),
+    /// Not answered at all until the faults are cleared; what waits by then is answered as if
+    /// nothing had been.
+    Silent,
+    /// The connection is reset without an answer, and nothing is carried out, so many times.
+    Reset(usize),
     /// The answer breaks off in its middle, so many times.
     TruncatedBody(usize),
     /// The answer is a page of HTML, so many times.
@@ -27,35 +47,80 @@ pub enum Fault {
         /// How many times.
         times: usize,
     },
+    /// Carried out and answered, with a GraphQL error beside the data: every second row of a list
+    /// lacks its author, as when the platform could not load it.
+    GraphqlErrorBesideData {
+        /// The platform's name of the error, also its code.
+        name: String,
+        /// Its words.
+        message: String,
+        /// How many times.
+        times: usize,
+    },
 }
 
-/// The faults of one platform; the first one added comes first.
+/// The faults of one platform. Delays add up; of the others the first one added comes first.
 #[derive(Debug, Default)]
 pub struct Faults {
-    entries: Mutex<Vec<Entry>>,
+    entries: Arc<Mutex<Vec<Entry>>>,
+}
+
+/// Holds requests back as long as it lives.
+#[derive(Debug)]
+#[must_use = "the requests are let go at once"]
+pub struct Hold {
+    entries: Arc<Mutex<Vec<Entry>>>,
+    gate: Weak<watch::Sender<()>>,
 }
 
 #[derive(Debug)]
 struct Entry {
     operation: Option<String>,
-    fault: Fault,
+    effect: Effect,
+}
+
+#[derive(Debug)]
+enum Effect {
+    Fault(Fault),
+    /// Requests wait as long as the entry is there.
+    Wait(Gate),
+}
+
+/// Closed until its entry is gone, with the only copy.
+type Gate = Arc<watch::Sender<()>>;
+
+/// What a request meets.
+#[derive(Debug, Default)]
+pub(crate) struct Met {
+    pub(crate) delay: Duration,
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Faults {
     /// Switches a fault on for all operations.
     pub fn add(&self, fault: Fault) {
-        lock(&self.entries).push(Entry {
-            operation: None,
-            fault,
-        });
+        self.enter(None, fault);
     }
 
     /// Switches a fault on for one operation by its name.
     pub fn add_for(&self, operation: &str, fault: Fault) {
+        self.enter(Some(operation.to_owned()), fault);
+    }
+
+    /// Holds the requests of one operation, by its name, until the guard is dropped or the faults
+    /// are cleared. They are noted when they come, and carried out only then, unless whoever asked
+    /// has gone meanwhile. Faults that are added in between count.
+    pub fn hold(&self, operation: &str) -> Hold {
+        let gate = Gate::new(watch::Sender::new(()));
+        let hold = Hold {
+            entries: Arc::clone(&self.entries),
+            gate: Arc::downgrade(&gate),
+        };
         lock(&self.entries).push(Entry {
             operation: Some(operation.to_owned()),
-            fault,
+            effect: Effect::Wait(gate),
         });
+        hold
     }
 
     /// Switches all faults off.
@@ -63,34 +128,105 @@ impl Faults {
         lock(&self.entries).clear();
     }
 
-    /// The fault that a request of this operation meets.
-    pub(crate) fn next(&self, operation: &str) -> Option<Fault> {
-        let mut entries = lock(&self.entries);
-        let concerns = |entry: &Entry| {
-            entry
-                .operation
-                .as_deref()
-                .is_none_or(|only| only == operation)
+    fn enter(&self, operation: Option<String>, fault: Fault) {
+        let effect = match fault {
+            Fault::Silent => Effect::Wait(Gate::new(watch::Sender::new(()))),
+            fault => Effect::Fault(fault),
         };
-        let position = entries.iter().position(concerns)?;
-        let fault = entries.get(position)?.fault.clone();
-        if entries.get_mut(position)?.fault.is_used_up() {
-            entries.remove(position);
+        lock(&self.entries).push(Entry { operation, effect });
+    }
+
+    /// Waits until nothing holds requests of this operation back.
+    pub(crate) async fn let_go(&self, operation: &str) {
+        while let Some(mut gate) = self.gate(operation) {
+            // Nothing is ever sent: this ends when the gate is gone.
+            gate.changed().await.ok();
         }
-        Some(fault)
+    }
+
+    fn gate(&self, operation: &str) -> Option<watch::Receiver<()>> {
+        let entries = lock(&self.entries);
+        let mut gates = entries.iter().filter_map(|entry| match &entry.effect {
+            Effect::Wait(gate) if entry.concerns(operation) => Some(gate.subscribe()),
+            _ => None,
+        });
+        gates.next()
+    }
+
+    /// What a request of this operation meets that asks for so many rows.
+    pub(crate) fn meet(&self, operation: &str, rows: Option<i64>) -> Met {
+        let mut entries = lock(&self.entries);
+        let mut met = Met::default();
+        entries.retain_mut(|entry| {
+            if !entry.concerns(operation) {
+                return true;
+            }
+            let Effect::Fault(fault) = &mut entry.effect else {
+                return true;
+            };
+            if let Some(delay) = fault.delay(rows) {
+                met.delay += delay;
+                return true;
+            }
+            if met.fault.is_some() || !fault.concerns(rows) {
+                return true;
+            }
+            met.fault = Some(fault.clone());
+            !fault.is_used_up()
+        });
+        met
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        lock(&self.entries).retain(|entry| match &entry.effect {
+            Effect::Wait(gate) => Arc::as_ptr(gate) != self.gate.as_ptr(),
+            Effect::Fault(_) => true,
+        });
+    }
+}
+
+impl Entry {
+    fn concerns(&self, operation: &str) -> bool {
+        let only = self.operation.as_deref();
+        only.is_none_or(|only| only == operation)
     }
 }
 
 impl Fault {
+    /// How much later an answer with so many rows comes; none for what is no delay.
+    fn delay(&self, rows: Option<i64>) -> Option<Duration> {
+        match self {
+            Self::Delay(delay) => Some(*delay),
+            Self::DelayPerRow(delay) => {
+                let rows = rows.and_then(|rows| u32::try_from(rows).ok());
+                Some(delay.saturating_mul(rows.unwrap_or_default()))
+            }
+            _ => None,
+        }
+    }
+
+    fn concerns(&self, asked: Option<i64>) -> bool {
+        match self {
+            Self::StatusAbove { rows, .. } => asked.is_some_and(|asked| asked > *rows),
+            _ => true,
+        }
+    }
+
     /// Counts one use; true after the last one.
     fn is_used_up(&mut self) -> bool {
         let times = match self {
-            Self::Delay(_) => return false,
+            Self::Delay(_) | Self::DelayPerRow(_) | Self::Silent => return false,
             Self::Status(_, times)
             | Self::RetryAfter(_, _, times)
+            | Self::StatusAbove { times, .. }
+            | Self::AfterStatus(_, times)
+            | Self::Reset(times)
             | Self::TruncatedBody(times)
             | Self::NotJson(times)
-            | Self::GraphqlError { times, .. } => times,
+            | Self::GraphqlError { times, .. }
+            | Self::GraphqlErrorBesideData { times, .. } => times,
         };
         *times = times.saturating_sub(1);
         *times == 0

@@ -34,6 +34,13 @@ pub(crate) struct RequestBody {
     pub(crate) operation_name: Option<String>,
 }
 
+impl RequestBody {
+    /// The size of the page that is asked for, by the variable `first`.
+    pub(crate) fn rows(&self) -> Option<i64> {
+        self.variables.as_ref()?.get("first")?.as_i64()
+    }
+}
+
 /// An error with the platform's name for it.
 #[derive(Debug, Clone)]
 pub(crate) struct PlatformError {

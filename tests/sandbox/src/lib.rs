@@ -30,7 +30,7 @@ pub use data::{DataSet, NO_START, NO_STOP, Record, Shape};
 pub use destination::{
     APPLICANT, Connector, Destination, DestinationOptions, Mutation, Status, Work, WorkError,
 };
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, Hold};
 pub use release::Release;
 pub use schema::{schema, sdl};
 pub use server::Request;

@@ -8,18 +8,22 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::{StreamExt, stream};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::fault::{Fault, Faults};
 use crate::graphql::{Executor, PlatformError, Prepared, RequestBody};
 use crate::lock;
+
+mod wire;
+
+use wire::{Cutter, Wires};
 
 /// The platform's `app:max_payload_body_size`.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
@@ -89,7 +93,8 @@ impl Server {
             let _inside = runtime.enter();
             tokio::net::TcpListener::from_std(listener).context("the port cannot be used")?
         };
-        runtime.spawn(async move { axum::serve(listener, router).await });
+        let service = router.into_make_service_with_connect_info::<Cutter>();
+        runtime.spawn(async move { axum::serve(Wires(listener), service).await });
         Ok(Self {
             url,
             front,
@@ -147,32 +152,28 @@ pub(crate) fn runtime() -> Result<(Runtime, Handle)> {
     Ok((runtime, handle))
 }
 
-async fn answer(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(front): State<Arc<Front>>,
+    ConnectInfo(connection): ConnectInfo<Cutter>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Ok(body) = serde_json::from_slice::<RequestBody>(&body) else {
         return (StatusCode::BAD_REQUEST, "the body is not a GraphQL request").into_response();
     };
     let operation = front.record(&body);
-    let fault = front.faults.next(&operation);
-    if let Some(Fault::Delay(delay)) = &fault {
-        tokio::time::sleep(*delay).await;
+    front.faults.let_go(&operation).await;
+    let met = front.faults.meet(&operation, body.rows());
+    if !met.delay.is_zero() {
+        tokio::time::sleep(met.delay).await;
+    }
+    if matches!(met.fault, Some(Fault::Reset(_))) {
+        connection.cut();
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let is_known = front.knows(&headers);
-    let rendered = tokio::task::spawn_blocking(move || match fault {
-        Some(fault) if !matches!(fault, Fault::Delay(_) | Fault::TruncatedBody(_)) => {
-            break_answer(&fault)
-        }
-        fault => {
-            let body = if is_known {
-                front.render(&body)
-            } else {
-                refuse_reader()
-            };
-            match fault {
-                Some(Fault::TruncatedBody(_)) => truncate(&body),
-                _ => json_answer(body),
-            }
-        }
-    });
+    let rendered =
+        tokio::task::spawn_blocking(move || front.respond(&body, is_known, met.fault.as_ref()));
     rendered
         .await
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
@@ -198,6 +199,28 @@ impl Front {
             .get(AUTHORIZATION)
             .and_then(|value| value.to_str().ok());
         sent.and_then(|value| value.strip_prefix("Bearer ")) == Some(self.token.as_str())
+    }
+
+    fn respond(&self, body: &RequestBody, is_known: bool, fault: Option<&Fault>) -> Response {
+        let carry_out = || {
+            if is_known {
+                self.render(body)
+            } else {
+                refuse_reader()
+            }
+        };
+        match fault {
+            Some(Fault::TruncatedBody(_)) => truncate(&carry_out()),
+            Some(Fault::AfterStatus(status, _)) => {
+                carry_out();
+                status_of(*status).into_response()
+            }
+            Some(Fault::GraphqlErrorBesideData { name, message, .. }) => {
+                json_answer(spoil(&carry_out(), name, message))
+            }
+            Some(fault) => break_answer(fault).unwrap_or_else(|| json_answer(carry_out())),
+            None => json_answer(carry_out()),
+        }
     }
 
     fn render(&self, body: &RequestBody) -> Bytes {
@@ -247,9 +270,12 @@ fn json_answer(body: Bytes) -> Response {
     ([(CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
 }
 
-fn break_answer(fault: &Fault) -> Response {
-    match fault {
-        Fault::Status(status, _) => status_of(*status).into_response(),
+/// The answer of a fault that keeps the request from being carried out.
+fn break_answer(fault: &Fault) -> Option<Response> {
+    Some(match fault {
+        Fault::Status(status, _) | Fault::StatusAbove { status, .. } => {
+            status_of(*status).into_response()
+        }
         Fault::RetryAfter(status, seconds, _) => {
             (status_of(*status), [(RETRY_AFTER, seconds.to_string())]).into_response()
         }
@@ -257,12 +283,13 @@ fn break_answer(fault: &Fault) -> Response {
             let refusal = PlatformError::new(name.as_str(), message.as_str()).refusal();
             json_answer(Bytes::from(refusal.to_string()))
         }
-        _ => (
+        Fault::NotJson(_) => (
             [(CONTENT_TYPE, "text/html")],
             "<html><body>Bad gateway</body></html>",
         )
             .into_response(),
-    }
+        _ => return None,
+    })
 }
 
 fn status_of(status: u16) -> StatusCode {
@@ -283,4 +310,35 @@ fn truncate(body: &Bytes) -> Response {
         (CONTENT_LENGTH, body.len().to_string()),
     ];
     (headers, Body::from_stream(parts)).into_response()
+}
+
+/// The answer with authors that could not be loaded, and the errors that say so; an answer without
+/// authors has one error for all of it.
+fn spoil(body: &Bytes, name: &str, message: &str) -> Bytes {
+    let mut answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let mut paths = Vec::new();
+    let fields = answer.get_mut("data").and_then(Value::as_object_mut);
+    for (field, value) in fields.into_iter().flatten() {
+        let rows = lose_authors(value);
+        paths.extend(rows.map(|row| json!([field, "edges", row, "node", "createdBy"])));
+    }
+    if paths.is_empty() {
+        paths.push(Value::Null);
+    }
+    let error = |path| json!({ "message": message, "name": name, "path": path, "extensions": { "code": name } });
+    let errors: Vec<Value> = paths.into_iter().map(error).collect();
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("errors".to_owned(), errors.into());
+    }
+    Bytes::from(answer.to_string())
+}
+
+/// Takes the author of every second row of a list away; gives the numbers of those rows.
+fn lose_authors(list: &mut Value) -> impl Iterator<Item = usize> {
+    let edges = list.get_mut("edges").and_then(Value::as_array_mut);
+    let rows = edges.into_iter().flatten().enumerate().skip(1).step_by(2);
+    rows.filter_map(|(row, edge)| {
+        *edge.pointer_mut("/node/createdBy")? = Value::Null;
+        Some(row)
+    })
 }

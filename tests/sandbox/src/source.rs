@@ -176,6 +176,7 @@ impl ObjectValue for Root<'_> {
                 Ok(ResolvedValue::object(Tree::new("AppInfo", about)))
             }
             "connector" | "work" => Ok(ResolvedValue::null()),
+            "isWorkAlive" => Ok(ResolvedValue::leaf(false)),
             _ => Err(crate::graphql::PlatformError::new(
                 "FORBIDDEN_ACCESS",
                 "You are not allowed to do this.",

@@ -6,12 +6,18 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::{
-    Broker, DataSet, Destination, DestinationOptions, Fault, Record, Release, Shape, Source,
+    Broker, DataSet, Destination, DestinationOptions, Record, Release, Shape, Source,
     SourceOptions, Status, Worker,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+
+mod connectors;
+mod faults;
+mod queues;
+mod workers;
+mod works;
 
 const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: FilterGroup) {
   stixCyberObservables(first: $first, after: $after, orderBy: updated_at, orderMode: asc, filters: $filters) {
@@ -20,20 +26,23 @@ const OBSERVABLES: &str = "query Observables($first: Int, $after: ID, $filters: 
   }
 }";
 
-/// The body of the answer to one POST.
+/// The answer to one POST.
 fn post(url: &str, token: &str, body: &Value) -> String {
+    try_post(url, token, body).unwrap()
+}
+
+fn try_post(url: &str, token: &str, body: &Value) -> std::io::Result<String> {
     let body = body.to_string();
-    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+    let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap())?;
     write!(
         stream,
         "POST /graphql HTTP/1.1\r\nHost: sandbox\r\nConnection: close\r\nContent-Type: application/json\r\n\
          Authorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    )?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn ask(url: &str, token: &str, query: &str, variables: &Value) -> Value {
@@ -125,6 +134,64 @@ fn filters_narrow_lists_and_unknown_keys_are_refused() {
             .unwrap()
             .starts_with("incorrect filter keys")
     );
+}
+
+/// What reading on from a point needs, on the oldest and on the newest release and on all lists.
+#[test]
+fn rows_are_found_by_time_and_by_any_of_their_ids_in_either_order() {
+    let lists = [
+        "stixCyberObservables",
+        "indicators",
+        "stixCoreRelationships",
+    ];
+    for (release, list) in [Release::FIRST, Release::LATEST]
+        .into_iter()
+        .flat_map(|release| lists.map(|list| (release, list)))
+    {
+        let options = SourceOptions {
+            release,
+            data: generated(60),
+            ..SourceOptions::default()
+        };
+        let source = Source::start(options).unwrap();
+        let query = format!(
+            "query ($filters: FilterGroup, $mode: OrderingMode, $first: Int) {{
+               {list}(filters: $filters, orderBy: updated_at, orderMode: $mode, first: $first) {{
+                 edges {{ node {{ id standard_id updated_at }} }} }} }}"
+        );
+        let rows = |mode: &str, first: usize, filter: Value| -> Vec<Value> {
+            let filters = json!({ "mode": "and", "filterGroups": [], "filters": [filter] });
+            let variables = json!({ "mode": mode, "first": first, "filters": filters });
+            let answer = ask(source.url(), source.token(), &query, &variables);
+            assert!(answer["errors"].is_null(), "{answer}");
+            let edges = answer["data"][list]["edges"].as_array().unwrap();
+            edges.iter().map(|edge| edge["node"].clone()).collect()
+        };
+        let all = rows(
+            "asc",
+            5000,
+            json!({ "key": "updated_at", "operator": "gte", "values": ["2000-01-01T00:00:00Z"] }),
+        );
+        let time = &all[5]["updated_at"];
+        for (operator, wanted) in [
+            ("gt", &all[6..]),
+            ("gte", &all[5..]),
+            ("lt", &all[..5]),
+            ("lte", &all[..6]),
+        ] {
+            let by_time = json!({ "key": "updated_at", "operator": operator, "values": [time] });
+            assert_eq!(rows("asc", 5000, by_time.clone()), wanted, "{operator}");
+            let mut backwards = rows("desc", 5000, by_time);
+            backwards.reverse();
+            assert_eq!(backwards, wanted, "{operator}");
+        }
+        let ids =
+            json!({ "key": "ids", "values": [all[3]["id"], all[8]["standard_id"], "nobody"] });
+        assert_eq!(rows("asc", 5, ids), [all[3].clone(), all[8].clone()]);
+        let newest =
+            json!({ "key": "updated_at", "operator": "gt", "values": [all[0]["updated_at"]] });
+        assert_eq!(rows("desc", 1, newest), all[all.len() - 1..]);
+    }
 }
 
 #[test]
@@ -258,21 +325,6 @@ fn references_of_given_objects_carry_both_ends() {
     );
 }
 
-#[test]
-fn faults_come_so_often_and_only_where_wanted() {
-    let source = source(DataSet::default(), 5000);
-    let body = json!({ "query": "query Version { about { version } }" });
-    let send = || post(source.url(), source.token(), &body);
-    source.faults().add_for("Other", Fault::Status(500, 1));
-    source.faults().add_for("Version", Fault::Status(502, 1));
-    assert!(send().starts_with("HTTP/1.1 502"));
-    source.faults().add(Fault::TruncatedBody(1));
-    let truncated = send();
-    assert!(serde_json::from_str::<Value>(truncated.split_once("\r\n\r\n").unwrap().1).is_err());
-    assert!(send().contains(&Release::LATEST.to_string()));
-    assert_eq!(source.count("Version"), 3);
-}
-
 /// The data of an answer without errors.
 fn run_on(destination: &Destination, query: &str, variables: &Value) -> Value {
     let answer = ask(destination.url(), destination.token(), query, variables);
@@ -290,6 +342,41 @@ fn register(destination: &Destination) -> Value {
         &json!({ "input": input }),
     );
     registered["registerConnector"]["config"].clone()
+}
+
+/// A destination of this release without a broker, and one with a broker of its own.
+async fn both_kinds(release: Release) -> [(Option<Broker>, Destination); 2] {
+    let start = |broker: Option<&Broker>| {
+        Destination::start(DestinationOptions {
+            release,
+            broker: broker.map(|broker| broker.address().clone()),
+            recording: true,
+            ..DestinationOptions::default()
+        })
+        .unwrap()
+    };
+    let broker = Broker::start().await.unwrap();
+    let with_broker = start(Some(&broker));
+    [(None, start(None)), (Some(broker), with_broker)]
+}
+
+const DETAILS: &str =
+    "{ connector(id: \"c1\") { connector_queue_details { messages_number messages_size } } }";
+
+/// A message of one text, unique and of its own length.
+fn message(number: usize) -> Value {
+    let address = json!({ "type": "text", "id": format!("text--{number}"),
+        "value": "x".repeat(number) });
+    let bundle = json!({ "type": "bundle", "objects": [address] });
+    json!({ "type": "bundle", "work_id": "w1", "content": STANDARD.encode(bundle.to_string()) })
+}
+
+/// Number and size, as the platform tells them.
+fn details(destination: &Destination) -> (f64, f64) {
+    let answer = run_on(destination, DETAILS, &json!({}));
+    let details = &answer["connector"]["connector_queue_details"];
+    let number = |name: &str| details[name].as_f64().unwrap();
+    (number("messages_number"), number("messages_size"))
 }
 
 fn open_work(destination: &Destination) -> String {

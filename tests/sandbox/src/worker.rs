@@ -1,13 +1,15 @@
 //! The platform's workers: they take messages from the push queues and import them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use tokio::select;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
 
@@ -44,7 +46,21 @@ const ALIVE_PER_OBJECT: Release = Release::new(6, 9, 19);
 pub struct Worker {
     task: JoinHandle<()>,
     tally: Arc<Tally>,
+    control: Arc<Control>,
 }
+
+/// What the workers are told while they run.
+#[derive(Debug, Default)]
+struct Control {
+    is_paused: watch::Sender<bool>,
+    /// How many replicas may hold a message.
+    consuming: watch::Sender<usize>,
+    /// How much longer each object takes.
+    pace: Mutex<Duration>,
+}
+
+/// Counts a replica as one that may hold a message.
+struct Consuming<'a>(&'a Control);
 
 /// What happened to messages.
 #[derive(Debug, Default)]
@@ -58,11 +74,39 @@ impl Worker {
     /// Starts so many workers; each takes one message at a time from every connector's queue.
     pub fn start(destination: &Destination, replicas: usize) -> Result<Self> {
         ensure!(replicas > 0, "at least one worker is needed");
-        let state = Arc::clone(destination.state());
+        let state = Arc::clone(destination.shared());
         let tally = Arc::new(Tally::default());
-        let handle = state.handle.clone();
-        let task = handle.spawn(look_for_queues(state, Arc::clone(&tally), replicas));
-        Ok(Self { task, tally })
+        let control = Arc::new(Control::default());
+        let crew = Crew {
+            state: Arc::clone(&state),
+            tally: Arc::clone(&tally),
+            control: Arc::clone(&control),
+            replicas,
+        };
+        let task = state.handle.spawn(crew.look_for_queues());
+        Ok(Self {
+            task,
+            tally,
+            control,
+        })
+    }
+
+    /// Lets each worker finish its message and take no further one; ends when none holds a message.
+    pub async fn pause(&self) {
+        self.control.is_paused.send_replace(true);
+        let mut consuming = self.control.consuming.subscribe();
+        // The sender lives as long as this does.
+        consuming.wait_for(|replicas| *replicas == 0).await.ok();
+    }
+
+    /// Lets the workers go on after a pause.
+    pub fn resume(&self) {
+        self.control.is_paused.send_replace(false);
+    }
+
+    /// Makes each object take so much longer from now on.
+    pub fn slow(&self, per_object: Duration) {
+        *lock(&self.control.pace) = per_object;
     }
 
     /// Messages taken so far, also dropped and rejected ones.
@@ -92,26 +136,53 @@ impl Drop for Worker {
     }
 }
 
-/// Starts the replicas of each queue that appears; they end with this task.
-async fn look_for_queues(state: Arc<State>, tally: Arc<Tally>, replicas: usize) {
-    let mut running = JoinSet::new();
-    let mut known: Vec<String> = Vec::new();
-    loop {
-        for connector in state.connector_ids() {
-            if known.contains(&connector) {
-                continue;
+impl Control {
+    fn consuming(&self) -> Consuming<'_> {
+        self.consuming.send_modify(|replicas| *replicas += 1);
+        Consuming(self)
+    }
+}
+
+impl Drop for Consuming<'_> {
+    fn drop(&mut self) {
+        self.0.consuming.send_modify(|replicas| *replicas -= 1);
+    }
+}
+
+/// All workers of one destination.
+struct Crew {
+    state: Arc<State>,
+    tally: Arc<Tally>,
+    control: Arc<Control>,
+    replicas: usize,
+}
+
+impl Crew {
+    /// Starts the replicas of each queue that appears; they end with this task.
+    async fn look_for_queues(self) {
+        let mut running = JoinSet::new();
+        let mut known: Vec<String> = Vec::new();
+        loop {
+            for connector in self.state.connector_ids() {
+                if known.contains(&connector) {
+                    continue;
+                }
+                for _ in 0..self.replicas {
+                    running.spawn(self.replica(&connector).run());
+                }
+                known.push(connector);
             }
-            for _ in 0..replicas {
-                let replica = Replica {
-                    state: Arc::clone(&state),
-                    tally: Arc::clone(&tally),
-                    connector: connector.clone(),
-                };
-                running.spawn(replica.run());
-            }
-            known.push(connector);
+            sleep(LOOK).await;
         }
-        sleep(LOOK).await;
+    }
+
+    fn replica(&self, connector: &str) -> Replica {
+        Replica {
+            state: Arc::clone(&self.state),
+            tally: Arc::clone(&self.tally),
+            control: Arc::clone(&self.control),
+            connector: connector.to_owned(),
+        }
     }
 }
 
@@ -119,6 +190,7 @@ async fn look_for_queues(state: Arc<State>, tally: Arc<Tally>, replicas: usize) 
 struct Replica {
     state: Arc<State>,
     tally: Arc<Tally>,
+    control: Arc<Control>,
     connector: String,
 }
 
@@ -130,23 +202,36 @@ struct Message {
 }
 
 impl Replica {
-    /// Consumes for ever; a lost broker is waited for.
+    /// Consumes for ever but in pauses; a lost broker is waited for.
     async fn run(self) {
-        loop {
+        let mut pause = self.control.is_paused.subscribe();
+        // Neither fails: the sender lives as long as this does.
+        while pause.wait_for(|is_paused| !is_paused).await.is_ok() {
             // The reason does not matter: the next try shows whether the broker is back.
-            self.consume().await.ok();
+            self.consume(&mut pause).await.ok();
             sleep(RECONNECT).await;
         }
     }
 
-    async fn consume(&self) -> Result<()> {
+    async fn consume(&self, pause: &mut watch::Receiver<bool>) -> Result<()> {
+        // Counted before it looks, so that a pause that it does not see waits for it.
+        let _consuming = self.control.consuming();
+        if *pause.borrow() {
+            return Ok(());
+        }
         let mut consumer = self.state.queues.consume(&self.connector).await?;
-        while let Some(delivery) = consumer.next().await? {
+        loop {
+            let taken = select! {
+                biased;
+                _ = pause.wait_for(|is_paused| *is_paused) => break,
+                taken = consumer.next() => taken?,
+            };
+            let Some(delivery) = taken else { break };
             self.process(&consumer, delivery.data()).await?;
             delivery.ack().await?;
             self.tally.processed.fetch_add(1, Ordering::Relaxed);
         }
-        Ok(())
+        consumer.close().await
     }
 
     async fn process(&self, consumer: &Consumer, data: &[u8]) -> Result<()> {
@@ -270,6 +355,10 @@ impl Replica {
 
     /// Imports one object, waiting a little for what it refers to.
     async fn import(&self, object: &Record) -> Result<(), WorkError> {
+        let pace = *lock(&self.control.pace);
+        if !pace.is_zero() {
+            sleep(pace).await;
+        }
         for attempt in 0.. {
             let result = lock(&self.state.imported).import(object, attempt);
             match result {

@@ -1,5 +1,7 @@
 //! The platform's push queues: on its broker, or in this process where it has none.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 
@@ -7,9 +9,15 @@ use crate::BrokerAddress;
 
 mod in_process;
 mod on_broker;
+mod tally;
 
 use in_process::InProcess;
 use on_broker::OnBroker;
+pub(crate) use tally::Extent;
+use tally::{Held, Tallies, Tally};
+
+/// Of so many messages the mean size is taken where nobody consumes them.
+const SAMPLE: usize = 50;
 
 /// Where a platform without a broker says that it is.
 const NOWHERE: &str = "broker.invalid";
@@ -18,6 +26,7 @@ const NOWHERE: &str = "broker.invalid";
 pub(crate) struct Queues {
     names: Names,
     place: Place,
+    tallies: Tallies,
 }
 
 enum Place {
@@ -32,28 +41,47 @@ struct Names {
 }
 
 /// Takes messages from one connector's push queue, one at a time.
-pub(crate) enum Consumer {
+pub(crate) struct Consumer {
+    place: ConsumerPlace,
+    tally: Arc<Tally>,
+}
+
+enum ConsumerPlace {
     OnBroker(Box<on_broker::Consumer>),
     InProcess(in_process::Consumer),
 }
 
 /// A message that was taken. Until it is acknowledged it is still the queue's: dropping it, or with
 /// a broker losing the connection, gives it back.
-pub(crate) enum Delivery {
+pub(crate) struct Delivery {
+    place: DeliveryPlace,
+    _held: Held,
+}
+
+enum DeliveryPlace {
     OnBroker(Box<lapin::message::Delivery>),
     InProcess(in_process::Delivery),
 }
 
 impl Queues {
-    pub(crate) fn new(address: Option<BrokerAddress>, prefix: &str) -> Self {
+    /// With `is_recording` everything that is ever published is kept beside the queues.
+    pub(crate) fn new(address: Option<BrokerAddress>, prefix: &str, is_recording: bool) -> Self {
         let names = Names {
             prefix: prefix.to_owned(),
         };
         let place = match address {
-            Some(address) => Place::OnBroker(Box::new(OnBroker::new(address, names.clone()))),
-            None => Place::InProcess(InProcess::default()),
+            Some(address) => Place::OnBroker(Box::new(OnBroker::new(
+                address,
+                names.clone(),
+                is_recording,
+            ))),
+            None => Place::InProcess(InProcess::new(is_recording)),
         };
-        Self { names, place }
+        Self {
+            names,
+            place,
+            tallies: Tallies::default(),
+        }
     }
 
     /// What a registration answers: the names, and the broker as the connector reaches it.
@@ -95,11 +123,50 @@ impl Queues {
         }
     }
 
-    /// How many messages wait in the connector's push queue.
+    /// How many messages wait in the connector's push queue; those that a worker holds do not.
     pub(crate) async fn waiting(&self, connector: &str) -> Result<u32> {
         match &self.place {
-            Place::OnBroker(queues) => queues.waiting(connector).await,
+            Place::OnBroker(queues) => Ok(queues.counts(connector).await?.messages),
             Place::InProcess(queues) => queues.waiting(connector),
+        }
+    }
+
+    /// What is in the connector's push queue, also what a worker holds. In this process it is exact;
+    /// a broker does not tell sizes, so its bytes are those of as many messages of the mean size.
+    pub(crate) async fn extent(&self, connector: &str) -> Result<Extent> {
+        let tally = self.tallies.of(connector);
+        let held = tally.held();
+        let queues = match &self.place {
+            Place::OnBroker(queues) => queues,
+            Place::InProcess(queues) => return Ok(queues.extent(connector)?.plus(held)),
+        };
+        let counts = queues.counts(connector).await?;
+        if counts.consumers == 0 && counts.messages > 0 {
+            for message in queues.peek(connector, SAMPLE).await? {
+                tally.see(message.len());
+            }
+        }
+        let messages = u64::from(counts.messages);
+        let waiting = Extent {
+            messages,
+            bytes: tally.bytes_of(messages),
+        };
+        Ok(waiting.plus(held))
+    }
+
+    /// The messages that wait in the connector's push queue, in order; they stay there.
+    pub(crate) async fn peek(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        match &self.place {
+            Place::OnBroker(queues) => queues.peek(connector, usize::MAX).await,
+            Place::InProcess(queues) => queues.peek(connector),
+        }
+    }
+
+    /// All messages that were ever put into the connector's push queue, in order.
+    pub(crate) async fn recorded(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        match &self.place {
+            Place::OnBroker(queues) => queues.recorded(connector).await,
+            Place::InProcess(queues) => queues.recorded(connector),
         }
     }
 
@@ -109,6 +176,17 @@ impl Queues {
             Place::OnBroker(queues) => queues.purge(connector).await,
             Place::InProcess(queues) => {
                 queues.purge(connector);
+                Ok(())
+            }
+        }
+    }
+
+    /// Deletes the connector's queues with what waits in them.
+    pub(crate) async fn delete(&self, connector: &str) -> Result<()> {
+        match &self.place {
+            Place::OnBroker(queues) => queues.delete(connector).await,
+            Place::InProcess(queues) => {
+                queues.delete(connector);
                 Ok(())
             }
         }
@@ -124,31 +202,54 @@ impl Queues {
 
     /// One more consumer of the connector's push queue.
     pub(crate) async fn consume(&self, connector: &str) -> Result<Consumer> {
-        Ok(match &self.place {
+        let place = match &self.place {
             Place::OnBroker(queues) => {
-                Consumer::OnBroker(Box::new(queues.consume(connector).await?))
+                ConsumerPlace::OnBroker(Box::new(queues.consume(connector).await?))
             }
-            Place::InProcess(queues) => Consumer::InProcess(queues.consume(connector)?),
-        })
+            Place::InProcess(queues) => ConsumerPlace::InProcess(queues.consume(connector)?),
+        };
+        let tally = self.tallies.of(connector);
+        Ok(Consumer { place, tally })
     }
 }
 
 impl Consumer {
-    /// Waits for the next message; none once the consumer is cancelled.
+    /// Waits for the next message; none once the queue is gone.
     pub(crate) async fn next(&mut self) -> Result<Option<Delivery>> {
-        Ok(match self {
-            Self::OnBroker(consumer) => {
-                consumer.next().await?.map(Box::new).map(Delivery::OnBroker)
+        let taken = match &mut self.place {
+            ConsumerPlace::OnBroker(consumer) => {
+                let taken = consumer.next().await?;
+                taken.map(Box::new).map(DeliveryPlace::OnBroker)
             }
-            Self::InProcess(consumer) => Some(Delivery::InProcess(consumer.next().await)),
-        })
+            ConsumerPlace::InProcess(consumer) => {
+                consumer.next().await.map(DeliveryPlace::InProcess)
+            }
+        };
+        Ok(taken.map(|place| self.hold(place)))
+    }
+
+    fn hold(&self, place: DeliveryPlace) -> Delivery {
+        let length = place.data().len();
+        self.tally.see(length);
+        Delivery {
+            place,
+            _held: Arc::clone(&self.tally).hold(length),
+        }
+    }
+
+    /// Gives back what was not taken yet, and ends when the queue has it.
+    pub(crate) async fn close(self) -> Result<()> {
+        match self.place {
+            ConsumerPlace::OnBroker(consumer) => consumer.close().await,
+            ConsumerPlace::InProcess(_) => Ok(()),
+        }
     }
 
     /// Puts a message at the tail of the same queue.
     pub(crate) async fn publish(&self, message: &Value) -> Result<()> {
-        match self {
-            Self::OnBroker(consumer) => consumer.publish(message).await,
-            Self::InProcess(consumer) => {
+        match &self.place {
+            ConsumerPlace::OnBroker(consumer) => consumer.publish(message).await,
+            ConsumerPlace::InProcess(consumer) => {
                 consumer.publish(message);
                 Ok(())
             }
@@ -158,20 +259,26 @@ impl Consumer {
 
 impl Delivery {
     pub(crate) fn data(&self) -> &[u8] {
-        match self {
-            Self::OnBroker(delivery) => &delivery.data,
-            Self::InProcess(delivery) => delivery.data(),
-        }
+        self.place.data()
     }
 
     /// The message is done with: the queue forgets it.
     pub(crate) async fn ack(self) -> Result<()> {
-        match self {
-            Self::OnBroker(delivery) => on_broker::ack(&delivery).await,
-            Self::InProcess(delivery) => {
+        match self.place {
+            DeliveryPlace::OnBroker(delivery) => on_broker::ack(&delivery).await,
+            DeliveryPlace::InProcess(delivery) => {
                 delivery.ack();
                 Ok(())
             }
+        }
+    }
+}
+
+impl DeliveryPlace {
+    fn data(&self) -> &[u8] {
+        match self {
+            Self::OnBroker(delivery) => &delivery.data,
+            Self::InProcess(delivery) => delivery.data(),
         }
     }
 }
@@ -180,6 +287,11 @@ impl Names {
     /// The queue that a connector fills.
     fn push(&self, connector: &str) -> String {
         format!("{}push_{connector}", self.prefix)
+    }
+
+    /// The queue that takes a copy of everything that a connector sends, where that is wanted.
+    fn record(&self, connector: &str) -> String {
+        format!("{}record_{connector}", self.prefix)
     }
 
     fn push_routing(&self, connector: &str) -> String {

@@ -203,6 +203,18 @@ impl Works {
     pub(crate) fn delete(&mut self, id: &str) {
         self.works.retain(|work| work.id != id);
     }
+
+    /// Drops a work's counter in Redis.
+    pub(crate) fn clear_counter(&mut self, id: &str) {
+        if let Some(work) = self.find_mut(id) {
+            work.counter = None;
+        }
+    }
+
+    /// Removes all works of a connector, as they go with it.
+    pub(crate) fn delete_of(&mut self, connector: &str) {
+        self.works.retain(|work| work.connector != connector);
+    }
 }
 
 impl Work {

@@ -50,6 +50,7 @@ enum Key {
     CreatedAt,
     EntityType,
     StandardId,
+    Id,
     Ids,
     FromId,
     ToId,
@@ -124,7 +125,8 @@ impl Key {
             "created_at" => Self::CreatedAt,
             "entity_type" => Self::EntityType,
             "standard_id" => Self::StandardId,
-            "id" | "ids" => Self::Ids,
+            "id" => Self::Id,
+            "ids" => Self::Ids,
             "fromId" => Self::FromId,
             "toId" => Self::ToId,
             "relationship_type" => Self::RelationshipType,
@@ -135,18 +137,25 @@ impl Key {
         })
     }
 
-    fn values(self, record: &Record) -> [&str; 2] {
-        let once = |name| [record.text(name); 2];
-        match self {
-            Self::UpdatedAt => once("updated_at"),
-            Self::CreatedAt => once("created_at"),
-            Self::EntityType => once("entity_type"),
-            Self::StandardId => once("standard_id"),
-            Self::Ids => [record.id(), record.standard_id()],
-            Self::FromId => once("from"),
-            Self::ToId => once("to"),
-            Self::RelationshipType => once("relationship_type"),
-        }
+    /// The values that the record has under this key; under `ids` all its ids.
+    fn values(self, record: &Record) -> Vec<&str> {
+        let field = match self {
+            Self::UpdatedAt => "updated_at",
+            Self::CreatedAt => "created_at",
+            Self::EntityType => "entity_type",
+            Self::StandardId => "standard_id",
+            Self::Id => "id",
+            Self::FromId => "from",
+            Self::ToId => "to",
+            Self::RelationshipType => "relationship_type",
+            Self::Ids => {
+                let further = record.get("x_opencti_stix_ids").and_then(Value::as_array);
+                let further = further.into_iter().flatten().filter_map(Value::as_str);
+                let own = [record.id(), record.standard_id()];
+                return own.into_iter().chain(further).collect();
+            }
+        };
+        vec![record.text(field)]
     }
 }
 

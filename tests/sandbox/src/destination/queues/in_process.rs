@@ -8,12 +8,13 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
+use super::Extent;
 use crate::lock;
 
 /// The queues that are declared, by connector.
-#[derive(Default)]
 pub(super) struct InProcess {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
+    is_recording: bool,
 }
 
 #[derive(Default)]
@@ -27,6 +28,10 @@ struct Queue {
 struct Messages {
     waiting: BTreeMap<u64, Vec<u8>>,
     tail: u64,
+    /// Whether the queue was deleted: nothing comes out of it any more.
+    is_gone: bool,
+    /// All that was ever published, where that is wanted.
+    record: Option<Vec<Vec<u8>>>,
 }
 
 /// Takes messages from one queue.
@@ -43,8 +48,40 @@ pub(crate) struct Delivery {
 }
 
 impl InProcess {
+    pub(super) fn new(is_recording: bool) -> Self {
+        Self {
+            queues: Mutex::default(),
+            is_recording,
+        }
+    }
+
     pub(super) fn declare(&self, connector: &str) {
-        lock(&self.queues).entry(connector.to_owned()).or_default();
+        let new = || {
+            let queue = Queue::default();
+            lock(&queue.messages).record = self.is_recording.then(Vec::new);
+            Arc::new(queue)
+        };
+        lock(&self.queues)
+            .entry(connector.to_owned())
+            .or_insert_with(new);
+    }
+
+    pub(super) fn extent(&self, connector: &str) -> Result<Extent> {
+        let queue = self.queue(connector)?;
+        let messages = lock(&queue.messages);
+        Ok(Extent::of(messages.waiting.values().map(Vec::len)))
+    }
+
+    pub(super) fn peek(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        let queue = self.queue(connector)?;
+        let messages = lock(&queue.messages);
+        Ok(messages.waiting.values().cloned().collect())
+    }
+
+    pub(super) fn recorded(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        let queue = self.queue(connector)?;
+        let record = lock(&queue.messages).record.clone();
+        record.context("this platform does not record what is published")
     }
 
     pub(super) fn waiting(&self, connector: &str) -> Result<u32> {
@@ -56,6 +93,14 @@ impl InProcess {
     pub(super) fn purge(&self, connector: &str) {
         if let Ok(queue) = self.queue(connector) {
             lock(&queue.messages).waiting.clear();
+        }
+    }
+
+    pub(super) fn delete(&self, connector: &str) {
+        let deleted = lock(&self.queues).remove(connector);
+        if let Some(queue) = deleted {
+            lock(&queue.messages).is_gone = true;
+            queue.arrival.notify_waiters();
         }
     }
 
@@ -80,15 +125,25 @@ impl Queue {
         let mut messages = lock(&self.messages);
         let place = messages.tail;
         messages.tail += 1;
-        messages.waiting.insert(place, message.to_string().into());
+        let data: Vec<u8> = message.to_string().into();
+        if let Some(record) = &mut messages.record {
+            record.push(data.clone());
+        }
+        messages.waiting.insert(place, data);
         drop(messages);
         self.arrival.notify_one();
+    }
+
+    /// The first message, and whether the queue is gone.
+    fn take(&self) -> (Option<(u64, Vec<u8>)>, bool) {
+        let mut messages = lock(&self.messages);
+        (messages.waiting.pop_first(), messages.is_gone)
     }
 }
 
 impl Consumer {
-    /// Waits for the next message.
-    pub(super) async fn next(&mut self) -> Delivery {
+    /// Waits for the next message; none once the queue is gone.
+    pub(super) async fn next(&mut self) -> Option<Delivery> {
         // A long queue shall not keep a consumer from being stopped.
         yield_now().await;
         loop {
@@ -96,14 +151,17 @@ impl Consumer {
             // a message without having waited hands its notice on.
             let mut arrival = Box::pin(self.queue.arrival.notified());
             arrival.as_mut().enable();
-            let head = lock(&self.queue.messages).waiting.pop_first();
+            let (head, is_gone) = self.queue.take();
+            if is_gone {
+                return None;
+            }
             if let Some((place, data)) = head {
-                return Delivery {
+                return Some(Delivery {
                     queue: Arc::clone(&self.queue),
                     place,
                     data,
                     is_done: false,
-                };
+                });
             }
             arrival.await;
         }
@@ -147,14 +205,14 @@ mod tests {
 
     #[tokio::test]
     async fn messages_come_in_order_once_and_again_where_they_were_not_acknowledged() {
-        let queues = InProcess::default();
+        let queues = InProcess::new(false);
         assert!(queues.publish("c1", &json!(0)).is_err());
         queues.declare("c1");
         let [mut one, mut other] = [(); 2].map(|()| queues.consume("c1").unwrap());
         for number in 0..3 {
             queues.publish("c1", &json!(number)).unwrap();
         }
-        let (first, second) = (one.next().await, other.next().await);
+        let (first, second) = (one.next().await.unwrap(), other.next().await.unwrap());
         assert_eq!((first.data(), second.data()), (&b"0"[..], &b"1"[..]));
         assert_eq!(queues.waiting("c1").unwrap(), 1);
 
@@ -162,7 +220,7 @@ mod tests {
         drop(first);
         second.ack();
         queues.declare("c1");
-        let again = one.next().await;
+        let again = one.next().await.unwrap();
         assert_eq!(again.data(), b"0");
         one.publish(&json!("split"));
         queues.purge("c1");
@@ -172,11 +230,11 @@ mod tests {
 
     #[tokio::test]
     async fn each_message_wakes_one_of_the_consumers_that_wait() {
-        let queues = Arc::new(InProcess::default());
+        let queues = Arc::new(InProcess::new(false));
         queues.declare("c1");
         let waiting = [(); 2].map(|()| {
             let mut consumer = queues.consume("c1").unwrap();
-            tokio::spawn(async move { consumer.next().await.ack() })
+            tokio::spawn(async move { consumer.next().await.unwrap().ack() })
         });
         tokio::time::sleep(SHORT).await;
         queues.publish("c1", &json!(0)).unwrap();

@@ -1,12 +1,12 @@
 //! Queues on a real broker.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
-    ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
-    QueuePurgeOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicGetOptions, BasicNackOptions,
+    BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
 };
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
@@ -22,7 +22,17 @@ const PERSISTENT: u8 = 2;
 pub(super) struct OnBroker {
     address: BrokerAddress,
     names: Names,
+    is_recording: bool,
     connection: Mutex<Option<Connection>>,
+    /// Held while somebody looks: what another one takes out for a moment would be missed.
+    looking: Mutex<()>,
+}
+
+/// How much is ready in a queue, and how many consume it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) messages: u32,
+    pub(super) consumers: u32,
 }
 
 /// Takes messages from one queue, over a connection of its own.
@@ -33,15 +43,17 @@ pub(crate) struct Consumer {
     names: Names,
     connector: String,
     /// Open as long as somebody consumes.
-    _connection: Connection,
+    connection: Connection,
 }
 
 impl OnBroker {
-    pub(super) fn new(address: BrokerAddress, names: Names) -> Self {
+    pub(super) fn new(address: BrokerAddress, names: Names, is_recording: bool) -> Self {
         Self {
             address,
             names,
+            is_recording,
             connection: Mutex::new(None),
+            looking: Mutex::new(()),
         }
     }
 
@@ -60,18 +72,52 @@ impl OnBroker {
             self.names.push_routing(connector),
         );
         bind(&channel, &exchange, &queue, &routing).await?;
+        if self.is_recording {
+            let record = self.names.record(connector);
+            bind(&channel, &exchange, &record, &routing).await?;
+        }
         close(&channel).await
     }
 
-    pub(super) async fn waiting(&self, connector: &str) -> Result<u32> {
+    pub(super) async fn counts(&self, connector: &str) -> Result<Counts> {
+        let _alone = self.looking.lock().await;
         let channel = self.channel().await?;
-        let passive = QueueDeclareOptions::durable().passive();
-        let name = self.names.push(connector).into();
-        let queue = channel
-            .queue_declare(name, passive, FieldTable::default())
-            .await?;
+        let counts = counts_of(&channel, &self.names.push(connector)).await?;
         close(&channel).await?;
-        Ok(queue.message_count())
+        Ok(counts)
+    }
+
+    /// The first messages of the queue, at most so many; they stay where they are.
+    pub(super) async fn peek(&self, connector: &str, limit: usize) -> Result<Vec<Vec<u8>>> {
+        self.peek_into(&self.names.push(connector), limit).await
+    }
+
+    pub(super) async fn recorded(&self, connector: &str) -> Result<Vec<Vec<u8>>> {
+        ensure!(
+            self.is_recording,
+            "this platform does not record what is published"
+        );
+        let record = self.names.record(connector);
+        self.peek_into(&record, usize::MAX).await
+    }
+
+    /// Takes messages and gives them back as one, so that each is again where it was.
+    async fn peek_into(&self, queue: &str, limit: usize) -> Result<Vec<Vec<u8>>> {
+        let _alone = self.looking.lock().await;
+        let channel = self.channel().await?;
+        let mut seen = Vec::new();
+        while seen.len() < limit {
+            let options = BasicGetOptions::default();
+            let Some(message) = channel.basic_get(queue.into(), options).await? else {
+                break;
+            };
+            seen.push(message.delivery.data);
+        }
+        if !seen.is_empty() {
+            give_back(&channel, queue).await?;
+        }
+        close(&channel).await?;
+        Ok(seen)
     }
 
     pub(super) async fn purge(&self, connector: &str) -> Result<()> {
@@ -80,6 +126,17 @@ impl OnBroker {
         channel
             .queue_purge(name, QueuePurgeOptions::default())
             .await?;
+        close(&channel).await
+    }
+
+    pub(super) async fn delete(&self, connector: &str) -> Result<()> {
+        let channel = self.channel().await?;
+        let [_, listen, _] = self.names.listen(connector);
+        for name in [self.names.push(connector), listen] {
+            channel
+                .queue_delete(name.into(), QueueDeleteOptions::default())
+                .await?;
+        }
         close(&channel).await
     }
 
@@ -109,7 +166,7 @@ impl OnBroker {
             channel,
             names: self.names.clone(),
             connector: connector.to_owned(),
-            _connection: connection,
+            connection,
         })
     }
 
@@ -133,6 +190,15 @@ impl Consumer {
         Ok(self.deliveries.next().await.transpose()?)
     }
 
+    pub(super) async fn close(self) -> Result<()> {
+        let options = BasicCancelOptions::default();
+        let tag = self.deliveries.tag();
+        self.channel.basic_cancel(tag, options).await?;
+        give_back(&self.channel, &self.names.push(&self.connector)).await?;
+        self.connection.close(200, "done".into()).await?;
+        Ok(())
+    }
+
     pub(super) async fn publish(&self, message: &Value) -> Result<()> {
         publish_on(&self.channel, &self.names, &self.connector, message).await
     }
@@ -141,6 +207,29 @@ impl Consumer {
 pub(super) async fn ack(delivery: &Delivery) -> Result<()> {
     delivery.ack(BasicAckOptions::default()).await?;
     Ok(())
+}
+
+/// Gives everything back that the channel has taken out of a queue and not acknowledged.
+async fn give_back(channel: &Channel, queue: &str) -> Result<()> {
+    let all_back = BasicNackOptions {
+        multiple: true,
+        requeue: true,
+    };
+    channel.basic_nack(0, all_back).await?;
+    // The queue answers this after it has taken them back.
+    counts_of(channel, queue).await?;
+    Ok(())
+}
+
+async fn counts_of(channel: &Channel, queue: &str) -> Result<Counts> {
+    let passive = QueueDeclareOptions::durable().passive();
+    let queue = channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await?;
+    Ok(Counts {
+        messages: queue.message_count(),
+        consumers: queue.consumer_count(),
+    })
 }
 
 async fn bind(channel: &Channel, exchange: &str, queue: &str, routing: &str) -> Result<()> {
