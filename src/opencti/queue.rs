@@ -129,11 +129,11 @@ impl Sender {
                 .given_up
                 .run_until_cancelled(doubt.announcer.announce_again(doubt.objects));
             match self.backlog.during(Box::pin(announcing)).await {
-                Some(announced) => announced.map_err(SessionError::Announce)?,
+                Some(Ok(())) => doubt.settle(self.backlog.waiting_mut()),
+                Some(Err(error)) => return Err(SessionError::Announce(error)),
                 // They are dropped, not sent.
                 None => self.backlog.drop_given_up(),
             }
-            doubt.settle(self.backlog.waiting_mut());
         }
         Ok(())
     }
