@@ -10,6 +10,7 @@
 
 mod compare;
 mod pycti;
+mod queue;
 mod releases;
 mod source_traps;
 mod support;
