@@ -16,7 +16,7 @@ mod registration;
 mod rules;
 mod work;
 
-pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt};
+pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt, Standing};
 pub use message::{Message, MessageWriter};
 pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, QueueSize, Registration,

@@ -33,13 +33,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connector::Connector;
 use crate::graphql::{Client, Endpoint, RetryPolicy};
-use crate::opencti::queue::{BrokerTls, Identity};
+use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
     BrokerAddress, ConnectorProfile, Echo, Registration, Rules, api, queue, register,
 };
 use crate::platform::Platform;
 use crate::settings::{BrokerOverrides, QueueProtocol, Schedule, Settings};
-use destination::Destination;
+use destination::{Destination, Sent};
 use finisher::Finisher;
 use heartbeat::{Heartbeat, Status};
 use keeper::Keeper;
@@ -294,13 +294,14 @@ async fn connect<S>(
         echo,
         broker,
     } = registration;
-    let pusher = match protocol {
-        QueueProtocol::Amqp => queue::start(
-            overridden(broker, &settings.broker),
-            broker_tls(&settings.broker),
-            &profile.name,
-        ),
-        QueueProtocol::Api => api::start(Arc::clone(&platform), profile.id),
+    let (pusher, depth) = match protocol {
+        QueueProtocol::Amqp => {
+            let broker = overridden(broker, &settings.broker);
+            let tls = broker_tls(&settings.broker);
+            let depth = Depth::new(broker.clone(), tls.clone(), &profile.name);
+            (queue::start(broker, tls, &profile.name), Some(depth))
+        }
+        QueueProtocol::Api => (api::start(Arc::clone(&platform), profile.id), None),
     };
     let destination = Destination {
         platform,
@@ -310,6 +311,8 @@ async fn connect<S>(
         protocol,
         rules,
         pusher,
+        depth,
+        sent: Sent::default(),
     };
     Ok((destination, profile, echo))
 }

@@ -61,7 +61,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &str, &str)] = &[
     (
         "lapin::",
-        "src/opencti/queue.rs",
+        "src/opencti/queue",
         "the broker's client has one user",
     ),
     ("reqwest::", "src/graphql/", "the HTTP client has one user"),

@@ -203,6 +203,18 @@ impl Error {
         }
     }
 
+    /// Whether the platform may have done what was asked, although it did not say so: for requests
+    /// that are not to be done twice.
+    pub fn leaves_in_doubt(&self) -> bool {
+        match self {
+            Self::Setup { .. } => false,
+            Self::Transport { source, .. } => !source.is_connect() && !source.is_builder(),
+            Self::Status { status, .. } => status.is_server_error() || status.as_u16() == 408,
+            Self::NotGraphql { .. } | Self::TooLarge { .. } | Self::Shape { .. } => true,
+            Self::Refused { first, .. } => !first.is(AUTHENTICATION) && !first.is(VALIDATION),
+        }
+    }
+
     /// The class of the error, by the one table of this module.
     pub fn kind(&self) -> Kind {
         match self {

@@ -1,53 +1,129 @@
 //! The push queue by way of the platform: for where the broker cannot be reached (`queue_protocol:
 //! api`). The platform's answer is the confirm.
+//!
+//! May know: the mutation, what errors mean, deliveries. Must not know: the broker.
+//!
+//! **Invariant.** A push that may have been done is not done again before its objects are announced
+//! again, where the sender announces them: the mutation done twice is imported, and reported, twice.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::delivery::{Outgoing, PushError, Pusher};
+use super::delivery::{Backlog, Bounds, Outgoing, PushError, Pusher, StandingBoard};
 use super::operations::{PushBundle, push_bundle};
-use crate::graphql::RetryPolicy;
-use crate::platform::Platform;
+use crate::graphql::{Kind, RetryPolicy};
+use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
-/// One at a time: each request waits for its answer.
-const WAITING_MESSAGES: usize = 4;
+/// One message at a time is on its way, and each request waits for its answer.
+const BOUNDS: Bounds = Bounds {
+    messages: 4,
+    bytes: 32 * 1024 * 1024,
+};
 
 /// Starts the sending task; it ends when every [`Pusher`] is dropped.
 pub fn start(platform: Arc<Platform>, connector: Uuid) -> Pusher {
-    let (pusher, incoming) = Pusher::channel(WAITING_MESSAGES);
-    tokio::spawn(push_all(platform, connector, incoming));
+    let (pusher, backlog, board) = Pusher::channel(BOUNDS);
+    let sender = Sender {
+        platform,
+        connector,
+        board,
+    };
+    tokio::spawn(sender.push_all(backlog));
     pusher
 }
 
-async fn push_all(
+struct Sender {
     platform: Arc<Platform>,
     connector: Uuid,
-    mut incoming: mpsc::Receiver<Outgoing>,
-) {
-    while let Some(outgoing) = incoming.recv().await {
-        match push(&platform, connector, &outgoing).await {
-            Ok(()) => outgoing.ticket.confirm_one(),
-            Err(error) => outgoing.ticket.refuse(error),
+    board: StandingBoard,
+}
+
+impl Sender {
+    async fn push_all(self, mut backlog: Backlog) {
+        while backlog.has_more().await {
+            let Some(outgoing) = backlog.take() else {
+                continue;
+            };
+            match backlog.during(self.push(&outgoing)).await {
+                Ok(()) => outgoing.confirm(),
+                Err(error) => outgoing.refuse(error),
+            }
+            self.board.sending();
         }
+    }
+
+    /// Asks until the platform has an answer that stays.
+    async fn push(&self, outgoing: &Outgoing) -> Result<(), PushError> {
+        let mut waits = RetryPolicy::DURING_RUN.waits();
+        loop {
+            let error = match self.push_once(outgoing).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => return Err(PushError::Refused("it gave no reason".to_owned())),
+                Err(error) => error,
+            };
+            let wait = wait_after(&error, |asked_by_server| waits.next(asked_by_server))
+                .ok_or_else(|| PushError::Refused(Chain(&error).to_string()))?;
+            let reason = "the destination does not take what is pushed; it is tried again";
+            self.board.disconnected(reason.to_owned(), &error);
+            let again = self.before_again(outgoing, &error, wait);
+            let going_on = outgoing.given_up().run_until_cancelled(again).await;
+            going_on.ok_or(PushError::GivenUp)??;
+        }
+    }
+
+    /// Waits, and announces what may have been pushed already.
+    async fn before_again(
+        &self,
+        outgoing: &Outgoing,
+        error: &PlatformError,
+        wait: Duration,
+    ) -> Result<(), PushError> {
+        tokio::time::sleep(wait).await;
+        let counted = outgoing.message.counted;
+        match outgoing.announcer() {
+            Some(announcer) if counted > 0 && leaves_in_doubt(error) => announcer
+                .announce_again(counted)
+                .await
+                .map_err(|error| PushError::Refused(Chain(&error).to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    /// One request; whether the platform says that it is done.
+    async fn push_once(&self, outgoing: &Outgoing) -> Result<bool, PlatformError> {
+        let bundle = String::from_utf8_lossy(&outgoing.message.body).into_owned();
+        let variables = push_bundle::Variables {
+            connector_id: self.connector.to_string(),
+            bundle,
+            work_id: Some(outgoing.message.work_id.to_string()),
+        };
+        let answer = self
+            .platform
+            .call::<PushBundle>(variables, RetryPolicy::NEVER)
+            .await?;
+        Ok(answer.stix_bundle_push == Some(true))
     }
 }
 
-async fn push(platform: &Platform, connector: Uuid, outgoing: &Outgoing) -> Result<(), PushError> {
-    let bundle = String::from_utf8_lossy(&outgoing.message.body).into_owned();
-    let variables = push_bundle::Variables {
-        connector_id: connector.to_string(),
-        bundle,
-        work_id: Some(outgoing.message.work_id.to_string()),
+/// How long to wait where the same request may succeed later: what `next` gives for the time that the
+/// platform asks for.
+fn wait_after(
+    error: &PlatformError,
+    next: impl FnOnce(Option<Duration>) -> Option<Duration>,
+) -> Option<Duration> {
+    let PlatformError::Request(error) = error else {
+        return None;
     };
-    match platform
-        .call::<PushBundle>(variables, RetryPolicy::DURING_RUN)
-        .await
-    {
-        Ok(answer) if answer.stix_bundle_push == Some(true) => Ok(()),
-        Ok(_) => Err(PushError::Refused("it gave no reason".to_owned())),
-        Err(error) => Err(PushError::Refused(Chain(&error).to_string())),
+    match error.kind() {
+        Kind::Transient(asked_by_server) => next(asked_by_server),
+        _ if error.may_pass() => next(None),
+        _ => None,
     }
+}
+
+fn leaves_in_doubt(error: &PlatformError) -> bool {
+    matches!(error, PlatformError::Request(error) if error.leaves_in_doubt())
 }

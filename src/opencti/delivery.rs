@@ -1,16 +1,31 @@
 //! Messages on their way, and the receipt for them.
+//!
+//! The runtime's end is the [`Pusher`]; the end of the task that sends, over AMQP or by way of the
+//! platform, is the [`Backlog`]. May know: works, to announce what is sent again; nothing of how
+//! messages are sent.
+//!
+//! **Invariant.** A receipt fires when every message of its delivery is confirmed, and what lies
+//! between the two ends is bounded in messages and in bytes: a message keeps its [`Place`] until it is
+//! confirmed or dropped.
+
+mod backlog;
+mod standing;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Announcer, Message};
 use crate::connector::Position;
+
+pub(super) use backlog::Backlog;
+pub use standing::Standing;
+pub(super) use standing::StandingBoard;
 
 /// Messages that belong together, the last of a page with the position that the page reached. The
 /// position comes out again only inside the [`Receipt`].
@@ -57,6 +72,9 @@ pub enum PushError {
     /// The sender has ended.
     #[error("the sender of messages has stopped")]
     Stopped,
+    /// The delivery's token was cancelled before all of it was sent.
+    #[error("messages that were not sent yet were given up")]
+    GivenUp,
     /// Nothing was confirmed for long.
     #[error(
         "the broker has confirmed nothing for {} minutes; is the address right that the log names, and is the connector still registered?",
@@ -68,27 +86,111 @@ pub enum PushError {
     Refused(String),
 }
 
+/// How much may lie between a run and the broker; one message larger than all the bytes passes alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) messages: usize,
+    pub(super) bytes: u32,
+}
+
 /// Takes deliveries and confirms them: RabbitMQ or the API behind it.
 #[derive(Debug, Clone)]
 pub struct Pusher {
-    outgoing: mpsc::Sender<Outgoing>,
+    /// Not bounded itself: nothing enters without a place.
+    outgoing: mpsc::UnboundedSender<Outgoing>,
+    places: Places,
     /// Messages confirmed so far, of all deliveries.
     confirmed: Arc<AtomicU64>,
+    standing: watch::Receiver<Standing>,
 }
 
-/// One message on its way to the sending task.
+/// The places between a run and the broker.
+#[derive(Debug, Clone)]
+struct Places {
+    messages: Arc<Semaphore>,
+    bytes: Arc<Semaphore>,
+    all_bytes: u32,
+}
+
+/// The place that one message takes.
+#[derive(Debug)]
+struct Place {
+    _message: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            messages: Arc::new(Semaphore::new(bounds.messages)),
+            bytes: Arc::new(Semaphore::new(bounds.bytes as usize)),
+            all_bytes: bounds.bytes,
+        }
+    }
+
+    /// Waits for a place; whoever came first has it first.
+    async fn take(&self, message: &Message) -> Result<Place, PushError> {
+        let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
+        let stopped = |_| PushError::Stopped;
+        let place = Arc::clone(&self.messages).acquire_owned().await;
+        let bytes = Arc::clone(&self.bytes).acquire_many_owned(size.min(self.all_bytes));
+        Ok(Place {
+            _message: place.map_err(stopped)?,
+            _bytes: bytes.await.map_err(stopped)?,
+        })
+    }
+}
+
+/// One message on its way.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) message: Message,
-    /// Shared by the messages of one delivery; the last one to be dropped as done fires the receipt.
-    pub(super) ticket: Arc<Ticket>,
+    /// It was handed to the broker, who may have it or not: before it is sent again, its objects are
+    /// announced again.
+    pub(super) in_doubt: bool,
+    /// Shared by the messages of one delivery.
+    ticket: Arc<Ticket>,
+    _place: Place,
+}
+
+impl Outgoing {
+    /// The broker has it.
+    pub(super) fn confirm(self) {
+        self.ticket.confirm_one();
+    }
+
+    /// It cannot be delivered.
+    pub(super) fn refuse(self, error: PushError) {
+        self.ticket.refuse(error);
+    }
+
+    /// Whether nobody wants it any more.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.ticket.given_up.is_cancelled()
+    }
+
+    /// Cancelled when nobody wants it any more.
+    pub(super) fn given_up(&self) -> &CancellationToken {
+        &self.ticket.given_up
+    }
+
+    /// Announces it again, if somebody has to.
+    pub(super) fn announcer(&self) -> Option<&Arc<Announcer>> {
+        self.ticket.announcer.as_ref()
+    }
+
+    fn is_of_the_delivery_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.ticket, &other.ticket)
+    }
 }
 
 /// Counts the confirms of one delivery: every message holds it until it is confirmed.
 #[derive(Debug)]
-pub(super) struct Ticket {
+struct Ticket {
     state: std::sync::Mutex<TicketState>,
     confirmed: Arc<AtomicU64>,
+    announcer: Option<Arc<Announcer>>,
+    given_up: CancellationToken,
 }
 
 type ReceiptSender = oneshot::Sender<Result<Receipt, PushError>>;
@@ -102,12 +204,14 @@ struct TicketState {
 
 impl Ticket {
     /// One message of the delivery is confirmed.
-    pub(super) fn confirm_one(&self) {
+    fn confirm_one(&self) {
         self.confirmed.fetch_add(1, Ordering::Relaxed);
-        let mut state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.count_one();
+    }
+
+    /// The last to be counted fires the receipt.
+    fn count_one(&self) {
+        let mut state = self.state();
         state.unconfirmed = state.unconfirmed.saturating_sub(1);
         if state.unconfirmed == 0
             && let Some(receipt) = state.receipt.take()
@@ -119,14 +223,16 @@ impl Ticket {
     }
 
     /// The delivery cannot be made.
-    pub(super) fn refuse(&self, error: PushError) {
-        let mut state = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(receipt) = state.receipt.take() {
+    fn refuse(&self, error: PushError) {
+        if let Some(receipt) = self.state().receipt.take() {
             drop(receipt.send(Err(error)));
         }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, TicketState> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -147,51 +253,64 @@ impl Pending {
 }
 
 impl Pusher {
-    /// A pusher and the end at which its task takes the messages; holds at most `waiting` of them.
-    pub(super) fn channel(waiting: usize) -> (Self, mpsc::Receiver<Outgoing>) {
-        let (outgoing, taken) = mpsc::channel(waiting);
-        (
-            Self {
-                outgoing,
-                confirmed: Arc::default(),
-            },
-            taken,
-        )
+    /// A pusher, and the end at which its task takes the messages and says what it is doing.
+    pub(super) fn channel(bounds: Bounds) -> (Self, Backlog, StandingBoard) {
+        let (outgoing, incoming) = mpsc::unbounded_channel();
+        let (board, standing) = StandingBoard::new();
+        let pusher = Self {
+            outgoing,
+            places: Places::new(bounds),
+            confirmed: Arc::default(),
+            standing,
+        };
+        (pusher, Backlog::new(incoming), board)
+    }
+
+    /// Whether messages go out at the moment, and if not, why.
+    pub fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
     }
 
     /// Hands the messages over, waiting while too many are unconfirmed.
     ///
     /// # Errors
-    /// [`PushError::Stopped`] when the sending task has ended.
+    /// [`PushError::Stopped`] when the sending task has ended, [`PushError::GivenUp`] when the
+    /// delivery's token is cancelled before all of it is handed over.
     pub async fn deliver(&self, delivery: Delivery) -> Result<Pending, PushError> {
         let (fire, receipt) = oneshot::channel();
-        // One more than there are messages, confirmed below: a page without any has its receipt at once.
+        // One more than there are messages, counted below: a page without any has its receipt at once.
         let ticket = Arc::new(Ticket {
-            confirmed: Arc::clone(&self.confirmed),
             state: std::sync::Mutex::new(TicketState {
                 unconfirmed: delivery.messages.len() + 1,
                 receipt: Some(fire),
                 position: delivery.position,
             }),
+            confirmed: Arc::clone(&self.confirmed),
+            announcer: delivery.announcer,
+            given_up: delivery.given_up,
         });
         for message in delivery.messages {
+            let placing = self.places.take(&message);
+            let place = ticket.given_up.run_until_cancelled(placing).await;
             let outgoing = Outgoing {
                 message,
+                in_doubt: false,
                 ticket: Arc::clone(&ticket),
+                _place: place.ok_or(PushError::GivenUp)??,
             };
             self.outgoing
                 .send(outgoing)
-                .await
                 .map_err(|_| PushError::Stopped)?;
         }
-        ticket.confirm_one();
+        ticket.count_one();
         Ok(Pending { receipt })
     }
 
-    /// Waits for something that needs the broker, as long as the broker confirms anything at all.
+    /// Waits for something that needs the broker, as long as the broker confirms anything at all, or
+    /// says itself that it takes nothing at the moment.
     ///
     /// # Errors
-    /// [`PushError::NothingConfirmed`] after ten minutes without a confirm.
+    /// [`PushError::NothingConfirmed`] after ten minutes without a confirm and without a pause.
     pub async fn while_confirming<T>(
         &self,
         step: impl Future<Output = Result<T, PushError>>,
@@ -205,7 +324,8 @@ impl Pusher {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let confirmed = self.confirmed.load(Ordering::Relaxed);
-            if confirmed != last {
+            let is_paused = matches!(*self.standing.borrow(), Standing::Paused(_));
+            if confirmed != last || is_paused {
                 (last, since) = (confirmed, Instant::now());
             }
             if since.elapsed() > PATIENCE {
@@ -216,67 +336,4 @@ impl Pusher {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn delivery(messages: usize) -> Delivery {
-        let message = Message {
-            body: Vec::new().into(),
-            work_id: "work".into(),
-            objects: 1,
-        };
-        Delivery {
-            messages: vec![message; messages],
-            position: Some(Position {
-                stream: "observables",
-                cursor: "c".into(),
-            }),
-            announcer: None,
-            given_up: CancellationToken::new(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
-        let (pusher, mut taken) = Pusher::channel(8);
-        let pending = pusher.deliver(delivery(2)).await.unwrap();
-        let mut receipt = std::pin::pin!(pending.receipt());
-        taken.recv().await.unwrap().ticket.confirm_one();
-        assert!(futures_are_pending(receipt.as_mut()).await);
-        taken.recv().await.unwrap().ticket.confirm_one();
-        assert_eq!(receipt.await.unwrap().into_position().unwrap().cursor, "c");
-    }
-
-    #[tokio::test]
-    async fn a_page_without_messages_has_its_receipt_at_once() {
-        let (pusher, _taken) = Pusher::channel(1);
-        assert!(
-            pusher
-                .deliver(delivery(0))
-                .await
-                .unwrap()
-                .receipt()
-                .await
-                .is_ok()
-        );
-    }
-
-    #[tokio::test]
-    async fn a_sender_that_ends_leaves_no_receipt() {
-        let (pusher, mut taken) = Pusher::channel(8);
-        let pending = pusher.deliver(delivery(1)).await.unwrap();
-        drop(taken.recv().await);
-        drop(taken);
-        assert!(matches!(pending.receipt().await, Err(PushError::Stopped)));
-        assert!(matches!(
-            pusher.deliver(delivery(1)).await,
-            Err(PushError::Stopped)
-        ));
-    }
-
-    async fn futures_are_pending<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
-        tokio::time::timeout(std::time::Duration::from_millis(10), future)
-            .await
-            .is_err()
-    }
-}
+mod tests;

@@ -19,6 +19,8 @@ pub struct Message {
     pub work_id: Arc<str>,
     /// How many objects it holds.
     pub objects: u64,
+    /// How many of them the sender announces; the others are announced where they arrive.
+    pub counted: u64,
 }
 
 /// Writes the messages of one run.
@@ -65,6 +67,7 @@ impl MessageWriter {
             body: body.into(),
             work_id: Arc::clone(&self.work_id),
             objects,
+            counted: objects,
         })
     }
 

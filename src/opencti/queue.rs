@@ -1,43 +1,47 @@
 //! The push queue over AMQP: one long-lived connection that comes back, and only confirms count.
 //!
 //! The only user of lapin. Its automatic recovery is not used: a publish that is cancelled while the
-//! broker is gone can leave a recovering channel stuck for ever. A *session* is used instead: connect,
-//! publish, await confirms; whatever goes wrong ends the session, and the next one begins with the
-//! messages that were not confirmed. A message may so be sent twice, and is never lost.
+//! broker is gone can leave a recovering channel stuck for ever. A [`Session`] is used instead:
+//! connect, publish, await confirms; whatever goes wrong with the connection ends the session, and the
+//! next one begins with the messages that were not confirmed. A message may so be sent twice, and is
+//! never lost. A message that the broker refuses ends nothing: it waits, and is offered again.
 //!
-//! **Invariant.** A message leaves this module's memory only with a plain Ack. A Nack, a message that
-//! comes back unroutable, and "confirms are off" are not successes: it is sent again after a pause.
+//! **Invariant.** A message leaves this module's memory only with a plain Ack, or when nobody wants it
+//! any more. A Nack, a message that comes back unroutable, and "confirms are off" are not successes.
+//! What may have arrived is announced again before it is sent again.
 
-use std::collections::{BTreeMap, VecDeque};
+mod connection;
+mod depth;
+mod pace;
+mod session;
+mod window;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
-use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
-use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
-use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use secrecy::SecretString;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::BrokerAddress;
-use super::delivery::{Outgoing, Pusher};
-use crate::telemetry::logs::Chain;
+use super::delivery::{Backlog, Bounds, Outgoing, Pusher, StandingBoard};
+use super::{Announcer, BrokerAddress};
+use connection::Broker;
+pub use connection::ConnectError;
+pub use depth::{Depth, DepthError};
+use pace::Pace;
+use session::{BLOCKED, Session, SessionError};
+use window::{Answer, Refusal, Settled, WINDOW_BYTES, WINDOW_MESSAGES, Window};
 
-/// Messages that may be unconfirmed at once: enough to keep the broker busy.
-const WINDOW_MESSAGES: usize = 64;
-/// Bytes that may be unconfirmed at once.
-const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// Messages that may wait for a place in the window.
-const WAITING_MESSAGES: usize = 16;
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-const PUBLISH_LIMIT: Duration = Duration::from_mins(1);
-/// Brokers that are short of memory or disk hold confirms back.
-const CONFIRM_LIMIT: Duration = Duration::from_mins(2);
-const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// After a Nack or a message that came back.
-const PAUSE: Duration = Duration::from_secs(10);
-const HEARTBEAT_SECONDS: u16 = 30;
-const PERSISTENT: u8 = 2;
+/// As much again as the window holds may wait for its place there.
+const BOUNDS: Bounds = Bounds {
+    messages: 2 * WINDOW_MESSAGES,
+    bytes: 2 * WINDOW_BYTES,
+};
+/// While answers of the broker are outstanding: between two looks at whether it is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// How to speak TLS to the broker.
 #[derive(Debug, Default, Clone)]
@@ -63,308 +67,214 @@ impl std::fmt::Debug for Identity {
     }
 }
 
-/// Why a session ended.
-#[derive(Debug, thiserror::Error)]
-enum SessionError {
-    #[error("cannot connect to the broker at {address}{}", hint(source))]
-    Connect {
-        address: String,
-        source: lapin::Error,
-    },
-    #[error("no connection to the broker at {address} within {} seconds; if the address is that of a container network, set MQ_HOST and MQ_PORT (mq.host, mq.port)", CONNECT_LIMIT.as_secs())]
-    ConnectLimit { address: String },
-    #[error("the broker refused a message or closed the connection")]
-    Publish(#[source] lapin::Error),
-    #[error("the broker neither took nor refused a message within {} seconds", .0.as_secs())]
-    Limit(Duration),
-    #[error("the broker answered a message with a Nack")]
-    Nack,
-    #[error(
-        "the broker returned a message: no queue is bound to {routing_key}; was the connector deleted on the platform?"
-    )]
-    Returned { routing_key: String },
-    #[error("the broker does not confirm messages")]
-    NotConfirming,
-    #[error("a task of the sender ended unexpectedly")]
-    Task(#[source] tokio::task::JoinError),
-}
-
-fn hint(error: &lapin::Error) -> &'static str {
-    match error.kind() {
-        lapin::ErrorKind::IOError(_) => {
-            "; if the address is that of a container network, set MQ_HOST and MQ_PORT (mq.host, mq.port)"
-        }
-        lapin::ErrorKind::ProtocolError(_) => {
-            "; check MQ_USER, MQ_PASS and MQ_VHOST (mq.user, mq.pass, mq.vhost) if they are set"
-        }
-        _ => "",
-    }
-}
-
 /// Starts the sending task; it ends when every [`Pusher`] is dropped and its messages are confirmed.
 pub fn start(address: BrokerAddress, tls: BrokerTls, name: &str) -> Pusher {
-    let (pusher, incoming) = Pusher::channel(WAITING_MESSAGES);
+    let (pusher, backlog, board) = Pusher::channel(BOUNDS);
     let sender = Sender {
-        address,
-        tls,
-        name: name.to_owned(),
-        incoming,
-        back: VecDeque::new(),
-        closed: false,
+        broker: Broker::new(address, tls, name),
+        backlog,
+        board,
+        pace: Pace::default(),
+        waits: waits(),
     };
     tokio::spawn(sender.run());
     pusher
 }
 
 struct Sender {
-    address: BrokerAddress,
-    tls: BrokerTls,
-    name: String,
-    incoming: mpsc::Receiver<Outgoing>,
-    /// Messages of an earlier session that were not confirmed; they go first, in their order.
-    back: VecDeque<Outgoing>,
-    /// Nothing more will come in.
-    closed: bool,
+    broker: Broker,
+    backlog: Backlog,
+    board: StandingBoard,
+    pace: Pace,
+    /// Between two sessions.
+    waits: ExponentialBackoff,
 }
 
 impl Sender {
+    /// One session after another, as long as something is to be sent or may come.
     async fn run(mut self) {
-        let mut waits = waits();
-        loop {
-            // Nothing to send: no need for a connection yet.
-            if self.back.is_empty() {
-                match self.incoming.recv().await {
-                    Some(outgoing) => self.back.push_back(outgoing),
-                    None => return,
-                }
-            }
-            match self.session(&mut waits).await {
-                Ok(()) => return,
-                Err(error) => {
-                    let wait = Self::pause_after(&error, &mut waits);
-                    tracing::warn!(
-                        error = %Chain(&error),
-                        unconfirmed = self.back.len(),
-                        wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                        "sending is interrupted; what is not confirmed will be sent again"
-                    );
-                    tokio::time::sleep(wait).await;
-                }
-            }
+        // Nothing to send: no need for a connection yet.
+        while self.backlog.has_more().await {
+            let Err(error) = self.session().await else {
+                return;
+            };
+            self.board.disconnected(error.for_people(), &error);
+            self.pace.be_careful();
+            let wait = self.waits.next().unwrap_or(LONGEST_WAIT);
+            self.backlog.during(tokio::time::sleep(wait)).await;
         }
     }
 
-    fn pause_after(error: &SessionError, waits: &mut ExponentialBackoff) -> Duration {
-        match error {
-            SessionError::Nack | SessionError::Returned { .. } => PAUSE,
-            _ => waits.next().unwrap_or(PAUSE),
-        }
-    }
-
-    /// Sends until there is nothing more to come, or something goes wrong.
-    async fn session(
-        &mut self,
-        waits_between: &mut ExponentialBackoff,
-    ) -> Result<(), SessionError> {
-        let (connection, channel) = self.connect().await?;
+    /// Sends until there is nothing more to come, or the connection fails.
+    async fn session(&mut self) -> Result<(), SessionError> {
+        let beginning = Box::pin(Session::begin(&self.broker));
+        let mut session = self.backlog.during(beginning).await?;
+        self.board.connected(&self.broker);
         let mut window = Window::default();
-        let ended = self.send_all(&channel, &mut window).await;
-        if window.has_confirmed {
-            *waits_between = waits();
-        }
-        window.give_back(&mut self.back);
-        close(&connection).await;
+        let ended = match self.announce_again().await {
+            Ok(()) => self.send_all(&mut session, &mut window).await,
+            Err(error) => Err(error),
+        };
+        let ending = Box::pin(session.end(&mut window));
+        self.backlog.during(ending).await;
+        self.settle(&mut window);
         ended
     }
 
-    async fn connect(&self) -> Result<(Connection, Channel), SessionError> {
-        let address = format!("{}:{}", self.address.host, self.address.port);
-        let opening = async {
-            let connection = self.open_connection().await?;
-            let channel = connection.create_channel().await?;
-            channel
-                .confirm_select(ConfirmSelectOptions::default())
-                .await?;
-            Ok((connection, channel))
-        };
-        match tokio::time::timeout(CONNECT_LIMIT, opening).await {
-            Ok(Ok(open)) => {
-                tracing::info!(broker = %address, "connected to the broker");
-                Ok(open)
+    /// What may have arrived is reported by the workers: that has to be expected before it can happen
+    /// twice.
+    async fn announce_again(&mut self) -> Result<(), SessionError> {
+        while let Some(doubt) = Doubt::first(self.backlog.waiting()) {
+            let announcing = doubt
+                .given_up
+                .run_until_cancelled(doubt.announcer.announce_again(doubt.objects));
+            match self.backlog.during(Box::pin(announcing)).await {
+                Some(Ok(())) => doubt.settle(self.backlog.waiting_mut()),
+                Some(Err(error)) => return Err(SessionError::Announce(error)),
+                // They are dropped, not sent.
+                None => self.backlog.drop_given_up(),
             }
-            Ok(Err(source)) => Err(SessionError::Connect { address, source }),
-            Err(_) => Err(SessionError::ConnectLimit { address }),
         }
-    }
-
-    async fn open_connection(&self) -> Result<Connection, lapin::Error> {
-        let uri = AMQPUri {
-            scheme: if self.address.tls {
-                AMQPScheme::AMQPS
-            } else {
-                AMQPScheme::AMQP
-            },
-            authority: AMQPAuthority {
-                userinfo: AMQPUserInfo {
-                    username: self.address.user.clone(),
-                    password: self.address.password.expose_secret().to_owned(),
-                },
-                host: self.address.host.clone(),
-                port: self.address.port,
-            },
-            vhost: self.address.vhost.clone(),
-            query: AMQPQueryString {
-                heartbeat: Some(HEARTBEAT_SECONDS),
-                ..AMQPQueryString::default()
-            },
-        };
-        let properties =
-            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let tls =
-            lapin::tcp::OwnedTLSConfig {
-                identity: self.tls.identity.as_ref().map(|identity| {
-                    lapin::tcp::OwnedIdentity::PKCS8 {
-                        pem: identity.certificate.clone(),
-                        key: identity.key.expose_secret().as_bytes().to_vec(),
-                    }
-                }),
-                cert_chain: self.tls.extra_ca.clone(),
-            };
-        Connection::connect_uri_with_config(
-            uri,
-            properties,
-            tls,
-            lapin::runtime::default_runtime()?,
-        )
-        .await
+        Ok(())
     }
 
     async fn send_all(
         &mut self,
-        channel: &Channel,
+        session: &mut Session,
         window: &mut Window,
     ) -> Result<(), SessionError> {
         loop {
-            while window.has_room()
-                && let Some(outgoing) = self.back.pop_front()
-            {
-                window.publish(channel, &self.address, outgoing).await?;
+            self.publish(session, window).await?;
+            if window.is_empty() && self.backlog.is_empty() {
+                self.board.sending();
+                if self.backlog.is_done() {
+                    return Ok(());
+                }
             }
             tokio::select! {
-                confirmed = window.next_confirm(&self.address), if !window.is_empty() => confirmed?,
-                incoming = self.incoming.recv(), if !self.closed && window.has_room() => match incoming {
-                    Some(outgoing) => self.back.push_back(outgoing),
-                    None => self.closed = true,
-                },
-                else => return Ok(()),
+                answered = session.next_answer(window), if !window.is_empty() => answered?,
+                () = self.backlog.change() => {}
+                () = tokio::time::sleep_until(self.pace.not_before()), if self.pace.is_pause(Instant::now()) => {}
+                () = tokio::time::sleep(LOOK_EVERY), if !window.is_empty() => {
+                    if session.look()? {
+                        self.board.paused(BLOCKED);
+                    }
+                }
             }
+            if window.is_answered() {
+                self.settle(window);
+            }
+        }
+    }
+
+    /// Fills the window, as far as the pace allows.
+    async fn publish(
+        &mut self,
+        session: &mut Session,
+        window: &mut Window,
+    ) -> Result<(), SessionError> {
+        while self.pace.allows(window.len(), Instant::now())
+            && window.has_room()
+            && let Some(outgoing) = self.backlog.take()
+        {
+            if !session.is_open() {
+                self.backlog.give_back(vec![outgoing]);
+                return Err(SessionError::Gone);
+            }
+            // Ours before it is the broker's: whatever happens now, it comes back.
+            let body = outgoing.message.body.clone();
+            let number = window.admit(outgoing);
+            let publishing = session.publish(number, &body, &self.board);
+            let published = self.backlog.during(Box::pin(publishing)).await;
+            published.inspect_err(|_| window.answer(number, Answer::Lost))?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of what is confirmed and takes back what is not.
+    fn settle(&mut self, window: &mut Window) {
+        let Settled {
+            confirmed,
+            back,
+            refusal,
+        } = window.settle();
+        let has_confirmed = !confirmed.is_empty();
+        for outgoing in confirmed {
+            outgoing.confirm();
+        }
+        self.backlog.give_back(back);
+        if has_confirmed {
+            self.waits = waits();
+            self.pace.taken();
+        }
+        match refusal {
+            Some(refusal) => {
+                self.pace.refused(Instant::now());
+                self.board.paused(&self.in_words(refusal));
+            }
+            None if has_confirmed && (self.pace.is_full() || !self.board.is_paused()) => {
+                self.board.sending();
+            }
+            None => {}
+        }
+    }
+
+    fn in_words(&self, refusal: Refusal) -> String {
+        match refusal {
+            Refusal::Full => {
+                "the broker takes no message at the moment: the push queue is at its limit, \
+                 or not available; sending goes on as soon as it takes messages again"
+                    .to_owned()
+            }
+            Refusal::Unroutable => format!(
+                "the broker knows no queue for {}; sending goes on when the platform has declared it \
+                 again, with the next ping; if not, was the connector deleted on the platform?",
+                self.broker.routing_key()
+            ),
         }
     }
 }
 
-/// Says goodbye; a broker that is gone does not answer.
-async fn close(connection: &Connection) {
-    let closing = connection.close(200, "done".into());
-    if !matches!(tokio::time::timeout(CLOSE_LIMIT, closing).await, Ok(Ok(()))) {
-        tracing::debug!("the connection to the broker was gone already");
+/// What may have arrived of one work.
+struct Doubt {
+    work_id: Arc<str>,
+    objects: u64,
+    announcer: Arc<Announcer>,
+    given_up: CancellationToken,
+}
+
+impl Doubt {
+    /// The first work of which something has to be announced again.
+    fn first(waiting: &VecDeque<Outgoing>) -> Option<Self> {
+        let is_open = |outgoing: &&Outgoing| outgoing.in_doubt && outgoing.announcer().is_some();
+        let first = waiting.iter().find(is_open)?;
+        let work_id = &first.message.work_id;
+        let meant = waiting
+            .iter()
+            .filter(|outgoing| outgoing.in_doubt && outgoing.message.work_id == *work_id);
+        Some(Self {
+            work_id: Arc::clone(work_id),
+            objects: meant.map(|outgoing| outgoing.message.counted).sum(),
+            announcer: Arc::clone(first.announcer()?),
+            given_up: first.given_up().clone(),
+        })
+    }
+
+    /// It is announced.
+    fn settle(&self, waiting: &mut VecDeque<Outgoing>) {
+        for outgoing in waiting {
+            if outgoing.message.work_id == self.work_id {
+                outgoing.in_doubt = false;
+            }
+        }
     }
 }
 
 fn waits() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(Duration::from_secs(30))
+        .with_max_delay(LONGEST_WAIT)
         .with_jitter()
         .without_max_times()
         .build()
-}
-
-/// The messages that were published and are not confirmed yet, in the order of their publishing.
-#[derive(Default)]
-struct Window {
-    unconfirmed: BTreeMap<u64, Outgoing>,
-    bytes: usize,
-    published: u64,
-    has_confirmed: bool,
-    confirms: JoinSet<(u64, Result<Confirmation, SessionError>)>,
-}
-
-impl Window {
-    fn is_empty(&self) -> bool {
-        self.unconfirmed.is_empty()
-    }
-
-    fn has_room(&self) -> bool {
-        self.is_empty() || (self.unconfirmed.len() < WINDOW_MESSAGES && self.bytes < WINDOW_BYTES)
-    }
-
-    async fn publish(
-        &mut self,
-        channel: &Channel,
-        address: &BrokerAddress,
-        outgoing: Outgoing,
-    ) -> Result<(), SessionError> {
-        let number = self.published;
-        let body = outgoing.message.body.clone();
-        self.published += 1;
-        self.bytes += body.len();
-        // Ours before it is the broker's: whatever happens now, it is given back.
-        self.unconfirmed.insert(number, outgoing);
-        let publishing = channel.basic_publish(
-            address.exchange.as_str().into(),
-            address.routing_key.as_str().into(),
-            BasicPublishOptions {
-                mandatory: true,
-                immediate: false,
-            },
-            &body,
-            BasicProperties::default()
-                .with_delivery_mode(PERSISTENT)
-                .with_content_type("application/json".into())
-                .with_content_encoding("utf-8".into()),
-        );
-        let confirm = within(PUBLISH_LIMIT, publishing).await?;
-        self.confirms
-            .spawn(async move { (number, within(CONFIRM_LIMIT, confirm).await) });
-        Ok(())
-    }
-
-    async fn next_confirm(&mut self, address: &BrokerAddress) -> Result<(), SessionError> {
-        let Some(joined) = self.confirms.join_next().await else {
-            return Ok(());
-        };
-        let (number, confirmation) = joined.map_err(SessionError::Task)?;
-        match confirmation? {
-            Confirmation::Ack(None) => {
-                if let Some(outgoing) = self.unconfirmed.remove(&number) {
-                    self.bytes = self.bytes.saturating_sub(outgoing.message.body.len());
-                    outgoing.ticket.confirm_one();
-                    self.has_confirmed = true;
-                }
-                Ok(())
-            }
-            Confirmation::Ack(Some(_)) => Err(SessionError::Returned {
-                routing_key: address.routing_key.clone(),
-            }),
-            Confirmation::Nack(_) => Err(SessionError::Nack),
-            Confirmation::NotRequested => Err(SessionError::NotConfirming),
-        }
-    }
-
-    /// What was not confirmed goes back, in its order, ahead of what waits there.
-    fn give_back(self, back: &mut VecDeque<Outgoing>) {
-        for outgoing in self.unconfirmed.into_values().rev() {
-            back.push_front(outgoing);
-        }
-    }
-}
-
-async fn within<T>(
-    limit: Duration,
-    step: impl Future<Output = Result<T, lapin::Error>>,
-) -> Result<T, SessionError> {
-    match tokio::time::timeout(limit, step).await {
-        Ok(outcome) => outcome.map_err(SessionError::Publish),
-        Err(_) => Err(SessionError::Limit(limit)),
-    }
 }

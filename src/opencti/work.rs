@@ -132,6 +132,11 @@ impl Announcer {
         self.announce(objects).await
     }
 
+    /// How many objects were announced once more.
+    pub fn again(&self) -> u64 {
+        self.again.load(Ordering::Relaxed)
+    }
+
     /// An announcement is no request that may be made twice without harm: where it is not known whether
     /// it was taken, it is made again, and noted.
     async fn announce(&self, count: u64) -> Result<(), WorkError> {
@@ -242,7 +247,7 @@ impl Work {
 
     /// Whether more may have been announced than was sent.
     pub fn may_expect_too_much(&self) -> bool {
-        self.announcer.again.load(Ordering::Relaxed) > 0
+        self.announcer.again() > 0
             || self.announcer.may_be_too_much.load(Ordering::Relaxed)
     }
 

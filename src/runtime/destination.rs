@@ -1,11 +1,13 @@
 //! The destination as a run needs it: the platform, the rules of its release, the queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::opencti::{Pusher, Rules, queue_size};
+use crate::opencti::queue::Depth;
+use crate::opencti::{Message, Pusher, Rules, queue_size};
 use crate::platform::Platform;
 use crate::settings::QueueProtocol;
 use crate::telemetry::logs::Chain;
@@ -27,6 +29,38 @@ pub(super) struct Destination {
     pub(super) rules: Rules,
     /// The queue.
     pub(super) pusher: Pusher,
+    /// How much waits there by the broker's word; none where the broker is not reached.
+    pub(super) depth: Option<Depth>,
+    /// What was sent so far: the broker says how many messages wait, and not how large they are.
+    pub(super) sent: Sent,
+}
+
+/// How much was sent.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Sent {
+    /// Counts messages.
+    pub(super) fn note(&self, messages: &[Message]) {
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+        self.messages
+            .fetch_add(messages.len() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// The mean size of a message, in megabytes; a usual one before any was sent.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn mean_megabytes(&self) -> f64 {
+        const USUAL: f64 = 0.1;
+        const MEGABYTE: f64 = 1_000_000.0;
+        match self.messages.load(Ordering::Relaxed) {
+            0 => USUAL,
+            messages => self.bytes.load(Ordering::Relaxed) as f64 / messages as f64 / MEGABYTE,
+        }
+    }
 }
 
 /// What waits in the push queue.
@@ -41,8 +75,33 @@ pub(super) struct Waiting {
 }
 
 impl Destination {
-    /// How much waits in the queue; none where nobody says it within the limit.
+    /// How much waits in the queue, by the platform's word, else by the broker's; none where nobody
+    /// says it within the limit.
     pub(super) async fn waiting(&self, limit: Duration) -> Option<Waiting> {
+        match self.waiting_by_platform(limit).await {
+            Some(waiting) => Some(waiting),
+            None => self.waiting_by_broker(limit).await,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    async fn waiting_by_broker(&self, limit: Duration) -> Option<Waiting> {
+        let depth = self.depth.as_ref()?;
+        match tokio::time::timeout(limit, depth.messages()).await {
+            Ok(Ok(messages)) => Some(Waiting {
+                messages: messages as f64,
+                megabytes: messages as f64 * self.sent.mean_megabytes(),
+                counts_taken: false,
+            }),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %Chain(&error), "the broker does not say how much waits in the queue");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn waiting_by_platform(&self, limit: Duration) -> Option<Waiting> {
         let asking = queue_size(&self.platform, self.connector_id);
         match tokio::time::timeout(limit, asking).await {
             Ok(Ok(size)) => size.map(|size| Waiting {
@@ -51,11 +110,11 @@ impl Destination {
                 counts_taken: true,
             }),
             Ok(Err(error)) => {
-                tracing::warn!(error = %Chain(&error), "the destination does not say how much waits in the queue");
+                tracing::debug!(error = %Chain(&error), "the destination does not say how much waits in the queue");
                 None
             }
             Err(_) => {
-                tracing::warn!(
+                tracing::debug!(
                     limit_seconds = limit.as_secs(),
                     "the destination does not say in time how much waits in the queue"
                 );

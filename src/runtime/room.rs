@@ -1,6 +1,7 @@
 //! Room in the queue: a run sends no further page while more than the threshold waits there, and no
 //! new work is opened before the one before is through.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::activity::Activity;
 use super::destination::Destination;
 use super::heartbeat::Status;
 use super::keeper::Keeper;
+use crate::opencti::Standing;
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -110,9 +112,33 @@ impl Room {
         wait.end("the workers are through: going on");
     }
 
-    /// Tells the ping that the broker takes nothing at the moment, or takes messages again.
-    pub(super) fn note_pause(&self, is_paused: bool) {
-        set_buffering(&self.status, is_paused);
+    /// For [`watch_pauses`].
+    pub(super) fn status(&self) -> watch::Sender<Status> {
+        self.status.clone()
+    }
+}
+
+/// Tells the ping whether the broker takes nothing at the moment, and that such a pause is no hang; goes
+/// on for ever. The sender itself says it in the log.
+pub(super) async fn watch_pauses(
+    status: watch::Sender<Status>,
+    mut standing: watch::Receiver<Standing>,
+    activity: &Activity,
+) -> Infallible {
+    let mut pause: Option<Wait<'_>> = None;
+    loop {
+        let is_paused = matches!(*standing.borrow_and_update(), Standing::Paused(_));
+        if is_paused {
+            let wait = pause.get_or_insert_with(|| Wait::new(&status, activity));
+            wait.say(|| ());
+        } else {
+            pause = None;
+        }
+        // Looks again soon while paused, so that the pause goes on being a sign of life.
+        let limit = if is_paused { LOOK_EVERY } else { SAY_EVERY };
+        if let Ok(Err(_)) = tokio::time::timeout(limit, standing.changed()).await {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::destination::Destination;
 use super::keeper::{Keeper, Overtaken};
-use super::room::Room;
+use super::room::{Room, watch_pauses};
 use super::sending::Sending;
 use super::state::State;
 use super::stop::{SENDING_GRACE, Stopping};
@@ -127,6 +127,7 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
     let began = Utc::now();
     keeper.change_always(|state| state.begin_run(began));
     let activity = Activity::new();
+    let pauses = watch_pauses(room.status(), destination.pusher.standing(), &activity);
     let title = format!(
         "{}: {}, {}",
         destination.connector_name,
@@ -145,6 +146,7 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
     let driven = tokio::select! {
         driven = drive(connector, &mut sending, stopping) => driven,
         stalled = watch_over(&activity, stall_limit) => Err(stalled),
+        never = pauses => match never {},
     };
     let outcome = if keeper.generation() != generation {
         Outcome::Overtaken

@@ -433,12 +433,6 @@ impl<'a> Sending<'a> {
         mut messages: Vec<Message>,
         end: Option<PageEnd>,
     ) -> Result<(), RunError> {
-        let singles = |messages: &[Message]| {
-            messages
-                .iter()
-                .filter(|message| message.objects == 1)
-                .count() as u64
-        };
         let platform_announces = match self.destination.rules.expectations {
             Expectations::Sender => {
                 let work = open(&mut self.work)?;
@@ -449,11 +443,10 @@ impl<'a> Sending<'a> {
             Expectations::Unknown => self.who_announces(&mut messages).await?,
         };
         let work = open(&mut self.work)?;
-        let ours = if platform_announces {
-            0
-        } else {
-            singles(&messages)
-        };
+        for message in &mut messages {
+            message.counted = u64::from(message.objects == 1 && !platform_announces);
+        }
+        let ours = messages.iter().map(|message| message.counted).sum();
         work.note_announced_by_others(objects_of(&messages) - ours);
         work.announce(ours).await?;
         self.deliver(messages, end).await
@@ -472,7 +465,9 @@ impl<'a> Sending<'a> {
         let work = open(&mut self.work)?;
         work.wait_until_imported(|| ()).await?;
         let before = work.count().await?.expected;
-        let single = messages.remove(first_single);
+        let mut single = messages.remove(first_single);
+        // Whoever announces it, the count has to tell: nothing of ours may be in it.
+        single.counted = 0;
         self.deliver(vec![single], None).await?;
         self.receipts(0).await?;
         let work = open(&mut self.work)?;
@@ -498,6 +493,7 @@ impl<'a> Sending<'a> {
             announcer: self.work.as_ref().map(Work::announcer),
             given_up: self.given_up.clone(),
         };
+        self.destination.sent.note(&delivery.messages);
         let pusher = &self.destination.pusher;
         let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
         self.unconfirmed.push_back(Unconfirmed { pending, done });

@@ -15,5 +15,6 @@ mod queued;
 mod releases;
 mod source_traps;
 mod support;
+mod waiting;
 mod whole_line;
 mod work;

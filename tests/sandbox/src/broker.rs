@@ -13,13 +13,18 @@ use anyhow::{Context, Result, anyhow, bail};
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties};
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::lock;
 
 /// The server script itself; the one on the path would change to the user `rabbitmq`.
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// Its remote control, for the same reason not the one on the path.
+const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
+/// What the server and its remote control show each other.
+const COOKIE: &str = "sandbox";
 const START_LIMIT: Duration = Duration::from_secs(90);
+const CONTROL_LIMIT: Duration = Duration::from_mins(1);
 
 /// Reads the ids of process groups until this process ends, which closes the pipe, and then ends
 /// those groups. So nothing stays behind a test that is killed, or that keeps its broker in a static.
@@ -172,6 +177,30 @@ impl Broker {
         )
     }
 
+    /// Runs `rabbitmqctl` on it with these arguments and gives what it wrote, such as
+    /// `["close_all_connections", "closed by a test"]`. Only for a broker that was started here.
+    pub async fn control(&self, arguments: &[&str]) -> Result<String> {
+        let own = self
+            .own
+            .as_ref()
+            .context("a broker that was not started here is not controlled either")?;
+        let running = own
+            .control(self.address.port)
+            .args(arguments)
+            .kill_on_drop(true)
+            .output();
+        let ended = timeout(CONTROL_LIMIT, running)
+            .await
+            .with_context(|| format!("rabbitmqctl {arguments:?} does not end"))?
+            .with_context(|| format!("{CONTROL} cannot be started"))?;
+        let written = String::from_utf8_lossy(&ended.stdout).into_owned();
+        if !ended.status.success() {
+            let errors = String::from_utf8_lossy(&ended.stderr);
+            bail!("rabbitmqctl {arguments:?} failed:\n{written}{errors}");
+        }
+        Ok(written)
+    }
+
     /// Stops it and removes its data.
     pub fn stop(self) {
         drop(self);
@@ -223,7 +252,7 @@ impl Own {
             .context("epmd cannot be started")?;
         let mut server = Command::new(SERVER);
         server
-            .env("RABBITMQ_NODENAME", format!("sandbox{port}@localhost"))
+            .env("RABBITMQ_NODENAME", node(port))
             .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
             .env("RABBITMQ_NODE_PORT", port.to_string())
             .env("RABBITMQ_DIST_PORT", self.distribution_port.to_string())
@@ -238,10 +267,26 @@ impl Own {
             .env("RABBITMQ_PID_FILE", self.file("pid"))
             // The script then becomes the server, instead of waiting beside it.
             .env("RABBITMQ_ALLOW_INPUT", "true")
-            .env("RABBITMQ_SERVER_START_ARGS", "-noinput -setcookie sandbox")
+            .env(
+                "RABBITMQ_SERVER_START_ARGS",
+                format!("-noinput -setcookie {COOKIE}"),
+            )
             .env("ERL_EPMD_ADDRESS", "127.0.0.1");
         self.spawn(server, &mut processes)
             .context("the broker cannot be started")
+    }
+
+    /// The remote control of the server on this port, without its arguments.
+    fn control(&self, port: u16) -> tokio::process::Command {
+        let mut control = tokio::process::Command::new(CONTROL);
+        control
+            .args(["--node", &node(port), "--erlang-cookie", COOKIE])
+            .env("RABBITMQ_CONF_ENV_FILE", self.file("rabbitmq-env.conf"))
+            .env("HOME", self.folder.path())
+            .env("ERL_EPMD_PORT", self.name_port.to_string())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        control
     }
 
     /// In a process group of its own, so that it outlives the group of the test.
@@ -307,6 +352,11 @@ impl Drop for Own {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The name of the server on this port.
+fn node(port: u16) -> String {
+    format!("sandbox{port}@localhost")
 }
 
 /// Ports that nobody uses now.

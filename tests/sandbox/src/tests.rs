@@ -438,6 +438,10 @@ async fn a_message_goes_through_the_broker_into_the_destination() {
         1.0
     );
 
+    let listed = broker.control(&["list_queues", "--quiet", "name"]).await;
+    assert!(listed.unwrap().contains(config["push"].as_str().unwrap()));
+    let refused = broker.control(&["no_such_command"]).await.unwrap_err();
+    assert!(refused.to_string().contains("no_such_command"));
     // The broker dies and comes back: the message is still there.
     broker.kill();
     broker.restart().await.unwrap();

@@ -1,0 +1,158 @@
+//! Opens connections to the broker.
+//!
+//! May know: lapin, the broker's address. Must not know: messages.
+//!
+//! **Invariant.** What it says of a failure names the broker's host and port, and never whom the
+//! connector is there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
+use lapin::{Channel, Connection, ConnectionProperties};
+use secrecy::ExposeSecret;
+
+use super::BrokerTls;
+use crate::opencti::BrokerAddress;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// A connection over which nothing came for twice so long is given up.
+const HEARTBEAT_SECONDS: u16 = 30;
+
+/// Why there is no connection to the broker.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The broker refuses, or is not there.
+    #[error("cannot connect to the broker at {address}{}", hint(source))]
+    Refused {
+        /// Host and port.
+        address: String,
+        /// The client's own reason.
+        source: lapin::Error,
+    },
+    /// Nothing was answered in time.
+    #[error("no connection to the broker at {address} within {} seconds; if the address is that of a container network, set MQ_HOST and MQ_PORT (mq.host, mq.port)", CONNECT_LIMIT.as_secs())]
+    Limit {
+        /// Host and port.
+        address: String,
+    },
+}
+
+fn hint(error: &lapin::Error) -> &'static str {
+    match error.kind() {
+        lapin::ErrorKind::IOError(_) => {
+            "; if the address is that of a container network, set MQ_HOST and MQ_PORT (mq.host, mq.port)"
+        }
+        lapin::ErrorKind::ProtocolError(_) => {
+            "; check MQ_USER, MQ_PASS and MQ_VHOST (mq.user, mq.pass, mq.vhost) if they are set"
+        }
+        _ => "",
+    }
+}
+
+/// Where the broker is, as whom to use it, and what for.
+#[derive(Debug, Clone)]
+pub(super) struct Broker {
+    address: Arc<BrokerAddress>,
+    tls: BrokerTls,
+    name: String,
+}
+
+impl Broker {
+    pub(super) fn new(address: BrokerAddress, tls: BrokerTls, name: &str) -> Self {
+        Self {
+            address: Arc::new(address),
+            tls,
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn exchange(&self) -> &str {
+        &self.address.exchange
+    }
+
+    pub(super) fn routing_key(&self) -> &str {
+        &self.address.routing_key
+    }
+
+    pub(super) fn queue(&self) -> &str {
+        &self.address.queue
+    }
+
+    /// Opens a connection and a channel on it.
+    pub(super) async fn connect(&self) -> Result<(Connection, Channel), ConnectError> {
+        let address = self.to_string();
+        let opening = async {
+            let connection = self.open().await?;
+            let channel = connection.create_channel().await?;
+            Ok((connection, channel))
+        };
+        match tokio::time::timeout(CONNECT_LIMIT, opening).await {
+            Ok(Ok(open)) => Ok(open),
+            Ok(Err(source)) => Err(ConnectError::Refused { address, source }),
+            Err(_) => Err(ConnectError::Limit { address }),
+        }
+    }
+
+    async fn open(&self) -> Result<Connection, lapin::Error> {
+        let properties =
+            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        Connection::connect_uri_with_config(
+            self.uri(),
+            properties,
+            self.tls_config(),
+            lapin::runtime::default_runtime()?,
+        )
+        .await
+    }
+
+    fn uri(&self) -> AMQPUri {
+        AMQPUri {
+            scheme: if self.address.tls {
+                AMQPScheme::AMQPS
+            } else {
+                AMQPScheme::AMQP
+            },
+            authority: AMQPAuthority {
+                userinfo: AMQPUserInfo {
+                    username: self.address.user.clone(),
+                    password: self.address.password.expose_secret().to_owned(),
+                },
+                host: self.address.host.clone(),
+                port: self.address.port,
+            },
+            vhost: self.address.vhost.clone(),
+            query: AMQPQueryString {
+                heartbeat: Some(HEARTBEAT_SECONDS),
+                ..AMQPQueryString::default()
+            },
+        }
+    }
+
+    fn tls_config(&self) -> lapin::tcp::OwnedTLSConfig {
+        let identity = self.tls.identity.as_ref();
+        lapin::tcp::OwnedTLSConfig {
+            identity: identity.map(|identity| lapin::tcp::OwnedIdentity::PKCS8 {
+                pem: identity.certificate.clone(),
+                key: identity.key.expose_secret().as_bytes().to_vec(),
+            }),
+            cert_chain: self.tls.extra_ca.clone(),
+        }
+    }
+}
+
+/// Host and port.
+impl std::fmt::Display for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.address.host, self.address.port)
+    }
+}
+
+/// Says goodbye; a broker that is gone does not answer.
+pub(super) async fn close(connection: &Connection) {
+    let closing = connection.close(200, "done".into());
+    if !matches!(tokio::time::timeout(CLOSE_LIMIT, closing).await, Ok(Ok(()))) {
+        tracing::debug!("the connection to the broker was gone already");
+    }
+}

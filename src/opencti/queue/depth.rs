@@ -1,0 +1,112 @@
+//! How many messages wait in the push queue, asked of the broker itself.
+//!
+//! May know: lapin, through a connection of its own. Must not know: what is sent.
+//!
+//! **Invariant.** Nothing is declared or changed; a question that fails leaves nothing broken behind
+//! for the next one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection};
+use tokio::sync::Mutex;
+
+use super::BrokerTls;
+use super::connection::{Broker, ConnectError};
+use crate::opencti::BrokerAddress;
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Why the broker does not say how much waits.
+#[derive(Debug, thiserror::Error)]
+pub enum DepthError {
+    /// There is no connection.
+    #[error("the broker cannot be asked how much waits in the queue")]
+    Connect(#[from] ConnectError),
+    /// The broker refuses: the queue is not there, or the user may not ask.
+    #[error(
+        "the broker does not say how much waits in the queue {queue}; is the connector still registered?"
+    )]
+    Refused {
+        /// The queue's name.
+        queue: String,
+        /// The client's own reason.
+        source: lapin::Error,
+    },
+    /// Nothing was answered in time.
+    #[error("the broker did not say within {} seconds how much waits in the queue", ANSWER_LIMIT.as_secs())]
+    Limit,
+}
+
+/// Asks the broker how much waits in the push queue. Cheap to clone; the connection is opened with the
+/// first question and kept.
+#[derive(Debug, Clone)]
+pub struct Depth {
+    broker: Broker,
+    kept: Arc<Mutex<Option<Open>>>,
+}
+
+#[derive(Debug)]
+struct Open {
+    /// Closes with the last of its handles.
+    connection: Connection,
+    channel: Channel,
+}
+
+impl Depth {
+    /// Prepares; connects only when asked.
+    pub fn new(address: BrokerAddress, tls: BrokerTls, name: &str) -> Self {
+        Self {
+            broker: Broker::new(address, tls, name),
+            kept: Arc::default(),
+        }
+    }
+
+    /// How many messages wait in the push queue.
+    ///
+    /// # Errors
+    /// [`DepthError`] when the broker does not say; the next question begins with a new connection.
+    pub async fn messages(&self) -> Result<u64, DepthError> {
+        let mut kept = self.kept.lock().await;
+        // Taken out: what fails, or is broken off in the middle, is not used again.
+        let open = match kept.take() {
+            Some(open) if open.is_usable() => open,
+            _ => Box::pin(self.open()).await?,
+        };
+        let messages = self.ask(&open).await?;
+        *kept = Some(open);
+        Ok(messages)
+    }
+
+    async fn open(&self) -> Result<Open, DepthError> {
+        let (connection, channel) = self.broker.connect().await?;
+        Ok(Open {
+            connection,
+            channel,
+        })
+    }
+
+    async fn ask(&self, open: &Open) -> Result<u64, DepthError> {
+        let queue = self.broker.queue();
+        let passive = QueueDeclareOptions::durable().passive();
+        let asking = open
+            .channel
+            .queue_declare(queue.into(), passive, FieldTable::default());
+        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
+            Ok(Ok(known)) => Ok(known.message_count().into()),
+            Ok(Err(source)) => Err(DepthError::Refused {
+                queue: queue.to_owned(),
+                source,
+            }),
+            Err(_) => Err(DepthError::Limit),
+        }
+    }
+}
+
+impl Open {
+    fn is_usable(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+}

@@ -1,0 +1,225 @@
+//! One connection to the broker, from its opening to its end.
+//!
+//! May know: lapin. Must not know: what is to be sent next.
+//!
+//! **Invariant.** Each published message has an answer in the window, or the session ends with an
+//! error; no wait here is without a limit, except while the broker itself says that it is blocked.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use lapin::message::BasicReturnMessage;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::LOOK_EVERY;
+use super::connection::{Broker, ConnectError, close};
+use super::window::{Answer, Window};
+use crate::opencti::WorkError;
+use crate::opencti::delivery::StandingBoard;
+
+/// For the broker to confirm something, or to read on.
+const ANSWER_LIMIT: Duration = Duration::from_mins(2);
+/// After the end of a connection, for what came before it to be read.
+const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(2);
+const PERSISTENT: u8 = 2;
+
+/// What a broker in an alarm is doing.
+pub(super) const BLOCKED: &str = "the broker takes no messages at the moment: it is short of memory or \
+     disk; sending goes on when it has enough again";
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    #[error(
+        "messages that may have arrived are sent again only once the platform expects them again"
+    )]
+    Announce(#[source] WorkError),
+    #[error("the connection to the broker was lost")]
+    Gone,
+    #[error("the broker closed the connection, or it was lost")]
+    Closed(#[source] lapin::Error),
+    #[error("the broker has answered nothing for {} seconds", .0.as_secs())]
+    Limit(Duration),
+    #[error("the broker does not confirm messages")]
+    NotConfirming,
+    #[error("the broker returned a message that does not say which one it is")]
+    Unnumbered,
+    #[error("a task of the sender ended unexpectedly")]
+    Task(#[source] JoinError),
+}
+
+impl SessionError {
+    /// A sentence without what the broker itself said where that may name the user.
+    pub(super) fn for_people(&self) -> String {
+        let (Self::Connect(ConnectError::Refused { source: cause, .. }) | Self::Closed(cause)) =
+            self
+        else {
+            return self.to_string();
+        };
+        match cause.kind() {
+            lapin::ErrorKind::IOError(error) => format!("{self}: {error}"),
+            lapin::ErrorKind::MissingHeartbeatError => {
+                format!("{self}: it gave no sign of life")
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// The future of a confirm, with the number of its message.
+type Confirmed = (u64, Result<Confirmation, lapin::Error>);
+
+/// An open connection with a channel that confirms.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: Connection,
+    channel: Channel,
+    exchange: String,
+    routing_key: String,
+    confirms: JoinSet<Confirmed>,
+    /// When the broker last answered, or was first asked.
+    last_sign: Instant,
+}
+
+impl Session {
+    pub(super) async fn begin(broker: &Broker) -> Result<Self, SessionError> {
+        let (connection, channel) = broker.connect().await?;
+        let confirming = channel.confirm_select(ConfirmSelectOptions::default());
+        match tokio::time::timeout(ANSWER_LIMIT, confirming).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(SessionError::Closed(error)),
+            Err(_) => return Err(SessionError::Limit(ANSWER_LIMIT)),
+        }
+        Ok(Self {
+            connection,
+            channel,
+            exchange: broker.exchange().to_owned(),
+            routing_key: broker.routing_key().to_owned(),
+            confirms: JoinSet::new(),
+            last_sign: Instant::now(),
+        })
+    }
+
+    /// Whether something can be sent, as far as is known.
+    pub(super) fn is_open(&self) -> bool {
+        self.connection.status().connected() && self.channel.status().connected()
+    }
+
+    /// Sends a message that is in the window under this number.
+    pub(super) async fn publish(
+        &mut self,
+        number: u64,
+        body: &Bytes,
+        board: &StandingBoard,
+    ) -> Result<(), SessionError> {
+        if self.confirms.is_empty() {
+            self.last_sign = Instant::now();
+        }
+        let channel = self.channel.clone();
+        let (exchange, routing_key) = (self.exchange.as_str(), self.routing_key.as_str());
+        let publishing = channel.basic_publish(
+            exchange.into(),
+            routing_key.into(),
+            BasicPublishOptions {
+                mandatory: true,
+                immediate: false,
+            },
+            body,
+            properties(number),
+        );
+        let mut publishing = Box::pin(publishing);
+        let confirm = loop {
+            tokio::select! {
+                published = &mut publishing => break published.map_err(SessionError::Closed)?,
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if self.look()? {
+                        board.paused(BLOCKED);
+                    }
+                }
+            }
+        };
+        self.confirms.spawn(async move { (number, confirm.await) });
+        Ok(())
+    }
+
+    /// Waits for an answer and notes it in the window; may be broken off at any time.
+    pub(super) async fn next_answer(&mut self, window: &mut Window) -> Result<(), SessionError> {
+        match self.confirms.join_next().await {
+            Some(joined) => self.note(joined, window),
+            // Something is in the window that was not published: the session is over.
+            None => Err(SessionError::Gone),
+        }
+    }
+
+    /// Looks whether the broker still answers; true while it says that it is blocked.
+    pub(super) fn look(&mut self) -> Result<bool, SessionError> {
+        let is_blocked = self.connection.status().blocked();
+        if is_blocked {
+            self.last_sign = Instant::now();
+        }
+        if self.last_sign.elapsed() > ANSWER_LIMIT {
+            return Err(SessionError::Limit(ANSWER_LIMIT));
+        }
+        Ok(is_blocked)
+    }
+
+    /// Closes the connection and notes the answers that came before.
+    pub(super) async fn end(mut self, window: &mut Window) {
+        close(&self.connection).await;
+        let last_answers = async {
+            while let Some(joined) = self.confirms.join_next().await {
+                if let Err(error) = self.note(joined, window) {
+                    tracing::trace!(%error, "no answer to a message");
+                }
+            }
+        };
+        if tokio::time::timeout(LAST_ANSWERS_LIMIT, last_answers)
+            .await
+            .is_err()
+        {
+            tracing::debug!("the answers of the broker that were outstanding did not come");
+        }
+    }
+
+    fn note(
+        &mut self,
+        joined: Result<Confirmed, JoinError>,
+        window: &mut Window,
+    ) -> Result<(), SessionError> {
+        self.last_sign = Instant::now();
+        let (number, confirmation) = joined.map_err(SessionError::Task)?;
+        let (answer, returned) = match confirmation {
+            Ok(Confirmation::Ack(returned)) => (Answer::Taken, returned),
+            Ok(Confirmation::Nack(returned)) => (Answer::Refused, returned),
+            Ok(Confirmation::NotRequested) => return Err(SessionError::NotConfirming),
+            Err(error) => {
+                window.answer(number, Answer::Lost);
+                return Err(SessionError::Closed(error));
+            }
+        };
+        if let Some(returned) = returned {
+            // Without its number, this one stays unanswered, and nothing counts as confirmed.
+            window.note_returned(number_of(&returned).ok_or(SessionError::Unnumbered)?);
+        }
+        window.answer(number, answer);
+        Ok(())
+    }
+}
+
+fn properties(number: u64) -> BasicProperties {
+    BasicProperties::default()
+        .with_delivery_mode(PERSISTENT)
+        .with_content_type("application/json".into())
+        .with_content_encoding("utf-8".into())
+        .with_message_id(number.to_string().into())
+}
+
+fn number_of(returned: &BasicReturnMessage) -> Option<u64> {
+    let id = returned.properties.message_id().as_ref()?;
+    id.as_str().parse().ok()
+}
