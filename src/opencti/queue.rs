@@ -1,7 +1,7 @@
 //! The push queue over AMQP: one long-lived connection that comes back, and only confirms count.
 //!
 //! The only user of lapin. Its automatic recovery is not used: a publish that is cancelled while the
-//! broker is gone can leave a recovering channel stuck for ever. A [`Session`] is used instead:
+//! broker is gone can leave a recovering channel stuck for ever. A *session* is used instead:
 //! connect, publish, await confirms; whatever goes wrong with the connection ends the session, and the
 //! next one begins with the messages that were not confirmed. A message may so be sent twice, and is
 //! never lost. A message that the broker refuses ends nothing: it waits, and is offered again.
