@@ -13,8 +13,9 @@ mod narrow;
 mod retry;
 mod schema;
 
-pub use client::{Answer, Client, Endpoint};
+pub use client::{Answer, Client, Endpoint, LONGEST_SILENCE};
 pub use error::{Error, GraphqlError, Kind};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use retry::RetryPolicy;
+pub(crate) use retry::Waits;
 pub use schema::{Mark, OwnSchema, SchemaError};

@@ -32,7 +32,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::Connector;
-use crate::graphql::{Client, Endpoint, RetryPolicy};
+use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
     BrokerAddress, ConnectorProfile, Echo, Registration, Rules, api, queue, register,
@@ -325,6 +325,7 @@ fn endpoint<S>(settings: &Settings<S>) -> Endpoint {
         token: platform.token.clone(),
         verify_tls: platform.verifies(),
         extra_ca: platform.authorities(&settings.http),
+        longest_silence: LONGEST_SILENCE,
     }
 }
 

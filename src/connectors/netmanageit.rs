@@ -4,16 +4,24 @@
 //! May know: [`crate::connector`], [`crate::platform`], [`crate::graphql`], [`crate::stix`],
 //! [`crate::settings`]. Must not know: the runtime, the destination. Known by: its binary.
 //!
-//! The way of one observable: `source` reads it on a page, with what it points at; `page` takes
-//! the page apart, node by node; `convert` writes the STIX object.
+//! The way of one observable: `cursor` says where the reading of its stream goes on; `walk` finds the
+//! next page, around bad rows; `ask` sends each request and waits out what passes by itself; `page`
+//! takes the answer apart, node by node; `source` leaves out what was sent before and lets `by_id`
+//! read what the rest points at; `convert` writes the STIX object.
 
+mod ask;
+mod by_id;
 mod convert;
+mod cursor;
 mod operations;
 mod page;
+mod page_size;
 mod settings;
 mod source;
+mod walk;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::connector::{Connector, Resume, SourceError};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
@@ -21,6 +29,10 @@ use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
 pub use settings::NetManageItSettings;
 pub use source::NetManageItSource;
+
+/// How long an answer of the source may be silent. What takes longer is asked for in smaller parts,
+/// which need less time, so there is no use in waiting longer for the whole.
+const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
 /// Imports from one OpenCTI platform.
 #[derive(Debug)]
@@ -40,6 +52,7 @@ impl NetManageIt {
             token: source.token.clone(),
             verify_tls: source.verifies(),
             extra_ca: source.authorities(&self.http),
+            longest_silence: LONGEST_SILENCE,
         };
         Client::new(&endpoint).map_err(|error| SourceError::because("cannot ask the source", error))
     }
@@ -87,10 +100,8 @@ impl Connector for NetManageIt {
         self.settings.platform.url.origin().ascii_serialization()
     }
 
-    async fn open(&self, _resume: Resume) -> Result<Self::Source, SourceError> {
-        Ok(NetManageItSource::new(
-            self.platform().await?,
-            &self.settings,
-        ))
+    async fn open(&self, resume: Resume) -> Result<Self::Source, SourceError> {
+        let platform = self.platform().await?;
+        Ok(NetManageItSource::new(platform, &self.settings, resume))
     }
 }

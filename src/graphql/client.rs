@@ -14,8 +14,9 @@ use url::Url;
 use super::{Error, GraphqlError, Kind, RetryPolicy};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-/// Between two pieces of an answer. A page that costs the platform long is silent until it is done.
-const READ_LIMIT: Duration = Duration::from_mins(5);
+/// The usual limit between two pieces of an answer: what costs the platform long is silent until it is
+/// done.
+pub const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 const TOTAL_LIMIT: Duration = Duration::from_mins(20);
 /// A page of 1000 observables is some 2 MB; long descriptions can make it tens.
 const ANSWER_LIMIT: usize = 512 * 1024 * 1024;
@@ -36,6 +37,8 @@ pub struct Endpoint {
     pub verify_tls: bool,
     /// Extra certificate authorities, PEM.
     pub extra_ca: Vec<Vec<u8>>,
+    /// How long an answer may be silent, before its first piece and between two of them.
+    pub longest_silence: Duration,
 }
 
 /// Asks one platform. Cheap to share; one connection pool for its whole life.
@@ -77,7 +80,7 @@ impl Client {
             .user_agent(concat!("netmanageit-connector/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers(&endpoint.token))
             .connect_timeout(CONNECT_LIMIT)
-            .read_timeout(READ_LIMIT)
+            .read_timeout(endpoint.longest_silence)
             .timeout(TOTAL_LIMIT)
             .redirect(reqwest::redirect::Policy::none());
         let mut authorities = Vec::new();

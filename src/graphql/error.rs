@@ -215,6 +215,23 @@ impl Error {
         }
     }
 
+    /// Whether asking for less may help: the answer took too long, or was too large for somebody on
+    /// the way.
+    pub fn is_about_size(&self) -> bool {
+        match self {
+            Self::Transport { source, .. } => source.is_timeout() && !source.is_connect(),
+            Self::Status { status, .. } => matches!(status.as_u16(), 413 | 504 | 524),
+            Self::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether something in front of the platform answered in its place. That is of the moment at
+    /// first; what makes the platform fall over again and again may be the size of the request.
+    pub fn is_of_gateway(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if matches!(status.as_u16(), 502 | 503))
+    }
+
     /// The class of the error, by the one table of this module.
     pub fn kind(&self) -> Kind {
         match self {

@@ -61,6 +61,7 @@ impl RetryPolicy {
 }
 
 /// The waits of one request; ends when their total is used up.
+#[derive(Debug)]
 pub(crate) struct Waits {
     delays: ExponentialBackoff,
     until: Option<Instant>,
@@ -69,11 +70,16 @@ pub(crate) struct Waits {
 impl Waits {
     /// The next wait, at least as long as the server asked for; none when it is time to give up.
     pub(crate) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
-        let wait = self.delays.next()?.max(asked_by_server.unwrap_or_default());
-        match self.until {
-            Some(until) if Instant::now() + wait >= until => None,
-            _ => Some(wait),
-        }
+        let wait = self.delays.next()?;
+        self.allow(wait.max(asked_by_server.unwrap_or_default()))
+    }
+
+    /// This wait, unless it is time to give up.
+    pub(crate) fn allow(&self, wait: Duration) -> Option<Duration> {
+        let is_over = self
+            .until
+            .is_some_and(|until| Instant::now() + wait >= until);
+        (!is_over).then_some(wait)
     }
 }
 
@@ -97,6 +103,7 @@ mod tests {
             tries += 1;
         }
         assert!(tries >= 4, "{tries}");
+        assert_eq!(waits.allow(policy.longest * 2), None);
         assert!(began.elapsed() <= Duration::from_mins(1));
     }
 

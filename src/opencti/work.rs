@@ -247,8 +247,7 @@ impl Work {
 
     /// Whether more may have been announced than was sent.
     pub fn may_expect_too_much(&self) -> bool {
-        self.announcer.again() > 0
-            || self.announcer.may_be_too_much.load(Ordering::Relaxed)
+        self.announcer.again() > 0 || self.announcer.may_be_too_much.load(Ordering::Relaxed)
     }
 
     /// Announces messages with so many objects, before they are sent.

@@ -95,7 +95,7 @@ async fn a_source_that_fails_at_once_fails_the_run(
 
 /// A platform that fails at every page, and also where it is asked for a single row.
 #[rstest]
-#[case::at_rows_too(&["Observables", "ObservableRow"])]
+#[case::at_rows_too(&["Observables", "ObservableRows"])]
 #[case::only_at_pages(&["Observables"])]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_fails_at_every_page_fails_the_run(#[case] operations: &[&str]) {

@@ -12,7 +12,7 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use netmanageit_connector::graphql::{Client, Endpoint, RetryPolicy};
+use netmanageit_connector::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
 use netmanageit_connector::opencti::queue::{BrokerTls, Depth, DepthError};
 use netmanageit_connector::opencti::{
     Announcer, BrokerAddress, ConnectorInfo, ConnectorProfile, Delivery, Message, Pending,
@@ -259,6 +259,7 @@ impl Meeting {
             token: destination.token().to_owned().into(),
             verify_tls: true,
             extra_ca: Vec::new(),
+            longest_silence: LONGEST_SILENCE,
         });
         let client = client.expect("a client");
         let platform = Platform::meet(client, RetryPolicy::NEVER)

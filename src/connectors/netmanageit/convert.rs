@@ -13,13 +13,15 @@ mod relationship;
 mod surroundings;
 mod types;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::ask::{PageAnswer, Stream};
 use super::page::{ExternalReference, NestedTarget, Node, Reference};
-use super::source::{PageAnswer, RawPage, Stream};
+use super::source::RawPage;
 use crate::connector::{Converted, Converter, Skipped};
 use crate::stix::StixObject;
 use surroundings::Surroundings;
@@ -60,6 +62,9 @@ impl Converter for NetManageItConverter {
         let companions = self.companions(&page.companions, &mut skipped);
         let mut objects = Vec::new();
         for node in nodes_of(&page.answer, &mut skipped) {
+            if is_known(&node, &page.known) {
+                continue;
+            }
             let references = page
                 .references
                 .get(name_of(&node).as_str())
@@ -69,6 +74,7 @@ impl Converter for NetManageItConverter {
                 Err(error) => skipped.push(skip(&node, page.stream, &error)),
             }
         }
+        leave_out_endless(&mut objects, &page.ends_to_come, &companions, &mut skipped);
         let at_hand = objects.iter().map(|written| &*written.object.id);
         let at_hand: HashSet<Box<str>> = at_hand
             .chain(companions.iter().map(|companion| &*companion.id))
@@ -81,7 +87,7 @@ impl Converter for NetManageItConverter {
             .collect();
         Converted {
             stream: page.stream.name(),
-            position: Some(page.position),
+            position: page.position,
             stream_total: page.total,
             page_number: page.number,
             objects: objects
@@ -91,7 +97,7 @@ impl Converter for NetManageItConverter {
             late,
             companions,
             skipped,
-            alarms: Vec::new(),
+            alarms: page.alarms,
         }
     }
 }
@@ -124,27 +130,62 @@ impl NetManageItConverter {
         })
     }
 
-    /// The observables of other pages; what they point at themselves travels with their own page.
+    /// The objects of other pages; what they point at themselves travels with their own page.
     fn companions(
         &mut self,
-        answers: &[PageAnswer],
+        answers: &[(Stream, PageAnswer)],
         skipped: &mut Vec<Skipped>,
     ) -> Vec<Arc<StixObject>> {
         let mut companions = Vec::new();
-        for answer in answers {
+        for (stream, answer) in answers {
             for node in nodes_of(answer, skipped) {
                 // What is wrong with it is told where it is the subject: on its own page.
                 let mut told_elsewhere = Vec::new();
-                match self.object(Stream::Observables, &node, &[], &mut told_elsewhere) {
+                match self.object(*stream, &node, &[], &mut told_elsewhere) {
                     Ok(written) => companions.push(Arc::new(written.object)),
                     Err(error) => {
-                        tracing::debug!(id = %name_of(&node), %error, "a nested reference's target cannot be written");
+                        tracing::debug!(id = %name_of(&node), %error, "an object that should come along cannot be written");
                     }
                 }
             }
         }
         companions
     }
+}
+
+fn is_known(node: &Node<'_>, known: &HashSet<Box<str>>) -> bool {
+    let id = node.decode::<Cow<'_, str>>("id").ok().flatten();
+    id.is_some_and(|id| known.contains(&*id))
+}
+
+/// Relationships without an end that had to come along: it was not read before, nor can it be now.
+fn leave_out_endless(
+    objects: &mut Vec<Written>,
+    ends_to_come: &HashSet<Box<str>>,
+    companions: &[Arc<StixObject>],
+    skipped: &mut Vec<Skipped>,
+) {
+    if ends_to_come.is_empty() {
+        return;
+    }
+    let here: HashSet<&str> = companions.iter().map(|companion| &*companion.id).collect();
+    let is_missing = |end: &str| ends_to_come.contains(end) && !here.contains(end);
+    objects.retain(|written| {
+        let Some(end) = written.object.ends.iter().find(|end| is_missing(end)) else {
+            return true;
+        };
+        let end = if end.starts_with("indicator--") {
+            "indicator"
+        } else {
+            "observable"
+        };
+        skipped.push(Skipped {
+            id: written.object.id.to_string(),
+            kind: written.object.kind.to_owned(),
+            reason: format!("its {end} cannot be read at the source"),
+        });
+        false
+    });
 }
 
 /// The nodes of an answer; one that is no object is skipped by its place.

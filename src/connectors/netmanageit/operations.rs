@@ -47,29 +47,29 @@ pub(super) struct References;
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
-    query_path = "src/connectors/netmanageit/operations/observable_row.graphql",
+    query_path = "src/connectors/netmanageit/operations/observable_rows.graphql",
     response_type = "crate::connectors::netmanageit::operations::Raw",
     variables_derives = "Debug"
 )]
-pub(super) struct ObservableRow;
+pub(super) struct ObservableRows;
 
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
-    query_path = "src/connectors/netmanageit/operations/indicator_row.graphql",
+    query_path = "src/connectors/netmanageit/operations/indicator_rows.graphql",
     response_type = "crate::connectors::netmanageit::operations::Raw",
     variables_derives = "Debug"
 )]
-pub(super) struct IndicatorRow;
+pub(super) struct IndicatorRows;
 
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
-    query_path = "src/connectors/netmanageit/operations/relationship_row.graphql",
+    query_path = "src/connectors/netmanageit/operations/relationship_rows.graphql",
     response_type = "crate::connectors::netmanageit::operations::Raw",
     variables_derives = "Debug"
 )]
-pub(super) struct RelationshipRow;
+pub(super) struct RelationshipRows;
 
 /// An answer that is decoded elsewhere.
 pub(crate) type Raw = serde_json::Value;

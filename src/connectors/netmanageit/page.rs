@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::cursor::Row;
+
 /// The data of a list's answer: one field, whatever its name.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct ListData<'a> {
@@ -88,6 +90,79 @@ pub(super) struct RowName {
     pub(super) standard_id: Option<String>,
     #[serde(default)]
     pub(super) entity_type: Option<String>,
+    #[serde(default)]
+    updated_at: Option<String>,
+}
+
+impl RowName {
+    /// What the reading has to know of it.
+    pub(super) fn row(&self) -> Row {
+        row(&self.id, self.updated_at.as_deref())
+    }
+
+    /// Its internal id.
+    pub(super) fn into_id(self) -> String {
+        self.id
+    }
+}
+
+fn row(id: &str, updated_at: Option<&str>) -> Row {
+    Row {
+        id: id.into(),
+        updated_at: updated_at.and_then(|text| text.parse().ok()),
+    }
+}
+
+/// The ends of a relationship.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Ends {
+    id: String,
+    from: Option<End>,
+    to: Option<End>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct End {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    standard_id: Option<Box<str>>,
+    #[serde(default)]
+    updated_at: Option<String>,
+}
+
+/// One end of a relationship.
+#[derive(Debug)]
+pub(super) struct EndRow {
+    pub(super) row: Row,
+    /// Its STIX id.
+    pub(super) standard_id: Box<str>,
+}
+
+impl Ends {
+    /// The relationship's own internal id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Its indicator, where that can be seen.
+    pub(super) fn indicator(&self) -> Option<EndRow> {
+        self.from.as_ref().and_then(End::row)
+    }
+
+    /// Its observable, where that can be seen.
+    pub(super) fn observable(&self) -> Option<EndRow> {
+        self.to.as_ref().and_then(End::row)
+    }
+}
+
+impl End {
+    fn row(&self) -> Option<EndRow> {
+        Some(EndRow {
+            row: row(self.id.as_deref()?, self.updated_at.as_deref()),
+            standard_id: self.standard_id.clone()?,
+        })
+    }
 }
 
 /// One node: its fields, each as text.

@@ -1,60 +1,34 @@
-//! Reads the source: page after page of each stream, each with what its objects point at.
+//! Reads one run: first what earlier runs held back, then each stream from where they ended.
 //!
-//! The lists are live and their cursors hold no state at the platform: ordered by `updated_at`, a
-//! row that changes while we read moves to the end and is seen again (spec/protocol.md §1).
+//! Each page comes with what its new rows refer to. Rows that earlier runs handed out are left out
+//! before anything is asked for them.
 //!
-//! **Invariant.** A stream ends with an empty page, or when as many rows have been seen as there are;
-//! never because `hasNextPage` is false, which a page cut at the platform's cap says too.
+//! **Invariant.** A page's position says what is true once that page and all before it are confirmed;
+//! a relationship's ends were read, or come along with it.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
+use serde_json::Value;
 use tokio::time::Instant;
 
+use super::ask::{Detail, PageAnswer, Stream, unreadable};
+use super::by_id::{IDS_A_REQUEST, read_objects, read_references};
 use super::convert::NetManageItConverter;
-use super::operations::{
-    IndicatorRow, Indicators, ObservableRow, Observables, References as ReferencesOperation,
-    RelationshipRow, Relationships, indicator_row, indicators, observable_row, observables,
-    references, relationship_row, relationships,
-};
-use super::page::{List, ListData, Reference, ReferenceRow, References, RowName};
+use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
+use super::page::{EndRow, Ends, Reference, References, RowName};
 use super::settings::NetManageItSettings;
-use crate::connector::{Position, Skipped, Source, SourceError};
-use crate::graphql::{Answer, Kind, RetryPolicy};
-use crate::platform::{Platform, PlatformError};
+use super::walk::{ReadPage, Skips, Step, Walk, names, newest};
+use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
+use crate::platform::Platform;
+use crate::telemetry::logs::Chain;
 
-/// Ids in one filter: so many were seen working live, and they stay far below the search engine's
-/// limits.
-const IDS_A_REQUEST: usize = 250;
-/// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
-/// bad source.
-const FAILED_ROWS: usize = 500;
-/// The same where the source does not name the row that it fails at: then it is the source sooner.
-const UNEXPLAINED_ROWS: usize = 20;
-/// Before less is asked for, when the source failed without naming a row.
-const PAUSE: Duration = Duration::from_secs(1);
-/// Rows of references in one answer.
-const REFERENCES_A_PAGE: i64 = 1000;
-
-/// What is read, in this order: a relationship comes after both its ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
-    Observables,
-    Indicators,
-    Relationships,
-}
-
-impl Stream {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Observables => "observables",
-            Self::Indicators => "indicators",
-            Self::Relationships => "relationships",
-        }
-    }
-}
+/// Rows of a scan in one answer: the cap of a platform. They hold little.
+const SCANNED_ROWS: usize = 5000;
+/// Relationships that bring both their ends while messages of an earlier process may be at the
+/// workers: as many as those may take to be done.
+const RELATIONSHIPS_WITH_ENDS: usize = 4000;
 
 /// A page as it was read.
 #[derive(Debug)]
@@ -62,28 +36,17 @@ pub struct RawPage {
     pub(super) stream: Stream,
     pub(super) number: u64,
     pub(super) answer: PageAnswer,
+    /// Rows of the answer that are left out, by the source's internal ids: they were sent before.
+    pub(super) known: HashSet<Box<str>>,
     pub(super) references: References,
-    /// Observables of other pages that this one's point at.
-    pub(super) companions: Vec<PageAnswer>,
-    pub(super) position: Position,
+    /// Objects of other pages that this one's refer to, with their streams.
+    pub(super) companions: Vec<(Stream, PageAnswer)>,
+    /// Ends of relationships that have to be among the companions, by their STIX ids.
+    pub(super) ends_to_come: HashSet<Box<str>>,
+    pub(super) position: Option<Position>,
     pub(super) total: Option<u64>,
     pub(super) skipped: Vec<Skipped>,
-}
-
-/// An answer whose errors have been judged: what it holds can be used.
-pub(super) struct PageAnswer(Answer);
-
-impl std::fmt::Debug for PageAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PageAnswer({} bytes)", self.0.size_bytes())
-    }
-}
-
-impl PageAnswer {
-    /// The list that the answer holds; none for an answer without data.
-    pub(super) fn list(&self) -> Result<Option<List<'_>>, crate::graphql::Error> {
-        Ok(self.0.borrow_despite_errors::<ListData<'_>>()?.list)
-    }
+    pub(super) alarms: Vec<String>,
 }
 
 /// Reads one run.
@@ -92,61 +55,68 @@ pub struct NetManageItSource {
     platform: Arc<Platform>,
     page_size: usize,
     cooldown: Duration,
-    streams: VecDeque<Stream>,
-    at: Option<Place>,
+    /// What was held back before, still to be read once more.
+    again: VecDeque<(Stream, Vec<String>)>,
+    /// Pages that were read and not handed out yet.
+    ready: VecDeque<RawPage>,
+    pages_again: u64,
+    /// The streams still to be read, and where earlier runs ended.
+    streams: VecDeque<(Stream, Option<Value>)>,
+    at: Option<Course>,
+    /// The streams that were read.
+    read: HashMap<Stream, Reading>,
+    /// So many relationships still bring both their ends, whatever was read.
+    with_ends: usize,
     last_page: Option<Instant>,
 }
 
 /// Where the reading of a stream stands.
 #[derive(Debug)]
-struct Place {
+struct Course {
     stream: Stream,
-    after: Option<String>,
-    /// Rows to ask for: fewer while the platform fails at more.
-    size: usize,
-    number: u64,
-    seen: u64,
-    skipped: Vec<Skipped>,
-    /// Rows that were skipped since the last page that could be read.
-    failed_in_a_row: usize,
-    /// A page was shorter than asked for although there was more.
-    is_cut: bool,
-    /// As many rows were seen as the list has, and the source says that there is no next page.
-    is_at_end: bool,
-    /// The row at hand was asked for twice.
-    is_asked_again: bool,
+    reading: Reading,
+    /// The way through the list that is at hand.
+    walk: Option<Walk>,
+    /// The cursor of the last page, or of an earlier run.
+    cursor: Option<Value>,
+    pages: u64,
 }
 
-/// What came of asking for a page.
-enum Asked {
-    Page(PageAnswer),
-    /// The platform failed at the page; the first row that may be to blame, where it says so.
-    Failed {
-        suspect: Option<usize>,
-        reason: String,
-    },
+/// What the new rows of a page refer to.
+#[derive(Debug, Default)]
+struct Surroundings {
+    references: References,
+    companions: Vec<(Stream, PageAnswer)>,
+    ends_to_come: HashSet<Box<str>>,
 }
 
 impl NetManageItSource {
     /// A reader for one run.
-    pub(super) fn new(platform: Arc<Platform>, settings: &NetManageItSettings) -> Self {
-        let mut streams = VecDeque::new();
-        if settings.process_observables {
-            streams.push_back(Stream::Observables);
-        }
-        if settings.process_indicators {
-            streams.push_back(Stream::Indicators);
-        }
-        // A relationship goes only where both of its ends go.
-        if settings.process_observables && settings.process_indicators {
-            streams.push_back(Stream::Relationships);
-        }
+    pub(super) fn new(
+        platform: Arc<Platform>,
+        settings: &NetManageItSettings,
+        mut resume: Resume,
+    ) -> Self {
+        let streams = streams(settings);
+        let with_ends = if resume.is_unfinished {
+            RELATIONSHIPS_WITH_ENDS
+        } else {
+            0
+        };
         Self {
             platform,
             page_size: settings.page_size,
             cooldown: settings.cooldown,
-            streams,
+            again: again(&streams, &resume.again),
+            ready: VecDeque::new(),
+            pages_again: 0,
+            streams: streams
+                .into_iter()
+                .map(|stream| (stream, resume.cursors.remove(stream.name())))
+                .collect(),
             at: None,
+            read: HashMap::new(),
+            with_ends,
             last_page: None,
         }
     }
@@ -157,337 +127,423 @@ impl NetManageItSource {
         }
     }
 
-    /// Reads the next page of the stream at hand; none at the stream's end.
-    async fn read_page(&mut self, place: &mut Place) -> Result<Option<RawPage>, SourceError> {
-        loop {
-            let answer = match self.ask(place).await? {
-                Asked::Page(answer) => answer,
-                Asked::Failed { suspect, reason } => {
-                    self.step_around(place, suspect, &reason).await?;
-                    continue;
-                }
-            };
-            let list = answer
-                .list()
-                .map_err(|error| unreadable(place.stream, error))?;
-            let Some(list) = list else {
-                self.step_around(place, None, "it answered no list").await?;
-                continue;
-            };
-            if list.rows() == 0 {
-                return Ok(last_skipped(place));
+    /// Takes one step in a stream; a page where that led to one that has something to say.
+    async fn advance(&mut self, course: &mut Course) -> Result<Option<RawPage>, SourceError> {
+        match course.reading.next() {
+            Next::Newest => {
+                course.walk = None;
+                let newest = newest(&self.platform, course.stream).await?;
+                course.reading.put_newest(newest);
+                Ok(None)
             }
-            let cursor = next_cursor(place, &list)?;
-            let ids = ids_of(&list, &mut place.skipped);
-            let total = list.page_info.global_count;
-            place.after = Some(cursor.clone());
-            let is_all = |seen: u64| total.is_some_and(|total| seen >= total);
-            place.seen += list.rows() as u64;
-            // A page cut at the platform's cap says that there is no next one, always; with a live list
-            // the count alone is no proof. Then only an empty page is the end.
-            place.is_cut |= list.rows() < place.size && !is_all(place.seen);
-            place.is_at_end = !place.is_cut && !list.page_info.has_next_page && is_all(place.seen);
-            place.number += 1;
-            place.failed_in_a_row = 0;
-            place.is_asked_again = false;
-            place.size = self.page_size.min(place.size * 2);
-            drop(list);
-            let (references, companions) = self.surroundings(place, &ids).await?;
-            return Ok(Some(RawPage {
-                stream: place.stream,
-                number: place.number,
-                answer,
-                references,
-                companions,
-                position: Position {
-                    stream: place.stream.name(),
-                    cursor: cursor.into(),
-                },
-                total,
-                skipped: std::mem::take(&mut place.skipped),
-            }));
+            Next::Scan(span) => {
+                self.scan(course, span).await?;
+                Ok(None)
+            }
+            Next::Pages { span, after, rows } => {
+                let walk = course.walk.get_or_insert_with(|| {
+                    let platform = Arc::clone(&self.platform);
+                    Walk::new(platform, course.stream, Detail::Whole, span, self.page_size)
+                        .going_on(after, rows)
+                });
+                self.cool_down().await;
+                let step = walk.next().await?;
+                self.last_page = Some(Instant::now());
+                self.take(course, step).await
+            }
+            Next::Nothing => Ok(None),
         }
     }
 
-    /// Asks for the page at hand and judges the answer.
-    async fn ask(&self, place: &mut Place) -> Result<Asked, SourceError> {
-        let asked = match place.stream {
-            Stream::Observables => {
-                let variables = observables::Variables {
-                    first: Some(size(place)),
-                    after: place.after.clone(),
-                    filters: None,
-                };
-                self.platform
-                    .ask::<Observables>(variables, RetryPolicy::DURING_RUN)
-                    .await
+    /// Looks whether rows are still as an earlier run handed them out, without reading them whole.
+    async fn scan(&mut self, course: &mut Course, span: Span) -> Result<(), SourceError> {
+        let platform = Arc::clone(&self.platform);
+        let mut walk = Walk::new(platform, course.stream, Detail::Names, span, SCANNED_ROWS);
+        while matches!(course.reading.next(), Next::Scan(_)) {
+            self.cool_down().await;
+            let step = walk.next().await?;
+            self.last_page = Some(Instant::now());
+            match step {
+                Step::Page(page) => course.reading.put_scanned(&page.rows, page.end.is_last),
+                Step::End { .. } | Step::Refused => course.reading.put_scanned(&[], true),
             }
-            Stream::Indicators => {
-                let variables = indicators::Variables {
-                    first: Some(size(place)),
-                    after: place.after.clone(),
-                    filters: None,
-                };
-                self.platform
-                    .ask::<Indicators>(variables, RetryPolicy::DURING_RUN)
-                    .await
-            }
-            Stream::Relationships => {
-                let variables = relationships::Variables {
-                    first: Some(size(place)),
-                    after: place.after.clone(),
-                    filters: None,
-                    from_types: Some(vec![Some("Indicator".to_owned())]),
-                    relationship_types: Some(vec![Some("based-on".to_owned())]),
-                };
-                self.platform
-                    .ask::<Relationships>(variables, RetryPolicy::DURING_RUN)
-                    .await
-            }
-        };
-        judge(asked, &mut place.skipped).map_err(|error| unreadable(place.stream, error))
-    }
-
-    /// Makes the next request smaller, until the row that fails stands alone; that one is skipped.
-    async fn step_around(
-        &self,
-        place: &mut Place,
-        suspect: Option<usize>,
-        reason: &str,
-    ) -> Result<(), SourceError> {
-        tracing::warn!(
-            stream = place.stream.name(),
-            page.rows = place.size,
-            reason,
-            "the source failed at a page; asking for less of it"
-        );
-        // An error that names no row may pass by itself.
-        let names_row = suspect.is_some();
-        if !names_row {
-            tokio::time::sleep(PAUSE).await;
         }
-        if place.size == 1 && !names_row && !place.is_asked_again {
-            place.is_asked_again = true;
-            return Ok(());
-        }
-        place.is_asked_again = false;
-        if place.size > 1 {
-            place.size = match suspect {
-                Some(row) if row > 0 && row < place.size => row,
-                Some(0) => 1,
-                _ => place.size / 2,
-            };
-            return Ok(());
-        }
-        let limit = if names_row {
-            FAILED_ROWS
-        } else {
-            UNEXPLAINED_ROWS
-        };
-        self.skip_row(place, limit, reason).await
-    }
-
-    /// Skips the row at hand by name, unless so many were skipped in a row that it is no bad row but a
-    /// bad source.
-    async fn skip_row(
-        &self,
-        place: &mut Place,
-        limit: usize,
-        reason: &str,
-    ) -> Result<(), SourceError> {
-        let (cursor, name) = self.failing_row(place, reason).await?;
-        let kind = name.as_ref().and_then(|name| name.entity_type.clone());
-        let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
-        let skipped = Skipped {
-            id: id.unwrap_or_else(|| {
-                format!(
-                    "the row behind cursor {}",
-                    place.after.as_deref().unwrap_or("(start)")
-                )
-            }),
-            kind: kind.unwrap_or_else(|| place.stream.name().to_owned()),
-            reason: format!("the source cannot read it: {reason}"),
-        };
-        place.skipped.push(skipped);
-        if place.after.as_ref() == Some(&cursor) {
-            return Err(SourceError::new("the source answers the same cursor again"));
-        }
-        place.after = Some(cursor);
-        place.seen += 1;
-        place.failed_in_a_row += 1;
-        if place.failed_in_a_row > limit {
-            let stream = place.stream.name();
-            let what =
-                format!("the source fails at more than {limit} of its {stream} in a row: {reason}");
-            return Err(SourceError::new(what));
-        }
-        // Behind a single bad row all may be well; behind two of them, the next may be bad as well.
-        place.size = if place.failed_in_a_row == 1 {
-            self.page_size
-        } else {
-            1
-        };
         Ok(())
     }
 
-    /// The cursor of the row that fails, and its name where the source can say it.
-    async fn failing_row(
-        &self,
-        place: &Place,
-        reason: &str,
-    ) -> Result<(String, Option<RowName>), SourceError> {
-        for named in [true, false] {
-            let asked = self.ask_row(place, named).await;
-            let mut ignored = Vec::new();
-            let judged =
-                judge(asked, &mut ignored).map_err(|error| unreadable(place.stream, error))?;
-            let Asked::Page(answer) = judged else {
-                continue;
-            };
-            let list = answer
-                .list()
-                .map_err(|error| unreadable(place.stream, error))?;
-            let Some(cursor) = list.as_ref().and_then(List::first_cursor) else {
-                continue;
-            };
-            let name = list
-                .and_then(|list| list.nodes().next())
-                .and_then(|node| serde_json::from_str(node.get()).ok());
-            return Ok((cursor, name));
-        }
-        let stream = place.stream.name();
-        let what = format!(
-            "the source fails at its {stream} and does not say where the next one is: {reason}"
-        );
-        Err(SourceError::new(what))
-    }
-
-    async fn ask_row(&self, place: &Place, named: bool) -> Result<Answer, PlatformError> {
-        let after = place.after.clone();
-        match place.stream {
-            Stream::Observables => {
-                let variables = observable_row::Variables {
-                    after,
-                    filters: None,
-                    named,
-                };
-                self.platform
-                    .ask::<ObservableRow>(variables, RetryPolicy::DURING_RUN)
-                    .await
-            }
-            Stream::Indicators => {
-                let variables = indicator_row::Variables {
-                    after,
-                    filters: None,
-                    named,
-                };
-                self.platform
-                    .ask::<IndicatorRow>(variables, RetryPolicy::DURING_RUN)
-                    .await
-            }
-            Stream::Relationships => {
-                let variables = relationship_row::Variables {
-                    after,
-                    filters: None,
-                    named,
-                    from_types: Some(vec![Some("Indicator".to_owned())]),
-                    relationship_types: Some(vec![Some("based-on".to_owned())]),
-                };
-                self.platform
-                    .ask::<RelationshipRow>(variables, RetryPolicy::DURING_RUN)
-                    .await
+    async fn take(
+        &mut self,
+        course: &mut Course,
+        step: Step,
+    ) -> Result<Option<RawPage>, SourceError> {
+        match step {
+            Step::Page(page) => self.take_page(course, *page).await,
+            Step::End { total, skips } => Ok(course.close(total, skips)),
+            Step::Refused => {
+                tracing::warn!(
+                    stream = course.stream.name(),
+                    "the source does not take the place where an earlier run ended; this stream's reading begins anew, which sends some of it twice"
+                );
+                course.reading.begin_anew();
+                course.walk = None;
+                Ok(None)
             }
         }
     }
 
-    /// What the objects of a page point at, and the observables among that which are not on the page.
+    async fn take_page(
+        &mut self,
+        course: &mut Course,
+        page: ReadPage,
+    ) -> Result<Option<RawPage>, SourceError> {
+        let ReadPage {
+            answer,
+            rows,
+            end,
+            skips,
+        } = page;
+        let bad = skips.bad.iter().map(|(row, _)| row);
+        let all: Vec<Row> = bad.chain(&rows).cloned().collect();
+        let known = match course.reading.put_page(&all, &end) {
+            Taken::But(known) => known,
+            Taken::NotYet => {
+                course.walk = None;
+                return Ok(None);
+            }
+        };
+        let mut skipped = told(skips, &known);
+        let new = rows.iter().filter(|row| !known.contains(&row.id));
+        let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
+        let cursor = course.reading.cursor();
+        if ids.is_empty() && skipped.is_empty() && cursor == course.cursor {
+            return Ok(None);
+        }
+        let new = New {
+            stream: course.stream,
+            answer: &answer,
+            ids,
+            known: &known,
+            is_again: false,
+        };
+        let surroundings = self.surroundings(new, &mut skipped).await?;
+        Ok(Some(RawPage {
+            total: end.total,
+            ..course.page(answer, known, surroundings, skipped)
+        }))
+    }
+
+    /// What the new objects of a page refer to, where it has not been read.
     async fn surroundings(
-        &self,
-        place: &mut Place,
-        ids: &[String],
-    ) -> Result<(References, Vec<PageAnswer>), SourceError> {
-        let relations: Vec<String> = match place.stream {
+        &mut self,
+        new: New<'_>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Surroundings, SourceError> {
+        if new.ids.is_empty() {
+            return Ok(Surroundings::default());
+        }
+        let relations: Vec<String> = match new.stream {
             Stream::Observables => super::convert::relations().map(str::to_owned).collect(),
             Stream::Indicators => vec!["external-reference".to_owned()],
             // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
-            Stream::Relationships => return Ok((References::new(), Vec::new())),
+            Stream::Relationships => return self.ends(&new, skipped).await,
         };
-        let references = self.references(ids, &relations, &mut place.skipped).await?;
-        let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
-        let elsewhere: HashSet<&str> = references
-            .values()
-            .flatten()
-            .filter_map(|reference| match reference {
-                Reference::Nested(target) => Some(&*target.id),
-                Reference::External(_) => None,
-            })
-            .filter(|id| !here.contains(id))
+        let (platform, stream, ids) = (&self.platform, new.stream, &new.ids);
+        let references = read_references(platform, stream, ids, &relations, skipped).await?;
+        let elsewhere = targets_elsewhere(&references, ids);
+        let kind = "nested reference";
+        let companions =
+            read_objects(platform, Stream::Observables, &elsewhere, kind, skipped).await?;
+        Ok(Surroundings {
+            references,
+            companions: with_stream(Stream::Observables, companions),
+            ends_to_come: HashSet::new(),
+        })
+    }
+
+    /// The ends of new relationships that may not have been read.
+    async fn ends(
+        &mut self,
+        new: &New<'_>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Surroundings, SourceError> {
+        let mut missing = MissingEnds::default();
+        let list = new
+            .answer
+            .list()
+            .map_err(|error| unreadable(new.stream, error))?;
+        for node in list.iter().flat_map(super::page::List::nodes) {
+            // What cannot be read is told by the converter.
+            let ends = serde_json::from_str::<Ends>(node.get());
+            let Some(ends) = ends.ok().filter(|ends| !new.known.contains(ends.id())) else {
+                continue;
+            };
+            let brings_all = new.is_again || self.with_ends > 0;
+            self.with_ends = self.with_ends.saturating_sub(1);
+            for (stream, end) in [
+                (Stream::Indicators, ends.indicator()),
+                (Stream::Observables, ends.observable()),
+            ] {
+                if let Some(end) = end.filter(|end| brings_all || !self.has_read(stream, end)) {
+                    missing.add(stream, end);
+                }
+            }
+        }
+        drop(list);
+        let mut companions = Vec::new();
+        for (stream, ids) in missing.ids {
+            let mut ids: Vec<String> = ids.into_iter().collect();
+            ids.sort_unstable();
+            let kind = "end of a relationship";
+            let answers = read_objects(&self.platform, stream, &ids, kind, skipped).await?;
+            companions.extend(with_stream(stream, answers));
+        }
+        Ok(Surroundings {
+            references: References::new(),
+            companions,
+            ends_to_come: missing.standard_ids,
+        })
+    }
+
+    fn has_read(&self, stream: Stream, end: &EndRow) -> bool {
+        let reading = self.read.get(&stream);
+        reading.is_some_and(|reading| reading.has_read(&end.row))
+    }
+
+    /// Reads objects that were held back once more. Those that are gone are not there.
+    async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
+        self.cool_down().await;
+        let mut skipped = Vec::new();
+        let kind = stream.name();
+        let answers = read_objects(&self.platform, stream, ids, kind, &mut skipped).await?;
+        self.last_page = Some(Instant::now());
+        for answer in answers {
+            let page = self.page_again(stream, answer).await?;
+            self.ready.extend(page);
+        }
+        if !skipped.is_empty() {
+            let empty = self.once_more(
+                stream,
+                PageAnswer::empty(),
+                Surroundings::default(),
+                skipped,
+            );
+            self.ready.push_back(empty);
+        }
+        Ok(())
+    }
+
+    async fn page_again(
+        &mut self,
+        stream: Stream,
+        answer: PageAnswer,
+    ) -> Result<Option<RawPage>, SourceError> {
+        let mut skipped = Vec::new();
+        let list = answer.list().map_err(|error| unreadable(stream, error))?;
+        let rows = list.map_or_else(Vec::new, |list| names(&list, &mut skipped));
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let new = New {
+            stream,
+            answer: &answer,
+            ids: rows.into_iter().map(RowName::into_id).collect(),
+            known: &HashSet::new(),
+            is_again: true,
+        };
+        let surroundings = self.surroundings(new, &mut skipped).await?;
+        Ok(Some(self.once_more(stream, answer, surroundings, skipped)))
+    }
+
+    fn once_more(
+        &mut self,
+        stream: Stream,
+        answer: PageAnswer,
+        surroundings: Surroundings,
+        skipped: Vec<Skipped>,
+    ) -> RawPage {
+        self.pages_again += 1;
+        page(stream, self.pages_again, answer, surroundings, skipped)
+    }
+}
+
+/// The streams that the settings want, in their order.
+fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
+    let is_wanted = |stream: &Stream| match stream {
+        Stream::Observables => settings.process_observables,
+        Stream::Indicators => settings.process_indicators,
+        // A relationship goes only where both of its ends go.
+        Stream::Relationships => settings.process_observables && settings.process_indicators,
+    };
+    Stream::ALL.into_iter().filter(is_wanted).collect()
+}
+
+/// What was held back, in portions for one request each.
+fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<String>)> {
+    let mut portions = VecDeque::new();
+    for stream in streams {
+        let of_stream = held_back
+            .iter()
+            .filter(|held_back| held_back.stream == stream.name());
+        let ids: Vec<String> = of_stream.map(|held_back| held_back.id.clone()).collect();
+        let chunks = ids.chunks(IDS_A_REQUEST);
+        portions.extend(chunks.map(|ids| (*stream, ids.to_vec())));
+    }
+    portions
+}
+
+/// The new rows of a page.
+struct New<'a> {
+    stream: Stream,
+    answer: &'a PageAnswer,
+    /// Their internal ids.
+    ids: Vec<String>,
+    /// The internal ids of the page's other rows.
+    known: &'a HashSet<Box<str>>,
+    /// They are read once more, apart from their stream.
+    is_again: bool,
+}
+
+/// Ends of relationships that have to come along.
+#[derive(Debug, Default)]
+struct MissingEnds {
+    /// Their internal ids.
+    ids: HashMap<Stream, HashSet<String>>,
+    standard_ids: HashSet<Box<str>>,
+}
+
+impl MissingEnds {
+    fn add(&mut self, stream: Stream, end: EndRow) {
+        let ids = self.ids.entry(stream).or_default();
+        ids.insert(end.row.id.into());
+        self.standard_ids.insert(end.standard_id);
+    }
+}
+
+/// The observables that nested references lead to and that are not among these, in order.
+fn targets_elsewhere(references: &References, ids: &[String]) -> Vec<String> {
+    let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
+    let elsewhere: HashSet<&str> = references
+        .values()
+        .flatten()
+        .filter_map(|reference| match reference {
+            Reference::Nested(target) => Some(&*target.id),
+            Reference::External(_) => None,
+        })
+        .filter(|id| !here.contains(id))
+        .collect();
+    let mut elsewhere: Vec<String> = elsewhere.into_iter().map(str::to_owned).collect();
+    elsewhere.sort_unstable();
+    elsewhere
+}
+
+fn with_stream(stream: Stream, answers: Vec<PageAnswer>) -> Vec<(Stream, PageAnswer)> {
+    answers.into_iter().map(|answer| (stream, answer)).collect()
+}
+
+/// What is to be told of rows that could not be read. A bad row is told once, until it changes.
+fn told(skips: Skips, known: &HashSet<Box<str>>) -> Vec<Skipped> {
+    let bad = skips
+        .bad
+        .into_iter()
+        .filter(|(row, _)| !known.contains(&row.id));
+    let bad = bad.map(|(_, skipped)| skipped);
+    skips.skipped.into_iter().chain(bad).collect()
+}
+
+fn page(
+    stream: Stream,
+    number: u64,
+    answer: PageAnswer,
+    surroundings: Surroundings,
+    skipped: Vec<Skipped>,
+) -> RawPage {
+    RawPage {
+        stream,
+        number,
+        answer,
+        known: HashSet::new(),
+        references: surroundings.references,
+        companions: surroundings.companions,
+        ends_to_come: surroundings.ends_to_come,
+        position: None,
+        total: None,
+        skipped,
+        alarms: Vec::new(),
+    }
+}
+
+impl Course {
+    /// Goes on where earlier runs ended.
+    fn begin(stream: Stream, cursor: Option<Value>) -> Self {
+        let reading = match &cursor {
+            None => Reading::first(),
+            Some(kept) => Reading::resume(kept).unwrap_or_else(|error| {
+                tracing::warn!(
+                    stream = stream.name(),
+                    error = %Chain(&error),
+                    "the kept position of this stream cannot be read; it is read from its beginning"
+                );
+                Reading::first()
+            }),
+        };
+        Self {
+            stream,
+            reading,
+            walk: None,
+            cursor,
+            pages: 0,
+        }
+    }
+
+    /// The stream has no more rows. A last page, if there is anything to say.
+    fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
+        let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
+        let ended = self.reading.put_end(&bad, skips.rows, total);
+        let skipped = told(skips, &ended.known);
+        let alarms: Vec<String> = ended
+            .shortfall
+            .map(|shortfall| alarm(self.stream, shortfall))
+            .into_iter()
             .collect();
-        let mut elsewhere: Vec<String> = elsewhere.into_iter().map(str::to_owned).collect();
-        elsewhere.sort_unstable();
-        let companions = self.companions(elsewhere, &mut place.skipped).await?;
-        Ok((references, companions))
+        let has_news = !skipped.is_empty() || !alarms.is_empty();
+        if !has_news && self.reading.cursor() == self.cursor {
+            return None;
+        }
+        let (answer, surroundings) = (PageAnswer::empty(), Surroundings::default());
+        Some(RawPage {
+            alarms,
+            ..self.page(answer, HashSet::new(), surroundings, skipped)
+        })
     }
 
-    /// A constant number of requests a page, sent together.
-    async fn references(
-        &self,
-        ids: &[String],
-        relations: &[String],
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<References, SourceError> {
-        let mut requests = JoinSet::new();
-        for chunk in ids.chunks(IDS_A_REQUEST) {
-            let platform = Arc::clone(&self.platform);
-            requests.spawn(references_of(platform, chunk.to_vec(), relations.to_vec()));
+    fn page(
+        &mut self,
+        answer: PageAnswer,
+        known: HashSet<Box<str>>,
+        surroundings: Surroundings,
+        skipped: Vec<Skipped>,
+    ) -> RawPage {
+        self.pages += 1;
+        self.cursor = self.reading.cursor();
+        let stream = self.stream.name();
+        RawPage {
+            known,
+            position: self
+                .cursor
+                .clone()
+                .map(|cursor| Position { stream, cursor }),
+            ..page(self.stream, self.pages, answer, surroundings, skipped)
         }
-        let mut references = References::new();
-        while let Some(joined) = requests.join_next().await {
-            let read = joined.map_err(|error| {
-                SourceError::because("reading references was interrupted", error)
-            })?;
-            let (found, unreadable) = read?;
-            for (holder, reference) in found {
-                let of_holder = references.entry(holder).or_default();
-                // A list that changes while it is read, or is read again, shows a row twice.
-                if !of_holder.contains(&reference) {
-                    of_holder.push(reference);
-                }
-            }
-            skipped.extend(unreadable);
-        }
-        Ok(references)
     }
+}
 
-    /// Reads observables by id; those that the source fails at are skipped by name.
-    async fn companions(
-        &self,
-        ids: Vec<String>,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Vec<PageAnswer>, SourceError> {
-        let mut waiting: Vec<Vec<String>> =
-            ids.chunks(IDS_A_REQUEST).map(<[String]>::to_vec).collect();
-        let mut answers = Vec::new();
-        while let Some(mut ids) = waiting.pop() {
-            let asked = self
-                .platform
-                .ask::<Observables>(by_ids(&ids), RetryPolicy::DURING_RUN)
-                .await;
-            match judge(asked, skipped).map_err(|error| unreadable(Stream::Observables, error))? {
-                Asked::Page(answer) => answers.push(answer),
-                Asked::Failed { .. } if ids.len() > 1 => {
-                    waiting.push(ids.split_off(ids.len() / 2));
-                    waiting.push(ids);
-                }
-                Asked::Failed { reason, .. } => skipped.push(Skipped {
-                    id: ids.concat(),
-                    kind: "nested reference".to_owned(),
-                    reason: format!("the source cannot read its target: {reason}"),
-                }),
-            }
-        }
-        Ok(answers)
-    }
+fn alarm(stream: Stream, shortfall: Shortfall) -> String {
+    let Shortfall { counted, answered } = shortfall;
+    format!(
+        "the source counts {counted} {} and answered {answered} of them: {} are missing here; have the search index of that platform checked, and whether the token's user may see all of them",
+        stream.name(),
+        counted - answered,
+    )
 }
 
 impl Source for NetManageItSource {
@@ -500,305 +556,32 @@ impl Source for NetManageItSource {
 
     async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
         loop {
-            let mut place = match self.at.take() {
-                Some(place) => place,
-                None => match self.streams.pop_front() {
-                    Some(stream) => Place::start_of(stream, self.page_size),
-                    None => return Ok(None),
-                },
-            };
-            self.cool_down().await;
-            let page = self.read_page(&mut place).await?;
-            self.last_page = Some(Instant::now());
-            if let Some(page) = page {
-                if !place.is_at_end {
-                    self.at = Some(place);
-                }
+            if let Some(page) = self.ready.pop_front() {
                 return Ok(Some(page));
             }
-        }
-    }
-}
-
-impl Place {
-    fn start_of(stream: Stream, page_size: usize) -> Self {
-        Self {
-            stream,
-            after: None,
-            size: page_size,
-            number: 0,
-            seen: 0,
-            skipped: Vec::new(),
-            failed_in_a_row: 0,
-            is_cut: false,
-            is_at_end: false,
-            is_asked_again: false,
-        }
-    }
-}
-
-/// At the end of a stream, rows may have been skipped since the last page: they still have to be told.
-fn last_skipped(place: &mut Place) -> Option<RawPage> {
-    let skipped = std::mem::take(&mut place.skipped);
-    if skipped.is_empty() {
-        return None;
-    }
-    let cursor = place.after.clone()?;
-    Some(RawPage {
-        stream: place.stream,
-        number: place.number + 1,
-        answer: PageAnswer(Answer::empty()),
-        references: References::new(),
-        companions: Vec::new(),
-        position: Position {
-            stream: place.stream.name(),
-            cursor: cursor.into(),
-        },
-        total: None,
-        skipped,
-    })
-}
-
-fn size(place: &Place) -> i64 {
-    i64::try_from(place.size).unwrap_or(i64::MAX)
-}
-
-fn next_cursor(place: &Place, list: &List<'_>) -> Result<String, SourceError> {
-    let cursor = list
-        .page_info
-        .end_cursor
-        .clone()
-        .filter(|cursor| !cursor.is_empty());
-    match cursor {
-        Some(cursor) if place.after.as_ref() != Some(&cursor) => Ok(cursor),
-        Some(_) => Err(SourceError::new(format!(
-            "the source answers the same cursor of its {} again",
-            place.stream.name()
-        ))),
-        None => Err(SourceError::new(format!(
-            "the source answered a page of {} without a cursor",
-            place.stream.name()
-        ))),
-    }
-}
-
-/// The internal ids of a page's rows; a row without one is told, because what it refers to cannot be
-/// asked for.
-fn ids_of(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<String> {
-    let mut ids = Vec::with_capacity(list.rows());
-    for node in list.nodes() {
-        match serde_json::from_str::<RowName>(node.get()) {
-            Ok(name) => ids.push(name.id),
-            Err(_) => skipped.push(Skipped {
-                id: "?".to_owned(),
-                kind: "references".to_owned(),
-                reason: "their object has no id to ask for them by".to_owned(),
-            }),
-        }
-    }
-    ids
-}
-
-/// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
-/// a number that does not fit GraphQL's `Int` costs its field and nothing else.
-fn judge(
-    asked: Result<Answer, PlatformError>,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Asked, PlatformError> {
-    let answer = match asked {
-        Ok(answer) => answer,
-        Err(error) if error.kind() == Kind::Server => {
-            return Ok(Asked::Failed {
-                suspect: None,
-                reason: crate::telemetry::logs::Chain(&error).to_string(),
-            });
-        }
-        Err(error) => return Err(error),
-    };
-    let Some(refusal) = answer.refusal() else {
-        return Ok(Asked::Page(PageAnswer(answer)));
-    };
-    if matches!(refusal.kind(), Kind::Authentication | Kind::Validation) {
-        return Err(refusal.into());
-    }
-    if answer.data_text().is_some()
-        && answer
-            .errors()
-            .iter()
-            .all(crate::graphql::GraphqlError::is_number_out_of_range)
-    {
-        skipped.extend(answer.errors().iter().map(lost_field));
-        return Ok(Asked::Page(PageAnswer(answer)));
-    }
-    let blamed = answer
-        .errors()
-        .iter()
-        .filter(|error| !error.is_number_out_of_range());
-    let suspect = blamed
-        .clone()
-        .filter_map(crate::graphql::GraphqlError::row)
-        .min();
-    let reason = blamed
-        .map(|error| error.message.clone())
-        .next()
-        .unwrap_or_default();
-    Ok(Asked::Failed { suspect, reason })
-}
-
-fn lost_field(error: &crate::graphql::GraphqlError) -> Skipped {
-    let row = error
-        .row()
-        .map_or_else(|| "?".to_owned(), |row| row.to_string());
-    Skipped {
-        id: format!("row {row} of its page"),
-        kind: error.last_field().unwrap_or("field").to_owned(),
-        reason: "a number larger than the source's API can say".to_owned(),
-    }
-}
-
-fn unreadable(
-    stream: Stream,
-    error: impl std::error::Error + Send + Sync + 'static,
-) -> SourceError {
-    SourceError::because(
-        format!("cannot read the {} of the source", stream.name()),
-        error,
-    )
-}
-
-/// Holders and what they point at, and what of it could not be read.
-type ReadReferences = (Vec<(Box<str>, Reference)>, Vec<Skipped>);
-
-/// All references of these objects. Where the source fails at those of some objects, the others are
-/// read all the same.
-async fn references_of(
-    platform: Arc<Platform>,
-    ids: Vec<String>,
-    relations: Vec<String>,
-) -> Result<ReadReferences, SourceError> {
-    let mut found = Vec::new();
-    let mut skipped = Vec::new();
-    let mut waiting = vec![(ids, None::<String>, 0)];
-    while let Some((mut ids, after, seen)) = waiting.pop() {
-        let variables = of_holders(&ids, &relations, after.clone());
-        let asked = platform
-            .ask::<ReferencesOperation>(variables, RetryPolicy::DURING_RUN)
-            .await;
-        match judge(asked, &mut skipped).map_err(unreadable_references)? {
-            Asked::Page(answer) => {
-                let (rows, next) = read_references(&answer, &mut found, &mut skipped)?;
-                match next {
-                    Next::At(cursor) if Some(&cursor) == after.as_ref() => {
-                        return Err(SourceError::new(
-                            "the source answers the same cursor of its references again",
-                        ));
-                    }
-                    Next::At(cursor) => waiting.push((ids, Some(cursor), seen + rows)),
-                    Next::MaybeAt(cursor, total) if seen + rows < total => {
-                        waiting.push((ids, Some(cursor), seen + rows));
-                    }
-                    Next::MaybeAt(..) | Next::None => {}
-                }
-            }
-            Asked::Failed { .. } if ids.len() > 1 => {
-                // Some rows may have been read already; reading them again changes nothing.
-                waiting.push((ids.split_off(ids.len() / 2), None, 0));
-                waiting.push((ids, None, 0));
-            }
-            Asked::Failed { reason, .. } => skipped.push(Skipped {
-                id: ids.concat(),
-                kind: "references".to_owned(),
-                reason: format!("the source cannot read them: {reason}"),
-            }),
-        }
-    }
-    Ok((found, skipped))
-}
-
-/// Whether a list of references goes on.
-enum Next {
-    At(String),
-    /// Only if it has more rows than were seen; it has so many.
-    MaybeAt(String, u64),
-    None,
-}
-
-fn read_references(
-    answer: &PageAnswer,
-    found: &mut Vec<(Box<str>, Reference)>,
-    skipped: &mut Vec<Skipped>,
-) -> Result<(u64, Next), SourceError> {
-    let list = answer.list().map_err(unreadable_references)?;
-    let Some(list) = list else {
-        return Err(SourceError::new(
-            "the source answered no list of references",
-        ));
-    };
-    for node in list.nodes() {
-        let reason = match serde_json::from_str::<ReferenceRow>(node.get())
-            .map(ReferenceRow::into_reference)
-        {
-            Ok(Ok(reference)) => {
-                found.push(reference);
+            if let Some((stream, ids)) = self.again.pop_front() {
+                self.read_again(stream, &ids).await?;
                 continue;
             }
-            Ok(Err(id)) => (id, "an end of it cannot be seen at the source"),
-            Err(_) => ("?".to_owned(), "the source answered it in an unknown shape"),
-        };
-        skipped.push(Skipped {
-            id: reason.0,
-            kind: "reference".to_owned(),
-            reason: reason.1.to_owned(),
-        });
-    }
-    let info = &list.page_info;
-    let next = match info.end_cursor.clone().filter(|cursor| !cursor.is_empty()) {
-        Some(cursor) if info.has_next_page => Next::At(cursor),
-        Some(cursor) => Next::MaybeAt(cursor, info.global_count.unwrap_or_default()),
-        None => Next::None,
-    };
-    Ok((list.rows() as u64, next))
-}
-
-fn unreadable_references(error: impl std::error::Error + Send + Sync + 'static) -> SourceError {
-    SourceError::because("cannot read what the source's objects refer to", error)
-}
-
-fn of_holders(
-    ids: &[String],
-    relations: &[String],
-    after: Option<String>,
-) -> references::Variables {
-    references::Variables {
-        first: Some(REFERENCES_A_PAGE),
-        after,
-        relationship_types: Some(relations.iter().cloned().map(Some).collect()),
-        filters: Some(references::FilterGroup {
-            mode: references::FilterMode::and,
-            filters: vec![references::Filter {
-                key: vec!["fromId".to_owned()],
-                values: ids.to_vec(),
-                operator: Some(references::FilterOperator::eq),
-                mode: Some(references::FilterMode::or),
-            }],
-            filter_groups: Vec::new(),
-        }),
+            let next = || {
+                let (stream, cursor) = self.streams.pop_front()?;
+                Some(Course::begin(stream, cursor))
+            };
+            let Some(mut course) = self.at.take().or_else(next) else {
+                return Ok(None);
+            };
+            let page = self.advance(&mut course).await?;
+            if course.reading.next() == Next::Nothing {
+                self.read.insert(course.stream, course.reading);
+            } else {
+                self.at = Some(course);
+            }
+            if page.is_some() {
+                return Ok(page);
+            }
+        }
     }
 }
 
-fn by_ids(ids: &[String]) -> observables::Variables {
-    observables::Variables {
-        first: i64::try_from(ids.len()).ok(),
-        after: None,
-        filters: Some(observables::FilterGroup {
-            mode: observables::FilterMode::and,
-            filters: vec![observables::Filter {
-                key: vec!["ids".to_owned()],
-                values: ids.to_vec(),
-                operator: Some(observables::FilterOperator::eq),
-                mode: Some(observables::FilterMode::or),
-            }],
-            filter_groups: Vec::new(),
-        }),
-    }
-}
+#[cfg(test)]
+mod tests;

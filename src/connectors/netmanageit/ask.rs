@@ -1,0 +1,531 @@
+//! One request to the source: what can be asked, the waiting out of what passes by itself, and the
+//! judgement of the answer.
+//!
+//! May know: the operations, the platform. Must not know: what the answers are good for.
+//!
+//! **Invariant.** An answer with errors is never taken for a whole one, with one exception that is
+//! told: a number that does not fit GraphQL's `Int` costs its field.
+
+use std::time::Duration;
+
+use super::cursor::Span;
+use super::operations::{
+    IndicatorRows, Indicators, ObservableRows, Observables, References, RelationshipRows,
+    Relationships, indicator_rows, indicators, observable_rows, observables, references,
+    relationship_rows, relationships,
+};
+use super::page::{List, ListData};
+use crate::connector::{Skipped, SourceError};
+use crate::graphql::{Answer, Error, GraphqlError, Kind, RetryPolicy, Waits};
+use crate::platform::{Platform, PlatformError};
+use crate::telemetry::logs::Chain;
+
+/// Before the source is asked for less, or once more, when that is likely to help.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is read, in this order: a relationship comes after both its ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Stream {
+    Observables,
+    Indicators,
+    Relationships,
+}
+
+impl Stream {
+    pub(super) const ALL: [Self; 3] = [Self::Observables, Self::Indicators, Self::Relationships];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Observables => "observables",
+            Self::Indicators => "indicators",
+            Self::Relationships => "relationships",
+        }
+    }
+}
+
+/// How much of its rows a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// All that is imported.
+    Whole,
+    /// Who they are and when they changed.
+    Names,
+    /// Only where they stand.
+    Places,
+}
+
+/// Which rows of a list are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Filter {
+    Span(Span),
+    /// These, by any of their ids.
+    Ids(Vec<String>),
+}
+
+/// One request for rows of a stream, ordered by their change.
+#[derive(Debug, Clone)]
+pub(super) struct ListRequest {
+    pub(super) stream: Stream,
+    pub(super) detail: Detail,
+    pub(super) filter: Filter,
+    pub(super) first: usize,
+    pub(super) after: Option<String>,
+    pub(super) is_newest_first: bool,
+}
+
+impl ListRequest {
+    /// Asks for rows by their ids.
+    pub(super) fn by_ids(stream: Stream, detail: Detail, ids: &[String]) -> Self {
+        Self {
+            stream,
+            detail,
+            filter: Filter::Ids(ids.to_vec()),
+            // Two objects may answer to one id: one of them by an id that it had before.
+            first: ids.len() * 2,
+            after: None,
+            is_newest_first: false,
+        }
+    }
+
+    fn first(&self) -> Option<i64> {
+        i64::try_from(self.first).ok()
+    }
+}
+
+/// One request for what objects refer to.
+#[derive(Debug, Clone)]
+pub(super) struct ReferencesRequest {
+    pub(super) holders: Vec<String>,
+    pub(super) relations: Vec<String>,
+    pub(super) first: i64,
+    pub(super) after: Option<String>,
+}
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    List(ListRequest),
+    References(ReferencesRequest),
+}
+
+/// A filter's key, operator and values.
+type Condition = (&'static str, Operator, Vec<String>);
+
+#[derive(Debug, Clone, Copy)]
+enum Operator {
+    Eq,
+    Gt,
+    Gte,
+}
+
+impl Filter {
+    fn condition(&self) -> Option<Condition> {
+        match self {
+            Self::Span(Span::Everything) => None,
+            Self::Span(Span::From(moment)) => {
+                Some(("updated_at", Operator::Gte, vec![moment.to_string()]))
+            }
+            Self::Span(Span::Behind(moment)) => {
+                Some(("updated_at", Operator::Gt, vec![moment.to_string()]))
+            }
+            Self::Ids(ids) => Some(("ids", Operator::Eq, ids.clone())),
+        }
+    }
+}
+
+/// A condition in the types of one operation: each has its own.
+macro_rules! filter_group {
+    ($operation:ident, $condition:expr) => {
+        $condition.map(|(key, operator, values)| $operation::FilterGroup {
+            mode: $operation::FilterMode::and,
+            filters: vec![$operation::Filter {
+                key: vec![key.to_owned()],
+                values,
+                operator: Some(match operator {
+                    Operator::Eq => $operation::FilterOperator::eq,
+                    Operator::Gt => $operation::FilterOperator::gt,
+                    Operator::Gte => $operation::FilterOperator::gte,
+                }),
+                mode: Some($operation::FilterMode::or),
+            }],
+            filter_groups: Vec::new(),
+        })
+    };
+}
+
+/// The order of rows in the types of one operation.
+macro_rules! order_mode {
+    ($operation:ident, $request:expr) => {
+        Some(if $request.is_newest_first {
+            $operation::OrderingMode::desc
+        } else {
+            $operation::OrderingMode::asc
+        })
+    };
+}
+
+impl Request {
+    /// Sends it once.
+    async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
+        match self {
+            Self::List(list) if list.detail == Detail::Whole => list.send_whole(platform).await,
+            Self::List(list) => list.send_rows(platform).await,
+            Self::References(references) => references.send(platform).await,
+        }
+    }
+}
+
+fn list_of(name: &str) -> Vec<Option<String>> {
+    vec![Some(name.to_owned())]
+}
+
+impl ListRequest {
+    async fn send_whole(&self, platform: &Platform) -> Result<Answer, PlatformError> {
+        let (first, after) = (self.first(), self.after.clone());
+        let condition = self.filter.condition();
+        match self.stream {
+            Stream::Observables => {
+                let variables = observables::Variables {
+                    first,
+                    after,
+                    filters: filter_group!(observables, condition),
+                };
+                platform
+                    .ask::<Observables>(variables, RetryPolicy::NEVER)
+                    .await
+            }
+            Stream::Indicators => {
+                let variables = indicators::Variables {
+                    first,
+                    after,
+                    filters: filter_group!(indicators, condition),
+                };
+                platform
+                    .ask::<Indicators>(variables, RetryPolicy::NEVER)
+                    .await
+            }
+            Stream::Relationships => {
+                let variables = relationships::Variables {
+                    first,
+                    after,
+                    filters: filter_group!(relationships, condition),
+                    from_types: Some(list_of("Indicator")),
+                    relationship_types: Some(list_of("based-on")),
+                };
+                platform
+                    .ask::<Relationships>(variables, RetryPolicy::NEVER)
+                    .await
+            }
+        }
+    }
+
+    async fn send_rows(&self, platform: &Platform) -> Result<Answer, PlatformError> {
+        let (first, after) = (self.first(), self.after.clone());
+        let condition = self.filter.condition();
+        let named = self.detail != Detail::Places;
+        match self.stream {
+            Stream::Observables => {
+                let variables = observable_rows::Variables {
+                    first,
+                    after,
+                    order_mode: order_mode!(observable_rows, self),
+                    filters: filter_group!(observable_rows, condition),
+                    named,
+                };
+                platform
+                    .ask::<ObservableRows>(variables, RetryPolicy::NEVER)
+                    .await
+            }
+            Stream::Indicators => {
+                let variables = indicator_rows::Variables {
+                    first,
+                    after,
+                    order_mode: order_mode!(indicator_rows, self),
+                    filters: filter_group!(indicator_rows, condition),
+                    named,
+                };
+                platform
+                    .ask::<IndicatorRows>(variables, RetryPolicy::NEVER)
+                    .await
+            }
+            Stream::Relationships => {
+                let variables = relationship_rows::Variables {
+                    first,
+                    after,
+                    order_mode: order_mode!(relationship_rows, self),
+                    filters: filter_group!(relationship_rows, condition),
+                    named,
+                    from_types: Some(list_of("Indicator")),
+                    relationship_types: Some(list_of("based-on")),
+                };
+                platform
+                    .ask::<RelationshipRows>(variables, RetryPolicy::NEVER)
+                    .await
+            }
+        }
+    }
+}
+
+impl ReferencesRequest {
+    async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
+        let condition = Some(("fromId", Operator::Eq, self.holders.clone()));
+        let variables = references::Variables {
+            first: Some(self.first),
+            after: self.after.clone(),
+            relationship_types: Some(self.relations.iter().cloned().map(Some).collect()),
+            filters: filter_group!(references, condition),
+        };
+        platform
+            .ask::<References>(variables, RetryPolicy::NEVER)
+            .await
+    }
+}
+
+/// An answer whose errors have been judged: what it holds can be used.
+pub(super) struct PageAnswer(Answer);
+
+impl std::fmt::Debug for PageAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PageAnswer({} bytes)", self.0.size_bytes())
+    }
+}
+
+impl PageAnswer {
+    /// An answer that holds nothing.
+    pub(super) fn empty() -> Self {
+        Self(Answer::empty())
+    }
+
+    /// The list that the answer holds; none for an answer without data.
+    pub(super) fn list(&self) -> Result<Option<List<'_>>, Error> {
+        Ok(self.0.borrow_despite_errors::<ListData<'_>>()?.list)
+    }
+}
+
+/// What came of a request.
+pub(super) enum Asked {
+    Page(PageAnswer),
+    /// The platform failed at it, and may not fail at less.
+    Failed(Failure),
+}
+
+/// Why the platform failed at a request.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    /// The first row that may be to blame, where it says so.
+    pub(super) suspect: Option<usize>,
+    /// It took too long, or was too much.
+    pub(super) is_about_size: bool,
+    /// The whole source may be at fault, for a while.
+    pub(super) may_pass: bool,
+    /// How long the source asks to be left alone.
+    pub(super) wait: Option<Duration>,
+    pub(super) reason: String,
+}
+
+impl Failure {
+    /// The answer does not hold what was asked for.
+    pub(super) fn no_list() -> Self {
+        Self {
+            suspect: None,
+            is_about_size: false,
+            may_pass: false,
+            wait: None,
+            reason: "it answered no list".to_owned(),
+        }
+    }
+
+    fn of(error: &PlatformError, is_about_size: bool) -> Self {
+        let wait = match error.kind() {
+            Kind::Transient(wait) => wait,
+            _ => None,
+        };
+        Self {
+            suspect: None,
+            is_about_size,
+            may_pass: is_about_size,
+            wait,
+            reason: Chain(error).to_string(),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether the source itself says which row is to blame.
+    pub(super) fn names_row(&self) -> bool {
+        self.suspect.is_some()
+    }
+
+    /// How often a row alone is asked for before it is taken to be to blame.
+    pub(super) fn tries_alone(&self) -> usize {
+        match self {
+            Self {
+                suspect: Some(_), ..
+            } => 1,
+            Self {
+                is_about_size: true,
+                ..
+            } => 3,
+            Self { may_pass: true, .. } => 5,
+            _ => 2,
+        }
+    }
+}
+
+/// How long the source may fail before it is given up: ten minutes from its last answer.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// None while it answers.
+    waits: Option<Waits>,
+}
+
+impl Patience {
+    fn waits(&mut self) -> &mut Waits {
+        self.waits
+            .get_or_insert_with(|| RetryPolicy::DURING_RUN.waits())
+    }
+
+    /// The source has answered.
+    fn renew(&mut self) {
+        self.waits = None;
+    }
+
+    /// Waits, longer each time, at least as long as the source asks for; false when patience is at
+    /// its end.
+    pub(super) async fn wait(&mut self, asked: Option<Duration>) -> bool {
+        let wait = self.waits().next(asked);
+        sleep(wait).await
+    }
+
+    /// Waits a moment before less is asked for, at least as long as the source asks for; false when
+    /// patience is at its end.
+    pub(super) async fn pause(&mut self, asked: Option<Duration>) -> bool {
+        let wait = self.waits().allow(PAUSE.max(asked.unwrap_or_default()));
+        sleep(wait).await
+    }
+
+    /// Waits after a failure, unless it names the row to blame, which will not pass. A row that is
+    /// asked for alone and fails for the moment is waited for longer each time. False when patience
+    /// is at its end.
+    pub(super) async fn rest(&mut self, failure: &Failure, is_alone: bool) -> bool {
+        if failure.names_row() {
+            true
+        } else if is_alone && failure.may_pass && !failure.is_about_size {
+            self.wait(failure.wait).await
+        } else {
+            self.pause(failure.wait).await
+        }
+    }
+}
+
+async fn sleep(wait: Option<Duration>) -> bool {
+    if let Some(wait) = wait {
+        tokio::time::sleep(wait).await;
+    }
+    wait.is_some()
+}
+
+/// Asks until there is an answer, or a failure that asking for less may mend, or patience is at its
+/// end.
+pub(super) async fn ask(
+    platform: &Platform,
+    request: &Request,
+    patience: &mut Patience,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Asked, PlatformError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let error = match request.send(platform).await {
+            Ok(answer) => {
+                let judged = judge(answer, skipped)?;
+                if matches!(judged, Asked::Page(_)) {
+                    patience.renew();
+                }
+                return Ok(judged);
+            }
+            Err(error) => error,
+        };
+        if is_about_size(&error, tries) {
+            return Ok(Asked::Failed(Failure::of(&error, true)));
+        }
+        let wait = match error.kind() {
+            Kind::Server => return Ok(Asked::Failed(Failure::of(&error, false))),
+            Kind::Transient(wait) => wait,
+            _ => return Err(error),
+        };
+        tracing::warn!(error = %Chain(&error), tries, "no usable answer, trying again");
+        if !patience.wait(wait).await {
+            return Err(error);
+        }
+    }
+}
+
+fn is_about_size(error: &PlatformError, tries: usize) -> bool {
+    match error {
+        PlatformError::Request(error) => {
+            error.is_about_size() || (error.is_of_gateway() && tries > 1)
+        }
+        _ => false,
+    }
+}
+
+/// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
+/// a number that does not fit GraphQL's `Int` costs its field and nothing else.
+fn judge(answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
+    let Some(refusal) = answer.refusal() else {
+        return Ok(Asked::Page(PageAnswer(answer)));
+    };
+    if matches!(refusal.kind(), Kind::Authentication | Kind::Validation) {
+        return Err(refusal.into());
+    }
+    let errors = answer.errors();
+    if answer.data_text().is_some() && errors.iter().all(GraphqlError::is_number_out_of_range) {
+        skipped.extend(errors.iter().map(lost_field));
+        return Ok(Asked::Page(PageAnswer(answer)));
+    }
+    let blamed = errors
+        .iter()
+        .filter(|error| !error.is_number_out_of_range());
+    Ok(Asked::Failed(Failure {
+        suspect: blamed.clone().filter_map(GraphqlError::row).min(),
+        is_about_size: false,
+        may_pass: refusal.may_pass(),
+        wait: None,
+        reason: blamed
+            .map(|error| error.message.clone())
+            .next()
+            .unwrap_or_default(),
+    }))
+}
+
+fn lost_field(error: &GraphqlError) -> Skipped {
+    let row = error
+        .row()
+        .map_or_else(|| "?".to_owned(), |row| row.to_string());
+    Skipped {
+        id: format!("row {row} of its page"),
+        kind: error.last_field().unwrap_or("field").to_owned(),
+        reason: "a number larger than the source's API can say".to_owned(),
+    }
+}
+
+/// A request that cannot be answered at all.
+pub(super) fn unreadable(
+    stream: Stream,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> SourceError {
+    SourceError::because(
+        format!("cannot read the {} of the source", stream.name()),
+        error,
+    )
+}
+
+/// The source has not answered for as long as the patience lasts.
+pub(super) fn given_up(stream: Stream, failure: &Failure) -> SourceError {
+    SourceError::new(format!(
+        "cannot read the {} of the source: it has answered none of them for ten minutes, at last: {}; look at the health of that platform, and at its log",
+        stream.name(),
+        failure.reason
+    ))
+}

@@ -1,0 +1,293 @@
+//! Reads objects by their ids, and what objects refer to: as many at once as the source manages, down
+//! to the single one that it fails at, which is skipped by name.
+//!
+//! May know: requests and their judged answers. Must not know: why the objects are wanted.
+//!
+//! **Invariant.** An object is skipped only when the source fails at it while it answers for others:
+//! a source that is away is waited for, and then given up.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::ask::{
+    Asked, Detail, Failure, ListRequest, PageAnswer, Patience, ReferencesRequest, Request, Stream,
+    ask, given_up, unreadable,
+};
+use super::page::{Reference, ReferenceRow, References};
+use crate::connector::{Skipped, SourceError};
+use crate::platform::Platform;
+
+/// Ids in one filter: so many were seen working live, and they stay far below the search engine's
+/// limits.
+pub(super) const IDS_A_REQUEST: usize = 250;
+/// Rows of references in one answer.
+const REFERENCES_A_PAGE: i64 = 1000;
+
+/// Objects to ask for in one request.
+#[derive(Debug)]
+struct Portion {
+    ids: Vec<String>,
+    /// The place behind the answers so far, and how many rows they had.
+    after: Option<String>,
+    seen: u64,
+    /// Times that a single object was asked for.
+    tries: usize,
+}
+
+impl Portion {
+    fn of(ids: Vec<String>) -> Self {
+        Self {
+            ids,
+            after: None,
+            seen: 0,
+            tries: 0,
+        }
+    }
+}
+
+/// What is still to be asked for.
+#[derive(Debug)]
+struct Waiting<'a> {
+    platform: &'a Platform,
+    /// The stream of the objects.
+    stream: Stream,
+    portions: VecDeque<Portion>,
+    patience: Patience,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(platform: &'a Platform, stream: Stream, ids: &[String]) -> Self {
+        let portions = ids.chunks(IDS_A_REQUEST);
+        Self {
+            platform,
+            stream,
+            portions: portions.map(|ids| Portion::of(ids.to_vec())).collect(),
+            patience: Patience::default(),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        request: Request,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Asked, SourceError> {
+        ask(self.platform, &request, &mut self.patience, skipped)
+            .await
+            .map_err(|error| unreadable(self.stream, error))
+    }
+
+    /// Asks for less of what failed; the object that fails alone, if it is to blame.
+    async fn step_around(
+        &mut self,
+        mut portion: Portion,
+        failure: &Failure,
+    ) -> Result<Option<String>, SourceError> {
+        let is_alone = portion.ids.len() == 1;
+        if !self.patience.rest(failure, is_alone).await {
+            return Err(given_up(self.stream, failure));
+        }
+        if !is_alone {
+            // Some rows may have been read already; reading them again changes nothing. Each try that
+            // takes too long takes a minute, so there must not be many of them.
+            let parts = if failure.is_about_size { 8 } else { 2 };
+            let size = portion.ids.len().div_ceil(parts);
+            for ids in portion.ids.chunks(size).rev() {
+                self.portions.push_front(Portion::of(ids.to_vec()));
+            }
+            return Ok(None);
+        }
+        portion.tries += 1;
+        let has_tried = portion.tries >= failure.tries_alone();
+        if failure.names_row() || (has_tried && self.is_alive(&portion).await?) {
+            return Ok(Some(portion.ids.concat()));
+        }
+        self.portions.push_front(portion);
+        Ok(None)
+    }
+
+    /// Whether the source answers, where it is asked for no more than the object's name.
+    async fn is_alive(&mut self, portion: &Portion) -> Result<bool, SourceError> {
+        let request = ListRequest::by_ids(self.stream, Detail::Names, &portion.ids);
+        let asked = self.ask(Request::List(request), &mut Vec::new()).await?;
+        Ok(matches!(asked, Asked::Page(_)))
+    }
+}
+
+/// Reads the objects of a stream with these ids, of whatever kind the ids are. Those that the source
+/// no longer has are not among the answers; those that it fails at are skipped by name, as `kind`.
+pub(super) async fn read_objects(
+    platform: &Platform,
+    stream: Stream,
+    ids: &[String],
+    kind: &str,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<PageAnswer>, SourceError> {
+    let mut waiting = Waiting::new(platform, stream, ids);
+    let mut answers = Vec::new();
+    while let Some(portion) = waiting.portions.pop_front() {
+        let request = ListRequest::by_ids(stream, Detail::Whole, &portion.ids);
+        let failure = match waiting.ask(Request::List(request), skipped).await? {
+            Asked::Page(answer) if has_list(&answer, stream)? => {
+                answers.push(answer);
+                continue;
+            }
+            Asked::Page(_) => Failure::no_list(),
+            Asked::Failed(failure) => failure,
+        };
+        if let Some(id) = waiting.step_around(portion, &failure).await? {
+            skipped.push(Skipped {
+                id,
+                kind: kind.to_owned(),
+                reason: format!("the source cannot read it: {}", failure.reason),
+            });
+        }
+    }
+    Ok(answers)
+}
+
+fn has_list(answer: &PageAnswer, stream: Stream) -> Result<bool, SourceError> {
+    let list = answer.list().map_err(|error| unreadable(stream, error))?;
+    Ok(list.is_some())
+}
+
+/// Reads what these objects refer to: a constant number of requests for many, sent together.
+pub(super) async fn read_references(
+    platform: &Arc<Platform>,
+    stream: Stream,
+    ids: &[String],
+    relations: &[String],
+    skipped: &mut Vec<Skipped>,
+) -> Result<References, SourceError> {
+    let mut requests = JoinSet::new();
+    for chunk in ids.chunks(IDS_A_REQUEST) {
+        let platform = Arc::clone(platform);
+        let (ids, relations) = (chunk.to_vec(), relations.to_vec());
+        requests.spawn(async move { references_of(&platform, stream, &ids, &relations).await });
+    }
+    let mut references = References::new();
+    while let Some(joined) = requests.join_next().await {
+        let read = joined
+            .map_err(|error| SourceError::because("reading references was interrupted", error))?;
+        let (found, unreadable) = read?;
+        for (holder, reference) in found {
+            let of_holder = references.entry(holder).or_default();
+            // A list that changes while it is read, or is read again, shows a row twice.
+            if !of_holder.contains(&reference) {
+                of_holder.push(reference);
+            }
+        }
+        skipped.extend(unreadable);
+    }
+    Ok(references)
+}
+
+/// Holders and what they point at, and what of it could not be read.
+type ReadReferences = (Vec<(Box<str>, Reference)>, Vec<Skipped>);
+
+/// All references of these objects. Where the source fails at those of some objects, the others are
+/// read all the same.
+async fn references_of(
+    platform: &Platform,
+    stream: Stream,
+    ids: &[String],
+    relations: &[String],
+) -> Result<ReadReferences, SourceError> {
+    let mut waiting = Waiting::new(platform, stream, ids);
+    let (mut found, mut skipped) = (Vec::new(), Vec::new());
+    while let Some(portion) = waiting.portions.pop_front() {
+        let request = Request::References(ReferencesRequest {
+            holders: portion.ids.clone(),
+            relations: relations.to_vec(),
+            first: REFERENCES_A_PAGE,
+            after: portion.after.clone(),
+        });
+        match waiting.ask(request, &mut skipped).await? {
+            Asked::Page(answer) => {
+                let (rows, next) = take_references(&answer, &mut found, &mut skipped)?;
+                if let Some(next) = go_on(portion, rows, next)? {
+                    waiting.portions.push_front(next);
+                }
+            }
+            Asked::Failed(failure) => {
+                if let Some(id) = waiting.step_around(portion, &failure).await? {
+                    skipped.push(Skipped {
+                        id,
+                        kind: "references".to_owned(),
+                        reason: format!("the source cannot read them: {}", failure.reason),
+                    });
+                }
+            }
+        }
+    }
+    Ok((found, skipped))
+}
+
+/// Whether a list of references goes on.
+enum Next {
+    At(String),
+    /// Only if it has more rows than were seen; it has so many.
+    MaybeAt(String, u64),
+    None,
+}
+
+/// The portion with the place where its list goes on, if it does.
+fn go_on(portion: Portion, rows: u64, next: Next) -> Result<Option<Portion>, SourceError> {
+    let seen = portion.seen + rows;
+    let place = match next {
+        Next::At(place) => place,
+        Next::MaybeAt(place, total) if seen < total => place,
+        Next::MaybeAt(..) | Next::None => return Ok(None),
+    };
+    if portion.after.as_ref() == Some(&place) {
+        return Err(SourceError::new(
+            "the source answers the same cursor of its references again",
+        ));
+    }
+    Ok(Some(Portion {
+        after: Some(place),
+        seen,
+        tries: 0,
+        ..portion
+    }))
+}
+
+fn take_references(
+    answer: &PageAnswer,
+    found: &mut Vec<(Box<str>, Reference)>,
+    skipped: &mut Vec<Skipped>,
+) -> Result<(u64, Next), SourceError> {
+    let list = answer.list().map_err(|error| {
+        SourceError::because("cannot read what the source's objects refer to", error)
+    })?;
+    let Some(list) = list else {
+        return Err(SourceError::new(
+            "the source answered no list of references",
+        ));
+    };
+    for node in list.nodes() {
+        let reason = match serde_json::from_str::<ReferenceRow>(node.get())
+            .map(ReferenceRow::into_reference)
+        {
+            Ok(Ok(reference)) => {
+                found.push(reference);
+                continue;
+            }
+            Ok(Err(id)) => (id, "an end of it cannot be seen at the source"),
+            Err(_) => ("?".to_owned(), "the source answered it in an unknown shape"),
+        };
+        skipped.push(Skipped {
+            id: reason.0,
+            kind: "reference".to_owned(),
+            reason: reason.1.to_owned(),
+        });
+    }
+    let info = &list.page_info;
+    let next = match info.end_cursor.clone().filter(|cursor| !cursor.is_empty()) {
+        Some(cursor) if info.has_next_page => Next::At(cursor),
+        Some(cursor) => Next::MaybeAt(cursor, info.global_count.unwrap_or_default()),
+        None => Next::None,
+    };
+    Ok((list.rows() as u64, next))
+}

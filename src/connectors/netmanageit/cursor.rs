@@ -1,0 +1,467 @@
+//! Where the reading of a stream stands, from run to run.
+//!
+//! A *pass* reads a stream once, ordered by `updated_at`: the first one everything, each later one
+//! what is not older than the start that the pass before it left. Several servers write at the source,
+//! and each stamps `updated_at` a little before others can see the row: only what is older than
+//! [`OVERLAP`] is settled. So a pass leaves as its start: the newest row that there was when it
+//! began (the *edge*), less the overlap; and a [`Window`] of the rows from there on that it handed
+//! out, which the next pass meets again and leaves out.
+//!
+//! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in. May know:
+//! rows and moments. Must not know: how the source is asked, our clock.
+//!
+//! **Invariant.** What [`Reading::cursor`] says is true once everything handed out so far is
+//! confirmed: a reading that is resumed from it hands out every version of a row that this one had
+//! not handed out, if it became visible within the overlap.
+
+mod moment;
+mod window;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub(super) use moment::Moment;
+use window::{Bulk, Version, Window};
+
+/// How long a row may have its `updated_at` before it can be seen.
+pub(super) const OVERLAP: Duration = Duration::from_mins(5);
+/// Versions of the last minutes that a run remembers, to know the ends of relationships as read:
+/// 16 MB at most. What goes beyond is read by id.
+const REMEMBERED: usize = 500_000;
+
+/// A row, as far as the reading has to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    /// The source's internal id.
+    pub(super) id: Box<str>,
+    /// When it changed; none where the source does not say it so that it can be read.
+    pub(super) updated_at: Option<Moment>,
+}
+
+impl Row {
+    fn version(&self) -> Option<Version> {
+        self.updated_at.map(|at| Version::new(&self.id, at))
+    }
+}
+
+/// Which part of a stream is asked for, always in the order of `updated_at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Span {
+    Everything,
+    /// Rows of this moment and later ones.
+    From(Moment),
+    /// Only later rows.
+    Behind(Moment),
+}
+
+/// What has to be asked of the source next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// The newest row of the stream: [`Reading::put_newest`].
+    Newest,
+    /// Rows of this span, with no more than id and time: [`Reading::put_scanned`].
+    Scan(Span),
+    /// Rows of this span, whole, behind this place, of which so many were read:
+    /// [`Reading::put_page`], or [`Reading::put_end`].
+    Pages {
+        span: Span,
+        after: Option<String>,
+        rows: u64,
+    },
+    /// Nothing: the pass is over.
+    Nothing,
+}
+
+/// What a page says of its place in the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PageEnd {
+    /// The place behind it.
+    pub(super) after: String,
+    /// How many rows it had, with those before it that could not be read.
+    pub(super) rows: u64,
+    /// All rows of the span, where the source says so.
+    pub(super) total: Option<u64>,
+    /// One request answered the whole span.
+    pub(super) is_whole: bool,
+    /// Nothing seems to come behind it.
+    pub(super) is_last: bool,
+}
+
+/// What becomes of a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It has to be read again, later: [`Reading::next`] says what comes first.
+    NotYet,
+    /// It is handed out but for these rows, by their ids, which were handed out before.
+    But(HashSet<Box<str>>),
+}
+
+/// The end of a span.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// Of the rows that were put in with it, those that were met before.
+    pub(super) known: HashSet<Box<str>>,
+    /// What is missing, if anything.
+    pub(super) shortfall: Option<Shortfall>,
+}
+
+/// The source counts more rows than it answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shortfall {
+    pub(super) counted: u64,
+    pub(super) answered: u64,
+}
+
+/// The reading of one stream in one run.
+#[derive(Debug)]
+pub(super) struct Reading {
+    /// What earlier passes handed out; none before the first pass is complete.
+    before: Option<Window>,
+    /// The newest row of earlier passes.
+    updated_at: Option<Moment>,
+    stage: Stage,
+    pass: Pass,
+    /// Versions that this run has read, not older than the pass's window.
+    remembered: HashSet<Version>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Newest,
+    /// So much of the sum was found again.
+    Scan(Bulk),
+    Pages,
+    Over,
+}
+
+/// One pass, as far as it has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Pass {
+    /// The place behind the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    after: Option<String>,
+    /// The newest row read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Moment>,
+    /// The newest row that there was when the pass began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    edge: Option<Moment>,
+    /// The rows up to here were found as they were handed out by an earlier pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    behind: Option<Moment>,
+    count: Count,
+    /// What is handed out, from the start of the next pass on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<Window>,
+    #[serde(skip)]
+    is_edge_asked: bool,
+}
+
+/// What the pass counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Count {
+    /// Rows read.
+    rows: u64,
+    /// Those of them that changed while the pass was on its way.
+    newer: u64,
+    /// The fewest and the most rows that the source counted meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    totals: Option<(u64, u64)>,
+}
+
+impl Count {
+    fn note(&mut self, total: Option<u64>) {
+        let Some(total) = total else { return };
+        let (fewest, most) = self.totals.unwrap_or((total, total));
+        self.totals = Some((fewest.min(total), most.max(total)));
+    }
+
+    /// What is missing of a total beyond what can have moved: a row that appears or goes while we read
+    /// changes the total, and a row that changes comes again, as a newer one.
+    fn shortfall(&self, total: u64) -> Option<Shortfall> {
+        let (fewest, most) = self.totals.unwrap_or((total, total));
+        let moved = (most - fewest) + self.newer;
+        (total.saturating_sub(self.rows) > moved).then_some(Shortfall {
+            counted: total,
+            answered: self.rows,
+        })
+    }
+}
+
+/// The cursor as the state holds it.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    /// The newest row of the passes that are complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    updated_at: Option<Moment>,
+    /// What they handed out that will be met again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    window: Option<Window>,
+    /// The pass that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pass: Option<Pass>,
+}
+
+/// A cursor that nobody of ours has written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoCursor {
+    #[error("it has another shape")]
+    Shape(#[from] serde_json::Error),
+    #[error("it says nothing")]
+    Empty,
+}
+
+impl Reading {
+    /// A stream that was never read.
+    pub(super) fn first() -> Self {
+        Self::of(None, None)
+    }
+
+    /// Goes on where the cursor stands.
+    ///
+    /// # Errors
+    /// [`NoCursor`] when it cannot be read.
+    pub(super) fn resume(cursor: &Value) -> Result<Self, NoCursor> {
+        let kept = Kept::deserialize(cursor)?;
+        let mut reading = Self::of(kept.window, kept.updated_at);
+        match kept.pass {
+            Some(pass) if pass.after.as_ref().is_some_and(|after| !after.is_empty()) => {
+                let held = pass.window.iter().flat_map(Window::versions).copied();
+                reading.remembered.extend(held);
+                reading.stage = Stage::Pages;
+                reading.pass = Pass {
+                    is_edge_asked: true,
+                    ..pass
+                };
+            }
+            Some(_) => return Err(NoCursor::Empty),
+            None if reading.before.is_none() => return Err(NoCursor::Empty),
+            None => {}
+        }
+        Ok(reading)
+    }
+
+    fn of(before: Option<Window>, updated_at: Option<Moment>) -> Self {
+        // A first pass is long, and a sum is checked with requests of its own: then the edge has to be
+        // known beforehand. Else most passes are a single page, which is its own edge.
+        let is_short = before
+            .as_ref()
+            .is_some_and(|window| window.bulk().is_none());
+        Self {
+            before,
+            updated_at,
+            stage: if is_short {
+                Stage::Pages
+            } else {
+                Stage::Newest
+            },
+            pass: Pass::default(),
+            remembered: HashSet::new(),
+        }
+    }
+
+    /// What has to be asked next.
+    pub(super) fn next(&self) -> Next {
+        match self.stage {
+            Stage::Newest => Next::Newest,
+            Stage::Scan(_) => Next::Scan(self.start()),
+            Stage::Pages => Next::Pages {
+                span: self.pass.behind.map_or_else(|| self.start(), Span::Behind),
+                after: self.pass.after.clone(),
+                rows: self.pass.count.rows,
+            },
+            Stage::Over => Next::Nothing,
+        }
+    }
+
+    fn start(&self) -> Span {
+        self.before
+            .as_ref()
+            .map_or(Span::Everything, |window| Span::From(window.start()))
+    }
+
+    /// The cursor after all that was handed out; none when nothing is known of the stream.
+    pub(super) fn cursor(&self) -> Option<Value> {
+        let is_under_way = matches!(self.stage, Stage::Pages) && self.pass.after.is_some();
+        if self.before.is_none() && !is_under_way {
+            return None;
+        }
+        let kept = Kept {
+            updated_at: self.updated_at,
+            window: self.before.clone(),
+            pass: is_under_way.then(|| self.pass.clone()),
+        };
+        serde_json::to_value(kept).ok()
+    }
+
+    /// The newest row's time; none where there is no row, or none whose time can be read.
+    pub(super) fn put_newest(&mut self, newest: Option<Moment>) {
+        self.pass.is_edge_asked = true;
+        self.begin_window(newest);
+        let bulk = self.before.as_ref().and_then(Window::bulk);
+        self.stage = match bulk {
+            Some(bulk) => Stage::Scan(Bulk::none_until(bulk.until)),
+            None => Stage::Pages,
+        };
+    }
+
+    /// The pass's window begins where rows may still appear; never before that of the pass before.
+    fn begin_window(&mut self, edge: Option<Moment>) {
+        let settled = edge.map(|edge| edge.before(OVERLAP));
+        let start = settled.max(self.before.as_ref().map(Window::start));
+        self.pass.edge = edge;
+        self.pass.window = start.map(Window::since);
+    }
+
+    /// Rows of the scan, in order; at its end none follow.
+    pub(super) fn put_scanned(&mut self, rows: &[Row], is_end: bool) {
+        let Stage::Scan(found) = &mut self.stage else {
+            return;
+        };
+        let until = found.until;
+        let all: Vec<Version> = rows.iter().filter_map(Row::version).collect();
+        let versions: Vec<Version> = all.iter().filter(|one| one.at <= until).copied().collect();
+        for version in &versions {
+            found.add(*version);
+        }
+        let is_past = versions.len() < all.len();
+        self.hold(&versions);
+        if is_past || is_end {
+            self.judge_scan();
+        }
+    }
+
+    /// Found as it was, the sum needs no reading. Else its rows count as never handed out.
+    fn judge_scan(&mut self) {
+        let Stage::Scan(found) = &self.stage else {
+            return;
+        };
+        let Some(before) = &mut self.before else {
+            return;
+        };
+        if before.bulk() == Some(found) {
+            self.pass.behind = Some(found.until);
+        } else {
+            self.remembered.clear();
+            if let Some(window) = &mut self.pass.window {
+                *window = Window::since(window.start());
+            }
+        }
+        before.forget_bulk();
+        self.stage = Stage::Pages;
+    }
+
+    /// A page of rows, in order.
+    pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> Taken {
+        let versions: Vec<Version> = rows.iter().filter_map(Row::version).collect();
+        if self.pass.window.is_none() {
+            if !page.is_whole && !self.pass.is_edge_asked {
+                // What follows is read later than this page: the edge has to be older than both.
+                self.stage = Stage::Newest;
+                return Taken::NotYet;
+            }
+            let last = versions.last().filter(|_| page.is_whole);
+            // Where the newest row cannot be told, everything may be new.
+            self.begin_window(last.or(versions.first()).map(|version| version.at));
+        }
+        let known = self.known(rows);
+        self.count(&versions, page.rows, page.total);
+        self.hold(&versions);
+        self.pass.after = Some(page.after.clone());
+        let reached = versions.last().map(|version| version.at);
+        if let (Some(before), Some(reached)) = (&mut self.before, reached) {
+            before.forget_before(reached);
+        }
+        // Rows that moved while we read may make the count whole too early.
+        if page.is_last && self.pass.updated_at >= self.pass.edge {
+            self.end();
+        }
+        Taken::But(known)
+    }
+
+    fn known(&self, rows: &[Row]) -> HashSet<Box<str>> {
+        let Some(before) = &self.before else {
+            return HashSet::new();
+        };
+        let is_known = |row: &&Row| row.version().is_some_and(|version| before.holds(&version));
+        rows.iter()
+            .filter(is_known)
+            .map(|row| row.id.clone())
+            .collect()
+    }
+
+    fn count(&mut self, versions: &[Version], rows: u64, total: Option<u64>) {
+        let newest = versions.iter().map(|version| version.at).max();
+        self.pass.updated_at = self.pass.updated_at.max(newest);
+        let edge = self.pass.edge;
+        let newer = versions
+            .iter()
+            .filter(|version| edge.is_some_and(|edge| version.at > edge));
+        self.pass.count.newer += newer.count() as u64;
+        self.pass.count.rows += rows;
+        self.pass.count.note(total);
+    }
+
+    fn hold(&mut self, versions: &[Version]) {
+        let Some(window) = &mut self.pass.window else {
+            return;
+        };
+        window.put(versions.iter().copied());
+        let start = window.start();
+        let room = REMEMBERED.saturating_sub(self.remembered.len());
+        let recent = versions.iter().filter(|version| version.at >= start);
+        self.remembered.extend(recent.take(room));
+    }
+
+    /// The span has no more rows but these, which could not be read; there were so many of those, and
+    /// the span has so many in all.
+    pub(super) fn put_end(&mut self, bad: &[Row], rows: u64, total: Option<u64>) -> Ended {
+        if self.pass.window.is_none() {
+            self.begin_window(None);
+        }
+        let known = self.known(bad);
+        let versions: Vec<Version> = bad.iter().filter_map(Row::version).collect();
+        self.count(&versions, rows, total);
+        self.hold(&versions);
+        self.end();
+        Ended {
+            known,
+            shortfall: total.and_then(|total| self.pass.count.shortfall(total)),
+        }
+    }
+
+    fn end(&mut self) {
+        self.updated_at = self.updated_at.max(self.pass.updated_at);
+        self.before = self.pass.window.take();
+        self.stage = Stage::Over;
+    }
+
+    /// The source does not take the place that the cursor named: the pass begins anew. What it
+    /// handed out before counts as known, as far as that was held one by one.
+    pub(super) fn begin_anew(&mut self) {
+        let handed_out = self.pass.window.take();
+        if let (Some(before), Some(handed_out)) = (&mut self.before, handed_out) {
+            before.merge(handed_out.versions());
+        }
+        self.remembered.clear();
+        self.pass = Pass::default();
+        self.stage = Stage::Newest;
+    }
+
+    /// Whether this version of a row has been handed out, in this run or an earlier one, as far as
+    /// that is remembered. True only once the pass is over.
+    pub(super) fn has_read(&self, row: &Row) -> bool {
+        let (Stage::Over, Some(window)) = (&self.stage, &self.before) else {
+            return false;
+        };
+        row.version().is_some_and(|version| {
+            version.at < window.start() || self.remembered.contains(&version)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! Which rows of the last minutes have been handed out, in the version in which they were.
+//!
+//! Pure. May know: moments. Must not know: how the source is asked.
+//!
+//! **Invariant.** A window says of a row that it holds it only when just this version of it was put
+//! in. What it holds has a fixed size, however many rows there were.
+
+use std::collections::HashSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::moment::Moment;
+
+/// Rows that are held one by one; more of them are held as a sum.
+pub(super) const HELD_ROWS: usize = 2000;
+/// Bytes of a row's mark. The moment is compared as well, so two rows can be taken for one another
+/// only where they changed in the same millisecond; that matters only to a row that became visible
+/// after the others of its millisecond were read, and happens to one in 10⁹ of those.
+const MARK_BYTES: usize = 5;
+
+/// One version of a row: when it came to be, and a mark of the row and that time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Version {
+    pub(super) at: Moment,
+    mark: u64,
+}
+
+impl Version {
+    pub(super) fn new(id: &str, at: Moment) -> Self {
+        let name = format!("{id} {}", at.milliseconds());
+        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
+        let mut mark = [0; 8];
+        for (byte, hashed) in mark.iter_mut().zip(hash.as_bytes().iter().take(MARK_BYTES)) {
+            *byte = *hashed;
+        }
+        Self {
+            at,
+            mark: u64::from_le_bytes(mark),
+        }
+    }
+}
+
+/// Many rows as one: all from the window's start to a moment, that moment included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Bulk {
+    /// The moment up to which rows belong to it: all rows of that moment, or none.
+    pub(super) until: Moment,
+    rows: u64,
+    /// The sum of the rows' marks, whatever their order.
+    sum: u64,
+}
+
+impl Bulk {
+    pub(super) fn none_until(until: Moment) -> Self {
+        Self {
+            until,
+            rows: 0,
+            sum: 0,
+        }
+    }
+
+    pub(super) fn add(&mut self, version: Version) {
+        self.rows += 1;
+        self.sum = self.sum.wrapping_add(version.mark);
+    }
+}
+
+/// The rows from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "KeptWindow", try_from = "KeptWindow")]
+pub(super) struct Window {
+    since: Moment,
+    /// The older rows, where there are more than can be held one by one.
+    bulk: Option<Bulk>,
+    /// The others, in order.
+    versions: Vec<Version>,
+}
+
+impl Window {
+    pub(super) fn since(since: Moment) -> Self {
+        Self {
+            since,
+            bulk: None,
+            versions: Vec::new(),
+        }
+    }
+
+    /// Where it begins.
+    pub(super) fn start(&self) -> Moment {
+        self.since
+    }
+
+    /// The rows that are held as a sum.
+    pub(super) fn bulk(&self) -> Option<&Bulk> {
+        self.bulk.as_ref()
+    }
+
+    /// The rows that are held one by one.
+    pub(super) fn versions(&self) -> &[Version] {
+        &self.versions
+    }
+
+    /// Whether it holds just this version, by itself.
+    pub(super) fn holds(&self, version: &Version) -> bool {
+        self.versions.binary_search(version).is_ok()
+    }
+
+    /// Puts rows in; those before its start are none of its business. Where they become too many,
+    /// the oldest go into the sum, never some of one moment without the others.
+    pub(super) fn put(&mut self, versions: impl IntoIterator<Item = Version>) {
+        for version in versions {
+            match &mut self.bulk {
+                _ if version.at < self.since => {}
+                Some(bulk) if version.at <= bulk.until => bulk.add(version),
+                _ => self.versions.push(version),
+            }
+        }
+        self.versions.sort_unstable();
+        let surplus = self.versions.len().saturating_sub(HELD_ROWS);
+        if let Some(last) = surplus.checked_sub(1).and_then(|at| self.versions.get(at)) {
+            self.sum_up(last.at);
+        }
+    }
+
+    fn sum_up(&mut self, until: Moment) {
+        let bulk = self.bulk.get_or_insert(Bulk::none_until(until));
+        bulk.until = until;
+        let end = self.versions.partition_point(|version| version.at <= until);
+        for version in self.versions.drain(..end) {
+            bulk.add(version);
+        }
+    }
+
+    /// Forgets the rows before a moment: they will not be asked for again.
+    pub(super) fn forget_before(&mut self, moment: Moment) {
+        let end = self.versions.partition_point(|version| version.at < moment);
+        self.versions.drain(..end);
+    }
+
+    /// Forgets the sum; what it held counts as not handed out.
+    pub(super) fn forget_bulk(&mut self) {
+        self.bulk = None;
+    }
+
+    /// Holds of these too as many of the newest as it can, and no sum.
+    pub(super) fn merge(&mut self, versions: &[Version]) {
+        let all: HashSet<Version> = self.versions.iter().chain(versions).copied().collect();
+        self.versions = all.into_iter().collect();
+        self.versions.sort_unstable();
+        let surplus = self.versions.len().saturating_sub(HELD_ROWS);
+        self.versions.drain(..surplus);
+        self.bulk = None;
+    }
+}
+
+/// A window as the state holds it.
+#[derive(Serialize, Deserialize)]
+struct KeptWindow {
+    since: Moment,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    rows: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bulk: Option<Bulk>,
+}
+
+/// A text that holds no rows.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NotRows {
+    #[error("the rows are not base64")]
+    Base64(#[from] base64::DecodeError),
+    #[error("the rows break off, or lie outside of time")]
+    Broken,
+}
+
+impl From<Window> for KeptWindow {
+    fn from(window: Window) -> Self {
+        Self {
+            since: window.since,
+            rows: encode(window.since, &window.versions),
+            bulk: window.bulk,
+        }
+    }
+}
+
+impl TryFrom<KeptWindow> for Window {
+    type Error = NotRows;
+
+    fn try_from(kept: KeptWindow) -> Result<Self, NotRows> {
+        Ok(Self {
+            since: kept.since,
+            versions: decode(kept.since, &kept.rows)?,
+            bulk: kept.bulk,
+        })
+    }
+}
+
+/// Each row as the milliseconds since the one before it, seven bits a byte, and its mark.
+fn encode(since: Moment, versions: &[Version]) -> String {
+    let mut bytes = Vec::with_capacity(versions.len() * (MARK_BYTES + 2));
+    let mut last = since;
+    for version in versions {
+        let mut distance = version.at.since(last).unwrap_or_default();
+        last = version.at;
+        while distance >= 0x80 {
+            bytes.push((distance & 0x7f) as u8 | 0x80);
+            distance >>= 7;
+        }
+        bytes.push((distance & 0x7f) as u8);
+        bytes.extend(version.mark.to_le_bytes().iter().take(MARK_BYTES));
+    }
+    STANDARD.encode(bytes)
+}
+
+fn decode(since: Moment, text: &str) -> Result<Vec<Version>, NotRows> {
+    let mut bytes = STANDARD.decode(text)?.into_iter().peekable();
+    let mut versions = Vec::new();
+    let mut last = since;
+    while bytes.peek().is_some() {
+        let distance = decode_distance(&mut bytes).ok_or(NotRows::Broken)?;
+        last = last.later_by(distance).ok_or(NotRows::Broken)?;
+        let mut mark = [0; 8];
+        for byte in mark.iter_mut().take(MARK_BYTES) {
+            *byte = bytes.next().ok_or(NotRows::Broken)?;
+        }
+        versions.push(Version {
+            at: last,
+            mark: u64::from_le_bytes(mark),
+        });
+    }
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+fn decode_distance(bytes: &mut impl Iterator<Item = u8>) -> Option<u64> {
+    let mut distance = 0;
+    for shift in (0..u64::BITS).step_by(7) {
+        let byte = bytes.next()?;
+        distance |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(distance);
+        }
+    }
+    None
+}

@@ -1,0 +1,1 @@
+//! A reader against a simulated source.

@@ -1,0 +1,463 @@
+//! The way through a list, page by page and around its bad rows.
+//!
+//! The lists are live and their cursors hold no state at the platform: ordered by `updated_at`, a
+//! row that changes while we read moves to the end and is seen again (spec/protocol.md §1).
+//!
+//! May know: requests and their judged answers, page sizes. Must not know: what the rows are good
+//! for, or which of them are known.
+//!
+//! **Invariant.** A list ends with an empty page, or when as many rows have been seen as there are;
+//! never because `hasNextPage` is false, which a page cut at the platform's cap says too.
+
+use std::sync::Arc;
+
+use super::ask::{
+    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, Request, Stream, ask,
+    given_up, unreadable,
+};
+use super::cursor::{Moment, PageEnd, Row, Span};
+use super::page::{List, RowName};
+use super::page_size::PageSize;
+use crate::connector::{Skipped, SourceError};
+use crate::graphql::Kind;
+use crate::platform::{Platform, PlatformError};
+
+/// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
+/// bad source.
+const FAILED_ROWS: usize = 500;
+/// The same where the source does not name the row that it fails at: then it is the source sooner.
+const UNEXPLAINED_ROWS: usize = 20;
+/// The same where it takes too long: each of these costs minutes.
+const TIMED_OUT_ROWS: usize = 3;
+/// How often a place that the source seems to refuse is compared with the start of its list.
+const COMPARISONS: usize = 3;
+
+/// A way through one list, and where it stands.
+#[derive(Debug)]
+pub(super) struct Walk {
+    platform: Arc<Platform>,
+    stream: Stream,
+    detail: Detail,
+    span: Span,
+    after: Option<String>,
+    size: PageSize,
+    seen: u64,
+    since_last_page: Skips,
+    /// Rows that were skipped since the last page that could be read.
+    failed_in_a_row: usize,
+    /// Times that the row at hand was asked for alone.
+    tries_alone: usize,
+    /// A page was shorter than asked for although there was more.
+    is_cut: bool,
+    /// The place comes from an earlier run, and the source has not answered to it yet.
+    is_kept: bool,
+    patience: Patience,
+}
+
+/// What was not read since the last page that could be.
+#[derive(Debug, Default)]
+pub(super) struct Skips {
+    /// Each of it by name, with the reason.
+    pub(super) skipped: Vec<Skipped>,
+    /// The rows that the source itself named as bad, with what is to be told of each. They stay so
+    /// until they change.
+    pub(super) bad: Vec<(Row, Skipped)>,
+    /// How many rows in all.
+    pub(super) rows: u64,
+}
+
+/// One step of the way.
+pub(super) enum Step {
+    Page(Box<ReadPage>),
+    /// There are no more rows; the list has so many.
+    End {
+        total: Option<u64>,
+        skips: Skips,
+    },
+    /// The source does not take the place where the way was to go on.
+    Refused,
+}
+
+/// A page that could be read.
+pub(super) struct ReadPage {
+    pub(super) answer: PageAnswer,
+    pub(super) rows: Vec<Row>,
+    pub(super) end: PageEnd,
+    /// What could not be read of it, and before it.
+    pub(super) skips: Skips,
+}
+
+impl Walk {
+    /// From the start of a list.
+    pub(super) fn new(
+        platform: Arc<Platform>,
+        stream: Stream,
+        detail: Detail,
+        span: Span,
+        page_size: usize,
+    ) -> Self {
+        Self {
+            platform,
+            stream,
+            detail,
+            span,
+            after: None,
+            size: PageSize::of(page_size),
+            seen: 0,
+            since_last_page: Skips::default(),
+            failed_in_a_row: 0,
+            tries_alone: 0,
+            is_cut: false,
+            is_kept: false,
+            patience: Patience::default(),
+        }
+    }
+
+    /// From a place of an earlier run, before which so many rows were seen.
+    pub(super) fn going_on(self, after: Option<String>, seen: u64) -> Self {
+        Self {
+            is_kept: after.is_some(),
+            after,
+            seen,
+            ..self
+        }
+    }
+
+    /// Reads the next page.
+    pub(super) async fn next(&mut self) -> Result<Step, SourceError> {
+        loop {
+            match self.ask().await {
+                Ok(Asked::Page(answer)) => {
+                    self.is_kept = false;
+                    match self.accept(answer)? {
+                        Some(step) => return Ok(step),
+                        None => self.step_around(&Failure::no_list()).await?,
+                    }
+                }
+                Ok(Asked::Failed(failure)) => {
+                    if !failure.is_about_size && self.is_refused().await? {
+                        return Ok(Step::Refused);
+                    }
+                    self.step_around(&failure).await?;
+                }
+                Err(error) => {
+                    if error.kind() == Kind::Validation && self.is_refused().await? {
+                        return Ok(Step::Refused);
+                    }
+                    return Err(unreadable(self.stream, error));
+                }
+            }
+        }
+    }
+
+    async fn ask(&mut self) -> Result<Asked, PlatformError> {
+        let request = Request::List(ListRequest {
+            first: self.size.rows(),
+            ..self.request(self.detail)
+        });
+        let skipped = &mut self.since_last_page.skipped;
+        ask(&self.platform, &request, &mut self.patience, skipped).await
+    }
+
+    /// A request for the row at hand alone.
+    fn request(&self, detail: Detail) -> ListRequest {
+        ListRequest {
+            stream: self.stream,
+            detail,
+            filter: Filter::Span(self.span),
+            first: 1,
+            after: self.after.clone(),
+            is_newest_first: false,
+        }
+    }
+
+    /// Takes a page; none where the answer holds no list.
+    fn accept(&mut self, answer: PageAnswer) -> Result<Option<Step>, SourceError> {
+        let list = answer
+            .list()
+            .map_err(|error| unreadable(self.stream, error))?;
+        let Some(list) = list else { return Ok(None) };
+        let total = list.page_info.global_count;
+        if list.rows() == 0 {
+            let skips = std::mem::take(&mut self.since_last_page);
+            return Ok(Some(Step::End { total, skips }));
+        }
+        let after = self.next_place(&list)?;
+        let is_from_start = self.after.is_none();
+        let is_last = self.count(&list);
+        let mut skips = std::mem::take(&mut self.since_last_page);
+        let named = names(&list, &mut skips.skipped);
+        let rows = named.iter().map(RowName::row).collect();
+        let end = PageEnd {
+            after: after.clone(),
+            rows: skips.rows + list.rows() as u64,
+            total,
+            is_whole: is_from_start && is_last,
+            is_last,
+        };
+        drop(list);
+        self.after = Some(after);
+        self.failed_in_a_row = 0;
+        self.tries_alone = 0;
+        self.size.grow();
+        let page = ReadPage {
+            answer,
+            rows,
+            end,
+            skips,
+        };
+        Ok(Some(Step::Page(Box::new(page))))
+    }
+
+    /// Counts a page's rows; true where nothing seems to come behind them. A page cut at the
+    /// platform's cap says that there is no next one, always; with a live list the count alone is no
+    /// proof. Then only an empty page is the end.
+    fn count(&mut self, list: &List<'_>) -> bool {
+        self.seen += list.rows() as u64;
+        let total = list.page_info.global_count;
+        let is_all = total.is_some_and(|total| self.seen >= total);
+        self.is_cut |= list.rows() < self.size.rows() && !is_all;
+        !self.is_cut && !list.page_info.has_next_page && is_all
+    }
+
+    fn next_place(&self, list: &List<'_>) -> Result<String, SourceError> {
+        let stream = self.stream.name();
+        let place = list.page_info.end_cursor.as_ref();
+        match place.filter(|place| !place.is_empty()) {
+            Some(place) if self.after.as_ref() != Some(place) => Ok(place.clone()),
+            Some(_) => Err(SourceError::new(format!(
+                "the source answers the same cursor of its {stream} again"
+            ))),
+            None => Err(SourceError::new(format!(
+                "the source answered a page of {stream} without a cursor"
+            ))),
+        }
+    }
+
+    /// Whether the source refuses the place of an earlier run, and not the list itself. A failure of
+    /// the moment looks the same once, hardly ever several times.
+    async fn is_refused(&mut self) -> Result<bool, SourceError> {
+        if !self.is_kept {
+            return Ok(false);
+        }
+        let here = self.request(Detail::Places);
+        let start = ListRequest {
+            after: None,
+            ..here.clone()
+        };
+        for _ in 0..COMPARISONS {
+            if self.is_answered(&here).await? || !self.is_answered(&start).await? {
+                self.is_kept = false;
+                return Ok(false);
+            }
+            self.patience.pause(None).await;
+        }
+        Ok(true)
+    }
+
+    async fn is_answered(&mut self, request: &ListRequest) -> Result<bool, SourceError> {
+        let request = Request::List(request.clone());
+        let mut ignored = Vec::new();
+        match ask(&self.platform, &request, &mut self.patience, &mut ignored).await {
+            Ok(Asked::Page(_)) => Ok(true),
+            Ok(Asked::Failed(_)) => Ok(false),
+            Err(error) if error.kind() == Kind::Validation => Ok(false),
+            Err(error) => Err(unreadable(self.stream, error)),
+        }
+    }
+
+    /// Makes the next request smaller, until the row that fails stands alone; that one is skipped.
+    async fn step_around(&mut self, failure: &Failure) -> Result<(), SourceError> {
+        tracing::warn!(
+            stream = self.stream.name(),
+            page.rows = self.size.rows(),
+            reason = failure.reason,
+            "the source failed at a page; asking for less of it"
+        );
+        let is_alone = self.size.rows() == 1;
+        if !self.patience.rest(failure, is_alone).await {
+            return Err(given_up(self.stream, failure));
+        }
+        if !is_alone {
+            if failure.is_about_size {
+                self.size.shrink();
+            } else {
+                self.size.step_before(failure.suspect);
+            }
+            return Ok(());
+        }
+        self.tries_alone += 1;
+        if self.tries_alone < failure.tries_alone() {
+            return Ok(());
+        }
+        self.tries_alone = 0;
+        self.skip_row(failure).await
+    }
+
+    /// Skips the row at hand by name, unless so many were skipped in a row that it is no bad row but a
+    /// bad source.
+    async fn skip_row(&mut self, failure: &Failure) -> Result<(), SourceError> {
+        let request = self.request(Detail::Names);
+        let (place, name) = match row_at(&self.platform, &request, &mut self.patience).await? {
+            RowAt::Row { place, name } => (place, name),
+            RowAt::Nothing => return Ok(()),
+        };
+        if self.after.as_ref() == Some(&place) {
+            return Err(SourceError::new("the source answers the same cursor again"));
+        }
+        self.note_skipped(name, failure);
+        self.after = Some(place);
+        self.seen += 1;
+        self.failed_in_a_row += 1;
+        let limit = rows_in_a_row(failure);
+        if self.failed_in_a_row > limit {
+            return Err(SourceError::new(format!(
+                "the source fails at more than {limit} of its {} in a row: {}",
+                self.stream.name(),
+                failure.reason
+            )));
+        }
+        self.size.step_behind(self.failed_in_a_row == 1);
+        Ok(())
+    }
+
+    fn note_skipped(&mut self, name: Option<RowName>, failure: &Failure) {
+        let row = name.as_ref().map(RowName::row);
+        let kind = name.as_ref().and_then(|name| name.entity_type.clone());
+        let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
+        let place = self.after.as_deref().unwrap_or("(start)");
+        let skipped = Skipped {
+            id: id.unwrap_or_else(|| format!("the row behind cursor {place}")),
+            kind: kind.unwrap_or_else(|| self.stream.name().to_owned()),
+            reason: format!("the source cannot read it: {}", failure.reason),
+        };
+        let skips = &mut self.since_last_page;
+        skips.rows += 1;
+        // What the source does not explain may have been of the moment: it is no bad row for ever.
+        match row.filter(|_| failure.names_row()) {
+            Some(row) => skips.bad.push((row, skipped)),
+            None => skips.skipped.push(skipped),
+        }
+    }
+}
+
+fn rows_in_a_row(failure: &Failure) -> usize {
+    match failure {
+        Failure {
+            suspect: Some(_), ..
+        } => FAILED_ROWS,
+        Failure {
+            is_about_size: true,
+            ..
+        } => TIMED_OUT_ROWS,
+        _ => UNEXPLAINED_ROWS,
+    }
+}
+
+/// Who the rows of a page are; a row that does not say it is told, because what it refers to cannot
+/// be asked for.
+pub(super) fn names(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<RowName> {
+    let mut names = Vec::with_capacity(list.rows());
+    for node in list.nodes() {
+        match serde_json::from_str::<RowName>(node.get()) {
+            Ok(name) => names.push(name),
+            Err(_) => skipped.push(Skipped {
+                id: "?".to_owned(),
+                kind: "references".to_owned(),
+                reason: "their object has no id to ask for them by".to_owned(),
+            }),
+        }
+    }
+    names
+}
+
+/// What stands at a place.
+enum RowAt {
+    Row {
+        /// The place behind it.
+        place: String,
+        /// Who it is, where the source can say it.
+        name: Option<RowName>,
+    },
+    Nothing,
+}
+
+/// The first row of what is asked for: with its name if the source can, else its place alone.
+async fn row_at(
+    platform: &Platform,
+    request: &ListRequest,
+    patience: &mut Patience,
+) -> Result<RowAt, SourceError> {
+    let stream = request.stream;
+    loop {
+        let mut last = Failure::no_list();
+        for detail in [Detail::Names, Detail::Places] {
+            let request = Request::List(ListRequest {
+                detail,
+                ..request.clone()
+            });
+            let asked = ask(platform, &request, patience, &mut Vec::new()).await;
+            match asked.map_err(|error| unreadable(stream, error))? {
+                Asked::Page(answer) => {
+                    if let Some(row) = read_row(&answer, stream)? {
+                        return Ok(row);
+                    }
+                }
+                Asked::Failed(failure) => last = failure,
+            }
+        }
+        if !last.may_pass {
+            let what = format!(
+                "the source fails at its {} and does not say where the next one is: {}",
+                stream.name(),
+                last.reason
+            );
+            return Err(SourceError::new(what));
+        }
+        if !patience.wait(last.wait).await {
+            return Err(given_up(stream, &last));
+        }
+    }
+}
+
+fn read_row(answer: &PageAnswer, stream: Stream) -> Result<Option<RowAt>, SourceError> {
+    let list = answer.list().map_err(|error| unreadable(stream, error))?;
+    let Some(list) = list else { return Ok(None) };
+    if list.rows() == 0 {
+        return Ok(Some(RowAt::Nothing));
+    }
+    let name = list
+        .nodes()
+        .next()
+        .and_then(|node| serde_json::from_str(node.get()).ok());
+    let row = |place| RowAt::Row { place, name };
+    Ok(list.first_cursor().map(row))
+}
+
+/// When the newest row of a stream changed; none where there is no row, or none of the newest says it.
+pub(super) async fn newest(
+    platform: &Platform,
+    stream: Stream,
+) -> Result<Option<Moment>, SourceError> {
+    let mut patience = Patience::default();
+    let mut request = ListRequest {
+        stream,
+        detail: Detail::Names,
+        filter: Filter::Span(Span::Everything),
+        first: 1,
+        after: None,
+        is_newest_first: true,
+    };
+    for _ in 0..UNEXPLAINED_ROWS {
+        match row_at(platform, &request, &mut patience).await? {
+            RowAt::Nothing => return Ok(None),
+            RowAt::Row { place, name } => {
+                if let Some(moment) = name.and_then(|name| name.row().updated_at) {
+                    return Ok(Some(moment));
+                }
+                request.after = Some(place);
+            }
+        }
+    }
+    Ok(None)
+}
