@@ -214,8 +214,11 @@ impl NetManageItSource {
         let mut skipped = told(skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
-        let cursor = course.reading.cursor();
-        if ids.is_empty() && skipped.is_empty() && cursor == course.cursor {
+        // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
+        // is a few pages that are read again.
+        let is_over = course.reading.next() == Next::Nothing;
+        let is_moved = is_over && course.reading.cursor() != course.cursor;
+        if ids.is_empty() && skipped.is_empty() && !is_moved {
             return Ok(None);
         }
         let new = New {

@@ -1,1 +1,567 @@
-//! A reader against a simulated source.
+//! A reader against a simulated source: what is asked, what is handed out, and where it goes on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sandbox::{DataSet, Fault, Record, Shape, SourceOptions};
+use serde_json::json;
+
+use super::*;
+use crate::connector::{Converted, Converter};
+use crate::graphql::{Client, Endpoint, RetryPolicy};
+use crate::settings::{PlatformSettings, TlsTrust};
+
+const MINUTE: Duration = Duration::from_mins(1);
+/// Long enough for the slowest machine; a test that reaches it hangs.
+const LIMIT: Duration = Duration::from_mins(4);
+
+/// A source, and what a run keeps for the next one.
+struct Line {
+    source: sandbox::Source,
+    page_size: usize,
+    longest_silence: Duration,
+    cursors: BTreeMap<String, Value>,
+}
+
+impl Line {
+    fn with(data: DataSet, page_size: usize) -> Self {
+        let options = SourceOptions {
+            data,
+            ..SourceOptions::default()
+        };
+        Self {
+            source: sandbox::Source::start(options).unwrap(),
+            page_size,
+            longest_silence: MINUTE,
+            cursors: BTreeMap::new(),
+        }
+    }
+
+    fn generated(observables: usize, indicators: usize, page_size: usize) -> Self {
+        let shape = Shape {
+            observables,
+            indicators,
+            ..Shape::default()
+        };
+        Self::with(DataSet::generate(&shape), page_size)
+    }
+
+    fn settings(&self) -> NetManageItSettings {
+        NetManageItSettings {
+            platform: PlatformSettings {
+                url: format!("{}/graphql", self.source.url()).parse().unwrap(),
+                token: self.source.token().to_owned().into(),
+                tls: TlsTrust::System,
+            },
+            page_size: self.page_size,
+            batch_size: 100,
+            cooldown: Duration::ZERO,
+            process_observables: true,
+            process_indicators: true,
+        }
+    }
+
+    async fn open(&self, resume: Resume) -> NetManageItSource {
+        let settings = self.settings();
+        let endpoint = Endpoint {
+            platform: "the source".to_owned(),
+            url: settings.platform.url.clone(),
+            token: settings.platform.token.clone(),
+            verify_tls: true,
+            extra_ca: Vec::new(),
+            longest_silence: self.longest_silence,
+        };
+        let client = Client::new(&endpoint).unwrap();
+        let platform = Platform::meet(client, RetryPolicy::NEVER).await.unwrap();
+        NetManageItSource::new(Arc::new(platform), &settings, resume)
+    }
+
+    fn resume(&self) -> Resume {
+        Resume {
+            cursors: self.cursors.clone(),
+            ..Resume::default()
+        }
+    }
+
+    /// Keeps what a page leaves to the next run.
+    fn keep(&mut self, page: &Converted) {
+        if let Some(position) = &page.position {
+            let stream = position.stream.to_owned();
+            self.cursors.insert(stream, position.cursor.clone());
+        }
+    }
+
+    /// A whole run, and what it leaves.
+    async fn run(&mut self) -> Vec<Converted> {
+        let resume = self.resume();
+        self.run_with(resume).await
+    }
+
+    async fn run_with(&mut self, resume: Resume) -> Vec<Converted> {
+        let pages = rest(&mut self.open(resume).await).await.unwrap();
+        for page in &pages {
+            self.keep(page);
+        }
+        pages
+    }
+
+    /// How many rows each request of an operation asked for.
+    fn sizes(&self, operation: &str) -> Vec<u64> {
+        let requests = self.source.requests();
+        let of_operation = requests
+            .iter()
+            .filter(|request| request.operation == operation);
+        of_operation
+            .filter(|request| request.variables["filters"]["filters"][0]["key"] != json!(["ids"]))
+            .map(|request| request.variables["first"].as_u64().unwrap())
+            .collect()
+    }
+
+    fn ids_of_everything(&self) -> BTreeSet<String> {
+        let data = self.source.data();
+        let lists = [&data.observables, &data.indicators, &data.relationships];
+        let records = lists.into_iter().flatten();
+        records
+            .map(|record| record.standard_id().to_owned())
+            .collect()
+    }
+}
+
+/// The pages that are left.
+async fn rest(source: &mut NetManageItSource) -> Result<Vec<Converted>, SourceError> {
+    let mut converter = source.converter();
+    let mut pages = Vec::new();
+    let reading = async {
+        while let Some(page) = source.next_page().await? {
+            pages.push(converter.convert(page));
+        }
+        Ok(())
+    };
+    tokio::time::timeout(LIMIT, reading)
+        .await
+        .expect("the run ends")?;
+    Ok(pages)
+}
+
+fn ids(pages: &[Converted]) -> Vec<String> {
+    let objects = pages.iter().flat_map(|page| &page.objects);
+    objects.map(|object| object.id.to_string()).collect()
+}
+
+fn set_of(pages: &[Converted]) -> BTreeSet<String> {
+    ids(pages).into_iter().collect()
+}
+
+/// What could not be sent; authors that the source hides are in every content.
+fn skipped(pages: &[Converted]) -> Vec<&Skipped> {
+    let skipped = pages.iter().flat_map(|page| &page.skipped);
+    skipped.filter(|skipped| skipped.kind != "author").collect()
+}
+
+/// The newest moment of the records, so much later.
+fn after_newest(records: &[Record], minutes: i64) -> String {
+    let newest = records.iter().map(|record| record.text("updated_at")).max();
+    let newest = chrono::DateTime::parse_from_rfc3339(newest.unwrap()).unwrap();
+    let later = newest + chrono::TimeDelta::minutes(minutes);
+    later
+        .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+        .replace("+00:00", "Z")
+}
+
+#[tokio::test]
+async fn a_run_with_nothing_new_costs_a_request_for_each_stream() {
+    let mut line = Line::generated(300, 80, 100);
+    let first = line.run().await;
+    assert_eq!(set_of(&first), line.ids_of_everything());
+    assert_eq!(ids(&first).len(), line.ids_of_everything().len());
+    for _ in 0..2 {
+        let before = line.source.requests().len();
+        assert!(line.run().await.is_empty());
+        let requests = line.source.requests();
+        let names: Vec<&str> = requests[before..]
+            .iter()
+            .map(|request| request.operation.as_str())
+            .filter(|name| !["About", "Probe"].contains(name))
+            .collect();
+        assert_eq!(names, ["Observables", "Indicators", "Relationships"]);
+    }
+}
+
+#[tokio::test]
+async fn only_what_changed_comes_again_and_only_its_references_are_read() {
+    let mut line = Line::generated(300, 80, 100);
+    line.run().await;
+    let changed = line.source.edit(|data| {
+        let moment = after_newest(&data.observables, 10);
+        let observable = &mut data.observables[7];
+        observable
+            .set("updated_at", moment)
+            .set("x_opencti_score", 7);
+        let id = observable.id().to_owned();
+        let moment = after_newest(&data.indicators, 10);
+        let indicator = &mut data.indicators[3];
+        indicator
+            .set("updated_at", moment)
+            .set("x_opencti_score", 7);
+        [
+            data.observables[7].standard_id(),
+            data.indicators[3].standard_id(),
+            &id,
+        ]
+        .map(str::to_owned)
+    });
+    let before = line.source.requests().len();
+    let pages = line.run().await;
+    assert_eq!(ids(&pages), changed[..2]);
+    let requests = line.source.requests();
+    let references = requests[before..]
+        .iter()
+        .find(|request| request.operation == "References");
+    let holders = &references.unwrap().variables["filters"]["filters"][0]["values"];
+    assert_eq!(*holders, json!([changed[2]]));
+    assert!(line.run().await.is_empty());
+}
+
+#[tokio::test]
+async fn it_goes_on_behind_the_last_page_that_was_kept() {
+    let mut line = Line::generated(300, 80, 40);
+    let (mut handed_out, mut deaths) = (Vec::new(), 0);
+    // Each process reads two pages and one more, which is never confirmed.
+    loop {
+        let mut source = line.open(line.resume()).await;
+        let mut converter = source.converter();
+        let mut pages = Vec::new();
+        while pages.len() < 3
+            && let Some(page) = source.next_page().await.unwrap()
+        {
+            pages.push(converter.convert(page));
+        }
+        let is_end = pages.len() < 3;
+        pages.truncate(if is_end { pages.len() } else { 2 });
+        for page in &pages {
+            line.keep(page);
+        }
+        handed_out.extend(ids(&pages));
+        if is_end {
+            break;
+        }
+        deaths += 1;
+    }
+    assert!(deaths > 5, "{deaths}");
+    let once: BTreeSet<String> = handed_out.iter().cloned().collect();
+    assert_eq!(once, line.ids_of_everything());
+    assert_eq!(handed_out.len(), once.len(), "nothing is handed out twice");
+    let observables = 300_usize.div_ceil(40);
+    let asked = line.sizes("Observables").len();
+    assert!(
+        asked <= observables + 3 * deaths,
+        "no page is read again but those that were not kept: {asked}"
+    );
+}
+
+#[tokio::test]
+async fn a_place_that_the_source_refuses_begins_the_stream_anew() {
+    let mut line = Line::generated(120, 10, 50);
+    let mut source = line.open(Resume::default()).await;
+    let page = source.next_page().await.unwrap().unwrap();
+    let page = source.converter().convert(page);
+    line.keep(&page);
+    let cursor = line.cursors.get_mut("observables").unwrap();
+    cursor["pass"]["after"] = json!("bm8gY3Vyc29y");
+    let pages = line.run().await;
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    assert!(line.run().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_kept_position_of_another_kind_begins_its_stream_anew() {
+    let mut line = Line::generated(60, 10, 50);
+    line.run().await;
+    line.cursors
+        .insert("indicators".to_owned(), json!({"somebody": "else"}));
+    let pages = line.run().await;
+    assert_eq!(ids(&pages).len(), 10);
+    assert!(pages.iter().all(|page| page.stream == "indicators"));
+    assert!(line.run().await.is_empty());
+}
+
+#[tokio::test]
+async fn many_rows_of_one_moment_are_known_again_without_being_read() {
+    let shape = Shape {
+        observables: 2600,
+        indicators: 1,
+        ..Shape::default()
+    };
+    let mut data = DataSet::generate(&shape);
+    for observable in &mut data.observables {
+        observable.set("updated_at", "2026-05-05T05:05:05.005Z");
+    }
+    let mut line = Line::with(data, 1000);
+    let first = line.run().await;
+    assert_eq!(set_of(&first), line.ids_of_everything());
+    assert!(
+        first
+            .iter()
+            .all(|page| page.stream != "relationships" || page.companions.is_empty()),
+        "what this run read is known to it"
+    );
+    let (pages, rows) = (
+        line.source.count("Observables"),
+        line.source.count("ObservableRows"),
+    );
+    assert!(line.run().await.is_empty());
+    assert_eq!(line.source.count("Observables") - pages, 1);
+    assert_eq!(line.source.count("ObservableRows") - rows, 2);
+}
+
+#[tokio::test]
+async fn an_end_that_changed_since_it_was_read_comes_along() {
+    let line = Line::generated(60, 20, 100);
+    let mut source = line.open(Resume::default()).await;
+    let mut converter = source.converter();
+    let mut last = None;
+    while last != Some("indicators") {
+        let page = source.next_page().await.unwrap().unwrap();
+        last = Some(converter.convert(page).stream);
+    }
+    let (observable, indicator) = line.source.edit(|data| {
+        let relationship = &data.relationships[0];
+        let ends = [relationship.text("from"), relationship.text("to")].map(str::to_owned);
+        let moment = after_newest(&data.observables, 100);
+        let mut changed = ends.map(|id| {
+            let record = data.record_mut(&id).unwrap();
+            record.set("updated_at", moment.as_str());
+            record.standard_id().to_owned()
+        });
+        let observable = std::mem::take(&mut changed[1]);
+        (observable, std::mem::take(&mut changed[0]))
+    });
+    let pages = rest(&mut source).await.unwrap();
+    let companions: BTreeSet<&str> = pages
+        .iter()
+        .flat_map(|page| &page.companions)
+        .map(|companion| &*companion.id)
+        .collect();
+    assert_eq!(companions, BTreeSet::from([&*observable, &*indicator]));
+    assert_eq!(ids(&pages).len(), line.source.data().relationships.len());
+}
+
+#[tokio::test]
+async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
+    let mut line = Line::generated(60, 20, 100);
+    let (bad, tied) = line.source.edit(|data| {
+        // What the source cannot answer without the path that it lacks.
+        let path = "Directory";
+        let bad = data.observable_mut(path).unwrap();
+        bad.set("path", Value::Null);
+        let (id, standard_id) = (bad.id().to_owned(), bad.standard_id().to_owned());
+        let relationship = &mut data.relationships[0];
+        relationship.set("to", id);
+        (standard_id, relationship.standard_id().to_owned())
+    });
+    let resume = Resume {
+        is_unfinished: true,
+        ..Resume::default()
+    };
+    let pages = line.run_with(resume).await;
+    let reasons: BTreeMap<&str, &str> = skipped(&pages)
+        .into_iter()
+        .map(|skipped| (skipped.id.as_str(), skipped.reason.as_str()))
+        .collect();
+    assert_eq!(
+        reasons[tied.as_str()],
+        "its observable cannot be read at the source"
+    );
+    assert!(reasons[bad.as_str()].starts_with("the source cannot read it: "));
+    let relationships: Vec<&Converted> = pages
+        .iter()
+        .filter(|page| page.stream == "relationships")
+        .collect();
+    for page in relationships {
+        let here: BTreeSet<&str> = page.companions.iter().map(|object| &*object.id).collect();
+        let ends = page.objects.iter().flat_map(|object| &object.ends);
+        assert!(ends.into_iter().all(|end| here.contains(&**end)));
+    }
+}
+
+#[tokio::test]
+async fn a_bad_row_is_told_once() {
+    let mut line = Line::generated(60, 5, 100);
+    let bad = line.source.edit(|data| {
+        let moment = after_newest(&data.observables, 1);
+        let bad = data.observable_mut("Directory").unwrap();
+        bad.set("path", Value::Null).set("updated_at", moment);
+        bad.standard_id().to_owned()
+    });
+    let first = line.run().await;
+    let told = skipped(&first);
+    assert_eq!(told.iter().filter(|skipped| skipped.id == bad).count(), 1);
+    assert!(line.run().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_held_back_is_read_once_more_first() {
+    let mut line = Line::generated(60, 20, 100);
+    line.run().await;
+    let data = line.source.data();
+    let relationship = &data.relationships[2];
+    let ends: BTreeSet<String> = [relationship.text("from"), relationship.text("to")]
+        .iter()
+        .map(|id| {
+            let all = data.observables.iter().chain(&data.indicators);
+            let end = all.into_iter().find(|record| record.id() == *id);
+            end.unwrap().standard_id().to_owned()
+        })
+        .collect();
+    let held_back = |stream: &str, id: &str| HeldBack {
+        stream: stream.to_owned(),
+        id: id.to_owned(),
+        kind: "any".to_owned(),
+        reason: "any".to_owned(),
+    };
+    let resume = Resume {
+        again: vec![
+            held_back("relationships", relationship.standard_id()),
+            held_back("observables", data.observables[5].standard_id()),
+            held_back(
+                "observables",
+                "ipv4-addr--00000000-0000-5000-8000-000000000000",
+            ),
+            held_back("indicators", data.indicators[4].standard_id()),
+            held_back("of another time", "any--1"),
+        ],
+        ..line.resume()
+    };
+    let cursors = line.cursors.clone();
+    let pages = line.run_with(resume).await;
+    assert_eq!(
+        ids(&pages),
+        [
+            data.observables[5].standard_id(),
+            data.indicators[4].standard_id(),
+            relationship.standard_id()
+        ]
+    );
+    assert!(pages.iter().all(|page| page.position.is_none()));
+    let companions: BTreeSet<String> = pages[2]
+        .companions
+        .iter()
+        .map(|companion| companion.id.to_string())
+        .collect();
+    assert_eq!(companions, ends);
+    assert_eq!(line.cursors, cursors);
+    assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_much_is_asked_for_in_smaller_parts_that_grow_again() {
+    let mut line = Line::generated(1200, 5, 200);
+    line.source
+        .faults()
+        .add_for("Observables", Fault::Status(504, 1));
+    line.source
+        .faults()
+        .add_for("Observables", Fault::Status(413, 1));
+    let pages = line.run().await;
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+    let sizes = line.sizes("Observables");
+    assert_eq!(sizes[..7], [200, 100, 25, 50, 100, 200, 200]);
+}
+
+#[tokio::test]
+async fn an_answer_that_stays_out_is_asked_for_in_smaller_parts() {
+    let mut line = Line::generated(300, 5, 100);
+    line.longest_silence = Duration::from_millis(500);
+    let slow = Fault::Delay(Duration::from_secs(2));
+    line.source.faults().add_for("Observables", slow);
+    let resume = Resume::default();
+    let (pages, ()) = {
+        let mut source = line.open(resume).await;
+        let patient = async {
+            while line.sizes("Observables").len() < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            line.source.faults().clear();
+        };
+        let (pages, patient) = tokio::join!(rest(&mut source), patient);
+        (pages.unwrap(), patient)
+    };
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    let sizes = line.sizes("Observables");
+    assert_eq!(sizes[..2], [100, 50]);
+    assert_eq!(sizes.last(), Some(&100));
+}
+
+#[tokio::test]
+async fn a_row_that_always_takes_too_long_is_skipped_by_name() {
+    let mut line = Line::generated(40, 5, 1);
+    line.longest_silence = Duration::from_millis(500);
+    let slow = Fault::Delay(Duration::from_secs(2));
+    line.source.faults().add_for("Observables", slow);
+    // The edge of the pass, then the row that is skipped.
+    let source = &line.source;
+    let patient = async {
+        while source.count("ObservableRows") < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        source.faults().clear();
+    };
+    let mut reader = line.open(Resume::default()).await;
+    let (pages, ()) = tokio::join!(rest(&mut reader), patient);
+    let pages = pages.unwrap();
+    let told = skipped(&pages);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].reason.contains("the source cannot read it: "));
+    let mut missing = line.ids_of_everything();
+    missing.retain(|id| !set_of(&pages).contains(id));
+    assert_eq!(missing, BTreeSet::from([told[0].id.clone()]));
+    assert_eq!(
+        line.source.count("Observables") - line.sizes("Observables").len(),
+        companions(&line)
+    );
+    line.cursors.clear();
+}
+
+/// Requests for observables by id.
+fn companions(line: &Line) -> usize {
+    line.source.count("Observables") - line.sizes("Observables").len()
+}
+
+#[tokio::test]
+async fn what_time_does_not_mend_fails_at_once_with_the_words_of_the_source() {
+    for (name, words) in [
+        ("FORBIDDEN_ACCESS", "lacks a right"),
+        ("AUTH_REQUIRED", "check the token"),
+        ("GRAPHQL_VALIDATION_FAILED", "words of the source"),
+    ] {
+        let line = Line::generated(40, 5, 10);
+        let refused = Fault::GraphqlError {
+            name: name.into(),
+            message: "words of the source".into(),
+            times: 99,
+        };
+        line.source.faults().add_for("Observables", refused);
+        let mut source = line.open(Resume::default()).await;
+        let error = rest(&mut source).await.unwrap_err();
+        let text = Chain(&error).to_string();
+        assert!(
+            text.contains("words of the source") && text.contains(words),
+            "{text}"
+        );
+        assert_eq!(line.source.count("Observables"), 1);
+    }
+}
+
+#[tokio::test]
+async fn references_that_fail_for_a_while_are_not_lost() {
+    let mut line = Line::generated(30, 5, 100);
+    let fault = Fault::GraphqlError {
+        name: "DATABASE_ERROR".into(),
+        message: "Search engine".into(),
+        times: 7,
+    };
+    line.source.faults().add_for("References", fault);
+    let pages = line.run().await;
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+}
