@@ -1,1 +1,192 @@
+//! What is read, what is refused, what is kept within bounds.
 
+use rstest::rstest;
+use serde_json::json;
+
+use super::*;
+
+const SOURCE: &str = "https://source.test";
+
+fn echo(state: Option<&str>, reset_at: Option<&str>) -> Echo {
+    Echo {
+        state: state.map(str::to_owned),
+        reset_at: reset_at.map(str::to_owned),
+    }
+}
+
+fn used() -> State {
+    let mut state = State::new(
+        SOURCE.to_owned(),
+        Some("2026-11-20T10:00:00.000Z".to_owned()),
+    );
+    state.streams.insert(
+        "observables".to_owned(),
+        json!({"updated_at": "2026-11-19T00:00:00.000Z"}),
+    );
+    state.first_pass_complete = true;
+    state.work = Some(OpenWork {
+        id: "work_1".to_owned(),
+        began_at: BTreeMap::new(),
+        after_first_pass: false,
+        closing: None,
+    });
+    state
+}
+
+#[test]
+fn what_is_written_is_read_and_unknown_parts_of_it_are_kept() {
+    let mut written: Value = serde_json::from_str(&used().write().unwrap()).unwrap();
+    written["note"] = json!("of a later program of this version");
+    let Found::State(read) = State::read(Some(&written.to_string())).unwrap() else {
+        panic!("it is ours");
+    };
+    assert_eq!(read.streams, used().streams);
+    assert_eq!(read.work, used().work);
+    let again: Value = serde_json::from_str(&read.write().unwrap()).unwrap();
+    assert_eq!(again, written);
+}
+
+#[rstest]
+#[case::absent(None)]
+#[case::empty(Some(""))]
+#[case::blank(Some("  "))]
+#[case::null(Some("null"))]
+#[case::without_content(Some("{}"))]
+fn nothing_is_nothing(#[case] text: Option<&str>) {
+    assert!(matches!(State::read(text), Ok(Found::Nothing)));
+}
+
+#[rstest]
+#[case::of_another_connector(r#"{"last_run": 1700000000}"#, "it has no version")]
+#[case::cut_off(r#"{"version": 1, "source": "https://s"#, "it is not JSON")]
+#[case::no_object("[1, 2]", "it has no version")]
+#[case::damaged(r#"{"version": 1, "source": 7}"#, "a part of it is damaged")]
+fn what_is_not_ours_is_said_to_be_unusable(#[case] text: &str, #[case] reason: &str) {
+    match State::read(Some(text)) {
+        Ok(Found::Unusable(said)) => assert!(said.starts_with(reason), "{said}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_newer_version_is_refused() {
+    let error = State::read(Some(r#"{"version": 2, "streams": []}"#)).unwrap_err();
+    let said = error.to_string();
+    assert!(
+        said.contains("version 2") && said.contains("reset the connector"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_reset_leaves_only_the_works_that_are_still_to_be_closed() {
+    let state = used().after_reset(Some("2026-11-21T10:00:00.000Z".to_owned()));
+    assert!(state.streams.is_empty() && state.runs.is_empty() && state.work.is_none());
+    assert!(!state.first_pass_complete);
+    let closing = state.left_behind[0].closing.as_ref().unwrap();
+    assert!(closing.in_error && !closing.said && !closing.released);
+    // A second one forgets nothing of that.
+    let twice = state.after_reset(None);
+    assert_eq!(twice.left_behind, state.left_behind);
+}
+
+#[test]
+fn going_back_is_going_to_where_the_work_began() {
+    let mut state = used();
+    state.go_back();
+    assert!(state.streams.is_empty() && state.work.is_none() && !state.first_pass_complete);
+    let mut state = used();
+    let work = state.work.as_mut().unwrap();
+    work.after_first_pass = true;
+    work.began_at.insert("indicators".to_owned(), json!("x"));
+    state.go_back_leaving_work();
+    assert_eq!(state.streams["indicators"], json!("x"));
+    assert!(state.first_pass_complete);
+    assert_eq!(state.left_behind[0].id, "work_1");
+}
+
+#[test]
+fn another_source_begins_at_its_beginning_and_the_work_stays() {
+    let mut state = used();
+    state.begin_source("https://other.test".to_owned());
+    assert!(state.streams.is_empty() && !state.first_pass_complete);
+    assert!(state.work.is_some());
+}
+
+#[test]
+fn the_lists_stay_short() {
+    let mut state = used();
+    for minute in 0..100 {
+        state.begin_run(DateTime::UNIX_EPOCH + chrono::Duration::minutes(minute));
+    }
+    assert_eq!(state.runs.len(), RUNS);
+    assert_eq!(
+        state.runs[RUNS - 1].began,
+        DateTime::UNIX_EPOCH + chrono::Duration::minutes(99)
+    );
+    let object = |number: usize| HeldBack {
+        stream: "observables".to_owned(),
+        id: format!("imei--{number}"),
+        kind: "IMEI".to_owned(),
+        reason: "the destination's release 6.0.0 does not have its type".to_owned(),
+    };
+    state.hold_back((0..HELD_BACK + 7).map(object));
+    state.hold_back([object(0)]);
+    assert_eq!(
+        (state.held_back.len(), state.held_back_more),
+        (HELD_BACK, 7)
+    );
+    for _ in 0..100 {
+        state.work = used().work;
+        state.go_back_leaving_work();
+    }
+    assert_eq!(state.left_behind.len(), LEFT_BEHIND);
+}
+
+#[test]
+fn only_a_later_time_is_a_reset() {
+    let kept = Some("{\"version\":1}");
+    let (first, second) = (
+        Some("2026-11-20T10:00:00.000Z"),
+        Some("2026-11-20T10:00:00.001Z"),
+    );
+    let mut watch = ResetWatch::new(&echo(kept, first));
+    assert!(!watch.shows_reset(&echo(kept, first)));
+    assert!(
+        !watch.shows_reset(&echo(None, first)),
+        "an echo of older days"
+    );
+    assert!(watch.shows_reset(&echo(None, second)));
+    assert!(!watch.shows_reset(&echo(kept, first)), "an echo again");
+    assert!(!watch.shows_reset(&echo(None, second)), "once is enough");
+    assert!(watch.shows_reset(&echo(None, Some("2026-11-20T10:00:01.000Z"))));
+}
+
+#[test]
+fn without_a_time_an_emptied_state_is_a_reset() {
+    let kept = Some("{\"version\":1}");
+    let mut watch = ResetWatch::new(&echo(None, None));
+    assert!(
+        !watch.shows_reset(&echo(None, None)),
+        "nothing was ever kept"
+    );
+    assert!(!watch.shows_reset(&echo(kept, None)));
+    assert!(watch.shows_reset(&echo(None, None)));
+    assert!(!watch.shows_reset(&echo(None, None)));
+    assert!(!watch.shows_reset(&echo(kept, None)));
+    watch.note_reset();
+    assert!(
+        !watch.shows_reset(&echo(None, None)),
+        "seen already, by asking"
+    );
+}
+
+#[test]
+fn a_platform_that_learns_to_say_the_time_has_not_been_reset() {
+    let kept = Some("{\"version\":1}");
+    let mut watch = ResetWatch::new(&echo(kept, None));
+    assert!(!watch.shows_reset(&echo(kept, Some("2026-11-20T10:00:00.000Z"))));
+    assert!(!used().is_older_than_reset(&echo(kept, None)));
+    assert!(!used().is_older_than_reset(&echo(kept, Some("2026-11-20T10:00:00.000Z"))));
+    assert!(used().is_older_than_reset(&echo(kept, Some("2026-11-20T10:00:00.500Z"))));
+}
