@@ -144,6 +144,10 @@ fn defaults_are_those_that_are_promised() {
         Schedule::Every(Duration::from_hours(1))
     );
     assert!((settings.connector.queue_threshold_mb - 500.0).abs() < f64::EPSILON);
+    assert_eq!(
+        settings.connector.stall_limit,
+        Some(Duration::from_mins(30))
+    );
     assert_eq!(settings.connector.queue_protocol, QueueProtocol::Amqp);
     assert!(settings.broker.host.is_none());
     assert!(settings.broker.port.is_none());
