@@ -124,8 +124,8 @@ impl Keeping {
             Outcome::Stopped => (Ended::Stopped, was_healthy),
             Outcome::Cleared => (Ended::Cleared, was_healthy),
             Outcome::Failed(_) => (Ended::Failed, false),
-            // Its record went with the state.
-            Outcome::Overtaken => return,
+            // After a reset its record is gone with the state.
+            Outcome::Overtaken => (Ended::Overtaken, was_healthy),
         };
         if healthy != was_healthy {
             if healthy {
@@ -217,6 +217,7 @@ mod tests {
             Ended::Stopped,
             Ended::Failed,
             Ended::Cleared,
+            Ended::Overtaken,
             Ended::Other,
         ] {
             assert_eq!(first_run(Some(&run(cut_short)), after(5), hourly), after(5));

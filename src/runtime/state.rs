@@ -127,6 +127,8 @@ pub enum Ended {
     Failed,
     /// Its work was cleared by somebody.
     Cleared,
+    /// What it had sent was lost meanwhile: the next one began at once.
+    Overtaken,
     /// Written by another program.
     #[serde(other)]
     Other,
