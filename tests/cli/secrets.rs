@@ -64,7 +64,7 @@ async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] messa
 }
 
 #[rstest]
-#[case::no_answer(Fault::Status(503, 2), "no usable answer, trying again")]
+#[case::no_answer(Fault::Status(429, 2), "no usable answer, trying again")]
 #[case::a_web_page(Fault::NotJson(2), "no usable answer, trying again")]
 #[case::cut_off(Fault::TruncatedBody(2), "no usable answer, trying again")]
 #[tokio::test(flavor = "multi_thread")]

@@ -529,3 +529,36 @@ pub(super) fn given_up(stream: Stream, failure: &Failure) -> SourceError {
         failure.reason
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(suspect: Option<usize>, may_pass: bool) -> Failure {
+        Failure {
+            suspect,
+            may_pass,
+            ..Failure::no_list()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends_and_an_answer_renews_it() {
+        let mut patience = Patience::default();
+        let began = tokio::time::Instant::now();
+        while patience.rest(&failure(None, true), true).await {}
+        assert!(began.elapsed() <= Duration::from_mins(10));
+        patience.renew();
+        assert!(patience.rest(&failure(None, false), false).await);
+        let asked = Some(Duration::from_mins(11));
+        assert!(!patience.wait(asked).await && !patience.pause(asked).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_is_named_is_not_waited_for() {
+        let began = tokio::time::Instant::now();
+        let mut patience = Patience::default();
+        assert!(patience.rest(&failure(Some(3), false), true).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+}

@@ -15,7 +15,7 @@ use super::ask::{
     Asked, Detail, Failure, ListRequest, PageAnswer, Patience, ReferencesRequest, Request, Stream,
     ask, given_up, unreadable,
 };
-use super::page::{Reference, ReferenceRow, References};
+use super::page::{List, Reference, ReferenceRow, References};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::Platform;
 
@@ -127,13 +127,19 @@ pub(super) async fn read_objects(
     let mut waiting = Waiting::new(platform, stream, ids);
     let mut answers = Vec::new();
     while let Some(portion) = waiting.portions.pop_front() {
-        let request = ListRequest::by_ids(stream, Detail::Whole, &portion.ids);
+        let request = ListRequest {
+            after: portion.after.clone(),
+            ..ListRequest::by_ids(stream, Detail::Whole, &portion.ids)
+        };
         let failure = match waiting.ask(Request::List(request), skipped).await? {
-            Asked::Page(answer) if has_list(&answer, stream)? => {
-                answers.push(answer);
-                continue;
-            }
-            Asked::Page(_) => Failure::no_list(),
+            Asked::Page(answer) => match extent(&answer, stream)? {
+                Some((rows, next)) => {
+                    answers.push(answer);
+                    waiting.portions.extend(go_on(portion, rows, next)?);
+                    continue;
+                }
+                None => Failure::no_list(),
+            },
             Asked::Failed(failure) => failure,
         };
         if let Some(id) = waiting.step_around(portion, &failure).await? {
@@ -147,9 +153,10 @@ pub(super) async fn read_objects(
     Ok(answers)
 }
 
-fn has_list(answer: &PageAnswer, stream: Stream) -> Result<bool, SourceError> {
+/// How many rows an answer has, and whether its list goes on; none for an answer without a list.
+fn extent(answer: &PageAnswer, stream: Stream) -> Result<Option<(u64, Next)>, SourceError> {
     let list = answer.list().map_err(|error| unreadable(stream, error))?;
-    Ok(list.is_some())
+    Ok(list.map(|list| (list.rows() as u64, Next::of(&list))))
 }
 
 /// Reads what these objects refer to: a constant number of requests for many, sent together.
@@ -224,12 +231,23 @@ async fn references_of(
     Ok((found, skipped))
 }
 
-/// Whether a list of references goes on.
+/// Whether a list goes on.
 enum Next {
     At(String),
     /// Only if it has more rows than were seen; it has so many.
     MaybeAt(String, u64),
     None,
+}
+
+impl Next {
+    fn of(list: &List<'_>) -> Self {
+        let info = &list.page_info;
+        match info.end_cursor.clone().filter(|cursor| !cursor.is_empty()) {
+            Some(cursor) if info.has_next_page => Self::At(cursor),
+            Some(cursor) => Self::MaybeAt(cursor, info.global_count.unwrap_or_default()),
+            None => Self::None,
+        }
+    }
 }
 
 /// The portion with the place where its list goes on, if it does.
@@ -242,7 +260,7 @@ fn go_on(portion: Portion, rows: u64, next: Next) -> Result<Option<Portion>, Sou
     };
     if portion.after.as_ref() == Some(&place) {
         return Err(SourceError::new(
-            "the source answers the same cursor of its references again",
+            "the source answers the same cursor of a list again",
         ));
     }
     Ok(Some(Portion {
@@ -283,11 +301,5 @@ fn take_references(
             reason: reason.1.to_owned(),
         });
     }
-    let info = &list.page_info;
-    let next = match info.end_cursor.clone().filter(|cursor| !cursor.is_empty()) {
-        Some(cursor) if info.has_next_page => Next::At(cursor),
-        Some(cursor) => Next::MaybeAt(cursor, info.global_count.unwrap_or_default()),
-        None => Next::None,
-    };
-    Ok((list.rows() as u64, next))
+    Ok((list.rows() as u64, Next::of(&list)))
 }

@@ -28,8 +28,8 @@ use window::{Bulk, Version, Window};
 
 /// How long a row may have its `updated_at` before it can be seen.
 pub(super) const OVERLAP: Duration = Duration::from_mins(5);
-/// Versions of the last minutes that a run remembers, to know the ends of relationships as read:
-/// 16 MB at most. What goes beyond is read by id.
+/// Versions of the last minutes that a run remembers of each stream, to know the ends of relationships
+/// as read: 16 MB at most. What goes beyond is read by id.
 const REMEMBERED: usize = 500_000;
 
 /// A row, as far as the reading has to know it.

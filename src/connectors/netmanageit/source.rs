@@ -489,6 +489,18 @@ impl Course {
                 Reading::first()
             }),
         };
+        if let Next::Pages {
+            after: Some(_),
+            rows,
+            ..
+        } = reading.next()
+        {
+            tracing::info!(
+                stream = stream.name(),
+                stream.rows = rows,
+                "reading goes on where an earlier run stopped"
+            );
+        }
         Self {
             stream,
             reading,

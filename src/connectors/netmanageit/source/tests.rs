@@ -284,6 +284,32 @@ async fn a_kept_position_of_another_kind_begins_its_stream_anew() {
     assert!(line.run().await.is_empty());
 }
 
+/// Also what is read by id may be cut at the platform's cap.
+#[tokio::test]
+async fn a_small_cap_at_the_source_costs_nothing() {
+    let shape = Shape {
+        observables: 80,
+        indicators: 20,
+        ..Shape::default()
+    };
+    let options = SourceOptions {
+        data: DataSet::generate(&shape),
+        page_cap: 7,
+        ..SourceOptions::default()
+    };
+    let mut line = Line {
+        source: sandbox::Source::start(options).unwrap(),
+        ..Line::generated(0, 0, 50)
+    };
+    let resume = Resume {
+        is_unfinished: true,
+        ..Resume::default()
+    };
+    let pages = line.run_with(resume).await;
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+}
+
 #[tokio::test]
 async fn many_rows_of_one_moment_are_known_again_without_being_read() {
     let shape = Shape {
