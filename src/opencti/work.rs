@@ -269,7 +269,7 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn count(&self) -> Result<WorkCount, WorkError> {
-        Ok(count_of(&self.look().await?))
+        Ok(count_of(self.look().await?.as_ref()))
     }
 
     /// What has become of the work.
@@ -289,7 +289,7 @@ impl Work {
         Ok(if is_complete {
             Condition::Complete
         } else {
-            Condition::Open(count_of(&found))
+            Condition::Open(count_of(found.as_ref()))
         })
     }
 
@@ -467,8 +467,8 @@ async fn look(platform: &Platform, work: &str) -> Result<Option<WorkState>, Work
     Ok(answer.work)
 }
 
-fn count_of(work: &Option<WorkState>) -> WorkCount {
-    let tracking = work.as_ref().and_then(|work| work.tracking.as_ref());
+fn count_of(work: Option<&WorkState>) -> WorkCount {
+    let tracking = work.and_then(|work| work.tracking.as_ref());
     WorkCount {
         expected: tracking
             .and_then(|tracking| tracking.import_expected_number)

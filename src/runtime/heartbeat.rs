@@ -91,7 +91,7 @@ impl Heartbeat {
             tokio::select! {
                 () = end.cancelled() => return,
                 () = tokio::time::sleep_until(last + wait) => {}
-                changed = changes.changed() => match changed {
+                news = changes.changed() => match news {
                     // When to ping is reckoned anew.
                     Ok(()) => continue,
                     Err(_) => return,

@@ -148,9 +148,7 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
         stalled = watch_over(&activity, stall_limit) => Err(stalled),
         never = pauses => match never {},
     };
-    let outcome = if keeper.generation() != generation {
-        Outcome::Overtaken
-    } else {
+    let outcome = if keeper.generation() == generation {
         match driven {
             Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
             Ok(()) => Outcome::Complete,
@@ -158,6 +156,8 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
             Err(RunError::Work(WorkError::Cleared { .. })) => Outcome::Cleared,
             Err(error) => Outcome::Failed(error),
         }
+    } else {
+        Outcome::Overtaken
     };
     let outcome = sending.end(outcome, stopping).await;
     Report {

@@ -98,7 +98,6 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    #[expect(clippy::too_many_arguments, reason = "they are what a run consists of")]
     pub(super) fn new(
         destination: &'a Destination,
         keeper: &'a Arc<Keeper>,
@@ -577,13 +576,13 @@ impl<'a> Sending<'a> {
                 tracing::warn!(
                     "somebody cleared the work of this run at the destination, and with it its messages: the next run sends them once more"
                 );
-                return self.overtaken_or(self.change(State::go_back_leaving_work), outcome);
+                return overtaken_or(self.change(State::go_back_leaving_work), outcome);
             }
             Outcome::Complete => self.note_complete(),
             Outcome::Stopped | Outcome::Failed(_) => Ok(()),
         };
         let Some(work) = &self.work else {
-            return self.overtaken_or(ending, outcome);
+            return overtaken_or(ending, outcome);
         };
         let closing = self.closing(&outcome);
         // What was announced and may not come has to be waited for and made up for.
@@ -603,13 +602,6 @@ impl<'a> Sending<'a> {
                 Outcome::Failed(first)
             }
             (Err(error), _) => Outcome::Failed(error),
-        }
-    }
-
-    fn overtaken_or(&self, changed: Result<(), Overtaken>, outcome: Outcome) -> Outcome {
-        match changed {
-            Ok(()) => outcome,
-            Err(Overtaken) => Outcome::Overtaken,
         }
     }
 
@@ -718,5 +710,12 @@ fn packing(destination: &Destination, batch_size: usize) -> Packing {
         }
         QueueProtocol::Amqp => Packing::Waves { batch_size: 1 },
         QueueProtocol::Api => Packing::Waves { batch_size },
+    }
+}
+
+fn overtaken_or(changed: Result<(), Overtaken>, outcome: Outcome) -> Outcome {
+    match changed {
+        Ok(()) => outcome,
+        Err(Overtaken) => Outcome::Overtaken,
     }
 }

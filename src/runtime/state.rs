@@ -159,6 +159,10 @@ fn yes() -> bool {
     true
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -241,6 +245,7 @@ impl State {
 
     /// The state after a reset: nothing is known, but the works whose messages were purged are still
     /// to be closed.
+    #[must_use]
     pub fn after_reset(&self, reset_at: Option<String>) -> Self {
         let mut state = Self::new(self.source.clone(), reset_at);
         state.left_behind.clone_from(&self.left_behind);
