@@ -104,6 +104,14 @@ pub async fn run_connector<C: Connector>(
     };
     let ending = async {
         let end = keeping.keep().await;
+        let closed = tokio::time::timeout(PATIENCE, until(&keeper, |closing| !closing.is_due()));
+        let is_closed = tokio::select! {
+            closed = closed => closed.is_ok(),
+            () = stopping.after(stop::CLOSING_GRACE) => false,
+        };
+        if !is_closed {
+            tracing::warn!("the work could not be closed in time; the next start closes it");
+        }
         if end != End::Stopped {
             stop.run_until_cancelled(until_released(&keeper)).await;
         }
@@ -138,31 +146,34 @@ pub async fn run_connector<C: Connector>(
 /// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
 /// it except by the workers.
 async fn until_released(keeper: &Keeper) {
-    let is_released = |state: &State| {
-        state
-            .work
-            .iter()
-            .chain(&state.left_behind)
-            .all(|work| work.closing.as_ref().is_none_or(|closing| closing.released))
-    };
-    let mut changes = keeper.changes();
-    let released = async {
-        while !keeper.look(is_released) {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    if !keeper.look(is_released) {
+    let is_released = |closing: &Closing| closing.released;
+    if !keeper.look(|state| are_all(state, is_released)) {
         tracing::info!(
+            limit_minutes = PATIENCE.as_secs() / 60,
             "waiting until the workers are through: some messages were sent twice, or may not have arrived"
         );
     }
+    let released = until(keeper, is_released);
     if tokio::time::timeout(PATIENCE, released).await.is_err() {
         tracing::warn!(
             "the workers are not through with a work that could not be closed yet; the next start closes it"
         );
     }
+}
+
+/// Waits until all works whose runs are over have come so far.
+async fn until(keeper: &Keeper, is_so: impl Fn(&Closing) -> bool) {
+    let mut changes = keeper.changes();
+    while !keeper.look(|state| are_all(state, &is_so)) {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn are_all(state: &State, is_so: impl Fn(&Closing) -> bool) -> bool {
+    let works = state.work.iter().chain(&state.left_behind);
+    works.filter_map(|work| work.closing.as_ref()).all(is_so)
 }
 
 /// The run task.

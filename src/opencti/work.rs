@@ -15,7 +15,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Expectations;
 use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
     add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
@@ -80,6 +79,7 @@ pub struct Work {
     announcer: Arc<Announcer>,
     /// Objects announced or known to be announced by workers: the reports that will come.
     objects: u64,
+    is_announced_by_others: bool,
 }
 
 /// Tells a work what to expect; also for whoever has to send something of it again, which the run
@@ -210,6 +210,7 @@ impl Work {
             platform,
             announcer: Arc::new(announcer),
             objects: 0,
+            is_announced_by_others: false,
         }
     }
 
@@ -245,9 +246,12 @@ impl Work {
         Arc::clone(&self.announcer)
     }
 
-    /// Whether more may have been announced than was sent.
-    pub fn may_expect_too_much(&self) -> bool {
-        self.announcer.again() > 0 || self.announcer.may_be_too_much.load(Ordering::Relaxed)
+    /// Whether just what was sent was announced: nothing twice, and nothing by others, who may not have
+    /// come to it yet.
+    pub fn expects_what_was_sent(&self) -> bool {
+        !self.is_announced_by_others
+            && self.announcer.again() == 0
+            && !self.announcer.may_be_too_much.load(Ordering::Relaxed)
     }
 
     /// Announces messages with so many objects, before they are sent.
@@ -261,6 +265,7 @@ impl Work {
 
     /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
     pub fn note_announced_by_others(&mut self, objects: u64) {
+        self.is_announced_by_others |= objects > 0;
         self.objects += objects;
     }
 
@@ -345,60 +350,21 @@ impl Work {
         }
     }
 
-    /// Where the workers announce: waits until they have announced all that was sent. Closed before,
-    /// the work would be complete with nothing imported.
-    ///
-    /// # Errors
-    /// [`WorkError`] when the platform does not answer.
-    pub async fn wait_until_announced(
-        &self,
-        expectations: Expectations,
-        alive: impl Fn(),
-    ) -> Result<(), WorkError> {
-        if expectations == Expectations::Sender {
-            return Ok(());
-        }
-        let mut last = None;
-        let mut since = Instant::now();
-        loop {
-            let count = self.count().await?;
-            if count.expected > self.objects {
-                return Ok(());
-            }
-            if last != Some(count) {
-                (last, since) = (Some(count), Instant::now());
-                alive();
-            } else if self.is_cleared().await? {
-                return Err(self.cleared());
-            }
-            if since.elapsed() > PATIENCE {
-                tracing::warn!(
-                    work.id = self.id(),
-                    "the workers do not take up what was sent; closing the work all the same"
-                );
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    }
-
     /// Says that everything was sent, in the sentence that people read.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn say(
-        &self,
-        message: &str,
-        in_error: bool,
-        policy: RetryPolicy,
-    ) -> Result<(), WorkError> {
+    pub async fn say(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
         let finish = finish_work::Variables {
             id: self.id().to_owned(),
             message: Some(message.to_owned()),
             in_error: Some(in_error),
         };
-        let said = self.platform.call::<FinishWork>(finish, policy).await;
-        said.map_err(|source| failed(self.id(), "closed", source))?;
+        let said = self
+            .platform
+            .call::<FinishWork>(finish, RetryPolicy::DURING_RUN);
+        said.await
+            .map_err(|source| failed(self.id(), "closed", source))?;
         tracing::info!(
             work.id = self.id(),
             work.in_error = in_error,
@@ -413,8 +379,8 @@ impl Work {
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn release(&self, policy: RetryPolicy) -> Result<(), WorkError> {
-        report(&self.platform, self.id(), policy).await
+    pub async fn release(&self) -> Result<(), WorkError> {
+        report(&self.platform, self.id()).await
     }
 
     /// Makes up for reports that will never come.
@@ -430,7 +396,7 @@ impl Work {
                 self.joined(done)?;
             }
             let (platform, id) = (Arc::clone(&self.platform), self.id().to_owned());
-            running.spawn(async move { report(&platform, &id, RetryPolicy::DURING_RUN).await });
+            running.spawn(async move { report(&platform, &id).await });
         }
         while let Some(done) = running.join_next().await {
             self.joined(done)?;
@@ -506,13 +472,14 @@ async fn is_alive(platform: &Platform, work: &str) -> Result<bool, WorkError> {
     Ok(look(platform, work).await?.is_some())
 }
 
-async fn report(platform: &Platform, work: &str, policy: RetryPolicy) -> Result<(), WorkError> {
+async fn report(platform: &Platform, work: &str) -> Result<(), WorkError> {
     let variables = report_expectation::Variables {
         id: work.to_owned(),
         error: None,
     };
-    let reported = platform.call::<ReportExpectation>(variables, policy).await;
-    reported
+    let reporting = platform.call::<ReportExpectation>(variables, RetryPolicy::DURING_RUN);
+    reporting
+        .await
         .map(drop)
         .map_err(|source| failed(work, "completed", source))
 }

@@ -1,4 +1,4 @@
-//! Finishes works: from the end of their run until the workers are through with them.
+//! Closes works and finishes them: from the end of their run until the workers are through with them.
 //!
 //! On a task of its own, because that may take long after the run, and go on in the next process.
 //!
@@ -12,9 +12,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::destination::Destination;
-use super::keeper::Keeper;
-use super::state::{Closing, OpenWork, State};
-use crate::graphql::RetryPolicy;
+use super::keeper::{Keeper, Overtaken};
+use super::state::{AtOnce, Closing, OpenWork, State};
 use crate::opencti::{Condition, Work, WorkCount, WorkError};
 use crate::telemetry::logs::Chain;
 
@@ -22,6 +21,8 @@ use crate::telemetry::logs::Chain;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a look that failed.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How long the state may take to be stored before a work is released all the same.
+const STORING: Duration = Duration::from_secs(30);
 /// An answer about the queue that takes longer is not waited for.
 const LIMIT: Duration = Duration::from_secs(30);
 /// How long a work stands still before its missing reports are given up, where the queue's number
@@ -58,43 +59,81 @@ impl Finisher {
     /// Goes on for ever.
     pub(super) async fn run(mut self) {
         let mut changes = self.keeper.changes();
+        let mut next_look = Instant::now();
         loop {
             let works = self.keeper.look(unfinished);
-            if works.is_empty() {
-                self.watched.clear();
-                if changes.changed().await.is_err() {
-                    return;
-                }
-                continue;
-            }
+            let is_time = Instant::now() >= next_look;
             let mut wait = LOOK_EVERY;
-            for work in works {
-                if let Err(error) = self.look_after(&work).await {
-                    tracing::warn!(work.id, error = %Chain(&error), "a work of an earlier run cannot be finished now; it is tried again");
+            for (open, closing) in &works {
+                let looking = self.look_after(open, closing, is_time).await;
+                if let Err(error) = looking {
+                    tracing::warn!(work.id = open.id, error = %Chain(&error), "a work cannot be closed now; it is tried again");
                     wait = PAUSE;
                 }
             }
-            tokio::time::sleep(wait).await;
+            if is_time {
+                next_look = Instant::now() + wait;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(next_look), if !works.is_empty() => {}
+                changed = changes.changed() => if changed.is_err() { return },
+            }
         }
     }
 
-    async fn look_after(&mut self, open: &OpenWork) -> Result<(), WorkError> {
-        let Some(closing) = &open.closing else {
-            return Ok(());
-        };
+    /// Does what is due, and at times looks how far the workers are.
+    async fn look_after(
+        &mut self,
+        open: &OpenWork,
+        closing: &Closing,
+        is_time: bool,
+    ) -> Result<(), WorkError> {
         let work = Work::known(Arc::clone(&self.destination.platform), open.id.clone());
+        let closed = if closing.is_due() {
+            self.close(&work, closing).await
+        } else {
+            Ok(())
+        };
+        // What cannot be closed may not be there any more.
+        if is_time {
+            self.look_at(open, &work, closing).await?;
+        }
+        closed
+    }
+
+    async fn close(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+        if !closing.said {
+            self.say(work, closing).await?;
+        }
+        if closing.at_once == AtOnce::Sentence {
+            return Ok(());
+        }
+        // The state first: whoever comes after a death must not go on with a work that may be complete
+        // at any moment.
+        let storing = self.keeper.stored(self.keeper.generation());
+        match tokio::time::timeout(STORING, storing).await {
+            // How it is to be closed has changed as well.
+            Ok(Err(Overtaken)) => Ok(()),
+            Ok(Ok(())) | Err(_) => self.release(work).await,
+        }
+    }
+
+    async fn look_at(
+        &mut self,
+        open: &OpenWork,
+        work: &Work,
+        closing: &Closing,
+    ) -> Result<(), WorkError> {
         match work.condition().await? {
             Condition::Complete => {
                 tracing::info!(work.id = open.id, "the workers are through with the work");
+                self.watched.remove(&open.id);
                 self.keeper.change_always(|state| forget(state, &open.id));
             }
             Condition::Cleared => self.cleared(open),
             Condition::Open(count) => {
-                if closing.in_error && !closing.said {
-                    self.say(&work, closing).await?;
-                }
                 if self.stands_still(&open.id, count).await {
-                    self.finish(&work, closing, count).await?;
+                    self.finish(work, closing, count).await?;
                 }
             }
         }
@@ -148,21 +187,25 @@ impl Finisher {
             self.say(work, closing).await?;
         }
         if !closing.released {
-            work.release(RetryPolicy::DURING_RUN).await?;
-            self.note(work.id(), |closing| closing.released = true);
+            self.release(work).await?;
         } else if count.missing() == 0 {
             // Complete by its numbers, and the platform has not noticed: one more report makes it look.
             work.guard().await?;
-            work.release(RetryPolicy::DURING_RUN).await?;
+            work.release().await?;
         }
         self.watched.remove(work.id());
         Ok(())
     }
 
     async fn say(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
-        work.say(&closing.message, closing.in_error, RetryPolicy::DURING_RUN)
-            .await?;
+        work.say(&closing.message, closing.in_error).await?;
         self.note(work.id(), |closing| closing.said = true);
+        Ok(())
+    }
+
+    async fn release(&self, work: &Work) -> Result<(), WorkError> {
+        work.release().await?;
+        self.note(work.id(), |closing| closing.released = true);
         Ok(())
     }
 
@@ -176,7 +219,8 @@ impl Finisher {
     }
 
     /// Somebody removed the work: on most releases its messages are gone with it.
-    fn cleared(&self, open: &OpenWork) {
+    fn cleared(&mut self, open: &OpenWork) {
+        self.watched.remove(&open.id);
         let is_current = |state: &State| state.work.as_ref().is_some_and(|work| work.id == open.id);
         if self.keeper.look(is_current) {
             tracing::warn!(
@@ -191,12 +235,13 @@ impl Finisher {
 }
 
 /// The works that are to be finished.
-fn unfinished(state: &State) -> Vec<OpenWork> {
+fn unfinished(state: &State) -> Vec<(OpenWork, Closing)> {
     let works = state.work.iter().chain(&state.left_behind);
-    works
-        .filter(|work| work.closing.is_some())
-        .cloned()
-        .collect()
+    let closing = |work: &OpenWork| {
+        let closing = work.closing.clone()?;
+        Some((work.clone(), closing))
+    };
+    works.filter_map(closing).collect()
 }
 
 fn forget(state: &mut State, id: &str) {

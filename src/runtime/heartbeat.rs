@@ -27,7 +27,7 @@ const STATE_EVERY: Duration = Duration::from_secs(3);
 /// After a ping that was not taken, the next one follows sooner, and ever later.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How much waits in the queue is not worth a longer wait.
-const SIZE_LIMIT: Duration = Duration::from_secs(5);
+const SIZE_LIMIT: Duration = Duration::from_secs(2);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 

@@ -22,7 +22,7 @@ pub enum End {
     Stopped,
     /// Its one run is complete.
     RanOnce,
-    /// Its one run failed.
+    /// Its one run is not complete: it failed, or somebody cleared its work.
     Failed,
 }
 
@@ -88,7 +88,7 @@ impl Keeping {
             let now = Utc::now();
             due = match (&report.outcome, self.schedule) {
                 (Outcome::Overtaken, _) => now,
-                (Outcome::Failed(_), Schedule::Once) => return End::Failed,
+                (Outcome::Failed(_) | Outcome::Cleared, Schedule::Once) => return End::Failed,
                 (_, Schedule::Once) => return End::RanOnce,
                 (_, Schedule::Every(period)) => next_run(began, now, period),
             };

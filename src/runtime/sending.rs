@@ -18,11 +18,10 @@ use super::keeper::{Keeper, Overtaken};
 use super::progress::Progress;
 use super::room::Room;
 use super::run::{Outcome, RunError};
-use super::state::{Closing, OpenWork, State};
-use super::stop::{CLOSING_GRACE, SENDING_GRACE, Stopping};
+use super::state::{AtOnce, Closing, OpenWork, State};
+use super::stop::{SENDING_GRACE, Stopping};
 use super::summary::summary;
 use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
-use crate::graphql::RetryPolicy;
 use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work, WorkError};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
@@ -38,8 +37,6 @@ const NAMED_SKIPS: u64 = 100;
 const LOOK_AT_WORK_EVERY: Duration = Duration::from_secs(5);
 /// How long the state may stay at home before nothing more is sent.
 const STORED_LIMIT: Duration = Duration::from_mins(10);
-/// At the end of a run, how long the state may take to be stored before the work is closed.
-const LAST_STATE: Duration = Duration::from_secs(30);
 
 /// What the last message of a page completes.
 #[derive(Default)]
@@ -87,6 +84,8 @@ pub(super) struct Sending<'a> {
     looked_at_work: Instant,
     /// The work was left open by a process before: who knows what that one announced and never sent.
     is_taken_over: bool,
+    /// Something that was announced could not be delivered.
+    is_short: bool,
     unconfirmed: VecDeque<Unconfirmed>,
     tally: Tally,
     alarms: Vec<String>,
@@ -122,6 +121,7 @@ impl<'a> Sending<'a> {
             work: None,
             looked_at_work: Instant::now(),
             is_taken_over: false,
+            is_short: false,
             unconfirmed: VecDeque::new(),
             tally: Tally::default(),
             alarms: Vec::new(),
@@ -407,9 +407,8 @@ impl<'a> Sending<'a> {
     /// A work that was opened just when a reset came: nobody else knows of it.
     async fn close_unused(&mut self) -> Result<(), RunError> {
         if let Some(work) = self.work.take() {
-            let policy = RetryPolicy::DURING_RUN;
-            work.say("The connector was reset.", true, policy).await?;
-            work.release(policy).await?;
+            work.say("The connector was reset.", true).await?;
+            work.release().await?;
         }
         Ok(())
     }
@@ -508,7 +507,8 @@ impl<'a> Sending<'a> {
             let pusher = &self.destination.pusher;
             let receipt = pusher
                 .while_confirming(unconfirmed.pending.receipt())
-                .await?;
+                .await
+                .inspect_err(|_| self.is_short = true)?;
             self.activity.now("sending");
             self.progress.advance(receipt);
             self.note_done(unconfirmed.done)?;
@@ -562,12 +562,11 @@ impl<'a> Sending<'a> {
     }
 
     /// Ends the run: what is not delivered is given up, and the state says how the work is to be
-    /// closed, which is done here if nothing has to be waited for.
+    /// closed. Closing it is the finisher's.
     pub(super) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         if matches!(outcome, Outcome::Failed(_)) {
             self.last_receipts(stopping).await;
         }
-        let is_all_confirmed = self.unconfirmed.is_empty();
         self.given_up.cancel();
         let ending = match &outcome {
             // Whoever overtook the run has seen to its work.
@@ -584,25 +583,27 @@ impl<'a> Sending<'a> {
         let Some(work) = &self.work else {
             return overtaken_or(ending, outcome);
         };
-        let closing = self.closing(&outcome);
-        // What was announced and may not come has to be waited for and made up for.
-        let is_exact = is_all_confirmed && !self.is_taken_over && !work.may_expect_too_much();
-        let closed = tokio::select! {
-            closed = self.close(work, closing, is_exact, &outcome) => closed,
-            () = stopping.after(CLOSING_GRACE) => {
-                tracing::warn!(work.id = work.id(), "the work could not be closed in time; the next start closes it");
-                return outcome;
-            }
+        let at_once = match outcome {
+            _ if self.is_exact(work) => AtOnce::Everything,
+            Outcome::Complete => AtOnce::Nothing,
+            _ => AtOnce::Sentence,
         };
-        match (closed, outcome) {
-            (Ok(()), outcome) => outcome,
-            (Err(RunError::Overtaken), _) => Outcome::Overtaken,
-            (Err(error), Outcome::Failed(first)) => {
-                tracing::error!(error = %Chain(&error), "the work of the failed run could not be closed; that is tried again");
-                Outcome::Failed(first)
+        let closing = self.closing(&outcome, at_once);
+        let noted = self.change(|state| {
+            if let Some(work) = &mut state.work {
+                work.closing = Some(closing);
             }
-            (Err(error), _) => Outcome::Failed(error),
-        }
+        });
+        overtaken_or(ending.and(noted), outcome)
+    }
+
+    /// Whether the work expects just what the broker has confirmed. Else what was announced and may not
+    /// come has to be waited for, and made up for.
+    fn is_exact(&self, work: &Work) -> bool {
+        self.unconfirmed.is_empty()
+            && !self.is_short
+            && !self.is_taken_over
+            && work.expects_what_was_sent()
     }
 
     /// Everything was read once; what was tried again and did not come is gone at the source.
@@ -617,7 +618,7 @@ impl<'a> Sending<'a> {
         })
     }
 
-    fn closing(&self, outcome: &Outcome) -> Closing {
+    fn closing(&self, outcome: &Outcome, at_once: AtOnce) -> Closing {
         let mut message = match outcome {
             Outcome::Stopped => "Stopped before the end. ".to_owned(),
             Outcome::Failed(error) => format!("Failed: {}. ", Chain(error)),
@@ -628,59 +629,8 @@ impl<'a> Sending<'a> {
             message.push(' ');
             message.push_str(alarm);
         }
-        Closing {
-            message,
-            in_error: matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty(),
-            said: false,
-            released: false,
-        }
-    }
-
-    /// Says how the work is closed, the state first: whoever comes after a death must not go on with a
-    /// work that may be complete at any moment.
-    async fn close(
-        &self,
-        work: &Work,
-        closing: Closing,
-        is_exact: bool,
-        outcome: &Outcome,
-    ) -> Result<(), RunError> {
-        let policy = match outcome {
-            Outcome::Stopped => RetryPolicy::CLOSING,
-            _ => RetryPolicy::DURING_RUN,
-        };
-        if matches!(outcome, Outcome::Complete) {
-            let alive = || self.activity.now("waiting for the workers");
-            work.wait_until_announced(self.destination.rules.expectations, alive)
-                .await?;
-        }
-        self.note_closing(&closing)?;
-        let storing = self.keeper.stored(self.generation);
-        if let Ok(stored) = tokio::time::timeout(LAST_STATE, storing).await {
-            stored?;
-        }
-        if !is_exact && matches!(outcome, Outcome::Complete) {
-            // Its sentence comes when it is sure what has arrived.
-            return Ok(());
-        }
-        let mut now = closing;
-        work.say(&now.message, now.in_error, policy).await?;
-        now.said = true;
-        self.note_closing(&now)?;
-        if is_exact {
-            work.release(policy).await?;
-            now.released = true;
-            self.note_closing(&now)?;
-        }
-        Ok(())
-    }
-
-    fn note_closing(&self, closing: &Closing) -> Result<(), Overtaken> {
-        self.change(|state| {
-            if let Some(work) = &mut state.work {
-                work.closing = Some(closing.clone());
-            }
-        })
+        let in_error = matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty();
+        Closing::new(message, in_error, at_once)
     }
 }
 

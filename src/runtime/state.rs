@@ -90,6 +90,44 @@ pub struct Closing {
     pub said: bool,
     /// Whether the guard has been reported.
     pub released: bool,
+    /// What need not wait for the workers.
+    #[serde(skip)]
+    pub at_once: AtOnce,
+}
+
+/// What may be done for a work as soon as its run is over. Only the process that sent its messages
+/// knows it: to any other, each of them may have gone astray.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AtOnce {
+    /// Its sentence comes when it is sure what has arrived.
+    #[default]
+    Nothing,
+    /// People are told that it was cut short.
+    Sentence,
+    /// All that it expects was confirmed exactly once: it is closed, and the workers complete it.
+    Everything,
+}
+
+impl Closing {
+    /// How a run closes its work.
+    pub fn new(message: String, in_error: bool, at_once: AtOnce) -> Self {
+        Self {
+            message,
+            in_error,
+            said: false,
+            released: false,
+            at_once,
+        }
+    }
+
+    /// Whether something is to be done that waits for nobody.
+    pub fn is_due(&self) -> bool {
+        match self.at_once {
+            AtOnce::Nothing => false,
+            AtOnce::Sentence => !self.said,
+            AtOnce::Everything => !self.said || !self.released,
+        }
+    }
 }
 
 /// One run.
@@ -279,13 +317,11 @@ impl State {
 
     /// The work with this id is to be closed in error, whoever comes to it.
     fn leave_behind(&mut self, mut work: OpenWork, message: &str) {
-        let closing = work.closing.get_or_insert_with(|| Closing {
-            message: message.to_owned(),
-            in_error: true,
-            said: false,
-            released: false,
+        let is_released = work.closing.is_some_and(|closing| closing.released);
+        work.closing = Some(Closing {
+            released: is_released,
+            ..Closing::new(message.to_owned(), true, AtOnce::Sentence)
         });
-        closing.in_error = true;
         work.began_at.clear();
         self.left_behind.push(work);
         if self.left_behind.len() > LEFT_BEHIND {
