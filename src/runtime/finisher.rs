@@ -76,7 +76,7 @@ impl Finisher {
             }
             tokio::select! {
                 () = tokio::time::sleep_until(next_look), if !works.is_empty() => {}
-                changed = changes.changed() => if changed.is_err() { return },
+                news = changes.changed() => if news.is_err() { return },
             }
         }
     }
