@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::operations::{
@@ -23,10 +22,6 @@ use crate::graphql::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
-/// Between two looks at how far the workers are.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Workers that report nothing for so long are taken for stopped.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// A work that was not found is looked for once more after so long: a list may lag behind.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// Reports that are sent at once, when there are many to make up for.
@@ -44,19 +39,6 @@ pub enum WorkError {
         tried: &'static str,
         /// The cause.
         source: Box<PlatformError>,
-    },
-    /// The workers do not import.
-    #[error(
-        "the workers of the destination have reported nothing for {} minutes on work {work} ({done} of {wanted} done); are they running?",
-        PATIENCE.as_secs() / 60
-    )]
-    NoProgress {
-        /// The work's id.
-        work: String,
-        /// What they have reported.
-        done: u64,
-        /// What is being waited for.
-        wanted: u64,
     },
     /// Somebody removed it, and with it its messages.
     #[error("the work {work} was cleared at the destination")]
@@ -80,6 +62,8 @@ pub struct Work {
     /// Objects announced or known to be announced by workers: the reports that will come.
     objects: u64,
     is_announced_by_others: bool,
+    /// Nothing of an earlier process is on its way any more.
+    is_settled: bool,
 }
 
 /// Tells a work what to expect; also for whoever has to send something of it again, which the run
@@ -89,6 +73,9 @@ pub struct Work {
 pub struct Announcer {
     platform: Arc<Platform>,
     work: String,
+    /// What the platform has surely been told to expect: its number is never lower, unless it has lost
+    /// its count.
+    told: AtomicU64,
     /// Objects announced once more.
     again: AtomicU64,
     /// An announcement without an answer may have been taken, and was made once more.
@@ -96,7 +83,7 @@ pub struct Announcer {
 }
 
 /// How far the workers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkCount {
     /// Reports expected, the guard's included.
     pub expected: u64,
@@ -109,6 +96,12 @@ impl WorkCount {
     pub fn missing(&self) -> u64 {
         self.expected.saturating_sub(self.processed)
     }
+
+    /// Whether the platform had been told to expect so much, lost its count, and counts anew: what was
+    /// queued before is dropped.
+    pub fn has_begun_anew(&self, told: u64) -> bool {
+        self.expected < told && self.expected + self.processed > 0
+    }
 }
 
 /// What has become of a work.
@@ -117,7 +110,7 @@ pub enum Condition {
     /// It waits for reports.
     Open(WorkCount),
     /// Everything that it expected was reported, or the platform gave it up.
-    Complete,
+    Complete(WorkCount),
     /// Somebody removed it.
     Cleared,
 }
@@ -153,6 +146,7 @@ impl Announcer {
                 .platform
                 .call::<AddExpectations>(variables, RetryPolicy::NEVER);
             let Err(error) = added.await else {
+                self.told.fetch_add(count, Ordering::Relaxed);
                 return Ok(());
             };
             if is_cleared(&self.platform, &self.work).await? {
@@ -203,6 +197,7 @@ impl Work {
         let announcer = Announcer {
             platform: Arc::clone(&platform),
             work: id,
+            told: AtomicU64::new(0),
             again: AtomicU64::new(0),
             may_be_too_much: AtomicBool::new(false),
         };
@@ -211,6 +206,7 @@ impl Work {
             announcer: Arc::new(announcer),
             objects: 0,
             is_announced_by_others: false,
+            is_settled: true,
         }
     }
 
@@ -220,10 +216,12 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn go_on(&mut self, count: WorkCount) -> Result<(), WorkError> {
+        self.is_settled = false;
         if count.expected == 0 {
             return self.guard().await;
         }
         self.objects = count.expected - 1;
+        self.announcer.told.store(count.expected, Ordering::Relaxed);
         Ok(())
     }
 
@@ -234,6 +232,16 @@ impl Work {
     /// [`WorkError`] when the platform refuses.
     pub async fn guard(&self) -> Result<(), WorkError> {
         self.announcer.announce(1).await
+    }
+
+    /// Adds as many expectations as there are reports too many, and one more: a platform that compares
+    /// for equality finds it with the next report.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn catch_up(&self, count: WorkCount) -> Result<(), WorkError> {
+        let surplus = count.processed.saturating_sub(count.expected);
+        self.announcer.announce(surplus + 1).await
     }
 
     /// The work's id.
@@ -290,21 +298,32 @@ impl Work {
         let Some(work) = &found else {
             return Ok(Condition::Cleared);
         };
+        let count = count_of(Some(work));
         let is_complete = matches!(work.status.as_deref(), Some("complete" | "timeout"));
         Ok(if is_complete {
-            Condition::Complete
+            Condition::Complete(count)
         } else {
-            Condition::Open(count_of(found.as_ref()))
+            Condition::Open(count)
         })
     }
 
     /// Whether the workers no longer import the messages of the open work: somebody removed it, or
-    /// its counters are gone.
+    /// its counters are gone, or were gone and have come back with the next announcement or report.
     ///
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn is_cleared(&self) -> Result<bool, WorkError> {
-        is_cleared(&self.platform, self.id()).await
+        Ok(self.has_begun_anew().await? || is_cleared(&self.platform, self.id()).await?)
+    }
+
+    /// Looks twice before it says so.
+    async fn has_begun_anew(&self) -> Result<bool, WorkError> {
+        let told = self.announcer.told.load(Ordering::Relaxed);
+        if told == 0 || !self.count().await?.has_begun_anew(told) {
+            return Ok(false);
+        }
+        tokio::time::sleep(SECOND_LOOK).await;
+        Ok(self.count().await?.has_begun_anew(told))
     }
 
     /// The work as the platform has it; none when it is not there.
@@ -312,42 +331,30 @@ impl Work {
         look(&self.platform, self.id()).await
     }
 
-    /// Waits until the workers have reported everything that was sent so far. `alive` is called with
-    /// each sign of progress.
+    /// Whether the workers have reported all that was sent so far.
+    pub fn is_imported(&self, count: WorkCount) -> bool {
+        self.is_settled && count.processed >= self.objects + self.announcer.again()
+    }
+
+    /// Nothing more is to be expected of what was sent so far: some of it was announced twice, or by a
+    /// process that died before it could send it.
+    pub fn settle(&mut self, count: WorkCount) {
+        self.objects = count.processed.saturating_sub(self.announcer.again());
+        self.is_settled = true;
+    }
+
+    /// Looks whether the workers still import the messages of the work.
     ///
     /// # Errors
-    /// [`WorkError::NoProgress`] when they stand still for long, [`WorkError::Cleared`] when there is
-    /// nothing to wait for any more.
-    pub async fn wait_until_imported(&self, alive: impl Fn()) -> Result<(), WorkError> {
-        let mut best = 0;
-        let mut since = Instant::now();
-        loop {
-            let count = self.count().await?;
-            if count.processed >= self.objects {
-                return Ok(());
-            }
-            if count.processed > best {
-                (best, since) = (count.processed, Instant::now());
-                alive();
-            } else if self.is_cleared().await? {
-                return Err(self.cleared());
-            }
-            if since.elapsed() > PATIENCE {
-                let work = self.id().to_owned();
-                return Err(WorkError::NoProgress {
-                    work,
-                    done: count.processed,
-                    wanted: self.objects,
-                });
-            }
-            tracing::debug!(
-                work.id = self.id(),
-                done = count.processed,
-                wanted = self.objects,
-                "waiting for the workers"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
+    /// [`WorkError::Cleared`] when they do not: somebody removed it, or its counters were lost;
+    /// [`WorkError`] when the platform does not answer.
+    pub async fn check(&self) -> Result<(), WorkError> {
+        if self.is_cleared().await? {
+            return Err(WorkError::Cleared {
+                work: self.id().to_owned(),
+            });
         }
+        Ok(())
     }
 
     /// Says that everything was sent, in the sentence that people read.
@@ -413,12 +420,6 @@ impl Work {
                 work: self.id().to_owned(),
             })
         })
-    }
-
-    fn cleared(&self) -> WorkError {
-        WorkError::Cleared {
-            work: self.id().to_owned(),
-        }
     }
 }
 
