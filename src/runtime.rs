@@ -305,12 +305,11 @@ async fn start<S>(
     known: Option<Arc<Keeper>>,
 ) -> anyhow::Result<Started> {
     let (destination, profile, echo) = connect(settings).await?;
-    let keeper = match known {
-        Some(keeper) => keeper,
-        None => {
-            let state = read_state(&echo, source)?;
-            Arc::new(Keeper::new(state, ResetWatch::new(&echo)))
-        }
+    let keeper = if let Some(keeper) = known {
+        keeper
+    } else {
+        let state = read_state(&echo, source)?;
+        Arc::new(Keeper::new(state, ResetWatch::new(&echo)))
     };
     let destination = Arc::new(destination);
     let mut heartbeat = Heartbeat {

@@ -87,6 +87,10 @@ pub struct OpenWork {
 
 /// How a work is to be closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a person reads them in the state"
+)]
 pub struct Closing {
     /// The sentence that people read.
     pub message: String,
