@@ -94,7 +94,11 @@ impl Finisher {
                     self.say(&work, closing).await?;
                 }
                 if self.stands_still(&open.id, count).await {
-                    self.finish(&work, closing, count).await?;
+                    if work.is_cleared().await? {
+                        self.dropped(&work, closing).await?;
+                    } else {
+                        self.finish(&work, closing, count).await?;
+                    }
                 }
             }
         }
@@ -175,10 +179,34 @@ impl Finisher {
         });
     }
 
+    /// The work is there and its counters are not: the workers dropped its messages, and no number of
+    /// reports completes it. The platform does, once there is a newer one.
+    async fn dropped(&mut self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+        self.watched.remove(work.id());
+        if self.is_current(work.id()) {
+            tracing::warn!(
+                work.id = work.id(),
+                "the destination lost the counters of the work before the workers were through with it, and they drop its messages: what it held is read and sent once more"
+            );
+            self.keeper.overtake(State::go_back_leaving_work);
+            return Ok(());
+        }
+        if !closing.said {
+            self.say(work, closing).await?;
+        }
+        work.release(RetryPolicy::DURING_RUN).await?;
+        self.keeper.change_always(|state| forget(state, work.id()));
+        Ok(())
+    }
+
+    fn is_current(&self, id: &str) -> bool {
+        let is_current = |state: &State| state.work.as_ref().is_some_and(|work| work.id == id);
+        self.keeper.look(is_current)
+    }
+
     /// Somebody removed the work: on most releases its messages are gone with it.
     fn cleared(&self, open: &OpenWork) {
-        let is_current = |state: &State| state.work.as_ref().is_some_and(|work| work.id == open.id);
-        if self.keeper.look(is_current) {
+        if self.is_current(&open.id) {
             tracing::warn!(
                 work.id = open.id,
                 "the work was cleared at the destination before the workers were through with it: what it held is read and sent once more"

@@ -216,43 +216,50 @@ async fn drive<C: Connector>(
     }
 }
 
-/// Where this run begins. A work that a process before left open is gone on with, if it is still there.
+/// Where this run begins.
 async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
-    let (destination, keeper) = (sending.destination(), sending.keeper());
-    let left_open = |state: &State| {
-        let work = state.work.as_ref().filter(|work| work.closing.is_none());
-        work.map(|work| work.id.clone())
-    };
-    let mut is_unfinished = false;
-    if let Some(id) = keeper.look(left_open) {
-        let mut work = Work::known(Arc::clone(&destination.platform), id);
-        match work.condition().await? {
-            Condition::Open(count) if !work.is_cleared().await? => {
-                tracing::info!(
-                    work.id = work.id(),
-                    "going on with the work that was left open"
-                );
-                work.go_on(count).await?;
-                sending.take_over(work);
-                is_unfinished = true;
-            }
-            _ => {
-                tracing::warn!(
-                    work.id = work.id(),
-                    "the work that was left open is not there any more: what it held is read and sent once more"
-                );
-                sending.change(State::go_back)?;
-            }
-        }
-    }
+    let is_unfinished = see_to_work(sending).await?;
     let state = sending.keeper().state();
-    let again = mended(destination, state.held_back).await?;
+    let again = mended(sending.destination(), state.held_back).await?;
     sending.try_again(&again);
     Ok(Resume {
         cursors: state.streams,
         again,
         is_unfinished,
     })
+}
+
+/// Looks what has become of the work of the run before: was it cleared, its messages are gone, and this
+/// run begins where that one did. True if a process left it open and this run goes on with it.
+async fn see_to_work(sending: &mut Sending<'_>) -> Result<bool, RunError> {
+    let Some(left) = sending.keeper().look(|state| state.work.clone()) else {
+        return Ok(false);
+    };
+    let is_over = left.closing.is_some();
+    let mut work = Work::known(Arc::clone(&sending.destination().platform), left.id);
+    match work.condition().await? {
+        Condition::Complete if is_over => Ok(false),
+        Condition::Open(count) if !work.is_cleared().await? => {
+            if is_over {
+                return Ok(false);
+            }
+            tracing::info!(
+                work.id = work.id(),
+                "going on with the work that was left open"
+            );
+            work.go_on(count).await?;
+            sending.take_over(work);
+            Ok(true)
+        }
+        _ => {
+            tracing::warn!(
+                work.id = work.id(),
+                "the work of the run before is not there any more: what it held is read and sent once more"
+            );
+            sending.change(State::go_back_leaving_work)?;
+            Ok(false)
+        }
+    }
 }
 
 /// What was held back because the destination did not have its type, and has it now; with it what
