@@ -9,6 +9,7 @@
 )]
 
 mod compare;
+mod incremental;
 mod pycti;
 mod queue;
 mod queued;
