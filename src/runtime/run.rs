@@ -219,8 +219,16 @@ async fn drive<C: Connector>(
 /// Where this run begins.
 async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
     let is_unfinished = see_to_work(sending).await?;
-    let state = sending.keeper().state();
-    let again = mended(sending.destination(), state.held_back).await?;
+    let mut state = sending.keeper().state();
+    let mut again = mended(sending.destination(), state.held_back).await?;
+    if !again.is_empty() && state.held_back_more > 0 {
+        tracing::info!(
+            "the destination has types now that it lacked, and more objects of them were held back than are remembered: everything is read once more"
+        );
+        sending.change(State::begin_anew)?;
+        state = sending.keeper().state();
+        again.clear();
+    }
     sending.try_again(&again);
     Ok(Resume {
         cursors: state.streams,

@@ -385,6 +385,7 @@ impl<'a> Sending<'a> {
                 id,
                 began_at: state.streams.clone(),
                 after_first_pass: state.first_pass_complete,
+                mended: Vec::new(),
                 closing: None,
             });
         });
@@ -521,9 +522,7 @@ impl<'a> Sending<'a> {
         let progress = &self.progress;
         self.keeper.change(self.generation, |state| {
             progress.write(&mut state.streams);
-            state
-                .held_back
-                .retain(|object| !done.mended.iter().any(|id| **id == *object.id));
+            state.note_mended(|object| done.mended.iter().any(|id| **id == *object.id));
             state.hold_back(done.held_back);
         })
     }

@@ -74,6 +74,9 @@ pub struct OpenWork {
     /// Whether the first pass was complete by then.
     #[serde(default)]
     pub after_first_pass: bool,
+    /// What was held back before and went with this work: held back again if its messages are lost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mended: Vec<HeldBack>,
     /// How it is to be closed; none while its run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
@@ -240,7 +243,13 @@ impl State {
         if let Some(work) = &mut self.work {
             work.began_at.clear();
             work.after_first_pass = false;
+            work.mended.clear();
         }
+    }
+
+    /// Forgets it for the same source: everything is read once more.
+    pub fn begin_anew(&mut self) {
+        self.begin_source(self.source.clone());
     }
 
     /// The state after a reset: nothing is known, but the works whose messages were purged are still
@@ -263,6 +272,7 @@ impl State {
         if let Some(work) = self.work.take() {
             self.first_pass_complete = work.after_first_pass;
             self.streams = work.began_at;
+            self.hold_back(work.mended);
         }
     }
 
@@ -287,6 +297,7 @@ impl State {
         });
         closing.in_error = true;
         work.began_at.clear();
+        work.mended.clear();
         self.left_behind.push(work);
         if self.left_behind.len() > LEFT_BEHIND {
             self.left_behind.remove(0);
@@ -305,6 +316,15 @@ impl State {
         });
         let surplus = self.runs.len().saturating_sub(RUNS);
         self.runs.drain(..surplus);
+    }
+
+    /// What was held back went with the open work.
+    pub fn note_mended(&mut self, is_mended: impl Fn(&HeldBack) -> bool) {
+        let mended = self.held_back.extract_if(.., |object| is_mended(object));
+        match &mut self.work {
+            Some(work) => work.mended.extend(mended),
+            None => mended.for_each(drop),
+        }
     }
 
     /// Remembers what was held back; what is remembered already stays once.

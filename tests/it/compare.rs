@@ -271,6 +271,17 @@ fn external_reference(record: &Record) -> Option<String> {
     Some(Value::Object(written).to_string())
 }
 
+/// Fails with the first differences, if there are any.
+pub(crate) fn assert_identical(data: &DataSet, imported: &Imported, destination: Release) {
+    let different = differences(data, imported, destination);
+    let first = &different[..different.len().min(20)];
+    assert!(
+        different.is_empty(),
+        "{} differences: {first:#?}",
+        different.len()
+    );
+}
+
 /// Takes observables out of the content, with what leads to them.
 pub(crate) fn remove(data: &mut DataSet, is_lost: impl Fn(&Record) -> bool) {
     let lost = data.observables.iter().filter(|record| is_lost(record));

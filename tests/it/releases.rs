@@ -5,8 +5,8 @@ use netmanageit_connector::runtime::End;
 use rstest::rstest;
 use sandbox::{DestinationOptions, Record, Release, SourceOptions, Status};
 
-use crate::compare::remove;
-use crate::support::{Line, as_of, assert_identical, broker, generated};
+use crate::compare::{assert_identical, remove};
+use crate::support::{Line, as_of, broker, generated};
 
 fn release(text: &str) -> Release {
     text.parse().expect("a release")

@@ -4,8 +4,8 @@ use netmanageit_connector::runtime::End;
 use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, Source, SourceOptions, Status};
 use serde_json::{Value, json};
 
-use crate::compare::remove;
-use crate::support::{Line, assert_identical, broker, generated};
+use crate::compare::{assert_identical, remove};
+use crate::support::{Line, broker, generated};
 
 /// Runs the line and compares; `lost` are the ids that cannot arrive.
 async fn check_all_but(line: &Line, lost: &[String]) {

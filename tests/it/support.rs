@@ -9,12 +9,11 @@ use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSet
 use netmanageit_connector::runtime::{End, run_connector};
 use netmanageit_connector::settings::{self, Settings};
 use sandbox::{
-    Broker, DataSet, Destination, DestinationOptions, Imported, Release, Shape, Source,
-    SourceOptions, Work, Worker,
+    Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
+    Worker,
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::compare::differences;
 use crate::queued::assert_all_in;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
@@ -213,15 +212,4 @@ pub(crate) fn as_of(release: Release, mut data: DataSet) -> DataSet {
         }
     }
     data
-}
-
-/// Fails with the first differences, if there are any.
-pub(crate) fn assert_identical(data: &DataSet, imported: &Imported, destination: Release) {
-    let different = differences(data, imported, destination);
-    let first = &different[..different.len().min(20)];
-    assert!(
-        different.is_empty(),
-        "{} differences: {first:#?}",
-        different.len()
-    );
 }

@@ -3,8 +3,8 @@
 use netmanageit_connector::runtime::End;
 use sandbox::{DataSet, Release, Status};
 
-use crate::compare::differences;
-use crate::support::{Line, assert_identical, generated};
+use crate::compare::{assert_identical, differences};
+use crate::support::{Line, generated};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_arrives_as_it_is_at_the_source() {
