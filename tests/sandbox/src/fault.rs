@@ -125,15 +125,16 @@ impl Faults {
         hold
     }
 
-    /// Lets so many requests pass, of whatever operation, and holds all others like [`Self::hold`].
-    pub fn hold_behind(&self, requests: usize) -> Hold {
+    /// Lets so many requests pass, of one operation or of all, and holds the others like
+    /// [`Self::hold`].
+    pub fn hold_behind(&self, requests: usize, operation: Option<&str>) -> Hold {
         let gate = Gate::new(watch::Sender::new(()));
         let hold = Hold {
             entries: Arc::clone(&self.entries),
             gate: Arc::downgrade(&gate),
         };
         lock(&self.entries).push(Entry {
-            operation: None,
+            operation: operation.map(str::to_owned),
             effect: Effect::WaitBehind(requests, gate),
         });
         hold

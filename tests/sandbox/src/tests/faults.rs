@@ -216,7 +216,7 @@ fn some_requests_pass_before_the_others_are_held() {
     let destination = Destination::start(DestinationOptions::default()).unwrap();
     let (url, token) = (destination.url(), destination.token());
     let version = "query Version { about { version } }";
-    let hold = destination.faults().hold_behind(2);
+    let hold = destination.faults().hold_behind(2, None);
     for query in [version, "query Other { about { version } }"] {
         assert!(is_answered(&post(url, token, &json!({ "query": query }))));
     }
