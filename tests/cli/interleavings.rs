@@ -24,7 +24,7 @@ use crate::compare::{differences, remove};
 use crate::line::{Line, broker, generated, own_broker};
 use crate::process::{Ended, Process};
 
-const CASES: usize = 12;
+const CASES: u32 = 12;
 /// Every so many cases one has a broker of its own, which dies now and then.
 const BROKER_DIES_EVERY: usize = 6;
 /// They wait more than they compute.
@@ -178,14 +178,17 @@ fn case() -> impl Strategy<Value = Case> {
 
 /// The cases, and what makes them once more.
 fn cases() -> (Vec<Case>, u64) {
-    let number = |name: &str| std::env::var(name).ok()?.parse().ok();
-    let count = number("PROPTEST_CASES").map_or(CASES, |cases: u64| cases as usize);
-    let (random, _) = uuid::Uuid::new_v4().as_u64_pair();
-    let seed = number("PROPTEST_RNG_SEED").unwrap_or(random);
-    let mut runner = TestRunner::new(ProptestConfig {
-        rng_seed: RngSeed::Fixed(seed),
-        ..ProptestConfig::default()
-    });
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = CASES;
+    }
+    let seed = match config.rng_seed {
+        RngSeed::Fixed(seed) => seed,
+        RngSeed::Random => uuid::Uuid::new_v4().as_u64_pair().0,
+    };
+    config.rng_seed = RngSeed::Fixed(seed);
+    let count = config.cases;
+    let mut runner = TestRunner::new(config);
     let strategy = case();
     let make = |_| strategy.new_tree(&mut runner).expect("a case").current();
     ((0..count).map(make).collect(), seed)
@@ -327,7 +330,7 @@ impl Stage {
             Platform::Source => self.line.source.faults(),
             Platform::Destination => self.line.destination.faults(),
         };
-        let hold = faults.hold_behind(moment.behind);
+        let hold = faults.hold_behind(moment.behind, None);
         let deadline = Instant::now() + MEETING_LIMIT;
         while !hold.is_holding() && !process.has_ended() && Instant::now() < deadline {
             sleep(LOOK).await;
@@ -433,14 +436,7 @@ fn change(data: &mut DataSet, event: &Event) {
         Event::AddIndicator => {
             data.add_indicator();
         }
-        Event::Relate(from, to) => {
-            if !data.indicators.is_empty() && !data.observables.is_empty() {
-                let id =
-                    |records: &[Record], index: &Index| index.get(records).standard_id().to_owned();
-                let (from, to) = (id(&data.indicators, from), id(&data.observables, to));
-                data.add_relationship(&from, &to);
-            }
-        }
+        Event::Relate(from, to) => relate(data, *from, *to),
         Event::Delete(which) => delete(data, *which),
         _ => {}
     }
@@ -457,6 +453,15 @@ fn change_object(data: &mut DataSet, index: usize) {
     object.set("x_opencti_score", (score.unwrap_or_default() + 1) % 101);
     let id = object.id().to_owned();
     data.touch(&id);
+}
+
+fn relate(data: &mut DataSet, from: Index, to: Index) {
+    if data.indicators.is_empty() || data.observables.is_empty() {
+        return;
+    }
+    let indicator = from.get(&data.indicators).standard_id().to_owned();
+    let observable = to.get(&data.observables).standard_id().to_owned();
+    data.add_relationship(&indicator, &observable);
 }
 
 fn add_observable(data: &mut DataSet, model: Index) -> Option<String> {

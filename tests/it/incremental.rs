@@ -8,8 +8,8 @@ use rstest::rstest;
 use sandbox::{DataSet, Record, Shape, Work};
 use serde_json::Value;
 
-use crate::compare::{differences, remove};
-use crate::support::{Daemon, LIMIT, Line, assert_identical, generated};
+use crate::compare::{assert_identical, differences, remove};
+use crate::support::{Daemon, LIMIT, Line, generated};
 
 /// How later runs come about.
 #[derive(Debug, Clone, Copy)]
@@ -269,8 +269,8 @@ fn of_one_moment(observables: usize) -> DataSet {
 #[case::empty(generated(0, 0))]
 #[case::observables_alone(DataSet::generate(&Shape { observables: 80, indicators: 0, ..Shape::default() }))]
 #[case::few_of_one_moment(of_one_moment(150))]
-#[case::many_of_one_moment(of_one_moment(2300))]
-#[case::many_within_the_overlap(dense(2300, 100))]
+#[case::many_of_one_moment(of_one_moment(1100))]
+#[case::many_within_the_overlap(dense(1100, 100))]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_new_sends_nothing(#[case] data: DataSet) {
     let mut later = Later::than_first_run(Line::with(data), Again::Start).await;
@@ -282,7 +282,7 @@ async fn nothing_new_sends_nothing(#[case] data: DataSet) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_row_more_among_many_of_the_overlap_is_sent_alone() {
-    let line = Line::with(dense(2300, 100));
+    let line = Line::with(dense(1100, 100));
     let mut later = Later::than_first_run(line, Again::Start).await;
     let (added, sent) = later
         .sent_after(|data| data.add_observable("Url").expect("an observable"))
