@@ -9,11 +9,15 @@
 )]
 
 mod compare;
+mod held_back;
+mod incremental;
 mod pycti;
 mod queue;
 mod queued;
+mod reconciliation;
 mod releases;
 mod source_traps;
+mod state_content;
 mod support;
 mod waiting;
 mod whole_line;

@@ -25,10 +25,10 @@ fn used() -> State {
     );
     state.first_pass_complete = true;
     state.work = Some(OpenWork {
-        mended: Vec::new(),
         id: "work_1".to_owned(),
         began_at: BTreeMap::new(),
         after_first_pass: false,
+        mended: Vec::new(),
         closing: None,
     });
     state
@@ -104,6 +104,24 @@ fn going_back_is_going_to_where_the_work_began() {
     assert_eq!(state.streams["indicators"], json!("x"));
     assert!(state.first_pass_complete);
     assert_eq!(state.left_behind[0].id, "work_1");
+}
+
+#[test]
+fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
+    let mut state = used();
+    let object = |id: &str| HeldBack {
+        stream: "observables".to_owned(),
+        id: id.to_owned(),
+        kind: "IMEI".to_owned(),
+        needs: None,
+        reason: "the destination's release 6.0.0 does not have its type".to_owned(),
+    };
+    state.hold_back([object("imei--1"), object("imei--2")]);
+    state.mend(&["imei--1".into()]);
+    assert_eq!(state.held_back, [object("imei--2")]);
+    state.go_back_leaving_work("It was cleared.");
+    assert_eq!(state.held_back, [object("imei--2"), object("imei--1")]);
+    assert!(state.left_behind[0].mended.is_empty());
 }
 
 #[test]
