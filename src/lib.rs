@@ -12,7 +12,11 @@
 //!                                                          progress ◀── receipt ┘      the work
 //! ```
 //!
-//! Follow it in `src/runtime/run.rs`: it is one function per step.
+//! Follow it in `src/runtime/run.rs` and `src/runtime/sending.rs`: it is one function per step.
+//!
+//! What is confirmed becomes the *state* (`src/runtime/state.rs`), which the *keeper* holds and the
+//! *heartbeat* carries to the destination; the *finisher* closes works, and sees to it that they become
+//! complete, in this process or in a later one.
 //!
 //! # The parts
 //!
@@ -20,7 +24,7 @@
 //! | --- | --- | --- |
 //! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `stix`, `settings`, `telemetry` |
 //! | [`connector`] | the contract between connector and runtime | `stix`, `settings` |
-//! | [`runtime`] | schedule, run, ping, stop | everything but `connectors` |
+//! | [`runtime`] | schedule, run, state, ping, closing of works, stop | everything but `connectors` |
 //! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
 //! | [`graphql`] | requests, answers, narrowing | `telemetry` |
@@ -36,6 +40,7 @@
 //!   imported before it.
 //! - What is not sent is named, with its reason, and counted.
 //! - Expectations are announced before the messages that they count; a work is closed on every way out.
+//! - Confirmed is not yet imported: the state knows where the open work began, until it is complete.
 //! - Secrets are of a type that cannot be printed.
 
 pub mod connector;
