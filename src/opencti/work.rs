@@ -89,6 +89,9 @@ pub struct Work {
 pub struct Announcer {
     platform: Arc<Platform>,
     work: String,
+    /// What the platform has surely been told to expect: its number is never lower, unless it has lost
+    /// its count.
+    told: AtomicU64,
     /// Objects announced once more.
     again: AtomicU64,
     /// An announcement without an answer may have been taken, and was made once more.
@@ -109,6 +112,12 @@ impl WorkCount {
     pub fn missing(&self) -> u64 {
         self.expected.saturating_sub(self.processed)
     }
+
+    /// Whether the platform had been told to expect so much, lost its count, and counts anew: what was
+    /// queued before is dropped.
+    pub fn has_begun_anew(&self, told: u64) -> bool {
+        self.expected < told && self.expected + self.processed > 0
+    }
 }
 
 /// What has become of a work.
@@ -117,7 +126,7 @@ pub enum Condition {
     /// It waits for reports.
     Open(WorkCount),
     /// Everything that it expected was reported, or the platform gave it up.
-    Complete,
+    Complete(WorkCount),
     /// Somebody removed it.
     Cleared,
 }
@@ -153,6 +162,7 @@ impl Announcer {
                 .platform
                 .call::<AddExpectations>(variables, RetryPolicy::NEVER);
             let Err(error) = added.await else {
+                self.told.fetch_add(count, Ordering::Relaxed);
                 return Ok(());
             };
             if is_cleared(&self.platform, &self.work).await? {
@@ -203,6 +213,7 @@ impl Work {
         let announcer = Announcer {
             platform: Arc::clone(&platform),
             work: id,
+            told: AtomicU64::new(0),
             again: AtomicU64::new(0),
             may_be_too_much: AtomicBool::new(false),
         };
@@ -223,6 +234,7 @@ impl Work {
             return self.guard().await;
         }
         self.objects = count.expected - 1;
+        self.announcer.told.store(count.expected, Ordering::Relaxed);
         Ok(())
     }
 
@@ -233,6 +245,16 @@ impl Work {
     /// [`WorkError`] when the platform refuses.
     pub async fn guard(&self) -> Result<(), WorkError> {
         self.announcer.announce(1).await
+    }
+
+    /// Expects as many reports as came, where those are too many, and one more: the next report
+    /// completes the work on all releases.
+    ///
+    /// # Errors
+    /// [`WorkError`] when the platform refuses.
+    pub async fn expect_what_came(&self, count: WorkCount) -> Result<(), WorkError> {
+        let surplus = count.processed.saturating_sub(count.expected);
+        self.announcer.announce(surplus + 1).await
     }
 
     /// The work's id.
@@ -285,21 +307,32 @@ impl Work {
         let Some(work) = &found else {
             return Ok(Condition::Cleared);
         };
+        let count = count_of(Some(work));
         let is_complete = matches!(work.status.as_deref(), Some("complete" | "timeout"));
         Ok(if is_complete {
-            Condition::Complete
+            Condition::Complete(count)
         } else {
-            Condition::Open(count_of(found.as_ref()))
+            Condition::Open(count)
         })
     }
 
     /// Whether the workers no longer import the messages of the open work: somebody removed it, or
-    /// its counters are gone.
+    /// its counters are gone, or were gone and have come back with the next announcement or report.
     ///
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn is_cleared(&self) -> Result<bool, WorkError> {
-        is_cleared(&self.platform, self.id()).await
+        Ok(self.has_begun_anew().await? || is_cleared(&self.platform, self.id()).await?)
+    }
+
+    /// Looks twice before it says so.
+    async fn has_begun_anew(&self) -> Result<bool, WorkError> {
+        let told = self.announcer.told.load(Ordering::Relaxed);
+        if !self.count().await?.has_begun_anew(told) {
+            return Ok(false);
+        }
+        tokio::time::sleep(SECOND_LOOK).await;
+        Ok(self.count().await?.has_begun_anew(told))
     }
 
     /// The work as the platform has it; none when it is not there.

@@ -84,16 +84,26 @@ impl Finisher {
         };
         let work = Work::known(Arc::clone(&self.destination.platform), open.id.clone());
         match work.condition().await? {
-            Condition::Complete => {
+            Condition::Complete(count) | Condition::Open(count) if self.lost_count(open, count) => {
+                self.go_back(State::go_back_leaving_work, open);
+            }
+            Condition::Complete(_) => {
                 tracing::info!(work.id = open.id, "the workers are through with the work");
                 self.keeper.change_always(|state| forget(state, &open.id));
             }
-            Condition::Cleared => self.cleared(open),
+            Condition::Cleared if self.is_current(open) => self.go_back(State::go_back, open),
+            Condition::Cleared => self.keeper.change_always(|state| forget(state, &open.id)),
             Condition::Open(count) => {
                 if closing.in_error && !closing.said {
                     self.say(&work, closing).await?;
                 }
-                if self.stands_still(&open.id, count).await {
+                let since = self.unchanged_since(&open.id, count);
+                if since.elapsed() < STILL {
+                    return Ok(());
+                }
+                if self.is_current(open) && work.is_cleared().await? {
+                    self.go_back(State::go_back_leaving_work, open);
+                } else if self.is_at_rest(&open.id, since).await {
                     self.finish(&work, closing, count).await?;
                 }
             }
@@ -101,8 +111,23 @@ impl Finisher {
         Ok(())
     }
 
-    /// Whether nothing is to be expected of the workers any more.
-    async fn stands_still(&mut self, id: &str, count: WorkCount) -> bool {
+    /// Whether its messages are those that the state has moved over.
+    fn is_current(&self, open: &OpenWork) -> bool {
+        let is_it = |work: &OpenWork| work.id == open.id;
+        self.keeper
+            .look(|state| state.work.as_ref().is_some_and(is_it))
+    }
+
+    /// Whether the platform's numbers of the current work are of less than they were at the last look.
+    fn lost_count(&self, open: &OpenWork, count: WorkCount) -> bool {
+        let watched = self.watched.get(&open.id);
+        let has_begun_anew =
+            watched.is_some_and(|watched| count.has_begun_anew(watched.count.expected));
+        has_begun_anew && self.is_current(open)
+    }
+
+    /// Since when the work's numbers have been as they are.
+    fn unchanged_since(&mut self, id: &str, count: WorkCount) -> Instant {
         let now = Instant::now();
         let watched = self
             .watched
@@ -111,10 +136,12 @@ impl Finisher {
         if watched.count != count {
             *watched = Watched { count, since: now };
         }
-        let since = watched.since;
-        if since.elapsed() < STILL {
-            return false;
-        }
+        watched.since
+    }
+
+    /// Whether nothing is to be expected of the workers any more for a work whose numbers have not
+    /// changed since then.
+    async fn is_at_rest(&mut self, id: &str, since: Instant) -> bool {
         let (is_empty, still) = match self.destination.waiting(LIMIT).await {
             Some(waiting) if waiting.counts_taken => (waiting.messages < 1.0, STILL),
             Some(waiting) => (waiting.messages < 1.0, STILL_MAYBE_TAKEN),
@@ -151,8 +178,9 @@ impl Finisher {
             work.release(RetryPolicy::DURING_RUN).await?;
             self.note(work.id(), |closing| closing.released = true);
         } else if count.missing() == 0 {
-            // Complete by its numbers, and the platform has not noticed: one more report makes it look.
-            work.guard().await?;
+            // Complete by its numbers, and the platform has not noticed, or takes only what is exact: one
+            // more report makes it look.
+            work.expect_what_came(count).await?;
             work.release(RetryPolicy::DURING_RUN).await?;
         }
         self.watched.remove(work.id());
@@ -175,18 +203,13 @@ impl Finisher {
         });
     }
 
-    /// Somebody removed the work: on most releases its messages are gone with it.
-    fn cleared(&self, open: &OpenWork) {
-        let is_current = |state: &State| state.work.as_ref().is_some_and(|work| work.id == open.id);
-        if self.keeper.look(is_current) {
-            tracing::warn!(
-                work.id = open.id,
-                "the work was cleared at the destination before the workers were through with it: what it held is read and sent once more"
-            );
-            self.keeper.overtake(State::go_back);
-        } else {
-            self.keeper.change_always(|state| forget(state, &open.id));
-        }
+    /// Somebody removed the work or its count: on most releases its messages are gone with it.
+    fn go_back(&self, step: impl FnOnce(&mut State), open: &OpenWork) {
+        tracing::warn!(
+            work.id = open.id,
+            "the work was cleared at the destination before the workers were through with it: what it held is read and sent once more"
+        );
+        self.keeper.overtake(step);
     }
 }
 

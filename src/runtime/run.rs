@@ -207,7 +207,8 @@ async fn drive<C: Connector>(
             }
         }
         sending.activity().now("waiting for the last receipts");
-        sending.receipts(0).await
+        sending.receipts(0).await?;
+        sending.check_work().await
     };
     // Asked to stop, what is being sent has a moment to be sent whole.
     tokio::select! {
@@ -227,7 +228,8 @@ async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
     if let Some(id) = keeper.look(left_open) {
         let mut work = Work::known(Arc::clone(&destination.platform), id);
         match work.condition().await? {
-            Condition::Open(count) if !work.is_cleared().await? => {
+            // Counted from its beginning: the guard was expected before anything was reported.
+            Condition::Open(count) if !count.has_begun_anew(1) && !work.is_cleared().await? => {
                 tracing::info!(
                     work.id = work.id(),
                     "going on with the work that was left open"

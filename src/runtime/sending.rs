@@ -224,16 +224,21 @@ impl<'a> Sending<'a> {
         self.receipts(UNCONFIRMED_PAGES).await
     }
 
-    /// Looks now and then whether somebody has cleared the work: then its messages are dropped, and
-    /// sending more of them is for nothing.
+    /// Looks now and then whether somebody has cleared the work.
     async fn look_at_work(&mut self) -> Result<(), RunError> {
-        let Some(work) = &self.work else {
-            return Ok(());
-        };
         if self.looked_at_work.elapsed() < LOOK_AT_WORK_EVERY {
             return Ok(());
         }
         self.looked_at_work = Instant::now();
+        self.check_work().await
+    }
+
+    /// Fails if somebody has cleared the work: then its messages are dropped, and sending more of them
+    /// is for nothing.
+    pub(super) async fn check_work(&self) -> Result<(), RunError> {
+        let Some(work) = &self.work else {
+            return Ok(());
+        };
         if work.is_cleared().await? {
             return Err(WorkError::Cleared {
                 work: work.id().to_owned(),

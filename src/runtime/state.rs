@@ -277,15 +277,16 @@ impl State {
         self.go_back();
     }
 
-    /// The work with this id is to be closed in error, whoever comes to it.
+    /// The work is to be closed in error, with these words: also where its run had ended well, because
+    /// what waited for the workers is gone.
     fn leave_behind(&mut self, mut work: OpenWork, message: &str) {
-        let closing = work.closing.get_or_insert_with(|| Closing {
+        let released = work.closing.is_some_and(|closing| closing.released);
+        work.closing = Some(Closing {
             message: message.to_owned(),
             in_error: true,
             said: false,
-            released: false,
+            released,
         });
-        closing.in_error = true;
         work.began_at.clear();
         self.left_behind.push(work);
         if self.left_behind.len() > LEFT_BEHIND {

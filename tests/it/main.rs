@@ -8,13 +8,17 @@
     reason = "what helps a test fails by panicking"
 )]
 
+mod back_pressure;
 mod compare;
 mod pycti;
 mod queue;
 mod queued;
 mod releases;
+mod reset;
 mod source_traps;
 mod support;
 mod waiting;
+mod watchdog;
 mod whole_line;
 mod work;
+mod works_of_runs;

@@ -1,0 +1,1 @@
+//! Runs that get nowhere, and platforms that are away for a while.
