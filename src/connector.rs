@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,12 @@ pub trait Connector: Sized + Send + Sync + 'static {
 
     /// How many of the source's objects go into one message.
     fn batch_size(&self) -> usize;
+
+    /// The streams that a run reads.
+    fn streams(&self) -> Vec<&'static str>;
+
+    /// The longest pause between two pages that is meant to be: no lack of progress.
+    fn cooldown(&self) -> Duration;
 
     /// What is read, as people know it: an address without anything secret. Positions in one source
     /// mean nothing in another.
@@ -75,6 +82,10 @@ pub struct HeldBack {
     pub kind: String,
     /// Why it was not sent.
     pub reason: String,
+    /// The STIX id of the object that has to be sent before this one can be; none where it is the
+    /// destination that lacks something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<String>,
 }
 
 /// One run's reader: hands out pages until there are no more.
@@ -131,6 +142,8 @@ pub struct Converted {
     pub companions: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.
     pub skipped: Vec<Skipped>,
+    /// What of that can be sent once something else has been.
+    pub held_back: Vec<HeldBack>,
     /// What people have to hear about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
     pub alarms: Vec<String>,

@@ -129,16 +129,7 @@ impl Platform {
     /// [`PlatformError`] when it does not answer within the policy, or is not an OpenCTI from 6.0.0 on.
     pub async fn meet(client: Client, policy: RetryPolicy) -> Result<Self, PlatformError> {
         let schema = OWN_SCHEMA.as_ref().map_err(Arc::clone)?;
-        let about = About::build_query(about::Variables {});
-        let answer = client
-            .post(about.operation_name, about.query, &about.variables, policy)
-            .await?;
-        let answer: about::ResponseData = answer.decode()?;
-        let written = answer.about.map(|about| about.version).unwrap_or_default();
-        let release: Release = written.parse().map_err(|source| PlatformError::NoRelease {
-            platform: client.platform().to_owned(),
-            source,
-        })?;
+        let release = ask_release(&client, policy).await?;
         if !release.is_at_least(6, 0, 0) {
             return Err(PlatformError::TooOld {
                 platform: client.platform().to_owned(),
@@ -152,6 +143,14 @@ impl Platform {
             schema,
             knowledge: RwLock::default(),
         })
+    }
+
+    /// Whether the platform still is what it was when it was met.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when it does not answer within the policy.
+    pub async fn is_same_release(&self, policy: RetryPolicy) -> Result<bool, PlatformError> {
+        Ok(ask_release(&self.client, policy).await? == self.release)
     }
 
     /// The platform's release.
@@ -400,6 +399,19 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, PlatformError> {
+    let about = About::build_query(about::Variables {});
+    let answer = client
+        .post(about.operation_name, about.query, &about.variables, policy)
+        .await?;
+    let answer: about::ResponseData = answer.decode()?;
+    let written = answer.about.map(|about| about.version).unwrap_or_default();
+    written.parse().map_err(|source| PlatformError::NoRelease {
+        platform: client.platform().to_owned(),
+        source,
+    })
 }
 
 /// The types that changed over the releases, and the interfaces that list which types there are.

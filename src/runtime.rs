@@ -22,13 +22,16 @@ mod run;
 mod schedule;
 mod sending;
 mod state;
+mod still;
 mod stop;
 mod summary;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::connector::Connector;
@@ -47,8 +50,8 @@ pub use progress::Progress;
 use room::Room;
 use run::{Circumstances, run};
 pub use run::{Outcome, Report, RunError};
-use schedule::Keeping;
 pub use schedule::{End, first_run, next_run};
+use schedule::{Keeping, Kept};
 pub use state::{Closing, Ended, Found, NewerVersion, OpenWork, ResetWatch, Run, State};
 use stop::Stopping;
 pub use stop::on_signals;
@@ -57,8 +60,11 @@ pub use summary::summary;
 /// A connector that runs once waits so long for workers that report nothing before it leaves the rest
 /// to the next start.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// After the destination could not be met anew.
+const MEET_AGAIN: Duration = Duration::from_mins(1);
 
-/// Runs a connector until it is stopped or, if it is to run once, until it has run.
+/// Runs a connector until it is stopped or, if it is to run once, until it has run. A destination that
+/// has changed meanwhile, or failed, is met anew before the next run.
 ///
 /// # Errors
 /// When the connector cannot be started: bad certificates, a token that the destination refuses, a
@@ -67,27 +73,60 @@ pub async fn run_connector<C: Connector>(
     settings: Settings<C::Section>,
     stop: CancellationToken,
 ) -> anyhow::Result<End> {
-    let connector = C::new(&settings)?;
-    let starting = start(&settings, connector.source());
-    let Some(started) = stop.run_until_cancelled(starting).await else {
-        return Ok(End::Stopped);
-    };
+    let connector = Arc::new(C::new(&settings)?);
+    let mut keeper = None;
+    let mut due = None;
+    loop {
+        let starting = start(&settings, connector.source(), keeper.clone());
+        let Some(started) = stop.run_until_cancelled(starting).await else {
+            return Ok(End::Stopped);
+        };
+        let session = match started {
+            Ok(started) => {
+                keeper = Some(Arc::clone(&started.keeper));
+                serve(&settings, &connector, started, due, &stop)
+            }
+            Err(error) if keeper.is_none() => return Err(error),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the destination cannot be met anew; it is tried again in a minute"
+                );
+                stop.run_until_cancelled(tokio::time::sleep(MEET_AGAIN))
+                    .await;
+                continue;
+            }
+        };
+        match session.await? {
+            Kept::Ended(end) => return Ok(end),
+            Kept::Afresh(next) => due = Some(next),
+        }
+    }
+}
+
+/// Runs a connector at a destination as it was met.
+async fn serve<C: Connector>(
+    settings: &Settings<C::Section>,
+    connector: &Arc<C>,
+    started: Started,
+    due: Option<DateTime<Utc>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Kept> {
     let Started {
         destination,
         keeper,
         heartbeat,
-    } = started?;
+    } = started;
     let stopping = Stopping::new(stop.clone());
     let (status, status_seen) = watch::channel(Status::default());
-    let last_ping = CancellationToken::new();
-    let pings = tokio::spawn(heartbeat.beat(status_seen, last_ping.clone()));
+    let mut pings = AbortOnDrop(tokio::spawn(heartbeat.beat(status_seen)));
     let finisher = Finisher::new(Arc::clone(&destination), Arc::clone(&keeper));
-    let finishing = tokio::spawn(finisher.run());
+    let mut finishing = AbortOnDrop(tokio::spawn(finisher.run()));
     let (start_run, starts) = mpsc::channel(1);
     let (report, reports) = mpsc::channel(1);
     let runner = Runner {
-        connector,
-        destination,
+        connector: Arc::clone(connector),
+        destination: Arc::clone(&destination),
         keeper: Arc::clone(&keeper),
         room: Room::new(settings.connector.queue_threshold_mb, status.clone()),
         stop: stop.clone(),
@@ -96,68 +135,92 @@ pub async fn run_connector<C: Connector>(
     let runs = tokio::spawn(runner.run_when_asked(starts, report));
     let keeping = Keeping {
         schedule: settings.connector.schedule,
+        destination,
         keeper: Arc::clone(&keeper),
         start_run,
         reports,
         status,
         stop: stop.clone(),
     };
-    let ending = async {
-        let end = keeping.keep().await;
-        if end != End::Stopped {
-            stop.run_until_cancelled(until_released(&keeper)).await;
-        }
-        // What this process leaves to the next one.
-        tokio::time::timeout(PATIENCE, keeper.stored(keeper.generation()))
-            .await
-            .is_ok()
-            .then_some(end)
-    };
-    let end = tokio::select! {
-        end = ending => end.unwrap_or(End::Failed),
+    let kept = tokio::select! {
+        kept = keep(keeping, due, &keeper, &stopping) => kept,
         () = stopping.after(stop::STOP_LIMIT) => {
             if runs.is_finished() {
                 tracing::warn!("the destination did not store the connector's state in time; what it lacks is sent once more");
-                End::Stopped
+                Kept::Ended(End::Stopped)
             } else {
                 tracing::error!("the run did not end in time; it is cut off");
-                End::Failed
+                return Ok(Kept::Ended(End::Failed));
             }
         }
+        // Neither ends by itself: that is a defect, and without them nothing is right any more.
+        ended = &mut pings.0 => return Err(ended_early("the ping", ended)),
+        ended = &mut finishing.0 => return Err(ended_early("the finishing of works", ended)),
     };
-    last_ping.cancel();
-    pings.abort();
-    finishing.abort();
     // The run task ends with its asker; a panic in it is an error of the process.
-    if end != End::Failed || runs.is_finished() {
-        runs.await?;
+    runs.await?;
+    Ok(kept)
+}
+
+/// Keeps the schedule; at its end, what this process leaves to the next one is brought home.
+async fn keep(
+    keeping: Keeping,
+    due: Option<DateTime<Utc>>,
+    keeper: &Keeper,
+    stopping: &Stopping,
+) -> Kept {
+    let kept = keeping.keep(due).await;
+    let Kept::Ended(end) = kept else { return kept };
+    let generation = keeper.generation();
+    let closed = tokio::time::timeout(PATIENCE, until(keeper, |closing| !closing.is_due()));
+    let is_closed = tokio::select! {
+        closed = closed => closed.is_ok(),
+        () = stopping.after(stop::CLOSING_GRACE) => false,
+    };
+    if !is_closed {
+        tracing::warn!("the work could not be closed in time; the next start closes it");
     }
-    Ok(end)
+    if end != End::Stopped {
+        stopping
+            .token()
+            .run_until_cancelled(until_released(keeper))
+            .await;
+    }
+    let is_stored = tokio::time::timeout(PATIENCE, keeper.stored(keeper.generation())).await;
+    let is_undone = keeper.generation() != generation;
+    Kept::Ended(match end {
+        End::RanOnce if is_stored.is_err() || is_undone => End::Failed,
+        end => end,
+    })
+}
+
+fn ended_early(task: &'static str, ended: Result<(), JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow::anyhow!("{task} ended unexpectedly"),
+        Err(error) => anyhow::Error::new(error).context(format!("{task} ended unexpectedly")),
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
 /// it except by the workers.
 async fn until_released(keeper: &Keeper) {
-    let is_released = |state: &State| {
-        state
-            .work
-            .iter()
-            .chain(&state.left_behind)
-            .all(|work| work.closing.as_ref().is_none_or(|closing| closing.released))
-    };
-    let mut changes = keeper.changes();
-    let released = async {
-        while !keeper.look(is_released) {
-            if changes.changed().await.is_err() {
-                return;
-            }
-        }
-    };
-    if !keeper.look(is_released) {
+    let is_released = |closing: &Closing| closing.released;
+    if !keeper.look(|state| are_all(state, is_released)) {
         tracing::info!(
+            limit_minutes = PATIENCE.as_secs() / 60,
             "waiting until the workers are through: some messages were sent twice, or may not have arrived"
         );
     }
+    let released = until(keeper, is_released);
     if tokio::time::timeout(PATIENCE, released).await.is_err() {
         tracing::warn!(
             "the workers are not through with a work that could not be closed yet; the next start closes it"
@@ -165,9 +228,24 @@ async fn until_released(keeper: &Keeper) {
     }
 }
 
+/// Waits until all works whose runs are over have come so far.
+async fn until(keeper: &Keeper, is_so: impl Fn(&Closing) -> bool) {
+    let mut changes = keeper.changes();
+    while !keeper.look(|state| are_all(state, &is_so)) {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn are_all(state: &State, is_so: impl Fn(&Closing) -> bool) -> bool {
+    let works = state.work.iter().chain(&state.left_behind);
+    works.filter_map(|work| work.closing.as_ref()).all(is_so)
+}
+
 /// The run task.
 struct Runner<C> {
-    connector: C,
+    connector: Arc<C>,
     destination: Arc<Destination>,
     keeper: Arc<Keeper>,
     room: Room,
@@ -197,11 +275,15 @@ impl<C: Connector> Runner<C> {
                 keeper: &self.keeper,
                 generation,
                 room: &mut self.room,
-                stopping: &Stopping::new(cut),
-                stall_limit: self.stall_limit,
+                stopping: &Stopping::new(cut.clone()),
+                stall_limit: self
+                    .stall_limit
+                    .map(|limit| limit + self.connector.cooldown()),
             };
-            let report = run(&self.connector, circumstances).await;
+            let report = run(&*self.connector, circumstances).await;
             watching.abort();
+            // Nobody is left to wait for it.
+            cut.cancel();
             if reports.send(report).await.is_err() {
                 return;
             }
@@ -216,11 +298,19 @@ struct Started {
     heartbeat: Heartbeat,
 }
 
-/// Meets the destination, registers there, reads the state and pings once.
-async fn start<S>(settings: &Settings<S>, source: String) -> anyhow::Result<Started> {
+/// Meets the destination, registers there, reads the state, unless it is known, and pings once.
+async fn start<S>(
+    settings: &Settings<S>,
+    source: String,
+    known: Option<Arc<Keeper>>,
+) -> anyhow::Result<Started> {
     let (destination, profile, echo) = connect(settings).await?;
-    let state = read_state(&echo, source)?;
-    let keeper = Arc::new(Keeper::new(state, ResetWatch::new(&echo)));
+    let keeper = if let Some(keeper) = known {
+        keeper
+    } else {
+        let state = read_state(&echo, source)?;
+        Arc::new(Keeper::new(state, ResetWatch::new(&echo)))
+    };
     let destination = Arc::new(destination);
     let mut heartbeat = Heartbeat {
         destination: Arc::clone(&destination),

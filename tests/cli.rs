@@ -14,6 +14,10 @@
 
 #[path = "cli/arguments.rs"]
 mod arguments;
+#[path = "it/compare.rs"]
+mod compare;
+#[path = "cli/interleavings.rs"]
+mod interleavings;
 #[path = "cli/killed.rs"]
 mod killed;
 #[path = "cli/line.rs"]

@@ -27,6 +27,7 @@ use crate::connector::{Connector, Resume, SourceError};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
+use ask::Stream;
 pub use settings::NetManageItSettings;
 pub use source::NetManageItSource;
 
@@ -39,8 +40,8 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 pub struct NetManageIt {
     settings: NetManageItSettings,
     http: HttpSettings,
-    /// Met at the first run; a new release is noticed when the process starts anew.
-    platform: tokio::sync::OnceCell<Arc<Platform>>,
+    /// As it was met last.
+    platform: tokio::sync::Mutex<Option<Arc<Platform>>>,
 }
 
 impl NetManageIt {
@@ -57,13 +58,20 @@ impl NetManageIt {
         Client::new(&endpoint).map_err(|error| SourceError::because("cannot ask the source", error))
     }
 
+    /// The platform, as long as it has the same release: a new one may know more.
     async fn platform(&self) -> Result<Arc<Platform>, SourceError> {
-        let meet = async || {
-            let met = Platform::meet(self.client()?, RetryPolicy::DURING_RUN).await;
-            met.map(Arc::new)
-                .map_err(|error| SourceError::because("the source cannot be read", error))
-        };
-        self.platform.get_or_try_init(meet).await.cloned()
+        let unreadable = |error| SourceError::because("the source cannot be read", error);
+        let policy = RetryPolicy::DURING_RUN;
+        let mut known = self.platform.lock().await;
+        if let Some(platform) = &*known
+            && platform.is_same_release(policy).await.map_err(unreadable)?
+        {
+            return Ok(Arc::clone(platform));
+        }
+        let met = Platform::meet(self.client()?, policy).await;
+        let platform = Arc::new(met.map_err(unreadable)?);
+        *known = Some(Arc::clone(&platform));
+        Ok(platform)
     }
 }
 
@@ -75,7 +83,7 @@ impl Connector for NetManageIt {
         let connector = Self {
             settings: settings.section.clone(),
             http: settings.http.clone(),
-            platform: tokio::sync::OnceCell::new(),
+            platform: tokio::sync::Mutex::default(),
         };
         connector.client()?;
         Ok(connector)
@@ -94,6 +102,15 @@ impl Connector for NetManageIt {
 
     fn batch_size(&self) -> usize {
         self.settings.batch_size
+    }
+
+    fn streams(&self) -> Vec<&'static str> {
+        let streams = source::streams(&self.settings);
+        streams.into_iter().map(Stream::name).collect()
+    }
+
+    fn cooldown(&self) -> Duration {
+        self.settings.cooldown
     }
 
     fn source(&self) -> String {

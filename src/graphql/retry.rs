@@ -24,13 +24,6 @@ impl RetryPolicy {
         total: Some(Duration::ZERO),
     };
 
-    /// For the last words of a process that was asked to stop.
-    pub const CLOSING: Self = Self {
-        first: Duration::from_millis(200),
-        longest: Duration::from_secs(1),
-        total: Some(Duration::from_secs(3)),
-    };
-
     /// For requests that a run depends on: ten minutes of trying before the run is given up.
     pub const DURING_RUN: Self = Self {
         first: Duration::from_secs(1),

@@ -239,16 +239,22 @@ impl Ticket {
 /// A delivery that was handed over and is not confirmed yet.
 #[derive(Debug)]
 pub struct Pending {
-    receipt: oneshot::Receiver<Result<Receipt, PushError>>,
+    receipt: Option<oneshot::Receiver<Result<Receipt, PushError>>>,
 }
 
 impl Pending {
-    /// Waits until every message is confirmed.
+    /// Waits until every message is confirmed; after that there is nothing to wait for any more. May be
+    /// broken off and begun again.
     ///
     /// # Errors
     /// [`PushError`] when that will never be.
-    pub async fn receipt(self) -> Result<Receipt, PushError> {
-        self.receipt.await.unwrap_or(Err(PushError::Stopped))
+    pub async fn receipt(&mut self) -> Result<Receipt, PushError> {
+        if let Some(receipt) = &mut self.receipt {
+            let outcome = receipt.await.unwrap_or(Err(PushError::Stopped));
+            self.receipt = None;
+            return outcome;
+        }
+        Err(PushError::Stopped)
     }
 }
 
@@ -303,7 +309,9 @@ impl Pusher {
                 .map_err(|_| PushError::Stopped)?;
         }
         ticket.count_one();
-        Ok(Pending { receipt })
+        Ok(Pending {
+            receipt: Some(receipt),
+        })
     }
 
     /// Waits for something that needs the broker, as long as the broker confirms anything at all, or

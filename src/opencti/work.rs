@@ -12,10 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Expectations;
 use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
     add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
@@ -24,10 +22,6 @@ use crate::graphql::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
-/// Between two looks at how far the workers are.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Workers that report nothing for so long are taken for stopped.
-const PATIENCE: Duration = Duration::from_mins(10);
 /// A work that was not found is looked for once more after so long: a list may lag behind.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
 /// Reports that are sent at once, when there are many to make up for.
@@ -45,19 +39,6 @@ pub enum WorkError {
         tried: &'static str,
         /// The cause.
         source: Box<PlatformError>,
-    },
-    /// The workers do not import.
-    #[error(
-        "the workers of the destination have reported nothing for {} minutes on work {work} ({done} of {wanted} done); are they running?",
-        PATIENCE.as_secs() / 60
-    )]
-    NoProgress {
-        /// The work's id.
-        work: String,
-        /// What they have reported.
-        done: u64,
-        /// What is being waited for.
-        wanted: u64,
     },
     /// Somebody removed it, and with it its messages.
     #[error("the work {work} was cleared at the destination")]
@@ -80,6 +61,9 @@ pub struct Work {
     announcer: Arc<Announcer>,
     /// Objects announced or known to be announced by workers: the reports that will come.
     objects: u64,
+    is_announced_by_others: bool,
+    /// Nothing of an earlier process is on its way any more.
+    is_settled: bool,
 }
 
 /// Tells a work what to expect; also for whoever has to send something of it again, which the run
@@ -99,7 +83,7 @@ pub struct Announcer {
 }
 
 /// How far the workers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkCount {
     /// Reports expected, the guard's included.
     pub expected: u64,
@@ -221,6 +205,8 @@ impl Work {
             platform,
             announcer: Arc::new(announcer),
             objects: 0,
+            is_announced_by_others: false,
+            is_settled: true,
         }
     }
 
@@ -230,6 +216,7 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
     pub async fn go_on(&mut self, count: WorkCount) -> Result<(), WorkError> {
+        self.is_settled = false;
         if count.expected == 0 {
             return self.guard().await;
         }
@@ -247,12 +234,12 @@ impl Work {
         self.announcer.announce(1).await
     }
 
-    /// Expects as many reports as came, where those are too many, and one more: the next report
-    /// completes the work on all releases.
+    /// Adds as many expectations as there are reports too many, and one more: a platform that compares
+    /// for equality finds it with the next report.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn expect_what_came(&self, count: WorkCount) -> Result<(), WorkError> {
+    pub async fn catch_up(&self, count: WorkCount) -> Result<(), WorkError> {
         let surplus = count.processed.saturating_sub(count.expected);
         self.announcer.announce(surplus + 1).await
     }
@@ -267,9 +254,12 @@ impl Work {
         Arc::clone(&self.announcer)
     }
 
-    /// Whether more may have been announced than was sent.
-    pub fn may_expect_too_much(&self) -> bool {
-        self.announcer.again() > 0 || self.announcer.may_be_too_much.load(Ordering::Relaxed)
+    /// Whether just what was sent was announced: nothing twice, and nothing by others, who may not have
+    /// come to it yet.
+    pub fn expects_what_was_sent(&self) -> bool {
+        !self.is_announced_by_others
+            && self.announcer.again() == 0
+            && !self.announcer.may_be_too_much.load(Ordering::Relaxed)
     }
 
     /// Announces messages with so many objects, before they are sent.
@@ -283,6 +273,7 @@ impl Work {
 
     /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
     pub fn note_announced_by_others(&mut self, objects: u64) {
+        self.is_announced_by_others |= objects > 0;
         self.objects += objects;
     }
 
@@ -328,7 +319,7 @@ impl Work {
     /// Looks twice before it says so.
     async fn has_begun_anew(&self) -> Result<bool, WorkError> {
         let told = self.announcer.told.load(Ordering::Relaxed);
-        if !self.count().await?.has_begun_anew(told) {
+        if told == 0 || !self.count().await?.has_begun_anew(told) {
             return Ok(false);
         }
         tokio::time::sleep(SECOND_LOOK).await;
@@ -340,98 +331,47 @@ impl Work {
         look(&self.platform, self.id()).await
     }
 
-    /// Waits until the workers have reported everything that was sent so far. `alive` is called with
-    /// each sign of progress.
-    ///
-    /// # Errors
-    /// [`WorkError::NoProgress`] when they stand still for long, [`WorkError::Cleared`] when there is
-    /// nothing to wait for any more.
-    pub async fn wait_until_imported(&self, alive: impl Fn()) -> Result<(), WorkError> {
-        let mut best = 0;
-        let mut since = Instant::now();
-        loop {
-            let count = self.count().await?;
-            if count.processed >= self.objects {
-                return Ok(());
-            }
-            if count.processed > best {
-                (best, since) = (count.processed, Instant::now());
-                alive();
-            } else if self.is_cleared().await? {
-                return Err(self.cleared());
-            }
-            if since.elapsed() > PATIENCE {
-                let work = self.id().to_owned();
-                return Err(WorkError::NoProgress {
-                    work,
-                    done: count.processed,
-                    wanted: self.objects,
-                });
-            }
-            tracing::debug!(
-                work.id = self.id(),
-                done = count.processed,
-                wanted = self.objects,
-                "waiting for the workers"
-            );
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+    /// Whether the workers have reported all that was sent so far.
+    pub fn is_imported(&self, count: WorkCount) -> bool {
+        self.is_settled && count.processed >= self.objects + self.announcer.again()
     }
 
-    /// Where the workers announce: waits until they have announced all that was sent. Closed before,
-    /// the work would be complete with nothing imported.
+    /// Nothing more is to be expected of what was sent so far: some of it was announced twice, or by a
+    /// process that died before it could send it.
+    pub fn settle(&mut self, count: WorkCount) {
+        self.objects = count.processed.saturating_sub(self.announcer.again());
+        self.is_settled = true;
+    }
+
+    /// Looks whether the workers still import the messages of the work.
     ///
     /// # Errors
+    /// [`WorkError::Cleared`] when they do not: somebody removed it, or its counters were lost;
     /// [`WorkError`] when the platform does not answer.
-    pub async fn wait_until_announced(
-        &self,
-        expectations: Expectations,
-        alive: impl Fn(),
-    ) -> Result<(), WorkError> {
-        if expectations == Expectations::Sender {
-            return Ok(());
+    pub async fn check(&self) -> Result<(), WorkError> {
+        if self.is_cleared().await? {
+            return Err(WorkError::Cleared {
+                work: self.id().to_owned(),
+            });
         }
-        let mut last = None;
-        let mut since = Instant::now();
-        loop {
-            let count = self.count().await?;
-            if count.expected > self.objects {
-                return Ok(());
-            }
-            if last != Some(count) {
-                (last, since) = (Some(count), Instant::now());
-                alive();
-            } else if self.is_cleared().await? {
-                return Err(self.cleared());
-            }
-            if since.elapsed() > PATIENCE {
-                tracing::warn!(
-                    work.id = self.id(),
-                    "the workers do not take up what was sent; closing the work all the same"
-                );
-                return Ok(());
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+        Ok(())
     }
 
     /// Says that everything was sent, in the sentence that people read.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn say(
-        &self,
-        message: &str,
-        in_error: bool,
-        policy: RetryPolicy,
-    ) -> Result<(), WorkError> {
+    pub async fn say(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
         let finish = finish_work::Variables {
             id: self.id().to_owned(),
             message: Some(message.to_owned()),
             in_error: Some(in_error),
         };
-        let said = self.platform.call::<FinishWork>(finish, policy).await;
-        said.map_err(|source| failed(self.id(), "closed", source))?;
+        let said = self
+            .platform
+            .call::<FinishWork>(finish, RetryPolicy::DURING_RUN);
+        said.await
+            .map_err(|source| failed(self.id(), "closed", source))?;
         tracing::info!(
             work.id = self.id(),
             work.in_error = in_error,
@@ -446,8 +386,8 @@ impl Work {
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn release(&self, policy: RetryPolicy) -> Result<(), WorkError> {
-        report(&self.platform, self.id(), policy).await
+    pub async fn release(&self) -> Result<(), WorkError> {
+        report(&self.platform, self.id()).await
     }
 
     /// Makes up for reports that will never come.
@@ -463,7 +403,7 @@ impl Work {
                 self.joined(done)?;
             }
             let (platform, id) = (Arc::clone(&self.platform), self.id().to_owned());
-            running.spawn(async move { report(&platform, &id, RetryPolicy::DURING_RUN).await });
+            running.spawn(async move { report(&platform, &id).await });
         }
         while let Some(done) = running.join_next().await {
             self.joined(done)?;
@@ -480,12 +420,6 @@ impl Work {
                 work: self.id().to_owned(),
             })
         })
-    }
-
-    fn cleared(&self) -> WorkError {
-        WorkError::Cleared {
-            work: self.id().to_owned(),
-        }
     }
 }
 
@@ -539,13 +473,14 @@ async fn is_alive(platform: &Platform, work: &str) -> Result<bool, WorkError> {
     Ok(look(platform, work).await?.is_some())
 }
 
-async fn report(platform: &Platform, work: &str, policy: RetryPolicy) -> Result<(), WorkError> {
+async fn report(platform: &Platform, work: &str) -> Result<(), WorkError> {
     let variables = report_expectation::Variables {
         id: work.to_owned(),
         error: None,
     };
-    let reported = platform.call::<ReportExpectation>(variables, policy).await;
-    reported
+    let reporting = platform.call::<ReportExpectation>(variables, RetryPolicy::DURING_RUN);
+    reporting
+        .await
         .map(drop)
         .map_err(|source| failed(work, "completed", source))
 }

@@ -12,7 +12,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::connector::{Converted, Skipped};
+use crate::connector::{Converted, HeldBack, Skipped};
 use crate::stix::StixObject;
 
 /// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
@@ -21,8 +21,9 @@ pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
 
 /// Messages are taken from the queue in order, one at a time by each worker. With no more workers
 /// than this, a message is done, or was the last of its worker, before the one so much later begins.
-/// What an object ties together rides along when it was sent more recently than that.
-const RECENT_BATCHES: usize = 32;
+/// What an object ties together rides along when it was sent more recently than that; a message that
+/// the broker refuses for a while may come behind a whole window of later ones.
+const RECENT_BATCHES: usize = 64 + 32;
 
 /// Larger objects are not kept in memory for riding along.
 const REMEMBERED_BYTES: usize = 64 * 1024;
@@ -65,6 +66,8 @@ pub struct Packed {
     pub waves: Vec<Wave>,
     /// What cannot be sent, each with its reason.
     pub held_back: Vec<Skipped>,
+    /// Of that, what an object that is not sent ties to others: it can go once that object is sent.
+    pub ties: Vec<HeldBack>,
     /// Links of objects that are sent without them.
     pub links_lost: Vec<Skipped>,
 }
@@ -103,7 +106,7 @@ impl Packer {
 
     /// Packs one page.
     pub fn pack(&mut self, page: &Converted) -> Packed {
-        let (objects, mut held_back) = self.sendable(page);
+        let (objects, mut held_back, ties) = self.sendable(page);
         let mut links_lost = Vec::new();
         let waves = match self.packing {
             Packing::Closed { batch_size } => {
@@ -120,6 +123,7 @@ impl Packer {
                 .filter(|wave| !wave.batches.is_empty())
                 .collect(),
             held_back,
+            ties,
             links_lost,
         }
     }
@@ -136,22 +140,30 @@ impl Packer {
 
     /// The objects that can go: not too large, and with neither end held back if they tie objects
     /// together.
-    fn sendable(&self, page: &Converted) -> (Vec<Arc<StixObject>>, Vec<Skipped>) {
+    fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<HeldBack>) {
         let here: HashSet<u128> = page.objects.iter().map(|object| key(&object.id)).collect();
         let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
-        let mut held_back = Vec::new();
+        let (mut held_back, mut ties) = (Vec::new(), Vec::new());
         let mut sendable = Vec::with_capacity(page.objects.len());
         for object in &page.objects {
             if let Some(end) = object.ends.iter().find(|end| is_missing(end)) {
                 let end_type = end.split("--").next().unwrap_or_default();
-                held_back.push(skip(object, &format!("its {end_type} is not sent")));
+                let skipped = skip(object, &format!("its {end_type} is not sent"));
+                ties.push(HeldBack {
+                    stream: page.stream.to_owned(),
+                    id: skipped.id.clone(),
+                    kind: skipped.kind.clone(),
+                    reason: skipped.reason.clone(),
+                    needs: Some(end.to_string()),
+                });
+                held_back.push(skipped);
             } else if object.json.len() > LARGEST_BATCH_BYTES {
                 held_back.push(skip(object, "larger than a message may be"));
             } else {
                 sendable.push(Arc::clone(object));
             }
         }
-        (sendable, held_back)
+        (sendable, held_back, ties)
     }
 
     fn closed(

@@ -1,4 +1,4 @@
-//! Finishes works: from the end of their run until the workers are through with them.
+//! Closes works and finishes them: from the end of their run until the workers are through with them.
 //!
 //! On a task of its own, because that may take long after the run, and go on in the next process.
 //!
@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::destination::Destination;
-use super::keeper::Keeper;
-use super::state::{Closing, OpenWork, State};
-use crate::graphql::RetryPolicy;
+use super::keeper::{Keeper, Overtaken};
+use super::state::{AtOnce, Closing, OpenWork, State};
+use super::still::Stillness;
 use crate::opencti::{Condition, Work, WorkCount, WorkError};
 use crate::telemetry::logs::Chain;
 
@@ -22,28 +22,23 @@ use crate::telemetry::logs::Chain;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// After a look that failed.
 const PAUSE: Duration = Duration::from_secs(10);
-/// An answer about the queue that takes longer is not waited for.
-const LIMIT: Duration = Duration::from_secs(30);
-/// How long a work stands still before its missing reports are given up, where the queue's number
-/// counts the messages that workers are busy with. Longer than the platform's numbers lag behind.
-const STILL: Duration = Duration::from_secs(15);
-/// The same where only the messages count that no worker has taken: a worker may wait a minute for
-/// the platform before it reports (spec/protocol.md §7).
-const STILL_MAYBE_TAKEN: Duration = Duration::from_mins(2);
-/// The same where nobody says what waits in the queue.
-const STILL_BLIND: Duration = Duration::from_mins(10);
+/// How long the state may take to be stored before that is tried again.
+const STORING: Duration = Duration::from_secs(30);
 
-/// Looks after the works that are not complete.
+/// Looks after the works whose runs are over, until they are complete.
 pub(super) struct Finisher {
-    pub(super) destination: Arc<Destination>,
-    pub(super) keeper: Arc<Keeper>,
+    destination: Arc<Destination>,
+    keeper: Arc<Keeper>,
     watched: HashMap<String, Watched>,
 }
 
-/// A work as it stood at the last look, and since when.
+/// What is known of one work.
+#[derive(Default)]
 struct Watched {
-    count: WorkCount,
-    since: Instant,
+    seen: WorkCount,
+    stillness: Stillness,
+    /// Not before then; what is due for a work that was never looked at is done at once.
+    next_look: Option<Instant>,
 }
 
 impl Finisher {
@@ -60,98 +55,106 @@ impl Finisher {
         let mut changes = self.keeper.changes();
         loop {
             let works = self.keeper.look(unfinished);
-            if works.is_empty() {
-                self.watched.clear();
-                if changes.changed().await.is_err() {
-                    return;
-                }
-                continue;
+            self.watched
+                .retain(|id, _| works.iter().any(|(open, _)| open.id == *id));
+            let mut next_look = None;
+            for (open, closing) in &works {
+                let next = self.look_after(open, closing).await;
+                next_look = Some(next_look.map_or(next, |look: Instant| look.min(next)));
             }
-            let mut wait = LOOK_EVERY;
-            for work in works {
-                if let Err(error) = self.look_after(&work).await {
-                    tracing::warn!(work.id, error = %Chain(&error), "a work of an earlier run cannot be finished now; it is tried again");
-                    wait = PAUSE;
-                }
+            tokio::select! {
+                () = sleep_until(next_look) => {}
+                news = changes.changed() => if news.is_err() { return },
             }
-            tokio::time::sleep(wait).await;
         }
     }
 
-    async fn look_after(&mut self, open: &OpenWork) -> Result<(), WorkError> {
-        let Some(closing) = &open.closing else {
-            return Ok(());
+    /// Looks at a work if it is time; says when it is time again.
+    async fn look_after(&mut self, open: &OpenWork, closing: &Closing) -> Instant {
+        let watched = self.watched.entry(open.id.clone()).or_default();
+        let now = Instant::now();
+        if let Some(next_look) = watched.next_look.filter(|next_look| *next_look > now) {
+            return next_look;
+        }
+        let looked = self.look_at(open, closing).await;
+        let wait = match looked {
+            Ok(()) => LOOK_EVERY,
+            Err(error) => {
+                tracing::warn!(work.id = open.id, error = %Chain(&error), "a work cannot be closed now; it is tried again");
+                PAUSE
+            }
         };
+        let next_look = Instant::now() + wait;
+        if let Some(watched) = self.watched.get_mut(&open.id) {
+            watched.next_look = Some(next_look);
+        }
+        next_look
+    }
+
+    async fn look_at(&mut self, open: &OpenWork, closing: &Closing) -> Result<(), WorkError> {
         let work = Work::known(Arc::clone(&self.destination.platform), open.id.clone());
         match work.condition().await? {
-            Condition::Complete(count) | Condition::Open(count) if self.lost_count(open, count) => {
-                self.go_back(State::go_back_leaving_work, open);
+            Condition::Complete(count) | Condition::Open(count)
+                if self.has_begun_anew(open, count) =>
+            {
+                self.note_cleared(open);
+                Ok(())
             }
             Condition::Complete(_) => {
                 tracing::info!(work.id = open.id, "the workers are through with the work");
                 self.keeper.change_always(|state| forget(state, &open.id));
+                Ok(())
             }
-            Condition::Cleared if self.is_current(open) => self.go_back(State::go_back, open),
-            Condition::Cleared => self.keeper.change_always(|state| forget(state, &open.id)),
-            Condition::Open(count) => {
-                if closing.in_error && !closing.said {
-                    self.say(&work, closing).await?;
-                }
-                let since = self.unchanged_since(&open.id, count);
-                if since.elapsed() < STILL {
-                    return Ok(());
-                }
-                if self.is_current(open) && work.is_cleared().await? {
-                    self.go_back(State::go_back_leaving_work, open);
-                } else if self.is_at_rest(&open.id, since).await {
-                    self.finish(&work, closing, count).await?;
-                }
+            Condition::Cleared => {
+                self.note_cleared(open);
+                Ok(())
             }
+            Condition::Open(_) if closing.is_due() => self.close(&work, closing).await,
+            Condition::Open(count) => self.finish_if_still(open, &work, closing, count).await,
+        }
+    }
+
+    async fn close(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+        if !closing.said {
+            self.say(work, closing).await?;
+        }
+        if closing.at_once == AtOnce::Sentence {
+            return Ok(());
+        }
+        // The state first: whoever comes after a death must not go on with a work that may be complete
+        // at any moment.
+        let storing = self.keeper.stored(self.keeper.generation());
+        match tokio::time::timeout(STORING, storing).await {
+            Ok(Ok(())) => self.release(work).await,
+            // How it is to be closed has changed as well, or it is tried again.
+            Ok(Err(Overtaken)) | Err(_) => Ok(()),
+        }
+    }
+
+    async fn finish_if_still(
+        &mut self,
+        open: &OpenWork,
+        work: &Work,
+        closing: &Closing,
+        count: WorkCount,
+    ) -> Result<(), WorkError> {
+        let watched = self.watched.entry(open.id.clone()).or_default();
+        let is_still = watched.stillness.is_reached(&self.destination, count).await;
+        if self.is_current(&open.id) {
+            // Its counters are gone: workers drop the messages of such a work.
+            if is_still && work.is_cleared().await? {
+                self.note_cleared(open);
+                return Ok(());
+            }
+            if is_still && closing.exact && closing.released && count.missing() > 0 {
+                self.note_lost(open, count.missing());
+                return Ok(());
+            }
+        }
+        if is_still {
+            self.finish(work, closing, count).await?;
         }
         Ok(())
-    }
-
-    /// Whether its messages are those that the state has moved over.
-    fn is_current(&self, open: &OpenWork) -> bool {
-        let is_it = |work: &OpenWork| work.id == open.id;
-        self.keeper
-            .look(|state| state.work.as_ref().is_some_and(is_it))
-    }
-
-    /// Whether the platform's numbers of the current work are of less than they were at the last look.
-    fn lost_count(&self, open: &OpenWork, count: WorkCount) -> bool {
-        let watched = self.watched.get(&open.id);
-        let has_begun_anew =
-            watched.is_some_and(|watched| count.has_begun_anew(watched.count.expected));
-        has_begun_anew && self.is_current(open)
-    }
-
-    /// Since when the work's numbers have been as they are.
-    fn unchanged_since(&mut self, id: &str, count: WorkCount) -> Instant {
-        let now = Instant::now();
-        let watched = self
-            .watched
-            .entry(id.to_owned())
-            .or_insert(Watched { count, since: now });
-        if watched.count != count {
-            *watched = Watched { count, since: now };
-        }
-        watched.since
-    }
-
-    /// Whether nothing is to be expected of the workers any more for a work whose numbers have not
-    /// changed since then.
-    async fn is_at_rest(&mut self, id: &str, since: Instant) -> bool {
-        let (is_empty, still) = match self.destination.waiting(LIMIT).await {
-            Some(waiting) if waiting.counts_taken => (waiting.messages < 1.0, STILL),
-            Some(waiting) => (waiting.messages < 1.0, STILL_MAYBE_TAKEN),
-            None => (true, STILL_BLIND),
-        };
-        if !is_empty {
-            // It stands still because nobody works on it.
-            self.watched.remove(id);
-        }
-        is_empty && since.elapsed() >= still
     }
 
     /// Makes up for what is missing, then says the sentence, the guard last (spec/protocol.md §5).
@@ -175,22 +178,25 @@ impl Finisher {
             self.say(work, closing).await?;
         }
         if !closing.released {
-            work.release(RetryPolicy::DURING_RUN).await?;
-            self.note(work.id(), |closing| closing.released = true);
+            self.release(work).await?;
         } else if count.missing() == 0 {
-            // Complete by its numbers, and the platform has not noticed, or takes only what is exact: one
-            // more report makes it look.
-            work.expect_what_came(count).await?;
-            work.release(RetryPolicy::DURING_RUN).await?;
+            // Complete by its numbers, or beyond, and the platform has not noticed.
+            work.catch_up(count).await?;
+            work.release().await?;
         }
         self.watched.remove(work.id());
         Ok(())
     }
 
     async fn say(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
-        work.say(&closing.message, closing.in_error, RetryPolicy::DURING_RUN)
-            .await?;
+        work.say(&closing.message, closing.in_error).await?;
         self.note(work.id(), |closing| closing.said = true);
+        Ok(())
+    }
+
+    async fn release(&self, work: &Work) -> Result<(), WorkError> {
+        work.release().await?;
+        self.note(work.id(), |closing| closing.released = true);
         Ok(())
     }
 
@@ -203,26 +209,86 @@ impl Finisher {
         });
     }
 
-    /// Somebody removed the work or its count: on most releases its messages are gone with it.
-    fn go_back(&self, step: impl FnOnce(&mut State), open: &OpenWork) {
+    /// Whether the platform has lost its count of the current work, and counts anew.
+    fn has_begun_anew(&mut self, open: &OpenWork, count: WorkCount) -> bool {
+        let watched = self.watched.entry(open.id.clone()).or_default();
+        let has_begun_anew = count.has_begun_anew(watched.seen.expected);
+        watched.seen = count;
+        has_begun_anew && self.is_current(&open.id)
+    }
+
+    /// Whether what the work held still counts; that of a work that was left behind is sent once more
+    /// anyway.
+    fn is_current(&self, id: &str) -> bool {
+        let is_current = |state: &State| state.work.as_ref().is_some_and(|work| work.id == id);
+        self.keeper.look(is_current)
+    }
+
+    /// Somebody removed the work, or its counters: its messages are gone with it.
+    fn note_cleared(&self, open: &OpenWork) {
+        if !self.is_current(&open.id) {
+            self.keeper.change_always(|state| forget(state, &open.id));
+            return;
+        }
         tracing::warn!(
             work.id = open.id,
             "the work was cleared at the destination before the workers were through with it: what it held is read and sent once more"
         );
-        self.keeper.overtake(step);
+        self.keeper.overtake(|state| {
+            state.go_back_leaving_work(
+                "Somebody cleared this work: what it held is sent once more.",
+            );
+        });
+    }
+
+    /// Messages that the broker had confirmed are gone: somebody emptied the queue, or the broker lost
+    /// its disk. They are sent once more, once: should they not arrive then either, it is not for want of
+    /// sending.
+    fn note_lost(&self, open: &OpenWork, missing: u64) {
+        if self.keeper.look(|state| state.sent_again) {
+            tracing::error!(
+                work.id = open.id,
+                missing,
+                "messages left the queue without being imported, for the second time: the workers' log may say why"
+            );
+            self.note(&open.id, |closing| closing.exact = false);
+            return;
+        }
+        tracing::error!(
+            work.id = open.id,
+            missing,
+            "messages left the queue without being imported: what the work held is read and sent once more"
+        );
+        self.keeper.overtake(|state| {
+            state.go_back_leaving_work(
+                "Messages of this work left the queue without being imported: what it held is sent once more.",
+            );
+            state.sent_again = true;
+        });
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 
 /// The works that are to be finished.
-fn unfinished(state: &State) -> Vec<OpenWork> {
+fn unfinished(state: &State) -> Vec<(OpenWork, Closing)> {
     let works = state.work.iter().chain(&state.left_behind);
-    works
-        .filter(|work| work.closing.is_some())
-        .cloned()
-        .collect()
+    let closing = |work: &OpenWork| {
+        let closing = work.closing.clone()?;
+        Some((work.clone(), closing))
+    };
+    works.filter_map(closing).collect()
 }
 
+/// The work is complete, or gone.
 fn forget(state: &mut State, id: &str) {
-    state.work.take_if(|work| work.id == id);
+    if state.work.take_if(|work| work.id == id).is_some() {
+        state.sent_again = false;
+    }
     state.left_behind.retain(|work| work.id != id);
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use super::destination::Destination;
 use super::keeper::Keeper;
@@ -27,7 +26,7 @@ const STATE_EVERY: Duration = Duration::from_secs(3);
 /// After a ping that was not taken, the next one follows sooner, and ever later.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How much waits in the queue is not worth a longer wait.
-const SIZE_LIMIT: Duration = Duration::from_secs(5);
+const SIZE_LIMIT: Duration = Duration::from_secs(2);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -70,11 +69,7 @@ impl Heartbeat {
 
     /// Pings until the end: every forty seconds, when the status changes, soon after the state has
     /// changed, and at once when somebody waits for it to be stored.
-    pub(super) async fn beat(
-        mut self,
-        mut status: watch::Receiver<Status>,
-        end: CancellationToken,
-    ) {
+    pub(super) async fn beat(mut self, mut status: watch::Receiver<Status>) {
         let mut changes = self.keeper.changes();
         let mut last = Instant::now();
         let mut failures = 0;
@@ -89,7 +84,6 @@ impl Heartbeat {
                 STATE_EVERY
             };
             tokio::select! {
-                () = end.cancelled() => return,
                 () = tokio::time::sleep_until(last + wait) => {}
                 news = changes.changed() => match news {
                     // When to ping is reckoned anew.
@@ -100,11 +94,10 @@ impl Heartbeat {
                 Ok(()) = status.changed() => {}
             }
             let now = status.borrow_and_update().clone();
-            let pinging = self.ping_once(&now);
-            match end.run_until_cancelled(pinging).await {
-                Some(true) => failures = 0,
-                Some(false) => failures += 1,
-                None => return,
+            if self.ping_once(&now).await {
+                failures = 0;
+            } else {
+                failures += 1;
             }
             last = Instant::now();
         }
@@ -187,7 +180,7 @@ impl Heartbeat {
                 kept.is_reset
             }
             Ok(Err(error)) => {
-                self.asking_is_refused = is_final(&error);
+                self.asking_is_refused = is_refused(&error);
                 tracing::debug!(error = %Chain(&error), "the destination does not say whether it was reset");
                 false
             }
@@ -205,21 +198,22 @@ impl Heartbeat {
     /// A connector that somebody deleted is made known once more; its queue is a new one.
     async fn register_again(&self) {
         let platform = &self.destination.platform;
-        match register(platform, &self.profile, RetryPolicy::NEVER).await {
-            Ok(registration) => {
+        let registering = register(platform, &self.profile, RetryPolicy::NEVER);
+        match tokio::time::timeout(LIMIT, registering).await {
+            Ok(Ok(registration)) => {
                 tracing::info!(connector.id = %self.profile.id, "registered again");
                 if self.keeper.shows_reset(&registration.echo) {
                     self.reset();
                 }
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::warn!(error = %Chain(&error), "the connector could not be registered again");
             }
+            Err(_) => tracing::warn!("the connector could not be registered again in time"),
         }
     }
 }
 
-/// The user may not ask, or the release does not know the question.
-fn is_final(error: &PlatformError) -> bool {
+fn is_refused(error: &PlatformError) -> bool {
     matches!(error.kind(), Kind::Authentication | Kind::Validation)
 }

@@ -1,5 +1,5 @@
-//! Room in the queue: a run sends no further page while more than the threshold waits there, and no
-//! new work is opened before the one before is through.
+//! Room in the queue: a run sends no further page while more than the threshold waits there, no new
+//! work is opened before the one before is through, and nothing is sent before what it needs.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -12,12 +12,15 @@ use super::activity::Activity;
 use super::destination::Destination;
 use super::heartbeat::Status;
 use super::keeper::Keeper;
-use crate::opencti::Standing;
+use super::still::Stillness;
+use crate::opencti::{Standing, Work, WorkError};
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// A run that waits says so again after so long.
 const SAY_EVERY: Duration = Duration::from_mins(5);
+/// A shorter wait for the workers within a work is the rule on some releases.
+const NOT_WORTH_SAYING: Duration = Duration::from_secs(30);
 /// A run that waits goes on when the queue has shrunk to so much of the threshold.
 const LOWER_MARK: f64 = 0.8;
 /// An answer that takes longer is not waited for.
@@ -110,6 +113,41 @@ impl Room {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         wait.end("the workers are through: going on");
+    }
+
+    /// Returns when the workers have imported all that was sent so far, as far as they ever will.
+    pub(super) async fn wait_until_imported(
+        &self,
+        destination: &Destination,
+        work: &mut Work,
+        activity: &Activity,
+    ) -> Result<(), WorkError> {
+        let mut wait = Wait::new(&self.status, activity);
+        let mut stillness = Stillness::default();
+        let began = Instant::now();
+        loop {
+            let count = work.count().await?;
+            if work.is_imported(count) {
+                break;
+            }
+            if stillness.is_reached(destination, count).await {
+                work.check().await?;
+                work.settle(count);
+                break;
+            }
+            activity.now("waiting for the workers");
+            if began.elapsed() >= NOT_WORTH_SAYING {
+                wait.say(|| {
+                    tracing::info!(
+                        work.id = work.id(),
+                        "waiting until the workers have imported what the next objects need"
+                    );
+                });
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        wait.end("the workers have imported it: going on");
+        Ok(())
     }
 
     /// For [`watch_pauses`].

@@ -68,6 +68,16 @@ pub enum RunError {
     Overtaken,
 }
 
+impl RunError {
+    /// Whether it is the destination that failed, and not the source.
+    pub fn is_of_destination(&self) -> bool {
+        matches!(
+            self,
+            Self::Work(_) | Self::Destination(_) | Self::Push(_) | Self::NotStored(_)
+        )
+    }
+}
+
 impl From<Overtaken> for RunError {
     fn from(_: Overtaken) -> Self {
         Self::Overtaken
@@ -94,6 +104,8 @@ pub enum Outcome {
 pub struct Report {
     /// When it began.
     pub began: DateTime<Utc>,
+    /// Of the state, as it was for this run.
+    pub generation: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// What was sent, and what was not.
@@ -162,6 +174,7 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
     let outcome = sending.end(outcome, stopping).await;
     Report {
         began,
+        generation,
         outcome,
         pages: sending.pages(),
         tally: sending.into_tally(),
@@ -185,7 +198,8 @@ async fn drive<C: Connector>(
     stopping: &Stopping,
 ) -> Result<(), RunError> {
     let stop = stopping.token();
-    let Some(resumed) = stop.run_until_cancelled(resume(sending)).await else {
+    let resuming = resume(sending, connector.streams());
+    let Some(resumed) = stop.run_until_cancelled(resuming).await else {
         return Ok(());
     };
     let Some(source) = stop.run_until_cancelled(connector.open(resumed?)).await else {
@@ -197,7 +211,14 @@ async fn drive<C: Connector>(
     let sent = async {
         while !stop.is_cancelled() {
             sending.activity().now("reading the source");
-            match pages.recv().await {
+            let page = tokio::select! {
+                page = pages.recv() => page,
+                received = sending.next_receipt() => {
+                    received?;
+                    continue;
+                }
+            };
+            match page {
                 Some(page) => match page? {
                     Some(page) => sending.page(converter.convert(page), stop).await?,
                     None => break,
@@ -218,7 +239,7 @@ async fn drive<C: Connector>(
 }
 
 /// Where this run begins. A work that a process before left open is gone on with, if it is still there.
-async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
+async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
     let (destination, keeper) = (sending.destination(), sending.keeper());
     let left_open = |state: &State| {
         let work = state.work.as_ref().filter(|work| work.closing.is_none());
@@ -243,13 +264,20 @@ async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
                     work.id = work.id(),
                     "the work that was left open is not there any more: what it held is read and sent once more"
                 );
-                sending.change(State::go_back)?;
+                sending.change(|state| {
+                    state.go_back_leaving_work("What this work held is sent once more.");
+                })?;
             }
         }
     }
-    let state = sending.keeper().state();
-    let again = mended(destination, state.held_back).await?;
+    let mut again = mended(destination, keeper.look(|state| state.held_back.clone())).await?;
+    let is_object = |held_back: &HeldBack| !held_back.id.starts_with("relationship--");
+    if again.iter().any(is_object) {
+        read_what_was_not_remembered(sending)?;
+    }
+    again.retain(|object| streams.contains(&object.stream.as_str()));
     sending.try_again(&again);
+    let state = keeper.state();
     Ok(Resume {
         cursors: state.streams,
         again,
@@ -257,25 +285,44 @@ async fn resume(sending: &mut Sending<'_>) -> Result<Resume, RunError> {
     })
 }
 
-/// What was held back because the destination did not have its type, and has it now; with it what
-/// ties such objects to others.
+/// What was held back and can be sent now: what the destination did not have the type of, and has it
+/// now; what ties such objects to others, or has waited for an object that has been sent since.
 async fn mended(
     destination: &Destination,
     held_back: Vec<HeldBack>,
 ) -> Result<Vec<HeldBack>, RunError> {
-    let (ties, objects): (Vec<_>, Vec<_>) = held_back
+    let (waiting, ready): (Vec<_>, Vec<_>) = held_back
         .into_iter()
-        .partition(|held_back| held_back.id.starts_with("relationship--"));
+        .partition(|object| object.needs.is_some());
     let mut mended = Vec::new();
-    for object in objects {
+    for object in ready {
         if !destination.platform.lacks_entity_type(&object.kind).await? {
             mended.push(object);
         }
     }
-    if !mended.is_empty() {
-        mended.extend(ties);
-    }
+    let is_mended = |tie: &HeldBack| {
+        let needs = tie.needs.as_ref();
+        mended.iter().any(|object| Some(&object.id) == needs)
+    };
+    let ties: Vec<HeldBack> = waiting.into_iter().filter(is_mended).collect();
+    mended.extend(ties);
     Ok(mended)
+}
+
+/// Where more was held back than the state remembers, only the stream itself knows what it was.
+fn read_what_was_not_remembered(sending: &Sending<'_>) -> Result<(), RunError> {
+    let is_overflown = |state: &State| !state.held_back_more.is_empty();
+    if !sending.keeper().look(is_overflown) {
+        return Ok(());
+    }
+    sending.change(|state| {
+        let streams = state.begin_overflown_streams();
+        tracing::warn!(
+            streams = streams.join(", "),
+            "more was held back than is remembered, and some of it can be sent now: all of these streams is read once more"
+        );
+    })?;
+    Ok(())
 }
 
 /// A page, or the end of the source.

@@ -8,10 +8,12 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::destination::Destination;
 use super::heartbeat::Status;
 use super::keeper::Keeper;
 use super::run::{Outcome, Report};
 use super::state::{Ended, Run, State};
+use crate::graphql::RetryPolicy;
 use crate::settings::Schedule;
 use crate::telemetry::logs::Chain;
 
@@ -22,17 +24,21 @@ pub enum End {
     Stopped,
     /// Its one run is complete.
     RanOnce,
-    /// Its one run failed.
+    /// Its one run is not complete: it failed, or somebody cleared its work.
     Failed,
 }
 
 /// When the run after this one begins: a period after this one's beginning, or at once when it took
-/// longer.
+/// longer; a period from now at the latest, should the clock have been set back.
 pub fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
-    let due = chrono::Duration::from_std(period)
-        .ok()
-        .and_then(|period| began.checked_add_signed(period));
-    due.map_or(now, |due| due.max(now))
+    let after = |time: DateTime<Utc>| {
+        let period = chrono::Duration::from_std(period).ok();
+        period.and_then(|period| time.checked_add_signed(period))
+    };
+    match (after(began), after(now)) {
+        (Some(due), Some(latest)) => due.clamp(now, latest.max(now)),
+        _ => now,
+    }
 }
 
 /// When the first run of a process begins: at once, unless the last run of the process before was
@@ -48,9 +54,22 @@ pub fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedule) -> 
     }
 }
 
+/// What became of the schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It is over.
+    Ended(End),
+    /// The destination has to be met anew before the next run, which is due then.
+    Afresh(DateTime<Utc>),
+}
+
+/// An answer of the destination that takes longer is not waited for.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// Asks for runs and takes their reports.
 pub(super) struct Keeping {
     pub(super) schedule: Schedule,
+    pub(super) destination: Arc<Destination>,
     pub(super) keeper: Arc<Keeper>,
     pub(super) start_run: mpsc::Sender<()>,
     pub(super) reports: mpsc::Receiver<Report>,
@@ -61,13 +80,19 @@ pub(super) struct Keeping {
 impl Keeping {
     /// Until stopped, or after the one run if there is to be only one. The runs themselves are another
     /// task's.
-    pub(super) async fn keep(mut self) -> End {
+    pub(super) async fn keep(mut self, due: Option<DateTime<Utc>>) -> Kept {
         let last = self.keeper.look(|state| state.runs.last().cloned());
-        let mut due = first_run(last.as_ref(), Utc::now(), self.schedule);
+        let mut due = due.unwrap_or_else(|| first_run(last.as_ref(), Utc::now(), self.schedule));
+        let mut generation = self.keeper.generation();
+        let mut is_first = true;
         loop {
-            if !self.wait_until(due, last.as_ref()).await {
-                return End::Stopped;
+            if !self.wait_until(due, last.as_ref(), generation).await {
+                return Kept::Ended(End::Stopped);
             }
+            if !is_first && self.has_changed().await {
+                return Kept::Afresh(Utc::now());
+            }
+            is_first = false;
             let began = Utc::now();
             self.status.send_replace(Status {
                 last_run: Some(began),
@@ -75,28 +100,47 @@ impl Keeping {
                 buffering: false,
             });
             if self.start_run.send(()).await.is_err() {
-                return End::Stopped;
+                return Kept::Ended(End::Stopped);
             }
             let Some(report) = self.reports.recv().await else {
-                return End::Stopped;
+                return Kept::Ended(End::Stopped);
             };
             log(&report);
             self.remember(&report);
             if self.stop.is_cancelled() {
-                return End::Stopped;
+                return Kept::Ended(End::Stopped);
             }
             let now = Utc::now();
             due = match (&report.outcome, self.schedule) {
                 (Outcome::Overtaken, _) => now,
-                (Outcome::Failed(_), Schedule::Once) => return End::Failed,
-                (_, Schedule::Once) => return End::RanOnce,
+                (Outcome::Failed(_) | Outcome::Cleared, Schedule::Once) => {
+                    return Kept::Ended(End::Failed);
+                }
+                (_, Schedule::Once) => return Kept::Ended(End::RanOnce),
                 (_, Schedule::Every(period)) => next_run(began, now, period),
             };
+            generation = report.generation;
+            // Its address, its broker or its password may be others by now.
+            if matches!(&report.outcome, Outcome::Failed(error) if error.is_of_destination()) {
+                return Kept::Afresh(due);
+            }
         }
     }
 
+    /// Whether the destination has another release than when it was met. One that does not answer now
+    /// is for the run to wait for.
+    async fn has_changed(&self) -> bool {
+        let platform = &self.destination.platform;
+        let asking = platform.is_same_release(RetryPolicy::NEVER);
+        let has_changed = matches!(tokio::time::timeout(LIMIT, asking).await, Ok(Ok(false)));
+        if has_changed {
+            tracing::info!("the destination has another release now: it is met anew");
+        }
+        has_changed
+    }
+
     /// False when the wish to stop came first. A reset makes it time at once.
-    async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>) -> bool {
+    async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>, generation: u64) -> bool {
         let wait = (due - Utc::now()).to_std().unwrap_or_default();
         if wait.is_zero() {
             return !self.stop.is_cancelled();
@@ -108,7 +152,6 @@ impl Keeping {
             buffering: false,
         });
         tracing::info!(next_run = %due.format("%Y-%m-%dT%H:%M:%SZ"), "waiting for the next run");
-        let generation = self.keeper.generation();
         tokio::select! {
             () = tokio::time::sleep(wait) => true,
             () = self.keeper.overtaken(generation) => true,
@@ -190,6 +233,8 @@ mod tests {
         let hour = Duration::from_hours(1);
         assert_eq!(next_run(after(0), after(5), hour), after(60));
         assert_eq!(next_run(after(0), after(90), hour), after(90));
+        let clock_set_back = next_run(after(600), after(5), hour);
+        assert_eq!(clock_set_back, after(65));
     }
 
     #[test]

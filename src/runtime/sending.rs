@@ -18,12 +18,11 @@ use super::keeper::{Keeper, Overtaken};
 use super::progress::Progress;
 use super::room::Room;
 use super::run::{Outcome, RunError};
-use super::state::{Closing, OpenWork, State};
-use super::stop::{CLOSING_GRACE, SENDING_GRACE, Stopping};
+use super::state::{AtOnce, Closing, OpenWork, State};
+use super::stop::{SENDING_GRACE, Stopping};
 use super::summary::summary;
 use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
-use crate::graphql::RetryPolicy;
-use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work, WorkError};
+use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
 use crate::telemetry::logs::Chain;
@@ -38,8 +37,6 @@ const NAMED_SKIPS: u64 = 100;
 const LOOK_AT_WORK_EVERY: Duration = Duration::from_secs(5);
 /// How long the state may stay at home before nothing more is sent.
 const STORED_LIMIT: Duration = Duration::from_mins(10);
-/// At the end of a run, how long the state may take to be stored before the work is closed.
-const LAST_STATE: Duration = Duration::from_secs(30);
 
 /// What the last message of a page completes.
 #[derive(Default)]
@@ -55,6 +52,8 @@ struct Done {
     kinds: Vec<&'static str>,
     /// Objects that were held back by earlier runs and are sent now.
     mended: Vec<Box<str>>,
+    /// Objects that others wait for.
+    arrived: Vec<Box<str>>,
     /// Objects that are held back, and that may be mended at the destination.
     held_back: Vec<HeldBack>,
 }
@@ -76,12 +75,12 @@ pub(super) struct Sending<'a> {
     title: String,
     /// Whether the destination lacks the type, for each that was met.
     unknown_types: HashMap<Box<str>, bool>,
-    /// What is held back for a reason that can be mended, in this run and before.
-    held_back: HashSet<Box<str>>,
-    /// The same, in this run alone.
+    /// What is held back in this run for a reason that can be mended.
     held_back_now: HashSet<Box<str>>,
     /// What is tried again in this run.
     tried_again: HashSet<Box<str>>,
+    /// What others wait for that are held back.
+    needed: HashSet<Box<str>>,
     packer: Packer,
     work: Option<Work>,
     looked_at_work: Instant,
@@ -115,9 +114,9 @@ impl<'a> Sending<'a> {
             activity,
             title,
             unknown_types: HashMap::new(),
-            held_back: HashSet::new(),
             held_back_now: HashSet::new(),
             tried_again: HashSet::new(),
+            needed: HashSet::new(),
             packer: Packer::new(packing(destination, batch_size)),
             work: None,
             looked_at_work: Instant::now(),
@@ -165,9 +164,11 @@ impl<'a> Sending<'a> {
     /// Notes what earlier runs held back, and which of it is tried again.
     pub(super) fn try_again(&mut self, again: &[HeldBack]) {
         let known = self.keeper.look(|state| state.held_back.clone());
-        self.held_back = known.into_iter().map(|object| object.id.into()).collect();
         self.packer
-            .note_not_sent(self.held_back.iter().map(|id| &**id));
+            .note_not_sent(known.iter().map(|object| object.id.as_str()));
+        for object in known {
+            self.needed.extend(object.needs.map(Into::into));
+        }
         self.tried_again = again
             .iter()
             .map(|object| object.id.as_str().into())
@@ -186,12 +187,12 @@ impl<'a> Sending<'a> {
             return Ok(());
         }
         self.look_at_work().await?;
-        let mut done = Done::default();
-        self.hold_back_unknown_types(&mut page, &mut done).await?;
+        self.hold_back_unknown_types(&mut page).await?;
         let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
         self.packer.note_not_sent(skipped);
         let packed = self.packer.pack(&page);
-        self.note_held_back_ties(page.stream, &packed.held_back, &mut done);
+        page.held_back.extend(packed.ties);
+        self.note_held_back(&page.held_back);
         let held_back: HashSet<&str> = packed
             .held_back
             .iter()
@@ -202,10 +203,16 @@ impl<'a> Sending<'a> {
         page.skipped
             .extend(packed.held_back.iter().chain(&packed.links_lost).cloned());
         self.tell(&page);
-        done.kinds = page.objects.iter().map(|object| object.kind).collect();
-        let tried_again = |object: &&Arc<StixObject>| self.tried_again.contains(&object.id);
-        let mended = page.objects.iter().filter(tried_again);
-        done.mended = mended.map(|object| object.id.clone()).collect();
+        let sent_of = |set: &HashSet<Box<str>>| -> Vec<Box<str>> {
+            let ids = page.objects.iter().map(|object| &object.id);
+            ids.filter(|id| set.contains(*id)).cloned().collect()
+        };
+        let done = Done {
+            kinds: page.objects.iter().map(|object| object.kind).collect(),
+            mended: sent_of(&self.tried_again),
+            arrived: sent_of(&self.needed),
+            held_back: page.held_back,
+        };
         let mut end = Some(PageEnd {
             position: page.position,
             done,
@@ -224,7 +231,8 @@ impl<'a> Sending<'a> {
         self.receipts(UNCONFIRMED_PAGES).await
     }
 
-    /// Looks now and then whether somebody has cleared the work.
+    /// Looks now and then whether somebody has cleared the work: then its messages are dropped, and
+    /// sending more of them is for nothing.
     async fn look_at_work(&mut self) -> Result<(), RunError> {
         if self.looked_at_work.elapsed() < LOOK_AT_WORK_EVERY {
             return Ok(());
@@ -233,19 +241,12 @@ impl<'a> Sending<'a> {
         self.check_work().await
     }
 
-    /// Fails if somebody has cleared the work: then its messages are dropped, and sending more of them
-    /// is for nothing.
+    /// Fails if somebody has cleared the work.
     pub(super) async fn check_work(&self) -> Result<(), RunError> {
-        let Some(work) = &self.work else {
-            return Ok(());
-        };
-        if work.is_cleared().await? {
-            return Err(WorkError::Cleared {
-                work: work.id().to_owned(),
-            }
-            .into());
+        match &self.work {
+            Some(work) => Ok(work.check().await?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Counts and names what is not sent, and says that the page is there.
@@ -280,11 +281,7 @@ impl<'a> Sending<'a> {
 
     /// Objects of a type that the destination does not have would be dropped there, and on several
     /// releases their work would wait for them for ever (spec/protocol.md §7).
-    async fn hold_back_unknown_types(
-        &mut self,
-        page: &mut Converted,
-        done: &mut Done,
-    ) -> Result<(), RunError> {
+    async fn hold_back_unknown_types(&mut self, page: &mut Converted) -> Result<(), RunError> {
         for object in page.objects.iter().chain(&page.companions) {
             self.learn_type(object.kind).await?;
             if let Some((named, _)) = &object.names_type {
@@ -293,7 +290,7 @@ impl<'a> Sending<'a> {
         }
         let unknown = &self.unknown_types;
         let is_unknown = |object: &Arc<StixObject>| unknown.get(object.kind) == Some(&true);
-        for object in &mut page.objects {
+        for object in page.objects.iter_mut().chain(&mut page.companions) {
             // An indicator for a type that is not there is imported, if it does not say so.
             if object
                 .names_type
@@ -310,29 +307,28 @@ impl<'a> Sending<'a> {
                 kind: object.kind.to_owned(),
                 reason: format!("the destination's release {release} does not have its type"),
             };
-            self.held_back.insert(object.id.clone());
-            self.held_back_now.insert(object.id.clone());
-            done.held_back.push(held_back(page.stream, &skipped));
+            page.held_back.push(HeldBack {
+                stream: page.stream.to_owned(),
+                id: skipped.id.clone(),
+                kind: skipped.kind.clone(),
+                reason: skipped.reason.clone(),
+                needs: None,
+            });
             page.skipped.push(skipped);
         }
+        let companions = page.companions.iter().filter(|object| is_unknown(object));
+        self.packer
+            .note_not_sent(companions.map(|object| &*object.id));
         for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
             objects.retain(|object| !is_unknown(object));
         }
         Ok(())
     }
 
-    /// What ties something to an object that may be mended may itself be mended with it.
-    fn note_held_back_ties(&mut self, stream: &str, skipped: &[Skipped], done: &mut Done) {
-        let ties = skipped
-            .iter()
-            .filter(|skipped| skipped.id.starts_with("relationship--"));
-        for tie in ties {
-            // Which of the ends is missing is not known here; without anything to mend there is nothing
-            // to wait for.
-            if !self.held_back.is_empty() {
-                self.held_back_now.insert(tie.id.as_str().into());
-                done.held_back.push(held_back(stream, tie));
-            }
+    fn note_held_back(&mut self, held_back: &[HeldBack]) {
+        for object in held_back {
+            self.held_back_now.insert(object.id.as_str().into());
+            self.needed.extend(object.needs.as_deref().map(Into::into));
         }
     }
 
@@ -348,11 +344,7 @@ impl<'a> Sending<'a> {
         }
         if wave.waits {
             self.receipts(0).await?;
-            let activity = self.activity;
-            let alive = || activity.now("waiting for the workers");
-            alive();
-            let work = open(&mut self.work)?;
-            let importing = work.wait_until_imported(alive);
+            let importing = self.wait_until_imported();
             let Some(imported) = stop.run_until_cancelled(importing).await else {
                 return Ok(false);
             };
@@ -361,6 +353,14 @@ impl<'a> Sending<'a> {
         let messages = self.messages(&wave.batches)?;
         self.announce_and_deliver(messages, end).await?;
         Ok(true)
+    }
+
+    async fn wait_until_imported(&mut self) -> Result<(), RunError> {
+        let work = open(&mut self.work)?;
+        let room = &*self.room;
+        Ok(room
+            .wait_until_imported(self.destination, work, self.activity)
+            .await?)
     }
 
     /// Opens the work if that has not been done, once the work of the run before is complete; false
@@ -382,6 +382,12 @@ impl<'a> Sending<'a> {
         }
         let platform = Arc::clone(&self.destination.platform);
         let work = Work::open(platform, self.destination.connector_id, &self.title).await?;
+        // Whoever may not look at works could never tell that one is complete.
+        if let Err(error) = work.count().await {
+            let message = Chain(&error).to_string();
+            work.say(&message, true).await?;
+            return Err(error.into());
+        }
         self.looked_at_work = Instant::now();
         let work = self.work.insert(work);
         let id = work.id().to_owned();
@@ -390,6 +396,7 @@ impl<'a> Sending<'a> {
                 id,
                 began_at: state.streams.clone(),
                 after_first_pass: state.first_pass_complete,
+                mended: Vec::new(),
                 closing: None,
             });
         });
@@ -412,9 +419,8 @@ impl<'a> Sending<'a> {
     /// A work that was opened just when a reset came: nobody else knows of it.
     async fn close_unused(&mut self) -> Result<(), RunError> {
         if let Some(work) = self.work.take() {
-            let policy = RetryPolicy::DURING_RUN;
-            work.say("The connector was reset.", true, policy).await?;
-            work.release(policy).await?;
+            work.say("The connector was reset.", true).await?;
+            work.release().await?;
         }
         Ok(())
     }
@@ -466,8 +472,8 @@ impl<'a> Sending<'a> {
             return Ok(false);
         };
         self.receipts(0).await?;
+        self.wait_until_imported().await?;
         let work = open(&mut self.work)?;
-        work.wait_until_imported(|| ()).await?;
         let before = work.count().await?.expected;
         let mut single = messages.remove(first_single);
         // Whoever announces it, the count has to tell: nothing of ours may be in it.
@@ -504,20 +510,28 @@ impl<'a> Sending<'a> {
         Ok(())
     }
 
-    /// Takes receipts, in order, until no more than so many are outstanding. What has its receipt
-    /// counts as sent, and the state moves over it.
+    /// Takes receipts, in order, until no more than so many are outstanding.
     pub(super) async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
-        while self.unconfirmed.len() > outstanding
-            && let Some(unconfirmed) = self.unconfirmed.pop_front()
-        {
-            let pusher = &self.destination.pusher;
-            let receipt = pusher
-                .while_confirming(unconfirmed.pending.receipt())
-                .await?;
-            self.activity.now("sending");
-            self.progress.advance(receipt);
-            self.note_done(unconfirmed.done)?;
+        while self.unconfirmed.len() > outstanding {
+            self.next_receipt().await?;
         }
+        Ok(())
+    }
+
+    /// Takes the next receipt when it comes; where none is outstanding, none ever comes. What has its
+    /// receipt counts as sent, and the state moves over it. May be broken off.
+    pub(super) async fn next_receipt(&mut self) -> Result<(), RunError> {
+        let Some(first) = self.unconfirmed.front_mut() else {
+            return std::future::pending().await;
+        };
+        let pusher = &self.destination.pusher;
+        // It stays the first until it is there: nothing moves past a page that was not delivered.
+        let receipt = pusher.while_confirming(first.pending.receipt()).await?;
+        let done = std::mem::take(&mut first.done);
+        self.unconfirmed.pop_front();
+        self.activity.now("sending");
+        self.progress.advance(receipt);
+        self.note_done(done)?;
         Ok(())
     }
 
@@ -526,9 +540,8 @@ impl<'a> Sending<'a> {
         let progress = &self.progress;
         self.keeper.change(self.generation, |state| {
             progress.write(&mut state.streams);
-            state
-                .held_back
-                .retain(|object| !done.mended.iter().any(|id| **id == *object.id));
+            state.mend(&done.mended);
+            state.note_arrived(&done.arrived);
             state.hold_back(done.held_back);
         })
     }
@@ -536,10 +549,8 @@ impl<'a> Sending<'a> {
     /// After a failure: what was announced is still delivered, if the broker takes it soon.
     async fn last_receipts(&mut self, stopping: &Stopping) {
         let all = async {
-            while !self.unconfirmed.is_empty() {
-                if let Err(error) = self.receipts(0).await {
-                    tracing::warn!(error = %Chain(&error), "a message of the failed run was not delivered");
-                }
+            if let Err(error) = self.receipts(0).await {
+                tracing::warn!(error = %Chain(&error), "not every message of the failed run was delivered");
             }
         };
         tokio::select! {
@@ -567,12 +578,11 @@ impl<'a> Sending<'a> {
     }
 
     /// Ends the run: what is not delivered is given up, and the state says how the work is to be
-    /// closed, which is done here if nothing has to be waited for.
+    /// closed. Closing it is the finisher's.
     pub(super) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         if matches!(outcome, Outcome::Failed(_)) {
             self.last_receipts(stopping).await;
         }
-        let is_all_confirmed = self.unconfirmed.is_empty();
         self.given_up.cancel();
         let ending = match &outcome {
             // Whoever overtook the run has seen to its work.
@@ -581,7 +591,12 @@ impl<'a> Sending<'a> {
                 tracing::warn!(
                     "somebody cleared the work of this run at the destination, and with it its messages: the next run sends them once more"
                 );
-                return overtaken_or(self.change(State::go_back_leaving_work), outcome);
+                let going_back = self.change(|state| {
+                    state.go_back_leaving_work(
+                        "Somebody cleared this work: what it held is sent once more.",
+                    );
+                });
+                return overtaken_or(going_back, outcome);
             }
             Outcome::Complete => self.note_complete(),
             Outcome::Stopped | Outcome::Failed(_) => Ok(()),
@@ -589,25 +604,24 @@ impl<'a> Sending<'a> {
         let Some(work) = &self.work else {
             return overtaken_or(ending, outcome);
         };
-        let closing = self.closing(&outcome);
-        // What was announced and may not come has to be waited for and made up for.
-        let is_exact = is_all_confirmed && !self.is_taken_over && !work.may_expect_too_much();
-        let closed = tokio::select! {
-            closed = self.close(work, closing, is_exact, &outcome) => closed,
-            () = stopping.after(CLOSING_GRACE) => {
-                tracing::warn!(work.id = work.id(), "the work could not be closed in time; the next start closes it");
-                return outcome;
-            }
+        let at_once = match outcome {
+            _ if self.is_exact(work) => AtOnce::Everything,
+            Outcome::Complete => AtOnce::Nothing,
+            _ => AtOnce::Sentence,
         };
-        match (closed, outcome) {
-            (Ok(()), outcome) => outcome,
-            (Err(RunError::Overtaken), _) => Outcome::Overtaken,
-            (Err(error), Outcome::Failed(first)) => {
-                tracing::error!(error = %Chain(&error), "the work of the failed run could not be closed; that is tried again");
-                Outcome::Failed(first)
+        let closing = self.closing(&outcome, at_once);
+        let noted = self.change(|state| {
+            if let Some(work) = &mut state.work {
+                work.closing = Some(closing);
             }
-            (Err(error), _) => Outcome::Failed(error),
-        }
+        });
+        overtaken_or(ending.and(noted), outcome)
+    }
+
+    /// Whether the work expects just what the broker has confirmed. Else what was announced and may not
+    /// come has to be waited for, and made up for.
+    fn is_exact(&self, work: &Work) -> bool {
+        self.unconfirmed.is_empty() && !self.is_taken_over && work.expects_what_was_sent()
     }
 
     /// Everything was read once; what was tried again and did not come is gone at the source.
@@ -622,7 +636,7 @@ impl<'a> Sending<'a> {
         })
     }
 
-    fn closing(&self, outcome: &Outcome) -> Closing {
+    fn closing(&self, outcome: &Outcome, at_once: AtOnce) -> Closing {
         let mut message = match outcome {
             Outcome::Stopped => "Stopped before the end. ".to_owned(),
             Outcome::Failed(error) => format!("Failed: {}. ", Chain(error)),
@@ -633,69 +647,8 @@ impl<'a> Sending<'a> {
             message.push(' ');
             message.push_str(alarm);
         }
-        Closing {
-            message,
-            in_error: matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty(),
-            said: false,
-            released: false,
-        }
-    }
-
-    /// Says how the work is closed, the state first: whoever comes after a death must not go on with a
-    /// work that may be complete at any moment.
-    async fn close(
-        &self,
-        work: &Work,
-        closing: Closing,
-        is_exact: bool,
-        outcome: &Outcome,
-    ) -> Result<(), RunError> {
-        let policy = match outcome {
-            Outcome::Stopped => RetryPolicy::CLOSING,
-            _ => RetryPolicy::DURING_RUN,
-        };
-        if matches!(outcome, Outcome::Complete) {
-            let alive = || self.activity.now("waiting for the workers");
-            work.wait_until_announced(self.destination.rules.expectations, alive)
-                .await?;
-        }
-        self.note_closing(&closing)?;
-        let storing = self.keeper.stored(self.generation);
-        if let Ok(stored) = tokio::time::timeout(LAST_STATE, storing).await {
-            stored?;
-        }
-        if !is_exact && matches!(outcome, Outcome::Complete) {
-            // Its sentence comes when it is sure what has arrived.
-            return Ok(());
-        }
-        let mut now = closing;
-        work.say(&now.message, now.in_error, policy).await?;
-        now.said = true;
-        self.note_closing(&now)?;
-        if is_exact {
-            work.release(policy).await?;
-            now.released = true;
-            self.note_closing(&now)?;
-        }
-        Ok(())
-    }
-
-    fn note_closing(&self, closing: &Closing) -> Result<(), Overtaken> {
-        self.change(|state| {
-            if let Some(work) = &mut state.work {
-                work.closing = Some(closing.clone());
-            }
-        })
-    }
-}
-
-/// How what is not sent now is remembered.
-fn held_back(stream: &str, skipped: &Skipped) -> HeldBack {
-    HeldBack {
-        stream: stream.to_owned(),
-        id: skipped.id.clone(),
-        kind: skipped.kind.clone(),
-        reason: skipped.reason.clone(),
+        let in_error = matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty();
+        Closing::new(message, in_error, at_once)
     }
 }
 

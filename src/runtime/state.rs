@@ -48,9 +48,12 @@ pub struct State {
     /// What was not sent and may be mended at the destination.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_back: Vec<HeldBack>,
-    /// How many more there are.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub held_back_more: u64,
+    /// How many more there are, by stream.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held_back_more: BTreeMap<String, u64>,
+    /// Messages of the last work went missing at the broker, and it is sent once more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sent_again: bool,
     /// The last runs, the newest last.
     #[serde(default)]
     pub runs: Vec<Run>,
@@ -74,6 +77,9 @@ pub struct OpenWork {
     /// Whether the first pass was complete by then.
     #[serde(default)]
     pub after_first_pass: bool,
+    /// What was held back before and is sent with this work.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mended: Vec<HeldBack>,
     /// How it is to be closed; none while its run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
@@ -81,6 +87,10 @@ pub struct OpenWork {
 
 /// How a work is to be closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a person reads them in the state"
+)]
 pub struct Closing {
     /// The sentence that people read.
     pub message: String,
@@ -90,6 +100,48 @@ pub struct Closing {
     pub said: bool,
     /// Whether the guard has been reported.
     pub released: bool,
+    /// Each message was announced once, and confirmed: what is not reported in the end was lost.
+    #[serde(default)]
+    pub exact: bool,
+    /// What need not wait for the workers.
+    #[serde(skip)]
+    pub at_once: AtOnce,
+}
+
+/// What may be done for a work as soon as its run is over. Only the process that sent its messages
+/// knows it: to any other, each of them may have gone astray.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum AtOnce {
+    /// Its sentence comes when it is sure what has arrived.
+    #[default]
+    Nothing,
+    /// People are told that it was cut short.
+    Sentence,
+    /// All that it expects was confirmed exactly once: it is closed, and the workers complete it.
+    Everything,
+}
+
+impl Closing {
+    /// How a run closes its work.
+    pub fn new(message: String, in_error: bool, at_once: AtOnce) -> Self {
+        Self {
+            message,
+            in_error,
+            said: false,
+            released: false,
+            exact: at_once == AtOnce::Everything,
+            at_once,
+        }
+    }
+
+    /// Whether something is to be done that waits for nobody.
+    pub fn is_due(&self) -> bool {
+        match self.at_once {
+            AtOnce::Nothing => false,
+            AtOnce::Sentence => !self.said,
+            AtOnce::Everything => !self.said || !self.released,
+        }
+    }
 }
 
 /// One run.
@@ -163,8 +215,8 @@ fn yes() -> bool {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde passes a reference"
 )]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
+fn is_false(fact: &bool) -> bool {
+    !*fact
 }
 
 impl State {
@@ -179,7 +231,8 @@ impl State {
             work: None,
             left_behind: Vec::new(),
             held_back: Vec::new(),
-            held_back_more: 0,
+            held_back_more: BTreeMap::new(),
+            sent_again: false,
             runs: Vec::new(),
             reset_at,
             other: Map::new(),
@@ -236,10 +289,11 @@ impl State {
         self.streams.clear();
         self.first_pass_complete = false;
         self.held_back.clear();
-        self.held_back_more = 0;
+        self.held_back_more.clear();
         if let Some(work) = &mut self.work {
             work.began_at.clear();
             work.after_first_pass = false;
+            work.mended.clear();
         }
     }
 
@@ -263,31 +317,27 @@ impl State {
         if let Some(work) = self.work.take() {
             self.first_pass_complete = work.after_first_pass;
             self.streams = work.began_at;
+            self.hold_back(work.mended);
         }
     }
 
-    /// The same, where the work may still be there although its messages are dropped.
-    pub fn go_back_leaving_work(&mut self) {
+    /// The same, where the work may still be there although its messages are gone.
+    pub fn go_back_leaving_work(&mut self, message: &str) {
         if let Some(work) = self.work.clone() {
-            self.leave_behind(
-                work,
-                "Somebody cleared this work: what it held is sent once more.",
-            );
+            self.leave_behind(work, message);
         }
         self.go_back();
     }
 
-    /// The work is to be closed in error, with these words: also where its run had ended well, because
-    /// what waited for the workers is gone.
+    /// The work with this id is to be closed in error, whoever comes to it.
     fn leave_behind(&mut self, mut work: OpenWork, message: &str) {
-        let released = work.closing.is_some_and(|closing| closing.released);
+        let is_released = work.closing.is_some_and(|closing| closing.released);
         work.closing = Some(Closing {
-            message: message.to_owned(),
-            in_error: true,
-            said: false,
-            released,
+            released: is_released,
+            ..Closing::new(message.to_owned(), true, AtOnce::Sentence)
         });
         work.began_at.clear();
+        work.mended.clear();
         self.left_behind.push(work);
         if self.left_behind.len() > LEFT_BEHIND {
             self.left_behind.remove(0);
@@ -308,18 +358,52 @@ impl State {
         self.runs.drain(..surplus);
     }
 
-    /// Remembers what was held back; what is remembered already stays once.
+    /// Remembers what was held back, each object once.
     pub fn hold_back(&mut self, held_back: impl IntoIterator<Item = HeldBack>) {
         for object in held_back {
-            if self.held_back.iter().any(|known| known.id == object.id) {
-                continue;
-            }
-            if self.held_back.len() < HELD_BACK {
+            let known = self
+                .held_back
+                .iter_mut()
+                .find(|known| known.id == object.id);
+            if let Some(known) = known {
+                *known = object;
+            } else if self.held_back.len() < HELD_BACK {
                 self.held_back.push(object);
             } else {
-                self.held_back_more += 1;
+                *self.held_back_more.entry(object.stream).or_default() += 1;
             }
         }
+    }
+
+    /// These objects were held back before and are sent now, with the open work.
+    pub fn mend(&mut self, ids: &[Box<str>]) {
+        let is_sent = |object: &mut HeldBack| ids.iter().any(|id| **id == *object.id);
+        let mended = self.held_back.extract_if(.., is_sent);
+        match &mut self.work {
+            Some(work) => work.mended.extend(mended),
+            None => drop(mended.count()),
+        }
+    }
+
+    /// These objects are sent: what waited for one of them need not wait any longer.
+    pub fn note_arrived(&mut self, ids: &[Box<str>]) {
+        for object in &mut self.held_back {
+            object
+                .needs
+                .take_if(|needed| ids.iter().any(|id| **id == **needed));
+        }
+    }
+
+    /// Reads anew, from the beginning, the streams of which more was held back than is remembered; their
+    /// names.
+    pub fn begin_overflown_streams(&mut self) -> Vec<String> {
+        let overflown: Vec<String> = std::mem::take(&mut self.held_back_more)
+            .into_keys()
+            .collect();
+        for stream in &overflown {
+            self.streams.remove(stream);
+        }
+        overflown
     }
 }
 
@@ -347,10 +431,11 @@ impl ResetWatch {
         let Some(reset_at) = &echo.reset_at else {
             return was_kept && echo.state.is_none();
         };
-        let is_reset = self
-            .known
-            .as_deref()
-            .is_some_and(|known| is_later(reset_at, known));
+        let is_reset = match &self.known {
+            Some(known) => is_later(reset_at, known),
+            // Nobody had reset it since the release began to say when.
+            None => was_kept && echo.state.is_none(),
+        };
         if self.known.is_none() || is_reset {
             self.known = Some(reset_at.clone());
         }

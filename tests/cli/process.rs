@@ -191,12 +191,26 @@ impl Process {
         }
     }
 
-    /// Kills it at once, without a chance to do anything more, and waits until it is gone. What it
-    /// wrote last may be half a line, which is left out.
-    pub(crate) async fn kill_9(mut self) -> Ended {
-        self.child.start_kill().expect("the process can be killed");
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        let status = self.child.try_wait().expect("the process can be asked");
+        status.is_some()
+    }
+
+    /// Kills it at once, without a chance to do anything more, and waits until it is gone.
+    pub(crate) async fn kill_9(self) -> Ended {
+        let ended = self.gone().await;
+        assert_eq!(ended.code, None, "it had ended before it was killed");
+        ended
+    }
+
+    /// The same for a process that may have ended. What it wrote last may be half a line, which is
+    /// left out.
+    pub(crate) async fn gone(mut self) -> Ended {
+        if !self.has_ended() {
+            self.child.start_kill().expect("the process can be killed");
+        }
         let (code, stdout, stderr) = self.left_within(LIMIT).await;
-        assert_eq!(code, None, "it had ended before it was killed");
         let whole_lines = |bytes: Vec<u8>| {
             let length = bytes.iter().rposition(|byte| *byte == b'\n');
             let lines = &bytes[..length.map_or(0, |last| last + 1)];

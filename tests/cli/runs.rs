@@ -217,15 +217,16 @@ async fn a_daemon_runs_again_and_tells_when() {
     let destination = &line.destination;
     let is_closed =
         |work: &Work| edits(destination, work).contains(&"reportExpectation".to_owned());
-    let two_runs = || {
-        destination
-            .works()
-            .iter()
-            .filter(|work| is_closed(work))
-            .count()
-            >= 2
+    let closed = || {
+        let works = destination.works();
+        works.iter().filter(|work| is_closed(work)).count()
     };
-    process.until("two runs were made", two_runs).await;
+    process.until("a run was made", || closed() == 1).await;
+    let changed = line.source.data().observables[0].standard_id().to_owned();
+    line.source.edit(|data| data.touch(&changed)).unwrap();
+    process
+        .until("another run was made", || closed() == 2)
+        .await;
     let info = || {
         destination
             .connector(&line.connector_id)

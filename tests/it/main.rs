@@ -10,12 +10,16 @@
 
 mod back_pressure;
 mod compare;
+mod held_back;
+mod incremental;
 mod pycti;
 mod queue;
 mod queued;
+mod reconciliation;
 mod releases;
 mod reset;
 mod source_traps;
+mod state_content;
 mod support;
 mod waiting;
 mod watchdog;

@@ -124,7 +124,7 @@ impl Lane {
 
     /// Waits until all of them are confirmed.
     async fn receipts(&self, pending: Vec<Pending>) {
-        for pending in pending {
+        for mut pending in pending {
             let receipt = within("a receipt", pending.receipt()).await;
             let position = receipt.expect("it is confirmed").into_position();
             assert_eq!(position, None, "none was given");
@@ -742,7 +742,7 @@ async fn what_is_given_up_while_the_broker_is_away_is_never_sent() {
     let unwanted = CancellationToken::new();
     let messages = lane.announced(20).await;
     let unwanted_numbers = 5..25;
-    let dropped = lane.deliver_until(messages, &unwanted).await;
+    let mut dropped = lane.deliver_until(messages, &unwanted).await;
     let wanted = lane.send(10).await;
     let standing = lane.until("disconnected", is_disconnected).await;
     let (user, secret) = ("guest", lane.address.vhost.as_str());
@@ -830,7 +830,7 @@ async fn a_push_that_is_given_up_is_not_tried_again() {
     let pending = lane.send(2).await;
     lane.until("disconnected", is_disconnected).await;
     lane.given_up.cancel();
-    for pending in pending {
+    for mut pending in pending {
         let answer = within("an answer", pending.receipt()).await;
         assert!(matches!(answer, Err(PushError::GivenUp)), "{answer:?}");
     }

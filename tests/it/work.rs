@@ -99,10 +99,20 @@ async fn the_next_work_waits_for_the_one_before() {
         .set("CONNECTOR_RUN_AND_TERMINATE", "false")
         .set("CONNECTOR_DURATION_PERIOD", "PT1S");
     let daemon = line.daemon();
-    while line.source.count("Relationships") < 2 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    // The second run reads already, and the first one's messages still wait for their workers.
+    let until = async |number: usize, operation: &str| {
+        while line.source.count(operation) < number {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    until(1, "Relationships").await;
+    let changed = line.source.data().observables[0].standard_id().to_owned();
+    line.source
+        .edit(|data| data.touch(&changed))
+        .expect("it is there");
+    // The run that reads the change waits, because the messages of the first one still wait for their
+    // workers.
+    let asked = line.source.count("Observables");
+    until(asked + 1, "Observables").await;
     assert_eq!(line.destination.works().len(), 1);
     let workers = line.workers(2);
     while line.destination.works().len() < 2 {
@@ -139,32 +149,17 @@ async fn a_broker_that_dies_in_the_middle_loses_nothing() {
             broker.restart().await.expect("the broker comes back");
         }
     };
+    let workers = line.workers(2);
     let (end, ()) = tokio::join!(line.run(), breaking);
     assert_eq!(end, End::RanOnce);
-    let _workers = line.workers(2);
-    let all_there = async {
-        loop {
-            let waiting = line
-                .destination
-                .waiting(&line.connector_id)
-                .await
-                .expect("the queue answers");
-            if waiting == 0
-                && differences(
-                    &line.source.data(),
-                    &line.destination.imported(),
-                    Release::LATEST,
-                )
-                .is_empty()
-            {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        }
-    };
-    tokio::time::timeout(crate::support::LIMIT, all_there)
-        .await
-        .expect("everything arrives");
+    line.works_when_complete().await;
+    assert_eq!(workers.dropped(), 0);
+    let missing = differences(
+        &line.source.data(),
+        &line.destination.imported(),
+        Release::LATEST,
+    );
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 /// More waits in the queue than the threshold allows: the run waits, says so, and goes on when the

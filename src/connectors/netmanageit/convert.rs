@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use super::ask::{PageAnswer, Stream};
 use super::page::{ExternalReference, NestedTarget, Node, Reference};
 use super::source::RawPage;
-use crate::connector::{Converted, Converter, Skipped};
+use crate::connector::{Converted, Converter, HeldBack, Skipped};
 use crate::stix::StixObject;
 use surroundings::Surroundings;
 use types::{NESTED_REFERENCES, NestedReference};
@@ -74,7 +74,12 @@ impl Converter for NetManageItConverter {
                 Err(error) => skipped.push(skip(&node, page.stream, &error)),
             }
         }
-        leave_out_endless(&mut objects, &page.ends_to_come, &companions, &mut skipped);
+        let endless = leave_out_endless(&mut objects, &page.ends_to_come, &companions);
+        let held_back = endless
+            .iter()
+            .map(|tie| tie.held_back(page.stream))
+            .collect();
+        skipped.extend(endless.into_iter().map(|tie| tie.skipped));
         let at_hand = objects.iter().map(|written| &*written.object.id);
         let at_hand: HashSet<Box<str>> = at_hand
             .chain(companions.iter().map(|companion| &*companion.id))
@@ -97,6 +102,7 @@ impl Converter for NetManageItConverter {
             late,
             companions,
             skipped,
+            held_back,
             alarms: page.alarms,
         }
     }
@@ -158,34 +164,58 @@ fn is_known(node: &Node<'_>, known: &HashSet<Box<str>>) -> bool {
     id.is_some_and(|id| known.contains(&*id))
 }
 
-/// Relationships without an end that had to come along: it was not read before, nor can it be now.
+/// A relationship without one of its ends.
+struct Endless {
+    skipped: Skipped,
+    /// The end, by its STIX id.
+    end: Box<str>,
+}
+
+impl Endless {
+    fn held_back(&self, stream: Stream) -> HeldBack {
+        HeldBack {
+            stream: stream.name().to_owned(),
+            id: self.skipped.id.clone(),
+            kind: self.skipped.kind.clone(),
+            reason: self.skipped.reason.clone(),
+            needs: Some(self.end.to_string()),
+        }
+    }
+}
+
+/// Takes out relationships without an end that had to come along: it was not read before, nor can it be
+/// now.
 fn leave_out_endless(
     objects: &mut Vec<Written>,
     ends_to_come: &HashSet<Box<str>>,
     companions: &[Arc<StixObject>],
-    skipped: &mut Vec<Skipped>,
-) {
+) -> Vec<Endless> {
     if ends_to_come.is_empty() {
-        return;
+        return Vec::new();
     }
     let here: HashSet<&str> = companions.iter().map(|companion| &*companion.id).collect();
     let is_missing = |end: &str| ends_to_come.contains(end) && !here.contains(end);
+    let mut endless = Vec::new();
     objects.retain(|written| {
         let Some(end) = written.object.ends.iter().find(|end| is_missing(end)) else {
             return true;
         };
-        let end = if end.starts_with("indicator--") {
+        let kind_of_end = if end.starts_with("indicator--") {
             "indicator"
         } else {
             "observable"
         };
-        skipped.push(Skipped {
-            id: written.object.id.to_string(),
-            kind: written.object.kind.to_owned(),
-            reason: format!("its {end} cannot be read at the source"),
+        endless.push(Endless {
+            skipped: Skipped {
+                id: written.object.id.to_string(),
+                kind: written.object.kind.to_owned(),
+                reason: format!("its {kind_of_end} cannot be read at the source"),
+            },
+            end: end.clone(),
         });
         false
     });
+    endless
 }
 
 /// The nodes of an answer; one that is no object is skipped by its place.

@@ -370,7 +370,8 @@ impl NetManageItSource {
 }
 
 /// The streams that the settings want, in their order.
-fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
+/// What is read with these settings.
+pub(super) fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
     let is_wanted = |stream: &Stream| match stream {
         Stream::Observables => settings.process_observables,
         Stream::Indicators => settings.process_indicators,

@@ -37,7 +37,7 @@ async fn next(backlog: &mut Backlog) -> Outgoing {
 #[tokio::test]
 async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
     let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
-    let pending = pusher.deliver(delivery(2)).await.unwrap();
+    let mut pending = pusher.deliver(delivery(2)).await.unwrap();
     let mut receipt = std::pin::pin!(pending.receipt());
     next(&mut backlog).await.confirm();
     assert!(is_pending(receipt.as_mut()));
@@ -48,14 +48,14 @@ async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
 #[tokio::test]
 async fn a_page_without_messages_has_its_receipt_at_once() {
     let (pusher, _backlog, _board) = Pusher::channel(ROOMY);
-    let pending = pusher.deliver(delivery(0)).await.unwrap();
+    let mut pending = pusher.deliver(delivery(0)).await.unwrap();
     assert!(pending.receipt().await.is_ok());
 }
 
 #[tokio::test]
 async fn a_sender_that_ends_leaves_no_receipt() {
     let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
-    let pending = pusher.deliver(delivery(1)).await.unwrap();
+    let mut pending = pusher.deliver(delivery(1)).await.unwrap();
     drop(next(&mut backlog).await);
     drop(backlog);
     assert!(matches!(pending.receipt().await, Err(PushError::Stopped)));
@@ -85,7 +85,7 @@ async fn bytes_are_bounded_and_what_is_larger_passes_alone() {
         messages: 100,
         bytes: 10,
     });
-    let first = pusher.deliver(sized(1, 6)).await.unwrap();
+    let mut first = pusher.deliver(sized(1, 6)).await.unwrap();
     let mut large = std::pin::pin!(pusher.deliver(sized(1, 1000)));
     assert!(is_pending(large.as_mut()));
     next(&mut backlog).await.confirm();
@@ -102,8 +102,8 @@ async fn what_nobody_wants_is_dropped_and_the_rest_stays_in_order() {
     let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
     let (one, two) = (delivery(2), delivery(3));
     let given_up = one.given_up.clone();
-    let one = pusher.deliver(one).await.unwrap();
-    let two = pusher.deliver(two).await.unwrap();
+    let mut one = pusher.deliver(one).await.unwrap();
+    let mut two = pusher.deliver(two).await.unwrap();
     for _ in 0..5 {
         backlog.change().await;
     }

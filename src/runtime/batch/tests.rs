@@ -19,6 +19,7 @@ fn object(number: usize) -> StixObject {
 
 fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
     Converted {
+        held_back: Vec::new(),
         position: Some(Position {
             stream: "observables",
             cursor: "c".into(),

@@ -28,6 +28,7 @@ fn used() -> State {
         id: "work_1".to_owned(),
         began_at: BTreeMap::new(),
         after_first_pass: false,
+        mended: Vec::new(),
         closing: None,
     });
     state
@@ -99,10 +100,28 @@ fn going_back_is_going_to_where_the_work_began() {
     let work = state.work.as_mut().unwrap();
     work.after_first_pass = true;
     work.began_at.insert("indicators".to_owned(), json!("x"));
-    state.go_back_leaving_work();
+    state.go_back_leaving_work("It was cleared.");
     assert_eq!(state.streams["indicators"], json!("x"));
     assert!(state.first_pass_complete);
     assert_eq!(state.left_behind[0].id, "work_1");
+}
+
+#[test]
+fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
+    let mut state = used();
+    let object = |id: &str| HeldBack {
+        stream: "observables".to_owned(),
+        id: id.to_owned(),
+        kind: "IMEI".to_owned(),
+        needs: None,
+        reason: "the destination's release 6.0.0 does not have its type".to_owned(),
+    };
+    state.hold_back([object("imei--1"), object("imei--2")]);
+    state.mend(&["imei--1".into()]);
+    assert_eq!(state.held_back, [object("imei--2")]);
+    state.go_back_leaving_work("It was cleared.");
+    assert_eq!(state.held_back, [object("imei--2"), object("imei--1")]);
+    assert!(state.left_behind[0].mended.is_empty());
 }
 
 #[test]
@@ -128,17 +147,18 @@ fn the_lists_stay_short() {
         stream: "observables".to_owned(),
         id: format!("imei--{number}"),
         kind: "IMEI".to_owned(),
+        needs: None,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
     };
     state.hold_back((0..HELD_BACK + 7).map(object));
     state.hold_back([object(0)]);
     assert_eq!(
-        (state.held_back.len(), state.held_back_more),
-        (HELD_BACK, 7)
+        (state.held_back.len(), state.held_back_more.clone()),
+        (HELD_BACK, BTreeMap::from([("observables".to_owned(), 7)]))
     );
     for _ in 0..100 {
         state.work = used().work;
-        state.go_back_leaving_work();
+        state.go_back_leaving_work("It was cleared.");
     }
     assert_eq!(state.left_behind.len(), LEFT_BEHIND);
 }

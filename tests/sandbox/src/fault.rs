@@ -84,6 +84,8 @@ enum Effect {
     Fault(Fault),
     /// Requests wait as long as the entry is there.
     Wait(Gate),
+    /// So many requests pass, the others wait as long as the entry is there.
+    WaitBehind(usize, Gate),
 }
 
 /// Closed until its entry is gone, with the only copy.
@@ -123,6 +125,21 @@ impl Faults {
         hold
     }
 
+    /// Lets so many requests pass, of one operation or of all, and holds the others like
+    /// [`Self::hold`].
+    pub fn hold_behind(&self, requests: usize, operation: Option<&str>) -> Hold {
+        let gate = Gate::new(watch::Sender::new(()));
+        let hold = Hold {
+            entries: Arc::clone(&self.entries),
+            gate: Arc::downgrade(&gate),
+        };
+        lock(&self.entries).push(Entry {
+            operation: operation.map(str::to_owned),
+            effect: Effect::WaitBehind(requests, gate),
+        });
+        hold
+    }
+
     /// Switches all faults off.
     pub fn clear(&self) {
         lock(&self.entries).clear();
@@ -145,11 +162,9 @@ impl Faults {
     }
 
     fn gate(&self, operation: &str) -> Option<watch::Receiver<()>> {
-        let entries = lock(&self.entries);
-        let mut gates = entries.iter().filter_map(|entry| match &entry.effect {
-            Effect::Wait(gate) if entry.concerns(operation) => Some(gate.subscribe()),
-            _ => None,
-        });
+        let mut entries = lock(&self.entries);
+        let concerned = entries.iter_mut().filter(|entry| entry.concerns(operation));
+        let mut gates = concerned.filter_map(|entry| entry.effect.gate());
         gates.next()
     }
 
@@ -178,12 +193,36 @@ impl Faults {
     }
 }
 
+impl Hold {
+    /// Whether it holds a request now.
+    pub fn is_holding(&self) -> bool {
+        let gate = self.gate.upgrade();
+        gate.is_some_and(|gate| gate.receiver_count() > 0)
+    }
+}
+
 impl Drop for Hold {
     fn drop(&mut self) {
         lock(&self.entries).retain(|entry| match &entry.effect {
-            Effect::Wait(gate) => Arc::as_ptr(gate) != self.gate.as_ptr(),
+            Effect::Wait(gate) | Effect::WaitBehind(_, gate) => {
+                Arc::as_ptr(gate) != self.gate.as_ptr()
+            }
             Effect::Fault(_) => true,
         });
+    }
+}
+
+impl Effect {
+    /// What a request waits at that comes now; it may be one of those that pass.
+    fn gate(&mut self) -> Option<watch::Receiver<()>> {
+        match self {
+            Self::Fault(_) => None,
+            Self::Wait(gate) | Self::WaitBehind(0, gate) => Some(gate.subscribe()),
+            Self::WaitBehind(passing, _) => {
+                *passing -= 1;
+                None
+            }
+        }
     }
 }
 

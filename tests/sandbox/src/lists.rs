@@ -1,6 +1,6 @@
 //! The list queries over a content: order, cursors, filters, counts (spec/protocol.md §1).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 
 use base64::Engine;
@@ -76,6 +76,8 @@ pub(crate) struct Catalogue {
     data: DataSet,
     places: HashMap<String, (Place, usize)>,
     indexes: HashMap<List, Index>,
+    /// Standard ids of rows that are counted and not answered.
+    hidden: HashSet<String>,
     /// Totals under filters that were asked before: each page asks for the same one.
     totals: Mutex<HashMap<String, usize>>,
 }
@@ -114,6 +116,7 @@ impl Catalogue {
             data,
             places: HashMap::new(),
             indexes: HashMap::new(),
+            hidden: HashSet::new(),
             totals: Mutex::new(HashMap::new()),
         };
         catalogue.build();
@@ -129,6 +132,11 @@ impl Catalogue {
         let answer = change(&mut self.data);
         self.build();
         answer
+    }
+
+    /// Counts a row from now on without answering it.
+    pub(crate) fn hide(&mut self, standard_id: &str) {
+        self.hidden.insert(standard_id.to_owned());
     }
 
     /// The record with this internal or standard id.
@@ -160,6 +168,7 @@ impl Catalogue {
         let matching =
             rest.filter(|(position, record)| self.matches(arguments, &filter, *position, record));
         let rows: Vec<Row<'_>> = matching
+            .filter(|(_, record)| !self.hidden.contains(record.standard_id()))
             .take(requested.min(cap))
             .map(|(position, record)| Row {
                 record,

@@ -109,12 +109,22 @@ impl Source {
 
     /// Changes the content while the source runs.
     pub fn edit<T>(&self, change: impl FnOnce(&mut DataSet) -> T) -> T {
+        self.write(|catalogue| catalogue.edit(change))
+    }
+
+    /// Lets the lists count the row with this standard id without answering it, as with a search index
+    /// that is damaged.
+    pub fn hide(&self, standard_id: &str) {
+        self.write(|catalogue| catalogue.hide(standard_id));
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Catalogue) -> T) -> T {
         let mut catalogue = self
             .content
             .catalogue
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        let answer = catalogue.edit(change);
+        let answer = change(&mut catalogue);
         drop(catalogue);
         self.server.forget_answers();
         answer

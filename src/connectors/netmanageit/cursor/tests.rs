@@ -11,7 +11,7 @@ const MINUTE: i64 = 60_000;
 const OVERLAP_MS: i64 = 5 * MINUTE;
 const START: i64 = 1_800_000_000_000;
 /// What a stream's cursor may take of the state.
-const LARGEST_CURSOR: usize = 40_000;
+const LARGEST_CURSOR: usize = 20_000;
 
 /// A version of a row as the model knows it.
 type Handed = (String, i64);

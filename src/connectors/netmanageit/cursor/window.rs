@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use super::moment::Moment;
 
-/// Rows that are held one by one; more of them are held as a sum.
-pub(super) const HELD_ROWS: usize = 2000;
+/// Rows that are held one by one; more of them are held as a sum. The state holds up to three windows
+/// of each stream, and is to stay something that can be sent with every ping.
+pub(super) const HELD_ROWS: usize = 1000;
 /// Bytes of a row's mark. The moment is compared as well, so two rows can be taken for one another
 /// only where they changed in the same millisecond; that matters only to a row that became visible
 /// after the others of its millisecond were read, and happens to one in 10⁹ of those.

@@ -136,8 +136,13 @@ impl DataSet {
     fn renew(&self, record: &mut Record) -> Random {
         let now = self.newest_milliseconds() + STEP;
         let mut random = Random::new(now.unsigned_abs());
+        // A record may have been made of this moment and then backdated.
+        let mut id = random.uuid();
+        while self.all().any(|known| known.id() == id) {
+            id = random.uuid();
+        }
         record
-            .set("id", random.uuid())
+            .set("id", id)
             .set("created_at", time::iso(now))
             .set("updated_at", time::iso(now));
         random
@@ -207,6 +212,9 @@ mod tests {
         let then = data.backdate(&late, hour).unwrap();
         assert!(then < touched);
         assert_eq!(data.record_mut(&late).unwrap().text("updated_at"), then);
+        let another = data.add_observable("Url").unwrap();
+        let id = |data: &mut DataSet, id: &str| data.record_mut(id).unwrap().id().to_owned();
+        assert_ne!(id(&mut data, &late), id(&mut data, &another));
         data.set_all_updated("2026-05-01T00:00:00.000Z");
         assert_eq!(data.newest(), "2026-05-01T00:00:00.000Z");
         assert_eq!(data.touch("nobody"), None);

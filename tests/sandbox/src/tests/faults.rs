@@ -210,3 +210,24 @@ fn held_requests_are_carried_out_when_they_are_let_go() {
     let answer = answer.recv_timeout(LIMIT).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
 }
+
+#[test]
+fn some_requests_pass_before_the_others_are_held() {
+    let destination = Destination::start(DestinationOptions::default()).unwrap();
+    let (url, token) = (destination.url(), destination.token());
+    let version = "query Version { about { version } }";
+    let hold = destination.faults().hold_behind(2, None);
+    for query in [version, "query Other { about { version } }"] {
+        assert!(is_answered(&post(url, token, &json!({ "query": query }))));
+    }
+    assert!(!hold.is_holding());
+    let answers = [(); 2].map(|()| send(url, token, version));
+    wait_until(|| destination.count("Version") == 3 && hold.is_holding());
+    for answer in &answers {
+        assert_eq!(answer.try_recv(), Err(TryRecvError::Empty));
+    }
+    drop(hold);
+    for answer in answers {
+        assert!(is_answered(&answer.recv_timeout(LIMIT).unwrap()));
+    }
+}
