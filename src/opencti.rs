@@ -19,8 +19,8 @@ mod work;
 pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt, Standing};
 pub use message::{Message, MessageWriter};
 pub use registration::{
-    BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, QueueSize, Registration,
-    RegistrationError, is_reset, ping, queue_size, register,
+    BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, Kept, QueueSize, Registration,
+    RegistrationError, kept, ping, queue_size, register,
 };
 pub use rules::{Expectations, Rules, Unsupported};
 pub use work::{Announcer, Condition, Work, WorkCount, WorkError};

@@ -141,6 +141,7 @@ pub(crate) struct PingedConnector {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct ResetConnector {
+    pub(super) connector_state: Option<String>,
     pub(super) connector_state_reset: Option<bool>,
 }
 

@@ -185,18 +185,29 @@ pub async fn ping(
     }))
 }
 
-/// Asks whether somebody has reset the connector since its last ping, which is how releases without
-/// [`Echo::reset_at`] say it.
+/// What the platform keeps for the connector, as it stands between two pings: how releases without
+/// [`Echo::reset_at`] say that somebody has reset it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Somebody has reset the connector since its last ping: the next one is ignored.
+    pub is_reset: bool,
+    /// The state that is kept.
+    pub echo: Echo,
+}
+
+/// Asks what the platform keeps for the connector.
 ///
 /// # Errors
 /// [`PlatformError`] when the platform does not answer, or the user may not see connectors.
-pub async fn is_reset(platform: &Platform, id: Uuid) -> Result<bool, PlatformError> {
+pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<Kept>, PlatformError> {
     let variables = connector_reset::Variables { id: id.to_string() };
     let answer = platform
         .call::<ConnectorReset>(variables, RetryPolicy::NEVER)
         .await?;
-    let connector = answer.connector;
-    Ok(connector.and_then(|connector| connector.connector_state_reset) == Some(true))
+    Ok(answer.connector.map(|connector| Kept {
+        is_reset: connector.connector_state_reset == Some(true),
+        echo: echo(connector.connector_state, None),
+    }))
 }
 
 /// How much waits in the push queue.

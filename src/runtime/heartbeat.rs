@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use super::keeper::Keeper;
 use crate::graphql::{Kind, RetryPolicy};
-use crate::opencti::{ConnectorInfo, ConnectorProfile, is_reset, ping, register};
+use crate::opencti::{ConnectorInfo, ConnectorProfile, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::telemetry::logs::Chain;
 
@@ -106,11 +106,9 @@ impl Heartbeat {
     /// One ping; whether it was taken.
     async fn ping_once(&mut self, status: &Status) -> bool {
         let destination = Arc::clone(&self.destination);
+        let info = self.info(status).await;
         // The first ping after a reset is not stored.
-        let is_ignored = !self.keeper.knows_reset_time() && self.is_reset().await;
-        if is_ignored {
-            self.reset();
-        }
+        let is_ignored = !self.keeper.knows_reset_time() && self.was_reset().await;
         let (revision, text) = self.keeper.writing();
         let state = match text {
             Ok(state) => Some(state),
@@ -119,7 +117,6 @@ impl Heartbeat {
                 None
             }
         };
-        let info = self.info(status).await;
         let pinging = ping(
             &destination.platform,
             destination.connector_id,
@@ -167,21 +164,27 @@ impl Heartbeat {
         }
     }
 
-    /// How releases say it that do not tell the time of a reset.
-    async fn is_reset(&mut self) -> bool {
+    /// Notices a reset as releases say it that do not tell its time; true where the next ping is
+    /// ignored. The state that is kept says it too: the ping that was ignored may have had no answer.
+    async fn was_reset(&mut self) -> bool {
         if self.asking_is_refused {
             return false;
         }
         let destination = &self.destination;
-        let asking = is_reset(&destination.platform, destination.connector_id);
+        let asking = kept(&destination.platform, destination.connector_id);
         match tokio::time::timeout(LIMIT, asking).await {
-            Ok(Ok(is_reset)) => is_reset,
+            Ok(Ok(Some(kept))) => {
+                if kept.is_reset || self.keeper.shows_reset(&kept.echo) {
+                    self.reset();
+                }
+                kept.is_reset
+            }
             Ok(Err(error)) => {
                 self.asking_is_refused = is_refused(&error);
                 tracing::debug!(error = %Chain(&error), "the destination does not say whether it was reset");
                 false
             }
-            Err(_) => false,
+            Ok(Ok(None)) | Err(_) => false,
         }
     }
 

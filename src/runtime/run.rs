@@ -54,8 +54,8 @@ pub enum RunError {
     NotStored(Duration),
     /// Nothing has happened for long.
     #[error(
-        "nothing has happened for {} minutes while {doing} (connector.stall_limit, CONNECTOR_STALL_LIMIT)",
-        limit.as_secs() / 60
+        "nothing has happened for {} seconds while {doing} (connector.stall_limit, CONNECTOR_STALL_LIMIT)",
+        limit.as_secs()
     )]
     Stalled {
         /// For how long.

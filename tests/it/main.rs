@@ -8,6 +8,7 @@
     reason = "what helps a test fails by panicking"
 )]
 
+mod back_pressure;
 mod compare;
 mod held_back;
 mod incremental;
@@ -16,9 +17,12 @@ mod queue;
 mod queued;
 mod reconciliation;
 mod releases;
+mod reset;
 mod source_traps;
 mod state_content;
 mod support;
 mod waiting;
+mod watchdog;
 mod whole_line;
 mod work;
+mod works_of_runs;

@@ -12,6 +12,7 @@ use sandbox::{
     Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
     Worker,
 };
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::queued::assert_all_in;
@@ -124,6 +125,22 @@ impl Line {
         Daemon { stop, running }
     }
 
+    /// With a run every so often instead of one.
+    pub(crate) fn every(self, period: &str) -> Self {
+        self.set("CONNECTOR_RUN_AND_TERMINATE", "false")
+            .set("CONNECTOR_DURATION_PERIOD", period)
+    }
+
+    /// Runs the connector in a process of its own, as far as a runtime is one: it can die.
+    pub(crate) fn mortal(&self) -> Mortal {
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        runtime.spawn(run_connector::<NetManageIt>(
+            self.settings(),
+            CancellationToken::new(),
+        ));
+        Mortal(runtime)
+    }
+
     /// Why the connector does not start.
     pub(crate) async fn start_error(&self) -> String {
         let running = run_connector::<NetManageIt>(self.settings(), CancellationToken::new());
@@ -135,6 +152,28 @@ impl Line {
 
     pub(crate) fn workers(&self, replicas: usize) -> Worker {
         Worker::start(&self.destination, replicas).expect("the workers start")
+    }
+
+    /// The state as the platform keeps it; null where there is none.
+    pub(crate) fn state(&self) -> Value {
+        let state = self.destination.state(&self.connector_id);
+        state.unwrap_or_default()
+    }
+
+    /// What the last ping told people; null where none did.
+    pub(crate) fn info(&self) -> Value {
+        let connector = self.destination.connector(&self.connector_id);
+        connector
+            .and_then(|connector| connector.info)
+            .unwrap_or_default()
+    }
+
+    /// Everything of the source was published for this work alone, as it is now.
+    pub(crate) async fn assert_all_published_for(&self, work: &str) {
+        let published = self.destination.published(&self.connector_id).await;
+        let mut published = published.expect("the destination records what is published");
+        published.retain(|message| message["work_id"] == work);
+        assert_all_in(&self.source.data(), &published);
     }
 
     /// Everything of the source waits in the queue as it is now; no worker runs.
@@ -188,6 +227,42 @@ impl Daemon {
         let end = ended.expect("it does not panic").expect("it has started");
         assert_eq!(end, End::Stopped);
     }
+}
+
+/// A connector that can die: all of it at once, without a chance to do anything more.
+pub(crate) struct Mortal(tokio::runtime::Runtime);
+
+impl Mortal {
+    pub(crate) fn kill(self) {
+        self.0.shutdown_background();
+    }
+}
+
+/// Lets the cases of a test run beside each other: most of their time they wait.
+pub(crate) async fn together<F>(cases: impl IntoIterator<Item = F>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let cases: Vec<_> = cases.into_iter().map(tokio::spawn).collect();
+    let mut failed = Vec::new();
+    for (number, case) in cases.into_iter().enumerate() {
+        if case.await.is_err() {
+            failed.push(number);
+        }
+    }
+    assert!(failed.is_empty(), "these cases failed: {failed:?}");
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
 }
 
 /// A generated data set of this size.
