@@ -30,11 +30,17 @@ mod process;
 mod proxy;
 #[path = "it/queued.rs"]
 mod queued;
+#[path = "cli/restart.rs"]
+mod restart;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/secrets.rs"]
 mod secrets;
+#[path = "cli/state.rs"]
+mod state;
 #[path = "cli/stop.rs"]
 mod stop;
+#[path = "cli/stopped.rs"]
+mod stopped;
 #[path = "cli/tls.rs"]
 mod tls;

@@ -54,8 +54,8 @@ pub enum RunError {
     NotStored(Duration),
     /// Nothing has happened for long.
     #[error(
-        "nothing has happened for {} seconds while {doing} (connector.stall_limit, CONNECTOR_STALL_LIMIT)",
-        limit.as_secs()
+        "nothing has happened for {} while {doing} (connector.stall_limit, CONNECTOR_STALL_LIMIT)",
+        in_words(*limit)
     )]
     Stalled {
         /// For how long.
@@ -66,6 +66,13 @@ pub enum RunError {
     /// Something overtook the run: a reset, or a step back.
     #[error("the run was overtaken by a reset")]
     Overtaken,
+}
+
+fn in_words(time: Duration) -> String {
+    match time.as_secs() {
+        seconds if seconds > 0 && seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
 }
 
 impl RunError {
@@ -238,38 +245,10 @@ async fn drive<C: Connector>(
     }
 }
 
-/// Where this run begins. A work that a process before left open is gone on with, if it is still there.
+/// Where this run begins.
 async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
+    let is_unfinished = see_to_work(sending).await?;
     let (destination, keeper) = (sending.destination(), sending.keeper());
-    let left_open = |state: &State| {
-        let work = state.work.as_ref().filter(|work| work.closing.is_none());
-        work.map(|work| work.id.clone())
-    };
-    let mut is_unfinished = false;
-    if let Some(id) = keeper.look(left_open) {
-        let mut work = Work::known(Arc::clone(&destination.platform), id);
-        match work.condition().await? {
-            // Counted from its beginning: the guard was expected before anything was reported.
-            Condition::Open(count) if !count.has_begun_anew(1) && !work.is_cleared().await? => {
-                tracing::info!(
-                    work.id = work.id(),
-                    "going on with the work that was left open"
-                );
-                work.go_on(count).await?;
-                sending.take_over(work);
-                is_unfinished = true;
-            }
-            _ => {
-                tracing::warn!(
-                    work.id = work.id(),
-                    "the work that was left open is not there any more: what it held is read and sent once more"
-                );
-                sending.change(|state| {
-                    state.go_back_leaving_work("What this work held is sent once more.");
-                })?;
-            }
-        }
-    }
     let mut again = mended(destination, keeper.look(|state| state.held_back.clone())).await?;
     let is_object = |held_back: &HeldBack| !held_back.id.starts_with("relationship--");
     if again.iter().any(is_object) {
@@ -283,6 +262,39 @@ async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result
         again,
         is_unfinished,
     })
+}
+
+/// Looks what has become of the work of the run before: was it cleared, its messages are gone, and this
+/// run begins where that one did. True if a process left it open, and this run goes on with it.
+async fn see_to_work(sending: &mut Sending<'_>) -> Result<bool, RunError> {
+    let Some(left) = sending.keeper().look(|state| state.work.clone()) else {
+        return Ok(false);
+    };
+    let mut work = Work::known(Arc::clone(&sending.destination().platform), left.id);
+    let condition = work.condition().await?;
+    if left.closing.is_some() && condition != Condition::Cleared {
+        // It is the finisher's.
+        return Ok(false);
+    }
+    if let Condition::Open(count) = condition
+        // Counted from its beginning: the guard was expected before anything was reported.
+        && !count.has_begun_anew(1)
+        && !work.is_cleared().await?
+    {
+        tracing::info!(
+            work.id = work.id(),
+            "going on with the work that was left open"
+        );
+        work.go_on(count).await?;
+        sending.take_over(work);
+        return Ok(true);
+    }
+    tracing::warn!(
+        work.id = work.id(),
+        "the work of the run before is not there any more: what it held is read and sent once more"
+    );
+    sending.change(|state| state.go_back_leaving_work("What this work held is sent once more."))?;
+    Ok(false)
 }
 
 /// What was held back and can be sent now: what the destination did not have the type of, and has it

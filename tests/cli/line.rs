@@ -4,17 +4,21 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use sandbox::{
-    Broker, DataSet, Destination, DestinationOptions, Shape, Source, SourceOptions, Work, Worker,
+    Broker, DataSet, Destination, DestinationOptions, Release, Request, Shape, Source,
+    SourceOptions, Work, Worker,
 };
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
+use crate::compare::{as_of, assert_identical};
 use crate::process::{Process, Start};
 use crate::queued::assert_all_in;
 
 /// Long enough for the slowest machine to import what the tests here send.
 const IMPORT_LIMIT: Duration = Duration::from_mins(1);
+/// Beside which it knows nothing: what a run asks of a source before it reads any list.
+const NO_LISTS: [&str; 2] = ["About", "Probe"];
 
 /// The broker of this test run: the one that `scripts/test` started, else one of our own, which lives
 /// as long as a test holds it.
@@ -59,8 +63,24 @@ impl Line {
         )
     }
 
+    /// Between two platforms of this release, over the broker of the test run.
+    pub(crate) async fn of_release(release: Release, data: DataSet) -> Self {
+        let source = SourceOptions {
+            release,
+            data: as_of(release, data),
+            ..SourceOptions::default()
+        };
+        Self::to(release, source, broker().await)
+    }
+
+    /// To a destination of the newest release.
     pub(crate) fn of(source: SourceOptions, broker: Arc<Broker>) -> Self {
+        Self::to(Release::LATEST, source, broker)
+    }
+
+    fn to(release: Release, source: SourceOptions, broker: Arc<Broker>) -> Self {
         let destination = DestinationOptions {
+            release,
             broker: Some(broker.address().clone()),
             recording: true,
             ..DestinationOptions::default()
@@ -123,6 +143,68 @@ impl Line {
         assert_all_in(&self.source.data(), &published);
     }
 
+    /// Everything of the source was imported as it is now, into a destination of this release, and
+    /// nothing was lost on the way.
+    pub(crate) fn assert_all_imported(&self, release: Release, worker: &Worker) {
+        let imported = self.destination.imported();
+        assert_identical(&self.source.data(), &imported, release);
+        assert_eq!(imported.losses(), []);
+        assert_eq!((worker.dropped(), worker.rejected()), (0, 0));
+    }
+
+    pub(crate) fn worker(&self) -> Worker {
+        Worker::start(&self.destination, 2).expect("the workers start")
+    }
+
+    /// The state that the destination keeps; null where it keeps none.
+    pub(crate) fn state(&self) -> Value {
+        let state = self.destination.state(&self.connector_id);
+        state.unwrap_or_default()
+    }
+
+    /// The work that the state names.
+    pub(crate) fn work_in_state(&self) -> Option<String> {
+        let id = self.state().pointer("/work/id")?.as_str()?.to_owned();
+        Some(id)
+    }
+
+    /// Where the state says that the first pass through a stream is to go on.
+    pub(crate) fn place_in_state(&self, stream: &str) -> Option<String> {
+        let pass = format!("/streams/{stream}/pass/after");
+        Some(self.state().pointer(&pass)?.as_str()?.to_owned())
+    }
+
+    /// The requests for pages of a list that the source got, without those for rows by their ids.
+    pub(crate) fn pages_asked(&self, operation: &str) -> Vec<Request> {
+        let requests = self.source.requests().into_iter();
+        let pages = requests.filter(|request| {
+            let key = Value::Object(request.variables.clone());
+            let key = key.pointer("/filters/filters/0/key/0").cloned();
+            request.operation == operation && key != Some("ids".into())
+        });
+        pages.collect()
+    }
+
+    /// How many requests the source got for anything that it lists.
+    pub(crate) fn lists_asked(&self) -> usize {
+        let requests = self.source.requests();
+        let lists = requests
+            .iter()
+            .filter(|request| !NO_LISTS.contains(&request.operation.as_str()));
+        lists.count()
+    }
+
+    /// Waits until the destination has stored a state of which this is true.
+    pub(crate) async fn until_state(
+        &self,
+        process: &mut Process,
+        what: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) {
+        let what = format!("the stored state had {what}");
+        process.until(&what, || is_so(&self.state())).await;
+    }
+
     /// A start of the binary that runs every so often.
     pub(crate) fn run_every(&self, period: &str) -> Start {
         self.run_once()
@@ -142,22 +224,27 @@ pub(crate) fn generated(observables: usize, indicators: usize) -> DataSet {
 
 /// Waits until the workers are through with all works, and answers them.
 pub(crate) async fn works_when_complete(destination: &Destination) -> Vec<Work> {
-    let complete = async {
-        while destination
-            .works()
-            .iter()
-            .any(|work| work.completed.is_none())
-        {
+    let is_complete = |work: &Work| work.completed.is_some();
+    let all = || destination.works().iter().all(is_complete);
+    until("all works are complete", all).await;
+    destination.works()
+}
+
+/// Waits until something is so, whether the process still runs or not.
+pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    let waited = timeout(IMPORT_LIMIT, complete).await;
-    assert!(
-        waited.is_ok(),
-        "works stay open: {:#?}",
-        destination.works()
-    );
-    destination.works()
+    timeout(IMPORT_LIMIT, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("never: {what}"));
+}
+
+/// The place at which a page was asked for; none at the start of a list.
+pub(crate) fn place(request: &Request) -> Option<&str> {
+    request.variables.get("after").and_then(Value::as_str)
 }
 
 /// What was done to a work, in order.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_netmanageit-connector");
 /// Long enough for the slowest machine; a test that reaches it hangs.
-pub(crate) const LIMIT: Duration = Duration::from_mins(3);
+pub(crate) const LIMIT: Duration = Duration::from_mins(5);
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
 

@@ -293,3 +293,18 @@ pub(crate) fn remove(data: &mut DataSet, is_lost: impl Fn(&Record) -> bool) {
     data.relationships.retain(|record| !leads_there(record));
     data.references.retain(|record| !leads_there(record));
 }
+
+/// The content as a platform of this release can hold it: types that it lacks are left out by the
+/// sandbox, the one field that came later is left out here.
+pub(crate) fn as_of(release: Release, mut data: DataSet) -> DataSet {
+    if release < Release::new(6, 7, 5) {
+        for software in data
+            .observables
+            .iter_mut()
+            .filter(|record| record.typename() == "Software")
+        {
+            software.set("x_opencti_product", Value::Null);
+        }
+    }
+    data
+}

@@ -105,11 +105,11 @@ impl<'a> Reset<'a> {
             before.is_some_and(|before| before.completed.is_none())
         };
         for work in works.iter().filter(old) {
-            let words = work.errors.iter().map(|error| &error.message);
-            assert!(
-                words.into_iter().any(|words| words.contains("was reset")),
-                "{work:#?}"
-            );
+            let is_told = work
+                .errors
+                .iter()
+                .any(|error| error.message.contains("was reset"));
+            assert!(is_told, "{work:#?}");
         }
     }
 

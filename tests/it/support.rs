@@ -15,6 +15,7 @@ use sandbox::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use crate::compare::as_of;
 use crate::queued::assert_all_in;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
@@ -272,19 +273,4 @@ pub(crate) fn generated(observables: usize, indicators: usize) -> DataSet {
         indicators,
         ..Shape::default()
     })
-}
-
-/// The content as a platform of this release can hold it: types that it lacks are left out by the
-/// sandbox, the one field that came later is left out here.
-pub(crate) fn as_of(release: Release, mut data: DataSet) -> DataSet {
-    if release < Release::new(6, 7, 5) {
-        for software in data
-            .observables
-            .iter_mut()
-            .filter(|record| record.typename() == "Software")
-        {
-            software.set("x_opencti_product", serde_json::Value::Null);
-        }
-    }
-    data
 }

@@ -57,13 +57,11 @@ async fn silent_at(operation: &str, works: usize) {
         })
         .await;
         let work = &line.destination.works()[0];
-        let words: Vec<&String> = work.errors.iter().map(|error| &error.message).collect();
-        assert!(
-            words
-                .iter()
-                .any(|words| words.contains("reading the source")),
-            "{words:#?}"
-        );
+        let is_told = work
+            .errors
+            .iter()
+            .any(|error| error.message.contains("reading the source"));
+        assert!(is_told, "{work:#?}");
     } else {
         assert_eq!(line.state()["streams"], json!({}));
     }
@@ -121,14 +119,13 @@ fn outcomes(line: &Line) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_destination_that_is_away_is_waited_for() {
-    together([
+    tokio::join!(
         away_at_the_start(Fault::Status(503, 3)),
         away_at_the_start(Fault::Reset(3)),
         away_in_a_run(Fault::Status(503, 25)),
         away_in_a_run(Fault::Reset(25)),
         away_in_a_run(Fault::AfterStatus(504, 12)),
-    ])
-    .await;
+    );
 }
 
 async fn away_at_the_start(fault: Fault) {

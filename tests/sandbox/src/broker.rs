@@ -23,7 +23,7 @@ const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 /// What the server and its remote control show each other.
 const COOKIE: &str = "sandbox";
-const START_LIMIT: Duration = Duration::from_secs(90);
+const START_LIMIT: Duration = Duration::from_mins(5);
 const CONTROL_LIMIT: Duration = Duration::from_mins(1);
 
 /// Reads the ids of process groups until this process ends, which closes the pipe, and then ends
