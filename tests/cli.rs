@@ -40,7 +40,5 @@ mod secrets;
 mod state;
 #[path = "cli/stop.rs"]
 mod stop;
-#[path = "cli/stopped.rs"]
-mod stopped;
 #[path = "cli/tls.rs"]
 mod tls;

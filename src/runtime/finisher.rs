@@ -114,21 +114,23 @@ impl Finisher {
         }
     }
 
+    /// The state first: whoever comes after a death must not go on with a work that may be complete at
+    /// any moment.
     async fn close(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+        let storing = self.keeper.stored(self.keeper.generation());
+        let is_stored = match tokio::time::timeout(STORING, storing).await {
+            Ok(Ok(())) => true,
+            Err(_) => false,
+            // How it is to be closed has changed as well.
+            Ok(Err(Overtaken)) => return Ok(()),
+        };
         if !closing.said {
             self.say(work, closing).await?;
         }
-        if closing.at_once == AtOnce::Sentence {
-            return Ok(());
+        if is_stored && closing.at_once == AtOnce::Everything {
+            self.release(work).await?;
         }
-        // The state first: whoever comes after a death must not go on with a work that may be complete
-        // at any moment.
-        let storing = self.keeper.stored(self.keeper.generation());
-        match tokio::time::timeout(STORING, storing).await {
-            Ok(Ok(())) => self.release(work).await,
-            // How it is to be closed has changed as well, or it is tried again.
-            Ok(Err(Overtaken)) | Err(_) => Ok(()),
-        }
+        Ok(())
     }
 
     async fn finish_if_still(

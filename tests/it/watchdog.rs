@@ -81,7 +81,7 @@ async fn silent_at(operation: &str, works: usize) {
 async fn whoever_has_to_wait_does_not_hang() {
     together([
         waits(&[
-            ("OPENCTI_NETMANAGEIT_COOLDOWN", "PT2S"),
+            ("OPENCTI_NETMANAGEIT_COOLDOWN", "PT4S"),
             ("OPENCTI_NETMANAGEIT_PAGE_SIZE", "40"),
         ]),
         waits(&[("CONNECTOR_DURATION_PERIOD", "PT1S")]),
@@ -91,7 +91,7 @@ async fn whoever_has_to_wait_does_not_hang() {
 
 /// The workers begin only when the run has waited for longer than it may hang; a cooldown is as long.
 async fn waits(settings: &'static [(&'static str, &'static str)]) {
-    let mut line = line().every("PT1H").set("CONNECTOR_STALL_LIMIT", "PT1S");
+    let mut line = line().every("PT1H").set("CONNECTOR_STALL_LIMIT", "PT3S");
     for (name, value) in settings {
         line = line.set(name, value);
     }
@@ -99,7 +99,7 @@ async fn waits(settings: &'static [(&'static str, &'static str)]) {
     until("the first pass is complete", || is_complete(&line)).await;
     line.source
         .edit(|data| data.add_indicator().expect("an indicator"));
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
     let _workers = line.workers(2);
     until("nothing is left to do", || line.state()["work"].is_null()).await;
     daemon.stop().await;
