@@ -114,9 +114,12 @@ impl Finisher {
         }
     }
 
-    /// The state first: whoever comes after a death must not go on with a work that may be complete at
-    /// any moment.
     async fn close(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+        if closing.at_once == AtOnce::Sentence {
+            return self.say(work, closing).await;
+        }
+        // The state first: whoever comes after a death must not go on with a work that may be complete
+        // at any moment.
         let storing = self.keeper.stored(self.keeper.generation());
         let is_stored = match tokio::time::timeout(STORING, storing).await {
             Ok(Ok(())) => true,
@@ -127,7 +130,7 @@ impl Finisher {
         if !closing.said {
             self.say(work, closing).await?;
         }
-        if is_stored && closing.at_once == AtOnce::Everything {
+        if is_stored {
             self.release(work).await?;
         }
         Ok(())

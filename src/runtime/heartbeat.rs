@@ -26,7 +26,7 @@ const STATE_EVERY: Duration = Duration::from_secs(3);
 /// After a ping that was not taken, the next one follows sooner, and ever later.
 const AGAIN: Duration = Duration::from_secs(2);
 /// How much waits in the queue is not worth a longer wait.
-const SIZE_LIMIT: Duration = Duration::from_secs(2);
+const SIZE_LIMIT: Duration = Duration::from_secs(1);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -153,7 +153,11 @@ impl Heartbeat {
 
     async fn info(&self, status: &Status) -> ConnectorInfo {
         // For display only: a platform that does not say it is pinged all the same.
-        let waiting = self.destination.waiting(SIZE_LIMIT).await;
+        let asking = self.destination.waiting(SIZE_LIMIT);
+        let waiting = tokio::time::timeout(SIZE_LIMIT, asking)
+            .await
+            .ok()
+            .flatten();
         ConnectorInfo {
             run_and_terminate: self.run_and_terminate,
             buffering: status.buffering,
