@@ -31,6 +31,8 @@ struct Reset<'a> {
     works: Vec<Work>,
     runs: BTreeSet<String>,
     is_noticed: bool,
+    /// The works that were open when the reset was noticed: a run may have ended well before that.
+    open: Vec<String>,
 }
 
 impl<'a> Reset<'a> {
@@ -47,6 +49,7 @@ impl<'a> Reset<'a> {
             works: line.destination.works(),
             runs: runs(&line.state()),
             is_noticed: false,
+            open: Vec::new(),
         }
     }
 
@@ -56,8 +59,11 @@ impl<'a> Reset<'a> {
         let state = self.line.state();
         let is_of_before = !runs(&state).is_disjoint(&self.runs)
             || self.works.iter().any(|work| work.id == state["work"]["id"]);
-        if !state.is_null() && !is_of_before {
+        if !state.is_null() && !is_of_before && !self.is_noticed {
             self.is_noticed = true;
+            let works = self.line.destination.works().into_iter();
+            let open = works.filter(|work| work.completed.is_none());
+            self.open = open.map(|work| work.id).collect();
         }
         assert!(!(self.is_noticed && is_of_before), "{state:#}");
         state
@@ -102,7 +108,7 @@ impl<'a> Reset<'a> {
         let works = self.line.destination.works();
         let old = |work: &&Work| {
             let before = self.works.iter().find(|before| before.id == work.id);
-            before.is_some_and(|before| before.completed.is_none())
+            before.is_some() && self.open.contains(&work.id)
         };
         for work in works.iter().filter(old) {
             let is_told = work
