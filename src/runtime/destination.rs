@@ -51,14 +51,20 @@ impl Sent {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
+    /// All of it, in megabytes.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn megabytes(&self) -> f64 {
+        const MEGABYTE: f64 = 1_000_000.0;
+        self.bytes.load(Ordering::Relaxed) as f64 / MEGABYTE
+    }
+
     /// The mean size of a message, in megabytes; a usual one before any was sent.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     fn mean_megabytes(&self) -> f64 {
         const USUAL: f64 = 0.1;
-        const MEGABYTE: f64 = 1_000_000.0;
         match self.messages.load(Ordering::Relaxed) {
             0 => USUAL,
-            messages => self.bytes.load(Ordering::Relaxed) as f64 / messages as f64 / MEGABYTE,
+            messages => self.megabytes() / messages as f64,
         }
     }
 }

@@ -17,6 +17,8 @@ use crate::opencti::{Standing, Work, WorkError};
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Whatever the time: so much of the threshold is sent at most between two looks.
+const LOOK_AFTER: f64 = 0.1;
 /// A run that waits says so again after so long.
 const SAY_EVERY: Duration = Duration::from_mins(5);
 /// A shorter wait for the workers within a work is the rule on some releases.
@@ -31,7 +33,15 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Room {
     threshold_mb: f64,
     status: watch::Sender<Status>,
-    looked: Option<Instant>,
+    looked: Option<Look>,
+}
+
+/// The last look at the queue.
+#[derive(Debug, Clone, Copy)]
+struct Look {
+    at: Instant,
+    /// In megabytes, until then.
+    sent: f64,
 }
 
 /// A wait that people are told of: when it begins, every few minutes, and when it is over.
@@ -50,18 +60,19 @@ impl Room {
         }
     }
 
-    /// Returns when there is room. Looks once a second at most; a platform that does not say how
-    /// much waits, or does not answer, holds nothing up.
+    /// Returns when there is room. Looks once a second, and before much was sent since; a platform
+    /// that does not say how much waits, or does not answer, holds nothing up.
     pub(super) async fn wait(&mut self, destination: &Destination, activity: &Activity) {
-        if self
-            .looked
-            .is_some_and(|looked| looked.elapsed() < LOOK_EVERY)
-        {
+        let sent = destination.sent.megabytes();
+        if self.looked.is_some_and(|look| self.is_fresh(look, sent)) {
             return;
         }
         let mut wait = Wait::new(&self.status, activity);
         while let Some(waiting) = destination.waiting(LIMIT).await {
-            self.looked = Some(Instant::now());
+            self.looked = Some(Look {
+                at: Instant::now(),
+                sent,
+            });
             let mark = if wait.is_on() {
                 self.threshold_mb * LOWER_MARK
             } else {
@@ -80,6 +91,10 @@ impl Room {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         wait.end("the queue has shrunk: going on");
+    }
+
+    fn is_fresh(&self, look: Look, sent: f64) -> bool {
+        look.at.elapsed() < LOOK_EVERY && sent - look.sent < self.threshold_mb * LOOK_AFTER
     }
 
     /// Returns when the work of the run before is complete and nothing waits in the queue: some
