@@ -86,6 +86,9 @@ pub struct HeldBack {
     /// destination that lacks something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<String>,
+    /// Whether only a link of it is held back, and the object itself was sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_part: bool,
 }
 
 /// One run's reader: hands out pages until there are no more.

@@ -13,6 +13,7 @@ mod message;
 mod operations;
 pub mod queue;
 mod registration;
+mod rights;
 mod rules;
 mod work;
 
@@ -22,5 +23,6 @@ pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, Kept, QueueSize, Registration,
     RegistrationError, kept, ping, queue_size, register,
 };
+pub use rights::Rights;
 pub use rules::{Expectations, Rules, Unsupported};
 pub use work::{Announcer, Condition, Work, WorkCount, WorkError};

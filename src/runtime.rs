@@ -14,8 +14,11 @@ mod activity;
 pub mod batch;
 mod destination;
 mod finisher;
+mod gate;
 mod heartbeat;
 mod keeper;
+mod markings;
+mod preflight;
 mod progress;
 mod room;
 mod run;
@@ -379,6 +382,7 @@ async fn connect<S>(
     };
     let registration = register(&platform, &profile, RetryPolicy::AT_START).await?;
     tracing::info!(connector.id = %profile.id, queue = registration.broker.queue, "registered");
+    preflight::say_what_is_lacking(&platform).await;
     let Registration {
         applicant_id,
         echo,

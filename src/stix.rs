@@ -10,4 +10,4 @@ mod bundle;
 mod object;
 
 pub use bundle::bundle;
-pub use object::{ObjectWriter, StixObject};
+pub use object::{ObjectWriter, Pointer, StixObject};

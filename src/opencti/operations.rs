@@ -6,6 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 type DateTime = String;
+type StixId = String;
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -30,6 +31,22 @@ pub(super) struct PingConnector;
     response_type = "crate::opencti::operations::QueueConnector"
 )]
 pub(super) struct QueueDetails;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/rights.graphql",
+    response_type = "crate::opencti::operations::Me"
+)]
+pub(super) struct Rights;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/markings.graphql",
+    response_type = "crate::opencti::operations::MarkingList"
+)]
+pub(super) struct Markings;
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -154,6 +171,53 @@ pub(crate) struct QueueConnector {
 pub(crate) struct QueueNumbers {
     pub(super) messages_number: Option<f64>,
     pub(super) messages_size: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Me {
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) capabilities: Option<Vec<Capability>>,
+    pub(super) effective_confidence_level: Option<ConfidenceLevel>,
+    #[serde(default)]
+    pub(super) allowed_marking: Option<Vec<Marking>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Capability {
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ConfidenceLevel {
+    pub(super) max_confidence: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MarkingList {
+    #[serde(rename = "pageInfo")]
+    pub(super) page_info: Option<PageInfo>,
+    pub(super) edges: Option<Vec<Option<MarkingEdge>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PageInfo {
+    pub(super) end_cursor: Option<String>,
+    pub(super) has_next_page: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct MarkingEdge {
+    pub(super) node: Option<Marking>,
+}
+
+/// A marking of the platform's.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Marking {
+    pub(super) standard_id: Option<String>,
+    pub(super) x_opencti_stix_ids: Option<Vec<String>>,
+    pub(super) definition: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

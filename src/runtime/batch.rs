@@ -128,6 +128,17 @@ impl Packer {
         }
     }
 
+    /// Packs what has to go ahead of a page and needs nothing itself.
+    pub fn pack_ahead(&mut self, objects: Batch) -> Wave {
+        match self.packing {
+            Packing::Closed { batch_size } => Wave {
+                waits: false,
+                batches: cut(objects, batch_size.max(1)),
+            },
+            Packing::Waves { batch_size } => self.wave(objects, batch_size),
+        }
+    }
+
     /// What was held back before may go now, and the other way round.
     fn note_sent(&mut self, page: &Converted, held_back: &[Skipped]) {
         if !self.not_sent.is_empty() {
@@ -155,6 +166,7 @@ impl Packer {
                     kind: skipped.kind.clone(),
                     reason: skipped.reason.clone(),
                     needs: Some(end.to_string()),
+                    is_part: false,
                 });
                 held_back.push(skipped);
             } else if object.json.len() > LARGEST_BATCH_BYTES {
@@ -220,7 +232,7 @@ impl Packer {
             held_back.iter().map(|skipped| skipped.id.clone()).collect();
         lost.extend(too_large.iter().map(|companion| companion.id.to_string()));
         let points_at_lost =
-            |object: &Arc<StixObject>| object.embeds.iter().any(|target| lost.contains(&**target));
+            |object: &Arc<StixObject>| object.targets().any(|target| lost.contains(target));
         let (without_target, objects): (Batch, Batch) =
             objects.into_iter().partition(points_at_lost);
         held_back.extend(
@@ -252,7 +264,7 @@ impl Packer {
             .partition(|dependency| dependency.dependencies.is_empty());
         let (pointing, rest): (Batch, Batch) = all
             .into_iter()
-            .partition(|object| !object.embeds.is_empty());
+            .partition(|object| !object.pointers.is_empty());
         let steps = [plain, marked, rest]
             .into_iter()
             .chain(by_pointing(pointing))
@@ -267,7 +279,7 @@ impl Packer {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
             let dependencies = object.dependencies.iter().map(|dependency| &*dependency.id);
-            let others = object.embeds.iter().chain(&object.ends).map(|id| &**id);
+            let others = object.targets().chain(object.ends.iter().map(|id| &**id));
             dependencies.chain(others).any(is_in_flight)
         });
         if waits {
@@ -312,9 +324,8 @@ fn by_pointing(mut pointing: Batch) -> Vec<Batch> {
         let waiting: HashSet<u128> = pointing.iter().map(|object| key(&object.id)).collect();
         let points_at_waiting = |object: &Arc<StixObject>| {
             object
-                .embeds
-                .iter()
-                .any(|target| *target != object.id && waiting.contains(&key(target)))
+                .targets()
+                .any(|target| target != &*object.id && waiting.contains(&key(target)))
         };
         let (later, now): (Batch, Batch) = pointing.into_iter().partition(points_at_waiting);
         // Connectors cut circles (spec/protocol.md §7); should one come all the same, it goes at once
@@ -333,7 +344,7 @@ fn by_pointing(mut pointing: Batch) -> Vec<Batch> {
 fn skip(object: &StixObject, reason: &str) -> Skipped {
     Skipped {
         id: object.id.to_string(),
-        kind: object.kind.to_owned(),
+        kind: object.kind.to_string(),
         reason: reason.to_owned(),
     }
 }
@@ -548,8 +559,8 @@ impl<'a> Closing<'a> {
         if !seen.insert(object.id.clone()) {
             return;
         }
-        for id in object.embeds.iter().chain(&object.ends) {
-            match self.at_hand.get(&**id) {
+        for id in object.targets().chain(object.ends.iter().map(|id| &**id)) {
+            match self.at_hand.get(id) {
                 Some(other) if self.is_new_own(other) => self.collect(other, seen, needed),
                 Some(other) => ride_along(other, seen, needed),
                 None => {

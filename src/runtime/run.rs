@@ -248,8 +248,8 @@ async fn drive<C: Connector>(
 /// Where this run begins.
 async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
     let is_unfinished = see_to_work(sending).await?;
-    let (destination, keeper) = (sending.destination(), sending.keeper());
-    let mut again = mended(destination, keeper.look(|state| state.held_back.clone())).await?;
+    let keeper = sending.keeper();
+    let mut again = mended(sending, keeper.look(|state| state.held_back.clone())).await?;
     let is_object = |held_back: &HeldBack| !held_back.id.starts_with("relationship--");
     if again.iter().any(is_object) {
         read_what_was_not_remembered(sending)?;
@@ -297,19 +297,19 @@ async fn see_to_work(sending: &mut Sending<'_>) -> Result<bool, RunError> {
     Ok(false)
 }
 
-/// What was held back and can be sent now: what the destination did not have the type of, and has it
-/// now; what ties such objects to others, or has waited for an object that has been sent since.
+/// What was held back and can be sent now: what could not go for a reason that has passed; what ties
+/// such objects to others, or has waited for an object that has been sent since.
 async fn mended(
-    destination: &Destination,
+    sending: &mut Sending<'_>,
     held_back: Vec<HeldBack>,
 ) -> Result<Vec<HeldBack>, RunError> {
-    let (waiting, ready): (Vec<_>, Vec<_>) = held_back
-        .into_iter()
-        .partition(|object| object.needs.is_some());
-    let mut mended = Vec::new();
-    for object in ready {
-        if !destination.platform.lacks_entity_type(&object.kind).await? {
+    let (mut mended, mut waiting) = (Vec::new(), Vec::new());
+    for object in held_back {
+        let has_passed = sending.has_passed(&object).await?;
+        if has_passed {
             mended.push(object);
+        } else {
+            waiting.push(object);
         }
     }
     let is_mended = |tie: &HeldBack| {

@@ -4,7 +4,8 @@
 //! **Invariant.** The state moves over a page only with the receipt of all its messages, and the first
 //! message of a work is sent only when the platform has stored the state that names the work.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::batch::{Batch, Packer, Packing, Wave};
 use super::destination::Destination;
+use super::gate::Gate;
 use super::keeper::{Keeper, Overtaken};
 use super::progress::Progress;
 use super::room::Room;
@@ -24,7 +26,7 @@ use super::summary::summary;
 use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
 use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work};
 use crate::settings::QueueProtocol;
-use crate::stix::{StixObject, bundle};
+use crate::stix::bundle;
 use crate::telemetry::logs::Chain;
 
 /// Pages whose messages may be unconfirmed at once.
@@ -49,7 +51,7 @@ struct PageEnd {
 #[derive(Default)]
 struct Done {
     /// The types of the objects that are sent with it.
-    kinds: Vec<&'static str>,
+    kinds: Vec<Cow<'static, str>>,
     /// Objects that were held back by earlier runs and are sent now.
     mended: Vec<Box<str>>,
     /// Objects that others wait for.
@@ -73,8 +75,7 @@ pub(super) struct Sending<'a> {
     room: &'a mut Room,
     activity: &'a Activity,
     title: String,
-    /// Whether the destination lacks the type, for each that was met.
-    unknown_types: HashMap<Box<str>, bool>,
+    gate: Gate,
     /// What is held back in this run for a reason that can be mended.
     held_back_now: HashSet<Box<str>>,
     /// What is tried again in this run.
@@ -113,7 +114,7 @@ impl<'a> Sending<'a> {
             room,
             activity,
             title,
-            unknown_types: HashMap::new(),
+            gate: Gate::default(),
             held_back_now: HashSet::new(),
             tried_again: HashSet::new(),
             needed: HashSet::new(),
@@ -128,6 +129,11 @@ impl<'a> Sending<'a> {
             given_up: CancellationToken::new(),
             platform_announces: None,
         }
+    }
+
+    /// Whether the reason for which an object was held back is gone.
+    pub(super) async fn has_passed(&mut self, held_back: &HeldBack) -> Result<bool, RunError> {
+        Ok(self.gate.has_passed(self.destination, held_back).await?)
     }
 
     pub(super) fn destination(&self) -> &'a Destination {
@@ -164,8 +170,9 @@ impl<'a> Sending<'a> {
     /// Notes what earlier runs held back, and which of it is tried again.
     pub(super) fn try_again(&mut self, again: &[HeldBack]) {
         let known = self.keeper.look(|state| state.held_back.clone());
+        let not_sent = known.iter().filter(|object| !object.is_part);
         self.packer
-            .note_not_sent(known.iter().map(|object| object.id.as_str()));
+            .note_not_sent(not_sent.map(|object| object.id.as_str()));
         for object in known {
             self.needed.extend(object.needs.map(Into::into));
         }
@@ -187,7 +194,11 @@ impl<'a> Sending<'a> {
             return Ok(());
         }
         self.look_at_work().await?;
-        self.hold_back_unknown_types(&mut page).await?;
+        if !self.make_markings(&page, stop).await? {
+            return Ok(());
+        }
+        let kept_out = self.gate.admit(self.destination, &mut page).await?;
+        self.packer.note_not_sent(kept_out.iter().map(|id| &**id));
         let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
         self.packer.note_not_sent(skipped);
         let packed = self.packer.pack(&page);
@@ -208,7 +219,11 @@ impl<'a> Sending<'a> {
             ids.filter(|id| set.contains(*id)).cloned().collect()
         };
         let done = Done {
-            kinds: page.objects.iter().map(|object| object.kind).collect(),
+            kinds: page
+                .objects
+                .iter()
+                .map(|object| object.kind.clone())
+                .collect(),
             mended: sent_of(&self.tried_again),
             arrived: sent_of(&self.needed),
             held_back: page.held_back,
@@ -229,6 +244,25 @@ impl<'a> Sending<'a> {
             self.deliver(Vec::new(), end).await?;
         }
         self.receipts(UNCONFIRMED_PAGES).await
+    }
+
+    /// Makes the markings that the destination does not have, ahead of the objects that need them;
+    /// false when the wish to stop came while it had to wait.
+    async fn make_markings(
+        &mut self,
+        page: &Converted,
+        stop: &CancellationToken,
+    ) -> Result<bool, RunError> {
+        let to_make = self.gate.markings_to_make(self.destination, page).await?;
+        if to_make.is_empty() {
+            return Ok(true);
+        }
+        let wave = self.packer.pack_ahead(to_make.clone());
+        let sent = self.wave(wave, None, stop).await? && self.until_imported(stop).await?;
+        if sent {
+            self.gate.learn_made(self.destination, &to_make).await?;
+        }
+        Ok(sent)
     }
 
     /// Looks now and then whether somebody has cleared the work: then its messages are dropped, and
@@ -267,64 +301,6 @@ impl<'a> Sending<'a> {
         );
     }
 
-    async fn learn_type(&mut self, entity_type: &str) -> Result<(), RunError> {
-        if !self.unknown_types.contains_key(entity_type) {
-            let is_lacking = self
-                .destination
-                .platform
-                .lacks_entity_type(entity_type)
-                .await?;
-            self.unknown_types.insert(entity_type.into(), is_lacking);
-        }
-        Ok(())
-    }
-
-    /// Objects of a type that the destination does not have would be dropped there, and on several
-    /// releases their work would wait for them for ever (spec/protocol.md §7).
-    async fn hold_back_unknown_types(&mut self, page: &mut Converted) -> Result<(), RunError> {
-        for object in page.objects.iter().chain(&page.companions) {
-            self.learn_type(object.kind).await?;
-            if let Some((named, _)) = &object.names_type {
-                self.learn_type(named).await?;
-            }
-        }
-        let unknown = &self.unknown_types;
-        let is_unknown = |object: &Arc<StixObject>| unknown.get(object.kind) == Some(&true);
-        for object in page.objects.iter_mut().chain(&mut page.companions) {
-            // An indicator for a type that is not there is imported, if it does not say so.
-            if object
-                .names_type
-                .as_ref()
-                .is_some_and(|(named, _)| unknown.get(&**named) == Some(&true))
-            {
-                *object = Arc::new(object.naming_unknown_type());
-            }
-        }
-        let release = self.destination.platform.release();
-        for object in page.objects.iter().filter(|object| is_unknown(object)) {
-            let skipped = Skipped {
-                id: object.id.to_string(),
-                kind: object.kind.to_owned(),
-                reason: format!("the destination's release {release} does not have its type"),
-            };
-            page.held_back.push(HeldBack {
-                stream: page.stream.to_owned(),
-                id: skipped.id.clone(),
-                kind: skipped.kind.clone(),
-                reason: skipped.reason.clone(),
-                needs: None,
-            });
-            page.skipped.push(skipped);
-        }
-        let companions = page.companions.iter().filter(|object| is_unknown(object));
-        self.packer
-            .note_not_sent(companions.map(|object| &*object.id));
-        for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
-            objects.retain(|object| !is_unknown(object));
-        }
-        Ok(())
-    }
-
     fn note_held_back(&mut self, held_back: &[HeldBack]) {
         for object in held_back {
             self.held_back_now.insert(object.id.as_str().into());
@@ -342,17 +318,22 @@ impl<'a> Sending<'a> {
         if !self.open_work(stop).await? {
             return Ok(false);
         }
-        if wave.waits {
-            self.receipts(0).await?;
-            let importing = self.wait_until_imported();
-            let Some(imported) = stop.run_until_cancelled(importing).await else {
-                return Ok(false);
-            };
-            imported?;
+        if wave.waits && !self.until_imported(stop).await? {
+            return Ok(false);
         }
         let messages = self.messages(&wave.batches)?;
         self.announce_and_deliver(messages, end).await?;
         Ok(true)
+    }
+
+    /// Waits until all that was sent is imported; false when the wish to stop came meanwhile.
+    async fn until_imported(&mut self, stop: &CancellationToken) -> Result<bool, RunError> {
+        self.receipts(0).await?;
+        let importing = self.wait_until_imported();
+        match stop.run_until_cancelled(importing).await {
+            Some(imported) => imported.map(|()| true),
+            None => Ok(false),
+        }
     }
 
     async fn wait_until_imported(&mut self) -> Result<(), RunError> {
@@ -536,7 +517,7 @@ impl<'a> Sending<'a> {
     }
 
     fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {
-        self.tally.count_sent(done.kinds.iter().copied());
+        self.tally.count_sent(done.kinds.iter().map(|kind| &**kind));
         let progress = &self.progress;
         self.keeper.change(self.generation, |state| {
             progress.write(&mut state.streams);

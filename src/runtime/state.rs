@@ -361,10 +361,9 @@ impl State {
     /// Remembers what was held back, each object once.
     pub fn hold_back(&mut self, held_back: impl IntoIterator<Item = HeldBack>) {
         for object in held_back {
-            let known = self
-                .held_back
-                .iter_mut()
-                .find(|known| known.id == object.id);
+            let known = self.held_back.iter_mut().find(|known| {
+                known.id == object.id && (known.needs == object.needs || !object.is_part)
+            });
             if let Some(known) = known {
                 *known = object;
             } else if self.held_back.len() < HELD_BACK {

@@ -1,5 +1,6 @@
 //! One STIX object: its text, and which other objects it needs.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ pub struct StixObject {
     /// Its STIX id.
     pub id: Box<str>,
     /// Its type in the platform's words, for counts: "IPv4-Addr", "Indicator", "based-on".
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The object as JSON.
     pub json: Box<str>,
     /// Markings, author and labels: they go ahead of the object.
@@ -21,10 +22,9 @@ pub struct StixObject {
     /// As a dependency: whether it has to stand in every message that uses it. Markings and authors
     /// do, being referred to by id; a label is found by its text once it exists.
     pub rides_always: bool,
-    /// Ids of the objects that it points at from within (nested references): imported after the
-    /// object they are errors, so they go ahead of it in the same message where there are messages
-    /// of several objects.
-    pub embeds: Vec<Box<str>>,
+    /// What it points at from within (nested references): imported after the object they are errors,
+    /// so they go ahead of it in the same message where there are messages of several objects.
+    pub pointers: Vec<Pointer>,
     /// Ids of the objects that it ties together (the ends of a relationship): sent earlier, or it is
     /// held back.
     pub ends: Vec<Box<str>>,
@@ -51,33 +51,80 @@ impl StixObject {
         other
     }
 
-    /// The object with what it points at: property, whether it is a list, and ids. What was there
-    /// before becomes its bare form.
+    /// The ids of the objects that it points at from within.
+    pub fn targets(&self) -> impl Iterator<Item = &str> {
+        let targets = self.pointers.iter().flat_map(|pointer| &pointer.targets);
+        targets.map(|target| &**target)
+    }
+
+    /// The object with what it points at. What was there before becomes its bare form.
     #[must_use]
-    pub fn pointing_at(self, properties: &[(&'static str, bool, Vec<&str>)]) -> Self {
+    pub fn pointing_at(self, pointers: Vec<Pointer>) -> Self {
         let mut json = self.json.strip_suffix('}').unwrap_or(&self.json).to_owned();
-        let mut embeds = Vec::new();
-        for (property, is_many, ids) in properties {
-            let quoted: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
-            let value = match (is_many, quoted.first()) {
-                (true, Some(_)) => format!("[{}]", quoted.join(",")),
-                (false, Some(first)) => first.clone(),
-                (_, None) => continue,
-            };
-            json.extend([",\"", property, "\":", &value]);
-            embeds.extend(ids.iter().map(|id| Box::from(*id)));
+        for pointer in &pointers {
+            json.extend([",\"", pointer.property, "\":", &pointer.value()]);
         }
         json.push('}');
         Self {
             id: self.id.clone(),
-            kind: self.kind,
+            kind: self.kind.clone(),
             json: json.into_boxed_str(),
             dependencies: self.dependencies.clone(),
             rides_always: self.rides_always,
-            embeds,
+            pointers,
             ends: self.ends.clone(),
             names_type: self.names_type.clone(),
             bare: Some(Arc::new(self)),
+        }
+    }
+
+    /// The object pointing only at some of what it points at.
+    #[must_use]
+    pub fn pointing_only(&self, keeps: impl Fn(&Pointer, &str) -> bool) -> Self {
+        let Some(bare) = &self.bare else {
+            return self.clone();
+        };
+        let kept = |pointer: &Pointer| {
+            let targets = pointer.targets.iter();
+            let targets = targets.filter(|target| keeps(pointer, target)).cloned();
+            Pointer {
+                targets: targets.collect(),
+                ..*pointer
+            }
+        };
+        let mut pointers: Vec<Pointer> = self.pointers.iter().map(kept).collect();
+        pointers.retain(|pointer| !pointer.targets.is_empty());
+        if pointers.is_empty() {
+            StixObject::clone(bare)
+        } else {
+            StixObject::clone(bare).pointing_at(pointers)
+        }
+    }
+}
+
+/// One property of an object that points at others (STIX 2.1 §2.9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pointer {
+    /// The property, such as "resolves_to_refs".
+    pub property: &'static str,
+    /// Whether it is a list.
+    pub is_many: bool,
+    /// The ids of what it points at; one where it is no list, never none.
+    pub targets: Vec<Box<str>>,
+}
+
+impl Pointer {
+    /// Ids never need an escape.
+    fn value(&self) -> String {
+        let quoted: Vec<String> = self
+            .targets
+            .iter()
+            .map(|target| format!("\"{target}\""))
+            .collect();
+        if self.is_many {
+            format!("[{}]", quoted.join(","))
+        } else {
+            quoted.into_iter().next().unwrap_or_default()
         }
     }
 }
@@ -154,7 +201,10 @@ impl ObjectWriter {
     ///
     /// # Errors
     /// When a value could not be written as JSON.
-    pub fn finish(mut self, kind: &'static str) -> Result<StixObject, serde_json::Error> {
+    pub fn finish(
+        mut self,
+        kind: impl Into<Cow<'static, str>>,
+    ) -> Result<StixObject, serde_json::Error> {
         self.json.push(b'}');
         if let Some(failure) = self.failure {
             return Err(failure);
@@ -162,11 +212,11 @@ impl ObjectWriter {
         let json = String::from_utf8(self.json).map_err(serde_json::Error::custom)?;
         Ok(StixObject {
             id: self.id,
-            kind,
+            kind: kind.into(),
             json: json.into_boxed_str(),
             dependencies: Vec::new(),
             rides_always: true,
-            embeds: Vec::new(),
+            pointers: Vec::new(),
             ends: Vec::new(),
             names_type: self.names_type,
             bare: None,

@@ -18,6 +18,7 @@ mod queued;
 mod reconciliation;
 mod releases;
 mod reset;
+mod rights;
 mod source_traps;
 mod state_content;
 mod support;

@@ -23,7 +23,7 @@ use super::ask::{PageAnswer, Stream};
 use super::page::{ExternalReference, NestedTarget, Node, Reference};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, HeldBack, Skipped};
-use crate::stix::StixObject;
+use crate::stix::{Pointer, StixObject};
 use surroundings::Surroundings;
 use types::{NESTED_REFERENCES, NestedReference};
 
@@ -179,6 +179,7 @@ impl Endless {
             kind: self.skipped.kind.clone(),
             reason: self.skipped.reason.clone(),
             needs: Some(self.end.to_string()),
+            is_part: false,
         }
     }
 }
@@ -208,7 +209,7 @@ fn leave_out_endless(
         endless.push(Endless {
             skipped: Skipped {
                 id: written.object.id.to_string(),
-                kind: written.object.kind.to_owned(),
+                kind: written.object.kind.to_string(),
                 reason: format!("its {kind_of_end} cannot be read at the source"),
             },
             end: end.clone(),
@@ -328,6 +329,9 @@ fn nested_edges(
                     "its target cannot be read at the source"
                 }
                 Some(_) if target.standard_id == *holder => "it points at itself",
+                Some(relation) if !relation.is_many && edges.has(holder, relation) => {
+                    "there can be one such reference, and there is another"
+                }
                 Some(relation) => {
                     let closes_circle = edges.lead(&target.standard_id, holder);
                     let side = if closes_circle {
@@ -358,6 +362,12 @@ fn nested_reference(relation: &str) -> Option<&'static NestedReference> {
 }
 
 impl Edges {
+    fn has(&self, holder: &str, relation: &NestedReference) -> bool {
+        let of_holder = [&self.taken, &self.late].map(|edges| edges.get(holder));
+        let mut of_holder = of_holder.into_iter().flatten().flatten();
+        of_holder.any(|(known, _)| known.relation == relation.relation)
+    }
+
     /// Whether one object leads to another by the edges taken so far.
     fn lead(&self, from: &str, to: &str) -> bool {
         let mut waiting = vec![from];
@@ -379,7 +389,7 @@ impl Edges {
 fn point(written: Written, edges: &Edges) -> Arc<StixObject> {
     let bare = written.object;
     match edges.taken.get(&bare.id) {
-        Some(targets) => Arc::new(bare.pointing_at(&properties(targets))),
+        Some(targets) => Arc::new(bare.pointing_at(pointers(targets))),
         None => Arc::new(bare),
     }
 }
@@ -388,22 +398,25 @@ fn point(written: Written, edges: &Edges) -> Arc<StixObject> {
 fn point_late(written: &Written, edges: &Edges) -> Option<Arc<StixObject>> {
     let targets = edges.late.get(&written.object.id)?;
     Some(Arc::new(
-        written.object.clone().pointing_at(&properties(targets)),
+        written.object.clone().pointing_at(pointers(targets)),
     ))
 }
 
 /// The properties for these targets, in the order of the table of relations.
-fn properties(targets: &[Edge]) -> Vec<(&'static str, bool, Vec<&str>)> {
+fn pointers(targets: &[Edge]) -> Vec<Pointer> {
     let of = |nested: &'static NestedReference| {
         let same = targets
             .iter()
             .filter(|(relation, _)| relation.relation == nested.relation);
-        let ids: Vec<&str> = same.map(|(_, target)| &**target).collect();
-        (nested.property, nested.is_many, ids)
+        let targets = same.map(|(_, target)| target.clone());
+        Pointer {
+            property: nested.property,
+            is_many: nested.is_many,
+            targets: targets.collect(),
+        }
     };
-    NESTED_REFERENCES
-        .iter()
-        .map(of)
-        .filter(|(_, _, ids)| !ids.is_empty())
+    let pointers = NESTED_REFERENCES.iter().map(of);
+    pointers
+        .filter(|pointer| !pointer.targets.is_empty())
         .collect()
 }

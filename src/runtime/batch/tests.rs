@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::connector::Position;
-use crate::stix::ObjectWriter;
+use crate::stix::{ObjectWriter, Pointer};
 
 fn id(number: usize) -> String {
     format!("url--00000000-0000-5000-8000-{number:012}")
@@ -91,21 +91,24 @@ fn page_of(
             .points
             .iter()
             .filter(|(from, to)| !ties && *from == at && own.start + to < at);
-        let mut embeds: Vec<Box<str>> = points.map(|(_, to)| id(own.start + to).into()).collect();
+        let mut targets: Vec<Box<str>> = points.map(|(_, to)| id(own.start + to).into()).collect();
         for (_, to) in shape
             .companions
             .iter()
             .filter(|(from, _)| !ties && *from == at)
         {
             companions.insert(COMPANION + to);
-            embeds.push(id(COMPANION + to).into());
+            targets.push(id(COMPANION + to).into());
         }
-        if !embeds.is_empty() {
-            written.bare = Some(Arc::new(object(at)));
+        targets.sort();
+        targets.dedup();
+        if !targets.is_empty() {
+            written = written.pointing_at(vec![Pointer {
+                property: "contains_refs",
+                is_many: true,
+                targets,
+            }]);
         }
-        embeds.sort();
-        embeds.dedup();
-        written.embeds = embeds;
         let ends = shape.ends.iter().filter(|(from, _)| ties && *from == at);
         written.ends = ends.map(|(_, to)| id(*to).into()).collect();
         let marked = shape.marked.iter().filter(|(from, _)| *from == at);
@@ -124,7 +127,7 @@ fn needs(object: &StixObject) -> Vec<Box<str>> {
         .iter()
         .map(|dependency| dependency.id.clone());
     dependencies
-        .chain(object.embeds.iter().cloned())
+        .chain(object.targets().map(Into::into))
         .chain(object.ends.iter().cloned())
         .collect()
 }

@@ -114,6 +114,7 @@ fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
         id: id.to_owned(),
         kind: "IMEI".to_owned(),
         needs: None,
+        is_part: false,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
     };
     state.hold_back([object("imei--1"), object("imei--2")]);
@@ -148,6 +149,7 @@ fn the_lists_stay_short() {
         id: format!("imei--{number}"),
         kind: "IMEI".to_owned(),
         needs: None,
+        is_part: false,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
     };
     state.hold_back((0..HELD_BACK + 7).map(object));

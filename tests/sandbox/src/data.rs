@@ -170,6 +170,18 @@ impl DataSet {
         generate::generate(shape)
     }
 
+    /// The markings that every generated content has.
+    pub fn usual_markings() -> Vec<Record> {
+        let empty = Shape {
+            observables: 0,
+            indicators: 0,
+            ..Shape::default()
+        };
+        let mut shared = Self::generate(&empty).shared;
+        shared.retain(|record| record.typename() == "MarkingDefinition");
+        shared
+    }
+
     /// All records.
     pub fn all(&self) -> impl Iterator<Item = &Record> {
         let lists = [

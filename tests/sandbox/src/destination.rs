@@ -19,16 +19,18 @@ use crate::server::{Platform, Request, Server, runtime};
 use crate::source::PAGE_CAP;
 use crate::worker::bundle::{self, Bundle};
 use crate::worker::imported::Imported;
-use crate::{BrokerAddress, DataSet, Release, lock, time};
+use crate::{BrokerAddress, DataSet, Record, Release, lock, time};
 
 mod connectors;
 mod queues;
+mod user;
 mod works;
 
 pub use connectors::Connector;
 use connectors::Connectors;
 pub(crate) use queues::Consumer;
 use queues::Queues;
+pub use user::User;
 use works::Works;
 pub use works::{Status, Work, WorkError};
 
@@ -57,6 +59,10 @@ pub struct DestinationOptions {
     pub probing: bool,
     /// Keeps a copy of everything that is published, for [`Destination::published`].
     pub recording: bool,
+    /// The user on whose behalf the workers import.
+    pub user: User,
+    /// The markings that it has; the default are those that every generated content has.
+    pub markings: Vec<Record>,
 }
 
 impl Default for DestinationOptions {
@@ -68,6 +74,8 @@ impl Default for DestinationOptions {
             queue_prefix: String::new(),
             probing: true,
             recording: false,
+            user: User::default(),
+            markings: DataSet::usual_markings(),
         }
     }
 }
@@ -119,7 +127,11 @@ impl Destination {
             queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
             works: Mutex::new(Works::new(options.release)),
-            imported: Mutex::new(Imported::new(options.release)),
+            imported: Mutex::new(Imported::at(
+                options.release,
+                options.user,
+                &options.markings,
+            )),
             connectors: Mutex::default(),
             mutations: Mutex::default(),
             listed: RwLock::new(listed),
@@ -162,6 +174,11 @@ impl Destination {
     /// The works, oldest first.
     pub fn works(&self) -> Vec<Work> {
         lock(&self.state.works).all().to_vec()
+    }
+
+    /// Changes what the importing user may do, as an admin does.
+    pub fn change_user(&self, change: impl FnOnce(&mut User)) {
+        lock(&self.state.imported).change_user(change);
     }
 
     /// Removes a work, as a person does; from 6.8.7 on its messages are then dropped.
@@ -439,6 +456,24 @@ impl ObjectValue for Root<'_> {
             "about" => {
                 let about = json!({ "version": self.state.release.to_string() });
                 Ok(ResolvedValue::object(Tree::new("AppInfo", about)))
+            }
+            "me" => {
+                let me = lock(&self.state.imported).me();
+                Ok(ResolvedValue::object(Tree::new("MeUser", me)))
+            }
+            "markingDefinitions" => {
+                let nodes = lock(&self.state.imported).markings();
+                let edges: Vec<Value> = nodes
+                    .into_iter()
+                    .map(|node| json!({ "node": node }))
+                    .collect();
+                let page_info =
+                    json!({ "endCursor": "", "hasNextPage": false, "globalCount": edges.len() });
+                let list = json!({ "edges": edges, "pageInfo": page_info });
+                Ok(ResolvedValue::object(Tree::new(
+                    "MarkingDefinitionConnection",
+                    list,
+                )))
             }
             "work" => {
                 let work = lock(&self.state.works).find(id).map(Work::to_json);

@@ -28,7 +28,7 @@ mod worker;
 pub use broker::{Broker, BrokerAddress};
 pub use data::{DataSet, NO_START, NO_STOP, Record, Shape};
 pub use destination::{
-    APPLICANT, Connector, Destination, DestinationOptions, Mutation, Status, Work, WorkError,
+    APPLICANT, Connector, Destination, DestinationOptions, Mutation, Status, User, Work, WorkError,
 };
 pub use fault::{Fault, Faults, Hold};
 pub use release::Release;

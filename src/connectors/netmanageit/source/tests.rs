@@ -440,6 +440,7 @@ async fn what_was_held_back_is_read_once_more_first() {
         .collect();
     let held_back = |stream: &str, id: &str| HeldBack {
         needs: None,
+        is_part: false,
         stream: stream.to_owned(),
         id: id.to_owned(),
         kind: "any".to_owned(),

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::data::{DataSet, Record};
-use crate::destination::WorkError;
+use crate::destination::{User, WorkError};
 use crate::types::{OBSERVABLE_TYPES, ObservableType};
 use crate::{Release, time};
 
@@ -30,6 +30,8 @@ const SURROUNDING_RETRIES: usize = 3;
 const LABELS_KEPT_FROM: Release = Release::new(7, 260_807, 0);
 const ENDS_AT_CREATION_FROM: Release = Release::new(6, 6, 12);
 const ENDS_NOT_NESTED_FROM: Release = Release::new(7, 260_305, 0);
+/// Before, everybody could set any marking.
+const MARKINGS_CHECKED_FROM: Release = Release::new(6, 0, 1);
 const SINGLE_REFUSED_FROM: Release = Release::new(6, 7, 13);
 
 /// One object as it landed.
@@ -69,6 +71,8 @@ pub enum LossKind {
     Author,
     /// A marking did not exist: a disclosure risk.
     Marking,
+    /// A label did not exist, and could not be made.
+    Label,
     /// The source or destination of traffic did not exist.
     Reference,
     /// An external reference had neither a URL nor source and id.
@@ -107,11 +111,28 @@ pub struct Imported {
     labels: BTreeMap<String, ImportedLabel>,
     losses: Vec<Loss>,
     changes: usize,
+    user: User,
+    /// Ids of markings that the user may not set.
+    barred: BTreeSet<String>,
 }
 
 impl Imported {
-    pub(crate) fn new(release: Release) -> Self {
+    /// A platform that has some markings and nothing else.
+    pub(crate) fn at(release: Release, user: User, markings: &[Record]) -> Self {
+        let mut imported = Self {
+            user,
+            ..Self::new(release)
+        };
+        for marking in markings {
+            imported.add_marking(marking);
+        }
+        imported
+    }
+
+    fn new(release: Release) -> Self {
         Self {
+            user: User::default(),
+            barred: BTreeSet::new(),
             release,
             objects: BTreeMap::new(),
             aliases: HashMap::new(),
@@ -120,6 +141,63 @@ impl Imported {
             losses: Vec::new(),
             changes: 0,
         }
+    }
+
+    fn add_marking(&mut self, marking: &Record) {
+        let order = json!({ "order": marking.get("x_opencti_order"), "color": marking.get("x_opencti_color") });
+        let mut object = Record::new("MarkingDefinition");
+        object
+            .set("type", "marking-definition")
+            .set("id", marking.standard_id())
+            .set("definition_type", marking.text("definition_type"))
+            .set("name", marking.text("definition"))
+            .set("extensions", json!({ EXTENSIONS[0]: order }));
+        let landed = ImportedObject {
+            object: object.to_value(),
+            ..ImportedObject::default()
+        };
+        self.objects
+            .insert(marking.standard_id().to_owned(), landed);
+    }
+
+    pub(crate) fn change_user(&mut self, change: impl FnOnce(&mut User)) {
+        change(&mut self.user);
+        if self.user.may_set_new_markings {
+            self.barred.clear();
+        }
+    }
+
+    /// The answer to `me`.
+    pub(crate) fn me(&self) -> Value {
+        let mut allowed = self.markings();
+        allowed.retain(|marking| {
+            let id = marking.get("standard_id").and_then(Value::as_str);
+            id.is_some_and(|id| self.may_set(id))
+        });
+        self.user.to_json(&allowed)
+    }
+
+    /// All markings in the field names of the schema.
+    pub(crate) fn markings(&self) -> Vec<Value> {
+        let markings = self.of_type("marking-definition").map(|(id, marking)| {
+            let name = marking
+                .object
+                .get("name")
+                .or(marking.object.get("definition"));
+            json!({
+                "id": id, "standard_id": id, "entity_type": "Marking-Definition",
+                "x_opencti_stix_ids": [], "definition": name, "x_opencti_order": 0,
+            })
+        });
+        markings.collect()
+    }
+
+    fn may_set(&self, marking: &str) -> bool {
+        let named = self
+            .get(marking)
+            .and_then(|marking| marking.object.get("name"));
+        let named = named.and_then(Value::as_str).unwrap_or_default();
+        !self.barred.contains(marking) && !self.user.barred_markings.contains(named)
     }
 
     /// An object by its id.
@@ -175,6 +253,7 @@ impl Imported {
         self.changes += 1;
         match object.text("type") {
             "label" => self.import_label(object),
+            "marking-definition" => self.import_marking(object, attempt),
             "relationship" => self.import_relationship(object, attempt),
             "indicator" => {
                 self.check_indicator(object)?;
@@ -193,6 +272,12 @@ impl Imported {
     /// label stays as it is.
     fn import_label(&mut self, object: &Record) -> Result<(), Refusal> {
         let (value, color) = (object.text("value"), object.text("color"));
+        if !self.user.may("SETTINGS_SETLABELS") {
+            return Err(refusal(
+                object,
+                "FORBIDDEN_ACCESS: You are not allowed to do this.",
+            ));
+        }
         if value.is_empty() || color.is_empty() {
             return Err(refusal(object, "'color'"));
         }
@@ -205,6 +290,22 @@ impl Imported {
             self.labels.insert(key, label);
         }
         Ok(())
+    }
+
+    /// Making one is a right of its own, and not everybody may set it then.
+    fn import_marking(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        if self.get(object.id()).is_none() {
+            if !self.user.may("SETTINGS_SETMARKINGS") {
+                return Err(refusal(
+                    object,
+                    "FORBIDDEN_ACCESS: You are not allowed to do this.",
+                ));
+            }
+            if !self.user.may_set_new_markings {
+                self.barred.insert(object.id().to_owned());
+            }
+        }
+        self.store(object, attempt).map(drop)
     }
 
     fn label_value(&self, value: &str) -> String {
@@ -277,6 +378,18 @@ impl Imported {
     fn store(&mut self, object: &Record, attempt: usize) -> Result<String, Refusal> {
         let author = author_of(object);
         let markings = texts(object.get("object_marking_refs"));
+        if let Some(barred) = markings
+            .iter()
+            .find(|id| self.get(id).is_some() && !self.may_set(id))
+            .filter(|_| self.release >= MARKINGS_CHECKED_FROM)
+        {
+            let missing = format!("MISSING_REFERENCE_ERROR: missing markings: {barred}");
+            return Err(if attempt < END_RETRIES {
+                Refusal::Again
+            } else {
+                refusal(object, missing)
+            });
+        }
         let author_missing = author
             .iter()
             .filter(|id| self.get(id).is_none())
@@ -340,6 +453,15 @@ impl Imported {
                 value: self.label_value(&value),
                 color,
             };
+            if !self.user.may("SETTINGS_SETLABELS") && !self.labels.contains_key(&label_key(&value))
+            {
+                self.losses.push(Loss {
+                    id: object.id().to_owned(),
+                    kind: LossKind::Label,
+                    missing: value,
+                });
+                continue;
+            }
             values.push(
                 self.labels
                     .entry(label_key(&value))
@@ -563,8 +685,6 @@ fn relation_of(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn record(value: Value) -> Record {

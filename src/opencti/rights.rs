@@ -1,0 +1,178 @@
+//! What the importing user may do at the destination: the workers import on behalf of the user whose
+//! token registered the connector (spec/protocol.md §5, §7).
+//!
+//! May know: two queries. Must not know: which objects are to be sent.
+
+use std::collections::{HashMap, HashSet};
+
+use super::operations::{self, Marking, markings, rights};
+use crate::graphql::RetryPolicy;
+use crate::platform::{Platform, PlatformError};
+
+/// Markings in one answer; platforms have some dozens.
+const MARKINGS_A_PAGE: i64 = 500;
+/// Has every other one.
+const EVERYTHING: &str = "BYPASS";
+const MAKES_MARKINGS: &str = "SETTINGS_SETMARKINGS";
+const MAKES_LABELS: &str = "SETTINGS_SETLABELS";
+
+/// The rights of the importing user, and the markings that there are.
+#[derive(Debug)]
+pub struct Rights {
+    /// Its name at the destination.
+    pub user: String,
+    capabilities: Vec<String>,
+    /// Ids of the markings that it may set.
+    may_set: HashSet<String>,
+    /// Names of all markings, by each of their ids.
+    markings: HashMap<String, String>,
+    /// The confidence that it can give at most, in percent; none where nothing can be created.
+    max_confidence: Option<i64>,
+}
+
+impl Rights {
+    /// Asks the destination.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when it does not answer.
+    pub async fn ask(platform: &Platform, policy: RetryPolicy) -> Result<Self, PlatformError> {
+        let me = platform
+            .call::<operations::Rights>(rights::Variables {}, policy)
+            .await?
+            .me;
+        let capabilities = me.capabilities.unwrap_or_default();
+        let allowed = me.allowed_marking.unwrap_or_default();
+        Ok(Self {
+            user: me.name.unwrap_or_default(),
+            capabilities: capabilities
+                .into_iter()
+                .filter_map(|capability| capability.name)
+                .collect(),
+            may_set: allowed.iter().flat_map(ids).map(str::to_owned).collect(),
+            markings: ask_markings(platform, policy).await?,
+            max_confidence: me
+                .effective_confidence_level
+                .and_then(|level| level.max_confidence),
+        })
+    }
+
+    /// A user has a right by its name, or by that of a narrower one: capabilities are named by their
+    /// way from the root.
+    fn may(&self, capability: &str) -> bool {
+        let mut names = self.capabilities.iter();
+        names.any(|name| name == EVERYTHING || name.contains(capability))
+    }
+
+    /// Whether a marking with this id exists at the destination.
+    pub fn has_marking(&self, id: &str) -> bool {
+        self.markings.contains_key(id)
+    }
+
+    /// Whether the user may set the marking with this id. One that may do everything may set each that
+    /// exists.
+    pub fn may_set(&self, id: &str) -> bool {
+        self.may_set.contains(id) || (self.may_do_everything() && self.has_marking(id))
+    }
+
+    fn may_do_everything(&self) -> bool {
+        self.capabilities.iter().any(|name| name == EVERYTHING)
+    }
+
+    /// Whether an import may make new markings.
+    pub fn makes_markings(&self) -> bool {
+        self.may(MAKES_MARKINGS)
+    }
+
+    /// Whether an import may make new labels; where not, objects arrive without them.
+    pub fn makes_labels(&self) -> bool {
+        self.may(MAKES_LABELS)
+    }
+
+    /// Whether the user can create anything: each needs a confidence to give.
+    pub fn has_confidence(&self) -> bool {
+        self.max_confidence.is_some()
+    }
+
+    /// The names of the markings that exist and that the user may not set, in order.
+    pub fn barred_markings(&self) -> Vec<&str> {
+        let barred = self.markings.iter().filter(|(id, _)| !self.may_set(id));
+        let mut names: Vec<&str> = barred.map(|(_, name)| name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+fn ids(marking: &Marking) -> impl Iterator<Item = &str> {
+    let others = marking.x_opencti_stix_ids.iter().flatten();
+    marking.standard_id.iter().chain(others).map(String::as_str)
+}
+
+async fn ask_markings(
+    platform: &Platform,
+    policy: RetryPolicy,
+) -> Result<HashMap<String, String>, PlatformError> {
+    let mut names = HashMap::new();
+    let mut after = None;
+    loop {
+        let variables = markings::Variables {
+            first: Some(MARKINGS_A_PAGE),
+            after: after.take(),
+        };
+        let answer = platform
+            .call::<operations::Markings>(variables, policy)
+            .await?;
+        let Some(list) = answer.marking_definitions else {
+            return Ok(names);
+        };
+        let edges = list.edges.into_iter().flatten().flatten();
+        for marking in edges.filter_map(|edge| edge.node) {
+            let name = marking.definition.clone().unwrap_or_default();
+            names.extend(ids(&marking).map(|id| (id.to_owned(), name.clone())));
+        }
+        let next = list
+            .page_info
+            .filter(|info| info.has_next_page == Some(true))
+            .and_then(|info| info.end_cursor);
+        match next.filter(|cursor| !cursor.is_empty()) {
+            Some(cursor) => after = Some(cursor),
+            None => return Ok(names),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rights(capabilities: &[&str]) -> Rights {
+        Rights {
+            user: "import".to_owned(),
+            capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
+            may_set: HashSet::from(["marking-definition--1".to_owned()]),
+            markings: [("1", "TLP:GREEN"), ("2", "TLP:RED")]
+                .map(|(id, name)| (format!("marking-definition--{id}"), name.to_owned()))
+                .into(),
+            max_confidence: Some(100),
+        }
+    }
+
+    #[test]
+    fn a_narrower_right_implies_the_wider_one_and_bypass_all() {
+        assert!(rights(&["SETTINGS_SETMARKINGS"]).makes_markings());
+        assert!(!rights(&["SETTINGS"]).makes_markings());
+        assert!(!rights(&["SETTINGS_SETLABELS"]).makes_markings());
+        assert!(rights(&["BYPASS"]).makes_markings() && rights(&["BYPASS"]).makes_labels());
+    }
+
+    #[test]
+    fn a_marking_is_barred_where_it_exists_and_may_not_be_set() {
+        let connector = rights(&["SETTINGS_SETMARKINGS"]);
+        assert_eq!(connector.barred_markings(), ["TLP:RED"]);
+        assert!(connector.may_set("marking-definition--1"));
+        assert!(!connector.may_set("marking-definition--2"));
+        let admin = rights(&["BYPASS"]);
+        assert_eq!(admin.barred_markings(), Vec::<&str>::new());
+        assert!(!admin.may_set("marking-definition--3"), "it does not exist");
+    }
+}

@@ -1,0 +1,223 @@
+//! What of a page may go to this destination. The gate stands before the packing: behind it, every
+//! object can be imported whole, or is known not to be sent.
+//!
+//! May know: objects, the destination. Must not know: messages, works, the state.
+//!
+//! **Invariant.** What is kept out is named with its reason, and so is each link that leads there;
+//! nothing else of the page suffers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::destination::Destination;
+use super::markings::{Markings, markings_of};
+use crate::connector::{Converted, HeldBack, Skipped};
+use crate::platform::PlatformError;
+use crate::stix::{Pointer, StixObject};
+
+/// What was learnt of the destination in a run.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    /// Whether the destination lacks the type, for each that was met.
+    unknown_types: HashMap<Box<str>, bool>,
+    markings: Markings,
+}
+
+/// Why an object is kept out.
+struct Bar {
+    reason: String,
+    /// Whether the reason can pass without a change of the object.
+    can_be_mended: bool,
+    /// What it waits for.
+    needs: Option<String>,
+}
+
+impl Gate {
+    /// The markings of a page that have to be made at the destination before its objects.
+    pub(super) async fn markings_to_make(
+        &mut self,
+        destination: &Destination,
+        page: &Converted,
+    ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
+        let markings = markings_of(page.objects.iter().chain(&page.companions));
+        self.markings.learn(destination, markings).await
+    }
+
+    /// Looks what has become of markings that were sent.
+    pub(super) async fn learn_made(
+        &mut self,
+        destination: &Destination,
+        made: &[Arc<StixObject>],
+    ) -> Result<(), PlatformError> {
+        self.markings.learn_made(destination, made).await
+    }
+
+    /// Whether the reason for which an object was held back is gone. What waits for an object is not
+    /// the gate's.
+    pub(super) async fn has_passed(
+        &mut self,
+        destination: &Destination,
+        held_back: &HeldBack,
+    ) -> Result<bool, PlatformError> {
+        match &held_back.needs {
+            Some(marking) if marking.starts_with("marking-definition--") => {
+                self.markings.may_become_usable(destination, marking).await
+            }
+            Some(_) => Ok(false),
+            None => Ok(!destination
+                .platform
+                .lacks_entity_type(&held_back.kind)
+                .await?),
+        }
+    }
+
+    /// Takes out of a page what must not go; answers the ids of all that, companions too.
+    pub(super) async fn admit(
+        &mut self,
+        destination: &Destination,
+        page: &mut Converted,
+    ) -> Result<HashSet<Box<str>>, PlatformError> {
+        self.learn_types(destination, page).await?;
+        self.name_unknown_types(page);
+        let mut kept_out = HashSet::new();
+        for object in &page.objects {
+            if let Some(bar) = self.bar(destination, object) {
+                kept_out.insert(object.id.clone());
+                note(
+                    object,
+                    bar,
+                    page.stream,
+                    &mut page.skipped,
+                    &mut page.held_back,
+                );
+            }
+        }
+        let is_barred = |object: &&Arc<StixObject>| self.bar(destination, object).is_some();
+        let companions = page.companions.iter().filter(is_barred);
+        kept_out.extend(companions.map(|object| object.id.clone()));
+        if !kept_out.is_empty() {
+            for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
+                objects.retain(|object| !kept_out.contains(&object.id));
+            }
+            cut_links(page, &kept_out);
+        }
+        Ok(kept_out)
+    }
+
+    async fn learn_types(
+        &mut self,
+        destination: &Destination,
+        page: &Converted,
+    ) -> Result<(), PlatformError> {
+        for object in page.objects.iter().chain(&page.companions) {
+            let named = object.names_type.as_ref().map(|(named, _)| &**named);
+            for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
+                if !self.unknown_types.contains_key(entity_type) {
+                    let is_lacking = destination.platform.lacks_entity_type(entity_type).await?;
+                    self.unknown_types.insert(entity_type.into(), is_lacking);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An indicator for a type that is not there is imported, if it does not say so.
+    fn name_unknown_types(&self, page: &mut Converted) {
+        for object in page.objects.iter_mut().chain(&mut page.companions) {
+            let named = object.names_type.as_ref();
+            if named.is_some_and(|(named, _)| self.is_lacking(named)) {
+                *object = Arc::new(object.naming_unknown_type());
+            }
+        }
+    }
+
+    fn is_lacking(&self, entity_type: &str) -> bool {
+        self.unknown_types.get(entity_type) == Some(&true)
+    }
+
+    fn bar(&self, destination: &Destination, object: &StixObject) -> Option<Bar> {
+        // Objects of a type that the destination does not have would be dropped there, and on several
+        // releases their work would wait for them for ever (spec/protocol.md §7).
+        if self.is_lacking(&object.kind) {
+            let release = destination.platform.release();
+            return Some(Bar {
+                reason: format!("the destination's release {release} does not have its type"),
+                can_be_mended: true,
+                needs: None,
+            });
+        }
+        let (marking, reason) = self.markings.bar(object)?;
+        Some(Bar {
+            reason: reason.to_owned(),
+            can_be_mended: true,
+            needs: Some(marking.to_owned()),
+        })
+    }
+}
+
+fn note(
+    object: &StixObject,
+    bar: Bar,
+    stream: &str,
+    skipped: &mut Vec<Skipped>,
+    held_back: &mut Vec<HeldBack>,
+) {
+    if bar.can_be_mended {
+        held_back.push(HeldBack {
+            stream: stream.to_owned(),
+            id: object.id.to_string(),
+            kind: object.kind.to_string(),
+            reason: bar.reason.clone(),
+            needs: bar.needs,
+            is_part: false,
+        });
+    }
+    skipped.push(Skipped {
+        id: object.id.to_string(),
+        kind: object.kind.to_string(),
+        reason: bar.reason,
+    });
+}
+
+/// Objects that point at what is kept out go without that link: a link to what is not there is an error
+/// at import, and costs the links behind it too (spec/protocol.md §7).
+fn cut_links(page: &mut Converted, kept_out: &HashSet<Box<str>>) {
+    let (stream, skipped, held_back) = (page.stream, &mut page.skipped, &mut page.held_back);
+    for object in page.objects.iter_mut().chain(&mut page.late) {
+        let lost = object.pointers.iter().flat_map(|pointer| {
+            let targets = pointer.targets.iter().filter(|id| kept_out.contains(*id));
+            targets.map(move |target| (pointer, target))
+        });
+        let before = skipped.len();
+        for (pointer, target) in lost {
+            note_link(object, pointer, target, stream, skipped, held_back);
+        }
+        if skipped.len() > before {
+            *object = Arc::new(object.pointing_only(|_, target| !kept_out.contains(target)));
+        }
+    }
+}
+
+fn note_link(
+    object: &StixObject,
+    pointer: &Pointer,
+    target: &str,
+    stream: &str,
+    skipped: &mut Vec<Skipped>,
+    held_back: &mut Vec<HeldBack>,
+) {
+    let reason = "what it leads to is not sent";
+    skipped.push(Skipped {
+        id: format!("{} to {target}", object.id),
+        kind: pointer.property.to_owned(),
+        reason: reason.to_owned(),
+    });
+    held_back.push(HeldBack {
+        stream: stream.to_owned(),
+        id: object.id.to_string(),
+        kind: object.kind.to_string(),
+        reason: reason.to_owned(),
+        needs: Some(target.to_owned()),
+        is_part: true,
+    });
+}

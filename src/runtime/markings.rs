@@ -1,0 +1,170 @@
+//! Which markings can be set at the destination. An object never lands with less marking than it had:
+//! an import that may not set a marking, or does not find it, leaves it away after some tries
+//! (spec/protocol.md §7).
+//!
+//! **Invariant.** A marking counts as usable only after the destination itself has listed it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::destination::Destination;
+use crate::graphql::RetryPolicy;
+use crate::opencti::Rights;
+use crate::platform::PlatformError;
+use crate::stix::StixObject;
+
+/// The markings that were met in a run.
+#[derive(Debug, Default)]
+pub(super) struct Markings {
+    rights: Option<Rights>,
+    met: HashMap<Box<str>, Standing>,
+}
+
+/// What the destination makes of a marking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Standing {
+    Usable,
+    /// It cannot be set, for this reason.
+    Barred(String),
+}
+
+impl Markings {
+    /// Learns of these markings; answers those that have to be made at the destination first.
+    pub(super) async fn learn(
+        &mut self,
+        destination: &Destination,
+        markings: Vec<Arc<StixObject>>,
+    ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
+        let mut to_make = Vec::new();
+        for marking in markings {
+            if self.met.contains_key(&marking.id) {
+                continue;
+            }
+            let rights = self.rights(destination).await?;
+            let standing = if rights.may_set(&marking.id) {
+                Standing::Usable
+            } else if rights.has_marking(&marking.id) {
+                Standing::Barred(not_allowed(&marking, &rights.user))
+            } else if rights.makes_markings() {
+                to_make.push(marking);
+                continue;
+            } else {
+                Standing::Barred(not_there(&marking, &rights.user))
+            };
+            self.met.insert(marking.id.clone(), standing);
+        }
+        Ok(to_make)
+    }
+
+    /// Looks what has become of markings that were sent.
+    pub(super) async fn learn_made(
+        &mut self,
+        destination: &Destination,
+        made: &[Arc<StixObject>],
+    ) -> Result<(), PlatformError> {
+        self.rights = None;
+        let rights = self.rights(destination).await?;
+        let standing = |marking: &StixObject| {
+            if rights.may_set(&marking.id) {
+                Standing::Usable
+            } else if rights.has_marking(&marking.id) {
+                Standing::Barred(not_allowed(marking, &rights.user))
+            } else {
+                Standing::Barred(not_made(marking))
+            }
+        };
+        let made: Vec<_> = made
+            .iter()
+            .map(|marking| (marking.id.clone(), standing(marking)))
+            .collect();
+        self.met.extend(made);
+        Ok(())
+    }
+
+    /// Whether an object that waits for this marking can be tried again.
+    pub(super) async fn may_become_usable(
+        &mut self,
+        destination: &Destination,
+        marking: &str,
+    ) -> Result<bool, PlatformError> {
+        let rights = self.rights(destination).await?;
+        let can_be_made = !rights.has_marking(marking) && rights.makes_markings();
+        Ok(rights.may_set(marking) || can_be_made)
+    }
+
+    /// The first marking of an object, or of what it depends on, that cannot be set, and why.
+    pub(super) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<(&'a str, &'a str)> {
+        object.dependencies.iter().find_map(|dependency| {
+            match self.met.get(&dependency.id) {
+                Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
+                Some(Standing::Usable) => None,
+                // An author has markings of its own.
+                None => self.bar(dependency),
+            }
+        })
+    }
+
+    /// Asked once a run, and again when markings were made.
+    async fn rights(&mut self, destination: &Destination) -> Result<&Rights, PlatformError> {
+        let rights = match self.rights.take() {
+            Some(rights) => rights,
+            None => Rights::ask(&destination.platform, RetryPolicy::DURING_RUN).await?,
+        };
+        Ok(self.rights.insert(rights))
+    }
+}
+
+/// The markings that these objects need, each once.
+pub(super) fn markings_of<'a>(
+    objects: impl Iterator<Item = &'a Arc<StixObject>>,
+) -> Vec<Arc<StixObject>> {
+    let mut markings: Vec<Arc<StixObject>> = Vec::new();
+    for object in objects {
+        for dependency in &object.dependencies {
+            collect(dependency, &mut markings);
+        }
+    }
+    markings
+}
+
+fn collect(dependency: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
+    let is_marking = dependency.id.starts_with("marking-definition--");
+    let is_new = || !markings.iter().any(|known| known.id == dependency.id);
+    if is_marking && is_new() {
+        markings.push(Arc::clone(dependency));
+    }
+    for inner in &dependency.dependencies {
+        collect(inner, markings);
+    }
+}
+
+fn name(marking: &StixObject) -> String {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        name: Option<String>,
+    }
+    let named = serde_json::from_str::<Named>(&marking.json).ok();
+    let name = named.and_then(|named| named.name);
+    name.unwrap_or_else(|| marking.id.to_string())
+}
+
+fn not_allowed(marking: &StixObject, user: &str) -> String {
+    format!(
+        "the destination's user {user} may not set its marking {}; allow it to one of the user's groups there",
+        name(marking)
+    )
+}
+
+fn not_there(marking: &StixObject, user: &str) -> String {
+    format!(
+        "the destination does not have its marking {}, and its user {user} may not make markings; make it there, or give the user that right",
+        name(marking)
+    )
+}
+
+fn not_made(marking: &StixObject) -> String {
+    format!(
+        "its marking {} could not be made at the destination; the work there says why",
+        name(marking)
+    )
+}

@@ -1,0 +1,42 @@
+//! Says at a start what the importing user may not do, before anything is lost for it.
+
+use crate::graphql::RetryPolicy;
+use crate::opencti::Rights;
+use crate::platform::Platform;
+use crate::telemetry::logs::Chain;
+
+/// Asks the destination for the user's rights, and says in the log what they cost. Whatever cannot be
+/// asked now holds nothing up: a run asks again for what it must know.
+pub(super) async fn say_what_is_lacking(platform: &Platform) {
+    let rights = match Rights::ask(platform, RetryPolicy::NEVER).await {
+        Ok(rights) => rights,
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "the destination does not say what the connector's user may do");
+            return;
+        }
+    };
+    for lack in lacks(&rights) {
+        tracing::warn!(user = rights.user, "{lack}");
+    }
+}
+
+fn lacks(rights: &Rights) -> Vec<String> {
+    let mut lacks = Vec::new();
+    let barred = rights.barred_markings();
+    if !barred.is_empty() {
+        lacks.push(format!(
+            "the user may not set the markings {}: objects that have one of them are held back; allow them to one of the user's groups",
+            barred.join(", ")
+        ));
+    }
+    if !rights.makes_markings() {
+        lacks.push("the user may not make markings: objects with one that the destination does not have are held back; give one of its roles the right to manage markings".to_owned());
+    }
+    if !rights.makes_labels() {
+        lacks.push("the user may not make labels: objects arrive without labels that the destination does not have; give one of its roles the right to manage labels".to_owned());
+    }
+    if !rights.has_confidence() {
+        lacks.push("the user has no confidence level, so that nothing can be created; set one for it or for one of its groups".to_owned());
+    }
+    lacks
+}
