@@ -10,7 +10,7 @@
 //! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
 //! and comes back only inside the receipt of their confirmed push.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
@@ -150,6 +150,12 @@ pub struct Converted {
     /// What people have to hear about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
     pub alarms: Vec<String>,
+    /// Ends of this page's relationships that no stream of this connector brings, by the settings: such
+    /// a relationship goes only where the destination has that end.
+    pub ends_elsewhere: HashSet<Box<str>>,
+    /// As what its objects are counted, where they have been counted as what they are before: none for
+    /// objects that come for the first time.
+    pub counts_as: Option<&'static str>,
 }
 
 /// One object, or one part of an object, that is not sent.

@@ -9,15 +9,18 @@
 
 pub mod api;
 mod delivery;
+mod known;
 mod message;
 mod operations;
 pub mod queue;
 mod registration;
 mod rights;
 mod rules;
+mod values;
 mod work;
 
 pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt, Standing};
+pub use known::{Known, SetTargets, relation_of, set_targets};
 pub use message::{Message, MessageWriter};
 pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, Kept, QueueSize, Registration,
@@ -25,4 +28,5 @@ pub use registration::{
 };
 pub use rights::Rights;
 pub use rules::{Expectations, Rules, Unsupported};
+pub use values::refusal;
 pub use work::{Announcer, Condition, Work, WorkCount, WorkError};

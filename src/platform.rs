@@ -20,6 +20,7 @@ use graphql_client::GraphQLQuery;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub use crate::graphql::Download;
 use crate::graphql::{
     Answer, Client, Error, Kind, NarrowError, Narrowed, OwnSchema, RetryPolicy, SchemaError,
     mentioned_types, narrow, prune_variables,
@@ -260,8 +261,9 @@ impl Platform {
             .await?)
     }
 
-    /// Whether the platform does not have an entity type that our schema file has, such as "SSH-Key".
-    /// Types that our schema file does not have are none of its business: the answer is no.
+    /// Whether the platform does not have an entity type such as "SSH-Key". Names of relationships,
+    /// which begin with a small letter, are none of its business: the answer is no. A type that our
+    /// schema file does not have counts as lacking where the platform refuses to be asked.
     ///
     /// # Errors
     /// [`PlatformError`] when the platform does not answer.
@@ -269,12 +271,31 @@ impl Platform {
         use crate::graphql::Vocabulary;
         // IPv4-Addr is IPv4Addr in GraphQL (spec/protocol.md §2).
         let type_name = entity_type.replace('-', "");
-        if self.schema.type_marks(&type_name).is_empty() {
+        let is_known = self.schema.has_fields(&type_name);
+        let is_everywhere = is_known && self.schema.type_marks(&type_name).is_empty();
+        if is_everywhere || !entity_type.starts_with(|first: char| first.is_ascii_uppercase()) {
             return Ok(false);
+        }
+        if !is_known {
+            self.probe_all(std::iter::once(type_name.clone()).collect())
+                .await?;
+            let has_it = self.learn(|known| matches!(known.shapes.get(&type_name), Some(Some(_))));
+            return Ok(!has_it);
         }
         let asked = std::iter::once(type_name.clone()).collect();
         self.probe_all(worth_a_probe(self.schema, &asked)).await?;
         Ok(!self.with_known(|known| known.has_type(&type_name)))
+    }
+
+    /// Fetches a stored file by its id, up to so many bytes, and turns it into base64 as it comes.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when the platform does not hand it out.
+    pub async fn download(&self, file: &str, limit: usize) -> Result<Download, PlatformError> {
+        Ok(self
+            .client
+            .download(file, limit, RetryPolicy::FOR_A_PART)
+            .await?)
     }
 
     fn with_known<T>(&self, use_it: impl FnOnce(&Known<'_>) -> T) -> T {

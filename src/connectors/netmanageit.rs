@@ -13,6 +13,7 @@ mod ask;
 mod by_id;
 mod convert;
 mod cursor;
+mod files;
 mod operations;
 mod page;
 mod page_size;
@@ -28,7 +29,7 @@ use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
 use ask::Stream;
-pub use settings::NetManageItSettings;
+pub use settings::{Creators, NetManageItSettings, Score};
 pub use source::NetManageItSource;
 
 /// How long an answer of the source may be silent. What takes longer is asked for in smaller parts,

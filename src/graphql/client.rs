@@ -1,8 +1,11 @@
 //! The HTTP side: POST, bearer, time limits, size limit, retries.
 
 use std::fmt;
+use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use base64::engine::general_purpose::STANDARD;
+use base64::write::EncoderStringWriter;
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
@@ -55,6 +58,20 @@ impl fmt::Debug for Client {
             .field("url", &self.url.as_str())
             .finish_non_exhaustive()
     }
+}
+
+/// What came of the download of a file.
+#[derive(Debug)]
+pub enum Download {
+    /// All of it.
+    Whole {
+        /// Its content.
+        base64: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// It has more bytes than were wanted.
+    TooLarge,
 }
 
 #[derive(Serialize)]
@@ -138,6 +155,73 @@ impl Client {
             );
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Fetches a stored file: the platform keeps them under `/storage/get/` and the file's id.
+    ///
+    /// # Errors
+    /// The last error of the tries.
+    pub async fn download(
+        &self,
+        file: &str,
+        limit: usize,
+        policy: RetryPolicy,
+    ) -> Result<Download, Error> {
+        let mut waits = policy.waits();
+        loop {
+            let error = match self.download_once(file, limit).await {
+                Ok(download) => return Ok(download),
+                Err(error) => error,
+            };
+            let wait = match error.kind() {
+                Kind::Transient(asked_by_server) => waits.next(asked_by_server),
+                _ => None,
+            };
+            let Some(wait) = wait else {
+                return Err(error);
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn download_once(&self, file: &str, limit: usize) -> Result<Download, Error> {
+        const OPERATION: &str = "the download of a file";
+        let transport = |source| Error::Transport {
+            operation: OPERATION,
+            platform: self.platform.clone(),
+            source,
+        };
+        let request = self.http.get(self.storage(file));
+        let mut response = request.send().await.map_err(transport)?;
+        if !response.status().is_success() {
+            return Err(Error::Status {
+                operation: OPERATION,
+                platform: self.platform.clone(),
+                status: response.status(),
+                retry_after: retry_after(response.headers(), SystemTime::now()),
+            });
+        }
+        let (mut encoder, mut bytes) = (EncoderStringWriter::new(&STANDARD), 0);
+        while let Some(chunk) = response.chunk().await.map_err(transport)? {
+            bytes += chunk.len();
+            // Into memory: writing cannot fail.
+            if bytes > limit || encoder.write_all(&chunk).is_err() {
+                return Ok(Download::TooLarge);
+            }
+        }
+        let base64 = encoder.into_inner();
+        Ok(Download::Whole { base64, bytes })
+    }
+
+    /// The address of a stored file, beside that of GraphQL; ids are paths.
+    fn storage(&self, file: &str) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop()
+                .extend(["storage", "get"])
+                .extend(file.split('/'));
+        }
+        url
     }
 
     async fn post_once<V: Serialize>(
@@ -372,6 +456,23 @@ mod tests {
             Some(&b"Bearer a-token"[..])
         );
         assert!(!format!("{headers:?}").contains("a-token"));
+    }
+
+    #[test]
+    fn a_file_is_beside_graphql_whatever_its_name() {
+        let endpoint = Endpoint {
+            platform: "the source".to_owned(),
+            url: Url::parse("https://cti.example/base/graphql").unwrap(),
+            token: SecretString::from("a-token".to_owned()),
+            verify_tls: true,
+            extra_ca: Vec::new(),
+            longest_silence: LONGEST_SILENCE,
+        };
+        let client = Client::new(&endpoint).unwrap();
+        assert_eq!(
+            client.storage("import/Artifact/1/a b?#%.zip").as_str(),
+            "https://cti.example/base/storage/get/import/Artifact/1/a%20b%3F%23%25.zip"
+        );
     }
 
     #[test]

@@ -31,6 +31,13 @@ impl RetryPolicy {
         total: Some(Duration::from_mins(10)),
     };
 
+    /// For what can be done without, such as one file, or is tried again by whoever asks for it.
+    pub const FOR_A_PART: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(10),
+        total: Some(Duration::from_secs(30)),
+    };
+
     /// For the start, where the platform may come up long after the connector: no end.
     pub const AT_START: Self = Self {
         first: Duration::from_secs(1),

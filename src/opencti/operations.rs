@@ -1,12 +1,14 @@
 //! The operations on the destination: checked against our schema file when this is compiled, decoded
 //! by types of our own that take absent and null everywhere.
 
-use graphql_client::GraphQLQuery;
+use graphql_client::{GraphQLQuery, QueryBody};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 type DateTime = String;
 type StixId = String;
+/// JSON as the schema's `Any`.
+type Any = String;
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -44,9 +46,66 @@ pub(super) struct Rights;
 #[graphql(
     schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/markings.graphql",
-    response_type = "crate::opencti::operations::MarkingList"
+    response_type = "crate::opencti::operations::List<crate::opencti::operations::Marking>"
 )]
 pub(super) struct Markings;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/known_observables.graphql",
+    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    variables_derives = "Debug"
+)]
+pub(super) struct KnownObservables;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/known_indicators.graphql",
+    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    variables_derives = "Debug"
+)]
+pub(super) struct KnownIndicators;
+
+/// Written by hand: the generator does not take an interface for a member of a union.
+pub(super) struct SetReferences;
+
+/// What [`SetReferences`] is asked with, and answers.
+pub(super) mod set_references {
+    pub(in super::super) use super::known_observables::{
+        Filter, FilterGroup, FilterMode, FilterOperator,
+    };
+    use super::{List, SetReference};
+
+    #[derive(Debug, serde::Serialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(in super::super) struct Variables {
+        pub(in super::super) first: Option<i64>,
+        pub(in super::super) after: Option<String>,
+        pub(in super::super) relationship_types: Option<Vec<Option<String>>>,
+        pub(in super::super) filters: Option<FilterGroup>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    pub(in super::super) struct ResponseData {
+        pub(in super::super) stix_ref_relationships: Option<List<SetReference>>,
+    }
+}
+
+impl GraphQLQuery for SetReferences {
+    type Variables = set_references::Variables;
+    type ResponseData = set_references::ResponseData;
+
+    fn build_query(variables: Self::Variables) -> QueryBody<Self::Variables> {
+        QueryBody {
+            variables,
+            query: include_str!("operations/set_references.graphql"),
+            operation_name: "SetReferences",
+        }
+    }
+}
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -193,23 +252,62 @@ pub(crate) struct ConfidenceLevel {
     pub(super) max_confidence: Option<i64>,
 }
 
+/// A list of the platform's.
 #[derive(Debug, Deserialize)]
-pub(crate) struct MarkingList {
+pub(crate) struct List<T> {
     #[serde(rename = "pageInfo")]
     pub(super) page_info: Option<PageInfo>,
-    pub(super) edges: Option<Vec<Option<MarkingEdge>>>,
+    pub(super) edges: Option<Vec<Option<Edge<T>>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PageInfo {
-    pub(super) end_cursor: Option<String>,
-    pub(super) has_next_page: Option<bool>,
+    end_cursor: Option<String>,
+    has_next_page: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct MarkingEdge {
-    pub(super) node: Option<Marking>,
+pub(crate) struct Edge<T> {
+    node: Option<T>,
+}
+
+impl<T> List<T> {
+    /// What it holds.
+    pub(super) fn nodes(self) -> impl Iterator<Item = T> {
+        let edges = self.edges.into_iter().flatten().flatten();
+        edges.filter_map(|edge| edge.node)
+    }
+
+    /// Where it goes on, if it does.
+    pub(super) fn next(&self) -> Option<String> {
+        let info = self.page_info.as_ref()?;
+        let cursor = info.end_cursor.clone()?;
+        (info.has_next_page == Some(true) && !cursor.is_empty()).then_some(cursor)
+    }
+}
+
+/// An object by all the ids that it answers to.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KnownObject {
+    pub(super) id: Option<String>,
+    pub(super) standard_id: Option<String>,
+    pub(super) x_opencti_stix_ids: Option<Vec<String>>,
+}
+
+impl KnownObject {
+    /// Its STIX ids.
+    pub(super) fn stix_ids(&self) -> impl Iterator<Item = &str> {
+        let others = self.x_opencti_stix_ids.iter().flatten();
+        self.standard_id.iter().chain(others).map(String::as_str)
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SetReference {
+    pub(super) relationship_type: Option<String>,
+    pub(super) from: Option<KnownObject>,
+    pub(super) to: Option<KnownObject>,
 }
 
 /// A marking of the platform's.

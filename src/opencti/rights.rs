@@ -113,11 +113,11 @@ async fn ask_markings(
     policy: RetryPolicy,
 ) -> Result<HashMap<String, String>, PlatformError> {
     let mut names = HashMap::new();
-    let mut after = None;
+    let mut after: Option<String> = None;
     loop {
         let variables = markings::Variables {
             first: Some(MARKINGS_A_PAGE),
-            after: after.take(),
+            after,
         };
         let answer = platform
             .call::<operations::Markings>(variables, policy)
@@ -125,18 +125,13 @@ async fn ask_markings(
         let Some(list) = answer.marking_definitions else {
             return Ok(names);
         };
-        let edges = list.edges.into_iter().flatten().flatten();
-        for marking in edges.filter_map(|edge| edge.node) {
+        after = list.next();
+        for marking in list.nodes() {
             let name = marking.definition.clone().unwrap_or_default();
             names.extend(ids(&marking).map(|id| (id.to_owned(), name.clone())));
         }
-        let next = list
-            .page_info
-            .filter(|info| info.has_next_page == Some(true))
-            .and_then(|info| info.end_cursor);
-        match next.filter(|cursor| !cursor.is_empty()) {
-            Some(cursor) => after = Some(cursor),
-            None => return Ok(names),
+        if after.is_none() {
+            return Ok(names);
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Rules {
     pub marks_no_split: bool,
     /// Who announces the reports that the workers will make.
     pub expectations: Expectations,
+    /// Whether a single nested reference that is set already is an error at import, which costs the
+    /// references behind it as well (spec/protocol.md §7).
+    pub refuses_set_references: bool,
 }
 
 /// Who announces the reports that the workers will make for a message.
@@ -63,6 +66,7 @@ impl Rules {
             imports_messages_whole: marks_no_split || whole_by_nature,
             marks_no_split,
             expectations: Expectations::Sender,
+            refuses_set_references: refuses_set_references(release),
         }
     }
 
@@ -77,8 +81,13 @@ impl Rules {
             imports_messages_whole: false,
             marks_no_split: false,
             expectations,
+            refuses_set_references: refuses_set_references(release),
         }
     }
+}
+
+fn refuses_set_references(release: &Release) -> bool {
+    release.is_at_least(6, 7, 13)
 }
 
 #[cfg(test)]

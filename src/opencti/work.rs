@@ -357,7 +357,8 @@ impl Work {
         Ok(())
     }
 
-    /// Says that everything was sent, in the sentence that people read.
+    /// Says that everything was sent, in the sentence that people read. Not tried for long: a work that
+    /// somebody has just removed refuses it for ever.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
@@ -369,7 +370,7 @@ impl Work {
         };
         let said = self
             .platform
-            .call::<FinishWork>(finish, RetryPolicy::DURING_RUN);
+            .call::<FinishWork>(finish, RetryPolicy::FOR_A_PART);
         said.await
             .map_err(|source| failed(self.id(), "closed", source))?;
         tracing::info!(
@@ -478,7 +479,7 @@ async fn report(platform: &Platform, work: &str) -> Result<(), WorkError> {
         id: work.to_owned(),
         error: None,
     };
-    let reporting = platform.call::<ReportExpectation>(variables, RetryPolicy::DURING_RUN);
+    let reporting = platform.call::<ReportExpectation>(variables, RetryPolicy::FOR_A_PART);
     reporting
         .await
         .map(drop)

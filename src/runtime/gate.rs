@@ -6,12 +6,13 @@
 //! **Invariant.** What is kept out is named with its reason, and so is each link that leads there;
 //! nothing else of the page suffers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::destination::Destination;
 use super::markings::{Markings, markings_of};
 use crate::connector::{Converted, HeldBack, Skipped};
+use crate::opencti::{Known, refusal, relation_of, set_targets};
 use crate::platform::PlatformError;
 use crate::stix::{Pointer, StixObject};
 
@@ -95,13 +96,51 @@ impl Gate {
         let is_barred = |object: &&Arc<StixObject>| self.bar(destination, object).is_some();
         let companions = page.companions.iter().filter(is_barred);
         kept_out.extend(companions.map(|object| object.id.clone()));
+        self.find_ends(destination, page).await?;
         if !kept_out.is_empty() {
             for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
                 objects.retain(|object| !kept_out.contains(&object.id));
             }
             cut_links(page, &kept_out);
         }
+        if destination.rules.refuses_set_references {
+            leave_set_references(destination, page).await?;
+        }
         Ok(kept_out)
+    }
+
+    /// Relationships whose end this connector does not import go only where the destination has it.
+    async fn find_ends(
+        &self,
+        destination: &Destination,
+        page: &mut Converted,
+    ) -> Result<(), PlatformError> {
+        if page.ends_elsewhere.is_empty() {
+            return Ok(());
+        }
+        let ends: Vec<&str> = page.ends_elsewhere.iter().map(|end| &**end).collect();
+        let known = Known::ask(&destination.platform, &ends).await?;
+        let is_missing = |end: &str| page.ends_elsewhere.contains(end) && !known.has(end);
+        let (skipped, objects) = (&mut page.skipped, &mut page.objects);
+        objects.retain(|object| {
+            let Some(end) = object.ends.iter().find(|end| is_missing(end)) else {
+                return true;
+            };
+            let kind_of_end = if end.starts_with("indicator--") {
+                "indicator"
+            } else {
+                "observable"
+            };
+            skipped.push(Skipped {
+                id: object.id.to_string(),
+                kind: object.kind.to_string(),
+                reason: format!(
+                    "its {kind_of_end} is not imported by the settings, and the destination does not have it"
+                ),
+            });
+            false
+        });
+        Ok(())
     }
 
     async fn learn_types(
@@ -143,6 +182,13 @@ impl Gate {
             return Some(Bar {
                 reason: format!("the destination's release {release} does not have its type"),
                 can_be_mended: true,
+                needs: None,
+            });
+        }
+        if let Some(reason) = refusal(object, destination.platform.release()) {
+            return Some(Bar {
+                reason: format!("the destination would refuse it: {reason}"),
+                can_be_mended: false,
                 needs: None,
             });
         }
@@ -196,6 +242,68 @@ fn cut_links(page: &mut Converted, kept_out: &HashSet<Box<str>>) {
             *object = Arc::new(object.pointing_only(|_, target| !kept_out.contains(target)));
         }
     }
+}
+
+/// The single references that the destination sets with the object itself, or sets again by itself:
+/// an object that goes without them could be taken for another one.
+const SET_WITH_OBJECT: &[&str] = &["src_ref", "dst_ref"];
+
+/// Takes out single references that are set at the destination: setting one again is an error there.
+async fn leave_set_references(
+    destination: &Destination,
+    page: &mut Converted,
+) -> Result<(), PlatformError> {
+    let is_single =
+        |pointer: &&Pointer| !pointer.is_many && !SET_WITH_OBJECT.contains(&pointer.property);
+    let (mut holders, mut relations) = (Vec::new(), BTreeSet::new());
+    for object in page.objects.iter().chain(&page.late) {
+        for pointer in object.pointers.iter().filter(is_single) {
+            holders.push(&*object.id);
+            relations.insert(relation_of(pointer.property));
+        }
+    }
+    if holders.is_empty() {
+        return Ok(());
+    }
+    let known = Known::ask(&destination.platform, &holders).await?;
+    let internal: Vec<&str> = holders
+        .iter()
+        .filter_map(|holder| known.internal_id(holder))
+        .collect();
+    let relations: Vec<String> = relations.into_iter().collect();
+    let set = set_targets(&destination.platform, &internal, &relations).await?;
+    let set_of = |object: &StixObject, pointer: &Pointer| {
+        let holder = known.internal_id(&object.id)?.to_owned();
+        set.get(&(holder, relation_of(pointer.property)))
+    };
+    let skipped = &mut page.skipped;
+    for object in page.objects.iter_mut().chain(&mut page.late) {
+        let mut is_set = false;
+        for pointer in object.pointers.iter().filter(is_single) {
+            let Some(targets) = set_of(object, pointer) else {
+                continue;
+            };
+            is_set = true;
+            for other in pointer
+                .targets
+                .iter()
+                .filter(|target| !targets.contains(&***target))
+            {
+                skipped.push(Skipped {
+                    id: format!("{} to {other}", object.id),
+                    kind: pointer.property.to_owned(),
+                    reason: "the destination has another one there, and no import can change it"
+                        .to_owned(),
+                });
+            }
+        }
+        if is_set {
+            let goes =
+                |pointer: &Pointer| !is_single(&pointer) || set_of(object, pointer).is_none();
+            *object = Arc::new(object.pointing_only(|pointer, _| goes(pointer)));
+        }
+    }
+    Ok(())
 }
 
 fn note_link(

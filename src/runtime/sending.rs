@@ -26,7 +26,7 @@ use super::summary::summary;
 use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
 use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work};
 use crate::settings::QueueProtocol;
-use crate::stix::bundle;
+use crate::stix::{StixObject, bundle};
 use crate::telemetry::logs::Chain;
 
 /// Pages whose messages may be unconfirmed at once.
@@ -218,12 +218,12 @@ impl<'a> Sending<'a> {
             let ids = page.objects.iter().map(|object| &object.id);
             ids.filter(|id| set.contains(*id)).cloned().collect()
         };
+        let counted_as = |object: &Arc<StixObject>| match page.counts_as {
+            Some(kind) => kind.into(),
+            None => object.kind.clone(),
+        };
         let done = Done {
-            kinds: page
-                .objects
-                .iter()
-                .map(|object| object.kind.clone())
-                .collect(),
+            kinds: page.objects.iter().map(counted_as).collect(),
             mended: sent_of(&self.tried_again),
             arrived: sent_of(&self.needed),
             held_back: page.held_back,

@@ -105,7 +105,7 @@ impl StixObject {
 /// One property of an object that points at others (STIX 2.1 §2.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer {
-    /// The property, such as "resolves_to_refs".
+    /// The property, such as `resolves_to_refs`.
     pub property: &'static str,
     /// Whether it is a list.
     pub is_many: bool,
@@ -183,6 +183,12 @@ impl ObjectWriter {
             self.key(key);
             self.json.extend_from_slice(text.as_bytes());
         }
+    }
+
+    /// Puts a value that is JSON already.
+    pub fn put_json(&mut self, key: &str, value: &str) {
+        self.key(key);
+        self.json.extend_from_slice(value.as_bytes());
     }
 
     /// Puts the name of an entity type, which the destination may not have.

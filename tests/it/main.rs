@@ -10,8 +10,10 @@
 
 mod back_pressure;
 mod compare;
+mod fidelity;
 mod held_back;
 mod incremental;
+mod links;
 mod pycti;
 mod queue;
 mod queued;

@@ -242,21 +242,23 @@ async fn what_was_announced_and_never_sent_leaves_no_work_open() {
                 .every(RARELY)
         })
         .into();
-    let mut dying = Vec::new();
+    let (mut dying, mut held) = (Vec::new(), Vec::new());
     for line in &lines {
-        line.source.faults().add(Fault::Delay(SLOW));
+        held.push(line.source.faults().hold("Indicators"));
         dying.push((line.mortal(), line.workers(2)));
     }
     for line in &lines {
-        until("something is sent", || {
-            works(line).first().is_some_and(|work| work.processed > 0)
+        // All but the guard.
+        let is_through = |work: &Work| work.processed > 0 && work.processed + 1 == work.expected;
+        until("the observables are through", || {
+            line.source.count("Indicators") > 0 && works(line).first().is_some_and(is_through)
         })
         .await;
     }
     broker.kill();
-    for line in &lines {
-        line.source.faults().clear();
+    for (line, hold) in lines.iter().zip(held) {
         let told = told_to_expect(line);
+        drop(hold);
         until("more is announced", || told_to_expect(line) > told).await;
     }
     for (dying, workers) in dying {

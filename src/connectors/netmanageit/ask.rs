@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use super::cursor::Span;
 use super::operations::{
-    IndicatorRows, Indicators, ObservableRows, Observables, References, RelationshipRows,
-    Relationships, indicator_rows, indicators, observable_rows, observables, references,
-    relationship_rows, relationships,
+    IndicatorRows, Indicators, ObservableRows, ObservableStix, Observables, References,
+    RelationshipRows, Relationships, indicator_rows, indicators, observable_rows, observable_stix,
+    observables, references, relationship_rows, relationships,
 };
 use super::page::{List, ListData};
 use crate::connector::{Skipped, SourceError};
@@ -47,11 +47,22 @@ impl Stream {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Detail {
     /// All that is imported.
-    Whole,
+    Whole(Extras),
+    /// What the platform itself writes of observables whose type this program does not know.
+    Stix,
     /// Who they are and when they changed.
     Names,
     /// Only where they stand.
     Places,
+}
+
+/// What is asked for only where the settings want it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Extras {
+    /// The users who made an object.
+    pub(super) creators: bool,
+    /// The files attached to it, by name and size.
+    pub(super) files: bool,
 }
 
 /// Which rows of a list are asked for.
@@ -168,8 +179,11 @@ impl Request {
     /// Sends it once.
     async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
         match self {
-            Self::List(list) if list.detail == Detail::Whole => list.send_whole(platform).await,
-            Self::List(list) => list.send_rows(platform).await,
+            Self::List(list) => match list.detail {
+                Detail::Whole(extras) => list.send_whole(platform, extras).await,
+                Detail::Stix => list.send_stix(platform).await,
+                Detail::Names | Detail::Places => list.send_rows(platform).await,
+            },
             Self::References(references) => references.send(platform).await,
         }
     }
@@ -180,7 +194,11 @@ fn list_of(name: &str) -> Vec<Option<String>> {
 }
 
 impl ListRequest {
-    async fn send_whole(&self, platform: &Platform) -> Result<Answer, PlatformError> {
+    async fn send_whole(
+        &self,
+        platform: &Platform,
+        extras: Extras,
+    ) -> Result<Answer, PlatformError> {
         let (first, after) = (self.first(), self.after.clone());
         let condition = self.filter.condition();
         match self.stream {
@@ -189,6 +207,8 @@ impl ListRequest {
                     first,
                     after,
                     filters: filter_group!(observables, condition),
+                    with_creators: extras.creators,
+                    with_files: extras.files,
                 };
                 platform
                     .ask::<Observables>(variables, RetryPolicy::NEVER)
@@ -199,6 +219,8 @@ impl ListRequest {
                     first,
                     after,
                     filters: filter_group!(indicators, condition),
+                    with_creators: extras.creators,
+                    with_files: extras.files,
                 };
                 platform
                     .ask::<Indicators>(variables, RetryPolicy::NEVER)
@@ -217,6 +239,17 @@ impl ListRequest {
                     .await
             }
         }
+    }
+
+    async fn send_stix(&self, platform: &Platform) -> Result<Answer, PlatformError> {
+        let condition = self.filter.condition();
+        let variables = observable_stix::Variables {
+            first: self.first(),
+            filters: filter_group!(observable_stix, condition),
+        };
+        platform
+            .ask::<ObservableStix>(variables, RetryPolicy::NEVER)
+            .await
     }
 
     async fn send_rows(&self, platform: &Platform) -> Result<Answer, PlatformError> {

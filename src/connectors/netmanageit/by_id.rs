@@ -25,6 +25,19 @@ pub(super) const IDS_A_REQUEST: usize = 250;
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
+/// Objects that the platform writes as STIX for us: each costs it several queries
+/// (spec/protocol.md §6).
+const WRITTEN_A_REQUEST: usize = 100;
+
+/// What is to be read of objects.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) stream: Stream,
+    pub(super) detail: Detail,
+    /// As what those are named that cannot be read.
+    pub(super) kind: &'a str,
+}
+
 /// Objects to ask for in one request.
 #[derive(Debug)]
 struct Portion {
@@ -58,8 +71,8 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(platform: &'a Platform, stream: Stream, ids: &[String]) -> Self {
-        let portions = ids.chunks(IDS_A_REQUEST);
+    fn new(platform: &'a Platform, stream: Stream, ids: &[String], ids_a_request: usize) -> Self {
+        let portions = ids.chunks(ids_a_request);
         Self {
             platform,
             stream,
@@ -116,20 +129,29 @@ impl<'a> Waiting<'a> {
 }
 
 /// Reads the objects of a stream with these ids, of whatever kind the ids are. Those that the source
-/// no longer has are not among the answers; those that it fails at are skipped by name, as `kind`.
+/// no longer has are not among the answers; those that it fails at are skipped by name.
 pub(super) async fn read_objects(
     platform: &Platform,
-    stream: Stream,
+    wanted: Wanted<'_>,
     ids: &[String],
-    kind: &str,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<PageAnswer>, SourceError> {
-    let mut waiting = Waiting::new(platform, stream, ids);
+    let Wanted {
+        stream,
+        detail,
+        kind,
+    } = wanted;
+    let ids_a_request = if detail == Detail::Stix {
+        WRITTEN_A_REQUEST
+    } else {
+        IDS_A_REQUEST
+    };
+    let mut waiting = Waiting::new(platform, stream, ids, ids_a_request);
     let mut answers = Vec::new();
     while let Some(portion) = waiting.portions.pop_front() {
         let request = ListRequest {
             after: portion.after.clone(),
-            ..ListRequest::by_ids(stream, Detail::Whole, &portion.ids)
+            ..ListRequest::by_ids(stream, detail, &portion.ids)
         };
         let failure = match waiting.ask(Request::List(request), skipped).await? {
             Asked::Page(answer) => match extent(&answer, stream)? {
@@ -201,7 +223,7 @@ async fn references_of(
     ids: &[String],
     relations: &[String],
 ) -> Result<ReadReferences, SourceError> {
-    let mut waiting = Waiting::new(platform, stream, ids);
+    let mut waiting = Waiting::new(platform, stream, ids, IDS_A_REQUEST);
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let request = Request::References(ReferencesRequest {

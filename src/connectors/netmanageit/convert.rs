@@ -7,25 +7,33 @@
 //! standard ids; an object that cannot be written is skipped by name, and nothing else of its page
 //! suffers.
 
+mod creators;
+mod foreign;
 mod indicator;
 mod observable;
 mod relationship;
 mod surroundings;
 mod types;
+mod validity;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
+use url::Url;
 
 use super::ask::{PageAnswer, Stream};
+use super::files::Content;
 use super::page::{ExternalReference, NestedTarget, Node, Reference};
+use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, HeldBack, Skipped};
 use crate::stix::{Pointer, StixObject};
+use foreign::Written;
 use surroundings::Surroundings;
-use types::{NESTED_REFERENCES, NestedReference};
+use types::{NESTED_REFERENCES, NestedReference, observable_type};
 
 /// Why one object, or one part of it, is not sent.
 #[derive(Debug, thiserror::Error)]
@@ -47,9 +55,37 @@ pub(super) fn relations() -> impl Iterator<Item = &'static str> {
         .chain(NESTED_REFERENCES.iter().map(|nested| nested.relation))
 }
 
+/// Whether this program knows a type of observables, by the platform's name.
+pub(super) fn is_known_type(entity_type: &str) -> bool {
+    observable_type(entity_type).is_some()
+}
+
+/// What the settings choose.
+#[derive(Debug, Clone)]
+pub(super) struct Choices {
+    score: Score,
+    creators: Creators,
+    /// The source's address, without a path for GraphQL.
+    source: Url,
+    /// When the run began: what was to end by then has ended.
+    now: DateTime<Utc>,
+}
+
+impl Choices {
+    pub(super) fn of(settings: &NetManageItSettings) -> Self {
+        Self {
+            score: settings.score,
+            creators: settings.creators,
+            source: settings.platform.url.clone(),
+            now: Utc::now(),
+        }
+    }
+}
+
 /// Converts the pages of one run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct NetManageItConverter {
+    choices: Choices,
     /// Markings, authors and labels are the same on most rows: each is written once.
     surroundings: Surroundings,
 }
@@ -59,17 +95,20 @@ impl Converter for NetManageItConverter {
 
     fn convert(&mut self, page: RawPage) -> Converted {
         let mut skipped = page.skipped;
-        let companions = self.companions(&page.companions, &mut skipped);
+        let written = Written::read(&page.written);
+        let companions = self.companions(&page.companions, &written, &mut skipped);
         let mut objects = Vec::new();
         for node in nodes_of(&page.answer, &mut skipped) {
             if is_known(&node, &page.known) {
                 continue;
             }
-            let references = page
-                .references
-                .get(name_of(&node).as_str())
-                .map_or(&[][..], Vec::as_slice);
-            match self.object(page.stream, &node, references, &mut skipped) {
+            let references = page.references.get(name_of(&node).as_str());
+            let with = With {
+                references: references.map_or(&[][..], Vec::as_slice),
+                written: &written,
+                files: page.files.as_deref().unwrap_or_default(),
+            };
+            match self.object(page.stream, &node, &with, &mut skipped) {
                 Ok(object) => objects.push(object),
                 Err(error) => skipped.push(skip(&node, page.stream, &error)),
             }
@@ -104,35 +143,57 @@ impl Converter for NetManageItConverter {
             skipped,
             held_back,
             alarms: page.alarms,
+            ends_elsewhere: page.ends_elsewhere,
+            counts_as: page.files.map(|_| "object with files"),
         }
     }
 }
 
-/// An object that is written but for what it points at.
-struct Written {
+/// An object that is complete but for what it points at.
+struct Bare {
     object: StixObject,
     nested: Vec<NestedTarget>,
 }
 
+/// What goes into an object beside its own fields.
+struct With<'a> {
+    references: &'a [Reference],
+    written: &'a Written<'a>,
+    files: &'a [Content],
+}
+
 impl NetManageItConverter {
+    pub(super) fn new(choices: Choices) -> Self {
+        Self {
+            choices,
+            surroundings: Surroundings::default(),
+        }
+    }
+
     fn object(
         &mut self,
         stream: Stream,
         node: &Node<'_>,
-        references: &[Reference],
+        with: &With<'_>,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Written, ConvertError> {
-        let surroundings = self.surroundings.of(node, skipped)?;
-        let external = external_references(node, references, skipped);
-        let mut object = match stream {
-            Stream::Observables => observable::write(node, &surroundings, &external)?,
-            Stream::Indicators => indicator::write(node, &surroundings, &external)?,
-            Stream::Relationships => relationship::write(node, &surroundings)?,
+    ) -> Result<Bare, ConvertError> {
+        let mut surrounding = self.surroundings.of(node, skipped)?;
+        surrounding.external_references = external_references(node, with.references, skipped);
+        creators::put(&self.choices, node, &mut surrounding)?;
+        let content = match stream {
+            Stream::Observables => observable::untyped_content(node)?,
+            Stream::Indicators | Stream::Relationships => None,
         };
-        object.dependencies = surroundings.objects;
-        Ok(Written {
+        surrounding.put_files(node, content.iter().chain(with.files))?;
+        let mut object = match stream {
+            Stream::Observables => observable::write(node, &surrounding, with.written, skipped)?,
+            Stream::Indicators => indicator::write(node, &surrounding, &self.choices, skipped)?,
+            Stream::Relationships => relationship::write(node, &surrounding)?,
+        };
+        object.dependencies = surrounding.objects;
+        Ok(Bare {
             object,
-            nested: nested_targets(references),
+            nested: nested_targets(with.references),
         })
     }
 
@@ -140,15 +201,21 @@ impl NetManageItConverter {
     fn companions(
         &mut self,
         answers: &[(Stream, PageAnswer)],
+        written: &Written<'_>,
         skipped: &mut Vec<Skipped>,
     ) -> Vec<Arc<StixObject>> {
+        let with = With {
+            references: &[],
+            written,
+            files: &[],
+        };
         let mut companions = Vec::new();
         for (stream, answer) in answers {
             for node in nodes_of(answer, skipped) {
                 // What is wrong with it is told where it is the subject: on its own page.
                 let mut told_elsewhere = Vec::new();
-                match self.object(*stream, &node, &[], &mut told_elsewhere) {
-                    Ok(written) => companions.push(Arc::new(written.object)),
+                match self.object(*stream, &node, &with, &mut told_elsewhere) {
+                    Ok(bare) => companions.push(Arc::new(bare.object)),
                     Err(error) => {
                         tracing::debug!(id = %name_of(&node), %error, "an object that should come along cannot be written");
                     }
@@ -187,7 +254,7 @@ impl Endless {
 /// Takes out relationships without an end that had to come along: it was not read before, nor can it be
 /// now.
 fn leave_out_endless(
-    objects: &mut Vec<Written>,
+    objects: &mut Vec<Bare>,
     ends_to_come: &HashSet<Box<str>>,
     companions: &[Arc<StixObject>],
 ) -> Vec<Endless> {
@@ -274,11 +341,11 @@ fn skip(node: &Node<'_>, stream: Stream, error: &ConvertError) -> Skipped {
 }
 
 /// Those that the destination imports; the others are counted.
-fn external_references<'a>(
+fn external_references(
     node: &Node<'_>,
-    references: &'a [Reference],
+    references: &[Reference],
     skipped: &mut Vec<Skipped>,
-) -> Vec<&'a ExternalReference> {
+) -> Vec<ExternalReference> {
     let external = references.iter().filter_map(|reference| match reference {
         Reference::External(external) => Some(external),
         Reference::Nested(_) => None,
@@ -290,7 +357,7 @@ fn external_references<'a>(
         kind: "external reference".to_owned(),
         reason: "neither a URL nor a name with an id".to_owned(),
     }));
-    importable
+    importable.into_iter().cloned().collect()
 }
 
 fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
@@ -315,7 +382,7 @@ type Edge = (&'static NestedReference, Box<str>);
 
 /// The nested references that can travel: known relations to targets at hand.
 fn nested_edges(
-    objects: &[Written],
+    objects: &[Bare],
     at_hand: &HashSet<Box<str>>,
     skipped: &mut Vec<Skipped>,
 ) -> Edges {
@@ -386,7 +453,7 @@ impl Edges {
 }
 
 /// Completes an object with what it points at.
-fn point(written: Written, edges: &Edges) -> Arc<StixObject> {
+fn point(written: Bare, edges: &Edges) -> Arc<StixObject> {
     let bare = written.object;
     match edges.taken.get(&bare.id) {
         Some(targets) => Arc::new(bare.pointing_at(pointers(targets))),
@@ -395,7 +462,7 @@ fn point(written: Written, edges: &Edges) -> Arc<StixObject> {
 }
 
 /// The object once more, with what it could not point at the first time.
-fn point_late(written: &Written, edges: &Edges) -> Option<Arc<StixObject>> {
+fn point_late(written: &Bare, edges: &Edges) -> Option<Arc<StixObject>> {
     let targets = edges.late.get(&written.object.id)?;
     Some(Arc::new(
         written.object.clone().pointing_at(pointers(targets)),

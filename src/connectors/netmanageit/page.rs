@@ -7,8 +7,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+use url::Url;
 
 use super::cursor::Row;
+use super::files::File;
 
 /// The data of a list's answer: one field, whatever its name.
 #[derive(Debug, serde::Deserialize)]
@@ -113,6 +115,36 @@ fn row(id: &str, updated_at: Option<&str>) -> Row {
     }
 }
 
+/// The files attached to an object.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct Files {
+    #[serde(default, rename = "importFiles")]
+    files: Option<FileList>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct FileList {
+    #[serde(default)]
+    edges: Option<Vec<Option<FileEdge>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct FileEdge {
+    node: Option<File>,
+}
+
+impl Files {
+    /// Those that the source shows, in its order.
+    pub(super) fn into_files(self) -> Vec<File> {
+        let edges = self.files.and_then(|list| list.edges).unwrap_or_default();
+        edges
+            .into_iter()
+            .flatten()
+            .filter_map(|edge| edge.node)
+            .collect()
+    }
+}
+
 /// The ends of a relationship.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct Ends {
@@ -176,6 +208,11 @@ impl<'a> Node<'a> {
     pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
         let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
         (value.get() != "null").then_some(*value)
+    }
+
+    /// The fields in their order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        self.fields.iter().map(|(name, value)| (&**name, *value))
     }
 
     /// The field, decoded; none where it is absent or null.
@@ -257,6 +294,16 @@ pub(super) struct ExternalReference {
 }
 
 impl ExternalReference {
+    /// A reference to a page.
+    pub(super) fn of_page(source_name: String, description: String, page: Url) -> Self {
+        Self {
+            source_name: Some(source_name),
+            description: Some(description),
+            url: Some(page.into()),
+            external_id: None,
+        }
+    }
+
     /// Whether it survives the import: it needs a URL, or a source's name and an id
     /// (spec/protocol.md §3).
     pub(super) fn is_importable(&self) -> bool {

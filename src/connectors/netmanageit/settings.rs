@@ -24,6 +24,35 @@ pub struct NetManageItSettings {
     pub process_observables: bool,
     /// Whether indicators are imported. At least one of the two is.
     pub process_indicators: bool,
+    /// Which of an indicator's scores travels.
+    pub score: Score,
+    /// How the users travel who made an object at the source.
+    pub creators: Creators,
+    /// The largest attached file that travels, in bytes; 0 where none does.
+    pub max_file_bytes: usize,
+}
+
+/// Which of an indicator's scores travels, where it decays at the source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Score {
+    /// The one from which it decays, with the date since when: the destination goes on with the decay
+    /// and arrives at the same score.
+    #[default]
+    Base,
+    /// The one that it has now: where the destination lets it decay, it does so twice.
+    Current,
+}
+
+/// How the users travel who made an object at the source: the platform takes no creator at import.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Creators {
+    /// Not at all.
+    #[default]
+    None,
+    /// As labels such as "creator:Ada".
+    Label,
+    /// In an external reference to the object's page at the source.
+    ExternalReference,
 }
 
 const URL: Setting = Setting {
@@ -93,6 +122,32 @@ const PROCESS_INDICATORS: Setting = Setting {
     secret: false,
 };
 
+const SCORE: Setting = Setting {
+    key: "opencti_netmanageit.indicator_score",
+    env: "OPENCTI_NETMANAGEIT_INDICATOR_SCORE",
+    kind: Kind::Choice(&["base", "current"]),
+    default: Fallback::Value("base"),
+    doc: "which score of a decaying indicator travels: base (the decay goes on at the destination) or current",
+    secret: false,
+};
+const CREATORS: Setting = Setting {
+    key: "opencti_netmanageit.creators",
+    env: "OPENCTI_NETMANAGEIT_CREATORS",
+    kind: Kind::Choice(&["none", "label", "external_reference"]),
+    default: Fallback::Value("none"),
+    doc: "how the users who made an object at the source travel: none, label (creator:NAME) or external_reference (to its page there)",
+    secret: false,
+};
+const MAX_FILE_SIZE: Setting = Setting {
+    key: "opencti_netmanageit.max_file_size",
+    env: "OPENCTI_NETMANAGEIT_MAX_FILE_SIZE",
+    // In base64, twice, so much is what a message can hold.
+    kind: Kind::Whole { min: 0, max: 7 },
+    default: Fallback::Value("0"),
+    doc: "size in MB up to which files attached to an object travel with it, at most 7 for all of its files; 0 for no files",
+    secret: false,
+};
+
 impl Section for NetManageItSettings {
     const NAME: &'static str = "NetManageIT";
     const SCOPE: &'static str = "netmanageit";
@@ -103,6 +158,9 @@ impl Section for NetManageItSettings {
         PAGE_SIZE,
         BATCH_SIZE,
         COOLDOWN,
+        SCORE,
+        CREATORS,
+        MAX_FILE_SIZE,
         PROCESS_OBSERVABLES,
         PROCESS_INDICATORS,
     ];
@@ -122,6 +180,19 @@ impl Section for NetManageItSettings {
         let cooldown = reader.period(&COOLDOWN);
         let process_observables = reader.boolean(&PROCESS_OBSERVABLES);
         let process_indicators = reader.boolean(&PROCESS_INDICATORS);
+        let score = reader.choice(
+            &SCORE,
+            &[("base", Score::Base), ("current", Score::Current)],
+        );
+        let creators = reader.choice(
+            &CREATORS,
+            &[
+                ("none", Creators::None),
+                ("label", Creators::Label),
+                ("external_reference", Creators::ExternalReference),
+            ],
+        );
+        let max_file_megabytes: Option<usize> = reader.whole(&MAX_FILE_SIZE);
         if (process_observables, process_indicators) == (Some(false), Some(false)) {
             let text = "both are false, so there is nothing to import; set one to true";
             reader.contradiction(&[&PROCESS_OBSERVABLES, &PROCESS_INDICATORS], text);
@@ -137,6 +208,9 @@ impl Section for NetManageItSettings {
             cooldown: cooldown?,
             process_observables: process_observables?,
             process_indicators: process_indicators?,
+            score: score?,
+            creators: creators?,
+            max_file_bytes: max_file_megabytes? * 1_000_000,
         })
     }
 }

@@ -13,12 +13,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::ask::{Detail, PageAnswer, Stream, unreadable};
-use super::by_id::{IDS_A_REQUEST, read_objects, read_references};
-use super::convert::NetManageItConverter;
+use super::ask::{Detail, Extras, PageAnswer, Stream, unreadable};
+use super::by_id::{IDS_A_REQUEST, Wanted, read_objects, read_references};
+use super::convert::{Choices, NetManageItConverter, is_known_type};
 use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
+use super::files::{FilePage, Files, file_pages};
 use super::page::{EndRow, Ends, Reference, References, RowName};
-use super::settings::NetManageItSettings;
+use super::settings::{Creators, NetManageItSettings};
 use super::walk::{ReadPage, Skips, Step, Walk, names, newest};
 use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
 use crate::platform::Platform;
@@ -41,8 +42,14 @@ pub struct RawPage {
     pub(super) references: References,
     /// Objects of other pages that this one's refer to, with their streams.
     pub(super) companions: Vec<(Stream, PageAnswer)>,
+    /// What the source itself writes of objects whose type is not known here.
+    pub(super) written: Vec<PageAnswer>,
+    /// The content of files, where these objects are there once more to bring them.
+    pub(super) files: Option<Files>,
     /// Ends of relationships that have to be among the companions, by their STIX ids.
     pub(super) ends_to_come: HashSet<Box<str>>,
+    /// Ends of relationships that the settings do not let come, by their STIX ids.
+    pub(super) ends_elsewhere: HashSet<Box<str>>,
     pub(super) position: Option<Position>,
     pub(super) total: Option<u64>,
     pub(super) skipped: Vec<Skipped>,
@@ -55,11 +62,20 @@ pub struct NetManageItSource {
     platform: Arc<Platform>,
     page_size: usize,
     cooldown: Duration,
+    extras: Extras,
+    max_file_bytes: usize,
+    choices: Choices,
+    /// Objects of the last page that bring files, each a page of its own.
+    with_files: VecDeque<FilePage>,
+    /// The position of the last page, which is reached only with its files.
+    behind_files: Option<Position>,
     /// What was held back before, still to be read once more.
     again: VecDeque<(Stream, Vec<String>)>,
     /// Pages that were read and not handed out yet.
     ready: VecDeque<RawPage>,
     pages_again: u64,
+    /// The streams of this run.
+    wanted: Vec<Stream>,
     /// The streams still to be read, and where earlier runs ended.
     streams: VecDeque<(Stream, Option<Value>)>,
     at: Option<Course>,
@@ -74,6 +90,8 @@ pub struct NetManageItSource {
 #[derive(Debug)]
 struct Course {
     stream: Stream,
+    /// The cursor's name in the state.
+    cursor_name: &'static str,
     reading: Reading,
     /// The way through the list that is at hand.
     walk: Option<Walk>,
@@ -87,7 +105,9 @@ struct Course {
 struct Surroundings {
     references: References,
     companions: Vec<(Stream, PageAnswer)>,
+    written: Vec<PageAnswer>,
     ends_to_come: HashSet<Box<str>>,
+    ends_elsewhere: HashSet<Box<str>>,
 }
 
 impl NetManageItSource {
@@ -107,13 +127,27 @@ impl NetManageItSource {
             platform,
             page_size: settings.page_size,
             cooldown: settings.cooldown,
+            extras: Extras {
+                creators: settings.creators != Creators::None,
+                files: settings.max_file_bytes > 0,
+            },
+            max_file_bytes: settings.max_file_bytes,
+            choices: Choices::of(settings),
+            with_files: VecDeque::new(),
+            behind_files: None,
             again: again(&streams, &resume.again),
             ready: VecDeque::new(),
             pages_again: 0,
             streams: streams
-                .into_iter()
-                .map(|stream| (stream, resume.cursors.remove(stream.name())))
+                .iter()
+                .map(|stream| {
+                    (
+                        *stream,
+                        resume.cursors.remove(cursor_name(*stream, &streams)),
+                    )
+                })
                 .collect(),
+            wanted: streams,
             at: None,
             read: HashMap::new(),
             with_ends,
@@ -141,9 +175,10 @@ impl NetManageItSource {
                 Ok(None)
             }
             Next::Pages { span, after, rows } => {
+                let detail = Detail::Whole(self.extras);
                 let walk = course.walk.get_or_insert_with(|| {
                     let platform = Arc::clone(&self.platform);
-                    Walk::new(platform, course.stream, Detail::Whole, span, self.page_size)
+                    Walk::new(platform, course.stream, detail, span, self.page_size)
                         .going_on(after, rows)
                 });
                 self.cool_down().await;
@@ -228,11 +263,17 @@ impl NetManageItSource {
             known: &known,
             is_again: false,
         };
+        if self.extras.files {
+            let pages = file_pages(&new, self.max_file_bytes, &mut skipped)?;
+            self.with_files.extend(pages);
+        }
         let surroundings = self.surroundings(new, &mut skipped).await?;
-        Ok(Some(RawPage {
-            total: end.total,
-            ..course.page(answer, known, surroundings, skipped)
-        }))
+        let mut page = course.page(answer, known, surroundings, skipped);
+        page.total = end.total;
+        if !self.with_files.is_empty() {
+            self.behind_files = page.position.take();
+        }
+        Ok(Some(page))
     }
 
     /// What the new objects of a page refer to, where it has not been read.
@@ -253,14 +294,75 @@ impl NetManageItSource {
         let (platform, stream, ids) = (&self.platform, new.stream, &new.ids);
         let references = read_references(platform, stream, ids, &relations, skipped).await?;
         let elsewhere = targets_elsewhere(&references, ids);
-        let kind = "nested reference";
-        let companions =
-            read_objects(platform, Stream::Observables, &elsewhere, kind, skipped).await?;
+        let wanted = self.along(Stream::Observables, "nested reference");
+        let companions = read_objects(platform, wanted, &elsewhere, skipped).await?;
+        let answers = std::iter::once(new.answer).chain(&companions);
+        let written = self.written(new.stream, answers, skipped).await?;
         Ok(Surroundings {
             references,
             companions: with_stream(Stream::Observables, companions),
-            ends_to_come: HashSet::new(),
+            written,
+            ..Surroundings::default()
         })
+    }
+
+    /// Objects that come along with others: their files come with themselves.
+    fn along(&self, stream: Stream, kind: &'static str) -> Wanted<'static> {
+        Wanted {
+            stream,
+            detail: Detail::Whole(Extras {
+                files: false,
+                ..self.extras
+            }),
+            kind,
+        }
+    }
+
+    /// What the source writes of those observables whose type is not known here.
+    async fn written<'a>(
+        &self,
+        stream: Stream,
+        answers: impl Iterator<Item = &'a PageAnswer>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<PageAnswer>, SourceError> {
+        let mut unknown = Vec::new();
+        for answer in answers.filter(|_| stream == Stream::Observables) {
+            let list = answer.list().map_err(|error| unreadable(stream, error))?;
+            // What cannot be read is told by the converter.
+            let rows = list.map_or_else(Vec::new, |list| names(&list, &mut Vec::new()));
+            let is_unknown = |row: &RowName| {
+                let entity_type = row.entity_type.as_deref();
+                entity_type.is_some_and(|entity_type| !is_known_type(entity_type))
+            };
+            unknown.extend(rows.into_iter().filter(is_unknown).map(RowName::into_id));
+        }
+        let wanted = Wanted {
+            stream,
+            detail: Detail::Stix,
+            kind: "observable of an unknown type",
+        };
+        read_objects(&self.platform, wanted, &unknown, skipped).await
+    }
+
+    /// The next object that brings files, with their content.
+    async fn page_with_files(&mut self, next: FilePage) -> Result<RawPage, SourceError> {
+        let mut skipped = Vec::new();
+        let files = next
+            .download(&self.platform, self.max_file_bytes, &mut skipped)
+            .await;
+        let mut answer = PageAnswer::empty();
+        if !files.is_empty() {
+            let wanted = self.along(next.stream, "object with files");
+            let ids = [next.id.clone()];
+            let answers = read_objects(&self.platform, wanted, &ids, &mut skipped).await?;
+            answer = answers.into_iter().next().unwrap_or(answer);
+        }
+        let mut page = self.once_more(next.stream, answer, Surroundings::default(), skipped);
+        page.files = Some(files);
+        if self.with_files.is_empty() {
+            page.position = self.behind_files.take();
+        }
+        Ok(page)
     }
 
     /// The ends of new relationships that may not have been read.
@@ -269,7 +371,7 @@ impl NetManageItSource {
         new: &New<'_>,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Surroundings, SourceError> {
-        let mut missing = MissingEnds::default();
+        let (mut missing, mut elsewhere) = (MissingEnds::default(), HashSet::new());
         let list = new
             .answer
             .list()
@@ -286,24 +388,33 @@ impl NetManageItSource {
                 (Stream::Indicators, ends.indicator()),
                 (Stream::Observables, ends.observable()),
             ] {
-                if let Some(end) = end.filter(|end| brings_all || !self.has_read(stream, end)) {
-                    missing.add(stream, end);
+                match end {
+                    Some(end) if !self.wanted.contains(&stream) => {
+                        elsewhere.insert(end.standard_id);
+                    }
+                    Some(end) if brings_all || !self.has_read(stream, &end) => {
+                        missing.add(stream, end);
+                    }
+                    _ => {}
                 }
             }
         }
         drop(list);
-        let mut companions = Vec::new();
+        let (mut companions, mut written) = (Vec::new(), Vec::new());
         for (stream, ids) in missing.ids {
             let mut ids: Vec<String> = ids.into_iter().collect();
             ids.sort_unstable();
-            let kind = "end of a relationship";
-            let answers = read_objects(&self.platform, stream, &ids, kind, skipped).await?;
+            let wanted = self.along(stream, "end of a relationship");
+            let answers = read_objects(&self.platform, wanted, &ids, skipped).await?;
+            written.extend(self.written(stream, answers.iter(), skipped).await?);
             companions.extend(with_stream(stream, answers));
         }
         Ok(Surroundings {
             references: References::new(),
             companions,
+            written,
             ends_to_come: missing.standard_ids,
+            ends_elsewhere: elsewhere,
         })
     }
 
@@ -316,8 +427,12 @@ impl NetManageItSource {
     async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
         self.cool_down().await;
         let mut skipped = Vec::new();
-        let kind = stream.name();
-        let answers = read_objects(&self.platform, stream, ids, kind, &mut skipped).await?;
+        let wanted = Wanted {
+            stream,
+            detail: Detail::Whole(self.extras),
+            kind: stream.name(),
+        };
+        let answers = read_objects(&self.platform, wanted, ids, &mut skipped).await?;
         self.last_page = Some(Instant::now());
         for answer in answers {
             let page = self.page_again(stream, answer).await?;
@@ -353,6 +468,10 @@ impl NetManageItSource {
             known: &HashSet::new(),
             is_again: true,
         };
+        if self.extras.files {
+            let pages = file_pages(&new, self.max_file_bytes, &mut skipped)?;
+            self.with_files.extend(pages);
+        }
         let surroundings = self.surroundings(new, &mut skipped).await?;
         Ok(Some(self.once_more(stream, answer, surroundings, skipped)))
     }
@@ -370,15 +489,24 @@ impl NetManageItSource {
 }
 
 /// The streams that the settings want, in their order.
-/// What is read with these settings.
 pub(super) fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
     let is_wanted = |stream: &Stream| match stream {
         Stream::Observables => settings.process_observables,
         Stream::Indicators => settings.process_indicators,
-        // A relationship goes only where both of its ends go.
-        Stream::Relationships => settings.process_observables && settings.process_indicators,
+        // Where only one kind of ends is imported, the other one may be at the destination.
+        Stream::Relationships => true,
     };
     Stream::ALL.into_iter().filter(is_wanted).collect()
+}
+
+/// The name of a stream's cursor in the state. Relationships have another one while only one kind of
+/// their ends is imported: what did not go then is read once both kinds are.
+fn cursor_name(stream: Stream, wanted: &[Stream]) -> &'static str {
+    if stream == Stream::Relationships && wanted.len() < Stream::ALL.len() {
+        "relationships to what is there"
+    } else {
+        stream.name()
+    }
 }
 
 /// What was held back, in portions for one request each.
@@ -396,13 +524,13 @@ fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<St
 }
 
 /// The new rows of a page.
-struct New<'a> {
-    stream: Stream,
-    answer: &'a PageAnswer,
+pub(super) struct New<'a> {
+    pub(super) stream: Stream,
+    pub(super) answer: &'a PageAnswer,
     /// Their internal ids.
     ids: Vec<String>,
     /// The internal ids of the page's other rows.
-    known: &'a HashSet<Box<str>>,
+    pub(super) known: &'a HashSet<Box<str>>,
     /// They are read once more, apart from their stream.
     is_again: bool,
 }
@@ -468,7 +596,10 @@ fn page(
         known: HashSet::new(),
         references: surroundings.references,
         companions: surroundings.companions,
+        written: surroundings.written,
+        files: None,
         ends_to_come: surroundings.ends_to_come,
+        ends_elsewhere: surroundings.ends_elsewhere,
         position: None,
         total: None,
         skipped,
@@ -478,7 +609,7 @@ fn page(
 
 impl Course {
     /// Goes on where earlier runs ended.
-    fn begin(stream: Stream, cursor: Option<Value>) -> Self {
+    fn begin(stream: Stream, cursor_name: &'static str, cursor: Option<Value>) -> Self {
         let reading = match &cursor {
             None => Reading::first(),
             Some(kept) => Reading::resume(kept).unwrap_or_else(|error| {
@@ -504,6 +635,7 @@ impl Course {
         }
         Self {
             stream,
+            cursor_name,
             reading,
             walk: None,
             cursor,
@@ -541,7 +673,7 @@ impl Course {
     ) -> RawPage {
         self.pages += 1;
         self.cursor = self.reading.cursor();
-        let stream = self.stream.name();
+        let stream = self.cursor_name;
         RawPage {
             known,
             position: self
@@ -567,7 +699,7 @@ impl Source for NetManageItSource {
     type Converter = NetManageItConverter;
 
     fn converter(&self) -> Self::Converter {
-        NetManageItConverter::default()
+        NetManageItConverter::new(self.choices.clone())
     }
 
     async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
@@ -575,13 +707,17 @@ impl Source for NetManageItSource {
             if let Some(page) = self.ready.pop_front() {
                 return Ok(Some(page));
             }
+            if let Some(next) = self.with_files.pop_front() {
+                return self.page_with_files(next).await.map(Some);
+            }
             if let Some((stream, ids)) = self.again.pop_front() {
                 self.read_again(stream, &ids).await?;
                 continue;
             }
             let next = || {
                 let (stream, cursor) = self.streams.pop_front()?;
-                Some(Course::begin(stream, cursor))
+                let name = cursor_name(stream, &self.wanted);
+                Some(Course::begin(stream, name, cursor))
             };
             let Some(mut course) = self.at.take().or_else(next) else {
                 return Ok(None);

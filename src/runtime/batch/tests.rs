@@ -32,6 +32,8 @@ fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
         late: Vec::new(),
         skipped: Vec::new(),
         alarms: Vec::new(),
+        ends_elsewhere: HashSet::new(),
+        counts_as: None,
     }
 }
 

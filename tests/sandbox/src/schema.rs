@@ -8,11 +8,18 @@ use apollo_compiler::ast::{Definition, DirectiveList, Document, FieldDefinition}
 use apollo_compiler::validation::Valid;
 use apollo_compiler::{Node, Schema};
 
+use crate::types::FUTURE_TYPE;
 use crate::{Release, lock};
 
 /// The schema with its `@since` marks.
 const MARKED: &str = include_str!("../../../src/schema.graphql");
 const MARK: &str = "since";
+/// From here on platforms have a type that the project's schema does not have, as some day they will.
+pub(crate) const FUTURE: Release = Release::new(7, 270_101, 0);
+/// It is like this one, by another name.
+const LIKE_FUTURE: &str = "type Text ";
+/// What relationships tie together.
+const UNION: &str = "StixObjectOrStixRelationshipOrCreator";
 
 /// The schema that a platform of this release has, as far as the project uses it.
 pub fn schema(release: Release) -> Result<Valid<Schema>> {
@@ -33,12 +40,27 @@ pub fn sdl(release: Release) -> Result<String> {
         }
     }
     document.definitions = kept;
-    Ok(document.to_string())
+    let text = document.to_string();
+    if release < FUTURE {
+        return Ok(text);
+    }
+    let future = future_type(&text).context("there is no type like the future one")?;
+    let member = format!("extend union {} = {}", UNION, FUTURE_TYPE.typename);
+    Ok(format!("{text}\n{future}\n{member}\n"))
+}
+
+fn future_type(sdl: &str) -> Option<String> {
+    let (_, rest) = sdl.split_once(LIKE_FUTURE)?;
+    let (body, _) = rest.split_once("\n}")?;
+    Some(format!("type {} {body}\n}}\n", FUTURE_TYPE.typename))
 }
 
 /// True where the release has a type of this name.
 pub(crate) fn has_type(release: Release, typename: &str) -> bool {
     static GONE: LazyLock<Mutex<HashMap<Release, Vec<String>>>> = LazyLock::new(Mutex::default);
+    if typename == FUTURE_TYPE.typename {
+        return release >= FUTURE;
+    }
     let mut known = lock(&GONE);
     let gone = known.entry(release).or_insert_with(|| {
         // A schema that cannot be read has been reported by then: no platform starts with it.

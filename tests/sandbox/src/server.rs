@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, State};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -28,6 +28,9 @@ use wire::{Cutter, Wires};
 /// The platform's `app:max_payload_body_size`.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
 
+/// The operation as which downloads count.
+const STORAGE: &str = "Storage";
+
 /// One request as it came.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -41,6 +44,11 @@ pub struct Request {
 pub(crate) trait Platform: Send + Sync + 'static {
     /// Runs a request that passed all checks.
     fn run(&self, request: &Prepared<'_>) -> Value;
+
+    /// The content of a stored file.
+    fn file(&self, _id: &str) -> Option<Bytes> {
+        None
+    }
 }
 
 /// A platform that listens on a port of this machine, on threads of its own.
@@ -87,6 +95,7 @@ impl Server {
         });
         let router = Router::new()
             .route("/graphql", post(answer))
+            .route("/storage/get/{*file}", get(hand_out))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .with_state(Arc::clone(&front));
         let listener = {
@@ -177,6 +186,29 @@ async fn answer(
     rendered
         .await
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+/// Hands out a stored file; noted as the operation "Storage".
+async fn hand_out(
+    State(front): State<Arc<Front>>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    lock(&front.requests).push(Request {
+        operation: STORAGE.to_owned(),
+        variables: Map::from_iter([("id".to_owned(), file.clone().into())]),
+    });
+    let met = front.faults.meet(STORAGE, None);
+    if let Some(broken) = met.fault.as_ref().and_then(break_answer) {
+        return broken;
+    }
+    if !front.knows(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match front.platform.file(&file) {
+        Some(content) => ([(CONTENT_TYPE, "application/octet-stream")], content).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
 }
 
 impl Front {

@@ -1,18 +1,20 @@
 //! The platform that is read from.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use anyhow::Result;
 use apollo_compiler::resolvers::{FieldError, ObjectValue, ResolveInfo, ResolvedValue};
+use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use crate::Release;
 use crate::data::{DataSet, Shape};
 use crate::fault::Faults;
 use crate::graphql::objects::{Tree, resolve_list};
 use crate::graphql::{Executor, Prepared};
 use crate::lists::{Catalogue, List};
 use crate::server::{Platform, Request, Server, runtime};
+use crate::{Release, lock};
 
 /// The platform's hard limit of a page, `elasticsearch:max_pagination_result`.
 pub const PAGE_CAP: usize = 5000;
@@ -62,6 +64,7 @@ impl Source {
         let catalogue = RwLock::new(Catalogue::new(data));
         let content = Arc::new(Content {
             catalogue,
+            files: Mutex::default(),
             release: options.release,
             page_cap: options.page_cap,
         });
@@ -112,6 +115,12 @@ impl Source {
         self.write(|catalogue| catalogue.edit(change))
     }
 
+    /// Stores a file for download under its id; the objects that it belongs to say so themselves, in
+    /// `importFiles`.
+    pub fn store_file(&self, id: &str, content: impl Into<Bytes>) {
+        lock(&self.content.files).insert(id.to_owned(), content.into());
+    }
+
     /// Lets the lists count the row with this standard id without answering it, as with a search index
     /// that is damaged.
     pub fn hide(&self, standard_id: &str) {
@@ -133,6 +142,7 @@ impl Source {
 
 struct Content {
     catalogue: RwLock<Catalogue>,
+    files: Mutex<HashMap<String, Bytes>>,
     release: Release,
     page_cap: usize,
 }
@@ -149,6 +159,10 @@ impl Content {
 }
 
 impl Platform for Content {
+    fn file(&self, id: &str) -> Option<Bytes> {
+        lock(&self.files).get(id).cloned()
+    }
+
     fn run(&self, request: &Prepared<'_>) -> Value {
         self.read(|catalogue| {
             request.run(&Root {

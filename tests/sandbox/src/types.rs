@@ -21,17 +21,20 @@ impl ObservableType {
     }
 
     pub(crate) fn by_typename(typename: &str) -> Option<&'static Self> {
-        OBSERVABLE_TYPES
-            .iter()
-            .find(|known| known.typename == typename)
+        all().find(|known| known.typename == typename)
     }
 
     pub(crate) fn by_stix_type(stix_type: &str) -> Option<&'static Self> {
-        OBSERVABLE_TYPES
-            .iter()
-            .find(|known| known.stix_type() == stix_type)
+        all().find(|known| known.stix_type() == stix_type)
     }
 }
+
+fn all() -> impl Iterator<Item = &'static ObservableType> {
+    OBSERVABLE_TYPES.iter().chain([&FUTURE_TYPE])
+}
+
+/// A type that nobody knows yet: platforms from [`crate::schema::FUTURE`] on have it.
+pub(crate) const FUTURE_TYPE: ObservableType = of("Quantum-Key", "QuantumKey", &[&["value"]]);
 
 const fn of(
     entity_type: &'static str,

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::ConvertError;
 use super::surroundings::Surrounding;
-use crate::connectors::netmanageit::page::{ExternalReference, Node};
+use super::{Choices, ConvertError, validity};
+use crate::connector::Skipped;
+use crate::connectors::netmanageit::page::Node;
 use crate::stix::{ObjectWriter, StixObject};
 
 /// The properties that travel as they are, under the name that they have at the source.
@@ -18,13 +19,10 @@ const PROPERTIES: &[&str] = &[
     "pattern",
     "pattern_type",
     "pattern_version",
-    "valid_from",
-    "valid_until",
     "indicator_types",
     "revoked",
     "confidence",
     "lang",
-    "x_opencti_score",
     "x_opencti_detection",
     "x_mitre_platforms",
     // The ids that it had before, so that a changed pattern changes the indicator at the destination
@@ -46,7 +44,8 @@ struct KillChainPhase<'a> {
 pub(super) fn write(
     node: &Node<'_>,
     surrounding: &Surrounding,
-    external_references: &[&ExternalReference],
+    choices: &Choices,
+    skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
     let standard_id: Cow<'_, str> = node
         .decode("standard_id")?
@@ -59,12 +58,12 @@ pub(super) fn write(
             object.put_raw(property, value);
         }
     }
+    validity::put(&mut object, node, choices, skipped)?;
     if let Some(observable_type) = node.decode::<Cow<'_, str>>("x_opencti_main_observable_type")? {
         object.put_type("x_opencti_main_observable_type", &observable_type);
     }
     let phases: Vec<KillChainPhase<'_>> = node.decode("killChainPhases")?.unwrap_or_default();
     object.put_list("kill_chain_phases", &phases);
     surrounding.put(&mut object);
-    object.put_list("external_references", external_references);
     Ok(object.finish("Indicator")?)
 }

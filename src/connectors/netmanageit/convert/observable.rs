@@ -6,17 +6,27 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::ConvertError;
+use super::foreign::Written;
 use super::surroundings::Surrounding;
 use super::types::{ObservableType, observable_type};
-use crate::connectors::netmanageit::page::{ExternalReference, Node};
+use super::{ConvertError, foreign};
+use crate::connector::Skipped;
+use crate::connectors::netmanageit::files::Content;
+use crate::connectors::netmanageit::page::Node;
 use crate::stix::{ObjectWriter, StixObject};
+
+/// The kinds of hashes that the platform stores (spec/protocol.md §2).
+const HASHES: &[&str] = &[
+    "MD5", "SHA-1", "SHA-256", "SHA-512", "SHA3-256", "SHA3-512", "SSDEEP", "SDHASH", "TLSH",
+    "LZJD",
+];
 
 /// Writes an observable, but for what it points at.
 pub(super) fn write(
     node: &Node<'_>,
     surrounding: &Surrounding,
-    external_references: &[&ExternalReference],
+    written: &Written<'_>,
+    skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
     let standard_id: Cow<'_, str> = node
         .decode("standard_id")?
@@ -24,27 +34,60 @@ pub(super) fn write(
     let entity_type: Cow<'_, str> = node
         .decode("entity_type")?
         .ok_or(ConvertError::Missing("type"))?;
-    let known = observable_type(&entity_type).ok_or(ConvertError::UnknownType)?;
+    let Some(known) = observable_type(&entity_type) else {
+        return foreign::write(node, &entity_type, surrounding, written);
+    };
     check_identity(known, node)?;
     let mut object = ObjectWriter::new(known.stix_type, &standard_id);
     for (field, property) in known.fields {
-        if let Some(value) = node.get(field) {
-            put_field(&mut object, node, property, value)?;
+        match node.get(field) {
+            Some(value) if *property == "hashes" => put_hashes(&mut object, node, value, skipped)?,
+            Some(_) if *property == "payload_bin" && !is_imported_as_content(node) => {}
+            Some(value) => object.put_raw(property, value),
+            None => {}
         }
     }
+    put_common(&mut object, node);
+    surrounding.put(&mut object);
+    Ok(object.finish(known.entity_type)?)
+}
+
+/// Content beside an address is refused (spec/protocol.md §7), and content without a type is left.
+fn is_imported_as_content(node: &Node<'_>) -> bool {
+    node.get("url").is_none() && node.get("mime_type").is_some()
+}
+
+/// The content of an artifact that does not say its type, which the import takes as a file only.
+pub(super) fn untyped_content(node: &Node<'_>) -> Result<Option<Content>, ConvertError> {
+    if node.get("url").is_some() || node.get("mime_type").is_some() {
+        return Ok(None);
+    }
+    let data: Option<String> = node.decode("payload_bin")?;
+    let names: Vec<String> = node
+        .decode("x_opencti_additional_names")?
+        .unwrap_or_default();
+    let name = names.into_iter().next();
+    Ok(data.map(|data| Content {
+        name: name.unwrap_or_else(|| "artifact.bin".to_owned()),
+        mime_type: None,
+        version: None,
+        data,
+    }))
+}
+
+/// Puts what every observable has.
+pub(super) fn put_common(object: &mut ObjectWriter, node: &Node<'_>) {
     for property in ["x_opencti_score", "x_opencti_description"] {
         if let Some(value) = node.get(property) {
             object.put_raw(property, value);
         }
     }
-    surrounding.put(&mut object);
-    object.put_list("external_references", external_references);
-    Ok(object.finish(known.entity_type)?)
 }
 
 /// An observable without any of the fields that make it what it is would be another one at import.
 fn check_identity(known: &ObservableType, node: &Node<'_>) -> Result<(), ConvertError> {
-    let is_set = |field: &&&'static str| node.get(field).is_some_and(|value| value.get() != "[]");
+    let is_empty = |value: &RawValue| matches!(value.get(), "[]" | "\"\"");
+    let is_set = |field: &&&'static str| node.get(field).is_some_and(|value| !is_empty(value));
     let Some(first) = known.identified_by.first() else {
         return Ok(());
     };
@@ -55,28 +98,23 @@ fn check_identity(known: &ObservableType, node: &Node<'_>) -> Result<(), Convert
     }
 }
 
-fn put_field(
+fn put_hashes(
     object: &mut ObjectWriter,
     node: &Node<'_>,
-    property: &str,
     value: &RawValue,
+    skipped: &mut Vec<Skipped>,
 ) -> Result<(), ConvertError> {
-    match property {
-        "hashes" => {
-            let hashes: Vec<Hash<'_>> = serde_json::from_str(value.get())?;
-            let hashes = Hashes(
-                hashes
-                    .into_iter()
-                    .filter(|hash| hash.hash.is_some())
-                    .collect(),
-            );
-            if !hashes.0.is_empty() {
-                object.put(property, &hashes);
-            }
-        }
-        // Content beside an address is refused (spec/protocol.md §7).
-        "payload_bin" if node.get("url").is_some() => {}
-        _ => object.put_raw(property, value),
+    let mut hashes: Vec<Hash<'_>> = serde_json::from_str(value.get())?;
+    hashes.retain(|hash| hash.hash.is_some());
+    let is_stored = |hash: &Hash<'_>| HASHES.contains(&&*hash.algorithm.to_uppercase());
+    let (stored, lost): (Vec<_>, Vec<_>) = hashes.into_iter().partition(is_stored);
+    skipped.extend(lost.iter().map(|hash| Skipped {
+        id: super::name_of(node),
+        kind: format!("{} hash", hash.algorithm),
+        reason: "the platform stores no hashes of this kind".to_owned(),
+    }));
+    if !stored.is_empty() {
+        object.put("hashes", &Hashes(stored));
     }
     Ok(())
 }

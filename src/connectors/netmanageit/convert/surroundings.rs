@@ -1,15 +1,17 @@
 //! What surrounds an object: its markings, its author, its labels. They travel as objects of their
 //! own, ahead of the objects that use them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::ConvertError;
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::page::Node;
+use crate::connectors::netmanageit::files::Content;
+use crate::connectors::netmanageit::page::{ExternalReference, Node};
 use crate::stix::{ObjectWriter, StixObject};
 
 /// OpenCTI's extension of STIX objects (spec/protocol.md §3).
@@ -32,17 +34,71 @@ pub(super) struct Surrounding {
     pub(super) author: Option<Box<str>>,
     /// The texts of its labels.
     pub(super) labels: Vec<String>,
-    /// All of them as objects.
+    /// Its external references.
+    pub(super) external_references: Vec<ExternalReference>,
+    /// Its files, as JSON.
+    files: Option<String>,
+    /// Markings, author and labels as objects.
     pub(super) objects: Vec<Arc<StixObject>>,
 }
 
+/// A file as the import takes it (spec/protocol.md §3).
+#[derive(Serialize)]
+struct File<'a> {
+    name: &'a str,
+    data: &'a str,
+    mime_type: &'a str,
+    /// The oldest releases need one.
+    version: &'a str,
+    /// Never less than those of its object.
+    object_marking_refs: &'a [Box<str>],
+    /// Its object came with it: nothing is to be drawn from it once more.
+    no_trigger_import: bool,
+}
+
 impl Surrounding {
-    /// Puts the references to them into the object.
+    /// Puts all of it into the object.
     pub(super) fn put(&self, object: &mut ObjectWriter) {
         object.put_some("created_by_ref", self.author.as_deref());
         object.put_list("object_marking_refs", &self.markings);
         object.put_list("labels", &self.labels);
+        object.put_list("external_references", &self.external_references);
+        if let Some(files) = &self.files {
+            object.put_json("x_opencti_files", files);
+        }
     }
+
+    /// Adds the files that the object brings.
+    pub(super) fn put_files<'a>(
+        &mut self,
+        node: &Node<'_>,
+        files: impl Iterator<Item = &'a Content>,
+    ) -> Result<(), ConvertError> {
+        let mut files = files.peekable();
+        if files.peek().is_none() {
+            return Ok(());
+        }
+        let updated: Cow<'_, str> = node.decode("updated_at")?.unwrap_or_default();
+        let files: Vec<File<'_>> = files
+            .map(|file| File {
+                name: &file.name,
+                data: &file.data,
+                mime_type: file
+                    .mime_type
+                    .as_deref()
+                    .unwrap_or("application/octet-stream"),
+                version: file.version.as_deref().filter(is_time).unwrap_or(&updated),
+                object_marking_refs: &self.markings,
+                no_trigger_import: true,
+            })
+            .collect();
+        self.files = Some(serde_json::to_string(&files)?);
+        Ok(())
+    }
+}
+
+fn is_time(text: &&str) -> bool {
+    chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 #[derive(Deserialize)]

@@ -77,7 +77,7 @@ pub(super) const OBSERVABLE_TYPES: &[ObservableType] = &[
             ("received_lines", "received_lines"),
             ("subject", "subject"),
         ],
-        identified_by: &[],
+        identified_by: &["subject", "body"],
     },
     ObservableType {
         entity_type: "Email-Mime-Part-Type",
@@ -219,7 +219,7 @@ pub(super) const OBSERVABLE_TYPES: &[ObservableType] = &[
             ("is_hidden", "is_hidden"),
             ("pid", "pid"),
         ],
-        identified_by: &["pid", "command_line"],
+        identified_by: &["command_line"],
     },
     ObservableType {
         entity_type: "Software",

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::connector::{Converted, Converter};
+use crate::connectors::netmanageit::Score;
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::settings::{PlatformSettings, TlsTrust};
 
@@ -57,6 +58,9 @@ impl Line {
             cooldown: Duration::ZERO,
             process_observables: true,
             process_indicators: true,
+            score: Score::default(),
+            creators: Creators::default(),
+            max_file_bytes: 0,
         }
     }
 

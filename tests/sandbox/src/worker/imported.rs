@@ -11,6 +11,7 @@ use crate::{Release, time};
 
 use super::bundle::is_known;
 
+mod format;
 mod mirror;
 
 const EXTENSIONS: [&str; 2] = [
@@ -261,6 +262,9 @@ impl Imported {
             }
             kind if ObservableType::by_stix_type(kind).is_some() => {
                 check_score(object)?;
+                if !format::is_taken(object) {
+                    return Err(refusal(object, "INCORRECT_OBSERVABLE_FORMAT"));
+                }
                 self.store(object, attempt)?;
                 self.add_references(object)
             }
@@ -352,6 +356,13 @@ impl Imported {
             return Err(refusal(
                 object,
                 "VALIDATION_ERROR: name needs two characters",
+            ));
+        }
+        let times = [object.text("valid_from"), object.text("valid_until")];
+        if !times[1].is_empty() && times[1] < times[0] {
+            return Err(refusal(
+                object,
+                "The valid until date must be greater than the valid from date",
             ));
         }
         let main_type = object.text("x_opencti_main_observable_type");

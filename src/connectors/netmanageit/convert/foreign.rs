@@ -1,0 +1,96 @@
+//! Observables of a type that this program does not know: written as the source itself writes them,
+//! mended where the import would not understand that (spec/protocol.md §6).
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::ConvertError;
+use super::observable::put_common;
+use super::surroundings::Surrounding;
+use crate::connectors::netmanageit::ask::PageAnswer;
+use crate::connectors::netmanageit::page::Node;
+use crate::stix::{ObjectWriter, StixObject};
+
+/// What is written from the fields that every observable has, or must never come from another
+/// platform: its own ids, its extensions (whose keys can be orders to the import).
+const NOT_TAKEN: &[&str] = &[
+    "type",
+    "id",
+    "spec_version",
+    "extensions",
+    "labels",
+    "external_references",
+    "score",
+    "description",
+];
+
+/// What the source writes of some objects, by their internal ids.
+#[derive(Debug, Default)]
+pub(super) struct Written<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    to_stix: Option<Cow<'a, str>>,
+}
+
+impl<'a> Written<'a> {
+    pub(super) fn read(answers: &'a [PageAnswer]) -> Self {
+        let mut written = HashMap::new();
+        for list in answers
+            .iter()
+            .filter_map(|answer| answer.list().ok().flatten())
+        {
+            for node in list.nodes() {
+                // What is not there is told where it is missed.
+                if let Ok(row) = serde_json::from_str::<Row<'a>>(node.get()) {
+                    written.extend(row.to_stix.map(|text| (row.id, text)));
+                }
+            }
+        }
+        Self(written)
+    }
+
+    fn get(&self, node: &Node<'_>) -> Result<Option<&str>, ConvertError> {
+        let id: Option<Cow<'_, str>> = node.decode("id")?;
+        Ok(id.and_then(|id| self.0.get(&*id)).map(|text| &**text))
+    }
+}
+
+/// Writes an observable of a type that is not known here.
+pub(super) fn write(
+    node: &Node<'_>,
+    entity_type: &str,
+    surrounding: &Surrounding,
+    written: &Written<'_>,
+) -> Result<StixObject, ConvertError> {
+    let standard_id: Cow<'_, str> = node
+        .decode("standard_id")?
+        .ok_or(ConvertError::Missing("id"))?;
+    let text = written.get(node)?.ok_or(ConvertError::UnknownType)?;
+    let own: Node<'_> = serde_json::from_str(text)?;
+    let stix_type: Cow<'_, str> = own.decode("type")?.ok_or(ConvertError::UnknownType)?;
+    let mut object = ObjectWriter::new(&stix_type, &standard_id);
+    for (name, value) in own.fields() {
+        if is_taken(name) {
+            object.put_raw(name, value);
+        }
+    }
+    put_common(&mut object, node);
+    surrounding.put(&mut object);
+    Ok(object.finish(entity_type.to_owned())?)
+}
+
+/// References to other objects come from the relations, where they can be seen to lead somewhere.
+fn is_taken(name: &str) -> bool {
+    let is_reference = name.ends_with("_ref") || name.ends_with("_refs");
+    !is_reference
+        && !NOT_TAKEN.contains(&name)
+        && !name.starts_with("x_opencti_")
+        && !name.starts_with("opencti_")
+}

@@ -1,0 +1,96 @@
+//! When an indicator is valid, and with which score.
+//!
+//! A destination that lets indicators decay takes the score as that of `valid_from`, replaces
+//! `valid_until` by the end of the decay, and goes on from there (spec/protocol.md §3). So a decaying
+//! indicator travels with the score from which it decays and the date since when: both platforms then
+//! show the same score at any time.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Duration, SecondsFormat, Utc};
+
+use super::{Choices, ConvertError};
+use crate::connector::Skipped;
+use crate::connectors::netmanageit::page::Node;
+use crate::connectors::netmanageit::settings::Score;
+use crate::stix::ObjectWriter;
+
+/// One time of a node: as it is written there, and what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Time<'a> {
+    text: Cow<'a, str>,
+    /// None where the text is no time: then it is the destination's to judge.
+    moment: Option<DateTime<Utc>>,
+}
+
+impl<'a> Time<'a> {
+    fn of(node: &Node<'a>, field: &str) -> Result<Option<Self>, ConvertError> {
+        let text: Option<Cow<'a, str>> = node.decode(field)?;
+        Ok(text.map(|text| Self {
+            moment: DateTime::parse_from_rfc3339(&text)
+                .ok()
+                .map(|moment| moment.to_utc()),
+            text,
+        }))
+    }
+
+    fn at(moment: DateTime<Utc>) -> Self {
+        Self {
+            text: moment.to_rfc3339_opts(SecondsFormat::Millis, true).into(),
+            moment: Some(moment),
+        }
+    }
+}
+
+/// Writes `valid_from`, `valid_until` and the score.
+pub(super) fn put(
+    object: &mut ObjectWriter,
+    node: &Node<'_>,
+    choices: &Choices,
+    skipped: &mut Vec<Skipped>,
+) -> Result<(), ConvertError> {
+    let is_revoked = node.decode::<bool>("revoked")? == Some(true);
+    let mut from = Time::of(node, "valid_from")?;
+    let mut until = Time::of(node, "valid_until")?;
+    let mut score = node.get("x_opencti_score");
+    let moment = |time: &Option<Time<'_>>| time.as_ref().and_then(|time| time.moment);
+    if choices.score == Score::Base
+        && !is_revoked
+        && let Some(base_score) = node.get("decay_base_score")
+    {
+        let since = Time::of(node, "decay_base_score_date")?.or_else(|| from.clone());
+        let is_over = moment(&until).is_some_and(|until| moment(&since) >= Some(until));
+        if !is_over {
+            score = Some(base_score);
+            from = since;
+        }
+    }
+    if is_revoked && moment(&until).is_some_and(|until| until > choices.now) {
+        // With it the destination takes the indicator for valid.
+        until = None;
+        skipped.push(changed(node, "revoked already: sent without it"));
+    }
+    if let (Some(begin), Some(end)) = (moment(&from), moment(&until))
+        && end <= begin
+    {
+        until = Some(Time::at(begin + Duration::seconds(1)));
+        skipped.push(changed(
+            node,
+            "not after valid_from: sent as one second after it",
+        ));
+    }
+    object.put_some("valid_from", from.map(|time| time.text));
+    object.put_some("valid_until", until.map(|time| time.text));
+    if let Some(score) = score {
+        object.put_raw("x_opencti_score", score);
+    }
+    Ok(())
+}
+
+fn changed(node: &Node<'_>, reason: &str) -> Skipped {
+    Skipped {
+        id: super::name_of(node),
+        kind: "valid_until".to_owned(),
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,167 @@
+//! Files that are attached to the source's objects: which there are, and their content.
+//!
+//! Each object with files is sent once more with them, as a page of its own: a page of a thousand
+//! objects may have more files than fit into memory, one object has at most what the settings allow.
+//!
+//! May know: answers, the platform. Must not know: STIX.
+
+use serde::Deserialize;
+
+use super::ask::{Stream, unreadable};
+use super::page::{Files as Attached, RowName};
+use super::source::New;
+use crate::connector::{Skipped, SourceError};
+use crate::platform::{Download, Platform};
+use crate::telemetry::logs::Chain;
+
+/// Kinds of objects of which the platform's import takes no files: it fails at them, or loses them
+/// without a word.
+const WITHOUT_FILES: &[&str] = &["AI-Prompt", "IMEI", "ICCID", "IMSI"];
+
+/// One object and the files that it is to bring.
+#[derive(Debug)]
+pub(super) struct FilePage {
+    pub(super) stream: Stream,
+    /// Its internal id.
+    pub(super) id: String,
+    /// Its STIX id, for messages.
+    name: String,
+    files: Vec<File>,
+}
+
+/// A file as the source describes it.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct File {
+    id: String,
+    name: String,
+    size: Option<u64>,
+    #[serde(default, rename = "metaData")]
+    meta: Option<Meta>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Meta {
+    mimetype: Option<String>,
+    version: Option<String>,
+}
+
+/// The files of one object, with their content.
+pub(super) type Files = Vec<Content>;
+
+/// A file with its content.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) name: String,
+    pub(super) mime_type: Option<String>,
+    /// When it was last changed, where the source says so.
+    pub(super) version: Option<String>,
+    /// In base64.
+    pub(super) data: String,
+}
+
+/// The new objects of a page that have files. A file that is known to be too large is named.
+pub(super) fn file_pages(
+    new: &New<'_>,
+    limit: usize,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<FilePage>, SourceError> {
+    let list = new
+        .answer
+        .list()
+        .map_err(|error| unreadable(new.stream, error))?;
+    let mut pages = Vec::new();
+    for node in list.iter().flat_map(super::page::List::nodes) {
+        // What cannot be read is told by the converter.
+        let (Ok(row), Ok(attached)) = (
+            serde_json::from_str::<RowName>(node.get()),
+            serde_json::from_str::<Attached>(node.get()),
+        ) else {
+            continue;
+        };
+        if !new.known.contains(row.id.as_str()) {
+            let page = file_page(new.stream, row, attached.into_files(), limit, skipped);
+            pages.extend(page);
+        }
+    }
+    Ok(pages)
+}
+
+fn file_page(
+    stream: Stream,
+    row: RowName,
+    mut files: Vec<File>,
+    limit: usize,
+    skipped: &mut Vec<Skipped>,
+) -> Option<FilePage> {
+    let name = row.standard_id.unwrap_or_else(|| row.id.clone());
+    let kind = row.entity_type.unwrap_or_default();
+    let mut left = limit as u64;
+    files.retain(|file| {
+        let size = file.size.unwrap_or_default();
+        let reason = if WITHOUT_FILES.contains(&kind.as_str()) {
+            "the platform's import takes no files of its type"
+        } else if size > left {
+            TOO_LARGE
+        } else {
+            left -= size;
+            return true;
+        };
+        skipped.push(skip(&name, file, reason.to_owned()));
+        false
+    });
+    (!files.is_empty()).then_some(FilePage {
+        stream,
+        id: row.id,
+        name,
+        files,
+    })
+}
+
+const TOO_LARGE: &str =
+    "larger than opencti_netmanageit.max_file_size (OPENCTI_NETMANAGEIT_MAX_FILE_SIZE) allows";
+
+fn skip(object: &str, file: &File, reason: String) -> Skipped {
+    Skipped {
+        id: format!("{} of {object}", file.name),
+        kind: "file".to_owned(),
+        reason,
+    }
+}
+
+impl FilePage {
+    /// Fetches the files; those that cannot be had are named.
+    pub(super) async fn download(
+        &self,
+        platform: &Platform,
+        limit: usize,
+        skipped: &mut Vec<Skipped>,
+    ) -> Files {
+        let mut left = limit;
+        let mut contents = Vec::new();
+        for file in &self.files {
+            let reason = match platform.download(&file.id, left).await {
+                Ok(Download::Whole { base64, bytes }) => {
+                    left -= bytes.min(left);
+                    contents.push(file.with(base64));
+                    continue;
+                }
+                Ok(Download::TooLarge) => TOO_LARGE.to_owned(),
+                Err(error) => format!("the source does not hand it out: {}", Chain(&error)),
+            };
+            skipped.push(skip(&self.name, file, reason));
+        }
+        contents
+    }
+}
+
+impl File {
+    fn with(&self, data: String) -> Content {
+        let meta = self.meta.clone();
+        Content {
+            name: self.name.clone(),
+            mime_type: meta.as_ref().and_then(|meta| meta.mimetype.clone()),
+            version: meta.and_then(|meta| meta.version),
+            data,
+        }
+    }
+}

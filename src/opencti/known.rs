@@ -1,0 +1,173 @@
+//! What the destination has already: objects by their ids, and what they point at.
+//!
+//! May know: three queries. Must not know: why it is asked.
+
+use std::collections::{HashMap, HashSet};
+
+use super::operations::{
+    KnownIndicators, KnownObject, KnownObservables, List, SetReferences, known_indicators,
+    known_observables, set_references,
+};
+use crate::graphql::RetryPolicy;
+use crate::platform::{Platform, PlatformError};
+
+/// Ids in one filter: so many were seen working live.
+const IDS_A_REQUEST: usize = 250;
+/// Rows of references in one answer.
+const REFERENCES_A_PAGE: i64 = 1000;
+
+/// Observables and indicators of the destination.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The internal id, by each STIX id.
+    by_stix_id: HashMap<String, String>,
+}
+
+/// What observables point at already: of the holder's internal id and the relation, the STIX ids of the
+/// target.
+pub type SetTargets = HashMap<(String, String), HashSet<String>>;
+
+/// A filter in the types of one operation: each has its own.
+macro_rules! filter {
+    ($operation:ident, $key:literal, $ids:expr) => {
+        Some($operation::FilterGroup {
+            mode: $operation::FilterMode::and,
+            filters: vec![$operation::Filter {
+                key: vec![$key.to_owned()],
+                values: $ids,
+                operator: Some($operation::FilterOperator::eq),
+                mode: Some($operation::FilterMode::or),
+            }],
+            filter_groups: Vec::new(),
+        })
+    };
+}
+
+impl Known {
+    /// Whether the destination has an object that answers to this STIX id.
+    pub fn has(&self, stix_id: &str) -> bool {
+        self.by_stix_id.contains_key(stix_id)
+    }
+
+    /// The object's internal id there.
+    pub fn internal_id(&self, stix_id: &str) -> Option<&str> {
+        self.by_stix_id.get(stix_id).map(String::as_str)
+    }
+
+    /// Asks which of these observables and indicators the destination has.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when it does not answer.
+    pub async fn ask(platform: &Platform, stix_ids: &[&str]) -> Result<Self, PlatformError> {
+        let is_indicator = |id: &&str| id.starts_with("indicator--");
+        let (indicators, observables): (Vec<&str>, Vec<&str>) =
+            stix_ids.iter().copied().partition(is_indicator);
+        let mut known = Self::default();
+        for ids in observables.chunks(IDS_A_REQUEST) {
+            known.note(ask_observables(platform, ids).await?);
+        }
+        for ids in indicators.chunks(IDS_A_REQUEST) {
+            known.note(ask_indicators(platform, ids).await?);
+        }
+        Ok(known)
+    }
+
+    fn note(&mut self, list: Option<List<KnownObject>>) {
+        for object in list.into_iter().flat_map(List::nodes) {
+            if let Some(id) = &object.id {
+                let stix_ids = object.stix_ids();
+                self.by_stix_id
+                    .extend(stix_ids.map(|stix_id| (stix_id.to_owned(), id.clone())));
+            }
+        }
+    }
+}
+
+fn owned(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|&id| id.to_owned()).collect()
+}
+
+/// Two objects may answer to one id: one of them by an id that it had before.
+fn first(ids: &[&str]) -> Option<i64> {
+    i64::try_from(ids.len() * 2).ok()
+}
+
+async fn ask_observables(
+    platform: &Platform,
+    ids: &[&str],
+) -> Result<Option<List<KnownObject>>, PlatformError> {
+    let variables = known_observables::Variables {
+        first: first(ids),
+        filters: filter!(known_observables, "ids", owned(ids)),
+    };
+    let answer = platform.call::<KnownObservables>(variables, RetryPolicy::DURING_RUN);
+    Ok(answer.await?.stix_cyber_observables)
+}
+
+async fn ask_indicators(
+    platform: &Platform,
+    ids: &[&str],
+) -> Result<Option<List<KnownObject>>, PlatformError> {
+    let variables = known_indicators::Variables {
+        first: first(ids),
+        filters: filter!(known_indicators, "ids", owned(ids)),
+    };
+    let answer = platform.call::<KnownIndicators>(variables, RetryPolicy::DURING_RUN);
+    Ok(answer.await?.indicators)
+}
+
+/// Asks what these observables, by their internal ids, point at by these relations.
+///
+/// # Errors
+/// [`PlatformError`] when the destination does not answer.
+pub async fn set_targets(
+    platform: &Platform,
+    holders: &[&str],
+    relations: &[String],
+) -> Result<SetTargets, PlatformError> {
+    let mut set = SetTargets::new();
+    for holders in holders.chunks(IDS_A_REQUEST) {
+        let mut after = None;
+        loop {
+            let variables = set_references::Variables {
+                first: Some(REFERENCES_A_PAGE),
+                after: after.take(),
+                relationship_types: Some(relations.iter().cloned().map(Some).collect()),
+                filters: filter!(set_references, "fromId", owned(holders)),
+            };
+            let answer = platform.call::<SetReferences>(variables, RetryPolicy::DURING_RUN);
+            let Some(list) = answer.await?.stix_ref_relationships else {
+                break;
+            };
+            after = list.next();
+            for reference in list.nodes() {
+                if let (Some(relation), Some(holder), Some(target)) = (
+                    reference.relationship_type,
+                    reference.from.and_then(|holder| holder.id),
+                    reference.to,
+                ) {
+                    let targets = set.entry((holder, relation)).or_default();
+                    targets.extend(target.stix_ids().map(str::to_owned));
+                }
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    Ok(set)
+}
+
+/// The relation that a property makes at import (spec/protocol.md §2): `creator_user_ref` makes
+/// creator-user.
+pub fn relation_of(property: &str) -> String {
+    let name = property
+        .strip_suffix("_refs")
+        .or_else(|| property.strip_suffix("_ref"))
+        .unwrap_or(property)
+        .replace('_', "-");
+    match name.as_str() {
+        "resolves-to" | "belongs-to" | "content" => format!("obs_{name}"),
+        _ => name,
+    }
+}

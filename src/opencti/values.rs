@@ -1,0 +1,205 @@
+//! Values that a platform refuses at import, recognised before they are sent: there, each would be an
+//! error of the work and nothing more (spec/protocol.md §7). Only what every release refuses counts,
+//! unless the release is known; what is taken at the destination must not be kept from it.
+//!
+//! Pure. May know: objects, releases. Must not know: the network, where objects come from.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::platform::Release;
+use crate::stix::StixObject;
+
+/// What of an object decides whether it is taken.
+#[derive(Deserialize)]
+struct Values<'a> {
+    #[serde(borrow, default)]
+    value: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pattern: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pattern_type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    swid: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    cpe: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    number: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    hashes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    #[serde(borrow, default)]
+    x_opencti_score: Option<&'a RawValue>,
+}
+
+/// Why a destination of this release refuses the object; none where nothing says that it does.
+pub fn refusal(object: &StixObject, release: &Release) -> Option<&'static str> {
+    let is_checked = object.kind != "based-on";
+    if !is_checked {
+        return None;
+    }
+    let Ok(values) = serde_json::from_str::<Values<'_>>(&object.json) else {
+        return Some("one of its values is of another kind than platforms take");
+    };
+    values.refusal(&object.kind, release)
+}
+
+impl Values<'_> {
+    fn refusal(&self, kind: &str, release: &Release) -> Option<&'static str> {
+        if self.x_opencti_score.is_some_and(|score| !is_score(score)) {
+            return Some("its score is no whole number from 0 to 100");
+        }
+        let value = self.value.as_deref().unwrap_or_default().trim();
+        let (is_taken, reason) = match kind {
+            "Autonomous-System" => (
+                self.number.is_some_and(is_as_number),
+                "its number is no AS number that the platform's API can say (0 to 2147483647)",
+            ),
+            "Domain-Name" => (is_domain(value), "it is no domain name"),
+            "Hostname" => (HOSTNAME.is_match(value), "it is no host name"),
+            "Email-Addr" => (EMAIL.is_match(value), "it is no e-mail address"),
+            "IPv4-Addr" => (is_ipv4(value, release), "it is no IPv4 address or range"),
+            "IPv6-Addr" => (IPV6.is_match(value), "it is no IPv6 address or range"),
+            "Mac-Addr" => (MAC.is_match(value), "it is no MAC address"),
+            "IMEI" => (is_digits(value, 15, 16), "it is no IMEI (15 or 16 digits)"),
+            "ICCID" => (is_digits(value, 18, 22), "it is no ICCID (18 to 22 digits)"),
+            "IMSI" => (is_digits(value, 14, 15), "it is no IMSI (14 or 15 digits)"),
+            "StixFile" | "Artifact" => (
+                self.hashes.iter().all(|(name, hash)| is_hash(name, hash)),
+                "one of its hashes has not the length or the digits of its kind",
+            ),
+            "Software" => (
+                self.is_software(),
+                "it has neither a name nor a SWID nor a CPE 2.2",
+            ),
+            "Indicator" => return self.refusal_of_indicator(),
+            _ => (true, ""),
+        };
+        (!is_taken).then_some(reason)
+    }
+
+    fn refusal_of_indicator(&self) -> Option<&'static str> {
+        let is_set =
+            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        if !is_set(&self.pattern) {
+            return Some("it has no pattern");
+        }
+        if !is_set(&self.pattern_type) {
+            return Some("it has no pattern type");
+        }
+        // Without a name, the import takes the pattern for it.
+        let name = self.name.as_ref().or(self.pattern.as_ref())?;
+        (name.chars().count() < 2).then_some("its name has fewer than two characters")
+    }
+
+    fn is_software(&self) -> bool {
+        let is_set =
+            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let cpe = self.cpe.as_deref().unwrap_or_default();
+        is_set(&self.name) || is_set(&self.swid) || CPE.is_match(cpe)
+    }
+}
+
+fn is_score(score: &RawValue) -> bool {
+    score.get().parse::<u8>().is_ok_and(|score| score <= 100)
+}
+
+fn is_as_number(number: &RawValue) -> bool {
+    number.get().parse::<i32>().is_ok_and(|number| number >= 0)
+}
+
+fn is_digits(value: &str, fewest: usize, most: usize) -> bool {
+    (fewest..=most).contains(&value.len()) && value.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Case and blanks around a hash do not count. Kinds that are not here have no form.
+fn is_hash(name: &str, hash: &str) -> bool {
+    let digits = match name.to_uppercase().as_str() {
+        "MD5" => 32,
+        "SHA-1" => 40,
+        "SHA-256" => 64,
+        "SHA-512" => 128,
+        _ => return true,
+    };
+    let hash = hash.trim();
+    hash.is_empty() || (hash.len() == digits && hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Up to 6.4.5 letters and digits of any script; later nearly anything between dots.
+fn is_domain(value: &str) -> bool {
+    is_lenient_domain(value) || (DOMAIN_OF_LETTERS.is_match(value) && !value.is_empty())
+}
+
+/// The form that is taken from 6.4.6 on. Lengths are those of UTF-16, as the platform counts.
+fn is_lenient_domain(value: &str) -> bool {
+    let units = |text: &str| text.encode_utf16().count();
+    let labels: Vec<&str> = value.split('.').collect();
+    let is_label = |label: &&str| (1..=63).contains(&units(label));
+    labels.len() > 1
+        && units(value) <= 253
+        && !value.starts_with('-')
+        && !value.contains(char::is_whitespace)
+        && labels.iter().all(is_label)
+        && labels.last().is_some_and(|last| units(last) > 1)
+}
+
+/// Before 7.0 the numbers of an address were not looked at.
+fn is_ipv4(value: &str, release: &Release) -> bool {
+    if !IPV4.is_match(value) {
+        return false;
+    }
+    let address = value.split('/').next().unwrap_or_default();
+    !release.is_at_least(7, 0, 0) || address.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+/// A pattern of ours; the tests compile all of them.
+fn pattern(text: &str) -> Regex {
+    #[expect(clippy::expect_used, reason = "each is compiled by a test")]
+    Regex::new(text).expect("a pattern")
+}
+
+static DOMAIN_OF_LETTERS: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^[\p{L}0-9\p{Pd}_]+(\.[\p{L}0-9\p{Pd}_]+)*$"));
+static HOSTNAME: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^([A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$",
+    )
+});
+static EMAIL: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"^[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$",
+    )
+});
+static IPV4: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^([0-9]{1,3}\.){3}[0-9]{1,3}(/([0-9]|[1-2][0-9]|3[0-2]))?$"));
+static MAC: LazyLock<Regex> = LazyLock::new(|| pattern(r"^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$"));
+static CPE: LazyLock<Regex> = LazyLock::new(|| pattern(r"^cpe:/(/)?[a-zA-Z0-9_./:-]+"));
+static IPV6: LazyLock<Regex> = LazyLock::new(|| {
+    let group = "[0-9a-fA-F]{1,4}";
+    let four = r"((25[0-5]|(2[0-4]|1?[0-9])?[0-9])\.){3}(25[0-5]|(2[0-4]|1?[0-9])?[0-9])";
+    let forms = [
+        format!("({group}:){{7}}{group}"),
+        format!("({group}:){{1,7}}:"),
+        format!("({group}:){{1,6}}:{group}"),
+        format!("({group}:){{1,5}}(:{group}){{1,2}}"),
+        format!("({group}:){{1,4}}(:{group}){{1,3}}"),
+        format!("({group}:){{1,3}}(:{group}){{1,4}}"),
+        format!("({group}:){{1,2}}(:{group}){{1,5}}"),
+        format!("{group}:(:{group}){{1,6}}"),
+        format!("::|:(:{group}){{1,7}}"),
+        "fe80:(:[0-9a-fA-F]{0,4}){0,4}%[0-9a-zA-Z]+".to_owned(),
+        format!("::(ffff(:0{{1,4}})?:)?{four}"),
+        format!("({group}:){{1,4}}:{four}"),
+    ];
+    let prefix = "(/([0-9]|[1-9][0-9]|1[0-1][0-9]|12[0-8]))?";
+    pattern(&format!("^({}){prefix}$", forms.join("|")))
+});
+
+#[cfg(test)]
+mod tests;

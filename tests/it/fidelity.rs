@@ -1,0 +1,446 @@
+//! What needs more than carrying over: values that no platform takes, times and scores of indicators,
+//! creators, files, types of the future.
+
+use netmanageit_connector::runtime::End;
+use rstest::rstest;
+use sandbox::{DataSet, ImportedObject, Record, Release, Work};
+use serde_json::{Value, json};
+
+use crate::compare::{assert_identical, remove};
+use crate::support::{Line, generated};
+
+/// Runs once with workers; the one work.
+async fn import(line: &Line) -> Work {
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    assert_eq!(works.len(), 1, "{works:#?}");
+    works.into_iter().next().expect("a work")
+}
+
+fn landed(line: &Line, id: &str) -> ImportedObject {
+    let imported = line.destination.imported();
+    imported
+        .get(id)
+        .cloned()
+        .unwrap_or_else(|| panic!("{id} is missing"))
+}
+
+/// Changes the first observable of a type, and answers its id.
+fn spoil(data: &mut DataSet, typename: &str, field: &'static str, value: Value) -> String {
+    let record = data.observable_mut(typename).expect("every type is there");
+    record.set(field, value);
+    record.standard_id().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_that_are_refused_cost_nothing_else() {
+    let mut data = generated(400, 60);
+    let hash = |kind: &str, hash: &str| json!([{ "algorithm": kind, "hash": hash }]);
+    let mut bad = vec![
+        spoil(&mut data, "IPv4Addr", "value", json!("300.1.2.3")),
+        spoil(&mut data, "IPv6Addr", "value", json!("2001:db8::g")),
+        spoil(&mut data, "MacAddr", "value", json!("02:00:5e:10:00")),
+        spoil(&mut data, "DomainName", "value", json!("not a domain")),
+        spoil(&mut data, "Hostname", "value", json!("höst name")),
+        spoil(&mut data, "EmailAddr", "value", json!("nobody")),
+        spoil(
+            &mut data,
+            "StixFile",
+            "hashes",
+            hash("MD5", "d41d8cd98f00b204e9800998ecf8427"),
+        ),
+        spoil(&mut data, "Artifact", "hashes", hash("SHA-256", "xyz")),
+        spoil(&mut data, "IMEI", "value", json!("1234")),
+        spoil(&mut data, "ICCID", "value", json!("1234")),
+        spoil(&mut data, "IMSI", "value", json!("1234")),
+        spoil(&mut data, "Url", "x_opencti_score", json!(101)),
+        spoil(&mut data, "Text", "x_opencti_score", json!(-1)),
+        spoil(&mut data, "UserAgent", "value", json!("")),
+        spoil(&mut data, "Process", "command_line", Value::Null),
+    ];
+    data.indicators[0].set("name", "x");
+    data.indicators[1].set("x_opencti_score", 1000);
+    let indicators = data.indicators[..2].iter();
+    bad.extend(indicators.map(|record| record.standard_id().to_owned()));
+    // More than GraphQL's numbers can say: the source itself answers an error beside the row.
+    let number = spoil(
+        &mut data,
+        "AutonomousSystem",
+        "number",
+        json!(4_294_967_296_u64),
+    );
+    bad.push(number);
+    let line = Line::with(data);
+    let work = import(&line).await;
+    assert_eq!(work.errors, [], "nothing reaches a worker that it refuses");
+    assert_eq!(work.expected, work.processed);
+    let mut data = line.source.data();
+    let is_bad = |record: &Record| bad.iter().any(|id| id == record.standard_id());
+    let lost: Vec<String> = data
+        .indicators
+        .iter()
+        .filter(|record| is_bad(record))
+        .map(|record| record.id().to_owned())
+        .collect();
+    data.indicators.retain(|record| !is_bad(record));
+    data.relationships
+        .retain(|record| !lost.iter().any(|id| id == record.text("from")));
+    remove(&mut data, is_bad);
+    let imported = line.destination.imported();
+    assert_identical(&data, &imported, Release::LATEST);
+    for id in &bad {
+        assert!(imported.get(id).is_none(), "{id} is sent");
+    }
+    let told = work.messages.concat();
+    for reason in [
+        "no IPv4 address",
+        "no e-mail address",
+        "its score",
+        "its name has fewer",
+        "it has no command_line",
+    ] {
+        assert!(told.contains(reason), "{reason}: {told}");
+    }
+}
+
+/// Times as far apart as they are in the table, from a day that is long past or far ahead.
+fn indicator(data: &mut DataSet, at: usize, fields: &Value) -> String {
+    let indicator = &mut data.indicators[at];
+    for (name, value) in fields.as_object().expect("fields").clone() {
+        indicator.set(name, value);
+    }
+    indicator.standard_id().to_owned()
+}
+
+/// What is set at the source, and what lands: score, `valid_from`, `valid_until`.
+#[rstest]
+#[case::decayed("base", json!({"x_opencti_score": 40, "decay_base_score": 80, "decay_base_score_date": "2026-02-01T00:00:00.000Z",
+    "valid_from": "2026-01-01T00:00:00.000Z", "valid_until": "2099-01-01T00:00:00.000Z", "revoked": false}),
+    json!([80, "2026-02-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"]))]
+#[case::as_it_is("current", json!({"x_opencti_score": 40, "decay_base_score": 80, "decay_base_score_date": "2026-02-01T00:00:00.000Z",
+    "valid_from": "2026-01-01T00:00:00.000Z", "valid_until": "2099-01-01T00:00:00.000Z", "revoked": false}),
+    json!([40, "2026-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"]))]
+#[case::revoked_does_not_decay("base", json!({"x_opencti_score": 20, "decay_base_score": 80, "decay_base_score_date": "2026-02-01T00:00:00.000Z",
+    "valid_from": "2026-01-01T00:00:00.000Z", "valid_until": "2026-03-01T00:00:00.000Z", "revoked": true}),
+    json!([20, "2026-01-01T00:00:00.000Z", "2026-03-01T00:00:00.000Z"]))]
+#[case::over_before_the_decay_began("base", json!({"x_opencti_score": 20, "decay_base_score": 80, "decay_base_score_date": "2026-02-01T00:00:00.000Z",
+    "valid_from": "2026-01-01T00:00:00.000Z", "valid_until": "2026-01-20T00:00:00.000Z", "revoked": false}),
+    json!([20, "2026-01-01T00:00:00.000Z", "2026-01-20T00:00:00.000Z"]))]
+#[case::no_decay("base", json!({"x_opencti_score": 55, "valid_from": "2026-01-01T00:00:00.000Z", "valid_until": null, "revoked": false}),
+    json!([55, "2026-01-01T00:00:00.000Z", null]))]
+#[case::backwards("base", json!({"x_opencti_score": 55, "valid_from": "2026-02-01T00:00:00.000Z", "valid_until": "2026-01-01T00:00:00.000Z", "revoked": true}),
+    json!([55, "2026-02-01T00:00:00.000Z", "2026-02-01T00:00:01.000Z"]))]
+#[case::revoked_ahead_of_its_end("base", json!({"x_opencti_score": 55, "valid_from": "2026-02-01T00:00:00.000Z", "valid_until": "2099-01-01T00:00:00.000Z", "revoked": true}),
+    json!([55, "2026-02-01T00:00:00.000Z", null]))]
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_and_times_of_indicators(
+    #[case] setting: &str,
+    #[case] fields: Value,
+    #[case] expected: Value,
+) {
+    let mut data = generated(5, 3);
+    let id = indicator(&mut data, 1, &fields);
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_INDICATOR_SCORE", setting);
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    let object = landed(&line, &id).object;
+    let found = ["x_opencti_score", "valid_from", "valid_until"].map(|name| &object[name]);
+    assert_eq!(json!(found), expected);
+}
+
+#[rstest]
+#[case::not_at_all("none")]
+#[case::labels("label")]
+#[case::references("external_reference")]
+#[tokio::test(flavor = "multi_thread")]
+async fn creators_travel_as_the_settings_say(#[case] setting: &str) {
+    let mut data = generated(6, 2);
+    let creators = json!([{ "name": "Zoë O'Neil" }, { "name": "[C] Feed" }]);
+    let observable = data.observables[2]
+        .set("creators", creators.clone())
+        .clone();
+    let indicator = data.indicators[0].set("creators", creators).clone();
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_CREATORS", setting);
+    import(&line).await;
+    for record in [&observable, &indicator] {
+        let landed = landed(&line, record.standard_id());
+        let labels: Vec<&str> = landed
+            .labels
+            .iter()
+            .map(String::as_str)
+            .filter(|label| label.starts_with("creator:"))
+            .collect();
+        let page = format!("{}/dashboard/id/{}", line.source.url(), record.id());
+        let reference = landed
+            .external_references
+            .iter()
+            .find(|reference| reference["url"] == page);
+        match setting {
+            "label" => assert_eq!(labels, ["creator:Zoë O'Neil", "creator:[C] Feed"]),
+            _ => assert_eq!(labels, Vec::<&str>::new()),
+        }
+        let description = reference.map(|reference| &reference["description"]);
+        let expected = json!("Created there by Zoë O'Neil, [C] Feed");
+        assert_eq!(
+            description,
+            (setting == "external_reference").then_some(&expected)
+        );
+    }
+    let asked = line.source.requests();
+    let asks = |operation: &str| {
+        asked
+            .iter()
+            .filter(|request| request.operation == operation)
+            .all(|request| request.variables["withCreators"] == json!(setting != "none"))
+    };
+    assert!(asks("Observables") && asks("Indicators"));
+}
+
+fn attach(record: &mut Record, files: &[(&str, &str, usize)]) {
+    let file = |(id, name, size): &(&str, &str, usize)| json!({ "node": { "id": id, "name": name, "size": size, "metaData": { "mimetype": "text/plain", "version": "2026-03-01T10:00:00.000Z" } } });
+    let edges: Vec<Value> = files.iter().map(file).collect();
+    record.set("importFiles", json!({ "edges": edges }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_travel_with_their_objects_where_they_are_wanted() {
+    let mut data = generated(40, 10);
+    let artifact = data
+        .observables
+        .iter_mut()
+        .find(|record| record.typename() == "StixFile")
+        .expect("a file");
+    attach(
+        artifact,
+        &[
+            ("import/StixFile/1/a b.txt", "a b.txt", 5),
+            ("import/StixFile/1/large.bin", "large.bin", 2_000_000),
+            ("import/StixFile/1/gone.txt", "gone.txt", 3),
+        ],
+    );
+    let artifact = artifact.standard_id().to_owned();
+    attach(
+        &mut data.indicators[3],
+        &[("import/Indicator/2/rule.yar", "rule.yar", 4)],
+    );
+    let indicator = data.indicators[3].standard_id().to_owned();
+    // It says nothing of its size, and is larger than it may be.
+    attach(
+        &mut data.indicators[4],
+        &[("import/Indicator/3/liar.bin", "liar.bin", 1)],
+    );
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    line.source.store_file("import/StixFile/1/a b.txt", "hello");
+    line.source
+        .store_file("import/Indicator/2/rule.yar", "rule");
+    line.source
+        .store_file("import/Indicator/3/liar.bin", vec![0; 1_500_000]);
+    let work = import(&line).await;
+    let files = |id: &str| landed(&line, id).object["x_opencti_files"].clone();
+    let landed_files = files(&artifact);
+    assert_eq!(
+        landed_files.as_array().map(Vec::len),
+        Some(1),
+        "{landed_files}"
+    );
+    assert_eq!(landed_files[0]["name"], "a b.txt");
+    assert_eq!(landed_files[0]["data"], "aGVsbG8=");
+    assert_eq!(landed_files[0]["mime_type"], "text/plain");
+    assert_eq!(landed_files[0]["version"], "2026-03-01T10:00:00.000Z");
+    assert_eq!(landed_files[0]["no_trigger_import"], true);
+    assert_eq!(files(&indicator)[0]["data"], "cnVsZQ==");
+    let told = work.messages.concat();
+    assert!(told.contains("2 file (larger than"), "{told}");
+    assert!(
+        told.contains("1 file (the source does not hand it out"),
+        "{told}"
+    );
+    assert!(told.contains("2 object with files"), "{told}");
+    let mut data = line.source.data();
+    for record in data.observables.iter_mut().chain(&mut data.indicators) {
+        record.set("importFiles", Value::Null);
+    }
+    let asked = line.source.count("Storage");
+    assert_eq!(line.run().await, End::RanOnce);
+    assert_eq!(
+        line.source.count("Storage"),
+        asked,
+        "nothing new, nothing fetched"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_file_is_asked_for_unless_wanted() {
+    let mut data = generated(10, 5);
+    attach(
+        &mut data.indicators[0],
+        &[("import/Indicator/2/rule.yar", "rule.yar", 4)],
+    );
+    let line = Line::with(data);
+    line.source
+        .store_file("import/Indicator/2/rule.yar", "rule");
+    import(&line).await;
+    assert_eq!(line.source.count("Storage"), 0);
+    let asked = line.source.requests();
+    assert!(
+        asked
+            .iter()
+            .all(|request| request.variables.get("withFiles") != Some(&json!(true)))
+    );
+}
+
+/// The release of platforms that have a type which nobody knows here.
+const FUTURE: &str = "7.270101.0";
+
+/// A content with three observables of that type; the first one is what an indicator is based on.
+fn of_the_future() -> (DataSet, Vec<String>) {
+    let mut data = generated(60, 20);
+    let mut ids = Vec::new();
+    let based_on = data.relationships[0].text("to").to_owned();
+    let others = data
+        .observables
+        .iter()
+        .filter(|record| record.typename() == "Text")
+        .map(|record| record.id().to_owned());
+    let chosen: Vec<String> = std::iter::once(based_on).chain(others).take(3).collect();
+    for (number, id) in chosen.iter().enumerate() {
+        let record = data.record_mut(id).expect("it is there");
+        let standard_id = format!("quantum-key--28bb3599-77cd-5a82-a950-b5bc3caf07c{number}");
+        let value = format!("entangled «{number}» \"x\"");
+        let stix = json!({
+            "type": "quantum-key", "spec_version": "2.1", "id": standard_id, "value": value, "qubits": 7,
+            "created_by_ref": "identity--1", "labels": ["from the text"], "opencti_operation": "delete",
+            "x_opencti_id": "1", "contains_refs": ["url--1"],
+            "extensions": { "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba": { "opencti_operation": "delete" } },
+        });
+        record
+            .set("__typename", "QuantumKey")
+            .set("entity_type", "Quantum-Key")
+            .set("standard_id", standard_id.clone())
+            .set("value", value)
+            .set("toStix", stix.to_string());
+        ids.push(standard_id);
+    }
+    data.references.retain(|record| {
+        !chosen.iter().any(|id| {
+            id == record.text("from") && record.text("relationship_type") != "external-reference"
+        })
+    });
+    data.references
+        .retain(|record| !chosen.iter().any(|id| id == record.text("to")));
+    (data, ids)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_of_the_future_is_carried_as_its_platform_writes_it() {
+    let (data, ids) = of_the_future();
+    let release: Release = FUTURE.parse().expect("a release");
+    let line = Line::between(release, release, data);
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    let data = line.source.data();
+    for id in &ids {
+        let record = data
+            .observables
+            .iter()
+            .find(|record| record.standard_id() == id)
+            .expect("it is there");
+        let landed = landed(&line, id);
+        assert_eq!(
+            landed.object["value"],
+            *record.get("value").expect("a value")
+        );
+        assert_eq!(landed.object["qubits"], 7);
+        assert_eq!(
+            landed.object.get("x_opencti_score"),
+            record
+                .get("x_opencti_score")
+                .filter(|score| !score.is_null())
+        );
+        for left_out in [
+            "opencti_operation",
+            "x_opencti_id",
+            "extensions",
+            "contains_refs",
+        ] {
+            assert_eq!(landed.object.get(left_out), None, "{left_out}");
+        }
+        let labels = record
+            .get("objectLabel")
+            .and_then(Value::as_array)
+            .map(Vec::len);
+        assert_eq!(Some(landed.labels.len()), labels);
+        assert!(!landed.labels.contains("from the text"));
+    }
+    let relationship = data.relationships[0].standard_id();
+    assert_eq!(
+        landed(&line, relationship).object["target_ref"],
+        ids[0].as_str()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_of_the_future_is_held_back_where_it_is_not_known() {
+    let (data, ids) = of_the_future();
+    let line = Line::between(FUTURE.parse().expect("a release"), Release::LATEST, data);
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    let imported = line.destination.imported();
+    assert!(ids.iter().all(|id| imported.get(id).is_none()));
+    let told = work.messages.concat();
+    assert!(
+        told.contains(&format!(
+            "{} Quantum-Key (the destination's release 7.260817.0 does not have its type)",
+            ids.len()
+        )),
+        "{told}"
+    );
+    assert_eq!(
+        imported
+            .get(line.source.data().relationships[0].standard_id())
+            .map(|_| ()),
+        None
+    );
+}
+
+/// Texts pass every layer as they are; what is empty stays different from what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_arrive_as_they_are() {
+    let mut data = generated(8, 4);
+    let long = "long \u{1F600} ".repeat(20_000);
+    let texts = [
+        "quotes \" ' ` \\ / \u{2028} \u{0} \u{7f} \t\r\n end",
+        "<p onclick=\"x()\">&amp; &lt;b&gt; <!-- --> ]]></p>",
+        "日本語 العربية עברית \u{202e}rtl e\u{301} \u{1F469}\u{200D}\u{1F4BB}",
+        "",
+        "   ",
+        long.as_str(),
+    ];
+    for (record, text) in data.observables.iter_mut().zip(texts) {
+        record.set("x_opencti_description", text);
+    }
+    let patterns = [
+        ("yara", "rule x { strings: $a = \"\\x00\" condition: $a }\n"),
+        ("sigma", "title: x\ndetection:\n  sel: {a: '*\\\\b'}\n"),
+        ("snort", "alert tcp any any -> any any (msg:\"x\"; sid:1;)"),
+        ("pcre", "^(?i)[\\w\\-]+\\.(exe|dll)$"),
+    ];
+    for (record, (kind, pattern)) in data.indicators.iter_mut().zip(patterns) {
+        record
+            .set("pattern_type", kind)
+            .set("pattern", pattern)
+            .set("description", "");
+    }
+    let line = Line::with(data);
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    let imported = line.destination.imported();
+    let data = line.source.data();
+    assert_identical(&data, &imported, Release::LATEST);
+    let empty = &data.observables[3];
+    assert_eq!(
+        landed(&line, empty.standard_id()).object["x_opencti_description"],
+        ""
+    );
+}
