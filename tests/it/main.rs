@@ -10,8 +10,10 @@
 
 mod back_pressure;
 mod compare;
+mod every_field;
 mod held_back;
 mod incremental;
+mod made_up;
 mod pycti;
 mod queue;
 mod queued;
@@ -20,6 +22,7 @@ mod releases;
 mod reset;
 mod rights;
 mod source_traps;
+mod spec;
 mod state_content;
 mod support;
 mod waiting;
