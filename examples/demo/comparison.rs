@@ -152,6 +152,7 @@ fn losses(imported: &Imported) -> BTreeMap<&'static str, usize> {
         let kind = match loss.kind {
             LossKind::Author => "author",
             LossKind::Marking => "marking",
+            LossKind::Label => "label",
             LossKind::Reference => "reference",
             LossKind::ExternalReference => "external reference",
         };

@@ -105,7 +105,7 @@ impl StixObject {
 /// One property of an object that points at others (STIX 2.1 §2.9).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pointer {
-    /// The property, such as "resolves_to_refs".
+    /// The property, such as `resolves_to_refs`.
     pub property: &'static str,
     /// Whether it is a list.
     pub is_many: bool,
