@@ -142,6 +142,11 @@ fn field_cases(kind: &ObservableType) -> Vec<Case> {
     cases
 }
 
+/// The content of a source that has a value for every field, and every reference.
+pub(crate) fn full_content(types: &[ObservableType]) -> DataSet {
+    Content::full(types).data()
+}
+
 /// The content of a source, made of cases.
 #[derive(Default)]
 struct Content {
@@ -150,6 +155,17 @@ struct Content {
 }
 
 impl Content {
+    fn full(types: &[ObservableType]) -> Self {
+        let mut content = Self::default();
+        for kind in types {
+            content.cases.extend(field_cases(kind));
+            for reference in &kind.refs {
+                content.add_reference(kind, reference, types);
+            }
+        }
+        content
+    }
+
     /// A holder that points at one object of each type that it can, all at once for a list, one after
     /// the other for a single reference.
     fn add_reference(
@@ -223,13 +239,7 @@ async fn every_field_and_every_reference_travels_under_its_name() {
     let Some(types) = observable_types() else {
         return;
     };
-    let mut content = Content::default();
-    for kind in &types {
-        content.cases.extend(field_cases(kind));
-        for reference in &kind.refs {
-            content.add_reference(kind, reference, &types);
-        }
-    }
+    let content = Content::full(&types);
     let line = Line::with(content.data());
     assert_eq!(line.run().await, End::RanOnce);
     let sent = published(&line).await;
