@@ -10,11 +10,15 @@
 
 mod back_pressure;
 mod compare;
+mod every_field;
 mod fidelity;
 mod held_back;
 mod incremental;
 mod links;
+mod made_up;
+mod oracle;
 mod pycti;
+mod pycti_import;
 mod queue;
 mod queued;
 mod reconciliation;
@@ -22,6 +26,7 @@ mod releases;
 mod reset;
 mod rights;
 mod source_traps;
+mod spec;
 mod state_content;
 mod support;
 mod waiting;

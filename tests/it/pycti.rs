@@ -1,9 +1,6 @@
 //! Our messages, read by those who will read them: pycti's own splitter, and the OASIS validator.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::Command;
 
 use lapin::options::BasicGetOptions;
 use lapin::{Connection, ConnectionProperties};
@@ -11,6 +8,7 @@ use netmanageit_connector::runtime::End;
 use sandbox::Release;
 use serde_json::{Value, json};
 
+use crate::oracle;
 use crate::support::{Line, broker, generated};
 
 /// The messages that wait in the connector's queue, in their order.
@@ -38,34 +36,6 @@ async fn messages(line: &Line) -> Vec<Value> {
     messages
 }
 
-/// What the Python side says of the messages.
-fn read_by_pycti(messages: &[Value]) -> Value {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let python = std::env::var_os("ORACLE_PYTHON")
-        .map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-    assert!(
-        python.exists(),
-        "{} is not there: scripts/test makes the Python environment",
-        python.display()
-    );
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    for message in messages {
-        writeln!(file, "{}", json!({ "body": message })).expect("the file takes it");
-    }
-    let output = Command::new(python)
-        .arg(root.join("tests/oracle/read_messages.py"))
-        .arg(file.path())
-        .arg("--order")
-        .output()
-        .expect("Python runs");
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).expect("one JSON object")
-}
-
 async fn messages_to(release: Release) -> (Line, Vec<Value>) {
     let line = Line::between(release, release, generated(900, 300));
     assert_eq!(line.run().await, End::RanOnce);
@@ -76,7 +46,7 @@ async fn messages_to(release: Release) -> (Line, Vec<Value>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn pycti_and_the_validator_take_every_message() {
     let (line, messages) = messages_to(Release::LATEST).await;
-    let read = read_by_pycti(&messages);
+    let read = oracle::ask("read_messages.py", &messages, &["--order"]);
     assert_eq!(read["message_errors"], json!([]));
     assert_eq!(read["validator_errors"], json!([]));
     assert_eq!(read["incompatible"], json!([]));

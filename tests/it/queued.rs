@@ -10,7 +10,7 @@ use sandbox::{DataSet, NO_START, NO_STOP, Record};
 use serde_json::{Map, Value, json};
 
 /// Fields that are no properties of the object: what surrounds it, and what no import can set.
-const AROUND: &[&str] = &[
+pub(crate) const AROUND: &[&str] = &[
     "__typename",
     "id",
     "standard_id",

@@ -42,7 +42,8 @@ pub(super) fn write(
     for (field, property) in known.fields {
         match node.get(field) {
             Some(value) if *property == "hashes" => put_hashes(&mut object, node, value, skipped)?,
-            Some(_) if *property == "payload_bin" && !is_imported_as_content(node) => {}
+            // Content beside an address is refused (spec/protocol.md §7).
+            Some(_) if *property == "payload_bin" && node.get("url").is_some() => {}
             Some(value) => object.put_raw(property, value),
             None => {}
         }
@@ -50,11 +51,6 @@ pub(super) fn write(
     put_common(&mut object, node);
     surrounding.put(&mut object);
     Ok(object.finish(known.entity_type)?)
-}
-
-/// Content beside an address is refused (spec/protocol.md §7), and content without a type is left.
-fn is_imported_as_content(node: &Node<'_>) -> bool {
-    node.get("url").is_none() && node.get("mime_type").is_some()
 }
 
 /// The content of an artifact that does not say its type, which the import takes as a file only.

@@ -1,0 +1,312 @@
+//! What each release of the platform's own client makes of our messages: the calls that its import
+//! sends to the platform, held against the source's records field by field.
+//!
+//! The rule is the plain one, what a record says under a field's name is sent under the same name. What
+//! a release of the client loses by itself is named in [`DEPARTURES`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use netmanageit_connector::runtime::End;
+use sandbox::{DataSet, Record, Release};
+use serde_json::{Value, json};
+
+use crate::compare::remove;
+use crate::oracle;
+use crate::spec::{ObservableType, observable_types};
+use crate::support::Line;
+
+mod content;
+mod import;
+mod source;
+
+use content::content;
+use import::Import;
+use source::{Properties, Source, is_nothing};
+
+/// Something that releases of the client do to an object, however it is sent.
+struct Departure {
+    /// The last of the releases under test that does it; none: all do.
+    last: Option<Release>,
+    typename: &'static str,
+    fields: &'static [&'static str],
+    /// To which objects.
+    when: fn(&Record) -> bool,
+    /// What the field then is.
+    becomes: &'static str,
+}
+
+const ABSENT: &str = "absent";
+
+/// Each has to occur with every release under test that it names, and with no other.
+const DEPARTURES: &[Departure] = &[
+    // The content is uploaded as a file after the artifact is created; the oldest releases look for its
+    // type under a wrong name. Content that says no type travels as a file already.
+    Departure {
+        last: Some(Release::new(6, 0, 0)),
+        typename: "Artifact",
+        fields: &["payload_bin"],
+        when: has_mime_type,
+        becomes: ABSENT,
+    },
+    // Not a word about it is not false, but the client knows no third answer.
+    Departure {
+        last: None,
+        typename: "X509Certificate",
+        fields: &["is_self_signed"],
+        when: |record| record.get("is_self_signed").is_none_or(Value::is_null),
+        becomes: "false",
+    },
+    // What the platform would put there, too.
+    Departure {
+        last: None,
+        typename: "Indicator",
+        fields: &["x_opencti_main_observable_type"],
+        when: |record| record.get("x_opencti_main_observable_type").is_none(),
+        becomes: "\"Unknown\"",
+    },
+    // Read from 6.8.12 on (spec/protocol.md §2).
+    Departure {
+        last: Some(Release::new(6, 7, 5)),
+        typename: "X509Certificate",
+        fields: &[
+            "authority_key_identifier",
+            "basic_constraints",
+            "certificate_policies",
+            "crl_distribution_points",
+            "extended_key_usage",
+            "inhibit_any_policy",
+            "issuer_alternative_name",
+            "key_usage",
+            "name_constraints",
+            "policy_constraints",
+            "policy_mappings",
+            "private_key_usage_period_not_after",
+            "private_key_usage_period_not_before",
+            "subject_alternative_name",
+            "subject_directory_attributes",
+            "subject_key_identifier",
+        ],
+        when: any,
+        becomes: ABSENT,
+    },
+    // The platform had the field before the client read it.
+    Departure {
+        last: Some(Release::new(6, 7, 5)),
+        typename: "Software",
+        fields: &["x_opencti_product"],
+        when: any,
+        becomes: ABSENT,
+    },
+    // Former ids were read of all else first.
+    Departure {
+        last: Some(Release::new(6, 2, 12)),
+        typename: "StixCoreRelationship",
+        fields: &["x_opencti_stix_ids"],
+        when: any,
+        becomes: ABSENT,
+    },
+    // The one kind of author that is created without a mutation of its own, and without this field.
+    Departure {
+        last: None,
+        typename: "Sector",
+        fields: &["x_opencti_reliability"],
+        when: any,
+        becomes: ABSENT,
+    },
+];
+
+fn any(_record: &Record) -> bool {
+    true
+}
+
+fn has_mime_type(record: &Record) -> bool {
+    record
+        .get("mime_type")
+        .is_some_and(|value| !value.is_null())
+}
+
+/// A property that is not what it should be.
+struct Difference<'a> {
+    record: &'a Record,
+    field: String,
+    expected: String,
+    found: String,
+}
+
+// ---- the clients --------------------------------------------------------------------------------
+
+/// A release of the client, and where it is installed; the pinned one needs no folder.
+struct Client {
+    release: Release,
+    folder: Option<PathBuf>,
+}
+
+/// The clients of `tests/oracle/clients.txt` and the one of `tests/oracle/requirements.txt`.
+fn clients() -> Vec<Client> {
+    let python = oracle::python();
+    let environment = python.ancestors().nth(2).expect("the environment's folder");
+    let others = pinned("clients.txt").into_iter().map(|text| Client {
+        folder: Some(environment.join(format!("pycti-{text}"))),
+        release: text.parse().expect("a release"),
+    });
+    let own = pinned("requirements.txt").into_iter().map(|text| Client {
+        folder: None,
+        release: text.parse().expect("a release"),
+    });
+    others.chain(own).collect()
+}
+
+/// The releases of the client that a list of requirements names.
+fn pinned(list: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(oracle::folder().join(list)).expect("the list is there");
+    let releases = text.lines().filter_map(|line| line.strip_prefix("pycti=="));
+    releases.map(|release| release.trim().to_owned()).collect()
+}
+
+impl Client {
+    /// What it would send to the platform for these messages.
+    fn import(&self, messages: &[Value]) -> Value {
+        let folder = self.folder.as_ref().map(|folder| {
+            assert!(
+                folder.exists(),
+                "{} is not there: scripts/test installs it",
+                folder.display()
+            );
+            folder.to_string_lossy().into_owned()
+        });
+        let arguments = folder.as_ref().map(|folder| ["--client", folder]);
+        let answer = oracle::ask(
+            "import_objects.py",
+            messages,
+            arguments.as_ref().map_or(&[], |arguments| &arguments[..]),
+        );
+        assert_eq!(answer["client"], json!(self.release.to_string()));
+        answer
+    }
+}
+
+// ---- the comparison -----------------------------------------------------------------------------
+
+fn differences<'a>(source: &Source<'a>, import: &Import) -> Vec<Difference<'a>> {
+    let mut differences = Vec::new();
+    for (record, expected) in source.expected() {
+        let nothing = Properties::new();
+        let found = import.object(record.standard_id()).unwrap_or(&nothing);
+        let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+        for name in names {
+            let [expected, found] = [expected.get(name), found.get(name)];
+            if expected != found {
+                let text =
+                    |value: Option<&Value>| value.map_or(ABSENT.to_owned(), Value::to_string);
+                differences.push(Difference {
+                    record,
+                    field: name.clone(),
+                    expected: text(expected),
+                    found: text(found),
+                });
+            }
+        }
+    }
+    differences
+}
+
+/// The differences that no departure explains, one example for each field, and the departures that
+/// did not occur.
+fn unexplained(client: Release, differences: &[Difference<'_>]) -> BTreeMap<String, String> {
+    let mut wrong = BTreeMap::new();
+    let mut expected: BTreeSet<(usize, &str)> = BTreeSet::new();
+    for (number, departure) in departures_of(client) {
+        expected.extend(departure.fields.iter().map(|field| (number, *field)));
+    }
+    for difference in differences {
+        let known = departures_of(client).find(|(_, known)| known.explains(difference));
+        if let Some((number, _)) = known {
+            expected.remove(&(number, difference.field.as_str()));
+            continue;
+        }
+        let Difference {
+            record,
+            field,
+            expected,
+            found,
+        } = difference;
+        let id = record.standard_id();
+        let text = format!("should be {expected}, is {found} ({id})");
+        wrong.insert(format!("{client}: {}.{field}", record.typename()), text);
+    }
+    for (number, field) in expected {
+        let name = format!("{client}: {}.{field}", DEPARTURES[number].typename);
+        wrong.insert(name, "does not depart as it is said to".to_owned());
+    }
+    wrong
+}
+
+fn departures_of(client: Release) -> impl Iterator<Item = (usize, &'static Departure)> {
+    let all = DEPARTURES.iter().enumerate();
+    all.filter(move |(_, known)| known.last.is_none_or(|last| client <= last))
+}
+
+impl Departure {
+    fn explains(&self, difference: &Difference<'_>) -> bool {
+        self.typename == difference.record.typename()
+            && self.fields.contains(&difference.field.as_str())
+            && self.becomes == difference.found
+            && (self.when)(difference.record)
+    }
+}
+
+/// What one client makes of the source's content that is not what the source says.
+async fn judged_by(client: Client, data: DataSet, types: Types) -> BTreeMap<String, String> {
+    let release = client.release;
+    let line = Line::between(Release::LATEST, release, data);
+    let messages = sent(&line).await;
+    let answer = tokio::task::spawn_blocking(move || client.import(&messages)).await;
+    let answer = answer.expect("the import ends");
+    let known = sandbox::schema(release).expect("a schema");
+    let mut data = line.source.data();
+    remove(&mut data, |record| {
+        known.get_object(record.typename()).is_none()
+    });
+    let source = Source::of(&data, types.as_ref().as_deref());
+    let import = Import::of(&answer["calls"]);
+    let mut wrong = unexplained(release, &differences(&source, &import));
+    for (what, found) in [
+        ("errors", &answer["errors"]),
+        ("logged", &answer["logged"]),
+        ("used before it was made", &json!(import.early)),
+    ] {
+        if !is_nothing(found) {
+            wrong.insert(format!("{release}: {what}"), found.to_string());
+        }
+    }
+    wrong
+}
+
+/// The messages of one run, as they were published.
+async fn sent(line: &Line) -> Vec<Value> {
+    // Some releases get what others need first, and the rest when that is imported.
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let messages = line.destination.published(&line.connector_id).await;
+    let messages = messages.expect("what is published is recorded").into_iter();
+    messages.map(|mut message| message["raw"].take()).collect()
+}
+
+type Types = Arc<Option<Vec<ObservableType>>>;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_release_of_the_client_imports_what_the_source_has() {
+    let types = Arc::new(observable_types());
+    let data = content(types.as_ref().as_deref());
+    let judges: Vec<_> = clients()
+        .into_iter()
+        .map(|client| tokio::spawn(judged_by(client, data.clone(), Arc::clone(&types))))
+        .collect();
+    let mut wrong = BTreeMap::new();
+    for judge in judges {
+        wrong.extend(judge.await.expect("a judgement"));
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
