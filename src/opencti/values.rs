@@ -2,7 +2,7 @@
 //! error of the work and nothing more (spec/protocol.md §7). Only what every release refuses counts,
 //! unless the release is known; what is taken at the destination must not be kept from it.
 //!
-//! Pure. May know: objects, releases. Must not know: the network, where objects come from.
+//! Pure. May know: the JSON of objects, releases. Must not know: the network, where objects come from.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::platform::Release;
-use crate::stix::StixObject;
 
 /// What of an object decides whether it is taken.
 #[derive(Deserialize)]
@@ -38,16 +37,16 @@ struct Values<'a> {
     x_opencti_score: Option<&'a RawValue>,
 }
 
-/// Why a destination of this release refuses the object; none where nothing says that it does.
-pub fn refusal(object: &StixObject, release: &Release) -> Option<&'static str> {
-    let is_checked = object.kind != "based-on";
-    if !is_checked {
+/// Why a destination of this release refuses an object, given its kind in the platform's words and its
+/// JSON; none where nothing says that it does.
+pub fn refusal(kind: &str, json: &str, release: &Release) -> Option<&'static str> {
+    if kind == "based-on" {
         return None;
     }
-    let Ok(values) = serde_json::from_str::<Values<'_>>(&object.json) else {
+    let Ok(values) = serde_json::from_str::<Values<'_>>(json) else {
         return Some("one of its values is of another kind than platforms take");
     };
-    values.refusal(&object.kind, release)
+    values.refusal(kind, release)
 }
 
 impl Values<'_> {

@@ -185,7 +185,8 @@ impl Gate {
                 needs: None,
             });
         }
-        if let Some(reason) = refusal(object, destination.platform.release()) {
+        let release = destination.platform.release();
+        if let Some(reason) = refusal(&object.kind, &object.json, release) {
             return Some(Bar {
                 reason: format!("the destination would refuse it: {reason}"),
                 can_be_mended: false,

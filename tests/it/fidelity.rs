@@ -131,8 +131,6 @@ fn indicator(data: &mut DataSet, at: usize, fields: &Value) -> String {
     json!([55, "2026-01-01T00:00:00.000Z", null]))]
 #[case::backwards("base", json!({"x_opencti_score": 55, "valid_from": "2026-02-01T00:00:00.000Z", "valid_until": "2026-01-01T00:00:00.000Z", "revoked": true}),
     json!([55, "2026-02-01T00:00:00.000Z", "2026-02-01T00:00:01.000Z"]))]
-#[case::revoked_ahead_of_its_end("base", json!({"x_opencti_score": 55, "valid_from": "2026-02-01T00:00:00.000Z", "valid_until": "2099-01-01T00:00:00.000Z", "revoked": true}),
-    json!([55, "2026-02-01T00:00:00.000Z", null]))]
 #[tokio::test(flavor = "multi_thread")]
 async fn scores_and_times_of_indicators(
     #[case] setting: &str,

@@ -25,7 +25,7 @@ pub(crate) fn values(of: &str, graphql_type: &str) -> Vec<Value> {
 /// A value of the form that the platform asks for, where it asks for one; different each time.
 fn form_of(of: &str) -> Option<Value> {
     let unique = Uuid::new_v4();
-    let [a, b, c, d, e, f, ..] = *unique.as_bytes();
+    let byte = |at: usize| unique.as_bytes()[at];
     let (_, field) = of.split_once(' ')?;
     let digits = |count: usize| -> String {
         let digits = unique.as_u128().to_string();
@@ -35,9 +35,9 @@ fn form_of(of: &str) -> Option<Value> {
         "Domain-Name.value" => format!("exämple-{unique}.example"),
         "Hostname.value" => format!("host-{unique}"),
         "Email-Addr.value" => format!("o'neil+{unique}@mail.example"),
-        "IPv4-Addr.value" => format!("{a}.{b}.{c}.{d}"),
-        "IPv6-Addr.value" => format!("2001:db8::{a:x}:{b:x}:{c:x}:{d:x}"),
-        "Mac-Addr.value" => format!("{a:02x}:{b:02X}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"),
+        "IPv4-Addr.value" => format!("{}.{}.{}.{}", byte(0), byte(1), byte(2), byte(3)),
+        "IPv6-Addr.value" => format!("2001:db8::{:x}:{:x}", byte(0), byte(1)),
+        "Mac-Addr.value" => format!("02:00:5E:10:{:02x}:{:02X}", byte(0), byte(1)),
         "IMEI.value" | "IMSI.value" => digits(15),
         "ICCID.value" => digits(20),
         _ => return None,

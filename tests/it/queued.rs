@@ -151,7 +151,6 @@ impl<'a> Content<'a> {
 
 /// The properties that the object's own fields become.
 pub(crate) fn properties(record: &Record) -> Map<String, Value> {
-    let now = chrono::Utc::now().to_rfc3339();
     let fields = record.fields().filter(|(name, _)| !AROUND.contains(name));
     let kept = fields.filter(|(_, value)| !value.is_null() && **value != json!([]));
     let mut properties: Map<String, Value> = kept
@@ -159,10 +158,6 @@ pub(crate) fn properties(record: &Record) -> Map<String, Value> {
         .collect();
     if properties.contains_key("url") {
         properties.remove("payload_bin");
-    }
-    // A platform takes an indicator for valid whose end lies ahead, whatever else it says.
-    if record.get("revoked") == Some(&json!(true)) && record.text("valid_until") > now.as_str() {
-        properties.remove("valid_until");
     }
     properties
 }

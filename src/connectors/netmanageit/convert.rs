@@ -20,7 +20,6 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -67,8 +66,6 @@ pub(super) struct Choices {
     creators: Creators,
     /// The source's address, without a path for GraphQL.
     source: Url,
-    /// When the run began: what was to end by then has ended.
-    now: DateTime<Utc>,
 }
 
 impl Choices {
@@ -77,7 +74,6 @@ impl Choices {
             score: settings.score,
             creators: settings.creators,
             source: settings.platform.url.clone(),
-            now: Utc::now(),
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Each rule by what it takes and what it refuses.
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -9,7 +11,8 @@ fn refusal_at(release: &str, kind: &'static str, fields: &Value) -> Option<&'sta
     for (name, value) in fields.as_object().unwrap() {
         object.put(name, value);
     }
-    refusal(&object.finish(kind).unwrap(), &release.parse().unwrap())
+    let object = object.finish(kind).unwrap();
+    refusal(kind, &object.json, &release.parse().unwrap())
 }
 
 fn is_taken(kind: &'static str, value: &str) -> bool {

@@ -65,11 +65,6 @@ pub(super) fn put(
             from = since;
         }
     }
-    if is_revoked && moment(&until).is_some_and(|until| until > choices.now) {
-        // With it the destination takes the indicator for valid.
-        until = None;
-        skipped.push(changed(node, "revoked already: sent without it"));
-    }
     if let (Some(begin), Some(end)) = (moment(&from), moment(&until))
         && end <= begin
     {
