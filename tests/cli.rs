@@ -32,6 +32,8 @@ mod proxy;
 mod queued;
 #[path = "cli/restart.rs"]
 mod restart;
+#[path = "cli/rights.rs"]
+mod rights;
 #[path = "cli/runs.rs"]
 mod runs;
 #[path = "cli/secrets.rs"]

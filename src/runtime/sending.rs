@@ -291,6 +291,11 @@ impl<'a> Sending<'a> {
             tracing::error!(stream = page.stream, "{alarm}");
             self.alarms.push(alarm.clone());
         }
+        // Nothing for each object at info.
+        if page.counts_as.is_some() {
+            tracing::debug!(stream = page.stream, "object with files read");
+            return;
+        }
         tracing::info!(
             stream = page.stream,
             page.number = page.page_number,

@@ -7,6 +7,7 @@ use sandbox::{DataSet, ImportedObject, Record, Release, Work};
 use serde_json::{Value, json};
 
 use crate::compare::{assert_identical, remove};
+use crate::spec::IdVector;
 use crate::support::{Line, generated};
 
 /// Runs once with workers; the one work.
@@ -441,4 +442,73 @@ async fn texts_arrive_as_they_are() {
         landed(&line, empty.standard_id()).object["x_opencti_description"],
         ""
     );
+}
+
+/// However the source spells them, and whatever id it gives them.
+#[tokio::test(flavor = "multi_thread")]
+async fn tlp_markings_are_those_of_every_platform() {
+    let mut data = generated(20, 5);
+    let mut spelled = std::collections::BTreeMap::new();
+    for (definition, spelling) in [
+        ("TLP:CLEAR", "tlp:white"),
+        ("TLP:AMBER+STRICT", "TLP:AMBER-STRICT"),
+        ("TLP:RED", "Red"),
+    ] {
+        let shared = &mut data.shared;
+        let marking = shared
+            .iter_mut()
+            .find(|record| record.text("definition") == definition);
+        let marking = marking.expect("every content has it");
+        spelled.insert(marking.id().to_owned(), marking.standard_id().to_owned());
+        let other = format!("marking-definition--{}", uuid::Uuid::new_v4());
+        marking
+            .set("definition", spelling)
+            .set("standard_id", other);
+    }
+    for (record, marking) in data.observables.iter_mut().zip(spelled.keys()) {
+        record.set("objectMarking", json!([marking]));
+    }
+    let line = Line::with(data);
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    let data = line.source.data();
+    for (record, fixed) in data.observables.iter().zip(spelled.values()) {
+        let markings: Vec<String> = landed(&line, record.standard_id())
+            .markings
+            .into_iter()
+            .collect();
+        assert_eq!(markings, std::slice::from_ref(fixed));
+    }
+}
+
+/// The ids that are not the source's are those of the spec's vectors.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_of_tlp_markings_are_those_of_the_vectors() {
+    let Some(vectors) = crate::spec::id_vectors("marking") else {
+        return;
+    };
+    let is_tlp = |vector: &&IdVector| vector.platform_input["definition_type"] == "TLP";
+    let vectors: Vec<&IdVector> = vectors.iter().filter(is_tlp).collect();
+    assert!(vectors.len() > 4);
+    for vector in vectors {
+        let mut data = generated(3, 0);
+        let marking = data
+            .shared
+            .iter_mut()
+            .find(|record| record.typename() == "MarkingDefinition");
+        let marking = marking.expect("every content has markings");
+        let other = format!("marking-definition--{}", uuid::Uuid::new_v4());
+        marking
+            .set("definition_type", "tlp")
+            .set("definition", vector.platform_input["definition"].clone())
+            .set("standard_id", other);
+        let id = marking.id().to_owned();
+        data.observables[0].set("objectMarking", json!([id]));
+        let record = data.observables[0].standard_id().to_owned();
+        let line = Line::with(data);
+        import(&line).await;
+        let markings = landed(&line, &record).markings;
+        let expected = vector.platform_id.as_ref().expect("markings have an id");
+        assert!(markings.contains(expected), "{vector:?}");
+    }
 }

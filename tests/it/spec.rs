@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sandbox::Release;
 use serde::Deserialize;
+use serde_json::Value;
 
 #[derive(Deserialize)]
 struct File {
@@ -71,6 +72,35 @@ pub(crate) fn observable_types() -> Option<Vec<ObservableType>> {
     let file: File = serde_json::from_str(&text).expect("the spec has the shape that it had");
     assert!(!file.types.is_empty(), "no types in {}", path.display());
     Some(file.types)
+}
+
+/// An id of the platform's, and what it is made of.
+#[derive(Debug, Deserialize)]
+pub(crate) struct IdVector {
+    kind: String,
+    pub(crate) platform_input: Value,
+    pub(crate) platform_id: Option<String>,
+}
+
+/// The vectors of a kind; none where the folder is not at hand.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
+pub(crate) fn id_vectors(kind: &str) -> Option<Vec<IdVector>> {
+    #[derive(Deserialize)]
+    struct Vectors {
+        vectors: Vec<IdVector>,
+    }
+    let folder = folder();
+    if !folder.is_dir() {
+        println!("skipped: no spec in {}", folder.display());
+        return None;
+    }
+    let path = folder.join("id-vectors.json");
+    let text = std::fs::read_to_string(&path);
+    let text = text.unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let Vectors { mut vectors } =
+        serde_json::from_str(&text).expect("the vectors have their shape");
+    vectors.retain(|vector| vector.kind == kind);
+    Some(vectors)
 }
 
 fn folder() -> PathBuf {

@@ -13,6 +13,7 @@ mod indicator;
 mod observable;
 mod relationship;
 mod surroundings;
+mod tlp;
 mod types;
 mod validity;
 

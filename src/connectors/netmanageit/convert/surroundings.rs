@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::ConvertError;
+use super::{ConvertError, tlp};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::{ExternalReference, Node};
@@ -156,40 +156,54 @@ impl Surroundings {
         let mut surrounding = Surrounding::default();
         for marking in list(node, "objectMarking")? {
             let marking = self.remembered(marking, write_marking)?;
-            surrounding.markings.push(marking.id.clone());
-            surrounding.objects.push(marking);
+            if !surrounding.markings.contains(&marking.id) {
+                surrounding.markings.push(marking.id.clone());
+                surrounding.objects.push(marking);
+            }
         }
         if let Some(author) = node.get("createdBy") {
             match self.author(author)? {
-                Some(author) => {
+                Ok(author) => {
                     surrounding.author = Some(author.id.clone());
                     surrounding.objects.push(author);
                 }
-                None => skipped.push(Skipped {
-                    id: super::name_of(node),
-                    kind: "author".to_owned(),
-                    reason: "the source does not show it to this user".to_owned(),
-                }),
+                Err(reason) => skipped.push(part(node, "author", reason)),
             }
         }
         for label in list(node, "objectLabel")? {
-            self.label(label, &mut surrounding)?;
+            if !self.label(label, &mut surrounding)? {
+                skipped.push(part(
+                    node,
+                    "label",
+                    "it has no text, and platforms refuse it",
+                ));
+            }
         }
         Ok(surrounding)
     }
 
-    fn author(&mut self, text: &RawValue) -> Result<Option<Arc<StixObject>>, ConvertError> {
+    /// The author, or why the object goes without.
+    fn author(
+        &mut self,
+        text: &RawValue,
+    ) -> Result<Result<Arc<StixObject>, &'static str>, ConvertError> {
         if let Some(known) = self.written.get(text.get()) {
-            return Ok(Some(Arc::clone(known)));
+            return Ok(Ok(Arc::clone(known)));
         }
         let author: Node<'_> = serde_json::from_str(text.get())?;
         let standard_id = author
             .decode::<String>("standard_id")?
             .ok_or(ConvertError::Missing("author's id"))?;
-        if standard_id == RESTRICTED
-            || author.decode::<String>("identity_class")?.as_deref() == Some(RESTRICTED)
-        {
-            return Ok(None);
+        let class = author.decode::<String>("identity_class")?;
+        if standard_id == RESTRICTED || class.as_deref() == Some(RESTRICTED) {
+            return Ok(Err("the source does not show it to this user"));
+        }
+        let name = author.decode::<String>("name")?.unwrap_or_default();
+        let is_person = matches!(class.as_deref(), Some("individual" | "system"));
+        if name.is_empty() || (is_person && name.chars().count() < 2) {
+            return Ok(Err(
+                "its name has fewer than two characters, and platforms refuse it",
+            ));
         }
         let mut markings = Vec::new();
         for marking in list(&author, "objectMarking")? {
@@ -205,17 +219,18 @@ impl Surroundings {
         object.put_list("object_marking_refs", &ids);
         let mut object = object.finish("author")?;
         object.dependencies = markings;
-        Ok(Some(self.remember(text, object)))
+        Ok(Ok(self.remember(text, object)))
     }
 
+    /// False for a label without a text.
     fn label(
         &mut self,
         text: &RawValue,
         surrounding: &mut Surrounding,
-    ) -> Result<(), ConvertError> {
+    ) -> Result<bool, ConvertError> {
         let label: Label = serde_json::from_str(text.get())?;
-        let Some(value) = label.value else {
-            return Err(ConvertError::Missing("label's text"));
+        let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
+            return Ok(false);
         };
         // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
         if let Some(color) = label.color {
@@ -230,7 +245,7 @@ impl Surroundings {
             surrounding.objects.push(self.remembered(text, write)?);
         }
         surrounding.labels.push(value);
-        Ok(())
+        Ok(true)
     }
 
     fn remembered(
@@ -255,6 +270,14 @@ impl Surroundings {
     }
 }
 
+fn part(node: &Node<'_>, kind: &str, reason: &str) -> Skipped {
+    Skipped {
+        id: super::name_of(node),
+        kind: kind.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
 fn list<'a>(node: &Node<'a>, field: &str) -> Result<Vec<&'a RawValue>, ConvertError> {
     let Some(text) = node.get(field) else {
         return Ok(Vec::new());
@@ -265,7 +288,13 @@ fn list<'a>(node: &Node<'a>, field: &str) -> Result<Vec<&'a RawValue>, ConvertEr
 /// A marking in the form that both the platform's client and the STIX validator take: the type in the
 /// platform's spelling, the definition as the name, order and colour in the platform's extension.
 fn write_marking(text: &RawValue) -> Result<StixObject, ConvertError> {
-    let marking: Marking = serde_json::from_str(text.get())?;
+    let mut marking: Marking = serde_json::from_str(text.get())?;
+    let definition = marking.definition.as_deref().unwrap_or_default();
+    if let Some(tlp) = tlp::meant(marking.definition_type.as_deref(), definition) {
+        tlp.id.clone_into(&mut marking.standard_id);
+        marking.definition_type = Some("TLP".to_owned());
+        marking.definition = Some(tlp.definition.to_owned());
+    }
     let mut object = ObjectWriter::new("marking-definition", &marking.standard_id);
     object.put_some("created", marking.created.as_deref());
     object.put_some("definition_type", marking.definition_type.as_deref());
