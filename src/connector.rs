@@ -91,6 +91,31 @@ pub struct HeldBack {
     pub is_part: bool,
 }
 
+impl HeldBack {
+    /// What has to change at the destination: it lacks a type, or a marking cannot be set there. None
+    /// where the object waits for another object.
+    pub fn cause(&self) -> Option<&str> {
+        match &self.needs {
+            None => Some(&self.kind),
+            Some(marking) if marking.starts_with("marking-definition--") => Some(marking),
+            Some(_) => None,
+        }
+    }
+
+    /// Something that is held back for this cause.
+    pub fn for_cause(cause: &str) -> Self {
+        let is_marking = cause.starts_with("marking-definition--");
+        Self {
+            stream: String::new(),
+            id: String::new(),
+            kind: cause.to_owned(),
+            reason: String::new(),
+            needs: is_marking.then(|| cause.to_owned()),
+            is_part: false,
+        }
+    }
+}
+
 /// One run's reader: hands out pages until there are no more.
 pub trait Source: Send + 'static {
     /// A page as it was read.

@@ -294,7 +294,7 @@ impl Platform {
     pub async fn download(&self, file: &str, limit: usize) -> Result<Download, PlatformError> {
         Ok(self
             .client
-            .download(file, limit, RetryPolicy::FOR_A_PART)
+            .download(file, limit, RetryPolicy::DURING_RUN)
             .await?)
     }
 

@@ -17,6 +17,7 @@ mod finisher;
 mod gate;
 mod heartbeat;
 mod keeper;
+mod links;
 mod markings;
 mod preflight;
 mod progress;

@@ -15,6 +15,7 @@ const MARKINGS_A_PAGE: i64 = 500;
 const EVERYTHING: &str = "BYPASS";
 const MAKES_MARKINGS: &str = "SETTINGS_SETMARKINGS";
 const MAKES_LABELS: &str = "SETTINGS_SETLABELS";
+const MAKES_PHASES: &str = "SETTINGS_SETKILLCHAINPHASES";
 
 /// The rights of the importing user, and the markings that there are.
 #[derive(Debug)]
@@ -86,6 +87,12 @@ impl Rights {
     /// Whether an import may make new labels; where not, objects arrive without them.
     pub fn makes_labels(&self) -> bool {
         self.may(MAKES_LABELS)
+    }
+
+    /// Whether an import may make new kill chain phases; where not, indicators that have one are refused.
+    /// Older releases count it to the right to make labels.
+    pub fn makes_phases(&self) -> bool {
+        self.may(MAKES_PHASES) || self.may(MAKES_LABELS)
     }
 
     /// Whether the user can create anything: each needs a confidence to give.

@@ -37,6 +37,24 @@ struct Values<'a> {
     x_opencti_score: Option<&'a RawValue>,
 }
 
+/// The kinds of which a value has to have a form.
+const FORMED: &[&str] = &[
+    "Autonomous-System",
+    "Domain-Name",
+    "Hostname",
+    "Email-Addr",
+    "IPv4-Addr",
+    "IPv6-Addr",
+    "Mac-Addr",
+    "IMEI",
+    "ICCID",
+    "IMSI",
+    "StixFile",
+    "Artifact",
+    "Software",
+    "Indicator",
+];
+
 /// Why a destination of this release refuses an object, given its kind in the platform's words and its
 /// JSON; none where nothing says that it does.
 pub fn refusal(kind: &str, json: &str, release: &Release) -> Option<&'static str> {
@@ -44,7 +62,9 @@ pub fn refusal(kind: &str, json: &str, release: &Release) -> Option<&'static str
         return None;
     }
     let Ok(values) = serde_json::from_str::<Values<'_>>(json) else {
-        return Some("one of its values is of another kind than platforms take");
+        // Of types that are not known here, nothing is known to be refused.
+        let is_known = FORMED.contains(&kind);
+        return is_known.then_some("one of its values is of another kind than platforms take");
     };
     values.refusal(kind, release)
 }

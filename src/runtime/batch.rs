@@ -80,6 +80,8 @@ pub struct Packer {
     packed: HashSet<u128>,
     /// What was held back: nothing that ties it to others can be sent.
     not_sent: HashSet<u128>,
+    /// What the destination would refuse: nothing that waits for it is remembered.
+    refused: HashSet<u128>,
     recent: Recent,
     settled: Settled,
     /// Packed since the last wave that waited.
@@ -93,6 +95,7 @@ impl Packer {
             packing,
             packed: HashSet::new(),
             not_sent: HashSet::new(),
+            refused: HashSet::new(),
             recent: Recent::default(),
             settled: Settled::default(),
             in_flight: HashSet::new(),
@@ -102,6 +105,11 @@ impl Packer {
     /// Notes objects that others hold back, in this run or in earlier ones.
     pub fn note_not_sent<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         self.not_sent.extend(ids.into_iter().map(key));
+    }
+
+    /// Notes objects that will not be sent as long as they stay as they are.
+    pub fn note_refused<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
+        self.refused.extend(ids.into_iter().map(key));
     }
 
     /// Packs one page.
@@ -144,9 +152,13 @@ impl Packer {
         if !self.not_sent.is_empty() {
             for object in &page.objects {
                 self.not_sent.remove(&key(&object.id));
+                self.refused.remove(&key(&object.id));
             }
         }
-        self.note_not_sent(held_back.iter().map(|skipped| skipped.id.as_str()));
+        // What does not go a second time has been sent all the same.
+        if page.counts_as.is_none() {
+            self.note_not_sent(held_back.iter().map(|skipped| skipped.id.as_str()));
+        }
     }
 
     /// The objects that can go: not too large, and with neither end held back if they tie objects
@@ -160,6 +172,10 @@ impl Packer {
             if let Some(end) = object.ends.iter().find(|end| is_missing(end)) {
                 let end_type = end.split("--").next().unwrap_or_default();
                 let skipped = skip(object, &format!("its {end_type} is not sent"));
+                if self.refused.contains(&key(end)) {
+                    held_back.push(skipped);
+                    continue;
+                }
                 ties.push(HeldBack {
                     stream: page.stream.to_owned(),
                     id: skipped.id.clone(),

@@ -6,15 +6,16 @@
 //! **Invariant.** What is kept out is named with its reason, and so is each link that leads there;
 //! nothing else of the page suffers.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::destination::Destination;
+use super::links::{self, Links};
 use super::markings::{Markings, markings_of};
 use crate::connector::{Converted, HeldBack, Skipped};
-use crate::opencti::{Known, refusal, relation_of, set_targets};
+use crate::opencti::refusal;
 use crate::platform::PlatformError;
-use crate::stix::{Pointer, StixObject};
+use crate::stix::StixObject;
 
 /// What was learnt of the destination in a run.
 #[derive(Debug, Default)]
@@ -22,6 +23,25 @@ pub(super) struct Gate {
     /// Whether the destination lacks the type, for each that was met.
     unknown_types: HashMap<Box<str>, bool>,
     markings: Markings,
+    links: Links,
+}
+
+/// What does not go, by its ids.
+#[derive(Debug, Default)]
+pub(super) struct KeptOut {
+    /// All of it, companions too.
+    pub(super) ids: HashSet<Box<str>>,
+    /// Of that, what will not go as long as it stays as it is.
+    pub(super) refused: HashSet<Box<str>>,
+}
+
+impl KeptOut {
+    fn add(&mut self, object: &StixObject, bar: &Bar) {
+        self.ids.insert(object.id.clone());
+        if !bar.can_be_mended {
+            self.refused.insert(object.id.clone());
+        }
+    }
 }
 
 /// Why an object is kept out.
@@ -53,6 +73,15 @@ impl Gate {
         self.markings.learn_made(destination, made).await
     }
 
+    /// The user on whose behalf the workers import, if it can create nothing.
+    pub(super) async fn powerless_user(
+        &mut self,
+        destination: &Destination,
+    ) -> Result<Option<String>, PlatformError> {
+        let rights = self.markings.rights(destination).await?;
+        Ok((!rights.has_confidence()).then(|| rights.user.clone()))
+    }
+
     /// Whether the reason for which an object was held back is gone. What waits for an object is not
     /// the gate's.
     pub(super) async fn has_passed(
@@ -72,74 +101,74 @@ impl Gate {
         }
     }
 
-    /// Takes out of a page what must not go; answers the ids of all that, companions too.
+    /// Whether it takes a look at what the destination has to judge this page: then the workers have to
+    /// be through with the run before.
+    pub(super) fn looks_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
+        self.links.look_at_destination(destination, page)
+    }
+
+    /// Takes out of a page what must not go. `is_settled`: no message of an earlier run is at the workers.
     pub(super) async fn admit(
         &mut self,
         destination: &Destination,
         page: &mut Converted,
-    ) -> Result<HashSet<Box<str>>, PlatformError> {
+        is_settled: bool,
+    ) -> Result<KeptOut, PlatformError> {
         self.learn_types(destination, page).await?;
         self.name_unknown_types(page);
-        let mut kept_out = HashSet::new();
+        let mut kept_out = KeptOut::default();
         for object in &page.objects {
             if let Some(bar) = self.bar(destination, object) {
-                kept_out.insert(object.id.clone());
-                note(
-                    object,
-                    bar,
-                    page.stream,
-                    &mut page.skipped,
-                    &mut page.held_back,
-                );
+                kept_out.add(object, &bar);
+                let is_part = page.counts_as.is_some();
+                let (skipped, held_back) = (&mut page.skipped, &mut page.held_back);
+                note(object, bar, page.stream, is_part, skipped, held_back);
             }
         }
-        let is_barred = |object: &&Arc<StixObject>| self.bar(destination, object).is_some();
-        let companions = page.companions.iter().filter(is_barred);
-        kept_out.extend(companions.map(|object| object.id.clone()));
-        self.find_ends(destination, page).await?;
-        if !kept_out.is_empty() {
+        for companion in &page.companions {
+            if let Some(bar) = self.bar(destination, companion) {
+                kept_out.add(companion, &bar);
+            }
+        }
+        if !kept_out.ids.is_empty() {
             for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
-                objects.retain(|object| !kept_out.contains(&object.id));
+                objects.retain(|object| !kept_out.ids.contains(&object.id));
             }
-            cut_links(page, &kept_out);
+            links::cut(page, &kept_out);
         }
+        self.links.find_ends(destination, page, is_settled).await?;
         if destination.rules.refuses_set_references {
-            leave_set_references(destination, page).await?;
+            links::leave_what_is_set(destination, page).await?;
         }
+        self.leave_what_may_not_be_made(destination, page).await?;
+        self.links.note_sent(page);
         Ok(kept_out)
     }
 
-    /// Relationships whose end this connector does not import go only where the destination has it.
-    async fn find_ends(
-        &self,
+    /// Without the right to make them, markings and labels that come along are errors at import, whether
+    /// they are there or not. Objects name them all the same.
+    async fn leave_what_may_not_be_made(
+        &mut self,
         destination: &Destination,
         page: &mut Converted,
     ) -> Result<(), PlatformError> {
-        if page.ends_elsewhere.is_empty() {
+        let mut all = page.objects.iter().chain(&page.companions);
+        if all.all(|object| object.dependencies.is_empty()) {
             return Ok(());
         }
-        let ends: Vec<&str> = page.ends_elsewhere.iter().map(|end| &**end).collect();
-        let known = Known::ask(&destination.platform, &ends).await?;
-        let is_missing = |end: &str| page.ends_elsewhere.contains(end) && !known.has(end);
-        let (skipped, objects) = (&mut page.skipped, &mut page.objects);
-        objects.retain(|object| {
-            let Some(end) = object.ends.iter().find(|end| is_missing(end)) else {
-                return true;
-            };
-            let kind_of_end = if end.starts_with("indicator--") {
-                "indicator"
-            } else {
-                "observable"
-            };
-            skipped.push(Skipped {
-                id: object.id.to_string(),
-                kind: object.kind.to_string(),
-                reason: format!(
-                    "its {kind_of_end} is not imported by the settings, and the destination does not have it"
-                ),
-            });
-            false
-        });
+        let rights = self.markings.rights(destination).await?;
+        let (markings, labels) = (rights.makes_markings(), rights.makes_labels());
+        if markings && labels {
+            return Ok(());
+        }
+        let is_left = |dependency: &StixObject| {
+            (!markings && dependency.kind == "marking") || (!labels && dependency.kind == "label")
+        };
+        for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
+            for object in objects {
+                *object = Arc::new(object.depending_only(&|dependency| !is_left(dependency)));
+            }
+        }
         Ok(())
     }
 
@@ -206,6 +235,7 @@ fn note(
     object: &StixObject,
     bar: Bar,
     stream: &str,
+    is_part: bool,
     skipped: &mut Vec<Skipped>,
     held_back: &mut Vec<HeldBack>,
 ) {
@@ -216,117 +246,12 @@ fn note(
             kind: object.kind.to_string(),
             reason: bar.reason.clone(),
             needs: bar.needs,
-            is_part: false,
+            is_part,
         });
     }
     skipped.push(Skipped {
         id: object.id.to_string(),
         kind: object.kind.to_string(),
         reason: bar.reason,
-    });
-}
-
-/// Objects that point at what is kept out go without that link: a link to what is not there is an error
-/// at import, and costs the links behind it too (spec/protocol.md §7).
-fn cut_links(page: &mut Converted, kept_out: &HashSet<Box<str>>) {
-    let (stream, skipped, held_back) = (page.stream, &mut page.skipped, &mut page.held_back);
-    for object in page.objects.iter_mut().chain(&mut page.late) {
-        let lost = object.pointers.iter().flat_map(|pointer| {
-            let targets = pointer.targets.iter().filter(|id| kept_out.contains(*id));
-            targets.map(move |target| (pointer, target))
-        });
-        let before = skipped.len();
-        for (pointer, target) in lost {
-            note_link(object, pointer, target, stream, skipped, held_back);
-        }
-        if skipped.len() > before {
-            *object = Arc::new(object.pointing_only(|_, target| !kept_out.contains(target)));
-        }
-    }
-}
-
-/// The single references that the destination sets with the object itself, or sets again by itself:
-/// an object that goes without them could be taken for another one.
-const SET_WITH_OBJECT: &[&str] = &["src_ref", "dst_ref"];
-
-/// Takes out single references that are set at the destination: setting one again is an error there.
-async fn leave_set_references(
-    destination: &Destination,
-    page: &mut Converted,
-) -> Result<(), PlatformError> {
-    let is_single =
-        |pointer: &&Pointer| !pointer.is_many && !SET_WITH_OBJECT.contains(&pointer.property);
-    let (mut holders, mut relations) = (Vec::new(), BTreeSet::new());
-    for object in page.objects.iter().chain(&page.late) {
-        for pointer in object.pointers.iter().filter(is_single) {
-            holders.push(&*object.id);
-            relations.insert(relation_of(pointer.property));
-        }
-    }
-    if holders.is_empty() {
-        return Ok(());
-    }
-    let known = Known::ask(&destination.platform, &holders).await?;
-    let internal: Vec<&str> = holders
-        .iter()
-        .filter_map(|holder| known.internal_id(holder))
-        .collect();
-    let relations: Vec<String> = relations.into_iter().collect();
-    let set = set_targets(&destination.platform, &internal, &relations).await?;
-    let set_of = |object: &StixObject, pointer: &Pointer| {
-        let holder = known.internal_id(&object.id)?.to_owned();
-        set.get(&(holder, relation_of(pointer.property)))
-    };
-    let skipped = &mut page.skipped;
-    for object in page.objects.iter_mut().chain(&mut page.late) {
-        let mut is_set = false;
-        for pointer in object.pointers.iter().filter(is_single) {
-            let Some(targets) = set_of(object, pointer) else {
-                continue;
-            };
-            is_set = true;
-            for other in pointer
-                .targets
-                .iter()
-                .filter(|target| !targets.contains(&***target))
-            {
-                skipped.push(Skipped {
-                    id: format!("{} to {other}", object.id),
-                    kind: pointer.property.to_owned(),
-                    reason: "the destination has another one there, and no import can change it"
-                        .to_owned(),
-                });
-            }
-        }
-        if is_set {
-            let goes =
-                |pointer: &Pointer| !is_single(&pointer) || set_of(object, pointer).is_none();
-            *object = Arc::new(object.pointing_only(|pointer, _| goes(pointer)));
-        }
-    }
-    Ok(())
-}
-
-fn note_link(
-    object: &StixObject,
-    pointer: &Pointer,
-    target: &str,
-    stream: &str,
-    skipped: &mut Vec<Skipped>,
-    held_back: &mut Vec<HeldBack>,
-) {
-    let reason = "what it leads to is not sent";
-    skipped.push(Skipped {
-        id: format!("{} to {target}", object.id),
-        kind: pointer.property.to_owned(),
-        reason: reason.to_owned(),
-    });
-    held_back.push(HeldBack {
-        stream: stream.to_owned(),
-        id: object.id.to_string(),
-        kind: object.kind.to_string(),
-        reason: reason.to_owned(),
-        needs: Some(target.to_owned()),
-        is_part: true,
     });
 }

@@ -6,12 +6,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::destination::Destination;
 use crate::graphql::RetryPolicy;
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
 use crate::stix::StixObject;
+
+/// How often it is looked whether a marking that was made can be set: users and their rights are
+/// remembered by the platform for a moment.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// A defect of this program.
+const NOT_MET: &str = "nothing is known of its marking";
 
 /// The markings that were met in a run.
 #[derive(Debug, Default)]
@@ -62,7 +70,14 @@ impl Markings {
         destination: &Destination,
         made: &[Arc<StixObject>],
     ) -> Result<(), PlatformError> {
-        self.rights = None;
+        for look in 1..=LOOKS {
+            self.rights = None;
+            let rights = self.rights(destination).await?;
+            if look == LOOKS || made.iter().all(|marking| rights.may_set(&marking.id)) {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
         let rights = self.rights(destination).await?;
         let standing = |marking: &StixObject| {
             if rights.may_set(&marking.id) {
@@ -98,6 +113,7 @@ impl Markings {
             match self.met.get(&dependency.id) {
                 Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
                 Some(Standing::Usable) => None,
+                None if is_marking(dependency) => Some((&*dependency.id, NOT_MET)),
                 // An author has markings of its own.
                 None => self.bar(dependency),
             }
@@ -105,7 +121,10 @@ impl Markings {
     }
 
     /// Asked once a run, and again when markings were made.
-    async fn rights(&mut self, destination: &Destination) -> Result<&Rights, PlatformError> {
+    pub(super) async fn rights(
+        &mut self,
+        destination: &Destination,
+    ) -> Result<&Rights, PlatformError> {
         let rights = match self.rights.take() {
             Some(rights) => rights,
             None => Rights::ask(&destination.platform, RetryPolicy::DURING_RUN).await?,
@@ -128,14 +147,17 @@ pub(super) fn markings_of<'a>(
 }
 
 fn collect(dependency: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
-    let is_marking = dependency.id.starts_with("marking-definition--");
     let is_new = || !markings.iter().any(|known| known.id == dependency.id);
-    if is_marking && is_new() {
+    if is_marking(dependency) && is_new() {
         markings.push(Arc::clone(dependency));
     }
     for inner in &dependency.dependencies {
         collect(inner, markings);
     }
+}
+
+fn is_marking(object: &StixObject) -> bool {
+    object.id.starts_with("marking-definition--")
 }
 
 fn name(marking: &StixObject) -> String {

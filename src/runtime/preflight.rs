@@ -35,8 +35,11 @@ fn lacks(rights: &Rights) -> Vec<String> {
     if !rights.makes_labels() {
         lacks.push("the user may not make labels: objects arrive without labels that the destination does not have; give one of its roles the right to manage labels".to_owned());
     }
+    if !rights.makes_phases() {
+        lacks.push("the user may not make kill chain phases: indicators with one are refused; give one of its roles the right to manage kill chain phases".to_owned());
+    }
     if !rights.has_confidence() {
-        lacks.push("the user has no confidence level, so that nothing can be created; set one for it or for one of its groups".to_owned());
+        lacks.push("the user has no confidence level, so that nothing can be created, and no run begins; set one for it or for one of its groups".to_owned());
     }
     lacks
 }

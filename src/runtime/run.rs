@@ -40,6 +40,14 @@ pub enum RunError {
     /// There is something to send and no work: a defect of this program.
     #[error("there is no open work to send for")]
     NoWork,
+    /// The user can create nothing.
+    #[error(
+        "the destination's user {user} has no confidence level, so that it can create nothing; set one for it or for one of its groups there"
+    )]
+    Powerless {
+        /// Its name.
+        user: String,
+    },
     /// A message cannot be written.
     #[error("a message cannot be written")]
     Message(#[from] serde_json::Error),
@@ -251,7 +259,7 @@ async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result
     let keeper = sending.keeper();
     let mut again = mended(sending, keeper.look(|state| state.held_back.clone())).await?;
     let is_object = |held_back: &HeldBack| !held_back.id.starts_with("relationship--");
-    if again.iter().any(is_object) {
+    if again.iter().any(is_object) || has_a_cause_passed(sending).await? {
         read_what_was_not_remembered(sending)?;
     }
     again.retain(|object| streams.contains(&object.stream.as_str()));
@@ -319,6 +327,19 @@ async fn mended(
     let ties: Vec<HeldBack> = waiting.into_iter().filter(is_mended).collect();
     mended.extend(ties);
     Ok(mended)
+}
+
+/// Whether one of the causes is gone for which more was held back than is remembered.
+async fn has_a_cause_passed(sending: &mut Sending<'_>) -> Result<bool, RunError> {
+    let causes = sending
+        .keeper()
+        .look(|state| state.held_back_causes.clone());
+    for cause in causes {
+        if sending.has_passed(&HeldBack::for_cause(&cause)).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where more was held back than the state remembers, only the stream itself knows what it was.

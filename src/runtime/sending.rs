@@ -35,6 +35,8 @@ const UNCONFIRMED_PAGES: usize = 3;
 const LAST_RECEIPTS: Duration = Duration::from_mins(1);
 /// Objects that are not sent are named one by one in the log, up to so many a run; all are counted.
 const NAMED_SKIPS: u64 = 100;
+/// So many objects that others wait for are looked out for: far more than the state remembers.
+const NEEDED: usize = 10_000;
 /// Between two looks whether somebody has cleared the work.
 const LOOK_AT_WORK_EVERY: Duration = Duration::from_secs(5);
 /// How long the state may stay at home before nothing more is sent.
@@ -78,7 +80,9 @@ pub(super) struct Sending<'a> {
     gate: Gate,
     /// What is held back in this run for a reason that can be mended.
     held_back_now: HashSet<Box<str>>,
-    /// What is tried again in this run.
+    /// What earlier runs held back, and remembered.
+    held_back_before: HashSet<Box<str>>,
+    /// What of that is tried again in this run.
     tried_again: HashSet<Box<str>>,
     /// What others wait for that are held back.
     needed: HashSet<Box<str>>,
@@ -116,6 +120,7 @@ impl<'a> Sending<'a> {
             title,
             gate: Gate::default(),
             held_back_now: HashSet::new(),
+            held_back_before: HashSet::new(),
             tried_again: HashSet::new(),
             needed: HashSet::new(),
             packer: Packer::new(packing(destination, batch_size)),
@@ -175,6 +180,7 @@ impl<'a> Sending<'a> {
             .note_not_sent(not_sent.map(|object| object.id.as_str()));
         for object in known {
             self.needed.extend(object.needs.map(Into::into));
+            self.held_back_before.insert(object.id.into());
         }
         self.tried_again = again
             .iter()
@@ -197,10 +203,30 @@ impl<'a> Sending<'a> {
         if !self.make_markings(&page, stop).await? {
             return Ok(());
         }
-        let kept_out = self.gate.admit(self.destination, &mut page).await?;
-        self.packer.note_not_sent(kept_out.iter().map(|id| &**id));
-        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
-        self.packer.note_not_sent(skipped);
+        if self.gate.looks_at_destination(self.destination, &page)
+            && !self.wait_for_previous(stop).await?
+        {
+            return Ok(());
+        }
+        let is_settled = !self.is_taken_over;
+        let admitted = self.gate.admit(self.destination, &mut page, is_settled);
+        let kept_out = admitted.await?;
+        if page.counts_as.is_none() {
+            self.packer
+                .note_not_sent(kept_out.ids.iter().map(|id| &**id));
+        }
+        self.packer
+            .note_refused(kept_out.refused.iter().map(|id| &**id));
+        if page.counts_as.is_none() {
+            let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+            self.packer.note_not_sent(skipped);
+        }
+        // What the source failed at is not gone there.
+        for skipped in &page.skipped {
+            if self.tried_again.contains(skipped.id.as_str()) {
+                self.held_back_now.insert(skipped.id.as_str().into());
+            }
+        }
         let packed = self.packer.pack(&page);
         page.held_back.extend(packed.ties);
         self.note_held_back(&page.held_back);
@@ -224,7 +250,7 @@ impl<'a> Sending<'a> {
         };
         let done = Done {
             kinds: page.objects.iter().map(counted_as).collect(),
-            mended: sent_of(&self.tried_again),
+            mended: sent_of(&self.held_back_before),
             arrived: sent_of(&self.needed),
             held_back: page.held_back,
         };
@@ -308,8 +334,12 @@ impl<'a> Sending<'a> {
 
     fn note_held_back(&mut self, held_back: &[HeldBack]) {
         for object in held_back {
-            self.held_back_now.insert(object.id.as_str().into());
-            self.needed.extend(object.needs.as_deref().map(Into::into));
+            if self.tried_again.contains(object.id.as_str()) {
+                self.held_back_now.insert(object.id.as_str().into());
+            }
+            if self.needed.len() < NEEDED {
+                self.needed.extend(object.needs.as_deref().map(Into::into));
+            }
         }
     }
 
@@ -349,6 +379,21 @@ impl<'a> Sending<'a> {
             .await?)
     }
 
+    /// Waits until the workers are through with the work of the run before, unless this run has gone on
+    /// with it; false when the wish to stop came meanwhile.
+    async fn wait_for_previous(&mut self, stop: &CancellationToken) -> Result<bool, RunError> {
+        if self.work.is_some() {
+            return Ok(true);
+        }
+        let previous = self
+            .room
+            .wait_for_previous(self.destination, self.keeper, self.activity);
+        tokio::select! {
+            waited = stop.run_until_cancelled(previous) => Ok(waited.is_some()),
+            () = self.keeper.overtaken(self.generation) => Err(RunError::Overtaken),
+        }
+    }
+
     /// Opens the work if that has not been done, once the work of the run before is complete; false
     /// when the wish to stop came meanwhile. The opening itself is not broken off: its work would
     /// stay behind, open and nobody's.
@@ -356,14 +401,10 @@ impl<'a> Sending<'a> {
         if self.work.is_some() {
             return Ok(true);
         }
-        let previous = self
-            .room
-            .wait_for_previous(self.destination, self.keeper, self.activity);
-        let waited = tokio::select! {
-            waited = stop.run_until_cancelled(previous) => waited,
-            () = self.keeper.overtaken(self.generation) => return Err(RunError::Overtaken),
-        };
-        if waited.is_none() {
+        if let Some(user) = self.gate.powerless_user(self.destination).await? {
+            return Err(RunError::Powerless { user });
+        }
+        if !self.wait_for_previous(stop).await? {
             return Ok(false);
         }
         let platform = Arc::clone(&self.destination.platform);

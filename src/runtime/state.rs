@@ -6,7 +6,7 @@
 //! **Invariant.** A state that was written by a newer version is not read, and so never overwritten;
 //! whatever else stands there is either ours or said to be none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ const VERSION: u64 = 1;
 const RUNS: usize = 5;
 /// Objects held back that are remembered; more are counted.
 const HELD_BACK: usize = 200;
+/// Causes that are remembered of what is not; there are not many markings and types.
+const CAUSES: usize = 50;
 /// Works of earlier runs that are still to be finished.
 const LEFT_BEHIND: usize = 10;
 
@@ -51,6 +53,9 @@ pub struct State {
     /// How many more there are, by stream.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back_more: BTreeMap<String, u64>,
+    /// Why these others were held back: types that the destination lacked, ids of markings.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub held_back_causes: BTreeSet<String>,
     /// Messages of the last work went missing at the broker, and it is sent once more.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sent_again: bool,
@@ -232,6 +237,7 @@ impl State {
             left_behind: Vec::new(),
             held_back: Vec::new(),
             held_back_more: BTreeMap::new(),
+            held_back_causes: BTreeSet::new(),
             sent_again: false,
             runs: Vec::new(),
             reset_at,
@@ -369,6 +375,11 @@ impl State {
             } else if self.held_back.len() < HELD_BACK {
                 self.held_back.push(object);
             } else {
+                if let Some(cause) = object.cause()
+                    && self.held_back_causes.len() < CAUSES
+                {
+                    self.held_back_causes.insert(cause.to_owned());
+                }
                 *self.held_back_more.entry(object.stream).or_default() += 1;
             }
         }
@@ -399,9 +410,10 @@ impl State {
         let overflown: Vec<String> = std::mem::take(&mut self.held_back_more)
             .into_keys()
             .collect();
-        for stream in &overflown {
-            self.streams.remove(stream);
-        }
+        self.held_back_causes.clear();
+        // A stream may keep its cursor under a longer name.
+        let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
+        self.streams.retain(|name, _| !is_overflown(name));
         overflown
     }
 }

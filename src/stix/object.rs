@@ -78,6 +78,22 @@ impl StixObject {
         }
     }
 
+    /// The object with only some of what goes ahead of it.
+    #[must_use]
+    pub fn depending_only(&self, keeps: &impl Fn(&Self) -> bool) -> Self {
+        let kept = self
+            .dependencies
+            .iter()
+            .filter(|dependency| keeps(dependency));
+        let kept = kept.map(|dependency| Arc::new(dependency.depending_only(keeps)));
+        let bare = self.bare.as_ref();
+        Self {
+            dependencies: kept.collect(),
+            bare: bare.map(|bare| Arc::new(bare.depending_only(keeps))),
+            ..self.clone()
+        }
+    }
+
     /// The object pointing only at some of what it points at.
     #[must_use]
     pub fn pointing_only(&self, keeps: impl Fn(&Pointer, &str) -> bool) -> Self {

@@ -197,7 +197,7 @@ async fn creators_travel_as_the_settings_say(#[case] setting: &str) {
 }
 
 fn attach(record: &mut Record, files: &[(&str, &str, usize)]) {
-    let file = |(id, name, size): &(&str, &str, usize)| json!({ "node": { "id": id, "name": name, "size": size, "metaData": { "mimetype": "text/plain", "version": "2026-03-01T10:00:00.000Z" } } });
+    let file = |(id, name, size): &(&str, &str, usize)| json!({ "node": { "id": id, "name": name, "size": size, "metaData": { "mimetype": "text/plain", "version": "2026-03-01T10:00:00.000Z" }, "objectMarking": [] } });
     let edges: Vec<Value> = files.iter().map(file).collect();
     record.set("importFiles", json!({ "edges": edges }));
 }
@@ -267,6 +267,47 @@ async fn files_travel_with_their_objects_where_they_are_wanted() {
         asked,
         "nothing new, nothing fetched"
     );
+}
+
+/// A file never lands with less marking than it had: with those of its object and its own, or not at all.
+#[rstest]
+#[case::may_be_set(false)]
+#[case::may_not_be_set(true)]
+#[tokio::test(flavor = "multi_thread")]
+async fn files_keep_their_own_markings(#[case] is_barred: bool) {
+    let mut data = generated(20, 5);
+    let red = data
+        .shared
+        .iter()
+        .find(|record| record.text("definition") == "TLP:RED");
+    let red = red.expect("every content has it").clone();
+    let marking = json!({
+        "id": red.id(), "standard_id": red.standard_id(), "entity_type": "Marking-Definition",
+        "definition_type": "TLP", "definition": "TLP:RED", "x_opencti_order": 5,
+    });
+    let indicator = &mut data.indicators[0];
+    indicator.set("objectMarking", json!([]));
+    let file = json!({
+        "id": "import/Indicator/1/rule.yar", "name": "rule.yar", "size": 4,
+        "metaData": { "file_markings": [red.id()] }, "objectMarking": [marking],
+    });
+    indicator.set("importFiles", json!({ "edges": [{ "node": file }] }));
+    let id = indicator.standard_id().to_owned();
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    line.source
+        .store_file("import/Indicator/1/rule.yar", "rule");
+    if is_barred {
+        line.destination.change_user(|user| {
+            user.barred_markings.insert("TLP:RED".to_owned());
+        });
+    }
+    import(&line).await;
+    let files = landed(&line, &id).object.get("x_opencti_files").cloned();
+    let markings = files
+        .as_ref()
+        .map(|files| files[0]["object_marking_refs"].clone());
+    let expected = (!is_barred).then(|| json!([red.standard_id()]));
+    assert_eq!(markings, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -260,3 +260,47 @@ async fn a_link_to_what_is_held_back_follows_it() {
     assert_identical(&data, &imported, Release::LATEST);
     assert_eq!(line.state()["held_back"], Value::Null);
 }
+
+/// What was refused once is not there later either: a new relationship to it stays behind by name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_link_to_what_was_refused_stays_behind() {
+    let mut data = generated(60, 20);
+    let later_link = data.relationships.pop().expect("a relationship");
+    let end = later_link.text("to").to_owned();
+    data.relationships.retain(|record| record.text("to") != end);
+    data.references
+        .retain(|record| record.text("from") != end && record.text("to") != end);
+    let record = data.record_mut(&end).expect("its observable");
+    record.set("x_opencti_score", 1000);
+    let line = Line::with(data);
+    let _workers = line.workers(2);
+    run(&line).await;
+    line.source.edit(|data| {
+        let mut again = later_link.clone();
+        again.set("updated_at", "2026-11-01T00:00:00.000Z");
+        data.relationships.push(again);
+        // Another one, between two that are there.
+        let mut other = later_link.clone();
+        let target = data.observables.iter().find(|record| record.id() != end);
+        let target = target.expect("another observable").id().to_owned();
+        other
+            .set("id", uuid::Uuid::new_v4().to_string())
+            .set(
+                "standard_id",
+                format!("relationship--{}", uuid::Uuid::new_v4()),
+            )
+            .set("to", target)
+            .set("updated_at", "2026-11-01T00:00:01.000Z");
+        data.relationships.push(other);
+    });
+    run(&line).await;
+    let works = line.destination.works();
+    assert_eq!(works[1].errors, []);
+    let told = works[1].messages.concat();
+    assert!(told.contains("Sent 1 objects: 1 based-on"), "{told}");
+    assert!(
+        told.contains("1 based-on (its observable is not sent"),
+        "{told}"
+    );
+    assert!(!based_on(&line.destination.imported()).contains(later_link.standard_id()));
+}

@@ -122,3 +122,114 @@ async fn without_the_right_to_a_marking_its_objects_wait(
     );
     assert_eq!(line.state()["held_back"], serde_json::Value::Null);
 }
+
+/// Without the right to make labels objects come without them; without the right to make markings they
+/// keep those that are there. Neither is an error of the work.
+#[rstest::rstest]
+#[case::labels("SETTINGS_SETLABELS")]
+#[case::markings("SETTINGS_SETMARKINGS")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_made_is_no_error(#[case] right: &str) {
+    let line = line_to(
+        "7.260817.0",
+        generated(60, 20),
+        without(right),
+        DataSet::usual_markings(),
+    );
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    assert_eq!(works[0].errors, []);
+    let imported = line.destination.imported();
+    let mut data = line.source.data();
+    if right == "SETTINGS_SETLABELS" {
+        for record in data.observables.iter_mut().chain(&mut data.indicators) {
+            record.set("objectLabel", serde_json::json!([]));
+        }
+    }
+    assert_identical(&data, &imported, Release::LATEST);
+}
+
+/// A user that can create nothing gets nothing to create.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_confidence_fails_the_run() {
+    let user = User {
+        max_confidence: None,
+        ..User::default()
+    };
+    let line = line_to(
+        "7.260817.0",
+        generated(30, 10),
+        user,
+        DataSet::usual_markings(),
+    );
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::Failed);
+    assert!(line.destination.works().is_empty());
+    let error = line.state()["runs"][0]["error"].clone();
+    assert!(error.to_string().contains("no confidence level"), "{error}");
+    line.destination.change_user(|user| *user = User::default());
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_identical(
+        &line.source.data(),
+        &line.destination.imported(),
+        Release::LATEST,
+    );
+}
+
+/// More is held back than can be named, for several reasons: each comes when its own reason is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marking_among_many_other_reasons_is_not_forgotten() {
+    let mut data = generated(400, 0);
+    let red = marking(&data, "TLP:RED").id().to_owned();
+    let mut keys = Vec::new();
+    for (number, record) in data.observables.iter_mut().enumerate() {
+        record.set("objectMarking", serde_json::json!([]));
+        if number >= 300 {
+            record.set("objectMarking", serde_json::json!([red]));
+        } else if number < 250 {
+            let standard_id = format!("ssh-key--{}", uuid::Uuid::new_v4());
+            *record = key_like(record, &standard_id, number);
+            keys.push(standard_id);
+        }
+    }
+    data.references.clear();
+    let mut user = User::default();
+    user.barred_markings.insert("TLP:RED".to_owned());
+    let line = line_to("6.7.5", data, user, DataSet::usual_markings());
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let data = line.source.data();
+    let mut red = marked(&data, "TLP:RED");
+    let knows = sandbox::schema(Release::new(6, 7, 5)).expect("a schema");
+    red.retain(|record| knows.get_object(record.typename()).is_some());
+    assert!(red.len() > 50, "{}", red.len());
+    let here = |record: &&Record| {
+        line.destination
+            .imported()
+            .get(record.standard_id())
+            .is_some()
+    };
+    assert!(!red.iter().any(here));
+    line.destination
+        .change_user(|user| user.barred_markings.clear());
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert!(red.iter().all(here), "{:#}", line.state());
+    let imported = line.destination.imported();
+    assert!(keys.iter().all(|id| imported.get(id).is_none()));
+}
+
+/// A key in the place of another observable.
+fn key_like(record: &Record, standard_id: &str, number: usize) -> Record {
+    let mut key = Record::new("SSHKey");
+    key.set("id", record.id())
+        .set("standard_id", standard_id)
+        .set("entity_type", "SSH-Key")
+        .set("updated_at", record.text("updated_at"))
+        .set("created_at", record.text("created_at"))
+        .set("fingerprint_sha256", format!("SHA256:{number}"));
+    key
+}

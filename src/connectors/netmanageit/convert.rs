@@ -65,7 +65,7 @@ pub(super) fn is_known_type(entity_type: &str) -> bool {
 pub(super) struct Choices {
     score: Score,
     creators: Creators,
-    /// The source's address, without a path for GraphQL.
+    /// The address of the source's GraphQL; its pages are beside it.
     source: Url,
 }
 
@@ -92,6 +92,7 @@ impl Converter for NetManageItConverter {
 
     fn convert(&mut self, page: RawPage) -> Converted {
         let mut skipped = page.skipped;
+        let told = skipped.len();
         let written = Written::read(&page.written);
         let companions = self.companions(&page.companions, &written, &mut skipped);
         let mut objects = Vec::new();
@@ -122,6 +123,10 @@ impl Converter for NetManageItConverter {
             .map(Into::into)
             .collect();
         let edges = nested_edges(&objects, &at_hand, &mut skipped);
+        // What is wrong with an object that only brings its files now was told when it came first.
+        if page.files.is_some() {
+            skipped.truncate(told);
+        }
         let late = objects
             .iter()
             .filter_map(|written| point_late(written, &edges))
@@ -181,7 +186,8 @@ impl NetManageItConverter {
             Stream::Observables => observable::untyped_content(node)?,
             Stream::Indicators | Stream::Relationships => None,
         };
-        surrounding.put_files(node, content.iter().chain(with.files))?;
+        let files = content.iter().chain(with.files);
+        self.surroundings.put_files(node, files, &mut surrounding)?;
         let mut object = match stream {
             Stream::Observables => observable::write(node, &surrounding, with.written, skipped)?,
             Stream::Indicators => indicator::write(node, &surrounding, &self.choices, skipped)?,

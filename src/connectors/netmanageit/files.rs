@@ -6,11 +6,13 @@
 //! May know: answers, the platform. Must not know: STIX.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::ask::{Stream, unreadable};
 use super::page::{Files as Attached, RowName};
 use super::source::New;
 use crate::connector::{Skipped, SourceError};
+use crate::graphql::Kind;
 use crate::platform::{Download, Platform};
 use crate::telemetry::logs::Chain;
 
@@ -37,12 +39,19 @@ pub(super) struct File {
     size: Option<u64>,
     #[serde(default, rename = "metaData")]
     meta: Option<Meta>,
+    /// Its own markings, each as the source wrote it; none where the source's release does not say them
+    /// or it has none.
+    #[serde(default, rename = "objectMarking")]
+    markings: Vec<Box<RawValue>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Meta {
     mimetype: Option<String>,
     version: Option<String>,
+    /// The ids of its markings.
+    #[serde(default)]
+    file_markings: Option<Vec<Option<String>>>,
 }
 
 /// The files of one object, with their content.
@@ -57,6 +66,8 @@ pub(super) struct Content {
     pub(super) version: Option<String>,
     /// In base64.
     pub(super) data: String,
+    /// Its own markings, each as the source wrote it.
+    pub(super) markings: Vec<Box<RawValue>>,
 }
 
 /// The new objects of a page that have files. A file that is known to be too large is named.
@@ -100,6 +111,8 @@ fn file_page(
         let size = file.size.unwrap_or_default();
         let reason = if WITHOUT_FILES.contains(&kind.as_str()) {
             "the platform's import takes no files of its type"
+        } else if file.has_markings_unseen() {
+            "its markings cannot be seen at the source"
         } else if size > left {
             TOO_LARGE
         } else {
@@ -130,12 +143,15 @@ fn skip(object: &str, file: &File, reason: String) -> Skipped {
 
 impl FilePage {
     /// Fetches the files; those that cannot be had are named.
+    ///
+    /// # Errors
+    /// When the source does not answer: its files are fetched by a later run.
     pub(super) async fn download(
         &self,
         platform: &Platform,
         limit: usize,
         skipped: &mut Vec<Skipped>,
-    ) -> Files {
+    ) -> Result<Files, SourceError> {
         let mut left = limit;
         let mut contents = Vec::new();
         for file in &self.files {
@@ -146,15 +162,31 @@ impl FilePage {
                     continue;
                 }
                 Ok(Download::TooLarge) => TOO_LARGE.to_owned(),
-                Err(error) => format!("the source does not hand it out: {}", Chain(&error)),
+                Err(error) if matches!(error.kind(), Kind::Transient(_)) => {
+                    let what = "cannot fetch a file from the source";
+                    return Err(SourceError::because(what, error));
+                }
+                Err(error) => {
+                    tracing::debug!(file = file.name, object = self.name, error = %Chain(&error), "a file cannot be had");
+                    "the source does not hand it out".to_owned()
+                }
             };
             skipped.push(skip(&self.name, file, reason));
         }
-        contents
+        Ok(contents)
     }
 }
 
 impl File {
+    /// Some releases say only that a file has markings, and not which.
+    fn has_markings_unseen(&self) -> bool {
+        let ids = self
+            .meta
+            .as_ref()
+            .and_then(|meta| meta.file_markings.as_ref());
+        ids.is_some_and(|ids| ids.iter().flatten().count() > self.markings.len())
+    }
+
     fn with(&self, data: String) -> Content {
         let meta = self.meta.clone();
         Content {
@@ -162,6 +194,7 @@ impl File {
             mime_type: meta.as_ref().and_then(|meta| meta.mimetype.clone()),
             version: meta.and_then(|meta| meta.version),
             data,
+            markings: self.markings.clone(),
         }
     }
 }

@@ -349,7 +349,7 @@ impl NetManageItSource {
         let mut skipped = Vec::new();
         let files = next
             .download(&self.platform, self.max_file_bytes, &mut skipped)
-            .await;
+            .await?;
         let mut answer = PageAnswer::empty();
         if !files.is_empty() {
             let wanted = self.along(next.stream, "object with files");

@@ -124,6 +124,10 @@ fn software(#[case] fields: Value, #[case] taken: bool) {
 #[test]
 fn other_kinds_are_nobodys_business() {
     assert_eq!(refusal_at("6.0.0", "Text", &json!({"value": ""})), None);
-    let strange = refusal_at("6.0.0", "Url", &json!({"value": ["x"]}));
+    assert_eq!(
+        refusal_at("6.0.0", "Quantum-Key", &json!({"value": ["x"]})),
+        None
+    );
+    let strange = refusal_at("6.0.0", "Hostname", &json!({"value": ["x"]}));
     assert!(strange.unwrap().contains("another kind"));
 }

@@ -43,7 +43,13 @@ pub(super) fn write(
         match node.get(field) {
             Some(value) if *property == "hashes" => put_hashes(&mut object, node, value, skipped)?,
             // Content beside an address is refused (spec/protocol.md §7).
-            Some(_) if *property == "payload_bin" && node.get("url").is_some() => {}
+            Some(_) if *property == "payload_bin" && node.get("url").is_some() => {
+                skipped.push(Skipped {
+                    id: standard_id.to_string(),
+                    kind: "payload_bin".to_owned(),
+                    reason: "platforms refuse it beside a url".to_owned(),
+                });
+            }
             Some(value) => object.put_raw(property, value),
             None => {}
         }
@@ -68,6 +74,7 @@ pub(super) fn untyped_content(node: &Node<'_>) -> Result<Option<Content>, Conver
         mime_type: None,
         version: None,
         data,
+        markings: Vec::new(),
     }))
 }
 

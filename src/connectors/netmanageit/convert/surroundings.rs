@@ -67,34 +67,6 @@ impl Surrounding {
             object.put_json("x_opencti_files", files);
         }
     }
-
-    /// Adds the files that the object brings.
-    pub(super) fn put_files<'a>(
-        &mut self,
-        node: &Node<'_>,
-        files: impl Iterator<Item = &'a Content>,
-    ) -> Result<(), ConvertError> {
-        let mut files = files.peekable();
-        if files.peek().is_none() {
-            return Ok(());
-        }
-        let updated: Cow<'_, str> = node.decode("updated_at")?.unwrap_or_default();
-        let files: Vec<File<'_>> = files
-            .map(|file| File {
-                name: &file.name,
-                data: &file.data,
-                mime_type: file
-                    .mime_type
-                    .as_deref()
-                    .unwrap_or("application/octet-stream"),
-                version: file.version.as_deref().filter(is_time).unwrap_or(&updated),
-                object_marking_refs: &self.markings,
-                no_trigger_import: true,
-            })
-            .collect();
-        self.files = Some(serde_json::to_string(&files)?);
-        Ok(())
-    }
 }
 
 fn is_time(text: &&str) -> bool {
@@ -246,6 +218,41 @@ impl Surroundings {
         }
         surrounding.labels.push(value);
         Ok(true)
+    }
+
+    /// Adds the files that an object brings: each with the object's markings and its own, so that it never
+    /// lands with less.
+    pub(super) fn put_files<'a>(
+        &mut self,
+        node: &Node<'_>,
+        files: impl Iterator<Item = &'a Content>,
+        surrounding: &mut Surrounding,
+    ) -> Result<(), ConvertError> {
+        let updated: Cow<'_, str> = node.decode("updated_at")?.unwrap_or_default();
+        let mut written = Vec::new();
+        for file in files {
+            let mut markings = surrounding.markings.clone();
+            for marking in &file.markings {
+                let marking = self.remembered(marking, write_marking)?;
+                if !markings.contains(&marking.id) {
+                    markings.push(marking.id.clone());
+                    surrounding.objects.push(marking);
+                }
+            }
+            let mime_type = file.mime_type.as_deref();
+            written.push(serde_json::to_string(&File {
+                name: &file.name,
+                data: &file.data,
+                mime_type: mime_type.unwrap_or("application/octet-stream"),
+                version: file.version.as_deref().filter(is_time).unwrap_or(&updated),
+                object_marking_refs: &markings,
+                no_trigger_import: true,
+            })?);
+        }
+        if !written.is_empty() {
+            surrounding.files = Some(format!("[{}]", written.join(",")));
+        }
+        Ok(())
     }
 
     fn remembered(

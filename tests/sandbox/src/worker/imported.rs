@@ -298,16 +298,12 @@ impl Imported {
 
     /// Making one is a right of its own, and not everybody may set it then.
     fn import_marking(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
-        if self.get(object.id()).is_none() {
-            if !self.user.may("SETTINGS_SETMARKINGS") {
-                return Err(refusal(
-                    object,
-                    "FORBIDDEN_ACCESS: You are not allowed to do this.",
-                ));
-            }
-            if !self.user.may_set_new_markings {
-                self.barred.insert(object.id().to_owned());
-            }
+        if !self.user.may("SETTINGS_SETMARKINGS") {
+            let message = "FORBIDDEN_ACCESS: You are not allowed to do this.";
+            return Err(refusal(object, message));
+        }
+        if self.get(object.id()).is_none() && !self.user.may_set_new_markings {
+            self.barred.insert(object.id().to_owned());
         }
         self.store(object, attempt).map(drop)
     }
