@@ -93,9 +93,10 @@ pub struct HeldBack {
 
 impl HeldBack {
     /// What has to change at the destination: it lacks a type, or a marking cannot be set there. None
-    /// where the object waits for another object.
+    /// where the object waits for another object, or for nothing but the next run.
     pub fn cause(&self) -> Option<&str> {
         match &self.needs {
+            None if self.id.starts_with("relationship--") => None,
             None => Some(&self.kind),
             Some(marking) if marking.starts_with("marking-definition--") => Some(marking),
             Some(_) => None,

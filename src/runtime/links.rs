@@ -118,7 +118,8 @@ fn endless(object: &StixObject, end: &str, is_elsewhere: bool, stream: &str) -> 
         id: object.id.to_string(),
         kind: object.kind.to_string(),
         reason: format!("its {kind_of_end} is {why}, and the destination does not have it"),
-        needs: Some(end.to_owned()),
+        // The next run reads it once more, and brings its ends along.
+        needs: None,
         is_part: false,
     }
 }

@@ -447,7 +447,7 @@ async fn a_type_of_the_future_is_held_back_where_it_is_not_known() {
 /// Texts pass every layer as they are; what is empty stays different from what is not there.
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_arrive_as_they_are() {
-    let mut data = generated(8, 4);
+    let mut data = generated(8, 6);
     let long = "long \u{1F600} ".repeat(20_000);
     let texts = [
         "quotes \" ' ` \\ / \u{2028} \u{0} \u{7f} \t\r\n end",
@@ -464,6 +464,11 @@ async fn texts_arrive_as_they_are() {
         ("yara", "rule x { strings: $a = \"\\x00\" condition: $a }\n"),
         ("sigma", "title: x\ndetection:\n  sel: {a: '*\\\\b'}\n"),
         ("snort", "alert tcp any any -> any any (msg:\"x\"; sid:1;)"),
+        (
+            "suricata",
+            "alert dns any any -> any any (msg:\"x\"; dns.query; content:\"a|3b|b\"; sid:2;)",
+        ),
+        ("eql", "process where process.name == \"a\\\\b.exe\""),
         ("pcre", "^(?i)[\\w\\-]+\\.(exe|dll)$"),
     ];
     for (record, (kind, pattern)) in data.indicators.iter_mut().zip(patterns) {

@@ -304,3 +304,33 @@ async fn a_later_link_to_what_was_refused_stays_behind() {
     );
     assert!(!based_on(&line.destination.imported()).contains(later_link.standard_id()));
 }
+
+/// Somebody deleted an end at the destination: it comes again with the first new link to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_deleted_comes_again_with_a_link() {
+    let mut data = generated(60, 20);
+    let mut later_link = data.relationships.pop().expect("a relationship");
+    let end = later_link.text("to").to_owned();
+    data.relationships.retain(|record| record.text("to") != end);
+    let end = data
+        .record_mut(&end)
+        .expect("its observable")
+        .standard_id()
+        .to_owned();
+    let line = Line::with(data);
+    let _workers = line.workers(2);
+    run(&line).await;
+    line.destination.delete_object(&end);
+    later_link.set("updated_at", "2026-11-01T00:00:00.000Z");
+    let id = later_link.standard_id().to_owned();
+    line.source.edit(|data| data.relationships.push(later_link));
+    run(&line).await;
+    assert!(!based_on(&line.destination.imported()).contains(&id));
+    assert_eq!(line.state()["held_back"][0]["id"], json!(id));
+    run(&line).await;
+    let imported = line.destination.imported();
+    assert!(based_on(&imported).contains(&id) && imported.get(&end).is_some());
+    assert_eq!(line.state()["held_back"], Value::Null);
+    let works = line.destination.works();
+    assert!(works.iter().all(|work| work.errors.is_empty()));
+}

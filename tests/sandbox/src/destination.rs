@@ -176,6 +176,11 @@ impl Destination {
         lock(&self.state.works).all().to_vec()
     }
 
+    /// Deletes an object, as a person does.
+    pub fn delete_object(&self, id: &str) {
+        lock(&self.state.imported).delete(id);
+    }
+
     /// Changes what the importing user may do, as an admin does.
     pub fn change_user(&self, change: impl FnOnce(&mut User)) {
         lock(&self.state.imported).change_user(change);

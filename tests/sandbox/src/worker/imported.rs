@@ -161,6 +161,13 @@ impl Imported {
             .insert(marking.standard_id().to_owned(), landed);
     }
 
+    pub(crate) fn delete(&mut self, id: &str) {
+        self.changes += 1;
+        self.objects.remove(id);
+        self.relationships
+            .retain(|(_, source, target), _| source != id && target != id);
+    }
+
     pub(crate) fn change_user(&mut self, change: impl FnOnce(&mut User)) {
         change(&mut self.user);
         if self.user.may_set_new_markings {
