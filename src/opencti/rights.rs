@@ -29,6 +29,8 @@ pub struct Rights {
     markings: HashMap<String, String>,
     /// The confidence that it can give at most, in percent; none where nothing can be created.
     max_confidence: Option<i64>,
+    /// The destination does not say what the user may do.
+    is_unsaid: bool,
 }
 
 impl Rights {
@@ -54,7 +56,20 @@ impl Rights {
             max_confidence: me
                 .effective_confidence_level
                 .and_then(|level| level.max_confidence),
+            is_unsaid: false,
         })
+    }
+
+    /// The rights of a user of which the destination says nothing: what it may not do shows at import.
+    pub fn unsaid() -> Self {
+        Self {
+            user: String::new(),
+            capabilities: vec![EVERYTHING.to_owned()],
+            may_set: HashSet::new(),
+            markings: HashMap::new(),
+            max_confidence: None,
+            is_unsaid: true,
+        }
     }
 
     /// A user has a right by its name, or by that of a narrower one: capabilities are named by their
@@ -72,7 +87,8 @@ impl Rights {
     /// Whether the user may set the marking with this id. One that may do everything may set each that
     /// exists.
     pub fn may_set(&self, id: &str) -> bool {
-        self.may_set.contains(id) || (self.may_do_everything() && self.has_marking(id))
+        let may_set = self.may_set.contains(id);
+        may_set || self.is_unsaid || (self.may_do_everything() && self.has_marking(id))
     }
 
     fn may_do_everything(&self) -> bool {
@@ -95,9 +111,10 @@ impl Rights {
         self.may(MAKES_PHASES) || self.may(MAKES_LABELS)
     }
 
-    /// Whether the user can create anything: each needs a confidence to give.
+    /// Whether the user can create anything: each needs a confidence to give, but one that may do
+    /// everything, of which some releases do not say it.
     pub fn has_confidence(&self) -> bool {
-        self.max_confidence.is_some()
+        self.max_confidence.is_some() || self.may_do_everything()
     }
 
     /// The names of the markings that exist and that the user may not set, in order.
@@ -156,6 +173,7 @@ mod tests {
                 .map(|(id, name)| (format!("marking-definition--{id}"), name.to_owned()))
                 .into(),
             max_confidence: Some(100),
+            is_unsaid: false,
         }
     }
 
@@ -176,5 +194,15 @@ mod tests {
         let admin = rights(&["BYPASS"]);
         assert_eq!(admin.barred_markings(), Vec::<&str>::new());
         assert!(!admin.may_set("marking-definition--3"), "it does not exist");
+    }
+
+    #[test]
+    fn whoever_may_do_everything_can_create() {
+        let without = |capability| Rights {
+            max_confidence: None,
+            ..rights(&[capability])
+        };
+        assert!(without("BYPASS").has_confidence());
+        assert!(!without("CONNECTORAPI").has_confidence());
     }
 }

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::Destination;
-use crate::graphql::RetryPolicy;
+use crate::graphql::{Kind, RetryPolicy};
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
 use crate::stix::StixObject;
+use crate::telemetry::logs::Chain;
 
 /// How often it is looked whether a marking that was made can be set: users and their rights are
 /// remembered by the platform for a moment.
@@ -127,10 +128,26 @@ impl Markings {
     ) -> Result<&Rights, PlatformError> {
         let rights = match self.rights.take() {
             Some(rights) => rights,
-            None => Rights::ask(&destination.platform, RetryPolicy::DURING_RUN).await?,
+            None => ask(destination).await?,
         };
         Ok(self.rights.insert(rights))
     }
+}
+
+/// A platform that does not know the question can still import: then markings travel with their objects.
+async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
+    let error = match Rights::ask(&destination.platform, RetryPolicy::DURING_RUN).await {
+        Ok(rights) => return Ok(rights),
+        Err(error) => error,
+    };
+    if !matches!(error.kind(), Kind::Validation | Kind::Permanent) {
+        return Err(error);
+    }
+    tracing::warn!(
+        error = %Chain(&error),
+        "the destination does not say which markings the connector's user may set; what it may not set shows in the work"
+    );
+    Ok(Rights::unsaid())
 }
 
 /// The markings that these objects need, each once.

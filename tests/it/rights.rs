@@ -1,7 +1,7 @@
 //! What the importing user may not do: said at the start, and never at the cost of a marking.
 
 use netmanageit_connector::runtime::End;
-use sandbox::{DataSet, DestinationOptions, Record, Release, SourceOptions, Status, User};
+use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, SourceOptions, Status, User};
 
 use crate::compare::{assert_identical, differences};
 use crate::support::{Line, as_of, broker, generated};
@@ -232,4 +232,24 @@ fn key_like(record: &Record, standard_id: &str, number: usize) -> Record {
         .set("created_at", record.text("created_at"))
         .set("fingerprint_sha256", format!("SHA256:{number}"));
     key
+}
+
+/// A platform that does not know the question is imported into all the same: markings travel with their
+/// objects, ahead of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_rights_are_not_said_everything_is_sent() {
+    let data = generated(60, 20);
+    let line = line_to("7.260817.0", data, User::default(), Vec::new());
+    let refused = Fault::GraphqlError {
+        name: "GRAPHQL_VALIDATION_FAILED".to_owned(),
+        message: "Cannot query field \"me\" on type \"Query\".".to_owned(),
+        times: 1000,
+    };
+    line.destination.faults().add_for("Rights", refused);
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let imported = line.destination.imported();
+    assert_eq!(imported.losses(), []);
+    assert_identical(&line.source.data(), &imported, Release::LATEST);
 }
