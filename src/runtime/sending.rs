@@ -200,6 +200,7 @@ impl<'a> Sending<'a> {
             return Ok(());
         }
         self.look_at_work().await?;
+        self.note_unread(&page.skipped);
         if !self.make_markings(&page, stop).await? {
             return Ok(());
         }
@@ -220,12 +221,6 @@ impl<'a> Sending<'a> {
         if page.counts_as.is_none() {
             let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
             self.packer.note_not_sent(skipped);
-        }
-        // What the source failed at is not gone there.
-        for skipped in &page.skipped {
-            if self.tried_again.contains(skipped.id.as_str()) {
-                self.held_back_now.insert(skipped.id.as_str().into());
-            }
         }
         let packed = self.packer.pack(&page);
         page.held_back.extend(packed.ties);
@@ -248,9 +243,15 @@ impl<'a> Sending<'a> {
             Some(kind) => kind.into(),
             None => object.kind.clone(),
         };
+        // Without its links, an object that only brings its files mends nothing.
+        let mended = if page.counts_as.is_none() {
+            sent_of(&self.held_back_before)
+        } else {
+            Vec::new()
+        };
         let done = Done {
             kinds: page.objects.iter().map(counted_as).collect(),
-            mended: sent_of(&self.held_back_before),
+            mended,
             arrived: sent_of(&self.needed),
             held_back: page.held_back,
         };
@@ -330,6 +331,13 @@ impl<'a> Sending<'a> {
             stream.total = page.stream_total,
             "page read"
         );
+    }
+
+    /// What the source failed at, when it was asked for it once more, is not gone there.
+    fn note_unread(&mut self, skipped: &[Skipped]) {
+        let ids = skipped.iter().map(|skipped| skipped.id.as_str());
+        let unread = ids.filter(|id| self.tried_again.contains(*id));
+        self.held_back_now.extend(unread.map(Into::into));
     }
 
     fn note_held_back(&mut self, held_back: &[HeldBack]) {
