@@ -422,9 +422,9 @@ async fn own_broker() -> Broker {
     Broker::start().await.expect("a broker of our own")
 }
 
-/// Waits, but not for ever.
+/// Waits, but not for ever: longer than a sender waits for a broker that answers nothing, twice.
 async fn within<T>(what: &str, step: impl Future<Output = T>) -> T {
-    let done = tokio::time::timeout(LIMIT, step).await;
+    let done = tokio::time::timeout(LIMIT * 2, step).await;
     done.unwrap_or_else(|_| panic!("never: {what}"))
 }
 

@@ -22,6 +22,8 @@ use crate::opencti::delivery::StandingBoard;
 
 /// For the broker to confirm something, or to read on.
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
+/// For a broker that has just been reached: one that is going down, or coming up, may never answer.
+const BEGIN_LIMIT: Duration = Duration::from_secs(30);
 /// After the end of a connection, for what came before it to be read.
 const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(2);
 const PERSISTENT: u8 = 2;
@@ -90,10 +92,10 @@ impl Session {
     pub(super) async fn begin(broker: &Broker) -> Result<Self, SessionError> {
         let (connection, channel) = broker.connect().await?;
         let confirming = channel.confirm_select(ConfirmSelectOptions::default());
-        match tokio::time::timeout(ANSWER_LIMIT, confirming).await {
+        match tokio::time::timeout(BEGIN_LIMIT, confirming).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(SessionError::Closed(error)),
-            Err(_) => return Err(SessionError::Limit(ANSWER_LIMIT)),
+            Err(_) => return Err(SessionError::Limit(BEGIN_LIMIT)),
         }
         Ok(Self {
             connection,
