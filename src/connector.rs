@@ -91,29 +91,41 @@ pub struct HeldBack {
     pub is_part: bool,
 }
 
+/// What has to happen before an object that was held back can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle<'a> {
+    /// Something has to change at the destination: it lacks a type, or a marking, by its id, cannot be
+    /// set there.
+    Cause(&'a str),
+    /// Another object has to be sent.
+    Object,
+    /// Nothing: the next run brings along what was missing.
+    None,
+}
+
 impl HeldBack {
-    /// What has to change at the destination: it lacks a type, or a marking cannot be set there. None
-    /// where the object waits for another object, or for nothing but the next run.
-    pub fn cause(&self) -> Option<&str> {
+    /// What it waits for.
+    pub fn obstacle(&self) -> Obstacle<'_> {
         match &self.needs {
-            None if self.id.starts_with("relationship--") => None,
-            None => Some(&self.kind),
-            Some(marking) if marking.starts_with("marking-definition--") => Some(marking),
-            Some(_) => None,
+            Some(id) if is_marking(id) => Obstacle::Cause(id),
+            Some(_) => Obstacle::Object,
+            None if self.id.starts_with("relationship--") => Obstacle::None,
+            None => Obstacle::Cause(&self.kind),
         }
     }
+}
 
-    /// Something that is held back for this cause.
-    pub fn for_cause(cause: &str) -> Self {
-        let is_marking = cause.starts_with("marking-definition--");
-        Self {
-            stream: String::new(),
-            id: String::new(),
-            kind: cause.to_owned(),
-            reason: String::new(),
-            needs: is_marking.then(|| cause.to_owned()),
-            is_part: false,
-        }
+/// Whether a STIX id is that of a marking.
+pub fn is_marking(id: &str) -> bool {
+    id.starts_with("marking-definition--")
+}
+
+/// What an end of a relationship is, by its STIX id, in words.
+pub fn kind_of_end(id: &str) -> &'static str {
+    if id.starts_with("indicator--") {
+        "indicator"
+    } else {
+        "observable"
     }
 }
 

@@ -5,11 +5,11 @@
 //! ```text
 //!  source platform                          this process                        destination platform
 //!
-//!  GraphQL lists  ──page──▶ source ──▶ converter ──▶ packer ──▶ messages ──▶ RabbitMQ ──▶ workers
-//!  (observables,            reads      writes STIX   bundles    announced    confirms        │
-//!   indicators,             ahead      objects       in order   to the work     │            │ reports
-//!   relationships)                                                              ▼            ▼
-//!                                                          progress ◀── receipt ┘      the work
+//!  GraphQL lists ──page──▶ source ─▶ converter ─▶ gate ──▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
+//!  (observables,           reads     writes STIX  keeps    bundles   announced   confirms        │
+//!   indicators,            ahead     objects      out      in order  to the work    │            │ reports
+//!   relationships)                                what is                           ▼            ▼
+//!                                                 refused      progress ◀── receipt ┘      the work
 //! ```
 //!
 //! Follow it in `src/runtime/run.rs` and `src/runtime/sending.rs`: it is one function per step.

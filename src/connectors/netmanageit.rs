@@ -7,7 +7,8 @@
 //! The way of one observable: `cursor` says where the reading of its stream goes on; `walk` finds the
 //! next page, around bad rows; `ask` sends each request and waits out what passes by itself; `page`
 //! takes the answer apart, node by node; `source` leaves out what was sent before and lets `by_id`
-//! read what the rest points at; `convert` writes the STIX object.
+//! read what the rest points at, and `files` fetch what is attached to it; `convert` writes the STIX
+//! object.
 
 mod ask;
 mod by_id;

@@ -9,10 +9,8 @@ use super::operations::{
     known_observables, set_references,
 };
 use crate::graphql::RetryPolicy;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
 
-/// Ids in one filter: so many were seen working live.
-const IDS_A_REQUEST: usize = 250;
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
@@ -63,10 +61,10 @@ impl Known {
         let (indicators, observables): (Vec<&str>, Vec<&str>) =
             stix_ids.iter().copied().partition(is_indicator);
         let mut known = Self::default();
-        for ids in observables.chunks(IDS_A_REQUEST) {
+        for ids in observables.chunks(IDS_A_FILTER) {
             known.note(ask_observables(platform, ids).await?);
         }
-        for ids in indicators.chunks(IDS_A_REQUEST) {
+        for ids in indicators.chunks(IDS_A_FILTER) {
             known.note(ask_indicators(platform, ids).await?);
         }
         Ok(known)
@@ -126,7 +124,7 @@ pub async fn set_targets(
     relations: &[String],
 ) -> Result<SetTargets, PlatformError> {
     let mut set = SetTargets::new();
-    for holders in holders.chunks(IDS_A_REQUEST) {
+    for holders in holders.chunks(IDS_A_FILTER) {
         let mut after = None;
         loop {
             let variables = set_references::Variables {

@@ -195,7 +195,10 @@ impl Finisher {
 
     async fn say(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
         work.say(&closing.message, closing.in_error).await?;
-        self.note(work.id(), |closing| closing.said = true);
+        self.note(work.id(), |now| {
+            // Somebody may have reset the connector meanwhile, and people are to be told that as well.
+            now.said |= now.message == closing.message;
+        });
         Ok(())
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::destination::Destination;
 use super::links::{self, Links};
 use super::markings::{Markings, markings_of};
-use crate::connector::{Converted, HeldBack, Skipped};
+use crate::connector::{Converted, HeldBack, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
 use crate::stix::StixObject;
@@ -89,16 +89,24 @@ impl Gate {
         destination: &Destination,
         held_back: &HeldBack,
     ) -> Result<bool, PlatformError> {
-        match &held_back.needs {
-            Some(marking) if marking.starts_with("marking-definition--") => {
-                self.markings.may_become_usable(destination, marking).await
-            }
-            Some(_) => Ok(false),
-            None => Ok(!destination
-                .platform
-                .lacks_entity_type(&held_back.kind)
-                .await?),
+        match held_back.obstacle() {
+            Obstacle::Cause(cause) => self.has_cause_passed(destination, cause).await,
+            Obstacle::Object => Ok(false),
+            Obstacle::None => Ok(true),
         }
+    }
+
+    /// Whether the destination has the type, or lets the marking be set, for which something was held
+    /// back.
+    pub(super) async fn has_cause_passed(
+        &mut self,
+        destination: &Destination,
+        cause: &str,
+    ) -> Result<bool, PlatformError> {
+        if is_marking(cause) {
+            return self.markings.may_become_usable(destination, cause).await;
+        }
+        Ok(!destination.platform.lacks_entity_type(cause).await?)
     }
 
     /// Whether it takes a look at what the destination has to judge this page: then the workers have to

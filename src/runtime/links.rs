@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::destination::Destination;
 use super::gate::KeptOut;
-use crate::connector::{Converted, HeldBack, Skipped};
+use crate::connector::{Converted, HeldBack, Skipped, kind_of_end};
 use crate::opencti::{Known, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
 use crate::stix::{Pointer, StixObject};
@@ -28,8 +28,9 @@ pub(super) struct Links {
 impl Links {
     /// Notes that a page's objects go.
     pub(super) fn note_sent(&mut self, page: &Converted) {
-        self.sent
-            .extend(page.objects.iter().map(|object| half(&object.id)));
+        // Nothing is tied to what ties others together.
+        let objects = page.objects.iter().filter(|object| object.ends.is_empty());
+        self.sent.extend(objects.map(|object| half(&object.id)));
     }
 
     /// Whether a page cannot be judged without a look at what the destination has.
@@ -45,11 +46,15 @@ impl Links {
 
     /// Ends of relationships that were neither sent in this run nor come along.
     fn ends_in_doubt<'a>(&self, page: &'a Converted) -> BTreeSet<&'a str> {
-        let at_hand = page.objects.iter().chain(&page.companions);
-        let at_hand: HashSet<&str> = at_hand.map(|object| &*object.id).collect();
         let ends = page.objects.iter().flat_map(|object| &object.ends);
-        let is_in_doubt = |end: &&str| !at_hand.contains(end) && !self.sent.contains(&half(end));
-        ends.map(|end| &**end).filter(is_in_doubt).collect()
+        let not_sent = ends.filter(|end| !self.sent.contains(&half(end)));
+        let mut in_doubt: BTreeSet<&str> = not_sent.map(|end| &**end).collect();
+        if !in_doubt.is_empty() {
+            for object in page.objects.iter().chain(&page.companions) {
+                in_doubt.remove(&*object.id);
+            }
+        }
+        in_doubt
     }
 
     /// Relationships go only where both ends are: sent in this run, or found at the destination. While
@@ -103,11 +108,7 @@ fn half(id: &str) -> u64 {
 }
 
 fn endless(object: &StixObject, end: &str, is_elsewhere: bool, stream: &str) -> HeldBack {
-    let kind_of_end = if end.starts_with("indicator--") {
-        "indicator"
-    } else {
-        "observable"
-    };
+    let kind_of_end = kind_of_end(end);
     let why = if is_elsewhere {
         "not imported by the settings"
     } else {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::destination::Destination;
+use crate::connector::is_marking;
 use crate::graphql::{Kind, RetryPolicy};
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
@@ -114,7 +115,7 @@ impl Markings {
             match self.met.get(&dependency.id) {
                 Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
                 Some(Standing::Usable) => None,
-                None if is_marking(dependency) => Some((&*dependency.id, NOT_MET)),
+                None if is_marking(&dependency.id) => Some((&*dependency.id, NOT_MET)),
                 // An author has markings of its own.
                 None => self.bar(dependency),
             }
@@ -165,16 +166,12 @@ pub(super) fn markings_of<'a>(
 
 fn collect(dependency: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
     let is_new = || !markings.iter().any(|known| known.id == dependency.id);
-    if is_marking(dependency) && is_new() {
+    if is_marking(&dependency.id) && is_new() {
         markings.push(Arc::clone(dependency));
     }
     for inner in &dependency.dependencies {
         collect(inner, markings);
     }
-}
-
-fn is_marking(object: &StixObject) -> bool {
-    object.id.starts_with("marking-definition--")
 }
 
 fn name(marking: &StixObject) -> String {

@@ -335,7 +335,7 @@ async fn has_a_cause_passed(sending: &mut Sending<'_>) -> Result<bool, RunError>
         .keeper()
         .look(|state| state.held_back_causes.clone());
     for cause in causes {
-        if sending.has_passed(&HeldBack::for_cause(&cause)).await? {
+        if sending.has_cause_passed(&cause).await? {
             return Ok(true);
         }
     }

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::batch::{Batch, Packer, Packing, Wave};
 use super::destination::Destination;
-use super::gate::Gate;
+use super::gate::{Gate, KeptOut};
 use super::keeper::{Keeper, Overtaken};
 use super::progress::Progress;
 use super::room::Room;
@@ -141,6 +141,12 @@ impl<'a> Sending<'a> {
         Ok(self.gate.has_passed(self.destination, held_back).await?)
     }
 
+    /// Whether something that was held back for this cause can be sent now.
+    pub(super) async fn has_cause_passed(&mut self, cause: &str) -> Result<bool, RunError> {
+        let passed = self.gate.has_cause_passed(self.destination, cause);
+        Ok(passed.await?)
+    }
+
     pub(super) fn destination(&self) -> &'a Destination {
         self.destination
     }
@@ -212,16 +218,7 @@ impl<'a> Sending<'a> {
         let is_settled = !self.is_taken_over;
         let admitted = self.gate.admit(self.destination, &mut page, is_settled);
         let kept_out = admitted.await?;
-        if page.counts_as.is_none() {
-            self.packer
-                .note_not_sent(kept_out.ids.iter().map(|id| &**id));
-        }
-        self.packer
-            .note_refused(kept_out.refused.iter().map(|id| &**id));
-        if page.counts_as.is_none() {
-            let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
-            self.packer.note_not_sent(skipped);
-        }
+        self.note_not_sent(&page, &kept_out);
         let packed = self.packer.pack(&page);
         page.held_back.extend(packed.ties);
         self.note_held_back(&page.held_back);
@@ -331,6 +328,19 @@ impl<'a> Sending<'a> {
             stream.total = page.stream_total,
             "page read"
         );
+    }
+
+    /// What does not go of a page, for the pages that tie something to it. Objects that come a second time
+    /// have been sent, whatever becomes of them now.
+    fn note_not_sent(&mut self, page: &Converted, kept_out: &KeptOut) {
+        if page.counts_as.is_some() {
+            return;
+        }
+        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+        let kept_out_ids = kept_out.ids.iter().map(|id| &**id);
+        self.packer.note_not_sent(skipped.chain(kept_out_ids));
+        let refused = kept_out.refused.iter().map(|id| &**id);
+        self.packer.note_refused(refused);
     }
 
     /// What the source failed at, when it was asked for it once more, is not gone there.

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::connector::HeldBack;
+use crate::connector::{HeldBack, Obstacle};
 use crate::opencti::Echo;
 
 /// The version that this program writes.
@@ -375,7 +375,7 @@ impl State {
             } else if self.held_back.len() < HELD_BACK {
                 self.held_back.push(object);
             } else {
-                if let Some(cause) = object.cause()
+                if let Obstacle::Cause(cause) = object.obstacle()
                     && self.held_back_causes.len() < CAUSES
                 {
                     self.held_back_causes.insert(cause.to_owned());

@@ -351,7 +351,7 @@ fn of_the_future() -> (DataSet, Vec<String>) {
         let stix = json!({
             "type": "quantum-key", "spec_version": "2.1", "id": standard_id, "value": value, "qubits": 7,
             "created_by_ref": "identity--1", "labels": ["from the text"], "opencti_operation": "delete",
-            "x_opencti_id": "1", "contains_refs": ["url--1"],
+            "x_opencti_id": "1", "contains_refs": ["url--1"], "entangled_with_refs": ["url--1"],
             "extensions": { "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba": { "opencti_operation": "delete" } },
         });
         record
@@ -379,6 +379,9 @@ async fn a_type_of_the_future_is_carried_as_its_platform_writes_it() {
     let line = Line::between(release, release, data);
     let work = import(&line).await;
     assert_eq!(work.errors, []);
+    let told = work.messages.concat();
+    let lost = format!("{} entangled_with_refs (", ids.len());
+    assert!(told.contains(&lost), "{told}");
     let data = line.source.data();
     for id in &ids {
         let record = data

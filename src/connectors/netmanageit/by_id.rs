@@ -17,11 +17,8 @@ use super::ask::{
 };
 use super::page::{List, Reference, ReferenceRow, References};
 use crate::connector::{Skipped, SourceError};
-use crate::platform::Platform;
+use crate::platform::{IDS_A_FILTER, Platform};
 
-/// Ids in one filter: so many were seen working live, and they stay far below the search engine's
-/// limits.
-pub(super) const IDS_A_REQUEST: usize = 250;
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
@@ -144,7 +141,7 @@ pub(super) async fn read_objects(
     let ids_a_request = if detail == Detail::Stix {
         WRITTEN_A_REQUEST
     } else {
-        IDS_A_REQUEST
+        IDS_A_FILTER
     };
     let mut waiting = Waiting::new(platform, stream, ids, ids_a_request);
     let mut answers = Vec::new();
@@ -190,7 +187,7 @@ pub(super) async fn read_references(
     skipped: &mut Vec<Skipped>,
 ) -> Result<References, SourceError> {
     let mut requests = JoinSet::new();
-    for chunk in ids.chunks(IDS_A_REQUEST) {
+    for chunk in ids.chunks(IDS_A_FILTER) {
         let platform = Arc::clone(platform);
         let (ids, relations) = (chunk.to_vec(), relations.to_vec());
         requests.spawn(async move { references_of(&platform, stream, &ids, &relations).await });
@@ -223,7 +220,7 @@ async fn references_of(
     ids: &[String],
     relations: &[String],
 ) -> Result<ReadReferences, SourceError> {
-    let mut waiting = Waiting::new(platform, stream, ids, IDS_A_REQUEST);
+    let mut waiting = Waiting::new(platform, stream, ids, IDS_A_FILTER);
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let request = Request::References(ReferencesRequest {

@@ -29,7 +29,7 @@ use super::files::Content;
 use super::page::{ExternalReference, NestedTarget, Node, Reference};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
-use crate::connector::{Converted, Converter, HeldBack, Skipped};
+use crate::connector::{Converted, Converter, HeldBack, Skipped, kind_of_end};
 use crate::stix::{Pointer, StixObject};
 use foreign::Written;
 use surroundings::Surroundings;
@@ -271,11 +271,7 @@ fn leave_out_endless(
         let Some(end) = written.object.ends.iter().find(|end| is_missing(end)) else {
             return true;
         };
-        let kind_of_end = if end.starts_with("indicator--") {
-            "indicator"
-        } else {
-            "observable"
-        };
+        let kind_of_end = kind_of_end(end);
         endless.push(Endless {
             skipped: Skipped {
                 id: written.object.id.to_string(),

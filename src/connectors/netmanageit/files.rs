@@ -82,16 +82,23 @@ pub(super) fn file_pages(
         .map_err(|error| unreadable(new.stream, error))?;
     let mut pages = Vec::new();
     for node in list.iter().flat_map(super::page::List::nodes) {
-        // What cannot be read is told by the converter.
-        let (Ok(row), Ok(attached)) = (
-            serde_json::from_str::<RowName>(node.get()),
-            serde_json::from_str::<Attached>(node.get()),
-        ) else {
+        // A row without a name is told by the converter.
+        let Ok(row) = serde_json::from_str::<RowName>(node.get()) else {
             continue;
         };
-        if !new.known.contains(row.id.as_str()) {
-            let page = file_page(new.stream, row, attached.into_files(), limit, skipped);
-            pages.extend(page);
+        if new.known.contains(row.id.as_str()) {
+            continue;
+        }
+        match serde_json::from_str::<Attached>(node.get()) {
+            Ok(attached) => {
+                let files = attached.into_files();
+                pages.extend(file_page(new.stream, row, files, limit, skipped));
+            }
+            Err(_) => skipped.push(Skipped {
+                id: row.standard_id.unwrap_or(row.id),
+                kind: "list of files".to_owned(),
+                reason: "the source answered it in an unknown shape".to_owned(),
+            }),
         }
     }
     Ok(pages)

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::ask::{Detail, Extras, PageAnswer, Stream, unreadable};
-use super::by_id::{IDS_A_REQUEST, Wanted, read_objects, read_references};
+use super::by_id::{Wanted, read_objects, read_references};
 use super::convert::{Choices, NetManageItConverter, is_known_type};
 use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
 use super::files::{FilePage, Files, file_pages};
@@ -22,7 +22,7 @@ use super::page::{EndRow, Ends, Reference, References, RowName};
 use super::settings::{Creators, NetManageItSettings};
 use super::walk::{ReadPage, Skips, Step, Walk, names, newest};
 use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
-use crate::platform::Platform;
+use crate::platform::{IDS_A_FILTER, Platform};
 use crate::telemetry::logs::Chain;
 
 /// Rows of a scan in one answer: the cap of a platform. They hold little.
@@ -517,7 +517,7 @@ fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<St
             .iter()
             .filter(|held_back| held_back.stream == stream.name());
         let ids: Vec<String> = of_stream.map(|held_back| held_back.id.clone()).collect();
-        let chunks = ids.chunks(IDS_A_REQUEST);
+        let chunks = ids.chunks(IDS_A_FILTER);
         portions.extend(chunks.map(|ids| (*stream, ids.to_vec())));
     }
     portions

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use super::ConvertError;
 use super::observable::put_common;
 use super::surroundings::Surrounding;
+use super::types::NESTED_REFERENCES;
+use crate::connector::Skipped;
 use crate::connectors::netmanageit::ask::PageAnswer;
 use crate::connectors::netmanageit::page::Node;
 use crate::stix::{ObjectWriter, StixObject};
@@ -68,6 +70,7 @@ pub(super) fn write(
     entity_type: &str,
     surrounding: &Surrounding,
     written: &Written<'_>,
+    skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
     let standard_id: Cow<'_, str> = node
         .decode("standard_id")?
@@ -79,6 +82,12 @@ pub(super) fn write(
     for (name, value) in own.fields() {
         if is_taken(name) {
             object.put_raw(name, value);
+        } else if is_lost(name) {
+            skipped.push(Skipped {
+                id: standard_id.to_string(),
+                kind: name.to_owned(),
+                reason: "this program does not know the relation".to_owned(),
+            });
         }
     }
     put_common(&mut object, node);
@@ -88,9 +97,22 @@ pub(super) fn write(
 
 /// References to other objects come from the relations, where they can be seen to lead somewhere.
 fn is_taken(name: &str) -> bool {
-    let is_reference = name.ends_with("_ref") || name.ends_with("_refs");
-    !is_reference
+    !is_reference(name)
         && !NOT_TAKEN.contains(&name)
         && !name.starts_with("x_opencti_")
         && !name.starts_with("opencti_")
+}
+
+fn is_reference(name: &str) -> bool {
+    name.ends_with("_ref") || name.ends_with("_refs")
+}
+
+/// Whether it leads to other objects by a relation that nobody asks the source for. Restrictions to
+/// organisations (`x_opencti_granted_refs`) mean nothing at another platform.
+fn is_lost(name: &str) -> bool {
+    let is_asked_for = matches!(name, "created_by_ref" | "object_marking_refs")
+        || NESTED_REFERENCES
+            .iter()
+            .any(|nested| nested.property == name);
+    is_reference(name) && !is_asked_for && !name.starts_with("x_opencti_")
 }

@@ -35,7 +35,7 @@ pub(super) fn write(
         .decode("entity_type")?
         .ok_or(ConvertError::Missing("type"))?;
     let Some(known) = observable_type(&entity_type) else {
-        return foreign::write(node, &entity_type, surrounding, written);
+        return foreign::write(node, &entity_type, surrounding, written, skipped);
     };
     check_identity(known, node)?;
     let mut object = ObjectWriter::new(known.stix_type, &standard_id);
@@ -61,15 +61,17 @@ pub(super) fn write(
 
 /// The content of an artifact that does not say its type, which the import takes as a file only.
 pub(super) fn untyped_content(node: &Node<'_>) -> Result<Option<Content>, ConvertError> {
+    let Some(data) = node.decode::<String>("payload_bin")? else {
+        return Ok(None);
+    };
     if node.get("url").is_some() || node.get("mime_type").is_some() {
         return Ok(None);
     }
-    let data: Option<String> = node.decode("payload_bin")?;
     let names: Vec<String> = node
         .decode("x_opencti_additional_names")?
         .unwrap_or_default();
     let name = names.into_iter().next();
-    Ok(data.map(|data| Content {
+    Ok(Some(Content {
         name: name.unwrap_or_else(|| "artifact.bin".to_owned()),
         mime_type: None,
         version: None,
