@@ -7,7 +7,7 @@ use std::time::Duration;
 use sandbox::{Fault, Hold, Release, Work};
 use serde_json::{Value, json};
 
-use crate::support::{Line, generated, together, until};
+use crate::support::{Line, generated, together, until, until_or_tell};
 
 /// Those of each way to say that there was a reset.
 const RELEASES: [&str; 4] = ["7.260817.0", "6.9.5", "6.4.0", "6.0.0"];
@@ -79,13 +79,14 @@ impl<'a> Reset<'a> {
 
     /// A full pass was made, and its work is complete; answers that work.
     async fn until_all_is_sent_again(&mut self) -> Work {
-        until("everything is sent again", || {
+        let line = self.line;
+        let is_sent = || {
             let state = self.look();
             self.is_noticed
                 && state["first_pass_complete"] == json!(true)
                 && state["work"].is_null()
-        })
-        .await;
+        };
+        until_or_tell("everything is sent again", is_sent, || how_it_stands(line)).await;
         let works = self.line.destination.works();
         let last = works.last().expect("a work").clone();
         assert!(
@@ -128,6 +129,19 @@ impl<'a> Reset<'a> {
         })
         .await;
     }
+}
+
+/// What the platform has of the connector and its works.
+fn how_it_stands(line: &Line) -> String {
+    let works = line.destination.works();
+    let connector = line.destination.connector(&line.connector_id);
+    let requests = line.destination.requests();
+    let last = requests.iter().rev().take(20).rev();
+    let last: Vec<&str> = last.map(|request| request.operation.as_str()).collect();
+    format!(
+        "the last requests: {last:?}\n{connector:#?}\n{works:#?}\n{:#}",
+        line.state()
+    )
 }
 
 fn runs(state: &Value) -> BTreeSet<String> {

@@ -255,15 +255,23 @@ where
 }
 
 /// Waits until something is so.
-pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, is_so: impl FnMut() -> bool) {
+    until_or_tell(what, is_so, String::new).await;
+}
+
+/// Waits until something is so, and tells how it stands if it never is.
+pub(crate) async fn until_or_tell(
+    what: &str,
+    mut is_so: impl FnMut() -> bool,
+    how_it_stands: impl FnOnce() -> String,
+) {
     let waiting = async {
         while !is_so() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(LIMIT, waiting)
-        .await
-        .unwrap_or_else(|_| panic!("never: {what}"));
+    let waited = tokio::time::timeout(LIMIT, waiting).await;
+    assert!(waited.is_ok(), "never: {what}; {}", how_it_stands());
 }
 
 /// A generated data set of this size.

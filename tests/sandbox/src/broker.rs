@@ -47,6 +47,9 @@ pub struct BrokerAddress {
     pub pass: String,
 }
 
+/// A broker that answers nothing for so long is tried anew.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
 impl BrokerAddress {
     /// The address as a URI.
     pub fn url(&self) -> String {
@@ -61,8 +64,9 @@ impl BrokerAddress {
     pub(crate) async fn connect(&self) -> Result<Connection> {
         let url = self.url();
         let connecting = Connection::connect(&url, ConnectionProperties::default());
-        connecting
+        tokio::time::timeout(ANSWER_LIMIT, connecting)
             .await
+            .with_context(|| format!("no answer of the broker at {}:{}", self.host, self.port))?
             .with_context(|| format!("no broker at {}:{}", self.host, self.port))
     }
 }

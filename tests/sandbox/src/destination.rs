@@ -1,6 +1,6 @@
 //! The platform that is written into.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
@@ -104,13 +104,13 @@ pub(crate) struct State {
     pub(crate) imported: Mutex<Imported>,
     connectors: Mutex<Connectors>,
     mutations: Mutex<Vec<Mutation>>,
-    listed: RwLock<Listed>,
+    listed: Mutex<Listed>,
 }
 
 /// What the workers had imported when somebody last asked for a list.
 struct Listed {
     changes: usize,
-    catalogue: Catalogue,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Destination {
@@ -120,7 +120,7 @@ impl Destination {
         let (runtime, handle) = runtime()?;
         let listed = Listed {
             changes: 0,
-            catalogue: Catalogue::new(DataSet::default()),
+            catalogue: Arc::new(Catalogue::new(DataSet::default())),
         };
         let state = Arc::new(State {
             release: options.release,
@@ -134,7 +134,7 @@ impl Destination {
             )),
             connectors: Mutex::default(),
             mutations: Mutex::default(),
-            listed: RwLock::new(listed),
+            listed: Mutex::new(listed),
         });
         let platform: Arc<dyn Platform> = Arc::<State>::clone(&state);
         let server = Server::start(runtime, platform, executor, &options.token, false)?;
@@ -194,6 +194,15 @@ impl Destination {
     /// Drops a work's counter in Redis and nothing else: from 6.8.7 on the work is not alive then.
     pub fn clear_redis(&self, work: &str) {
         lock(&self.state.works).clear_counter(work);
+    }
+
+    /// Makes all reports that a work still waits for, as workers that import nothing and take no time.
+    pub fn report_all(&self, work: &str) {
+        let mut works = lock(&self.state.works);
+        let missing = |work: &Work| work.expected - work.processed;
+        for _ in 0..works.find(work).map_or(0, missing) {
+            works.report(work, None, time::now());
+        }
     }
 
     /// Runs the connector manager once, which the platform does every 60 s.
@@ -413,26 +422,38 @@ impl State {
         answer.map_err(|error| PlatformError::internal(format!("{error:#}")))
     }
 
-    /// Brings the lists up to what the workers imported.
-    fn refresh(&self) {
-        let imported = lock(&self.imported);
-        let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
-        if listed.changes != imported.changes() {
-            listed.changes = imported.changes();
-            listed.catalogue = Catalogue::new(imported.to_data_set());
+    /// The lists as they are after what the workers have imported.
+    ///
+    /// No lock is held while another one is waited for: requests wait for the broker, and the thread
+    /// that speaks with it is the one on which the workers import.
+    fn up_to_date(&self) -> Arc<Catalogue> {
+        let known = lock(&self.listed).changes;
+        let newer = {
+            let imported = lock(&self.imported);
+            (imported.changes() != known).then(|| (imported.changes(), imported.to_data_set()))
+        };
+        let newer = newer.map(|(changes, data)| Listed {
+            changes,
+            catalogue: Arc::new(Catalogue::new(data)),
+        });
+        let mut listed = lock(&self.listed);
+        if let Some(newer) = newer.filter(|newer| newer.changes > listed.changes) {
+            *listed = newer;
         }
+        Arc::clone(&listed.catalogue)
     }
 }
 
 impl Platform for State {
     fn run(&self, request: &Prepared<'_>) -> Value {
-        if request.asks_for_lists() {
-            self.refresh();
-        }
-        let listed = self.listed.read().unwrap_or_else(PoisonError::into_inner);
+        let catalogue = if request.asks_for_lists() {
+            self.up_to_date()
+        } else {
+            Arc::clone(&lock(&self.listed).catalogue)
+        };
         request.run(&Root {
             state: self,
-            catalogue: &listed.catalogue,
+            catalogue: &catalogue,
         })
     }
 }

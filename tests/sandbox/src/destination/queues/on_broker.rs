@@ -12,9 +12,10 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ExchangeKind};
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use super::Names;
-use crate::BrokerAddress;
+use crate::broker::{ANSWER_LIMIT, BrokerAddress};
 
 const PERSISTENT: u8 = 2;
 
@@ -121,6 +122,8 @@ impl OnBroker {
     }
 
     pub(super) async fn purge(&self, connector: &str) -> Result<()> {
+        // What somebody has taken out to look at it would come back.
+        let _alone = self.looking.lock().await;
         let channel = self.channel().await?;
         let name = self.names.push(connector).into();
         channel
@@ -150,6 +153,12 @@ impl OnBroker {
     }
 
     pub(super) async fn consume(&self, connector: &str) -> Result<Consumer> {
+        timeout(ANSWER_LIMIT, self.begin_to_consume(connector))
+            .await
+            .context("no answer of the broker")?
+    }
+
+    async fn begin_to_consume(&self, connector: &str) -> Result<Consumer> {
         let connection = self.address.connect().await?;
         let channel = connection.create_channel().await?;
         channel.basic_qos(1, BasicQosOptions::default()).await?;
@@ -176,7 +185,10 @@ impl OnBroker {
             .as_ref()
             .filter(|known| known.status().connected())
         {
-            return known.create_channel().await.context("no channel");
+            // One that does not answer is given up for a new one.
+            if let Ok(channel) = timeout(ANSWER_LIMIT, known.create_channel()).await {
+                return channel.context("no channel");
+            }
         }
         let new = self.address.connect().await?;
         let channel = new.create_channel().await.context("no channel");
