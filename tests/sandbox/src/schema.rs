@@ -14,6 +14,8 @@ use crate::{Release, lock};
 /// The schema with its `@since` marks.
 const MARKED: &str = include_str!("../../../src/schema.graphql");
 const MARK: &str = "since";
+/// For the platform's own client, whose requests are not ours. Its schema is that of one release.
+const CLIENT: &str = include_str!("client.graphql");
 /// From here on platforms have a type that the project's schema does not have, as some day they will.
 pub(crate) const FUTURE: Release = Release::new(7, 270_101, 0);
 /// It is like this one, by another name.
@@ -40,7 +42,10 @@ pub fn sdl(release: Release) -> Result<String> {
         }
     }
     document.definitions = kept;
-    let text = document.to_string();
+    let mut text = document.to_string();
+    if release == Release::LATEST {
+        text.push_str(CLIENT);
+    }
     if release < FUTURE {
         return Ok(text);
     }

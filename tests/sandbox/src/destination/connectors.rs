@@ -170,6 +170,8 @@ impl Connector {
             "connector_state_reset": moment.is_reset,
             "connector_state_timestamp": moment.timestamp,
             "connector_user_id": APPLICANT,
+            "connector_info": self.info,
+            "jwks": r#"{"keys":[]}"#,
         })
     }
 

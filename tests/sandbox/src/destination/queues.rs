@@ -97,7 +97,20 @@ impl Queues {
             Place::OnBroker(queues) => queues.address(),
             Place::InProcess(_) => &nowhere,
         };
+        let [listen_exchange, listen, listen_routing] = self.names.listen(connector);
         json!({
+            "s3": {
+                "endpoint": NOWHERE,
+                "port": 9000,
+                "use_ssl": false,
+                "bucket_name": "opencti-bucket",
+                "bucket_region": "us-east-1",
+                "access_key": "-",
+                "secret_key": "-",
+            },
+            "listen": listen,
+            "listen_routing": listen_routing,
+            "listen_exchange": listen_exchange,
             "connection": {
                 "host": address.host,
                 "vhost": address.vhost,
