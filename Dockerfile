@@ -1,9 +1,14 @@
 FROM rust:1.95-slim-bookworm AS build
+# For the allocator.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 
 # The dependencies alone first: this layer stays valid until a manifest changes. cargo wants every
 # workspace member to exist, so the sandbox stands there empty.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY tests/sandbox/Cargo.toml tests/sandbox/
 RUN mkdir -p src tests/sandbox/src \
     && touch src/lib.rs tests/sandbox/src/lib.rs \

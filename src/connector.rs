@@ -220,7 +220,11 @@ impl Tally {
     /// Counts objects as sent.
     pub fn count_sent<'a>(&mut self, kinds: impl IntoIterator<Item = &'a str>) {
         for kind in kinds {
-            *self.sent.entry(kind.to_owned()).or_default() += 1;
+            if let Some(count) = self.sent.get_mut(kind) {
+                *count += 1;
+            } else {
+                self.sent.insert(kind.to_owned(), 1);
+            }
         }
     }
 

@@ -28,7 +28,7 @@
 //! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
 //! | [`graphql`] | requests, answers, narrowing | `telemetry` |
-//! | [`stix`] | objects and bundles | – |
+//! | [`stix`] | objects, bundles, ids as numbers | – |
 //! | [`settings`] | file and environment, checked | – |
 //! | [`telemetry`] | logs | – |
 //!

@@ -7,7 +7,9 @@
 //! an empty list (both are errors at import, spec/protocol.md §7).
 
 mod bundle;
+mod key;
 mod object;
 
 pub use bundle::bundle;
+pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, key};
 pub use object::{ObjectWriter, Pointer, StixObject};

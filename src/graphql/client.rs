@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::Write;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 
 use base64::engine::general_purpose::STANDARD;
@@ -22,6 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 pub const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 const TOTAL_LIMIT: Duration = Duration::from_mins(20);
 /// A page of 1000 observables is some 2 MB; long descriptions can make it tens.
+const USUAL_ANSWER: usize = 8 * 1024 * 1024;
 const ANSWER_LIMIT: usize = 512 * 1024 * 1024;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
@@ -261,7 +263,10 @@ impl Client {
                 retry_after,
             });
         }
-        let mut body = BytesMut::new();
+        // What a platform promises is not believed beyond a usual page.
+        let promised = response.content_length().unwrap_or_default();
+        let promised = usize::try_from(promised).unwrap_or_default();
+        let mut body = BytesMut::with_capacity(promised.min(USUAL_ANSWER));
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
             if body.len() + chunk.len() > ANSWER_LIMIT {
                 return Err(Error::TooLarge {
@@ -316,6 +321,8 @@ pub struct Answer {
     operation: &'static str,
     platform: String,
     body: Bytes,
+    /// Where in the body the data stands; empty where there is none.
+    data: Range<usize>,
     errors: Vec<GraphqlError>,
 }
 
@@ -335,11 +342,15 @@ impl Answer {
                 platform: platform.to_owned(),
                 source,
             })?;
+        let data = envelope.data.map(RawValue::get);
+        let data = data.filter(|text| *text != "null").unwrap_or_default();
+        let data = place_in(&body, data);
         let errors = envelope.errors.unwrap_or_default();
         Ok(Self {
             operation,
             platform: platform.to_owned(),
             body,
+            data,
             errors,
         })
     }
@@ -349,7 +360,8 @@ impl Answer {
         Self {
             operation: "",
             platform: String::new(),
-            body: Bytes::from_static(b"{\"data\":{}}"),
+            body: Bytes::from_static(b"{}"),
+            data: 0..2,
             errors: Vec::new(),
         }
     }
@@ -376,11 +388,10 @@ impl Answer {
 
     /// The `data` of the answer as text, whatever errors stand beside it.
     pub fn data_text(&self) -> Option<&str> {
-        let envelope: Envelope<'_> = serde_json::from_slice(&self.body).ok()?;
-        envelope
-            .data
-            .map(RawValue::get)
-            .filter(|text| *text != "null")
+        let text = self.body.get(self.data.clone())?;
+        // Read as text once already.
+        let text = std::str::from_utf8(text).ok()?;
+        (!text.is_empty()).then_some(text)
     }
 
     /// Decodes `data` without copying its texts.
@@ -418,6 +429,15 @@ impl Answer {
             source,
         }
     }
+}
+
+/// Where a part stands in its whole; nowhere for an empty one.
+fn place_in(whole: &[u8], part: &str) -> Range<usize> {
+    if part.is_empty() {
+        return 0..0;
+    }
+    let start = (part.as_ptr().addr()).saturating_sub(whole.as_ptr().addr());
+    start..start + part.len()
 }
 
 #[cfg(test)]

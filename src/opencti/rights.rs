@@ -79,6 +79,11 @@ impl Rights {
         names.any(|name| name == EVERYTHING || name.contains(capability))
     }
 
+    /// Whether the destination says which markings it has.
+    pub fn lists_markings(&self) -> bool {
+        !self.is_unsaid
+    }
+
     /// Whether a marking with this id exists at the destination.
     pub fn has_marking(&self, id: &str) -> bool {
         self.markings.contains_key(id)

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -18,23 +19,36 @@ use crate::platform::Release;
 #[derive(Deserialize)]
 struct Values<'a> {
     #[serde(borrow, default)]
-    value: Option<Cow<'a, str>>,
+    value: Option<Text<'a>>,
     #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
+    name: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pattern: Option<Cow<'a, str>>,
+    pattern: Option<Text<'a>>,
     #[serde(borrow, default)]
-    pattern_type: Option<Cow<'a, str>>,
+    pattern_type: Option<Text<'a>>,
     #[serde(borrow, default)]
-    swid: Option<Cow<'a, str>>,
+    swid: Option<Text<'a>>,
     #[serde(borrow, default)]
-    cpe: Option<Cow<'a, str>>,
+    cpe: Option<Text<'a>>,
     #[serde(borrow, default)]
     number: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    hashes: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
+    hashes: BTreeMap<Text<'a>, Text<'a>>,
     #[serde(borrow, default)]
     x_opencti_score: Option<&'a RawValue>,
+}
+
+/// A text, borrowed where it has no escapes.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The kinds of which a value has to have a form.
@@ -104,8 +118,7 @@ impl Values<'_> {
     }
 
     fn refusal_of_indicator(&self) -> Option<&'static str> {
-        let is_set =
-            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let is_set = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
         if !is_set(&self.pattern) {
             return Some("it has no pattern");
         }
@@ -118,8 +131,7 @@ impl Values<'_> {
     }
 
     fn is_software(&self) -> bool {
-        let is_set =
-            |text: &Option<Cow<'_, str>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let is_set = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
         let cpe = self.cpe.as_deref().unwrap_or_default();
         is_set(&self.name) || is_set(&self.swid) || CPE.is_match(cpe)
     }

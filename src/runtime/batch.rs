@@ -9,11 +9,11 @@
 //! **Invariant.** Whatever an object needs is imported before it: it stands ahead of it in its
 //! message, or its message came so much earlier that no worker can still be at it, or the wave waits.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::connector::{Converted, HeldBack, Skipped};
-use crate::stix::StixObject;
+use crate::connector::{Converted, HeldBack, Skipped, is_marking};
+use crate::stix::{KeyMap, KeySet, StixObject, key};
 
 /// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
 /// an envelope, so this much JSON is what one message can hold, with room to spare.
@@ -24,6 +24,10 @@ pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
 /// What an object ties together rides along when it was sent more recently than that; a message that
 /// the broker refuses for a while may come behind a whole window of later ones.
 const RECENT_BATCHES: usize = 64 + 32;
+
+/// What objects depend on comes along once more after so many messages: should it have gone astray at
+/// the workers, or been deleted meanwhile, it is made again.
+const COMES_AGAIN: usize = 1000;
 
 /// Larger objects are not kept in memory for riding along.
 const REMEMBERED_BYTES: usize = 64 * 1024;
@@ -77,15 +81,15 @@ pub struct Packed {
 pub struct Packer {
     packing: Packing,
     /// Every id that was packed in this run; only waves need it.
-    packed: HashSet<u128>,
+    packed: KeySet,
     /// What was held back: nothing that ties it to others can be sent.
-    not_sent: HashSet<u128>,
+    not_sent: KeySet,
     /// What the destination would refuse: nothing that waits for it is remembered.
-    refused: HashSet<u128>,
+    refused: KeySet,
     recent: Recent,
     settled: Settled,
     /// Packed since the last wave that waited.
-    in_flight: HashSet<u128>,
+    in_flight: KeySet,
 }
 
 impl Packer {
@@ -93,12 +97,12 @@ impl Packer {
     pub fn new(packing: Packing) -> Self {
         Self {
             packing,
-            packed: HashSet::new(),
-            not_sent: HashSet::new(),
-            refused: HashSet::new(),
+            packed: KeySet::default(),
+            not_sent: KeySet::default(),
+            refused: KeySet::default(),
             recent: Recent::default(),
             settled: Settled::default(),
-            in_flight: HashSet::new(),
+            in_flight: KeySet::default(),
         }
     }
 
@@ -110,6 +114,11 @@ impl Packer {
     /// Notes objects that will not be sent as long as they stay as they are.
     pub fn note_refused<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         self.refused.extend(ids.into_iter().map(key));
+    }
+
+    /// Says which markings the destination lists now: others come along always.
+    pub fn set_listed<'a>(&mut self, markings: impl IntoIterator<Item = &'a str>) {
+        self.settled.listed = markings.into_iter().map(key).collect();
     }
 
     /// Packs one page.
@@ -151,8 +160,8 @@ impl Packer {
     fn note_sent(&mut self, page: &Converted, held_back: &[Skipped]) {
         if !self.not_sent.is_empty() {
             for object in &page.objects {
-                self.not_sent.remove(&key(&object.id));
-                self.refused.remove(&key(&object.id));
+                self.not_sent.remove(&object.key);
+                self.refused.remove(&object.key);
             }
         }
         // What does not go a second time has been sent all the same.
@@ -164,7 +173,7 @@ impl Packer {
     /// The objects that can go: not too large, and with neither end held back if they tie objects
     /// together.
     fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<HeldBack>) {
-        let here: HashSet<u128> = page.objects.iter().map(|object| key(&object.id)).collect();
+        let here: KeySet = page.objects.iter().map(|object| object.key).collect();
         let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
         let (mut held_back, mut ties) = (Vec::new(), Vec::new());
         let mut sendable = Vec::with_capacity(page.objects.len());
@@ -217,10 +226,10 @@ impl Packer {
                 links_lost.push(skip(object, CIRCLE_TOO_LARGE));
             }
         }
-        let batches = closing.finish();
+        let (batches, dependencies) = closing.finish();
         for batch in &batches {
             self.recent.remember(batch);
-            self.settled.remember(batch);
+            self.settled.remember(batch, &dependencies);
         }
         Wave {
             waits: false,
@@ -258,7 +267,7 @@ impl Packer {
         );
         let new = companions
             .into_iter()
-            .filter(|companion| !self.packed.contains(&key(&companion.id)));
+            .filter(|companion| !self.packed.contains(&companion.key));
         let all: Batch = new.chain(objects).collect();
         let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
         let again = page.late.iter().filter(|object| sent.contains(&*object.id));
@@ -274,7 +283,7 @@ impl Packer {
         for object in &all {
             collect_dependencies(object, &mut dependencies);
         }
-        dependencies.retain(|dependency| !self.packed.contains(&key(&dependency.id)));
+        dependencies.retain(|dependency| !self.packed.contains(&dependency.key));
         let (plain, marked): (Batch, Batch) = dependencies
             .into_iter()
             .partition(|dependency| dependency.dependencies.is_empty());
@@ -302,8 +311,8 @@ impl Packer {
             self.in_flight.clear();
         }
         for object in &objects {
-            self.packed.insert(key(&object.id));
-            self.in_flight.insert(key(&object.id));
+            self.packed.insert(object.key);
+            self.in_flight.insert(object.key);
         }
         Wave {
             waits,
@@ -337,7 +346,7 @@ fn cut(objects: Batch, batch_size: usize) -> Vec<Batch> {
 fn by_pointing(mut pointing: Batch) -> Vec<Batch> {
     let mut steps = Vec::new();
     while !pointing.is_empty() {
-        let waiting: HashSet<u128> = pointing.iter().map(|object| key(&object.id)).collect();
+        let waiting: KeySet = pointing.iter().map(|object| object.key).collect();
         let points_at_waiting = |object: &Arc<StixObject>| {
             object
                 .targets()
@@ -369,48 +378,36 @@ fn skip(object: &StixObject, reason: &str) -> Skipped {
 fn collect_dependencies(object: &StixObject, into: &mut Batch) {
     for dependency in &object.dependencies {
         collect_dependencies(dependency, into);
-        if !into.iter().any(|known| known.id == dependency.id) {
+        if !into.iter().any(|known| known.key == dependency.key) {
             into.push(Arc::clone(dependency));
         }
     }
 }
 
-/// A STIX id as a number: its UUID. Other texts, which no platform gives, count by their hash.
-fn key(id: &str) -> u128 {
-    let uuid = id
-        .split_once("--")
-        .and_then(|(_, uuid)| uuid::Uuid::try_parse(uuid).ok());
-    uuid.unwrap_or_else(|| uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, id.as_bytes()))
-        .as_u128()
-}
-
-/// The objects of the last messages.
+/// The objects of the last messages that others may be tied to.
 #[derive(Debug, Default)]
 struct Recent {
     batches: VecDeque<Vec<u128>>,
-    objects: HashMap<u128, (Arc<StixObject>, u32)>,
+    objects: KeyMap<(Arc<StixObject>, u32)>,
 }
 
 impl Recent {
-    fn get(&self, id: &str) -> Option<&Arc<StixObject>> {
-        self.objects.get(&key(id)).map(|(object, _)| object)
+    fn get(&self, id: u128) -> Option<&Arc<StixObject>> {
+        self.objects.get(&id).map(|(object, _)| object)
     }
 
     fn remember(&mut self, batch: &Batch) {
-        let batch: Batch = batch
-            .iter()
-            .filter(|object| object.json.len() <= REMEMBERED_BYTES)
-            .cloned()
-            .collect();
-        for object in &batch {
-            let entry = self
-                .objects
-                .entry(key(&object.id))
-                .or_insert_with(|| (Arc::clone(object), 0));
-            entry.1 += 1;
+        // Nothing is tied to what ties others together.
+        let can_be_needed = |object: &&Arc<StixObject>| {
+            object.ends.is_empty() && object.json.len() <= REMEMBERED_BYTES
+        };
+        let mut keys = Vec::with_capacity(batch.len());
+        for object in batch.iter().filter(can_be_needed) {
+            let entry = self.objects.entry(object.key);
+            entry.or_insert_with(|| (Arc::clone(object), 0)).1 += 1;
+            keys.push(object.key);
         }
-        self.batches
-            .push_back(batch.iter().map(|object| key(&object.id)).collect());
+        self.batches.push_back(keys);
         if self.batches.len() > RECENT_BATCHES {
             for old in self.batches.pop_front().unwrap_or_default() {
                 self.forget(old);
@@ -428,24 +425,39 @@ impl Recent {
     }
 }
 
-/// Which labels need not come along any more.
+/// What need not come along any more.
 #[derive(Debug, Default)]
 struct Settled {
     messages: usize,
-    /// The number of the message that held it first.
-    first: HashMap<u128, usize>,
+    /// Of each dependency the numbers of the first and the last message that held it.
+    rides: KeyMap<(usize, usize)>,
+    /// The markings that the destination itself lists now.
+    listed: KeySet,
 }
 
 impl Settled {
-    /// Whether it was sent so long before the message with this number that it exists by now.
+    /// Whether it was sent so long before the message with this number that it exists by now. An object
+    /// whose marking is not there would land without it, so for a marking that alone is not enough.
     fn is_settled(&self, dependency: &StixObject, message: usize) -> bool {
-        let first = self.first.get(&key(&dependency.id));
-        !dependency.rides_always && first.is_some_and(|first| message - first > RECENT_BATCHES)
+        let id = dependency.key;
+        let is_sent = |(first, last): &(usize, usize)| {
+            message - first > RECENT_BATCHES && message - last < COMES_AGAIN
+        };
+        let is_sure = || !is_marking(&dependency.id) || self.listed.contains(&id);
+        self.rides.get(&id).is_some_and(is_sent) && is_sure()
     }
 
-    fn remember(&mut self, batch: &Batch) {
-        for object in batch.iter().filter(|object| !object.rides_always) {
-            self.first.entry(key(&object.id)).or_insert(self.messages);
+    /// Counts a message.
+    fn remember(&mut self, batch: &Batch, dependencies: &KeySet) {
+        for object in batch {
+            let id = object.key;
+            if dependencies.contains(&id) {
+                let ride = self
+                    .rides
+                    .entry(id)
+                    .or_insert((self.messages, self.messages));
+                ride.1 = self.messages;
+            }
         }
         self.messages += 1;
     }
@@ -456,14 +468,16 @@ struct Closing<'a> {
     batch_size: usize,
     recent: &'a Recent,
     settled: &'a Settled,
-    /// The page's objects and companions, by id.
-    at_hand: HashMap<&'a str, &'a Arc<StixObject>>,
-    /// The ids of the page's own objects: those that count for the batch size, once each.
-    own: HashSet<&'a str>,
-    placed: HashSet<Box<str>>,
+    /// The page's objects and companions.
+    at_hand: KeyMap<&'a Arc<StixObject>>,
+    /// The page's own objects: those that count for the batch size, once each.
+    own: KeySet,
+    placed: KeySet,
+    /// What objects of the page depend on and came along.
+    dependencies: KeySet,
     batches: Vec<Batch>,
     open: Batch,
-    open_ids: HashSet<Box<str>>,
+    open_ids: KeySet,
     open_bytes: usize,
     open_own: usize,
 }
@@ -480,12 +494,13 @@ impl<'a> Closing<'a> {
             batch_size,
             recent,
             settled,
-            at_hand: all.map(|object| (&*object.id, object)).collect(),
-            own: page.objects.iter().map(|object| &*object.id).collect(),
-            placed: HashSet::new(),
+            at_hand: all.map(|object| (object.key, object)).collect(),
+            own: page.objects.iter().map(|object| object.key).collect(),
+            placed: KeySet::default(),
+            dependencies: KeySet::default(),
             batches: Vec::new(),
             open: Batch::new(),
-            open_ids: HashSet::new(),
+            open_ids: KeySet::default(),
             open_bytes: 0,
             open_own: 0,
         }
@@ -493,7 +508,12 @@ impl<'a> Closing<'a> {
 
     /// Places an object with all that it needs; false when that is too large for any message.
     fn place(&mut self, object: &Arc<StixObject>) -> bool {
-        if self.placed.contains(&object.id) {
+        if self.placed.contains(&object.key) {
+            return true;
+        }
+        if self.needs_nothing(object) && object.json.len() <= LARGEST_BATCH_BYTES {
+            self.make_room(1, object.json.len() + 1);
+            self.add(Arc::clone(object));
             return true;
         }
         let closure = self.closure(object);
@@ -508,14 +528,14 @@ impl<'a> Closing<'a> {
     /// when that is too large for any message.
     fn place_again(&mut self, object: &Arc<StixObject>) -> bool {
         let closure = self.closure(object);
-        if !self.placed.contains(&object.id) {
+        if !self.placed.contains(&object.key) {
             // It was held back, and is named for that.
             return true;
         }
         if bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
             return false;
         }
-        if self.open_ids.contains(&object.id) {
+        if self.open_ids.contains(&object.key) {
             self.close();
         }
         self.take(closure);
@@ -530,53 +550,81 @@ impl<'a> Closing<'a> {
         let new_bytes = bytes_of(
             closure
                 .iter()
-                .filter(|object| !self.open_ids.contains(&object.id)),
+                .filter(|object| !self.open_ids.contains(&object.key)),
         );
-        let too_many = self.open_own > 0 && self.open_own + new_own > self.batch_size;
-        if too_many || self.open_bytes + new_bytes > LARGEST_BATCH_BYTES {
-            self.close();
-        }
+        self.make_room(new_own, new_bytes);
         for object in closure {
             self.add(object);
         }
     }
 
+    /// Closes the open message where so much more is too much for it.
+    fn make_room(&mut self, new_own: usize, new_bytes: usize) {
+        let too_many = self.open_own > 0 && self.open_own + new_own > self.batch_size;
+        if too_many || self.open_bytes + new_bytes > LARGEST_BATCH_BYTES {
+            self.close();
+        }
+    }
+
+    /// Whether an object goes alone: it refers to no other, and what it depends on is there.
+    fn needs_nothing(&self, object: &StixObject) -> bool {
+        let message = self.settled.messages + self.batches.len();
+        object.pointers.is_empty()
+            && object.ends.is_empty()
+            && object
+                .dependencies
+                .iter()
+                .all(|dependency| self.settled.is_settled(dependency, message))
+    }
+
     fn add(&mut self, object: Arc<StixObject>) {
-        if !self.open_ids.insert(object.id.clone()) {
+        if !self.open_ids.insert(object.key) {
             return;
         }
         if self.is_new_own(&object) {
             self.open_own += 1;
-            self.placed.insert(object.id.clone());
+            self.placed.insert(object.key);
         }
         self.open_bytes += object.json.len() + 1;
         self.open.push(object);
     }
 
     fn is_new_own(&self, object: &StixObject) -> bool {
-        self.own.contains(&*object.id) && !self.placed.contains(&object.id)
+        self.own.contains(&object.key) && !self.placed.contains(&object.key)
     }
 
     /// The object with everything that it needs, what is needed first.
-    fn closure(&self, object: &Arc<StixObject>) -> Batch {
+    fn closure(&mut self, object: &Arc<StixObject>) -> Batch {
         let mut needed = Batch::new();
-        self.collect(object, &mut HashSet::new(), &mut needed);
+        self.collect(object, &mut Vec::new(), &mut needed);
+        let message = self.settled.messages + self.batches.len();
         let mut closure = Batch::new();
         for object in &needed {
-            collect_dependencies(object, &mut closure);
+            let dependencies = object.dependencies.iter();
+            let is_settled =
+                |dependency: &&Arc<StixObject>| self.settled.is_settled(dependency, message);
+            if !dependencies
+                .clone()
+                .all(|dependency| is_settled(&dependency))
+            {
+                collect_dependencies(object, &mut closure);
+            }
         }
-        let message = self.settled.messages + self.batches.len();
         closure.retain(|dependency| !self.settled.is_settled(dependency, message));
+        self.dependencies
+            .extend(closure.iter().map(|dependency| dependency.key));
         closure.extend(needed);
         closure
     }
 
-    fn collect(&self, object: &Arc<StixObject>, seen: &mut HashSet<Box<str>>, needed: &mut Batch) {
-        if !seen.insert(object.id.clone()) {
+    fn collect(&self, object: &Arc<StixObject>, seen: &mut Vec<u128>, needed: &mut Batch) {
+        if seen.contains(&object.key) {
             return;
         }
+        seen.push(object.key);
         for id in object.targets().chain(object.ends.iter().map(|id| &**id)) {
-            match self.at_hand.get(id) {
+            let id = key(id);
+            match self.at_hand.get(&id) {
                 Some(other) if self.is_new_own(other) => self.collect(other, seen, needed),
                 Some(other) => ride_along(other, seen, needed),
                 None => {
@@ -599,15 +647,16 @@ impl<'a> Closing<'a> {
         }
     }
 
-    fn finish(mut self) -> Vec<Batch> {
+    fn finish(mut self) -> (Vec<Batch>, KeySet) {
         self.close();
-        self.batches
+        (self.batches, self.dependencies)
     }
 }
 
 /// An object that is sent elsewhere rides along without what it points at itself.
-fn ride_along(object: &Arc<StixObject>, seen: &mut HashSet<Box<str>>, needed: &mut Batch) {
-    if seen.insert(object.id.clone()) {
+fn ride_along(object: &Arc<StixObject>, seen: &mut Vec<u128>, needed: &mut Batch) {
+    if !seen.contains(&object.key) {
+        seen.push(object.key);
         needed.push(Arc::clone(object.bare.as_ref().unwrap_or(object)));
     }
 }

@@ -73,6 +73,11 @@ impl Gate {
         self.markings.learn_made(destination, made).await
     }
 
+    /// The markings that the destination has, by its own word.
+    pub(super) fn listed_markings(&self) -> impl Iterator<Item = &str> {
+        self.markings.listed()
+    }
+
     /// The user on whose behalf the workers import, if it can create nothing.
     pub(super) async fn powerless_user(
         &mut self,

@@ -11,7 +11,7 @@ use super::gate::KeptOut;
 use crate::connector::{Converted, HeldBack, Skipped, kind_of_end};
 use crate::opencti::{Known, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
-use crate::stix::{Pointer, StixObject};
+use crate::stix::{ManyIds, Pointer, StixObject, key};
 
 /// The single references that the destination sets with the object itself, or sets again by itself:
 /// an object that goes without them could be taken for another one.
@@ -20,9 +20,8 @@ const SET_WITH_OBJECT: &[&str] = &["src_ref", "dst_ref"];
 /// What this run has sent.
 #[derive(Debug, Default)]
 pub(super) struct Links {
-    /// Half of each id: there are millions, and one that is taken for another costs no more than a
-    /// question that is not asked.
-    sent: HashSet<u64>,
+    /// One that is taken for another costs no more than a question that is not asked.
+    sent: ManyIds,
 }
 
 impl Links {
@@ -30,7 +29,9 @@ impl Links {
     pub(super) fn note_sent(&mut self, page: &Converted) {
         // Nothing is tied to what ties others together.
         let objects = page.objects.iter().filter(|object| object.ends.is_empty());
-        self.sent.extend(objects.map(|object| half(&object.id)));
+        for object in objects {
+            self.sent.insert(object.key);
+        }
     }
 
     /// Whether a page cannot be judged without a look at what the destination has.
@@ -47,7 +48,7 @@ impl Links {
     /// Ends of relationships that were neither sent in this run nor come along.
     fn ends_in_doubt<'a>(&self, page: &'a Converted) -> BTreeSet<&'a str> {
         let ends = page.objects.iter().flat_map(|object| &object.ends);
-        let not_sent = ends.filter(|end| !self.sent.contains(&half(end)));
+        let not_sent = ends.filter(|end| !self.sent.contains(key(end)));
         let mut in_doubt: BTreeSet<&str> = not_sent.map(|end| &**end).collect();
         if !in_doubt.is_empty() {
             for object in page.objects.iter().chain(&page.companions) {
@@ -100,11 +101,6 @@ impl Links {
         });
         Ok(())
     }
-}
-
-fn half(id: &str) -> u64 {
-    let uuid = id.rsplit_once("--").map_or(id, |(_, uuid)| uuid);
-    uuid::Uuid::try_parse(uuid).map_or(0, |uuid| uuid.as_u64_pair().1)
 }
 
 fn endless(object: &StixObject, end: &str, is_elsewhere: bool, stream: &str) -> HeldBack {

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::destination::Destination;
 use crate::connector::is_marking;
 use crate::graphql::{Kind, RetryPolicy};
@@ -20,6 +22,8 @@ use crate::telemetry::logs::Chain;
 /// remembered by the platform for a moment.
 const LOOKS: usize = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// How long a marking that the destination has listed counts as being there: somebody may delete it.
+const LISTED_FOR: Duration = Duration::from_mins(1);
 /// A defect of this program.
 const NOT_MET: &str = "nothing is known of its marking";
 
@@ -27,13 +31,19 @@ const NOT_MET: &str = "nothing is known of its marking";
 #[derive(Debug, Default)]
 pub(super) struct Markings {
     rights: Option<Rights>,
+    /// When the destination was last asked.
+    asked: Option<Instant>,
     met: HashMap<Box<str>, Standing>,
 }
 
 /// What the destination makes of a marking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
-    Usable,
+    /// It can be set.
+    Usable {
+        /// The destination has listed it.
+        is_listed: bool,
+    },
     /// It cannot be set, for this reason.
     Barred(String),
 }
@@ -45,6 +55,7 @@ impl Markings {
         destination: &Destination,
         markings: Vec<Arc<StixObject>>,
     ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
+        self.forget_old();
         let mut to_make = Vec::new();
         for marking in markings {
             if self.met.contains_key(&marking.id) {
@@ -52,7 +63,9 @@ impl Markings {
             }
             let rights = self.rights(destination).await?;
             let standing = if rights.may_set(&marking.id) {
-                Standing::Usable
+                Standing::Usable {
+                    is_listed: rights.lists_markings(),
+                }
             } else if rights.has_marking(&marking.id) {
                 Standing::Barred(not_allowed(&marking, &rights.user))
             } else if rights.makes_markings() {
@@ -83,7 +96,9 @@ impl Markings {
         let rights = self.rights(destination).await?;
         let standing = |marking: &StixObject| {
             if rights.may_set(&marking.id) {
-                Standing::Usable
+                Standing::Usable {
+                    is_listed: rights.lists_markings(),
+                }
             } else if rights.has_marking(&marking.id) {
                 Standing::Barred(not_allowed(marking, &rights.user))
             } else {
@@ -114,7 +129,7 @@ impl Markings {
         object.dependencies.iter().find_map(|dependency| {
             match self.met.get(&dependency.id) {
                 Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
-                Some(Standing::Usable) => None,
+                Some(Standing::Usable { .. }) => None,
                 None if is_marking(&dependency.id) => Some((&*dependency.id, NOT_MET)),
                 // An author has markings of its own.
                 None => self.bar(dependency),
@@ -122,14 +137,35 @@ impl Markings {
         })
     }
 
-    /// Asked once a run, and again when markings were made.
+    /// The markings that the destination has listed and that can be set.
+    pub(super) fn listed(&self) -> impl Iterator<Item = &str> {
+        let is_listed = |standing: &Standing| *standing == Standing::Usable { is_listed: true };
+        let listed = self
+            .met
+            .iter()
+            .filter(move |(_, standing)| is_listed(standing));
+        listed.map(|(id, _)| &**id)
+    }
+
+    /// What was listed long ago is asked for once more.
+    fn forget_old(&mut self) {
+        if self.asked.is_some_and(|asked| asked.elapsed() > LISTED_FOR) {
+            self.rights = None;
+            self.met
+                .retain(|_, standing| matches!(standing, Standing::Barred(_)));
+        }
+    }
+
+    /// Asked now and then, and again when markings were made.
     pub(super) async fn rights(
         &mut self,
         destination: &Destination,
     ) -> Result<&Rights, PlatformError> {
-        let rights = match self.rights.take() {
-            Some(rights) => rights,
-            None => ask(destination).await?,
+        let rights = if let Some(rights) = self.rights.take() {
+            rights
+        } else {
+            self.asked = Some(Instant::now());
+            ask(destination).await?
         };
         Ok(self.rights.insert(rights))
     }

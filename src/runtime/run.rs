@@ -366,14 +366,16 @@ type Fetched<S> = Result<Option<<S as Source>::Page>, SourceError>;
 fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fetched<S>> {
     let (pages, fetched) = mpsc::channel(1);
     tokio::spawn(async move {
-        loop {
+        // The place for a page first: what waits to be converted is one page and no more.
+        while let Ok(place) = pages.reserve().await {
             let page = tokio::select! {
                 page = source.next_page() => page,
                 () = stop.cancelled() => return,
                 () = pages.closed() => return,
             };
             let is_last = !matches!(page, Ok(Some(_)));
-            if pages.send(page).await.is_err() || is_last {
+            place.send(page);
+            if is_last {
                 return;
             }
         }

@@ -219,6 +219,7 @@ impl<'a> Sending<'a> {
         let admitted = self.gate.admit(self.destination, &mut page, is_settled);
         let kept_out = admitted.await?;
         self.note_not_sent(&page, &kept_out);
+        self.packer.set_listed(self.gate.listed_markings());
         let packed = self.packer.pack(&page);
         page.held_back.extend(packed.ties);
         self.note_held_back(&page.held_back);

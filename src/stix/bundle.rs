@@ -12,11 +12,14 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b
 
 /// Writes a bundle of the objects, in this order (STIX 2.1 §8).
 pub fn bundle(objects: &[Arc<StixObject>]) -> String {
-    let ids: String = objects.iter().map(|object| &*object.id).collect();
+    let keys: Vec<u8> = objects
+        .iter()
+        .flat_map(|object| object.key.to_be_bytes())
+        .collect();
     let size: usize = objects.iter().map(|object| object.json.len() + 1).sum();
     let mut text = String::with_capacity(size + 96);
     text.push_str(r#"{"type":"bundle","id":"bundle--"#);
-    text.push_str(&Uuid::new_v5(&NAMESPACE, ids.as_bytes()).to_string());
+    text.push_str(&Uuid::new_v5(&NAMESPACE, &keys).to_string());
     text.push_str(r#"","objects":["#);
     for (place, object) in objects.iter().enumerate() {
         if place > 0 {

@@ -8,20 +8,21 @@ use serde::Serialize;
 use serde::ser::Error as _;
 use serde_json::value::RawValue;
 
+use super::key;
+
 /// One STIX object, written and ready to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StixObject {
     /// Its STIX id.
     pub id: Box<str>,
+    /// The same as a number.
+    pub key: u128,
     /// Its type in the platform's words, for counts: "IPv4-Addr", "Indicator", "based-on".
     pub kind: Cow<'static, str>,
     /// The object as JSON.
     pub json: Box<str>,
     /// Markings, author and labels: they go ahead of the object.
     pub dependencies: Vec<Arc<StixObject>>,
-    /// As a dependency: whether it has to stand in every message that uses it. Markings and authors
-    /// do, being referred to by id; a label is found by its text once it exists.
-    pub rides_always: bool,
     /// What it points at from within (nested references): imported after the object they are errors,
     /// so they go ahead of it in the same message where there are messages of several objects.
     pub pointers: Vec<Pointer>,
@@ -67,10 +68,10 @@ impl StixObject {
         json.push('}');
         Self {
             id: self.id.clone(),
+            key: self.key,
             kind: self.kind.clone(),
             json: json.into_boxed_str(),
             dependencies: self.dependencies.clone(),
-            rides_always: self.rides_always,
             pointers,
             ends: self.ends.clone(),
             names_type: self.names_type.clone(),
@@ -233,11 +234,11 @@ impl ObjectWriter {
         }
         let json = String::from_utf8(self.json).map_err(serde_json::Error::custom)?;
         Ok(StixObject {
+            key: key(&self.id),
             id: self.id,
             kind: kind.into(),
             json: json.into_boxed_str(),
             dependencies: Vec::new(),
-            rides_always: true,
             pointers: Vec::new(),
             ends: Vec::new(),
             names_type: self.names_type,

@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use self_cell::self_cell;
+
 use super::cursor::Span;
 use super::operations::{
     IndicatorRows, Indicators, ObservableRows, ObservableStix, Observables, References,
@@ -314,25 +316,51 @@ impl ReferencesRequest {
     }
 }
 
-/// An answer whose errors have been judged: what it holds can be used.
-pub(super) struct PageAnswer(Answer);
+/// An answer whose errors have been judged, with its list, taken apart in one pass.
+pub(super) struct PageAnswer(Parsed);
+
+self_cell!(
+    struct Parsed {
+        owner: Answer,
+        #[covariant]
+        dependent: MaybeList,
+    }
+);
+
+type MaybeList<'a> = Option<List<'a>>;
 
 impl std::fmt::Debug for PageAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "PageAnswer({} bytes)", self.0.size_bytes())
+        write!(
+            f,
+            "PageAnswer({} bytes)",
+            self.0.borrow_owner().size_bytes()
+        )
     }
 }
 
 impl PageAnswer {
+    /// Takes an answer apart.
+    ///
+    /// # Errors
+    /// When its data is no list.
+    fn read(answer: Answer) -> Result<Self, Error> {
+        Parsed::try_new(answer, list_of_answer).map(Self)
+    }
+
     /// An answer that holds nothing.
     pub(super) fn empty() -> Self {
-        Self(Answer::empty())
+        Self(Parsed::new(Answer::empty(), |_| None))
     }
 
     /// The list that the answer holds; none for an answer without data.
-    pub(super) fn list(&self) -> Result<Option<List<'_>>, Error> {
-        Ok(self.0.borrow_despite_errors::<ListData<'_>>()?.list)
+    pub(super) fn list(&self) -> Option<&List<'_>> {
+        self.0.borrow_dependent().as_ref()
     }
+}
+
+fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, Error> {
+    Ok(answer.borrow_despite_errors::<ListData<'_>>()?.list)
 }
 
 /// What came of a request.
@@ -507,7 +535,7 @@ fn is_about_size(error: &PlatformError, tries: usize) -> bool {
 /// a number that does not fit GraphQL's `Int` costs its field and nothing else.
 fn judge(answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
     let Some(refusal) = answer.refusal() else {
-        return Ok(Asked::Page(PageAnswer(answer)));
+        return Ok(Asked::Page(PageAnswer::read(answer)?));
     };
     if matches!(refusal.kind(), Kind::Authentication | Kind::Validation) {
         return Err(refusal.into());
@@ -515,7 +543,7 @@ fn judge(answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformEr
     let errors = answer.errors();
     if answer.data_text().is_some() && errors.iter().all(GraphqlError::is_number_out_of_range) {
         skipped.extend(errors.iter().map(lost_field));
-        return Ok(Asked::Page(PageAnswer(answer)));
+        return Ok(Asked::Page(PageAnswer::read(answer)?));
     }
     let blamed = errors
         .iter()

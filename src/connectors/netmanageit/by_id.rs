@@ -19,6 +19,7 @@ use super::page::{List, Reference, ReferenceRow, References};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 
+const UNREADABLE: &str = "the source answered it in an unknown shape";
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
@@ -151,7 +152,7 @@ pub(super) async fn read_objects(
             ..ListRequest::by_ids(stream, detail, &portion.ids)
         };
         let failure = match waiting.ask(Request::List(request), skipped).await? {
-            Asked::Page(answer) => match extent(&answer, stream)? {
+            Asked::Page(answer) => match extent(&answer) {
                 Some((rows, next)) => {
                     answers.push(answer);
                     waiting.portions.extend(go_on(portion, rows, next)?);
@@ -173,9 +174,9 @@ pub(super) async fn read_objects(
 }
 
 /// How many rows an answer has, and whether its list goes on; none for an answer without a list.
-fn extent(answer: &PageAnswer, stream: Stream) -> Result<Option<(u64, Next)>, SourceError> {
-    let list = answer.list().map_err(|error| unreadable(stream, error))?;
-    Ok(list.map(|list| (list.rows() as u64, Next::of(&list))))
+fn extent(answer: &PageAnswer) -> Option<(u64, Next)> {
+    let list = answer.list()?;
+    Some((list.rows() as u64, Next::of(list)))
 }
 
 /// Reads what these objects refer to: a constant number of requests for many, sent together.
@@ -295,30 +296,27 @@ fn take_references(
     found: &mut Vec<(Box<str>, Reference)>,
     skipped: &mut Vec<Skipped>,
 ) -> Result<(u64, Next), SourceError> {
-    let list = answer.list().map_err(|error| {
-        SourceError::because("cannot read what the source's objects refer to", error)
-    })?;
-    let Some(list) = list else {
+    let Some(list) = answer.list() else {
         return Err(SourceError::new(
             "the source answered no list of references",
         ));
     };
-    for node in list.nodes() {
-        let reason = match serde_json::from_str::<ReferenceRow>(node.get())
-            .map(ReferenceRow::into_reference)
-        {
-            Ok(Ok(reference)) => {
-                found.push(reference);
-                continue;
-            }
-            Ok(Err(id)) => (id, "an end of it cannot be seen at the source"),
-            Err(_) => ("?".to_owned(), "the source answered it in an unknown shape"),
-        };
+    let mut lose = |id: &str, reason: &str| {
         skipped.push(Skipped {
-            id: reason.0,
+            id: id.to_owned(),
             kind: "reference".to_owned(),
-            reason: reason.1.to_owned(),
+            reason: reason.to_owned(),
         });
+    };
+    for _ in 0..list.unreadable_rows() {
+        lose("?", UNREADABLE);
     }
-    Ok((list.rows() as u64, Next::of(&list)))
+    for node in list.nodes() {
+        match ReferenceRow::of(node).map(ReferenceRow::into_reference) {
+            Some(Ok(reference)) => found.push(reference),
+            Some(Err(id)) => lose(&id, "an end of it cannot be seen at the source"),
+            None => lose("?", UNREADABLE),
+        }
+    }
+    Ok((list.rows() as u64, Next::of(list)))
 }

@@ -21,12 +21,11 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use url::Url;
 
 use super::ask::{PageAnswer, Stream};
 use super::files::Content;
-use super::page::{ExternalReference, NestedTarget, Node, Reference};
+use super::page::{ExternalReference, List, NestedTarget, Node, Reference};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, HeldBack, Skipped, kind_of_end};
@@ -97,18 +96,18 @@ impl Converter for NetManageItConverter {
         let companions = self.companions(&page.companions, &written, &mut skipped);
         let mut objects = Vec::new();
         for node in nodes_of(&page.answer, &mut skipped) {
-            if is_known(&node, &page.known) {
+            if is_known(node, &page.known) {
                 continue;
             }
-            let references = page.references.get(name_of(&node).as_str());
+            let references = standard_id(node).and_then(|id| page.references.get(&*id));
             let with = With {
                 references: references.map_or(&[][..], Vec::as_slice),
                 written: &written,
                 files: page.files.as_deref().unwrap_or_default(),
             };
-            match self.object(page.stream, &node, &with, &mut skipped) {
+            match self.object(page.stream, node, &with, &mut skipped) {
                 Ok(object) => objects.push(object),
-                Err(error) => skipped.push(skip(&node, page.stream, &error)),
+                Err(error) => skipped.push(skip(node, page.stream, &error)),
             }
         }
         let endless = leave_out_endless(&mut objects, &page.ends_to_come, &companions);
@@ -117,12 +116,7 @@ impl Converter for NetManageItConverter {
             .map(|tie| tie.held_back(page.stream))
             .collect();
         skipped.extend(endless.into_iter().map(|tie| tie.skipped));
-        let at_hand = objects.iter().map(|written| &*written.object.id);
-        let at_hand: HashSet<Box<str>> = at_hand
-            .chain(companions.iter().map(|companion| &*companion.id))
-            .map(Into::into)
-            .collect();
-        let edges = nested_edges(&objects, &at_hand, &mut skipped);
+        let edges = nested_edges(&objects, &companions, &mut skipped);
         // What is wrong with an object that only brings its files now was told when it came first.
         if page.files.is_some() {
             skipped.truncate(told);
@@ -217,10 +211,10 @@ impl NetManageItConverter {
             for node in nodes_of(answer, skipped) {
                 // What is wrong with it is told where it is the subject: on its own page.
                 let mut told_elsewhere = Vec::new();
-                match self.object(*stream, &node, &with, &mut told_elsewhere) {
+                match self.object(*stream, node, &with, &mut told_elsewhere) {
                     Ok(bare) => companions.push(Arc::new(bare.object)),
                     Err(error) => {
-                        tracing::debug!(id = %name_of(&node), %error, "an object that should come along cannot be written");
+                        tracing::debug!(id = %name_of(node), %error, "an object that should come along cannot be written");
                     }
                 }
             }
@@ -230,7 +224,10 @@ impl NetManageItConverter {
 }
 
 fn is_known(node: &Node<'_>, known: &HashSet<Box<str>>) -> bool {
-    let id = node.decode::<Cow<'_, str>>("id").ok().flatten();
+    if known.is_empty() {
+        return false;
+    }
+    let id = node.text("id").ok().flatten();
     id.is_some_and(|id| known.contains(&*id))
 }
 
@@ -285,41 +282,26 @@ fn leave_out_endless(
     endless
 }
 
-/// The nodes of an answer; one that is no object is skipped by its place.
-fn nodes_of<'a>(answer: &'a PageAnswer, skipped: &mut Vec<Skipped>) -> Vec<Node<'a>> {
-    let list = match answer.list() {
-        Ok(list) => list,
-        Err(error) => {
-            skipped.push(unreadable("page", &error));
-            return Vec::new();
-        }
-    };
-    let empty = list.as_ref().map_or(0, super::page::List::empty_rows);
-    skipped.extend((0..empty).map(|_| Skipped {
-        id: "?".to_owned(),
-        kind: "row".to_owned(),
-        reason: "the source answered it empty".to_owned(),
-    }));
-    let mut nodes = Vec::new();
-    for node in list.iter().flat_map(super::page::List::nodes) {
-        match read_node(node) {
-            Ok(node) => nodes.push(node),
-            Err(error) => skipped.push(unreadable("row", &error)),
-        }
+/// The nodes of an answer. What is none is skipped.
+fn nodes_of<'a>(
+    answer: &'a PageAnswer,
+    skipped: &mut Vec<Skipped>,
+) -> impl Iterator<Item = &'a Node<'a>> + use<'a> {
+    if let Some(list) = answer.list() {
+        let row = |reason: &str| Skipped {
+            id: "?".to_owned(),
+            kind: "row".to_owned(),
+            reason: reason.to_owned(),
+        };
+        skipped.extend((0..list.empty_rows()).map(|_| row("the source answered it empty")));
+        let unreadable = row("the source answered it in an unknown shape");
+        skipped.extend((0..list.unreadable_rows()).map(|_| unreadable.clone()));
     }
-    nodes
+    answer.list().into_iter().flat_map(List::nodes)
 }
 
-fn read_node(node: &RawValue) -> Result<Node<'_>, serde_json::Error> {
-    serde_json::from_str(node.get())
-}
-
-fn unreadable(kind: &str, error: &dyn std::error::Error) -> Skipped {
-    Skipped {
-        id: "?".to_owned(),
-        kind: kind.to_owned(),
-        reason: format!("the source answered it in an unknown shape: {error}"),
-    }
+fn standard_id<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
+    node.text("standard_id").ok().flatten()
 }
 
 /// The node's standard id, or what comes closest to it.
@@ -382,16 +364,22 @@ type Edge = (&'static NestedReference, Box<str>);
 /// The nested references that can travel: known relations to targets at hand.
 fn nested_edges(
     objects: &[Bare],
-    at_hand: &HashSet<Box<str>>,
+    companions: &[Arc<StixObject>],
     skipped: &mut Vec<Skipped>,
 ) -> Edges {
     let mut edges = Edges::default();
+    if objects.iter().all(|written| written.nested.is_empty()) {
+        return edges;
+    }
+    let of_page = objects.iter().map(|written| &*written.object.id);
+    let along = companions.iter().map(|companion| &*companion.id);
+    let at_hand: HashSet<&str> = of_page.chain(along).collect();
     for written in objects {
         let holder = &written.object.id;
         for target in &written.nested {
             let reason = match nested_reference(&target.relation) {
                 None => "this program does not know the relation",
-                Some(_) if !at_hand.contains(&target.standard_id) => {
+                Some(_) if !at_hand.contains(&*target.standard_id) => {
                     "its target cannot be read at the source"
                 }
                 Some(_) if target.standard_id == *holder => "it points at itself",

@@ -8,8 +8,8 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ask::{Stream, unreadable};
-use super::page::{Files as Attached, RowName};
+use super::ask::Stream;
+use super::page::{Files as Attached, List, RowName};
 use super::source::New;
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::Kind;
@@ -71,25 +71,17 @@ pub(super) struct Content {
 }
 
 /// The new objects of a page that have files. A file that is known to be too large is named.
-pub(super) fn file_pages(
-    new: &New<'_>,
-    limit: usize,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Vec<FilePage>, SourceError> {
-    let list = new
-        .answer
-        .list()
-        .map_err(|error| unreadable(new.stream, error))?;
+pub(super) fn file_pages(new: &New<'_>, limit: usize, skipped: &mut Vec<Skipped>) -> Vec<FilePage> {
     let mut pages = Vec::new();
-    for node in list.iter().flat_map(super::page::List::nodes) {
+    for node in new.answer.list().into_iter().flat_map(List::nodes) {
         // A row without a name is told by the converter.
-        let Ok(row) = serde_json::from_str::<RowName>(node.get()) else {
+        let Some(row) = RowName::of(node) else {
             continue;
         };
         if new.known.contains(row.id.as_str()) {
             continue;
         }
-        match serde_json::from_str::<Attached>(node.get()) {
+        match Attached::of(node) {
             Ok(attached) => {
                 let files = attached.into_files();
                 pages.extend(file_page(new.stream, row, files, limit, skipped));
@@ -101,7 +93,7 @@ pub(super) fn file_pages(
             }),
         }
     }
-    Ok(pages)
+    pages
 }
 
 fn file_page(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -49,9 +49,17 @@ pub(super) struct PageInfo {
 #[derive(Debug, serde::Deserialize)]
 struct Edge<'a> {
     #[serde(borrow, default)]
-    cursor: Option<Cow<'a, str>>,
+    cursor: Option<Text<'a>>,
     #[serde(borrow, default)]
-    node: Option<&'a RawValue>,
+    node: Option<Seen<'a>>,
+}
+
+/// What stands where a node should stand.
+#[derive(Debug)]
+enum Seen<'a> {
+    Node(Node<'a>),
+    /// Something else, which costs its row and nothing more.
+    Other,
 }
 
 impl<'a> List<'a> {
@@ -60,51 +68,70 @@ impl<'a> List<'a> {
         self.edges.as_ref().map_or(0, Vec::len)
     }
 
-    /// The rows that can be seen, in order.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &'a RawValue> + '_ {
-        self.edges
-            .iter()
-            .flatten()
-            .filter_map(|edge| edge.as_ref()?.node)
+    /// The rows that can be read, in order.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<'a>> {
+        self.seen().filter_map(|seen| match seen {
+            Seen::Node(node) => Some(node),
+            Seen::Other => None,
+        })
     }
 
     /// How many rows came empty.
     pub(super) fn empty_rows(&self) -> usize {
-        self.rows() - self.nodes().count()
+        self.rows() - self.seen().count()
+    }
+
+    /// How many rows came as something that is no object.
+    pub(super) fn unreadable_rows(&self) -> usize {
+        self.seen().count() - self.nodes().count()
+    }
+
+    fn seen(&self) -> impl Iterator<Item = &Seen<'a>> {
+        let edges = self.edges.iter().flatten().flatten();
+        edges.filter_map(|edge| edge.node.as_ref())
     }
 
     /// The cursor of the first row, where it was asked for.
     pub(super) fn first_cursor(&self) -> Option<String> {
         let edge = self.edges.as_ref()?.first()?.as_ref()?;
-        edge.cursor
-            .as_deref()
+        let cursor = edge.cursor.as_ref().map(|cursor| &*cursor.0);
+        cursor
             .filter(|cursor| !cursor.is_empty())
             .map(str::to_owned)
     }
 }
 
 /// Who a row is.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug)]
 pub(super) struct RowName {
     /// The source's internal id: what its filters take.
     pub(super) id: String,
-    #[serde(default)]
     pub(super) standard_id: Option<String>,
-    #[serde(default)]
     pub(super) entity_type: Option<String>,
-    #[serde(default)]
     updated_at: Option<String>,
 }
 
+/// What the reading has to know of a node; none where it has no id, or its time is no text.
+pub(super) fn row_of(node: &Node<'_>) -> Option<Row> {
+    let id = node.text("id").ok()??;
+    let updated_at = node.text("updated_at").ok()?;
+    Some(row(&id, updated_at.as_deref()))
+}
+
 impl RowName {
+    /// What a node says of itself; none where it has no id, or one of the others is no text.
+    pub(super) fn of(node: &Node<'_>) -> Option<Self> {
+        Some(Self {
+            id: node.decode("id").ok()??,
+            standard_id: node.decode("standard_id").ok()?,
+            entity_type: node.decode("entity_type").ok()?,
+            updated_at: node.decode("updated_at").ok()?,
+        })
+    }
+
     /// What the reading has to know of it.
     pub(super) fn row(&self) -> Row {
         row(&self.id, self.updated_at.as_deref())
-    }
-
-    /// Its internal id.
-    pub(super) fn into_id(self) -> String {
-        self.id
     }
 }
 
@@ -116,14 +143,8 @@ fn row(id: &str, updated_at: Option<&str>) -> Row {
 }
 
 /// The files attached to an object.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Files {
-    #[serde(default, rename = "importFiles")]
-    files: Option<FileList>,
-}
-
-#[derive(Debug, serde::Deserialize)]
-struct FileList {
     #[serde(default)]
     edges: Option<Vec<Option<FileEdge>>>,
 }
@@ -134,9 +155,17 @@ struct FileEdge {
 }
 
 impl Files {
+    /// What a node says of them.
+    ///
+    /// # Errors
+    /// When it says it in an unknown shape.
+    pub(super) fn of(node: &Node<'_>) -> Result<Self, serde_json::Error> {
+        Ok(node.decode("importFiles")?.unwrap_or_default())
+    }
+
     /// Those that the source shows, in its order.
     pub(super) fn into_files(self) -> Vec<File> {
-        let edges = self.files.and_then(|list| list.edges).unwrap_or_default();
+        let edges = self.edges.unwrap_or_default();
         edges
             .into_iter()
             .flatten()
@@ -146,21 +175,21 @@ impl Files {
 }
 
 /// The ends of a relationship.
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Ends {
-    id: String,
-    from: Option<End>,
-    to: Option<End>,
+#[derive(Debug)]
+pub(super) struct Ends<'a> {
+    id: Cow<'a, str>,
+    from: Option<End<'a>>,
+    to: Option<End<'a>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct End {
-    #[serde(default)]
-    id: Option<String>,
-    #[serde(default)]
-    standard_id: Option<Box<str>>,
-    #[serde(default)]
-    updated_at: Option<String>,
+struct End<'a> {
+    #[serde(borrow, default)]
+    id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    standard_id: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    updated_at: Option<Text<'a>>,
 }
 
 /// One end of a relationship.
@@ -171,7 +200,16 @@ pub(super) struct EndRow {
     pub(super) standard_id: Box<str>,
 }
 
-impl Ends {
+impl<'a> Ends<'a> {
+    /// What a node says of them; none where it is no relationship.
+    pub(super) fn of(node: &Node<'a>) -> Option<Self> {
+        Some(Self {
+            id: node.text("id").ok()??,
+            from: node.decode("from").ok()?,
+            to: node.decode("to").ok()?,
+        })
+    }
+
     /// The relationship's own internal id.
     pub(super) fn id(&self) -> &str {
         &self.id
@@ -188,11 +226,12 @@ impl Ends {
     }
 }
 
-impl End {
+impl End<'_> {
     fn row(&self) -> Option<EndRow> {
+        let updated_at = self.updated_at.as_ref().map(|text| &*text.0);
         Some(EndRow {
-            row: row(self.id.as_deref()?, self.updated_at.as_deref()),
-            standard_id: self.standard_id.clone()?,
+            row: row(&self.id.as_ref()?.0, updated_at),
+            standard_id: self.standard_id.as_ref()?.0.as_ref().into(),
         })
     }
 }
@@ -215,6 +254,22 @@ impl<'a> Node<'a> {
         self.fields.iter().map(|(name, value)| (&**name, *value))
     }
 
+    /// The field as text, borrowed where it has no escapes; none where it is absent or null.
+    ///
+    /// # Errors
+    /// When it is no text.
+    pub(super) fn text(&self, name: &str) -> Result<Option<Cow<'a, str>>, serde_json::Error> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        // Valid JSON already: without a backslash, a text is what stands between its quotes.
+        let text = value.get().strip_prefix('"');
+        match text.and_then(|text| text.strip_suffix('"')) {
+            Some(text) if !text.contains('\\') => Ok(Some(text.into())),
+            _ => Ok(Some(serde_json::from_str::<String>(value.get())?.into())),
+        }
+    }
+
     /// The field, decoded; none where it is absent or null.
     ///
     /// # Errors
@@ -229,33 +284,69 @@ impl<'a> Node<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+/// Reads whatever stands there in the one pass over the answer.
+impl<'de: 'a, 'a> Deserialize<'de> for Seen<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::with_capacity(32);
-                while let Some(field) = map.next_entry::<FieldName<'de>, &'de RawValue>()? {
-                    fields.push((field.0.0, field.1));
-                }
-                Ok(fields)
-            }
-        }
-        Ok(Self {
-            fields: deserializer.deserialize_map(Fields)?,
-        })
+        deserializer.deserialize_any(Fields)
     }
 }
 
-/// A field's name, borrowed where it can be.
-#[derive(serde::Deserialize)]
-struct FieldName<'a>(#[serde(borrow)] Cow<'a, str>);
+impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_map(Fields)? {
+            Seen::Node(node) => Ok(node),
+            Seen::Other => Err(D::Error::custom("no object")),
+        }
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Seen<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(32);
+        while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
+            fields.push((name.0, value));
+        }
+        Ok(Seen::Node(Node { fields }))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Seen::Other)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Seen::Other)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Seen::Other)
+    }
+}
+
+/// A text within something larger, borrowed where it can be.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// What the objects of a page point at, by the standard id of the object.
 pub(super) type References = HashMap<Box<str>, Vec<Reference>>;
@@ -313,23 +404,40 @@ impl ExternalReference {
 }
 
 /// One row of the references' list.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug)]
 pub(super) struct ReferenceRow {
     id: String,
     relationship_type: String,
-    from: Option<ReferenceEnd>,
-    to: Option<ReferenceEnd>,
+    from: Option<ReferenceHolder>,
+    to: Option<ReferenceTarget>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct ReferenceEnd {
+struct ReferenceHolder {
+    standard_id: Option<Box<str>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct ReferenceTarget {
     id: Option<Box<str>>,
     standard_id: Option<Box<str>>,
-    #[serde(flatten)]
-    external: ExternalReference,
+    source_name: Option<String>,
+    description: Option<String>,
+    url: Option<String>,
+    external_id: Option<String>,
 }
 
 impl ReferenceRow {
+    /// What a node says; none where it is no reference.
+    pub(super) fn of(node: &Node<'_>) -> Option<Self> {
+        Some(Self {
+            id: node.decode("id").ok()??,
+            relationship_type: node.decode("relationship_type").ok()??,
+            from: node.decode("from").ok()?,
+            to: node.decode("to").ok()?,
+        })
+    }
+
     /// The holder's standard id and what it points at.
     ///
     /// # Errors
@@ -343,7 +451,13 @@ impl ReferenceRow {
         let holder = self.from?.standard_id?;
         let to = self.to?;
         if self.relationship_type == "external-reference" {
-            return Some((holder, Reference::External(to.external)));
+            let external = ExternalReference {
+                source_name: to.source_name,
+                description: to.description,
+                url: to.url,
+                external_id: to.external_id,
+            };
+            return Some((holder, Reference::External(external)));
         }
         let target = NestedTarget {
             relation: self.relationship_type.into_boxed_str(),
@@ -363,20 +477,22 @@ mod tests {
         let node: Node<'_> =
             serde_json::from_str(r#"{"value":"a\"b\u00e9","score":null,"\u006eumber":1}"#).unwrap();
         assert_eq!(node.get("value").unwrap().get(), r#""a\"b\u00e9""#);
+        assert_eq!(node.text("value").unwrap().unwrap(), "a\"b\u{e9}");
+        assert!(node.text("number").is_err() && node.text("score").unwrap().is_none());
         assert!(node.get("score").is_none() && node.get("other").is_none());
         assert_eq!(node.decode::<u8>("number").unwrap(), Some(1));
         assert!(node.decode::<u8>("value").is_err());
     }
 
     #[test]
-    fn rows_that_cannot_be_seen_count_as_rows() {
-        let text = r#"{"indicators":{"pageInfo":{"endCursor":"","hasNextPage":false,"globalCount":2},"edges":[null,{"node":{"id":"x"}}]}}"#;
+    fn rows_that_cannot_be_seen_or_read_count_as_rows() {
+        let text = r#"{"indicators":{"pageInfo":{"endCursor":"","hasNextPage":false,"globalCount":2},"edges":[null,
+            {"node":{"id":"x"}},{"node":null},{"node":[{"id":"y"},1]},{"node":"z\n"},{"node":-1},{"node":1.5},{"node":true}]}}"#;
         let data: ListData<'_> = serde_json::from_str(text).unwrap();
         let list = data.list.unwrap();
-        assert_eq!(
-            (list.rows(), list.nodes().count(), list.empty_rows()),
-            (2, 1, 1)
-        );
+        let counts = (list.rows(), list.nodes().count(), list.empty_rows());
+        assert_eq!(counts, (8, 1, 2));
+        assert_eq!(list.unreadable_rows(), 5);
     }
 
     #[test]

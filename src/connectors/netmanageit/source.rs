@@ -13,14 +13,14 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::ask::{Detail, Extras, PageAnswer, Stream, unreadable};
+use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{Wanted, read_objects, read_references};
 use super::convert::{Choices, NetManageItConverter, is_known_type};
 use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
 use super::files::{FilePage, Files, file_pages};
-use super::page::{EndRow, Ends, Reference, References, RowName};
+use super::page::{EndRow, Ends, List, Node, Reference, References, row_of};
 use super::settings::{Creators, NetManageItSettings};
-use super::walk::{ReadPage, Skips, Step, Walk, names, newest};
+use super::walk::{ReadPage, Skips, Step, Walk, newest, rows};
 use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 use crate::telemetry::logs::Chain;
@@ -264,7 +264,7 @@ impl NetManageItSource {
             is_again: false,
         };
         if self.extras.files {
-            let pages = file_pages(&new, self.max_file_bytes, &mut skipped)?;
+            let pages = file_pages(&new, self.max_file_bytes, &mut skipped);
             self.with_files.extend(pages);
         }
         let surroundings = self.surroundings(new, &mut skipped).await?;
@@ -327,14 +327,12 @@ impl NetManageItSource {
     ) -> Result<Vec<PageAnswer>, SourceError> {
         let mut unknown = Vec::new();
         for answer in answers.filter(|_| stream == Stream::Observables) {
-            let list = answer.list().map_err(|error| unreadable(stream, error))?;
             // What cannot be read is told by the converter.
-            let rows = list.map_or_else(Vec::new, |list| names(&list, &mut Vec::new()));
-            let is_unknown = |row: &RowName| {
-                let entity_type = row.entity_type.as_deref();
-                entity_type.is_some_and(|entity_type| !is_known_type(entity_type))
-            };
-            unknown.extend(rows.into_iter().filter(is_unknown).map(RowName::into_id));
+            let nodes = answer.list().into_iter().flat_map(List::nodes);
+            let rows = nodes
+                .filter(|node| is_of_unknown_type(node))
+                .filter_map(row_of);
+            unknown.extend(rows.map(|row| row.id.into()));
         }
         let wanted = Wanted {
             stream,
@@ -372,14 +370,9 @@ impl NetManageItSource {
         skipped: &mut Vec<Skipped>,
     ) -> Result<Surroundings, SourceError> {
         let (mut missing, mut elsewhere) = (MissingEnds::default(), HashSet::new());
-        let list = new
-            .answer
-            .list()
-            .map_err(|error| unreadable(new.stream, error))?;
-        for node in list.iter().flat_map(super::page::List::nodes) {
+        for node in new.answer.list().into_iter().flat_map(List::nodes) {
             // What cannot be read is told by the converter.
-            let ends = serde_json::from_str::<Ends>(node.get());
-            let Some(ends) = ends.ok().filter(|ends| !new.known.contains(ends.id())) else {
+            let Some(ends) = Ends::of(node).filter(|ends| !new.known.contains(ends.id())) else {
                 continue;
             };
             let brings_all = new.is_again || self.with_ends > 0;
@@ -399,7 +392,6 @@ impl NetManageItSource {
                 }
             }
         }
-        drop(list);
         let (mut companions, mut written) = (Vec::new(), Vec::new());
         for (stream, ids) in missing.ids {
             let mut ids: Vec<String> = ids.into_iter().collect();
@@ -456,20 +448,21 @@ impl NetManageItSource {
         answer: PageAnswer,
     ) -> Result<Option<RawPage>, SourceError> {
         let mut skipped = Vec::new();
-        let list = answer.list().map_err(|error| unreadable(stream, error))?;
-        let rows = list.map_or_else(Vec::new, |list| names(&list, &mut skipped));
+        let rows = answer
+            .list()
+            .map_or_else(Vec::new, |list| rows(list, &mut skipped));
         if rows.is_empty() {
             return Ok(None);
         }
         let new = New {
             stream,
             answer: &answer,
-            ids: rows.into_iter().map(RowName::into_id).collect(),
+            ids: rows.into_iter().map(|row| row.id.into()).collect(),
             known: &HashSet::new(),
             is_again: true,
         };
         if self.extras.files {
-            let pages = file_pages(&new, self.max_file_bytes, &mut skipped)?;
+            let pages = file_pages(&new, self.max_file_bytes, &mut skipped);
             self.with_files.extend(pages);
         }
         let surroundings = self.surroundings(new, &mut skipped).await?;
@@ -486,6 +479,11 @@ impl NetManageItSource {
         self.pages_again += 1;
         page(stream, self.pages_again, answer, surroundings, skipped)
     }
+}
+
+fn is_of_unknown_type(node: &Node<'_>) -> bool {
+    let entity_type = node.text("entity_type").ok().flatten();
+    entity_type.is_some_and(|entity_type| !is_known_type(&entity_type))
 }
 
 /// The streams that the settings want, in their order.

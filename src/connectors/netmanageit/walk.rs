@@ -16,7 +16,7 @@ use super::ask::{
     given_up, unreadable,
 };
 use super::cursor::{Moment, PageEnd, Row, Span};
-use super::page::{List, RowName};
+use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::Kind;
@@ -173,21 +173,19 @@ impl Walk {
 
     /// Takes a page; none where the answer holds no list.
     fn accept(&mut self, answer: PageAnswer) -> Result<Option<Step>, SourceError> {
-        let list = answer
-            .list()
-            .map_err(|error| unreadable(self.stream, error))?;
-        let Some(list) = list else { return Ok(None) };
+        let Some(list) = answer.list() else {
+            return Ok(None);
+        };
         let total = list.page_info.global_count;
         if list.rows() == 0 {
             let skips = std::mem::take(&mut self.since_last_page);
             return Ok(Some(Step::End { total, skips }));
         }
-        let after = self.next_place(&list)?;
+        let after = self.next_place(list)?;
         let is_from_start = self.after.is_none();
-        let is_last = self.count(&list);
+        let is_last = self.count(list);
         let mut skips = std::mem::take(&mut self.since_last_page);
-        let named = names(&list, &mut skips.skipped);
-        let rows = named.iter().map(RowName::row).collect();
+        let rows = rows(list, &mut skips.skipped);
         let end = PageEnd {
             after: after.clone(),
             rows: skips.rows + list.rows() as u64,
@@ -195,7 +193,6 @@ impl Walk {
             is_whole: is_from_start && is_last,
             is_last,
         };
-        drop(list);
         self.after = Some(after);
         self.failed_in_a_row = 0;
         self.tries_alone = 0;
@@ -354,21 +351,17 @@ fn rows_in_a_row(failure: &Failure) -> usize {
     }
 }
 
-/// Who the rows of a page are; a row that does not say it is told, because what it refers to cannot
-/// be asked for.
-pub(super) fn names(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<RowName> {
-    let mut names = Vec::with_capacity(list.rows());
-    for node in list.nodes() {
-        match serde_json::from_str::<RowName>(node.get()) {
-            Ok(name) => names.push(name),
-            Err(_) => skipped.push(Skipped {
-                id: "?".to_owned(),
-                kind: "references".to_owned(),
-                reason: "their object has no id to ask for them by".to_owned(),
-            }),
-        }
-    }
-    names
+/// The rows of a page; one that does not say who it is is told, because what it refers to cannot be
+/// asked for.
+pub(super) fn rows(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<Row> {
+    let rows: Vec<Row> = list.nodes().filter_map(row_of).collect();
+    let seen = list.rows() - list.empty_rows();
+    skipped.extend((rows.len()..seen).map(|_| Skipped {
+        id: "?".to_owned(),
+        kind: "references".to_owned(),
+        reason: "their object has no id to ask for them by".to_owned(),
+    }));
+    rows
 }
 
 /// What stands at a place.
@@ -399,7 +392,7 @@ async fn row_at(
             let asked = ask(platform, &request, patience, &mut Vec::new()).await;
             match asked.map_err(|error| unreadable(stream, error))? {
                 Asked::Page(answer) => {
-                    if let Some(row) = read_row(&answer, stream)? {
+                    if let Some(row) = read_row(&answer) {
                         return Ok(row);
                     }
                 }
@@ -420,18 +413,14 @@ async fn row_at(
     }
 }
 
-fn read_row(answer: &PageAnswer, stream: Stream) -> Result<Option<RowAt>, SourceError> {
-    let list = answer.list().map_err(|error| unreadable(stream, error))?;
-    let Some(list) = list else { return Ok(None) };
+fn read_row(answer: &PageAnswer) -> Option<RowAt> {
+    let list = answer.list()?;
     if list.rows() == 0 {
-        return Ok(Some(RowAt::Nothing));
+        return Some(RowAt::Nothing);
     }
-    let name = list
-        .nodes()
-        .next()
-        .and_then(|node| serde_json::from_str(node.get()).ok());
+    let name = list.nodes().next().and_then(RowName::of);
     let row = |place| RowAt::Row { place, name };
-    Ok(list.first_cursor().map(row))
+    list.first_cursor().map(row)
 }
 
 /// When the newest row of a stream changed; none where there is no row, or none of the newest says it.

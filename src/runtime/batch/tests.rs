@@ -277,21 +277,49 @@ fn messages_stay_under_the_brokers_limit() {
 }
 
 #[test]
-fn a_label_comes_along_until_it_is_sure_to_exist_and_a_marking_always() {
-    let mut label = object(500);
-    label.rides_always = false;
-    let (label, marking) = (Arc::new(label), Arc::new(object(501)));
+fn what_objects_depend_on_comes_along_until_it_is_sure_to_exist() {
+    let dependency = Arc::new(object(500));
     let used = |number: usize| {
         let mut object = object(number);
-        object.dependencies = vec![Arc::clone(&marking), Arc::clone(&label)];
+        object.dependencies = vec![Arc::clone(&dependency)];
+        object
+    };
+    let ids_of_one = |run: &mut Packer, number| -> Vec<String> {
+        let packed = run.pack(&page(vec![used(number)], Vec::new()));
+        let batch = packed.waves[0].batches[0].iter();
+        batch.map(|object| object.id.to_string()).collect()
+    };
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    let packed = run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    let sizes = packed.waves[0].batches.iter().map(Vec::len);
+    assert_eq!(sizes.collect::<Vec<_>>(), [2; RECENT_BATCHES + 1]);
+    // From here on it is sure, but not for ever.
+    run.pack(&page(
+        (100..100 + COMES_AGAIN - 1).map(used).collect(),
+        Vec::new(),
+    ));
+    assert_eq!(ids_of_one(&mut run, 98), [id(500), id(98)]);
+    assert_eq!(ids_of_one(&mut run, 99), [id(99)]);
+}
+
+#[test]
+fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
+    let writer = ObjectWriter::new("marking-definition", "marking-definition--1");
+    let marking = Arc::new(writer.finish("marking").unwrap());
+    let used = |number: usize| {
+        let mut object = object(number);
+        object.dependencies = vec![Arc::clone(&marking)];
         object
     };
     let mut run = Packer::new(Packing::Closed { batch_size: 1 });
     run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
-    let packed = run.pack(&page(vec![used(90)], Vec::new()));
-    let ids: Vec<&str> = packed.waves[0].batches[0]
-        .iter()
-        .map(|object| &*object.id)
-        .collect();
-    assert_eq!(ids, [id(501), id(90)]);
+    let size = |run: &mut Packer| {
+        let packed = run.pack(&page(vec![used(98)], Vec::new()));
+        packed.waves[0].batches[0].len()
+    };
+    assert_eq!(size(&mut run), 2);
+    run.set_listed([&*marking.id]);
+    assert_eq!(size(&mut run), 1);
+    run.set_listed([]);
+    assert_eq!(size(&mut run), 2);
 }

@@ -1,19 +1,17 @@
 //! The users who made an object at the source. The platform takes no creator at import, so they travel,
 //! if at all, in a label or in an external reference.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 
 use super::surroundings::Surrounding;
 use super::{Choices, ConvertError};
-use crate::connectors::netmanageit::page::{ExternalReference, Node};
+use crate::connectors::netmanageit::page::{ExternalReference, Node, Text};
 use crate::connectors::netmanageit::settings::Creators;
 
 #[derive(Deserialize)]
 struct Creator<'a> {
     #[serde(borrow)]
-    name: Cow<'a, str>,
+    name: Text<'a>,
 }
 
 /// Adds the creators to what surrounds an object, as the settings want it.
@@ -34,11 +32,11 @@ pub(super) fn put(
         Creators::Label => {
             let labels = creators
                 .iter()
-                .map(|creator| format!("creator:{}", creator.name));
+                .map(|creator| format!("creator:{}", creator.name.0).into());
             surrounding.labels.extend(labels);
         }
         Creators::ExternalReference => {
-            let names: Vec<&str> = creators.iter().map(|creator| &*creator.name).collect();
+            let names: Vec<&str> = creators.iter().map(|creator| &*creator.name.0).collect();
             let reference = page_reference(choices, node, &names)?;
             surrounding.external_references.extend(reference);
         }
@@ -52,7 +50,7 @@ fn page_reference(
     node: &Node<'_>,
     creators: &[&str],
 ) -> Result<Option<ExternalReference>, ConvertError> {
-    let Some(id) = node.decode::<Cow<'_, str>>("id")? else {
+    let Some(id) = node.text("id")? else {
         return Ok(None);
     };
     let mut page = choices.source.clone();

@@ -4,15 +4,13 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use serde::Deserialize;
-
 use super::ConvertError;
 use super::observable::put_common;
 use super::surroundings::Surrounding;
 use super::types::NESTED_REFERENCES;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::ask::PageAnswer;
-use crate::connectors::netmanageit::page::Node;
+use crate::connectors::netmanageit::page::{List, Node};
 use crate::stix::{ObjectWriter, StixObject};
 
 /// What is written from the fields that every observable has, or must never come from another
@@ -32,34 +30,21 @@ const NOT_TAKEN: &[&str] = &[
 #[derive(Debug, Default)]
 pub(super) struct Written<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Row<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    to_stix: Option<Cow<'a, str>>,
-}
-
 impl<'a> Written<'a> {
     pub(super) fn read(answers: &'a [PageAnswer]) -> Self {
         let mut written = HashMap::new();
-        for list in answers
-            .iter()
-            .filter_map(|answer| answer.list().ok().flatten())
-        {
-            for node in list.nodes() {
-                // What is not there is told where it is missed.
-                if let Ok(row) = serde_json::from_str::<Row<'a>>(node.get()) {
-                    written.extend(row.to_stix.map(|text| (row.id, text)));
-                }
+        let lists = answers.iter().filter_map(PageAnswer::list);
+        for node in lists.flat_map(List::nodes) {
+            // What is not there is told where it is missed.
+            if let (Ok(Some(id)), Ok(Some(text))) = (node.text("id"), node.text("toStix")) {
+                written.insert(id, text);
             }
         }
         Self(written)
     }
 
     fn get(&self, node: &Node<'_>) -> Result<Option<&str>, ConvertError> {
-        let id: Option<Cow<'_, str>> = node.decode("id")?;
+        let id = node.text("id")?;
         Ok(id.and_then(|id| self.0.get(&*id)).map(|text| &**text))
     }
 }
@@ -72,12 +57,12 @@ pub(super) fn write(
     written: &Written<'_>,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
-    let standard_id: Cow<'_, str> = node
-        .decode("standard_id")?
+    let standard_id = node
+        .text("standard_id")?
         .ok_or(ConvertError::Missing("id"))?;
     let text = written.get(node)?.ok_or(ConvertError::UnknownType)?;
     let own: Node<'_> = serde_json::from_str(text)?;
-    let stix_type: Cow<'_, str> = own.decode("type")?.ok_or(ConvertError::UnknownType)?;
+    let stix_type = own.text("type")?.ok_or(ConvertError::UnknownType)?;
     let mut object = ObjectWriter::new(&stix_type, &standard_id);
     for (name, value) in own.fields() {
         if is_taken(name) {

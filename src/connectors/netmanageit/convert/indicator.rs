@@ -1,13 +1,11 @@
 //! One indicator (STIX 2.1 §4.7, with the platform's own properties).
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Surrounding;
 use super::{Choices, ConvertError, validity};
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::page::Node;
+use crate::connectors::netmanageit::page::{Node, Text};
 use crate::stix::{ObjectWriter, StixObject};
 
 /// The properties that travel as they are, under the name that they have at the source.
@@ -33,9 +31,9 @@ const PROPERTIES: &[&str] = &[
 #[derive(Serialize, Deserialize)]
 struct KillChainPhase<'a> {
     #[serde(borrow)]
-    kill_chain_name: Cow<'a, str>,
+    kill_chain_name: Text<'a>,
     #[serde(borrow)]
-    phase_name: Cow<'a, str>,
+    phase_name: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     x_opencti_order: Option<i64>,
 }
@@ -47,8 +45,8 @@ pub(super) fn write(
     choices: &Choices,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
-    let standard_id: Cow<'_, str> = node
-        .decode("standard_id")?
+    let standard_id = node
+        .text("standard_id")?
         .ok_or(ConvertError::Missing("id"))?;
     node.get("pattern")
         .ok_or(ConvertError::Missing("pattern"))?;
@@ -59,7 +57,7 @@ pub(super) fn write(
         }
     }
     validity::put(&mut object, node, choices, skipped)?;
-    if let Some(observable_type) = node.decode::<Cow<'_, str>>("x_opencti_main_observable_type")? {
+    if let Some(observable_type) = node.text("x_opencti_main_observable_type")? {
         object.put_type("x_opencti_main_observable_type", &observable_type);
     }
     let phases: Vec<KillChainPhase<'_>> = node.decode("killChainPhases")?.unwrap_or_default();

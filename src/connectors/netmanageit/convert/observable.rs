@@ -12,7 +12,7 @@ use super::types::{ObservableType, observable_type};
 use super::{ConvertError, foreign};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
-use crate::connectors::netmanageit::page::Node;
+use crate::connectors::netmanageit::page::{Node, Text};
 use crate::stix::{ObjectWriter, StixObject};
 
 /// The kinds of hashes that the platform stores (spec/protocol.md §2).
@@ -28,11 +28,11 @@ pub(super) fn write(
     written: &Written<'_>,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
-    let standard_id: Cow<'_, str> = node
-        .decode("standard_id")?
+    let standard_id = node
+        .text("standard_id")?
         .ok_or(ConvertError::Missing("id"))?;
-    let entity_type: Cow<'_, str> = node
-        .decode("entity_type")?
+    let entity_type = node
+        .text("entity_type")?
         .ok_or(ConvertError::Missing("type"))?;
     let Some(known) = observable_type(&entity_type) else {
         return foreign::write(node, &entity_type, surrounding, written, skipped);
@@ -129,7 +129,7 @@ struct Hash<'a> {
     #[serde(borrow)]
     algorithm: Cow<'a, str>,
     #[serde(borrow)]
-    hash: Option<Cow<'a, str>>,
+    hash: Option<Text<'a>>,
 }
 
 /// The source's list of hashes as STIX's dictionary (STIX 2.1 §2.7).

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::ConvertError;
 use super::surroundings::Surrounding;
-use crate::connectors::netmanageit::page::Node;
+use crate::connectors::netmanageit::page::{Node, Text};
 use crate::stix::{ObjectWriter, StixObject};
 
 /// The properties that travel as they are. External references do not: the import guesses dates out
@@ -24,7 +24,7 @@ const PROPERTIES: &[&str] = &[
 #[derive(Deserialize)]
 struct End<'a> {
     #[serde(borrow)]
-    standard_id: Option<Cow<'a, str>>,
+    standard_id: Option<Text<'a>>,
 }
 
 /// Writes a relationship.
@@ -32,8 +32,8 @@ pub(super) fn write(
     node: &Node<'_>,
     surrounding: &Surrounding,
 ) -> Result<StixObject, ConvertError> {
-    let standard_id: Cow<'_, str> = node
-        .decode("standard_id")?
+    let standard_id = node
+        .text("standard_id")?
         .ok_or(ConvertError::Missing("id"))?;
     let relationship_type = node
         .get("relationship_type")
@@ -50,7 +50,7 @@ pub(super) fn write(
         }
     }
     for property in ["start_time", "stop_time"] {
-        let time: Option<Cow<'_, str>> = node.decode(property)?;
+        let time = node.text(property)?;
         object.put_some(property, time.filter(|time| !is_unset(time)));
     }
     surrounding.put(&mut object);
@@ -62,6 +62,7 @@ pub(super) fn write(
 fn end<'a>(node: &Node<'a>, field: &str) -> Result<Cow<'a, str>, ConvertError> {
     let end: Option<End<'a>> = node.decode(field)?;
     end.and_then(|end| end.standard_id)
+        .map(|id| id.0)
         .ok_or(ConvertError::InvisibleEnd)
 }
 

@@ -1,7 +1,6 @@
 //! What surrounds an object: its markings, its author, its labels. They travel as objects of their
 //! own, ahead of the objects that use them.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,18 +21,39 @@ const REMEMBERED: usize = 10_000;
 /// Writes markings, authors and labels, and remembers them by their text.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
-    written: HashMap<Box<str>, Arc<StixObject>>,
+    written: Remembered<Arc<StixObject>>,
+    markings: Remembered<Arc<WrittenMarkings>>,
+    labels: Remembered<WrittenLabel>,
+}
+
+/// Something for each text that the source wrote. The texts are long, and the source can gain nothing by
+/// choosing them badly.
+type Remembered<T> = HashMap<Box<str>, T, foldhash::fast::RandomState>;
+
+/// The markings of an object; most objects share theirs with others.
+#[derive(Debug, Default)]
+struct WrittenMarkings {
+    objects: Vec<Arc<StixObject>>,
+    /// Their ids, as a list in JSON.
+    ids: String,
+}
+
+/// A label, and its object where it can be one.
+#[derive(Debug, Clone)]
+struct WrittenLabel {
+    value: Arc<str>,
+    object: Option<Arc<StixObject>>,
 }
 
 /// What surrounds one object.
 #[derive(Debug, Default)]
 pub(super) struct Surrounding {
-    /// Ids of its markings.
-    pub(super) markings: Vec<Box<str>>,
+    /// Its markings; none where it has none.
+    markings: Option<Arc<WrittenMarkings>>,
     /// Its author's id.
     pub(super) author: Option<Box<str>>,
     /// The texts of its labels.
-    pub(super) labels: Vec<String>,
+    pub(super) labels: Vec<Arc<str>>,
     /// Its external references.
     pub(super) external_references: Vec<ExternalReference>,
     /// Its files, as JSON.
@@ -60,7 +80,9 @@ impl Surrounding {
     /// Puts all of it into the object.
     pub(super) fn put(&self, object: &mut ObjectWriter) {
         object.put_some("created_by_ref", self.author.as_deref());
-        object.put_list("object_marking_refs", &self.markings);
+        if let Some(markings) = &self.markings {
+            object.put_json("object_marking_refs", &markings.ids);
+        }
         object.put_list("labels", &self.labels);
         object.put_list("external_references", &self.external_references);
         if let Some(files) = &self.files {
@@ -126,12 +148,9 @@ impl Surroundings {
         skipped: &mut Vec<Skipped>,
     ) -> Result<Surrounding, ConvertError> {
         let mut surrounding = Surrounding::default();
-        for marking in list(node, "objectMarking")? {
-            let marking = self.remembered(marking, write_marking)?;
-            if !surrounding.markings.contains(&marking.id) {
-                surrounding.markings.push(marking.id.clone());
-                surrounding.objects.push(marking);
-            }
+        if let Some(markings) = self.markings(node)? {
+            surrounding.objects.extend_from_slice(&markings.objects);
+            surrounding.markings = Some(markings);
         }
         if let Some(author) = node.get("createdBy") {
             match self.author(author)? {
@@ -152,6 +171,35 @@ impl Surroundings {
             }
         }
         Ok(surrounding)
+    }
+
+    /// The node's markings, each once; none where it has none.
+    fn markings(&mut self, node: &Node<'_>) -> Result<Option<Arc<WrittenMarkings>>, ConvertError> {
+        let Some(text) = node.get("objectMarking") else {
+            return Ok(None);
+        };
+        if let Some(known) = self.markings.get(text.get()) {
+            return Ok(Some(Arc::clone(known)));
+        }
+        let mut objects: Vec<Arc<StixObject>> = Vec::new();
+        for marking in list(node, "objectMarking")? {
+            let marking = self.remembered(marking, write_marking)?;
+            if !objects.iter().any(|known| known.key == marking.key) {
+                objects.push(marking);
+            }
+        }
+        if objects.is_empty() {
+            return Ok(None);
+        }
+        let ids: Vec<&str> = objects.iter().map(|marking| &*marking.id).collect();
+        let ids = serde_json::to_string(&ids)?;
+        if self.markings.len() >= REMEMBERED {
+            self.markings.clear();
+        }
+        let markings = Arc::new(WrittenMarkings { objects, ids });
+        self.markings
+            .insert(text.get().into(), Arc::clone(&markings));
+        Ok(Some(markings))
     }
 
     /// The author, or why the object goes without.
@@ -200,24 +248,38 @@ impl Surroundings {
         text: &RawValue,
         surrounding: &mut Surrounding,
     ) -> Result<bool, ConvertError> {
-        let label: Label = serde_json::from_str(text.get())?;
-        let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
+        let known = self.labels.get(text.get()).cloned();
+        let Some(label) = known.map_or_else(|| self.write_label(text), |known| Ok(Some(known)))?
+        else {
             return Ok(false);
         };
-        // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
-        if let Some(color) = label.color {
-            let write = |_: &RawValue| {
-                let mut object = ObjectWriter::new("label", &label.standard_id);
-                object.put("value", &value);
-                object.put("color", &color);
-                let mut label = object.finish("label")?;
-                label.rides_always = false;
-                Ok(label)
-            };
-            surrounding.objects.push(self.remembered(text, write)?);
-        }
-        surrounding.labels.push(value);
+        surrounding.objects.extend(label.object);
+        surrounding.labels.push(label.value);
         Ok(true)
+    }
+
+    /// None for a label without a text.
+    fn write_label(&mut self, text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
+        let label: Label = serde_json::from_str(text.get())?;
+        let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
+            return Ok(None);
+        };
+        // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
+        let object = label.color.map(|color| {
+            let mut object = ObjectWriter::new("label", &label.standard_id);
+            object.put("value", &value);
+            object.put("color", &color);
+            object.finish("label").map(Arc::new)
+        });
+        let label = WrittenLabel {
+            value: value.into(),
+            object: object.transpose()?,
+        };
+        if self.labels.len() >= REMEMBERED {
+            self.labels.clear();
+        }
+        self.labels.insert(text.get().into(), label.clone());
+        Ok(Some(label))
     }
 
     /// Adds the files that an object brings: each with the object's markings and its own, so that it never
@@ -228,10 +290,12 @@ impl Surroundings {
         files: impl Iterator<Item = &'a Content>,
         surrounding: &mut Surrounding,
     ) -> Result<(), ConvertError> {
-        let updated: Cow<'_, str> = node.decode("updated_at")?.unwrap_or_default();
         let mut written = Vec::new();
         for file in files {
-            let mut markings = surrounding.markings.clone();
+            let updated = node.text("updated_at")?.unwrap_or_default();
+            let of_object = surrounding.markings.iter();
+            let of_object = of_object.flat_map(|markings| &markings.objects);
+            let mut markings: Vec<Box<str>> = of_object.map(|marking| marking.id.clone()).collect();
             for marking in &file.markings {
                 let marking = self.remembered(marking, write_marking)?;
                 if !markings.contains(&marking.id) {

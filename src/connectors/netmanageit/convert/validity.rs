@@ -25,7 +25,7 @@ struct Time<'a> {
 
 impl<'a> Time<'a> {
     fn of(node: &Node<'a>, field: &str) -> Result<Option<Self>, ConvertError> {
-        let text: Option<Cow<'a, str>> = node.decode(field)?;
+        let text = node.text(field)?;
         Ok(text.map(|text| Self {
             moment: DateTime::parse_from_rfc3339(&text)
                 .ok()

@@ -21,6 +21,7 @@ pub(super) const HELD_ROWS: usize = 1000;
 /// only where they changed in the same millisecond; that matters only to a row that became visible
 /// after the others of its millisecond were read, and happens to one in 10⁹ of those.
 const MARK_BYTES: usize = 5;
+const MARK: u64 = (1 << (8 * MARK_BYTES)) - 1;
 
 /// One version of a row: when it came to be, and a mark of the row and that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,17 +32,25 @@ pub(super) struct Version {
 
 impl Version {
     pub(super) fn new(id: &str, at: Moment) -> Self {
-        let name = format!("{id} {}", at.milliseconds());
-        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes());
-        let mut mark = [0; 8];
-        for (byte, hashed) in mark.iter_mut().zip(hash.as_bytes().iter().take(MARK_BYTES)) {
-            *byte = *hashed;
-        }
+        let id = Uuid::try_parse(id)
+            .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
+        let (high, low) = id.as_u64_pair();
+        let time = at.milliseconds().cast_unsigned();
         Self {
             at,
-            mark: u64::from_le_bytes(mark),
+            mark: mixed(high ^ mixed(low ^ mixed(time))) & MARK,
         }
     }
+}
+
+/// A number of which each bit depends on all bits of another (the end of `MurmurHash3`). It stands in
+/// states: it must not change.
+fn mixed(mut number: u64) -> u64 {
+    number ^= number >> 33;
+    number = number.wrapping_mul(0xff51_afd7_ed55_8ccd);
+    number ^= number >> 33;
+    number = number.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    number ^ (number >> 33)
 }
 
 /// Many rows as one: all from the window's start to a moment, that moment included.

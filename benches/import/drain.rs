@@ -1,0 +1,147 @@
+//! Empties queues and counts what was in them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt;
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, ConnectionProperties};
+use sandbox::Broker;
+use serde::Deserialize;
+
+/// What was in a queue.
+#[derive(Debug, Default)]
+pub(crate) struct Drained {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+    /// Objects of the bundles that are no object of the source's lists: markings, authors, labels.
+    pub(crate) dependencies: u64,
+    /// Objects of the source's lists that came once more, because others refer to them.
+    pub(crate) along: u64,
+    /// The ids of the objects of the source's lists.
+    pub(crate) ids: HashSet<String>,
+    /// The messages themselves, where they were wanted.
+    pub(crate) bodies: Vec<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    content: String,
+}
+
+#[derive(Deserialize)]
+struct Bundle<'a> {
+    #[serde(borrow)]
+    objects: Vec<Object<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Object<'a> {
+    id: &'a str,
+}
+
+/// What objects depend on, by their types.
+const DEPENDENCIES: [&str; 3] = ["marking-definition--", "identity--", "label--"];
+
+/// The queue that a connector fills.
+pub(crate) fn push_queue(connector: &str) -> String {
+    format!("push_{connector}")
+}
+
+/// Takes everything out of a queue.
+pub(crate) async fn drain(broker: &Broker, queue: &str, keep_bodies: bool) -> Result<Drained> {
+    let connection =
+        Connection::connect(&broker.address().url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let mut left = waiting(&channel, queue).await?;
+    channel.basic_qos(200, BasicQosOptions::default()).await?;
+    let options = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    let mut deliveries = channel
+        .basic_consume(queue.into(), "drain".into(), options, FieldTable::default())
+        .await?;
+    let mut drained = Drained::default();
+    while left > 0 {
+        let delivery = deliveries.next().await.context("the queue is gone")??;
+        drained.take(delivery.data, keep_bodies)?;
+        left -= 1;
+    }
+    connection.close(200, "done".into()).await?;
+    Ok(drained)
+}
+
+impl Drained {
+    fn take(&mut self, body: Vec<u8>, keep: bool) -> Result<()> {
+        let envelope: Envelope = serde_json::from_slice(&body)?;
+        let bundle = STANDARD.decode(envelope.content)?;
+        let bundle: Bundle<'_> = serde_json::from_slice(&bundle)?;
+        self.messages += 1;
+        self.bytes += u64::try_from(body.len())?;
+        for object in bundle.objects {
+            if DEPENDENCIES.iter().any(|kind| object.id.starts_with(kind)) {
+                self.dependencies += 1;
+            } else if !self.ids.insert(object.id.to_owned()) {
+                self.along += 1;
+            }
+        }
+        if keep {
+            self.bodies.push(body);
+        }
+        Ok(())
+    }
+}
+
+async fn waiting(channel: &Channel, queue: &str) -> Result<u32> {
+    let passive = QueueDeclareOptions::durable().passive();
+    let declared = channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await?;
+    Ok(declared.message_count())
+}
+
+/// Empties a queue as it fills, and counts.
+pub(crate) struct Sink {
+    connection: Connection,
+    taken: Arc<AtomicU64>,
+}
+
+impl Sink {
+    /// Begins with a queue as the platform declares it.
+    pub(crate) async fn open(broker: &Broker, queue: &str) -> Result<Self> {
+        let connection =
+            Connection::connect(&broker.address().url(), ConnectionProperties::default()).await?;
+        let channel = connection.create_channel().await?;
+        let options = QueueDeclareOptions::durable();
+        channel
+            .queue_declare(queue.into(), options, FieldTable::default())
+            .await?;
+        let options = BasicConsumeOptions {
+            no_ack: true,
+            ..BasicConsumeOptions::default()
+        };
+        let mut deliveries = channel
+            .basic_consume(queue.into(), "sink".into(), options, FieldTable::default())
+            .await?;
+        let taken = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&taken);
+        tokio::spawn(async move {
+            while let Some(Ok(_)) = deliveries.next().await {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Ok(Self { connection, taken })
+    }
+
+    /// How many messages it has taken.
+    pub(crate) async fn close(self) -> Result<u64> {
+        self.connection.close(200, "done".into()).await?;
+        Ok(self.taken.load(Ordering::Relaxed))
+    }
+}

@@ -1,0 +1,60 @@
+//! A source that takes its time for each page: what the connector does meanwhile must not cost any.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use sandbox::Fault;
+
+use crate::measured::run;
+use crate::stage::{self, Stage};
+use crate::table::{goal, say, seconds};
+
+/// How long the source takes for a page.
+const PAGE: Duration = Duration::from_millis(200);
+/// How much longer than its pages a run may take.
+const GOAL: f64 = 1.10;
+
+/// How much content.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Observables of the source, and as many indicators
+    #[arg(long, default_value_t = 20_000)]
+    objects: usize,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self { objects: 20_000 }
+    }
+}
+
+pub(crate) async fn measure(arguments: &Arguments) -> Result<()> {
+    let (source, from) = stage::source(arguments.objects, arguments.objects)?;
+    let data = source.data();
+    let pages: usize = [&data.observables, &data.indicators, &data.relationships]
+        .map(|list| list.len().div_ceil(1000))
+        .iter()
+        .sum();
+    say(&format!(
+        "\n## A source with {} milliseconds for each of {pages} pages\n",
+        PAGE.as_millis()
+    ));
+    let stage = Stage::set_up().await?;
+    let warm_up = "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0c001";
+    run(&mut stage.connector(warm_up, &from)).await?;
+    for operation in ["Observables", "Indicators", "Relationships"] {
+        source.faults().add_for(operation, Fault::Delay(PAGE));
+    }
+    let id = "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0c002";
+    let measured = run(&mut stage.connector(id, &from)).await?;
+    let least = PAGE * u32::try_from(pages)?;
+    let ratio = measured.wall.as_secs_f64() / least.as_secs_f64();
+    say(&goal(
+        &format!(
+            "{} seconds, {ratio:.2} times those of the pages alone (goal: {GOAL:.2})",
+            seconds(measured.wall)
+        ),
+        ratio <= GOAL,
+    ));
+    Ok(())
+}
