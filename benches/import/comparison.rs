@@ -24,14 +24,17 @@ const NOTHING_NEW_GOAL: u64 = 4;
 /// Objects in messages for each object of the source.
 const OVERHEAD_GOAL: f64 = 1.10;
 
+/// The connector's id in the run that is measured, and in the one after it.
+const CONNECTOR: &str = "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0a002";
+
 /// How much content.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Observables of the source
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = Self::default().observables)]
     observables: usize,
     /// Its indicators, each with about two relationships
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = Self::default().indicators)]
     indicators: usize,
     /// Leaves the connector on the platform's own client out
     #[arg(long)]
@@ -101,7 +104,7 @@ impl Contests {
     async fn measure(&self, objects: u64, arguments: &Arguments) -> Result<()> {
         let warm_up = "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0a001";
         run(&mut self.stage.connector(warm_up, &self.from)).await?;
-        self.empty(warm_up, false).await?;
+        self.empty(warm_up).await?;
         let ours = self.connector().await?;
         let nothing_new = self.nothing_new().await?;
         let bare = self.bare(&ours.sent).await?;
@@ -124,11 +127,9 @@ impl Contests {
         Ok(())
     }
 
-    const CONNECTOR: &str = "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0a002";
-
     async fn connector(&self) -> Result<Contest> {
-        let command = self.stage.connector(Self::CONNECTOR, &self.from);
-        self.contest("connector", command, Self::CONNECTOR).await
+        let command = self.stage.connector(CONNECTOR, &self.from);
+        self.contest("connector", command, CONNECTOR).await
     }
 
     /// The workers are through with everything; what is left is to see that nothing is new. Counts one
@@ -138,7 +139,7 @@ impl Contests {
             self.stage.destination.report_all(&work.id);
         }
         let before = self.source.requests().len();
-        let mut command = self.stage.connector(Self::CONNECTOR, &self.from);
+        let mut command = self.stage.connector(CONNECTOR, &self.from);
         let mut daemon = command
             .env("CONNECTOR_RUN_AND_TERMINATE", "false")
             .env("CONNECTOR_DURATION_PERIOD", "PT1S")
@@ -158,7 +159,7 @@ impl Contests {
         daemon.wait()?;
         Ok(NothingNew {
             requests: requests as u64,
-            messages: self.empty(Self::CONNECTOR, false).await?.messages,
+            messages: self.empty(CONNECTOR).await?.messages,
         })
     }
 
@@ -177,7 +178,7 @@ impl Contests {
         let queue = "bare";
         let mut command = stage::publisher(&self.stage, queue, &file)?;
         let measured = run(&mut command).await?;
-        let sent = drain(&self.stage.broker, queue, false).await?;
+        let sent = drain(&self.stage.broker, queue).await?;
         Ok(Contest {
             name: "bare publisher",
             measured,
@@ -197,12 +198,12 @@ impl Contests {
                 source: after.source - before.source,
                 destination: after.destination - before.destination,
             }),
-            sent: self.empty(id, name == "connector").await?,
+            sent: self.empty(id).await?,
         })
     }
 
-    async fn empty(&self, id: &str, keep_bodies: bool) -> Result<Drained> {
-        drain(&self.stage.broker, &push_queue(id), keep_bodies).await
+    async fn empty(&self, id: &str) -> Result<Drained> {
+        drain(&self.stage.broker, &push_queue(id)).await
     }
 
     fn requests(&self) -> Requests {

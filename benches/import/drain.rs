@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
+use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ConnectionProperties};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use sandbox::Broker;
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ pub(crate) struct Drained {
     pub(crate) along: u64,
     /// The ids of the objects of the source's lists.
     pub(crate) ids: HashSet<String>,
-    /// The messages themselves, where they were wanted.
+    /// The messages themselves.
     pub(crate) bodies: Vec<Vec<u8>>,
 }
 
@@ -54,31 +54,42 @@ pub(crate) fn push_queue(connector: &str) -> String {
 }
 
 /// Takes everything out of a queue.
-pub(crate) async fn drain(broker: &Broker, queue: &str, keep_bodies: bool) -> Result<Drained> {
-    let connection =
-        Connection::connect(&broker.address().url(), ConnectionProperties::default()).await?;
-    let channel = connection.create_channel().await?;
-    let mut left = waiting(&channel, queue).await?;
-    channel.basic_qos(200, BasicQosOptions::default()).await?;
-    let options = BasicConsumeOptions {
-        no_ack: true,
-        ..BasicConsumeOptions::default()
-    };
-    let mut deliveries = channel
-        .basic_consume(queue.into(), "drain".into(), options, FieldTable::default())
+pub(crate) async fn drain(broker: &Broker, queue: &str) -> Result<Drained> {
+    let (connection, channel) = connect(broker).await?;
+    let passive = QueueDeclareOptions::durable().passive();
+    let declared = channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
         .await?;
+    let mut deliveries = consume(&channel, queue).await?;
     let mut drained = Drained::default();
-    while left > 0 {
+    for _ in 0..declared.message_count() {
         let delivery = deliveries.next().await.context("the queue is gone")??;
-        drained.take(delivery.data, keep_bodies)?;
-        left -= 1;
+        drained.take(delivery.data)?;
     }
     connection.close(200, "done".into()).await?;
     Ok(drained)
 }
 
+async fn connect(broker: &Broker) -> Result<(Connection, Channel)> {
+    let url = broker.address().url();
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    Ok((connection, channel))
+}
+
+/// Takes whatever comes, without a receipt.
+async fn consume(channel: &Channel, queue: &str) -> Result<Consumer> {
+    let options = BasicConsumeOptions {
+        no_ack: true,
+        ..BasicConsumeOptions::default()
+    };
+    Ok(channel
+        .basic_consume(queue.into(), "drain".into(), options, FieldTable::default())
+        .await?)
+}
+
 impl Drained {
-    fn take(&mut self, body: Vec<u8>, keep: bool) -> Result<()> {
+    fn take(&mut self, body: Vec<u8>) -> Result<()> {
         let envelope: Envelope = serde_json::from_slice(&body)?;
         let bundle = STANDARD.decode(envelope.content)?;
         let bundle: Bundle<'_> = serde_json::from_slice(&bundle)?;
@@ -91,19 +102,9 @@ impl Drained {
                 self.along += 1;
             }
         }
-        if keep {
-            self.bodies.push(body);
-        }
+        self.bodies.push(body);
         Ok(())
     }
-}
-
-async fn waiting(channel: &Channel, queue: &str) -> Result<u32> {
-    let passive = QueueDeclareOptions::durable().passive();
-    let declared = channel
-        .queue_declare(queue.into(), passive, FieldTable::default())
-        .await?;
-    Ok(declared.message_count())
 }
 
 /// Empties a queue as it fills, and counts.
@@ -115,20 +116,12 @@ pub(crate) struct Sink {
 impl Sink {
     /// Begins with a queue as the platform declares it.
     pub(crate) async fn open(broker: &Broker, queue: &str) -> Result<Self> {
-        let connection =
-            Connection::connect(&broker.address().url(), ConnectionProperties::default()).await?;
-        let channel = connection.create_channel().await?;
+        let (connection, channel) = connect(broker).await?;
         let options = QueueDeclareOptions::durable();
         channel
             .queue_declare(queue.into(), options, FieldTable::default())
             .await?;
-        let options = BasicConsumeOptions {
-            no_ack: true,
-            ..BasicConsumeOptions::default()
-        };
-        let mut deliveries = channel
-            .basic_consume(queue.into(), "sink".into(), options, FieldTable::default())
-            .await?;
+        let mut deliveries = consume(&channel, queue).await?;
         let taken = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&taken);
         tokio::spawn(async move {

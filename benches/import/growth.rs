@@ -20,7 +20,7 @@ const COST_GOAL: f64 = 1.25;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Objects of each source: a quarter observables, a quarter indicators, the rest relationships
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
+    #[arg(long, value_delimiter = ',', default_values_t = Self::default().sizes)]
     sizes: Vec<u64>,
 }
 

@@ -18,7 +18,7 @@ const GOAL: f64 = 1.10;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Observables of the source, and as many indicators
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = Self::default().objects)]
     objects: usize,
 }
 

@@ -97,7 +97,7 @@ struct Answering {
     small: From,
     http: reqwest::Client,
     extent: Extent,
-    /// By operation and size of the page.
+    /// By operation, as it is asked.
     templates: Mutex<HashMap<String, Arc<Template>>>,
 }
 
@@ -143,7 +143,7 @@ impl Answering {
         let Some((list, is_whole)) = List::of_operation(&request.operation_name) else {
             return self.ask_small(&request).await;
         };
-        let template = self.template(&request).await?;
+        let template = self.template(list, &request).await?;
         let variables = request.variables.unwrap_or_default();
         let variable = |name| variables.get(name).unwrap_or(&Value::Null);
         if is_whole && !variable("filters").is_null() {
@@ -174,7 +174,7 @@ impl Answering {
         Ok(answer.error_for_status()?.text().await?)
     }
 
-    async fn template(&self, request: &Request) -> Result<Arc<Template>> {
+    async fn template(&self, list: List, request: &Request) -> Result<Arc<Template>> {
         let key = format!("{} {}", request.operation_name, request.query);
         let known = self.known().get(&key).cloned();
         if let Some(known) = known {
@@ -190,7 +190,7 @@ impl Answering {
             variables.insert(name.to_owned(), value);
         }
         let answer: Value = serde_json::from_str(&self.ask_small(&request).await?)?;
-        let template = Arc::new(Template::of(&answer)?);
+        let template = Arc::new(Template::of(list, &answer)?);
         self.known().insert(key, Arc::clone(&template));
         Ok(template)
     }
@@ -217,6 +217,8 @@ fn no_rows(field: &str) -> String {
 
 /// How the rows of one operation are written.
 struct Template {
+    list: List,
+    /// Its name in answers.
     field: String,
     rows: Vec<Row>,
 }
@@ -236,31 +238,42 @@ enum Hole {
     ObservableStixId,
 }
 
-/// What stands for each in the text.
-const HOLES: [(Hole, &str); 8] = [
-    (Hole::Cursor, "⟦cursor⟧"),
-    (Hole::Id, "⟦id⟧"),
-    (Hole::StixId, "⟦stix id⟧"),
-    (Hole::Change, "⟦change⟧"),
-    (Hole::IndicatorId, "⟦indicator⟧"),
-    (Hole::IndicatorStixId, "⟦indicator stix id⟧"),
-    (Hole::ObservableId, "⟦observable⟧"),
-    (Hole::ObservableStixId, "⟦observable stix id⟧"),
-];
+impl Hole {
+    const ALL: [Self; 8] = [
+        Self::Cursor,
+        Self::Id,
+        Self::StixId,
+        Self::Change,
+        Self::IndicatorId,
+        Self::IndicatorStixId,
+        Self::ObservableId,
+        Self::ObservableStixId,
+    ];
 
-/// Which list an id is of: different ids for the same place.
-const OBSERVABLE: u64 = 1;
-const INDICATOR: u64 = 2;
-const RELATIONSHIP: u64 = 3;
+    /// What stands for it in the text.
+    fn mark(self) -> &'static str {
+        match self {
+            Self::Cursor => "⟦cursor⟧",
+            Self::Id => "⟦id⟧",
+            Self::StixId => "⟦stix id⟧",
+            Self::Change => "⟦change⟧",
+            Self::IndicatorId => "⟦indicator⟧",
+            Self::IndicatorStixId => "⟦indicator stix id⟧",
+            Self::ObservableId => "⟦observable⟧",
+            Self::ObservableStixId => "⟦observable stix id⟧",
+        }
+    }
+}
 
 impl Template {
-    fn of(answer: &Value) -> Result<Self> {
-        let data = answer["data"]
-            .as_object()
-            .context("an answer without data")?;
-        let (field, list) = data.iter().next().context("an answer without a list")?;
-        let edges = list["edges"].as_array().context("a list without rows")?;
+    fn of(list: List, answer: &Value) -> Result<Self> {
+        let data = answer.get("data").and_then(Value::as_object);
+        let field = data.and_then(|data| data.iter().next());
+        let (field, answered) = field.context("an answer without a list")?;
+        let edges = answered.get("edges").and_then(Value::as_array);
+        let edges = edges.context("a list without rows")?;
         Ok(Self {
+            list,
             field: field.clone(),
             rows: edges.iter().map(|edge| row(edge.clone())).collect(),
         })
@@ -276,14 +289,9 @@ impl Template {
             r#"{{"data":{{"{}":{{"pageInfo":{info},"edges":["#,
             self.field
         );
-        let list = match self.field.as_str() {
-            "stixCyberObservables" => OBSERVABLE,
-            "indicators" => INDICATOR,
-            _ => RELATIONSHIP,
-        };
         let end = rows.end;
         for place in rows {
-            self.write(list, place, extent, &mut text);
+            self.write(place, extent, &mut text);
             if place + 1 < end {
                 text.push(',');
             }
@@ -292,7 +300,7 @@ impl Template {
         text
     }
 
-    fn write(&self, list: u64, place: u64, extent: &Extent, text: &mut String) {
+    fn write(&self, place: u64, extent: &Extent, text: &mut String) {
         let template = usize::try_from(place).unwrap_or_default() % self.rows.len().max(1);
         let indicator = place / 2 % extent.indicators.max(1);
         let observable = place.wrapping_mul(7919) % extent.observables.max(1);
@@ -301,13 +309,13 @@ impl Template {
             let Some(hole) = hole else { continue };
             text.push_str(&match hole {
                 Hole::Cursor => (place + 1).to_string(),
-                Hole::Id => id(list, place, false),
-                Hole::StixId => id(list, place, true),
+                Hole::Id => id(self.list, place, false),
+                Hole::StixId => id(self.list, place, true),
                 Hole::Change => change(place),
-                Hole::IndicatorId => id(INDICATOR, indicator, false),
-                Hole::IndicatorStixId => id(INDICATOR, indicator, true),
-                Hole::ObservableId => id(OBSERVABLE, observable, false),
-                Hole::ObservableStixId => id(OBSERVABLE, observable, true),
+                Hole::IndicatorId => id(List::Indicators, indicator, false),
+                Hole::IndicatorStixId => id(List::Indicators, indicator, true),
+                Hole::ObservableId => id(List::Observables, observable, false),
+                Hole::ObservableStixId => id(List::Observables, observable, true),
             });
         }
     }
@@ -315,18 +323,18 @@ impl Template {
 
 fn row(mut edge: Value) -> Row {
     if let Some(edge) = edge.as_object_mut() {
-        put(edge, "cursor", "⟦cursor⟧");
+        put(edge, "cursor", Hole::Cursor.mark());
     }
     if let Some(node) = edge.get_mut("node").and_then(Value::as_object_mut) {
-        put(node, "id", "⟦id⟧");
-        put_stix_id(node, "⟦stix id⟧");
-        put(node, "updated_at", "⟦change⟧");
+        put(node, "id", Hole::Id.mark());
+        put_stix_id(node, Hole::StixId);
+        put(node, "updated_at", Hole::Change.mark());
         for (end, id, stix_id) in [
-            ("from", "⟦indicator⟧", "⟦indicator stix id⟧"),
-            ("to", "⟦observable⟧", "⟦observable stix id⟧"),
+            ("from", Hole::IndicatorId, Hole::IndicatorStixId),
+            ("to", Hole::ObservableId, Hole::ObservableStixId),
         ] {
             if let Some(end) = node.get_mut(end).and_then(Value::as_object_mut) {
-                put(end, "id", id);
+                put(end, "id", id.mark());
                 put_stix_id(end, stix_id);
                 put(end, "updated_at", "2026-01-01T00:00:00.000Z");
             }
@@ -342,10 +350,10 @@ fn put(object: &mut Map<String, Value>, key: &str, value: &str) {
 }
 
 /// The type stays, what follows is different in each row.
-fn put_stix_id(object: &mut Map<String, Value>, hole: &str) {
+fn put_stix_id(object: &mut Map<String, Value>, hole: Hole) {
     let id = object.get("standard_id").and_then(Value::as_str);
     if let Some(kind) = id.and_then(|id| id.split("--").next()) {
-        let id = format!("{kind}--{hole}");
+        let id = format!("{kind}--{}", hole.mark());
         object.insert("standard_id".to_owned(), id.into());
     }
 }
@@ -353,9 +361,9 @@ fn put_stix_id(object: &mut Map<String, Value>, hole: &str) {
 fn pieces(mut text: &str) -> Row {
     let mut pieces = Row::new();
     while let Some((before, rest)) = text.split_once('⟦') {
-        let hole = HOLES.iter().find_map(|(hole, mark)| {
-            let rest = rest.strip_prefix(mark.trim_start_matches('⟦'))?;
-            Some((*hole, rest))
+        let hole = Hole::ALL.into_iter().find_map(|hole| {
+            let rest = rest.strip_prefix(hole.mark().trim_start_matches('⟦'))?;
+            Some((hole, rest))
         });
         let Some((hole, rest)) = hole else { break };
         pieces.push((before.to_owned(), Some(hole)));
@@ -365,8 +373,9 @@ fn pieces(mut text: &str) -> Row {
     pieces
 }
 
-fn id(list: u64, place: u64, is_stix: bool) -> String {
-    let kind = list << 1 | u64::from(is_stix);
+/// Each list has ids of its own.
+fn id(list: List, place: u64, is_stix: bool) -> String {
+    let kind = (list as u64 + 1) << 1 | u64::from(is_stix);
     let mixed = |number: u64| {
         let number = (number ^ (number >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         (number ^ (number >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)

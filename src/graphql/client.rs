@@ -22,8 +22,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// done.
 pub const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 const TOTAL_LIMIT: Duration = Duration::from_mins(20);
-/// A page of 1000 observables is some 2 MB; long descriptions can make it tens.
+/// A page of 1000 observables is some 2 MB; room for so much is made before it comes.
 const USUAL_ANSWER: usize = 8 * 1024 * 1024;
+/// Long descriptions can make a page tens of megabytes.
 const ANSWER_LIMIT: usize = 512 * 1024 * 1024;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty

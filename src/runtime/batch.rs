@@ -2,7 +2,8 @@
 //!
 //! Pure. Two ways of packing, because some workers import a message as a whole and others take it
 //! apart and may import its objects in any order (spec/protocol.md §5):
-//! - *closed*: up to `batch_size` of the source's objects a message, with all that they need.
+//! - *closed*: up to `batch_size` of the source's objects a message, with all that they need and that may
+//!   not be there yet.
 //! - *waves*: what an object needs travels in an earlier wave, and the runtime waits until the
 //!   workers are done with that one before it sends the next.
 //!
@@ -568,13 +569,18 @@ impl<'a> Closing<'a> {
 
     /// Whether an object goes alone: it refers to no other, and what it depends on is there.
     fn needs_nothing(&self, object: &StixObject) -> bool {
+        object.pointers.is_empty() && object.ends.is_empty() && self.depends_on_nothing(object)
+    }
+
+    /// Whether all that an object depends on is there.
+    fn depends_on_nothing(&self, object: &StixObject) -> bool {
+        let mut dependencies = object.dependencies.iter();
+        dependencies.all(|dependency| self.is_settled(dependency))
+    }
+
+    fn is_settled(&self, dependency: &StixObject) -> bool {
         let message = self.settled.messages + self.batches.len();
-        object.pointers.is_empty()
-            && object.ends.is_empty()
-            && object
-                .dependencies
-                .iter()
-                .all(|dependency| self.settled.is_settled(dependency, message))
+        self.settled.is_settled(dependency, message)
     }
 
     fn add(&mut self, object: Arc<StixObject>) {
@@ -597,20 +603,13 @@ impl<'a> Closing<'a> {
     fn closure(&mut self, object: &Arc<StixObject>) -> Batch {
         let mut needed = Batch::new();
         self.collect(object, &mut Vec::new(), &mut needed);
-        let message = self.settled.messages + self.batches.len();
         let mut closure = Batch::new();
         for object in &needed {
-            let dependencies = object.dependencies.iter();
-            let is_settled =
-                |dependency: &&Arc<StixObject>| self.settled.is_settled(dependency, message);
-            if !dependencies
-                .clone()
-                .all(|dependency| is_settled(&dependency))
-            {
+            if !self.depends_on_nothing(object) {
                 collect_dependencies(object, &mut closure);
             }
         }
-        closure.retain(|dependency| !self.settled.is_settled(dependency, message));
+        closure.retain(|dependency| !self.is_settled(dependency));
         self.dependencies
             .extend(closure.iter().map(|dependency| dependency.key));
         closure.extend(needed);

@@ -15,11 +15,10 @@ use super::ask::{
     Asked, Detail, Failure, ListRequest, PageAnswer, Patience, ReferencesRequest, Request, Stream,
     ask, given_up, unreadable,
 };
-use super::page::{List, Reference, ReferenceRow, References};
+use super::page::{List, Reference, ReferenceRow, References, UNKNOWN_SHAPE};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 
-const UNREADABLE: &str = "the source answered it in an unknown shape";
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
 
@@ -309,13 +308,13 @@ fn take_references(
         });
     };
     for _ in 0..list.unreadable_rows() {
-        lose("?", UNREADABLE);
+        lose("?", UNKNOWN_SHAPE);
     }
     for node in list.nodes() {
         match ReferenceRow::of(node).map(ReferenceRow::into_reference) {
             Some(Ok(reference)) => found.push(reference),
             Some(Err(id)) => lose(&id, "an end of it cannot be seen at the source"),
-            None => lose("?", UNREADABLE),
+            None => lose("?", UNKNOWN_SHAPE),
         }
     }
     Ok((list.rows() as u64, Next::of(list)))

@@ -25,7 +25,7 @@ use url::Url;
 
 use super::ask::{PageAnswer, Stream};
 use super::files::Content;
-use super::page::{ExternalReference, List, NestedTarget, Node, Reference};
+use super::page::{ExternalReference, List, NestedTarget, Node, Reference, UNKNOWN_SHAPE};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, HeldBack, Skipped, kind_of_end};
@@ -43,7 +43,7 @@ enum ConvertError {
     UnknownType,
     #[error("an end of it cannot be seen at the source")]
     InvisibleEnd,
-    #[error("the source answered it in an unknown shape")]
+    #[error("{UNKNOWN_SHAPE}")]
     Shape(#[from] serde_json::Error),
 }
 
@@ -294,7 +294,7 @@ fn nodes_of<'a>(
             reason: reason.to_owned(),
         };
         skipped.extend((0..list.empty_rows()).map(|_| row("the source answered it empty")));
-        let unreadable = row("the source answered it in an unknown shape");
+        let unreadable = row(UNKNOWN_SHAPE);
         skipped.extend((0..list.unreadable_rows()).map(|_| unreadable.clone()));
     }
     answer.list().into_iter().flat_map(List::nodes)

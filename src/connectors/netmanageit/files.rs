@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ask::Stream;
-use super::page::{Files as Attached, List, RowName};
+use super::page::{Files as Attached, List, RowName, UNKNOWN_SHAPE};
 use super::source::New;
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::Kind;
@@ -89,7 +89,7 @@ pub(super) fn file_pages(new: &New<'_>, limit: usize, skipped: &mut Vec<Skipped>
             Err(_) => skipped.push(Skipped {
                 id: row.standard_id.unwrap_or(row.id),
                 kind: "list of files".to_owned(),
-                reason: "the source answered it in an unknown shape".to_owned(),
+                reason: UNKNOWN_SHAPE.to_owned(),
             }),
         }
     }

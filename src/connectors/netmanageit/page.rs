@@ -1,5 +1,5 @@
-//! The source's answers, taken apart: page, nodes, references. Each node is its own piece of text, so
-//! that a bad one costs only itself.
+//! The source's answers, taken apart in one pass: page, nodes, references. Each field of a node is its own
+//! piece of text, so that a bad one costs only its node.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,6 +11,9 @@ use url::Url;
 
 use super::cursor::Row;
 use super::files::File;
+
+/// Why something of an answer is not sent.
+pub(super) const UNKNOWN_SHAPE: &str = "the source answered it in an unknown shape";
 
 /// The data of a list's answer: one field, whatever its name.
 #[derive(Debug, serde::Deserialize)]

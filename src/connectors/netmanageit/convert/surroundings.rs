@@ -26,9 +26,30 @@ pub(super) struct Surroundings {
     labels: Remembered<WrittenLabel>,
 }
 
-/// Something for each text that the source wrote. The texts are long, and the source can gain nothing by
-/// choosing them badly.
-type Remembered<T> = HashMap<Box<str>, T, foldhash::fast::RandomState>;
+/// Something for each text that the source wrote, up to so many. The texts are long, and the source can
+/// gain nothing by choosing them badly.
+#[derive(Debug)]
+struct Remembered<T>(HashMap<Box<str>, T, foldhash::fast::RandomState>);
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self(HashMap::default())
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    fn get(&self, text: &RawValue) -> Option<T> {
+        self.0.get(text.get()).cloned()
+    }
+
+    fn put(&mut self, text: &RawValue, written: T) -> T {
+        if self.0.len() >= REMEMBERED {
+            self.0.clear();
+        }
+        self.0.insert(text.get().into(), written.clone());
+        written
+    }
+}
 
 /// The markings of an object; most objects share theirs with others.
 #[derive(Debug, Default)]
@@ -178,8 +199,8 @@ impl Surroundings {
         let Some(text) = node.get("objectMarking") else {
             return Ok(None);
         };
-        if let Some(known) = self.markings.get(text.get()) {
-            return Ok(Some(Arc::clone(known)));
+        if let Some(known) = self.markings.get(text) {
+            return Ok(Some(known));
         }
         let mut objects: Vec<Arc<StixObject>> = Vec::new();
         for marking in list(node, "objectMarking")? {
@@ -193,13 +214,8 @@ impl Surroundings {
         }
         let ids: Vec<&str> = objects.iter().map(|marking| &*marking.id).collect();
         let ids = serde_json::to_string(&ids)?;
-        if self.markings.len() >= REMEMBERED {
-            self.markings.clear();
-        }
         let markings = Arc::new(WrittenMarkings { objects, ids });
-        self.markings
-            .insert(text.get().into(), Arc::clone(&markings));
-        Ok(Some(markings))
+        Ok(Some(self.markings.put(text, markings)))
     }
 
     /// The author, or why the object goes without.
@@ -207,8 +223,8 @@ impl Surroundings {
         &mut self,
         text: &RawValue,
     ) -> Result<Result<Arc<StixObject>, &'static str>, ConvertError> {
-        if let Some(known) = self.written.get(text.get()) {
-            return Ok(Ok(Arc::clone(known)));
+        if let Some(known) = self.written.get(text) {
+            return Ok(Ok(known));
         }
         let author: Node<'_> = serde_json::from_str(text.get())?;
         let standard_id = author
@@ -239,7 +255,7 @@ impl Surroundings {
         object.put_list("object_marking_refs", &ids);
         let mut object = object.finish("author")?;
         object.dependencies = markings;
-        Ok(Ok(self.remember(text, object)))
+        Ok(Ok(self.written.put(text, Arc::new(object))))
     }
 
     /// False for a label without a text.
@@ -248,38 +264,16 @@ impl Surroundings {
         text: &RawValue,
         surrounding: &mut Surrounding,
     ) -> Result<bool, ConvertError> {
-        let known = self.labels.get(text.get()).cloned();
-        let Some(label) = known.map_or_else(|| self.write_label(text), |known| Ok(Some(known)))?
-        else {
-            return Ok(false);
+        let label = match self.labels.get(text) {
+            Some(known) => known,
+            None => match write_label(text)? {
+                Some(label) => self.labels.put(text, label),
+                None => return Ok(false),
+            },
         };
         surrounding.objects.extend(label.object);
         surrounding.labels.push(label.value);
         Ok(true)
-    }
-
-    /// None for a label without a text.
-    fn write_label(&mut self, text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
-        let label: Label = serde_json::from_str(text.get())?;
-        let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
-            return Ok(None);
-        };
-        // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
-        let object = label.color.map(|color| {
-            let mut object = ObjectWriter::new("label", &label.standard_id);
-            object.put("value", &value);
-            object.put("color", &color);
-            object.finish("label").map(Arc::new)
-        });
-        let label = WrittenLabel {
-            value: value.into(),
-            object: object.transpose()?,
-        };
-        if self.labels.len() >= REMEMBERED {
-            self.labels.clear();
-        }
-        self.labels.insert(text.get().into(), label.clone());
-        Ok(Some(label))
     }
 
     /// Adds the files that an object brings: each with the object's markings and its own, so that it never
@@ -324,20 +318,11 @@ impl Surroundings {
         text: &RawValue,
         write: impl FnOnce(&RawValue) -> Result<StixObject, ConvertError>,
     ) -> Result<Arc<StixObject>, ConvertError> {
-        if let Some(known) = self.written.get(text.get()) {
-            return Ok(Arc::clone(known));
+        if let Some(known) = self.written.get(text) {
+            return Ok(known);
         }
         let object = write(text)?;
-        Ok(self.remember(text, object))
-    }
-
-    fn remember(&mut self, text: &RawValue, object: StixObject) -> Arc<StixObject> {
-        if self.written.len() >= REMEMBERED {
-            self.written.clear();
-        }
-        let object = Arc::new(object);
-        self.written.insert(text.get().into(), Arc::clone(&object));
-        object
+        Ok(self.written.put(text, Arc::new(object)))
     }
 }
 
@@ -354,6 +339,25 @@ fn list<'a>(node: &Node<'a>, field: &str) -> Result<Vec<&'a RawValue>, ConvertEr
         return Ok(Vec::new());
     };
     Ok(serde_json::from_str(text.get())?)
+}
+
+/// None for a label without a text.
+fn write_label(text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
+    let label: Label = serde_json::from_str(text.get())?;
+    let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
+        return Ok(None);
+    };
+    // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
+    let object = label.color.map(|color| {
+        let mut object = ObjectWriter::new("label", &label.standard_id);
+        object.put("value", &value);
+        object.put("color", &color);
+        object.finish("label").map(Arc::new)
+    });
+    Ok(Some(WrittenLabel {
+        value: value.into(),
+        object: object.transpose()?,
+    }))
 }
 
 /// A marking in the form that both the platform's client and the STIX validator take: the type in the
