@@ -6,10 +6,11 @@
 //!
 //! The way of one observable: `cursor` says where the reading of its stream goes on; `walk` finds the
 //! next page, around bad rows; `ask` sends each request and waits out what passes by itself; `page`
-//! takes the answer apart, node by node; `source` leaves out what was sent before and lets `by_id`
-//! read what the rest points at, and `files` fetch what is attached to it; `convert` writes the STIX
-//! object.
+//! takes the answer apart, node by node; `source` leaves out what was sent before; `around` lets `by_id`
+//! read what the rest points at while the next page is read, and `files` fetch what is attached to it;
+//! `convert` writes the STIX object.
 
+mod around;
 mod ask;
 mod by_id;
 mod convert;
@@ -18,6 +19,7 @@ mod files;
 mod operations;
 mod page;
 mod page_size;
+mod readers;
 mod settings;
 mod source;
 mod walk;
@@ -30,8 +32,9 @@ use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
 use ask::Stream;
+pub use convert::NetManageItConverter;
 pub use settings::{Creators, NetManageItSettings, Score};
-pub use source::NetManageItSource;
+pub use source::{NetManageItSource, RawPage};
 
 /// How long an answer of the source may be silent. What takes longer is asked for in smaller parts,
 /// which need less time, so there is no use in waiting longer for the whole.

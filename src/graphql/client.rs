@@ -325,6 +325,8 @@ pub struct Answer {
     /// Where in the body the data stands; empty where there is none.
     data: Range<usize>,
     errors: Vec<GraphqlError>,
+    /// It looks as if it held data and nothing else; whether that is so, shows when the data is read.
+    is_assumed: bool,
 }
 
 #[derive(Deserialize)]
@@ -336,7 +338,22 @@ struct Envelope<'a> {
 }
 
 impl Answer {
+    /// A large answer is not read twice: it is taken for what it looks like until its data is read.
     fn read(operation: &'static str, platform: &str, body: Bytes) -> Result<Self, Error> {
+        let Some(data) = assumed_data(&body) else {
+            return Self::read_whole(operation, platform, body);
+        };
+        Ok(Self {
+            operation,
+            platform: platform.to_owned(),
+            body,
+            data,
+            errors: Vec::new(),
+            is_assumed: true,
+        })
+    }
+
+    fn read_whole(operation: &'static str, platform: &str, body: Bytes) -> Result<Self, Error> {
         let envelope: Envelope<'_> =
             serde_json::from_slice(&body).map_err(|source| Error::NotGraphql {
                 operation,
@@ -353,6 +370,7 @@ impl Answer {
             body,
             data,
             errors,
+            is_assumed: false,
         })
     }
 
@@ -364,10 +382,24 @@ impl Answer {
             body: Bytes::from_static(b"{}"),
             data: 0..2,
             errors: Vec::new(),
+            is_assumed: false,
         }
     }
 
-    /// The errors of the answer; data may stand beside them.
+    /// The answer read as a whole, where its data could not be read: it may hold errors, or be no answer.
+    ///
+    /// # Errors
+    /// [`Error::NotGraphql`] when it is none.
+    pub fn settled(&self) -> Result<Self, Error> {
+        Self::read_whole(self.operation, &self.platform, self.body.clone())
+    }
+
+    /// Whether it is not known yet what it holds beside data: see [`Answer::settled`].
+    pub fn is_assumed(&self) -> bool {
+        self.is_assumed
+    }
+
+    /// The errors of the answer, as far as they are known; data may stand beside them.
     pub fn errors(&self) -> &[GraphqlError] {
         &self.errors
     }
@@ -420,7 +452,10 @@ impl Answer {
     /// # Errors
     /// As [`Answer::borrow`].
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
-        self.borrow()
+        match self.borrow() {
+            Err(_) if self.is_assumed => self.settled()?.borrow(),
+            decoded => decoded,
+        }
     }
 
     fn shape(&self, source: serde_json::Error) -> Error {
@@ -430,6 +465,15 @@ impl Answer {
             source,
         }
     }
+}
+
+/// Where the data of a large answer stands, if it looks like `{"data":…}`.
+fn assumed_data(body: &[u8]) -> Option<Range<usize>> {
+    const LARGE: usize = 16 * 1024;
+    const START: &[u8] = b"{\"data\":{";
+    let body = body.trim_ascii_end();
+    let looks_so = body.len() >= LARGE && body.starts_with(START) && body.ends_with(b"}}");
+    looks_so.then(|| START.len() - 1..body.len() - 1)
 }
 
 /// Where a part stands in its whole; nowhere for an empty one.
@@ -447,6 +491,28 @@ mod tests {
 
     fn with_retry_after(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_large_answer_is_what_its_data_shows() {
+        let row = r#"{"id":"1"}"#.repeat(1);
+        let rows = vec![row; 2000].join(",");
+        let read = |body: String| Answer::read("Rows", "the source", body.into()).unwrap();
+        let data = read(format!(r#"{{"data":{{"rows":[{rows}]}}}}"#) + "\n");
+        assert!(data.is_assumed() && data.decode::<serde_json::Value>().is_ok());
+        let with_errors = format!(r#"{{"data":{{"rows":[{rows}]}},"errors":[{{"message":"m"}}]}}"#);
+        let unseen = read(with_errors.replace(r#""}]}"#, r#"","extensions":{}}]}"#) + "");
+        let settled = unseen.settled().unwrap();
+        assert_eq!(settled.errors().len(), 1);
+        assert!(matches!(
+            unseen.decode::<serde_json::Value>(),
+            Err(Error::Refused { .. })
+        ));
+        let cut = read(format!(r#"{{"data":{{"rows":[{rows}"#) + "}}");
+        assert!(matches!(
+            cut.decode::<serde_json::Value>(),
+            Err(Error::NotGraphql { .. })
+        ));
     }
 
     #[test]

@@ -339,6 +339,14 @@ impl std::fmt::Debug for PageAnswer {
     }
 }
 
+impl Clone for PageAnswer {
+    /// Takes the answer apart once more.
+    fn clone(&self) -> Self {
+        // What could be read once can be read again.
+        Self::read(self.0.borrow_owner().clone()).unwrap_or_else(|_| Self::empty())
+    }
+}
+
 impl PageAnswer {
     /// Takes an answer apart.
     ///
@@ -497,9 +505,9 @@ pub(super) async fn ask(
     let mut tries = 0;
     loop {
         tries += 1;
-        let error = match request.send(platform).await {
-            Ok(answer) => {
-                let judged = judge(answer, skipped)?;
+        let answer = request.send(platform).await;
+        let error = match answer.and_then(|answer| judge(answer, skipped)) {
+            Ok(judged) => {
                 if matches!(judged, Asked::Page(_)) {
                     patience.renew();
                 }
@@ -533,7 +541,14 @@ fn is_about_size(error: &PlatformError, tries: usize) -> bool {
 
 /// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
 /// a number that does not fit GraphQL's `Int` costs its field and nothing else.
-fn judge(answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
+fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
+    if answer.is_assumed() {
+        match PageAnswer::read(answer.clone()) {
+            Ok(page) => return Ok(Asked::Page(page)),
+            // Errors stand behind its data, or it was cut short.
+            Err(_) => answer = answer.settled()?,
+        }
+    }
     let Some(refusal) = answer.refusal() else {
         return Ok(Asked::Page(PageAnswer::read(answer)?));
     };

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{
     Asked, Detail, Failure, ListRequest, PageAnswer, Patience, ReferencesRequest, Request, Stream,
@@ -26,13 +27,16 @@ const REFERENCES_A_PAGE: i64 = 1000;
 /// (spec/protocol.md §6).
 const WRITTEN_A_REQUEST: usize = 100;
 
+/// Requests for objects that are sent together.
+const AT_ONCE: usize = 4;
+
 /// What is to be read of objects.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted<'a> {
+pub(super) struct Wanted {
     pub(super) stream: Stream,
     pub(super) detail: Detail,
     /// As what those are named that cannot be read.
-    pub(super) kind: &'a str,
+    pub(super) kind: &'static str,
 }
 
 /// Objects to ask for in one request.
@@ -125,32 +129,63 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// Reads the objects of a stream with these ids, of whatever kind the ids are. Those that the source
-/// no longer has are not among the answers; those that it fails at are skipped by name.
+/// Reads the objects of a stream with these ids, of whatever kind the ids are, with requests that are
+/// sent together. Those that the source no longer has are not among the answers; those that it fails at
+/// are skipped by name.
 pub(super) async fn read_objects(
-    platform: &Platform,
-    wanted: Wanted<'_>,
+    platform: &Arc<Platform>,
+    wanted: Wanted,
     ids: &[String],
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<PageAnswer>, SourceError> {
+    let ids_a_request = if wanted.detail == Detail::Stix {
+        WRITTEN_A_REQUEST
+    } else {
+        IDS_A_FILTER
+    };
+    let mut answers = Vec::new();
+    for ids in ids.chunks(ids_a_request * AT_ONCE) {
+        let requests: Vec<_> = ids
+            .chunks(ids_a_request)
+            .map(|ids| {
+                let (platform, ids) = (Arc::clone(platform), ids.to_vec());
+                let reading = async move { objects_of(&platform, wanted, &ids).await };
+                AbortOnDropHandle::new(tokio::spawn(reading))
+            })
+            .collect();
+        for request in requests {
+            let read = request
+                .await
+                .map_err(|error| SourceError::because("reading objects was interrupted", error))?;
+            let (found, unreadable) = read?;
+            answers.extend(found);
+            skipped.extend(unreadable);
+        }
+    }
+    Ok(answers)
+}
+
+/// Answers with objects, and what of them could not be read.
+type ReadObjects = (Vec<PageAnswer>, Vec<Skipped>);
+
+async fn objects_of(
+    platform: &Platform,
+    wanted: Wanted,
+    ids: &[String],
+) -> Result<ReadObjects, SourceError> {
     let Wanted {
         stream,
         detail,
         kind,
     } = wanted;
-    let ids_a_request = if detail == Detail::Stix {
-        WRITTEN_A_REQUEST
-    } else {
-        IDS_A_FILTER
-    };
-    let mut waiting = Waiting::new(platform, stream, ids, ids_a_request);
-    let mut answers = Vec::new();
+    let mut waiting = Waiting::new(platform, stream, ids, ids.len().max(1));
+    let (mut answers, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let request = ListRequest {
             after: portion.after.clone(),
             ..ListRequest::by_ids(stream, detail, &portion.ids)
         };
-        let failure = match waiting.ask(Request::List(request), skipped).await? {
+        let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
             Asked::Page(answer) => match extent(&answer) {
                 Some((rows, next)) => {
                     answers.push(answer);
@@ -169,7 +204,7 @@ pub(super) async fn read_objects(
             });
         }
     }
-    Ok(answers)
+    Ok((answers, skipped))
 }
 
 /// How many rows an answer has, and whether its list goes on; none for an answer without a list.

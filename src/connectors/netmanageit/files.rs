@@ -58,7 +58,7 @@ struct Meta {
 pub(super) type Files = Vec<Content>;
 
 /// A file with its content.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Content {
     pub(super) name: String,
     pub(super) mime_type: Option<String>,

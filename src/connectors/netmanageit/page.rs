@@ -94,6 +94,13 @@ impl<'a> List<'a> {
         edges.filter_map(|edge| edge.node.as_ref())
     }
 
+    /// The cursors of the rows, where they were asked for.
+    pub(super) fn cursors(&self) -> impl Iterator<Item = &str> {
+        let edges = self.edges.iter().flatten().flatten();
+        let cursors = edges.filter_map(|edge| edge.cursor.as_ref());
+        cursors.map(|cursor| &*cursor.0)
+    }
+
     /// The cursor of the first row, where it was asked for.
     pub(super) fn first_cursor(&self) -> Option<String> {
         let edge = self.edges.as_ref()?.first()?.as_ref()?;

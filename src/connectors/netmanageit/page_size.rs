@@ -34,6 +34,11 @@ impl PageSize {
         self.now
     }
 
+    /// Whether it is as large as the settings say.
+    pub(super) fn is_whole(&self) -> bool {
+        self.now == self.most
+    }
+
     /// After a page that could be read.
     pub(super) fn grow(&mut self) {
         self.failures = 0;

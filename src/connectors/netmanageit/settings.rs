@@ -20,6 +20,8 @@ pub struct NetManageItSettings {
     pub batch_size: usize,
     /// Pause between two pages; may be zero.
     pub cooldown: Duration,
+    /// How many pages are asked for at once, 1 to 8.
+    pub parallel_readers: usize,
     /// Whether observables are imported.
     pub process_observables: bool,
     /// Whether indicators are imported. At least one of the two is.
@@ -105,6 +107,14 @@ const COOLDOWN: Setting = Setting {
     doc: "pause between two pages as an ISO 8601 period; 0 for none",
     secret: false,
 };
+const PARALLEL_READERS: Setting = Setting {
+    key: "opencti_netmanageit.parallel_readers",
+    env: "OPENCTI_NETMANAGEIT_PARALLEL_READERS",
+    kind: Kind::Whole { min: 1, max: 8 },
+    default: Fallback::Value("1"),
+    doc: "pages asked for at once while much is left to read, at most 8; each reader makes the pause of cooldown",
+    secret: false,
+};
 const PROCESS_OBSERVABLES: Setting = Setting {
     key: "connector_flags.process_observables",
     env: "PROCESS_OBSERVABLES",
@@ -158,6 +168,7 @@ impl Section for NetManageItSettings {
         PAGE_SIZE,
         BATCH_SIZE,
         COOLDOWN,
+        PARALLEL_READERS,
         SCORE,
         CREATORS,
         MAX_FILE_SIZE,
@@ -178,6 +189,7 @@ impl Section for NetManageItSettings {
         let page_size = reader.whole(&PAGE_SIZE);
         let batch_size = reader.whole(&BATCH_SIZE);
         let cooldown = reader.period(&COOLDOWN);
+        let parallel_readers = reader.whole(&PARALLEL_READERS);
         let process_observables = reader.boolean(&PROCESS_OBSERVABLES);
         let process_indicators = reader.boolean(&PROCESS_INDICATORS);
         let score = reader.choice(
@@ -206,6 +218,7 @@ impl Section for NetManageItSettings {
             page_size: page_size?,
             batch_size: batch_size?,
             cooldown: cooldown?,
+            parallel_readers: parallel_readers?,
             process_observables: process_observables?,
             process_indicators: process_indicators?,
             score: score?,

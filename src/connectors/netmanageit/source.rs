@@ -1,7 +1,7 @@
 //! Reads one run: first what earlier runs held back, then each stream from where they ended.
 //!
-//! Each page comes with what its new rows refer to. Rows that earlier runs handed out are left out
-//! before anything is asked for them.
+//! Each page comes with what its new rows refer to, which is asked for while the next page is read. Rows
+//! that earlier runs handed out are left out before anything is asked for them.
 //!
 //! **Invariant.** A page's position says what is true once that page and all before it are confirmed;
 //! a relationship's ends were read, or come along with it.
@@ -13,26 +13,28 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::around::{Around, Asker, MissingEnds, Underway};
 use super::ask::{Detail, Extras, PageAnswer, Stream};
-use super::by_id::{Wanted, read_objects, read_references};
-use super::convert::{Choices, NetManageItConverter, is_known_type};
+use super::by_id::{Wanted, read_objects};
+use super::convert::{Choices, NetManageItConverter};
 use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
 use super::files::{FilePage, Files, file_pages};
-use super::page::{EndRow, Ends, List, Node, Reference, References, row_of};
+use super::page::{EndRow, Ends, List, References};
 use super::settings::{Creators, NetManageItSettings};
-use super::walk::{ReadPage, Skips, Step, Walk, newest, rows};
+use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, newest, rows};
 use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 use crate::telemetry::logs::Chain;
 
-/// Rows of a scan in one answer: the cap of a platform. They hold little.
-const SCANNED_ROWS: usize = 5000;
 /// Relationships that bring both their ends while messages of an earlier process may be at the
 /// workers: as many as those may take to be done.
 const RELATIONSHIPS_WITH_ENDS: usize = 4000;
 
+/// So many pages may be on their way while what they refer to is asked for.
+const AHEAD: usize = 3;
+
 /// A page as it was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RawPage {
     pub(super) stream: Stream,
     pub(super) number: u64,
@@ -56,13 +58,20 @@ pub struct RawPage {
     pub(super) alarms: Vec<String>,
 }
 
+impl RawPage {
+    /// The stream of the source.
+    pub fn stream_name(&self) -> &'static str {
+        self.stream.name()
+    }
+}
+
 /// Reads one run.
 #[derive(Debug)]
 pub struct NetManageItSource {
-    platform: Arc<Platform>,
+    asker: Asker,
     page_size: usize,
+    readers: usize,
     cooldown: Duration,
-    extras: Extras,
     max_file_bytes: usize,
     choices: Choices,
     /// Objects of the last page that bring files, each a page of its own.
@@ -71,8 +80,8 @@ pub struct NetManageItSource {
     behind_files: Option<Position>,
     /// What was held back before, still to be read once more.
     again: VecDeque<(Stream, Vec<String>)>,
-    /// Pages that were read and not handed out yet.
-    ready: VecDeque<RawPage>,
+    /// Pages that were read and not handed out yet, in order.
+    underway: VecDeque<Underway>,
     pages_again: u64,
     /// The streams of this run.
     wanted: Vec<Stream>,
@@ -84,6 +93,8 @@ pub struct NetManageItSource {
     /// So many relationships still bring both their ends, whatever was read.
     with_ends: usize,
     last_page: Option<Instant>,
+    /// There is nothing more to read, or it cannot be read.
+    is_over: bool,
 }
 
 /// Where the reading of a stream stands.
@@ -100,16 +111,6 @@ struct Course {
     pages: u64,
 }
 
-/// What the new rows of a page refer to.
-#[derive(Debug, Default)]
-struct Surroundings {
-    references: References,
-    companions: Vec<(Stream, PageAnswer)>,
-    written: Vec<PageAnswer>,
-    ends_to_come: HashSet<Box<str>>,
-    ends_elsewhere: HashSet<Box<str>>,
-}
-
 impl NetManageItSource {
     /// A reader for one run.
     pub(super) fn new(
@@ -123,20 +124,22 @@ impl NetManageItSource {
         } else {
             0
         };
+        let extras = Extras {
+            creators: settings.creators != Creators::None,
+            files: settings.max_file_bytes > 0,
+        };
         Self {
-            platform,
+            asker: Asker { platform, extras },
             page_size: settings.page_size,
-            cooldown: settings.cooldown,
-            extras: Extras {
-                creators: settings.creators != Creators::None,
-                files: settings.max_file_bytes > 0,
-            },
+            readers: settings.parallel_readers,
+            // Each reader pauses for that long.
+            cooldown: settings.cooldown / u32::try_from(settings.parallel_readers).unwrap_or(1),
             max_file_bytes: settings.max_file_bytes,
             choices: Choices::of(settings),
             with_files: VecDeque::new(),
             behind_files: None,
             again: again(&streams, &resume.again),
-            ready: VecDeque::new(),
+            underway: VecDeque::new(),
             pages_again: 0,
             streams: streams
                 .iter()
@@ -152,6 +155,7 @@ impl NetManageItSource {
             read: HashMap::new(),
             with_ends,
             last_page: None,
+            is_over: false,
         }
     }
 
@@ -161,38 +165,38 @@ impl NetManageItSource {
         }
     }
 
-    /// Takes one step in a stream; a page where that led to one that has something to say.
-    async fn advance(&mut self, course: &mut Course) -> Result<Option<RawPage>, SourceError> {
+    /// Takes one step in a stream. A page to which that led, if it has something to say, is underway then.
+    async fn advance(&mut self, course: &mut Course) -> Result<(), SourceError> {
         match course.reading.next() {
             Next::Newest => {
                 course.walk = None;
-                let newest = newest(&self.platform, course.stream).await?;
+                let newest = newest(&self.asker.platform, course.stream).await?;
                 course.reading.put_newest(newest);
-                Ok(None)
             }
             Next::Scan(span) => {
                 self.scan(course, span).await?;
-                Ok(None)
             }
             Next::Pages { span, after, rows } => {
-                let detail = Detail::Whole(self.extras);
+                let detail = Detail::Whole(self.asker.extras);
                 let walk = course.walk.get_or_insert_with(|| {
-                    let platform = Arc::clone(&self.platform);
+                    let platform = Arc::clone(&self.asker.platform);
                     Walk::new(platform, course.stream, detail, span, self.page_size)
                         .going_on(after, rows)
+                        .with_readers(self.readers)
                 });
                 self.cool_down().await;
                 let step = walk.next().await?;
                 self.last_page = Some(Instant::now());
-                self.take(course, step).await
+                self.take(course, step);
             }
-            Next::Nothing => Ok(None),
+            Next::Nothing => {}
         }
+        Ok(())
     }
 
     /// Looks whether rows are still as an earlier run handed them out, without reading them whole.
     async fn scan(&mut self, course: &mut Course, span: Span) -> Result<(), SourceError> {
-        let platform = Arc::clone(&self.platform);
+        let platform = Arc::clone(&self.asker.platform);
         let mut walk = Walk::new(platform, course.stream, Detail::Names, span, SCANNED_ROWS);
         while matches!(course.reading.next(), Next::Scan(_)) {
             self.cool_down().await;
@@ -206,14 +210,13 @@ impl NetManageItSource {
         Ok(())
     }
 
-    async fn take(
-        &mut self,
-        course: &mut Course,
-        step: Step,
-    ) -> Result<Option<RawPage>, SourceError> {
+    fn take(&mut self, course: &mut Course, step: Step) {
         match step {
-            Step::Page(page) => self.take_page(course, *page).await,
-            Step::End { total, skips } => Ok(course.close(total, skips)),
+            Step::Page(page) => self.take_page(course, *page),
+            Step::End { total, skips } => {
+                let last = course.close(total, skips).map(Box::new);
+                self.underway.extend(last.map(Underway::Here));
+            }
             Step::Refused => {
                 tracing::warn!(
                     stream = course.stream.name(),
@@ -221,16 +224,11 @@ impl NetManageItSource {
                 );
                 course.reading.begin_anew();
                 course.walk = None;
-                Ok(None)
             }
         }
     }
 
-    async fn take_page(
-        &mut self,
-        course: &mut Course,
-        page: ReadPage,
-    ) -> Result<Option<RawPage>, SourceError> {
+    fn take_page(&mut self, course: &mut Course, page: ReadPage) {
         let ReadPage {
             answer,
             rows,
@@ -243,7 +241,7 @@ impl NetManageItSource {
             Taken::But(known) => known,
             Taken::NotYet => {
                 course.walk = None;
-                return Ok(None);
+                return;
             }
         };
         let mut skipped = told(skips, &known);
@@ -254,7 +252,7 @@ impl NetManageItSource {
         let is_over = course.reading.next() == Next::Nothing;
         let is_moved = is_over && course.reading.cursor() != course.cursor;
         if ids.is_empty() && skipped.is_empty() && !is_moved {
-            return Ok(None);
+            return;
         }
         let new = New {
             stream: course.stream,
@@ -263,99 +261,44 @@ impl NetManageItSource {
             known: &known,
             is_again: false,
         };
-        if self.extras.files {
-            let pages = file_pages(&new, self.max_file_bytes, &mut skipped);
-            self.with_files.extend(pages);
-        }
-        let surroundings = self.surroundings(new, &mut skipped).await?;
-        let mut page = course.page(answer, known, surroundings, skipped);
+        let around = self.look_around(new, &mut skipped);
+        let mut page = course.page(answer, known, skipped);
         page.total = end.total;
         if !self.with_files.is_empty() {
             self.behind_files = page.position.take();
         }
-        Ok(Some(page))
+        self.underway
+            .push_back(Underway::begin(&self.asker, page, around));
     }
 
-    /// What the new objects of a page refer to, where it has not been read.
-    async fn surroundings(
-        &mut self,
-        new: New<'_>,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Surroundings, SourceError> {
-        if new.ids.is_empty() {
-            return Ok(Surroundings::default());
+    /// What the new objects of a page refer to and was not read. Their files are noted, to come behind it.
+    fn look_around(&mut self, new: New<'_>, skipped: &mut Vec<Skipped>) -> Around {
+        if self.asker.extras.files {
+            let pages = file_pages(&new, self.max_file_bytes, skipped);
+            self.with_files.extend(pages);
         }
-        let relations: Vec<String> = match new.stream {
-            Stream::Observables => super::convert::relations().map(str::to_owned).collect(),
-            Stream::Indicators => vec!["external-reference".to_owned()],
+        match new.stream {
+            _ if new.ids.is_empty() => Around::Nothing,
+            Stream::Observables | Stream::Indicators => Around::References(new.ids),
             // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
-            Stream::Relationships => return self.ends(&new, skipped).await,
-        };
-        let (platform, stream, ids) = (&self.platform, new.stream, &new.ids);
-        let references = read_references(platform, stream, ids, &relations, skipped).await?;
-        let elsewhere = targets_elsewhere(&references, ids);
-        let wanted = self.along(Stream::Observables, "nested reference");
-        let companions = read_objects(platform, wanted, &elsewhere, skipped).await?;
-        let answers = std::iter::once(new.answer).chain(&companions);
-        let written = self.written(new.stream, answers, skipped).await?;
-        Ok(Surroundings {
-            references,
-            companions: with_stream(Stream::Observables, companions),
-            written,
-            ..Surroundings::default()
-        })
-    }
-
-    /// Objects that come along with others: their files come with themselves.
-    fn along(&self, stream: Stream, kind: &'static str) -> Wanted<'static> {
-        Wanted {
-            stream,
-            detail: Detail::Whole(Extras {
-                files: false,
-                ..self.extras
-            }),
-            kind,
+            Stream::Relationships => Around::Ends(self.missing_ends(&new)),
         }
-    }
-
-    /// What the source writes of those observables whose type is not known here.
-    async fn written<'a>(
-        &self,
-        stream: Stream,
-        answers: impl Iterator<Item = &'a PageAnswer>,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Vec<PageAnswer>, SourceError> {
-        let mut unknown = Vec::new();
-        for answer in answers.filter(|_| stream == Stream::Observables) {
-            // What cannot be read is told by the converter.
-            let nodes = answer.list().into_iter().flat_map(List::nodes);
-            let rows = nodes
-                .filter(|node| is_of_unknown_type(node))
-                .filter_map(row_of);
-            unknown.extend(rows.map(|row| row.id.into()));
-        }
-        let wanted = Wanted {
-            stream,
-            detail: Detail::Stix,
-            kind: "observable of an unknown type",
-        };
-        read_objects(&self.platform, wanted, &unknown, skipped).await
     }
 
     /// The next object that brings files, with their content.
     async fn page_with_files(&mut self, next: FilePage) -> Result<RawPage, SourceError> {
         let mut skipped = Vec::new();
         let files = next
-            .download(&self.platform, self.max_file_bytes, &mut skipped)
+            .download(&self.asker.platform, self.max_file_bytes, &mut skipped)
             .await?;
         let mut answer = PageAnswer::empty();
         if !files.is_empty() {
-            let wanted = self.along(next.stream, "object with files");
+            let wanted = self.asker.along(next.stream, "object with files");
             let ids = [next.id.clone()];
-            let answers = read_objects(&self.platform, wanted, &ids, &mut skipped).await?;
+            let answers = read_objects(&self.asker.platform, wanted, &ids, &mut skipped).await?;
             answer = answers.into_iter().next().unwrap_or(answer);
         }
-        let mut page = self.once_more(next.stream, answer, Surroundings::default(), skipped);
+        let mut page = self.once_more(next.stream, answer, skipped);
         page.files = Some(files);
         if self.with_files.is_empty() {
             page.position = self.behind_files.take();
@@ -364,12 +307,8 @@ impl NetManageItSource {
     }
 
     /// The ends of new relationships that may not have been read.
-    async fn ends(
-        &mut self,
-        new: &New<'_>,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Surroundings, SourceError> {
-        let (mut missing, mut elsewhere) = (MissingEnds::default(), HashSet::new());
+    fn missing_ends(&mut self, new: &New<'_>) -> MissingEnds {
+        let mut missing = MissingEnds::default();
         for node in new.answer.list().into_iter().flat_map(List::nodes) {
             // What cannot be read is told by the converter.
             let Some(ends) = Ends::of(node).filter(|ends| !new.known.contains(ends.id())) else {
@@ -382,9 +321,7 @@ impl NetManageItSource {
                 (Stream::Observables, ends.observable()),
             ] {
                 match end {
-                    Some(end) if !self.wanted.contains(&stream) => {
-                        elsewhere.insert(end.standard_id);
-                    }
+                    Some(end) if !self.wanted.contains(&stream) => missing.add_elsewhere(end),
                     Some(end) if brings_all || !self.has_read(stream, &end) => {
                         missing.add(stream, end);
                     }
@@ -392,22 +329,7 @@ impl NetManageItSource {
                 }
             }
         }
-        let (mut companions, mut written) = (Vec::new(), Vec::new());
-        for (stream, ids) in missing.ids {
-            let mut ids: Vec<String> = ids.into_iter().collect();
-            ids.sort_unstable();
-            let wanted = self.along(stream, "end of a relationship");
-            let answers = read_objects(&self.platform, wanted, &ids, skipped).await?;
-            written.extend(self.written(stream, answers.iter(), skipped).await?);
-            companions.extend(with_stream(stream, answers));
-        }
-        Ok(Surroundings {
-            references: References::new(),
-            companions,
-            written,
-            ends_to_come: missing.standard_ids,
-            ends_elsewhere: elsewhere,
-        })
+        missing
     }
 
     fn has_read(&self, stream: Stream, end: &EndRow) -> bool {
@@ -421,38 +343,28 @@ impl NetManageItSource {
         let mut skipped = Vec::new();
         let wanted = Wanted {
             stream,
-            detail: Detail::Whole(self.extras),
+            detail: Detail::Whole(self.asker.extras),
             kind: stream.name(),
         };
-        let answers = read_objects(&self.platform, wanted, ids, &mut skipped).await?;
+        let answers = read_objects(&self.asker.platform, wanted, ids, &mut skipped).await?;
         self.last_page = Some(Instant::now());
         for answer in answers {
-            let page = self.page_again(stream, answer).await?;
-            self.ready.extend(page);
+            self.take_again(stream, answer);
         }
         if !skipped.is_empty() {
-            let empty = self.once_more(
-                stream,
-                PageAnswer::empty(),
-                Surroundings::default(),
-                skipped,
-            );
-            self.ready.push_back(empty);
+            let empty = self.once_more(stream, PageAnswer::empty(), skipped);
+            self.underway.push_back(Underway::Here(Box::new(empty)));
         }
         Ok(())
     }
 
-    async fn page_again(
-        &mut self,
-        stream: Stream,
-        answer: PageAnswer,
-    ) -> Result<Option<RawPage>, SourceError> {
+    fn take_again(&mut self, stream: Stream, answer: PageAnswer) {
         let mut skipped = Vec::new();
         let rows = answer
             .list()
             .map_or_else(Vec::new, |list| rows(list, &mut skipped));
         if rows.is_empty() {
-            return Ok(None);
+            return;
         }
         let new = New {
             stream,
@@ -461,29 +373,62 @@ impl NetManageItSource {
             known: &HashSet::new(),
             is_again: true,
         };
-        if self.extras.files {
-            let pages = file_pages(&new, self.max_file_bytes, &mut skipped);
-            self.with_files.extend(pages);
-        }
-        let surroundings = self.surroundings(new, &mut skipped).await?;
-        Ok(Some(self.once_more(stream, answer, surroundings, skipped)))
+        let around = self.look_around(new, &mut skipped);
+        let page = self.once_more(stream, answer, skipped);
+        self.underway
+            .push_back(Underway::begin(&self.asker, page, around));
     }
 
-    fn once_more(
-        &mut self,
-        stream: Stream,
-        answer: PageAnswer,
-        surroundings: Surroundings,
-        skipped: Vec<Skipped>,
-    ) -> RawPage {
+    fn once_more(&mut self, stream: Stream, answer: PageAnswer, skipped: Vec<Skipped>) -> RawPage {
         self.pages_again += 1;
-        page(stream, self.pages_again, answer, surroundings, skipped)
+        page(stream, self.pages_again, answer, skipped)
     }
 }
 
-fn is_of_unknown_type(node: &Node<'_>) -> bool {
-    let entity_type = node.text("entity_type").ok().flatten();
-    entity_type.is_some_and(|entity_type| !is_known_type(&entity_type))
+impl NetManageItSource {
+    /// Reads a step further; false where there is nothing more. What goes wrong comes behind the pages
+    /// before it, and nothing behind it.
+    async fn read_on(&mut self) -> bool {
+        if self.is_over {
+            return false;
+        }
+        match self.step().await {
+            Ok(has_more) => self.is_over = !has_more,
+            Err(error) => {
+                self.is_over = true;
+                self.underway.push_back(Underway::Failed(error));
+            }
+        }
+        !self.is_over
+    }
+
+    /// One step: an object's files, what was held back, or a stream. False at the end of all streams.
+    async fn step(&mut self) -> Result<bool, SourceError> {
+        if let Some(next) = self.with_files.pop_front() {
+            let page = self.page_with_files(next).await?;
+            self.underway.push_back(Underway::Here(Box::new(page)));
+            return Ok(true);
+        }
+        if let Some((stream, ids)) = self.again.pop_front() {
+            self.read_again(stream, &ids).await?;
+            return Ok(true);
+        }
+        let next = || {
+            let (stream, cursor) = self.streams.pop_front()?;
+            let name = cursor_name(stream, &self.wanted);
+            Some(Course::begin(stream, name, cursor))
+        };
+        let Some(mut course) = self.at.take().or_else(next) else {
+            return Ok(false);
+        };
+        self.advance(&mut course).await?;
+        if course.reading.next() == Next::Nothing {
+            self.read.insert(course.stream, course.reading);
+        } else {
+            self.at = Some(course);
+        }
+        Ok(true)
+    }
 }
 
 /// The streams that the settings want, in their order.
@@ -533,43 +478,6 @@ pub(super) struct New<'a> {
     is_again: bool,
 }
 
-/// Ends of relationships that have to come along.
-#[derive(Debug, Default)]
-struct MissingEnds {
-    /// Their internal ids.
-    ids: HashMap<Stream, HashSet<String>>,
-    standard_ids: HashSet<Box<str>>,
-}
-
-impl MissingEnds {
-    fn add(&mut self, stream: Stream, end: EndRow) {
-        let ids = self.ids.entry(stream).or_default();
-        ids.insert(end.row.id.into());
-        self.standard_ids.insert(end.standard_id);
-    }
-}
-
-/// The observables that nested references lead to and that are not among these, in order.
-fn targets_elsewhere(references: &References, ids: &[String]) -> Vec<String> {
-    let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
-    let elsewhere: HashSet<&str> = references
-        .values()
-        .flatten()
-        .filter_map(|reference| match reference {
-            Reference::Nested(target) => Some(&*target.id),
-            Reference::External(_) => None,
-        })
-        .filter(|id| !here.contains(id))
-        .collect();
-    let mut elsewhere: Vec<String> = elsewhere.into_iter().map(str::to_owned).collect();
-    elsewhere.sort_unstable();
-    elsewhere
-}
-
-fn with_stream(stream: Stream, answers: Vec<PageAnswer>) -> Vec<(Stream, PageAnswer)> {
-    answers.into_iter().map(|answer| (stream, answer)).collect()
-}
-
 /// What is to be told of rows that could not be read. A bad row is told once, until it changes.
 fn told(skips: Skips, known: &HashSet<Box<str>>) -> Vec<Skipped> {
     let bad = skips
@@ -580,24 +488,18 @@ fn told(skips: Skips, known: &HashSet<Box<str>>) -> Vec<Skipped> {
     skips.skipped.into_iter().chain(bad).collect()
 }
 
-fn page(
-    stream: Stream,
-    number: u64,
-    answer: PageAnswer,
-    surroundings: Surroundings,
-    skipped: Vec<Skipped>,
-) -> RawPage {
+fn page(stream: Stream, number: u64, answer: PageAnswer, skipped: Vec<Skipped>) -> RawPage {
     RawPage {
         stream,
         number,
         answer,
         known: HashSet::new(),
-        references: surroundings.references,
-        companions: surroundings.companions,
-        written: surroundings.written,
+        references: References::new(),
+        companions: Vec::new(),
+        written: Vec::new(),
         files: None,
-        ends_to_come: surroundings.ends_to_come,
-        ends_elsewhere: surroundings.ends_elsewhere,
+        ends_to_come: HashSet::new(),
+        ends_elsewhere: HashSet::new(),
         position: None,
         total: None,
         skipped,
@@ -655,10 +557,9 @@ impl Course {
         if !has_news && self.reading.cursor() == self.cursor {
             return None;
         }
-        let (answer, surroundings) = (PageAnswer::empty(), Surroundings::default());
         Some(RawPage {
             alarms,
-            ..self.page(answer, HashSet::new(), surroundings, skipped)
+            ..self.page(PageAnswer::empty(), HashSet::new(), skipped)
         })
     }
 
@@ -666,7 +567,6 @@ impl Course {
         &mut self,
         answer: PageAnswer,
         known: HashSet<Box<str>>,
-        surroundings: Surroundings,
         skipped: Vec<Skipped>,
     ) -> RawPage {
         self.pages += 1;
@@ -678,7 +578,7 @@ impl Course {
                 .cursor
                 .clone()
                 .map(|cursor| Position { stream, cursor }),
-            ..page(self.stream, self.pages, answer, surroundings, skipped)
+            ..page(self.stream, self.pages, answer, skipped)
         }
     }
 }
@@ -702,32 +602,15 @@ impl Source for NetManageItSource {
 
     async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
         loop {
-            if let Some(page) = self.ready.pop_front() {
-                return Ok(Some(page));
-            }
-            if let Some(next) = self.with_files.pop_front() {
-                return self.page_with_files(next).await.map(Some);
-            }
-            if let Some((stream, ids)) = self.again.pop_front() {
-                self.read_again(stream, &ids).await?;
-                continue;
-            }
-            let next = || {
-                let (stream, cursor) = self.streams.pop_front()?;
-                let name = cursor_name(stream, &self.wanted);
-                Some(Course::begin(stream, name, cursor))
-            };
-            let Some(mut course) = self.at.take().or_else(next) else {
-                return Ok(None);
-            };
-            let page = self.advance(&mut course).await?;
-            if course.reading.next() == Next::Nothing {
-                self.read.insert(course.stream, course.reading);
-            } else {
-                self.at = Some(course);
-            }
-            if page.is_some() {
-                return Ok(page);
+            let is_due = self.underway.front().is_some_and(Underway::is_here)
+                || self.underway.len() >= AHEAD
+                // Files are large: each waits until those before it are handed out.
+                || (!self.with_files.is_empty() && !self.underway.is_empty());
+            if is_due || !self.read_on().await {
+                return match self.underway.pop_front() {
+                    Some(page) => page.arrive().await.map(Some),
+                    None => Ok(None),
+                };
             }
         }
     }

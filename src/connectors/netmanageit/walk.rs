@@ -18,6 +18,7 @@ use super::ask::{
 use super::cursor::{Moment, PageEnd, Row, Span};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
+use super::readers::Readers;
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::Kind;
 use crate::platform::{Platform, PlatformError};
@@ -29,6 +30,11 @@ const FAILED_ROWS: usize = 500;
 const UNEXPLAINED_ROWS: usize = 20;
 /// The same where it takes too long: each of these costs minutes.
 const TIMED_OUT_ROWS: usize = 3;
+/// Rows that hold little, in one answer: the cap of a platform.
+pub(super) const SCANNED_ROWS: usize = 5000;
+/// How often several readers are sent ahead in one list: where rows leave it all the time, or pages fail,
+/// they are of no use.
+const READERS_SENT: usize = 20;
 /// How often a place that the source seems to refuse is compared with the start of its list.
 const COMPARISONS: usize = 3;
 
@@ -52,6 +58,11 @@ pub(super) struct Walk {
     /// The place comes from an earlier run, and the source has not answered to it yet.
     is_kept: bool,
     patience: Patience,
+    /// How many pages may be asked for at once.
+    readers_at_most: usize,
+    readers: Option<Readers>,
+    /// How often they were sent ahead.
+    readers_sent: usize,
 }
 
 /// What was not read since the last page that could be.
@@ -110,6 +121,17 @@ impl Walk {
             is_cut: false,
             is_kept: false,
             patience: Patience::default(),
+            readers_at_most: 1,
+            readers: None,
+            readers_sent: 0,
+        }
+    }
+
+    /// With so many pages asked for at once, where the list is long.
+    pub(super) fn with_readers(self, most: usize) -> Self {
+        Self {
+            readers_at_most: most,
+            ..self
         }
     }
 
@@ -151,12 +173,45 @@ impl Walk {
     }
 
     async fn ask(&mut self) -> Result<Asked, PlatformError> {
-        let request = Request::List(ListRequest {
-            first: self.size.rows(),
-            ..self.request(self.detail)
-        });
+        if let Some(asked) = self.ask_readers().await {
+            return asked;
+        }
+        let request = Request::List(self.page_request());
         let skipped = &mut self.since_last_page.skipped;
         ask(&self.platform, &request, &mut self.patience, skipped).await
+    }
+
+    fn page_request(&self) -> ListRequest {
+        ListRequest {
+            first: self.size.rows(),
+            ..self.request(self.detail)
+        }
+    }
+
+    /// What one of several readers has read; none where there are none, or they did not ask for the page
+    /// at hand.
+    async fn ask_readers(&mut self) -> Option<Result<Asked, PlatformError>> {
+        let mut readers = self.readers.take()?;
+        let (asked, skipped) = readers.page(self.after.as_ref(), self.size.rows()).await?;
+        self.since_last_page.skipped.extend(skipped);
+        // With the first page that fails, reading goes on page after page, around what is bad.
+        if matches!(asked, Ok(Asked::Page(_))) {
+            self.readers = Some(readers);
+        }
+        Some(asked)
+    }
+
+    /// Sends readers ahead where much is left to read, and the source does well.
+    fn begin_readers(&mut self, total: Option<u64>) {
+        let left = total.unwrap_or_default().saturating_sub(self.seen);
+        let is_long = left > 2 * self.size.rows() as u64;
+        let may_begin =
+            self.readers.is_none() && self.readers_sent < READERS_SENT && self.size.is_whole();
+        if self.readers_at_most > 1 && may_begin && is_long {
+            let (page, most) = (self.page_request(), self.readers_at_most);
+            self.readers = Some(Readers::begin(&self.platform, most, page, self.span));
+            self.readers_sent += 1;
+        }
     }
 
     /// A request for the row at hand alone.
@@ -197,6 +252,7 @@ impl Walk {
         self.failed_in_a_row = 0;
         self.tries_alone = 0;
         self.size.grow();
+        self.begin_readers(total);
         let page = ReadPage {
             answer,
             rows,

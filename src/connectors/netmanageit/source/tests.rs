@@ -19,6 +19,7 @@ const LIMIT: Duration = Duration::from_mins(4);
 struct Line {
     source: sandbox::Source,
     page_size: usize,
+    readers: usize,
     longest_silence: Duration,
     cursors: BTreeMap<String, Value>,
 }
@@ -32,6 +33,7 @@ impl Line {
         Self {
             source: sandbox::Source::start(options).unwrap(),
             page_size,
+            readers: 1,
             longest_silence: MINUTE,
             cursors: BTreeMap::new(),
         }
@@ -56,6 +58,7 @@ impl Line {
             page_size: self.page_size,
             batch_size: 100,
             cooldown: Duration::ZERO,
+            parallel_readers: self.readers,
             process_observables: true,
             process_indicators: true,
             score: Score::default(),
@@ -346,6 +349,7 @@ async fn many_rows_of_one_moment_are_known_again_without_being_read() {
 #[tokio::test]
 async fn an_end_that_changed_since_it_was_read_comes_along() {
     let line = Line::generated(60, 20, 100);
+    let hold = line.source.faults().hold("Relationships");
     let mut source = line.open(Resume::default()).await;
     let mut converter = source.converter();
     let mut last = None;
@@ -365,6 +369,7 @@ async fn an_end_that_changed_since_it_was_read_comes_along() {
         let observable = std::mem::take(&mut changed[1]);
         (observable, std::mem::take(&mut changed[0]))
     });
+    drop(hold);
     let pages = rest(&mut source).await.unwrap();
     let companions: BTreeSet<&str> = pages
         .iter()
@@ -596,4 +601,140 @@ async fn references_that_fail_for_a_while_are_not_lost() {
     let pages = line.run().await;
     assert_eq!(set_of(&pages), line.ids_of_everything());
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+}
+
+/// Waits until something is so.
+async fn until(mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, waiting)
+        .await
+        .expect("it is so");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to() {
+    let mut line = Line::generated(200, 0, 20);
+    let hold = line.source.faults().hold("References");
+    let mut source = line.open(Resume::default()).await;
+    let first = tokio::spawn(async move { (source.next_page().await, source) });
+    until(|| line.source.count("Observables") >= AHEAD).await;
+    // No further than that: what is read has to be held.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(line.source.count("Observables"), AHEAD);
+    assert!(!first.is_finished());
+    drop(hold);
+    let (first, mut source) = first.await.unwrap();
+    let mut pages = vec![source.converter().convert(first.unwrap().unwrap())];
+    pages.extend(rest(&mut source).await.unwrap());
+    // In order, each with what it refers to.
+    let numbers: Vec<u64> = pages.iter().map(|page| page.page_number).collect();
+    assert!(numbers.is_sorted(), "{numbers:?}");
+    let in_turn = line.run().await;
+    assert_eq!(ids(&pages), ids(&in_turn));
+    let pointers = |pages: &[Converted]| -> Vec<usize> {
+        let objects = pages.iter().flat_map(|page| &page.objects);
+        objects.map(|object| object.targets().count()).collect()
+    };
+    assert_eq!(pointers(&pages), pointers(&in_turn));
+    assert!(pointers(&pages).iter().sum::<usize>() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_comes_behind_the_pages_before_it() {
+    let mut data = Line::generated(500, 0, 20).source.data();
+    // Nothing else is asked for by the operation that is to fail.
+    data.observables
+        .retain(|record| record.text("entity_type") == "Url");
+    let line = Line::with(data, 20);
+    let hold = line.source.faults().hold("References");
+    let mut source = line.open(Resume::default()).await;
+    let reading = tokio::spawn(async move {
+        let mut pages = Vec::new();
+        loop {
+            match source.next_page().await {
+                Ok(Some(page)) => pages.push(page.number),
+                Ok(None) => return Err(pages),
+                Err(error) => return Ok((pages, error.what)),
+            }
+        }
+    });
+    until(|| line.source.count("Observables") >= 2).await;
+    let refused = Fault::GraphqlError {
+        name: "FORBIDDEN_ACCESS".to_owned(),
+        message: "You are not allowed to do this.".to_owned(),
+        times: usize::MAX,
+    };
+    line.source.faults().add_for("Observables", refused);
+    drop(hold);
+    let (pages, _) = reading.await.unwrap().expect("an error");
+    assert!(pages.len() >= 2, "{pages:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_readers_ask_for_pages_at_once_and_hand_them_out_in_turn() {
+    let mut line = Line::generated(400, 60, 20);
+    let in_turn = rest(&mut line.open(Resume::default()).await).await.unwrap();
+    line.readers = 4;
+    let hold = line.source.faults().hold_behind(1, Some("Observables"));
+    let asked = line.sizes("Observables").len();
+    let mut source = line.open(Resume::default()).await;
+    let reading = tokio::spawn(async move { rest(&mut source).await });
+    until(|| line.sizes("Observables").len() >= asked + 5).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(line.sizes("Observables").len(), asked + 5);
+    drop(hold);
+    let at_once = reading.await.unwrap().unwrap();
+    assert_eq!(ids(&at_once), ids(&in_turn));
+    let last = |pages: &[Converted]| pages.last().unwrap().position.clone();
+    assert_eq!(last(&at_once), last(&in_turn));
+    // What is short is read by one.
+    let rows = line.source.count("ObservableRows");
+    for page in at_once {
+        line.keep(&page);
+    }
+    line.run().await;
+    assert_eq!(line.source.count("ObservableRows"), rows);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_leave_their_place_are_not_lost_to_several_readers() {
+    let mut line = Line::generated(400, 0, 20);
+    line.readers = 4;
+    let hold = line.source.faults().hold_behind(2, Some("Observables"));
+    let mut source = line.open(Resume::default()).await;
+    let reading = tokio::spawn(async move { rest(&mut source).await });
+    until(|| line.source.count("Observables") >= 6).await;
+    let moved = line.source.edit(|data| {
+        let moved = [70, 71, 130].map(|row| data.observables[row].standard_id().to_owned());
+        let later = after_newest(&data.observables, 1);
+        for record in &mut data.observables {
+            if moved.iter().any(|id| id == record.standard_id()) {
+                record.set("updated_at", later.clone());
+            }
+        }
+        moved
+    });
+    drop(hold);
+    let pages = reading.await.unwrap().unwrap();
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    assert!(moved.iter().all(|id| set_of(&pages).contains(id)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_readers_go_around_bad_pages_like_one() {
+    let mut line = Line::generated(400, 0, 20);
+    line.readers = 4;
+    let broken = Fault::StatusAbove {
+        status: 504,
+        rows: 10,
+        times: 3,
+    };
+    line.source.faults().add_for("Observables", broken);
+    let pages = rest(&mut line.open(Resume::default()).await).await.unwrap();
+    assert_eq!(set_of(&pages), line.ids_of_everything());
+    assert!(skipped(&pages).is_empty());
 }

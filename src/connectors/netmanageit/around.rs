@@ -1,0 +1,208 @@
+//! What the objects of a page refer to: asked for beside the reading of the next page.
+//!
+//! May know: pages, requests by id. Must not know: where in its stream a page stands, what was read
+//! before.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::ask::{Detail, Extras, PageAnswer, Stream};
+use super::by_id::{Wanted, read_objects, read_references};
+use super::convert::is_known_type;
+use super::page::{EndRow, List, Node, Reference, References, row_of};
+use super::source::RawPage;
+use crate::connector::{Skipped, SourceError};
+use crate::platform::Platform;
+
+/// What is to be asked for.
+#[derive(Debug)]
+pub(super) enum Around {
+    Nothing,
+    /// What these objects of the page refer to, by their internal ids.
+    References(Vec<String>),
+    /// The ends of its relationships.
+    Ends(MissingEnds),
+}
+
+/// Ends of relationships that have to come along.
+#[derive(Debug, Default)]
+pub(super) struct MissingEnds {
+    /// Their internal ids.
+    ids: HashMap<Stream, HashSet<String>>,
+    standard_ids: HashSet<Box<str>>,
+    /// Those that the settings do not let come, by their STIX ids.
+    elsewhere: HashSet<Box<str>>,
+}
+
+impl MissingEnds {
+    /// Notes an end that has to come along.
+    pub(super) fn add(&mut self, stream: Stream, end: EndRow) {
+        let ids = self.ids.entry(stream).or_default();
+        ids.insert(end.row.id.into());
+        self.standard_ids.insert(end.standard_id);
+    }
+
+    /// Notes an end that the settings do not let come.
+    pub(super) fn add_elsewhere(&mut self, end: EndRow) {
+        self.elsewhere.insert(end.standard_id);
+    }
+}
+
+/// Asks for what surrounds pages.
+#[derive(Debug, Clone)]
+pub(super) struct Asker {
+    pub(super) platform: Arc<Platform>,
+    pub(super) extras: Extras,
+}
+
+impl Asker {
+    /// Puts into a page what its objects refer to.
+    async fn complete(&self, page: &mut RawPage, around: Around) -> Result<(), SourceError> {
+        match around {
+            Around::Nothing => Ok(()),
+            Around::References(ids) => self.references(page, &ids).await,
+            Around::Ends(missing) => self.ends(page, missing).await,
+        }
+    }
+
+    async fn references(&self, page: &mut RawPage, ids: &[String]) -> Result<(), SourceError> {
+        let relations: Vec<String> = match page.stream {
+            Stream::Observables => super::convert::relations().map(str::to_owned).collect(),
+            Stream::Indicators | Stream::Relationships => vec!["external-reference".to_owned()],
+        };
+        let (platform, skipped) = (&self.platform, &mut page.skipped);
+        page.references = read_references(platform, page.stream, ids, &relations, skipped).await?;
+        let elsewhere = targets_elsewhere(&page.references, ids);
+        let wanted = self.along(Stream::Observables, "nested reference");
+        let companions = read_objects(platform, wanted, &elsewhere, skipped).await?;
+        let answers = std::iter::once(&page.answer).chain(&companions);
+        page.written = self.written(page.stream, answers, skipped).await?;
+        page.companions = with_stream(Stream::Observables, companions);
+        Ok(())
+    }
+
+    async fn ends(&self, page: &mut RawPage, missing: MissingEnds) -> Result<(), SourceError> {
+        page.ends_to_come = missing.standard_ids;
+        page.ends_elsewhere = missing.elsewhere;
+        for (stream, ids) in missing.ids {
+            let mut ids: Vec<String> = ids.into_iter().collect();
+            ids.sort_unstable();
+            let (wanted, skipped) = (
+                self.along(stream, "end of a relationship"),
+                &mut page.skipped,
+            );
+            let answers = read_objects(&self.platform, wanted, &ids, skipped).await?;
+            let written = self.written(stream, answers.iter(), skipped).await?;
+            page.written.extend(written);
+            page.companions.extend(with_stream(stream, answers));
+        }
+        Ok(())
+    }
+
+    /// Objects that come along with others: their files come with themselves.
+    pub(super) fn along(&self, stream: Stream, kind: &'static str) -> Wanted {
+        Wanted {
+            stream,
+            detail: Detail::Whole(Extras {
+                files: false,
+                ..self.extras
+            }),
+            kind,
+        }
+    }
+
+    /// What the source writes of those observables whose type is not known here.
+    async fn written<'a>(
+        &self,
+        stream: Stream,
+        answers: impl Iterator<Item = &'a PageAnswer>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<PageAnswer>, SourceError> {
+        let mut unknown = Vec::new();
+        for answer in answers.filter(|_| stream == Stream::Observables) {
+            // What cannot be read is told by the converter.
+            let nodes = answer.list().into_iter().flat_map(List::nodes);
+            let rows = nodes
+                .filter(|node| is_of_unknown_type(node))
+                .filter_map(row_of);
+            unknown.extend(rows.map(|row| row.id.into()));
+        }
+        let wanted = Wanted {
+            stream,
+            detail: Detail::Stix,
+            kind: "observable of an unknown type",
+        };
+        read_objects(&self.platform, wanted, &unknown, skipped).await
+    }
+}
+
+fn is_of_unknown_type(node: &Node<'_>) -> bool {
+    let entity_type = node.text("entity_type").ok().flatten();
+    entity_type.is_some_and(|entity_type| !is_known_type(&entity_type))
+}
+
+/// The observables that nested references lead to and that are not among these, in order.
+fn targets_elsewhere(references: &References, ids: &[String]) -> Vec<String> {
+    let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
+    let elsewhere: HashSet<&str> = references
+        .values()
+        .flatten()
+        .filter_map(|reference| match reference {
+            Reference::Nested(target) => Some(&*target.id),
+            Reference::External(_) => None,
+        })
+        .filter(|id| !here.contains(id))
+        .collect();
+    let mut elsewhere: Vec<String> = elsewhere.into_iter().map(str::to_owned).collect();
+    elsewhere.sort_unstable();
+    elsewhere
+}
+
+fn with_stream(stream: Stream, answers: Vec<PageAnswer>) -> Vec<(Stream, PageAnswer)> {
+    answers.into_iter().map(|answer| (stream, answer)).collect()
+}
+
+/// A page on its way to the converter.
+#[derive(Debug)]
+pub(super) enum Underway {
+    Here(Box<RawPage>),
+    /// What its objects refer to is being asked for.
+    Asking(AbortOnDropHandle<Result<RawPage, SourceError>>),
+    /// In its place, what went wrong.
+    Failed(SourceError),
+}
+
+impl Underway {
+    /// Sends a page on its way.
+    pub(super) fn begin(asker: &Asker, mut page: RawPage, around: Around) -> Self {
+        if matches!(around, Around::Nothing) {
+            return Self::Here(Box::new(page));
+        }
+        let asker = asker.clone();
+        Self::Asking(AbortOnDropHandle::new(tokio::spawn(async move {
+            asker.complete(&mut page, around).await?;
+            Ok(page)
+        })))
+    }
+
+    /// Whether nothing of it has to be waited for.
+    pub(super) fn is_here(&self) -> bool {
+        match self {
+            Self::Here(_) | Self::Failed(_) => true,
+            Self::Asking(task) => task.is_finished(),
+        }
+    }
+
+    /// The page, complete.
+    pub(super) async fn arrive(self) -> Result<RawPage, SourceError> {
+        match self {
+            Self::Here(page) => Ok(*page),
+            Self::Failed(error) => Err(error),
+            Self::Asking(task) => task.await.map_err(|error| {
+                SourceError::because("reading what objects refer to was interrupted", error)
+            })?,
+        }
+    }
+}
