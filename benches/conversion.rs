@@ -1,6 +1,11 @@
 //! The way of one page, step by step, with the memory that each step asks for: `cargo bench --bench
 //! conversion`. Times are for a page of 1000 objects; divan shows objects a second and allocations too.
 
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark that cannot begin has nothing else to say"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;

@@ -19,7 +19,8 @@ mod files;
 mod operations;
 mod page;
 mod page_size;
-mod readers;
+mod parallel;
+mod reader;
 mod settings;
 mod source;
 mod walk;
@@ -110,7 +111,7 @@ impl Connector for NetManageIt {
     }
 
     fn streams(&self) -> Vec<&'static str> {
-        let streams = source::streams(&self.settings);
+        let streams = reader::streams(&self.settings);
         streams.into_iter().map(Stream::name).collect()
     }
 

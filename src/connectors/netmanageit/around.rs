@@ -6,8 +6,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tokio_util::task::AbortOnDropHandle;
-
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{Wanted, read_objects, read_references};
 use super::convert::is_known_type;
@@ -59,7 +57,11 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Puts into a page what its objects refer to.
-    async fn complete(&self, page: &mut RawPage, around: Around) -> Result<(), SourceError> {
+    pub(super) async fn complete(
+        &self,
+        page: &mut RawPage,
+        around: Around,
+    ) -> Result<(), SourceError> {
         match around {
             Around::Nothing => Ok(()),
             Around::References(ids) => self.references(page, &ids).await,
@@ -162,47 +164,4 @@ fn targets_elsewhere(references: &References, ids: &[String]) -> Vec<String> {
 
 fn with_stream(stream: Stream, answers: Vec<PageAnswer>) -> Vec<(Stream, PageAnswer)> {
     answers.into_iter().map(|answer| (stream, answer)).collect()
-}
-
-/// A page on its way to the converter.
-#[derive(Debug)]
-pub(super) enum Underway {
-    Here(Box<RawPage>),
-    /// What its objects refer to is being asked for.
-    Asking(AbortOnDropHandle<Result<RawPage, SourceError>>),
-    /// In its place, what went wrong.
-    Failed(SourceError),
-}
-
-impl Underway {
-    /// Sends a page on its way.
-    pub(super) fn begin(asker: &Asker, mut page: RawPage, around: Around) -> Self {
-        if matches!(around, Around::Nothing) {
-            return Self::Here(Box::new(page));
-        }
-        let asker = asker.clone();
-        Self::Asking(AbortOnDropHandle::new(tokio::spawn(async move {
-            asker.complete(&mut page, around).await?;
-            Ok(page)
-        })))
-    }
-
-    /// Whether nothing of it has to be waited for.
-    pub(super) fn is_here(&self) -> bool {
-        match self {
-            Self::Here(_) | Self::Failed(_) => true,
-            Self::Asking(task) => task.is_finished(),
-        }
-    }
-
-    /// The page, complete.
-    pub(super) async fn arrive(self) -> Result<RawPage, SourceError> {
-        match self {
-            Self::Here(page) => Ok(*page),
-            Self::Failed(error) => Err(error),
-            Self::Asking(task) => task.await.map_err(|error| {
-                SourceError::because("reading what objects refer to was interrupted", error)
-            })?,
-        }
-    }
 }

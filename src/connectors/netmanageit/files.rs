@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use super::ask::Stream;
 use super::page::{Files as Attached, List, RowName, UNKNOWN_SHAPE};
-use super::source::New;
+use super::reader::New;
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::Kind;
 use crate::platform::{Download, Platform};

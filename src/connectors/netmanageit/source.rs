@@ -1,36 +1,29 @@
-//! Reads one run: first what earlier runs held back, then each stream from where they ended.
+//! Hands out the pages of one run, in order, and reads ahead meanwhile.
 //!
-//! Each page comes with what its new rows refer to, which is asked for while the next page is read. Rows
-//! that earlier runs handed out are left out before anything is asked for them.
+//! One task reads page after page; for each, another asks for what its objects refer to. So a source that
+//! takes long to answer is asked for several things at once, but never for a page more than that: as soon as
+//! a page is complete, reading waits until somebody takes it, so that little has to be held.
 //!
-//! **Invariant.** A page's position says what is true once that page and all before it are confirmed;
-//! a relationship's ends were read, or come along with it.
+//! May know: the reader, what surrounds pages. Must not know: which page comes next, what pages hold.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde_json::Value;
-use tokio::time::Instant;
+use tokio::sync::mpsc;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::around::{Around, Asker, MissingEnds, Underway};
-use super::ask::{Detail, Extras, PageAnswer, Stream};
-use super::by_id::{Wanted, read_objects};
+use super::around::{Around, Asker};
+use super::ask::{PageAnswer, Stream};
 use super::convert::{Choices, NetManageItConverter};
-use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
-use super::files::{FilePage, Files, file_pages};
-use super::page::{EndRow, Ends, List, References};
-use super::settings::{Creators, NetManageItSettings};
-use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, newest, rows};
-use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
-use crate::platform::{IDS_A_FILTER, Platform};
-use crate::telemetry::logs::Chain;
+use super::files::Files;
+use super::page::References;
+use super::reader::Reader;
+use super::settings::NetManageItSettings;
+use crate::connector::{Position, Resume, Skipped, Source, SourceError};
+use crate::platform::Platform;
 
-/// Relationships that bring both their ends while messages of an earlier process may be at the
-/// workers: as many as those may take to be done.
-const RELATIONSHIPS_WITH_ENDS: usize = 4000;
-
-/// So many pages may be on their way while what they refer to is asked for.
+/// So many pages may be read while it is asked what their objects refer to.
 const AHEAD: usize = 3;
 
 /// A page as it was read.
@@ -56,540 +49,78 @@ pub struct RawPage {
     pub(super) total: Option<u64>,
     pub(super) skipped: Vec<Skipped>,
     pub(super) alarms: Vec<String>,
+    /// As long as this is there, nothing more is read.
+    pub(super) place: Option<TaskTrackerToken>,
 }
 
 impl RawPage {
+    /// An answer, with nothing around it yet.
+    pub(super) fn new(
+        stream: Stream,
+        number: u64,
+        answer: PageAnswer,
+        skipped: Vec<Skipped>,
+    ) -> Self {
+        Self {
+            stream,
+            number,
+            answer,
+            known: HashSet::new(),
+            references: References::new(),
+            companions: Vec::new(),
+            written: Vec::new(),
+            files: None,
+            ends_to_come: HashSet::new(),
+            ends_elsewhere: HashSet::new(),
+            position: None,
+            total: None,
+            skipped,
+            alarms: Vec::new(),
+            place: None,
+        }
+    }
+
     /// The stream of the source.
     pub fn stream_name(&self) -> &'static str {
         self.stream.name()
     }
 }
 
-/// Reads one run.
+/// Hands out the pages of one run.
 #[derive(Debug)]
 pub struct NetManageItSource {
-    asker: Asker,
-    page_size: usize,
-    readers: usize,
-    cooldown: Duration,
-    max_file_bytes: usize,
     choices: Choices,
-    /// Objects of the last page that bring files, each a page of its own.
-    with_files: VecDeque<FilePage>,
-    /// The position of the last page, which is reached only with its files.
-    behind_files: Option<Position>,
-    /// What was held back before, still to be read once more.
-    again: VecDeque<(Stream, Vec<String>)>,
-    /// Pages that were read and not handed out yet, in order.
-    underway: VecDeque<Underway>,
-    pages_again: u64,
-    /// The streams of this run.
-    wanted: Vec<Stream>,
-    /// The streams still to be read, and where earlier runs ended.
-    streams: VecDeque<(Stream, Option<Value>)>,
-    at: Option<Course>,
-    /// The streams that were read.
-    read: HashMap<Stream, Reading>,
-    /// So many relationships still bring both their ends, whatever was read.
-    with_ends: usize,
-    last_page: Option<Instant>,
-    /// There is nothing more to read, or it cannot be read.
-    is_over: bool,
+    pages: mpsc::Receiver<Underway>,
+    _reading: AbortOnDropHandle<()>,
 }
 
-/// Where the reading of a stream stands.
+/// A page on its way.
 #[derive(Debug)]
-struct Course {
-    stream: Stream,
-    /// The cursor's name in the state.
-    cursor_name: &'static str,
-    reading: Reading,
-    /// The way through the list that is at hand.
-    walk: Option<Walk>,
-    /// The cursor of the last page, or of an earlier run.
-    cursor: Option<Value>,
-    pages: u64,
+enum Underway {
+    Complete(Box<RawPage>),
+    /// What its objects refer to is being asked for.
+    Asking(AbortOnDropHandle<Result<RawPage, SourceError>>),
+    /// Here it cannot be read any further.
+    Failed(SourceError),
 }
 
 impl NetManageItSource {
-    /// A reader for one run.
+    /// Begins to read one run.
     pub(super) fn new(
         platform: Arc<Platform>,
         settings: &NetManageItSettings,
-        mut resume: Resume,
+        resume: Resume,
     ) -> Self {
-        let streams = streams(settings);
-        let with_ends = if resume.is_unfinished {
-            RELATIONSHIPS_WITH_ENDS
-        } else {
-            0
-        };
-        let extras = Extras {
-            creators: settings.creators != Creators::None,
-            files: settings.max_file_bytes > 0,
-        };
+        let reader = Reader::new(platform, settings, resume);
+        // One more is in the hands of who waits for it.
+        let (read, pages) = mpsc::channel(AHEAD - 1);
+        let reading = tokio::spawn(read_ahead(reader, read));
         Self {
-            asker: Asker { platform, extras },
-            page_size: settings.page_size,
-            readers: settings.parallel_readers,
-            // Each reader pauses for that long.
-            cooldown: settings.cooldown / u32::try_from(settings.parallel_readers).unwrap_or(1),
-            max_file_bytes: settings.max_file_bytes,
             choices: Choices::of(settings),
-            with_files: VecDeque::new(),
-            behind_files: None,
-            again: again(&streams, &resume.again),
-            underway: VecDeque::new(),
-            pages_again: 0,
-            streams: streams
-                .iter()
-                .map(|stream| {
-                    (
-                        *stream,
-                        resume.cursors.remove(cursor_name(*stream, &streams)),
-                    )
-                })
-                .collect(),
-            wanted: streams,
-            at: None,
-            read: HashMap::new(),
-            with_ends,
-            last_page: None,
-            is_over: false,
+            pages,
+            _reading: AbortOnDropHandle::new(reading),
         }
     }
-
-    async fn cool_down(&mut self) {
-        if let Some(last_page) = self.last_page {
-            tokio::time::sleep_until(last_page + self.cooldown).await;
-        }
-    }
-
-    /// Takes one step in a stream. A page to which that led, if it has something to say, is underway then.
-    async fn advance(&mut self, course: &mut Course) -> Result<(), SourceError> {
-        match course.reading.next() {
-            Next::Newest => {
-                course.walk = None;
-                let newest = newest(&self.asker.platform, course.stream).await?;
-                course.reading.put_newest(newest);
-            }
-            Next::Scan(span) => {
-                self.scan(course, span).await?;
-            }
-            Next::Pages { span, after, rows } => {
-                let detail = Detail::Whole(self.asker.extras);
-                let walk = course.walk.get_or_insert_with(|| {
-                    let platform = Arc::clone(&self.asker.platform);
-                    Walk::new(platform, course.stream, detail, span, self.page_size)
-                        .going_on(after, rows)
-                        .with_readers(self.readers)
-                });
-                self.cool_down().await;
-                let step = walk.next().await?;
-                self.last_page = Some(Instant::now());
-                self.take(course, step);
-            }
-            Next::Nothing => {}
-        }
-        Ok(())
-    }
-
-    /// Looks whether rows are still as an earlier run handed them out, without reading them whole.
-    async fn scan(&mut self, course: &mut Course, span: Span) -> Result<(), SourceError> {
-        let platform = Arc::clone(&self.asker.platform);
-        let mut walk = Walk::new(platform, course.stream, Detail::Names, span, SCANNED_ROWS);
-        while matches!(course.reading.next(), Next::Scan(_)) {
-            self.cool_down().await;
-            let step = walk.next().await?;
-            self.last_page = Some(Instant::now());
-            match step {
-                Step::Page(page) => course.reading.put_scanned(&page.rows, page.end.is_last),
-                Step::End { .. } | Step::Refused => course.reading.put_scanned(&[], true),
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, course: &mut Course, step: Step) {
-        match step {
-            Step::Page(page) => self.take_page(course, *page),
-            Step::End { total, skips } => {
-                let last = course.close(total, skips).map(Box::new);
-                self.underway.extend(last.map(Underway::Here));
-            }
-            Step::Refused => {
-                tracing::warn!(
-                    stream = course.stream.name(),
-                    "the source does not take the place where an earlier run ended; this stream's reading begins anew, which sends some of it twice"
-                );
-                course.reading.begin_anew();
-                course.walk = None;
-            }
-        }
-    }
-
-    fn take_page(&mut self, course: &mut Course, page: ReadPage) {
-        let ReadPage {
-            answer,
-            rows,
-            end,
-            skips,
-        } = page;
-        let bad = skips.bad.iter().map(|(row, _)| row);
-        let all: Vec<Row> = bad.chain(&rows).cloned().collect();
-        let known = match course.reading.put_page(&all, &end) {
-            Taken::But(known) => known,
-            Taken::NotYet => {
-                course.walk = None;
-                return;
-            }
-        };
-        let mut skipped = told(skips, &known);
-        let new = rows.iter().filter(|row| !known.contains(&row.id));
-        let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
-        // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
-        // is a few pages that are read again.
-        let is_over = course.reading.next() == Next::Nothing;
-        let is_moved = is_over && course.reading.cursor() != course.cursor;
-        if ids.is_empty() && skipped.is_empty() && !is_moved {
-            return;
-        }
-        let new = New {
-            stream: course.stream,
-            answer: &answer,
-            ids,
-            known: &known,
-            is_again: false,
-        };
-        let around = self.look_around(new, &mut skipped);
-        let mut page = course.page(answer, known, skipped);
-        page.total = end.total;
-        if !self.with_files.is_empty() {
-            self.behind_files = page.position.take();
-        }
-        self.underway
-            .push_back(Underway::begin(&self.asker, page, around));
-    }
-
-    /// What the new objects of a page refer to and was not read. Their files are noted, to come behind it.
-    fn look_around(&mut self, new: New<'_>, skipped: &mut Vec<Skipped>) -> Around {
-        if self.asker.extras.files {
-            let pages = file_pages(&new, self.max_file_bytes, skipped);
-            self.with_files.extend(pages);
-        }
-        match new.stream {
-            _ if new.ids.is_empty() => Around::Nothing,
-            Stream::Observables | Stream::Indicators => Around::References(new.ids),
-            // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
-            Stream::Relationships => Around::Ends(self.missing_ends(&new)),
-        }
-    }
-
-    /// The next object that brings files, with their content.
-    async fn page_with_files(&mut self, next: FilePage) -> Result<RawPage, SourceError> {
-        let mut skipped = Vec::new();
-        let files = next
-            .download(&self.asker.platform, self.max_file_bytes, &mut skipped)
-            .await?;
-        let mut answer = PageAnswer::empty();
-        if !files.is_empty() {
-            let wanted = self.asker.along(next.stream, "object with files");
-            let ids = [next.id.clone()];
-            let answers = read_objects(&self.asker.platform, wanted, &ids, &mut skipped).await?;
-            answer = answers.into_iter().next().unwrap_or(answer);
-        }
-        let mut page = self.once_more(next.stream, answer, skipped);
-        page.files = Some(files);
-        if self.with_files.is_empty() {
-            page.position = self.behind_files.take();
-        }
-        Ok(page)
-    }
-
-    /// The ends of new relationships that may not have been read.
-    fn missing_ends(&mut self, new: &New<'_>) -> MissingEnds {
-        let mut missing = MissingEnds::default();
-        for node in new.answer.list().into_iter().flat_map(List::nodes) {
-            // What cannot be read is told by the converter.
-            let Some(ends) = Ends::of(node).filter(|ends| !new.known.contains(ends.id())) else {
-                continue;
-            };
-            let brings_all = new.is_again || self.with_ends > 0;
-            self.with_ends = self.with_ends.saturating_sub(1);
-            for (stream, end) in [
-                (Stream::Indicators, ends.indicator()),
-                (Stream::Observables, ends.observable()),
-            ] {
-                match end {
-                    Some(end) if !self.wanted.contains(&stream) => missing.add_elsewhere(end),
-                    Some(end) if brings_all || !self.has_read(stream, &end) => {
-                        missing.add(stream, end);
-                    }
-                    _ => {}
-                }
-            }
-        }
-        missing
-    }
-
-    fn has_read(&self, stream: Stream, end: &EndRow) -> bool {
-        let reading = self.read.get(&stream);
-        reading.is_some_and(|reading| reading.has_read(&end.row))
-    }
-
-    /// Reads objects that were held back once more. Those that are gone are not there.
-    async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
-        self.cool_down().await;
-        let mut skipped = Vec::new();
-        let wanted = Wanted {
-            stream,
-            detail: Detail::Whole(self.asker.extras),
-            kind: stream.name(),
-        };
-        let answers = read_objects(&self.asker.platform, wanted, ids, &mut skipped).await?;
-        self.last_page = Some(Instant::now());
-        for answer in answers {
-            self.take_again(stream, answer);
-        }
-        if !skipped.is_empty() {
-            let empty = self.once_more(stream, PageAnswer::empty(), skipped);
-            self.underway.push_back(Underway::Here(Box::new(empty)));
-        }
-        Ok(())
-    }
-
-    fn take_again(&mut self, stream: Stream, answer: PageAnswer) {
-        let mut skipped = Vec::new();
-        let rows = answer
-            .list()
-            .map_or_else(Vec::new, |list| rows(list, &mut skipped));
-        if rows.is_empty() {
-            return;
-        }
-        let new = New {
-            stream,
-            answer: &answer,
-            ids: rows.into_iter().map(|row| row.id.into()).collect(),
-            known: &HashSet::new(),
-            is_again: true,
-        };
-        let around = self.look_around(new, &mut skipped);
-        let page = self.once_more(stream, answer, skipped);
-        self.underway
-            .push_back(Underway::begin(&self.asker, page, around));
-    }
-
-    fn once_more(&mut self, stream: Stream, answer: PageAnswer, skipped: Vec<Skipped>) -> RawPage {
-        self.pages_again += 1;
-        page(stream, self.pages_again, answer, skipped)
-    }
-}
-
-impl NetManageItSource {
-    /// Reads a step further; false where there is nothing more. What goes wrong comes behind the pages
-    /// before it, and nothing behind it.
-    async fn read_on(&mut self) -> bool {
-        if self.is_over {
-            return false;
-        }
-        match self.step().await {
-            Ok(has_more) => self.is_over = !has_more,
-            Err(error) => {
-                self.is_over = true;
-                self.underway.push_back(Underway::Failed(error));
-            }
-        }
-        !self.is_over
-    }
-
-    /// One step: an object's files, what was held back, or a stream. False at the end of all streams.
-    async fn step(&mut self) -> Result<bool, SourceError> {
-        if let Some(next) = self.with_files.pop_front() {
-            let page = self.page_with_files(next).await?;
-            self.underway.push_back(Underway::Here(Box::new(page)));
-            return Ok(true);
-        }
-        if let Some((stream, ids)) = self.again.pop_front() {
-            self.read_again(stream, &ids).await?;
-            return Ok(true);
-        }
-        let next = || {
-            let (stream, cursor) = self.streams.pop_front()?;
-            let name = cursor_name(stream, &self.wanted);
-            Some(Course::begin(stream, name, cursor))
-        };
-        let Some(mut course) = self.at.take().or_else(next) else {
-            return Ok(false);
-        };
-        self.advance(&mut course).await?;
-        if course.reading.next() == Next::Nothing {
-            self.read.insert(course.stream, course.reading);
-        } else {
-            self.at = Some(course);
-        }
-        Ok(true)
-    }
-}
-
-/// The streams that the settings want, in their order.
-pub(super) fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
-    let is_wanted = |stream: &Stream| match stream {
-        Stream::Observables => settings.process_observables,
-        Stream::Indicators => settings.process_indicators,
-        // Where only one kind of ends is imported, the other one may be at the destination.
-        Stream::Relationships => true,
-    };
-    Stream::ALL.into_iter().filter(is_wanted).collect()
-}
-
-/// The name of a stream's cursor in the state. Relationships have another one while only one kind of
-/// their ends is imported: what did not go then is read once both kinds are.
-fn cursor_name(stream: Stream, wanted: &[Stream]) -> &'static str {
-    if stream == Stream::Relationships && wanted.len() < Stream::ALL.len() {
-        "relationships to what is there"
-    } else {
-        stream.name()
-    }
-}
-
-/// What was held back, in portions for one request each.
-fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<String>)> {
-    let mut portions = VecDeque::new();
-    for stream in streams {
-        let of_stream = held_back
-            .iter()
-            .filter(|held_back| held_back.stream == stream.name());
-        let ids: Vec<String> = of_stream.map(|held_back| held_back.id.clone()).collect();
-        let chunks = ids.chunks(IDS_A_FILTER);
-        portions.extend(chunks.map(|ids| (*stream, ids.to_vec())));
-    }
-    portions
-}
-
-/// The new rows of a page.
-pub(super) struct New<'a> {
-    pub(super) stream: Stream,
-    pub(super) answer: &'a PageAnswer,
-    /// Their internal ids.
-    ids: Vec<String>,
-    /// The internal ids of the page's other rows.
-    pub(super) known: &'a HashSet<Box<str>>,
-    /// They are read once more, apart from their stream.
-    is_again: bool,
-}
-
-/// What is to be told of rows that could not be read. A bad row is told once, until it changes.
-fn told(skips: Skips, known: &HashSet<Box<str>>) -> Vec<Skipped> {
-    let bad = skips
-        .bad
-        .into_iter()
-        .filter(|(row, _)| !known.contains(&row.id));
-    let bad = bad.map(|(_, skipped)| skipped);
-    skips.skipped.into_iter().chain(bad).collect()
-}
-
-fn page(stream: Stream, number: u64, answer: PageAnswer, skipped: Vec<Skipped>) -> RawPage {
-    RawPage {
-        stream,
-        number,
-        answer,
-        known: HashSet::new(),
-        references: References::new(),
-        companions: Vec::new(),
-        written: Vec::new(),
-        files: None,
-        ends_to_come: HashSet::new(),
-        ends_elsewhere: HashSet::new(),
-        position: None,
-        total: None,
-        skipped,
-        alarms: Vec::new(),
-    }
-}
-
-impl Course {
-    /// Goes on where earlier runs ended.
-    fn begin(stream: Stream, cursor_name: &'static str, cursor: Option<Value>) -> Self {
-        let reading = match &cursor {
-            None => Reading::first(),
-            Some(kept) => Reading::resume(kept).unwrap_or_else(|error| {
-                tracing::warn!(
-                    stream = stream.name(),
-                    error = %Chain(&error),
-                    "the kept position of this stream cannot be read; it is read from its beginning"
-                );
-                Reading::first()
-            }),
-        };
-        if let Next::Pages {
-            after: Some(_),
-            rows,
-            ..
-        } = reading.next()
-        {
-            tracing::info!(
-                stream = stream.name(),
-                stream.rows = rows,
-                "reading goes on where an earlier run stopped"
-            );
-        }
-        Self {
-            stream,
-            cursor_name,
-            reading,
-            walk: None,
-            cursor,
-            pages: 0,
-        }
-    }
-
-    /// The stream has no more rows. A last page, if there is anything to say.
-    fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
-        let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
-        let ended = self.reading.put_end(&bad, skips.rows, total);
-        let skipped = told(skips, &ended.known);
-        let alarms: Vec<String> = ended
-            .shortfall
-            .map(|shortfall| alarm(self.stream, shortfall))
-            .into_iter()
-            .collect();
-        let has_news = !skipped.is_empty() || !alarms.is_empty();
-        if !has_news && self.reading.cursor() == self.cursor {
-            return None;
-        }
-        Some(RawPage {
-            alarms,
-            ..self.page(PageAnswer::empty(), HashSet::new(), skipped)
-        })
-    }
-
-    fn page(
-        &mut self,
-        answer: PageAnswer,
-        known: HashSet<Box<str>>,
-        skipped: Vec<Skipped>,
-    ) -> RawPage {
-        self.pages += 1;
-        self.cursor = self.reading.cursor();
-        let stream = self.cursor_name;
-        RawPage {
-            known,
-            position: self
-                .cursor
-                .clone()
-                .map(|cursor| Position { stream, cursor }),
-            ..page(self.stream, self.pages, answer, skipped)
-        }
-    }
-}
-
-fn alarm(stream: Stream, shortfall: Shortfall) -> String {
-    let Shortfall { counted, answered } = shortfall;
-    format!(
-        "the source counts {counted} {} and answered {answered} of them: {} are missing here; have the search index of that platform checked, and whether the token's user may see all of them",
-        stream.name(),
-        counted - answered,
-    )
 }
 
 impl Source for NetManageItSource {
@@ -601,19 +132,63 @@ impl Source for NetManageItSource {
     }
 
     async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
-        loop {
-            let is_due = self.underway.front().is_some_and(Underway::is_here)
-                || self.underway.len() >= AHEAD
-                // Files are large: each waits until those before it are handed out.
-                || (!self.with_files.is_empty() && !self.underway.is_empty());
-            if is_due || !self.read_on().await {
-                return match self.underway.pop_front() {
-                    Some(page) => page.arrive().await.map(Some),
-                    None => Ok(None),
-                };
+        match self.pages.recv().await {
+            None => Ok(None),
+            Some(Underway::Complete(page)) => Ok(Some(*page)),
+            Some(Underway::Failed(error)) => Err(error),
+            Some(Underway::Asking(task)) => task.await.map_or_else(
+                |error| {
+                    let what = "reading what objects refer to was interrupted";
+                    Err(SourceError::because(what, error))
+                },
+                |page| page.map(Some),
+            ),
+        }
+    }
+}
+
+/// Reads until the end of the run, an error, or until nobody waits for pages any more.
+async fn read_ahead(mut reader: Reader, pages: mpsc::Sender<Underway>) {
+    let complete = TaskTracker::new();
+    // Closed, it can be waited for; pages are counted all the same.
+    complete.close();
+    let mut has_more = true;
+    while has_more {
+        complete.wait().await;
+        // The place for a page first.
+        if pages.reserve().await.is_err() {
+            return;
+        }
+        let step = reader.step().await;
+        for (page, around) in reader.take_read() {
+            let underway = begin(reader.asker(), page, around, &complete);
+            if pages.send(underway).await.is_err() {
+                return;
+            }
+        }
+        match step {
+            Ok(more) => has_more = more,
+            Err(error) => {
+                // Where nobody waits for it, it does not matter.
+                pages.send(Underway::Failed(error)).await.ok();
+                return;
             }
         }
     }
+}
+
+/// Sends a page on its way.
+fn begin(asker: &Asker, mut page: RawPage, around: Around, complete: &TaskTracker) -> Underway {
+    if matches!(around, Around::Nothing) {
+        page.place = Some(complete.token());
+        return Underway::Complete(Box::new(page));
+    }
+    let (asker, complete) = (asker.clone(), complete.clone());
+    Underway::Asking(AbortOnDropHandle::new(tokio::spawn(async move {
+        asker.complete(&mut page, around).await?;
+        page.place = Some(complete.token());
+        Ok(page)
+    })))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::ask::{
 use super::cursor::{Moment, PageEnd, Row, Span};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
-use super::readers::Readers;
+use super::parallel::Readers;
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::Kind;
 use crate::platform::{Platform, PlatformError};

@@ -1,15 +1,17 @@
 //! A reader against a simulated source: what is asked, what is handed out, and where it goes on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sandbox::{DataSet, Fault, Record, Shape, SourceOptions};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::connector::{Converted, Converter};
-use crate::connectors::netmanageit::Score;
+use crate::connector::{Converted, Converter, HeldBack};
+use crate::connectors::netmanageit::settings::{Creators, Score};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::settings::{PlatformSettings, TlsTrust};
+use crate::telemetry::logs::Chain;
 
 const MINUTE: Duration = Duration::from_mins(1);
 /// Long enough for the slowest machine; a test that reaches it hangs.

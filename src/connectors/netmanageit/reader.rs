@@ -1,0 +1,529 @@
+//! Reads one run: first what earlier runs held back, then each stream from where they ended.
+//!
+//! Rows that earlier runs handed out are left out before anything is asked for them.
+//!
+//! May know: ways through lists, what of a list was read, requests by id. Must not know: what is read at the
+//! same time as what.
+//!
+//! **Invariant.** A page's position says what is true once that page and all before it are confirmed;
+//! a relationship's ends were read, or come along with it.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::around::{Around, Asker, MissingEnds};
+use super::ask::{Detail, Extras, PageAnswer, Stream};
+use super::by_id::{Wanted, read_objects};
+use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
+use super::files::{FilePage, file_pages};
+use super::page::{EndRow, Ends, List};
+use super::settings::{Creators, NetManageItSettings};
+use super::source::RawPage;
+use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, newest, rows};
+use crate::connector::{HeldBack, Position, Resume, Skipped, SourceError};
+use crate::platform::{IDS_A_FILTER, Platform};
+use crate::telemetry::logs::Chain;
+
+/// Relationships that bring both their ends while messages of an earlier process may be at the
+/// workers: as many as those may take to be done.
+const RELATIONSHIPS_WITH_ENDS: usize = 4000;
+
+/// Reads one run.
+#[derive(Debug)]
+pub(super) struct Reader {
+    asker: Asker,
+    page_size: usize,
+    readers: usize,
+    cooldown: Duration,
+    max_file_bytes: usize,
+    /// Objects of the last page that bring files, each a page of its own.
+    with_files: VecDeque<FilePage>,
+    /// The position of the last page, which is reached only with its files.
+    behind_files: Option<Position>,
+    /// What was held back before, still to be read once more.
+    again: VecDeque<(Stream, Vec<String>)>,
+    /// Pages of the last step, in order, each with what is still to be asked for it.
+    read_now: Vec<(RawPage, Around)>,
+    pages_again: u64,
+    /// The streams of this run.
+    wanted: Vec<Stream>,
+    /// The streams still to be read, and where earlier runs ended.
+    streams: VecDeque<(Stream, Option<Value>)>,
+    at: Option<Course>,
+    /// The streams that were read.
+    read: HashMap<Stream, Reading>,
+    /// So many relationships still bring both their ends, whatever was read.
+    with_ends: usize,
+    last_page: Option<Instant>,
+}
+
+/// Where the reading of a stream stands.
+#[derive(Debug)]
+struct Course {
+    stream: Stream,
+    /// The cursor's name in the state.
+    cursor_name: &'static str,
+    reading: Reading,
+    /// The way through the list that is at hand.
+    walk: Option<Walk>,
+    /// The cursor of the last page, or of an earlier run.
+    cursor: Option<Value>,
+    pages: u64,
+}
+
+impl Reader {
+    /// A reader for one run.
+    pub(super) fn new(
+        platform: Arc<Platform>,
+        settings: &NetManageItSettings,
+        mut resume: Resume,
+    ) -> Self {
+        let streams = streams(settings);
+        let with_ends = if resume.is_unfinished {
+            RELATIONSHIPS_WITH_ENDS
+        } else {
+            0
+        };
+        let extras = Extras {
+            creators: settings.creators != Creators::None,
+            files: settings.max_file_bytes > 0,
+        };
+        Self {
+            asker: Asker { platform, extras },
+            page_size: settings.page_size,
+            readers: settings.parallel_readers,
+            // Each reader pauses for that long.
+            cooldown: settings.cooldown / u32::try_from(settings.parallel_readers).unwrap_or(1),
+            max_file_bytes: settings.max_file_bytes,
+            with_files: VecDeque::new(),
+            behind_files: None,
+            again: again(&streams, &resume.again),
+            read_now: Vec::new(),
+            pages_again: 0,
+            streams: streams
+                .iter()
+                .map(|stream| {
+                    (
+                        *stream,
+                        resume.cursors.remove(cursor_name(*stream, &streams)),
+                    )
+                })
+                .collect(),
+            wanted: streams,
+            at: None,
+            read: HashMap::new(),
+            with_ends,
+            last_page: None,
+        }
+    }
+
+    async fn cool_down(&mut self) {
+        if let Some(last_page) = self.last_page {
+            tokio::time::sleep_until(last_page + self.cooldown).await;
+        }
+    }
+
+    /// Takes one step in a stream. A page to which that led is kept if it has something to say.
+    async fn advance(&mut self, course: &mut Course) -> Result<(), SourceError> {
+        match course.reading.next() {
+            Next::Newest => {
+                course.walk = None;
+                let newest = newest(&self.asker.platform, course.stream).await?;
+                course.reading.put_newest(newest);
+            }
+            Next::Scan(span) => {
+                self.scan(course, span).await?;
+            }
+            Next::Pages { span, after, rows } => {
+                let detail = Detail::Whole(self.asker.extras);
+                let walk = course.walk.get_or_insert_with(|| {
+                    let platform = Arc::clone(&self.asker.platform);
+                    Walk::new(platform, course.stream, detail, span, self.page_size)
+                        .going_on(after, rows)
+                        .with_readers(self.readers)
+                });
+                self.cool_down().await;
+                let step = walk.next().await?;
+                self.last_page = Some(Instant::now());
+                self.take(course, step);
+            }
+            Next::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Looks whether rows are still as an earlier run handed them out, without reading them whole.
+    async fn scan(&mut self, course: &mut Course, span: Span) -> Result<(), SourceError> {
+        let platform = Arc::clone(&self.asker.platform);
+        let mut walk = Walk::new(platform, course.stream, Detail::Names, span, SCANNED_ROWS);
+        while matches!(course.reading.next(), Next::Scan(_)) {
+            self.cool_down().await;
+            let step = walk.next().await?;
+            self.last_page = Some(Instant::now());
+            match step {
+                Step::Page(page) => course.reading.put_scanned(&page.rows, page.end.is_last),
+                Step::End { .. } | Step::Refused => course.reading.put_scanned(&[], true),
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, course: &mut Course, step: Step) {
+        match step {
+            Step::Page(page) => self.take_page(course, *page),
+            Step::End { total, skips } => {
+                let last = course.close(total, skips);
+                self.read_now
+                    .extend(last.map(|page| (page, Around::Nothing)));
+            }
+            Step::Refused => {
+                tracing::warn!(
+                    stream = course.stream.name(),
+                    "the source does not take the place where an earlier run ended; this stream's reading begins anew, which sends some of it twice"
+                );
+                course.reading.begin_anew();
+                course.walk = None;
+            }
+        }
+    }
+
+    fn take_page(&mut self, course: &mut Course, page: ReadPage) {
+        let ReadPage {
+            answer,
+            rows,
+            end,
+            skips,
+        } = page;
+        let bad = skips.bad.iter().map(|(row, _)| row);
+        let all: Vec<Row> = bad.chain(&rows).cloned().collect();
+        let known = match course.reading.put_page(&all, &end) {
+            Taken::But(known) => known,
+            Taken::NotYet => {
+                course.walk = None;
+                return;
+            }
+        };
+        let mut skipped = told(skips, &known);
+        let new = rows.iter().filter(|row| !known.contains(&row.id));
+        let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
+        // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
+        // is a few pages that are read again.
+        let is_over = course.reading.next() == Next::Nothing;
+        let is_moved = is_over && course.reading.cursor() != course.cursor;
+        if ids.is_empty() && skipped.is_empty() && !is_moved {
+            return;
+        }
+        let new = New {
+            stream: course.stream,
+            answer: &answer,
+            ids,
+            known: &known,
+            is_again: false,
+        };
+        let around = self.look_around(new, &mut skipped);
+        let mut page = course.page(answer, known, skipped);
+        page.total = end.total;
+        if !self.with_files.is_empty() {
+            self.behind_files = page.position.take();
+        }
+        self.read_now.push((page, around));
+    }
+
+    /// What the new objects of a page refer to and was not read. Their files are noted, to come behind it.
+    fn look_around(&mut self, new: New<'_>, skipped: &mut Vec<Skipped>) -> Around {
+        if self.asker.extras.files {
+            let pages = file_pages(&new, self.max_file_bytes, skipped);
+            self.with_files.extend(pages);
+        }
+        match new.stream {
+            _ if new.ids.is_empty() => Around::Nothing,
+            Stream::Observables | Stream::Indicators => Around::References(new.ids),
+            // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
+            Stream::Relationships => Around::Ends(self.missing_ends(&new)),
+        }
+    }
+
+    /// The next object that brings files, with their content.
+    async fn page_with_files(&mut self, next: FilePage) -> Result<RawPage, SourceError> {
+        let mut skipped = Vec::new();
+        let files = next
+            .download(&self.asker.platform, self.max_file_bytes, &mut skipped)
+            .await?;
+        let mut answer = PageAnswer::empty();
+        if !files.is_empty() {
+            let wanted = self.asker.along(next.stream, "object with files");
+            let ids = [next.id.clone()];
+            let answers = read_objects(&self.asker.platform, wanted, &ids, &mut skipped).await?;
+            answer = answers.into_iter().next().unwrap_or(answer);
+        }
+        let mut page = self.once_more(next.stream, answer, skipped);
+        page.files = Some(files);
+        if self.with_files.is_empty() {
+            page.position = self.behind_files.take();
+        }
+        Ok(page)
+    }
+
+    /// The ends of new relationships that may not have been read.
+    fn missing_ends(&mut self, new: &New<'_>) -> MissingEnds {
+        let mut missing = MissingEnds::default();
+        for node in new.answer.list().into_iter().flat_map(List::nodes) {
+            // What cannot be read is told by the converter.
+            let Some(ends) = Ends::of(node).filter(|ends| !new.known.contains(ends.id())) else {
+                continue;
+            };
+            let brings_all = new.is_again || self.with_ends > 0;
+            self.with_ends = self.with_ends.saturating_sub(1);
+            for (stream, end) in [
+                (Stream::Indicators, ends.indicator()),
+                (Stream::Observables, ends.observable()),
+            ] {
+                match end {
+                    Some(end) if !self.wanted.contains(&stream) => missing.add_elsewhere(end),
+                    Some(end) if brings_all || !self.has_read(stream, &end) => {
+                        missing.add(stream, end);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        missing
+    }
+
+    fn has_read(&self, stream: Stream, end: &EndRow) -> bool {
+        let reading = self.read.get(&stream);
+        reading.is_some_and(|reading| reading.has_read(&end.row))
+    }
+
+    /// Reads objects that were held back once more. Those that are gone are not there.
+    async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
+        self.cool_down().await;
+        let mut skipped = Vec::new();
+        let wanted = Wanted {
+            stream,
+            detail: Detail::Whole(self.asker.extras),
+            kind: stream.name(),
+        };
+        let answers = read_objects(&self.asker.platform, wanted, ids, &mut skipped).await?;
+        self.last_page = Some(Instant::now());
+        for answer in answers {
+            self.take_again(stream, answer);
+        }
+        if !skipped.is_empty() {
+            let empty = self.once_more(stream, PageAnswer::empty(), skipped);
+            self.read_now.push((empty, Around::Nothing));
+        }
+        Ok(())
+    }
+
+    fn take_again(&mut self, stream: Stream, answer: PageAnswer) {
+        let mut skipped = Vec::new();
+        let rows = answer
+            .list()
+            .map_or_else(Vec::new, |list| rows(list, &mut skipped));
+        if rows.is_empty() {
+            return;
+        }
+        let new = New {
+            stream,
+            answer: &answer,
+            ids: rows.into_iter().map(|row| row.id.into()).collect(),
+            known: &HashSet::new(),
+            is_again: true,
+        };
+        let around = self.look_around(new, &mut skipped);
+        let page = self.once_more(stream, answer, skipped);
+        self.read_now.push((page, around));
+    }
+
+    fn once_more(&mut self, stream: Stream, answer: PageAnswer, skipped: Vec<Skipped>) -> RawPage {
+        self.pages_again += 1;
+        RawPage::new(stream, self.pages_again, answer, skipped)
+    }
+}
+
+impl Reader {
+    /// Asks for what surrounds the pages.
+    pub(super) fn asker(&self) -> &Asker {
+        &self.asker
+    }
+
+    /// The pages of the last step, each with what is still to be asked for it.
+    pub(super) fn take_read(&mut self) -> Vec<(RawPage, Around)> {
+        std::mem::take(&mut self.read_now)
+    }
+
+    /// One step: an object's files, what was held back, or a stream. False at the end of all streams.
+    pub(super) async fn step(&mut self) -> Result<bool, SourceError> {
+        if let Some(next) = self.with_files.pop_front() {
+            let page = self.page_with_files(next).await?;
+            self.read_now.push((page, Around::Nothing));
+            return Ok(true);
+        }
+        if let Some((stream, ids)) = self.again.pop_front() {
+            self.read_again(stream, &ids).await?;
+            return Ok(true);
+        }
+        let next = || {
+            let (stream, cursor) = self.streams.pop_front()?;
+            let name = cursor_name(stream, &self.wanted);
+            Some(Course::begin(stream, name, cursor))
+        };
+        let Some(mut course) = self.at.take().or_else(next) else {
+            return Ok(false);
+        };
+        self.advance(&mut course).await?;
+        if course.reading.next() == Next::Nothing {
+            self.read.insert(course.stream, course.reading);
+        } else {
+            self.at = Some(course);
+        }
+        Ok(true)
+    }
+}
+
+/// The streams that the settings want, in their order.
+pub(super) fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
+    let is_wanted = |stream: &Stream| match stream {
+        Stream::Observables => settings.process_observables,
+        Stream::Indicators => settings.process_indicators,
+        // Where only one kind of ends is imported, the other one may be at the destination.
+        Stream::Relationships => true,
+    };
+    Stream::ALL.into_iter().filter(is_wanted).collect()
+}
+
+/// The name of a stream's cursor in the state. Relationships have another one while only one kind of
+/// their ends is imported: what did not go then is read once both kinds are.
+fn cursor_name(stream: Stream, wanted: &[Stream]) -> &'static str {
+    if stream == Stream::Relationships && wanted.len() < Stream::ALL.len() {
+        "relationships to what is there"
+    } else {
+        stream.name()
+    }
+}
+
+/// What was held back, in portions for one request each.
+fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<String>)> {
+    let mut portions = VecDeque::new();
+    for stream in streams {
+        let of_stream = held_back
+            .iter()
+            .filter(|held_back| held_back.stream == stream.name());
+        let ids: Vec<String> = of_stream.map(|held_back| held_back.id.clone()).collect();
+        let chunks = ids.chunks(IDS_A_FILTER);
+        portions.extend(chunks.map(|ids| (*stream, ids.to_vec())));
+    }
+    portions
+}
+
+/// The new rows of a page.
+pub(super) struct New<'a> {
+    pub(super) stream: Stream,
+    pub(super) answer: &'a PageAnswer,
+    /// Their internal ids.
+    ids: Vec<String>,
+    /// The internal ids of the page's other rows.
+    pub(super) known: &'a HashSet<Box<str>>,
+    /// They are read once more, apart from their stream.
+    is_again: bool,
+}
+
+/// What is to be told of rows that could not be read. A bad row is told once, until it changes.
+fn told(skips: Skips, known: &HashSet<Box<str>>) -> Vec<Skipped> {
+    let bad = skips
+        .bad
+        .into_iter()
+        .filter(|(row, _)| !known.contains(&row.id));
+    let bad = bad.map(|(_, skipped)| skipped);
+    skips.skipped.into_iter().chain(bad).collect()
+}
+
+impl Course {
+    /// Goes on where earlier runs ended.
+    fn begin(stream: Stream, cursor_name: &'static str, cursor: Option<Value>) -> Self {
+        let reading = match &cursor {
+            None => Reading::first(),
+            Some(kept) => Reading::resume(kept).unwrap_or_else(|error| {
+                tracing::warn!(
+                    stream = stream.name(),
+                    error = %Chain(&error),
+                    "the kept position of this stream cannot be read; it is read from its beginning"
+                );
+                Reading::first()
+            }),
+        };
+        if let Next::Pages {
+            after: Some(_),
+            rows,
+            ..
+        } = reading.next()
+        {
+            tracing::info!(
+                stream = stream.name(),
+                stream.rows = rows,
+                "reading goes on where an earlier run stopped"
+            );
+        }
+        Self {
+            stream,
+            cursor_name,
+            reading,
+            walk: None,
+            cursor,
+            pages: 0,
+        }
+    }
+
+    /// The stream has no more rows. A last page, if there is anything to say.
+    fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
+        let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
+        let ended = self.reading.put_end(&bad, skips.rows, total);
+        let skipped = told(skips, &ended.known);
+        let alarms: Vec<String> = ended
+            .shortfall
+            .map(|shortfall| alarm(self.stream, shortfall))
+            .into_iter()
+            .collect();
+        let has_news = !skipped.is_empty() || !alarms.is_empty();
+        if !has_news && self.reading.cursor() == self.cursor {
+            return None;
+        }
+        Some(RawPage {
+            alarms,
+            ..self.page(PageAnswer::empty(), HashSet::new(), skipped)
+        })
+    }
+
+    fn page(
+        &mut self,
+        answer: PageAnswer,
+        known: HashSet<Box<str>>,
+        skipped: Vec<Skipped>,
+    ) -> RawPage {
+        self.pages += 1;
+        self.cursor = self.reading.cursor();
+        let stream = self.cursor_name;
+        RawPage {
+            known,
+            position: self
+                .cursor
+                .clone()
+                .map(|cursor| Position { stream, cursor }),
+            ..RawPage::new(self.stream, self.pages, answer, skipped)
+        }
+    }
+}
+
+fn alarm(stream: Stream, shortfall: Shortfall) -> String {
+    let Shortfall { counted, answered } = shortfall;
+    format!(
+        "the source counts {counted} {} and answered {answered} of them: {} are missing here; have the search index of that platform checked, and whether the token's user may see all of them",
+        stream.name(),
+        counted - answered,
+    )
+}
