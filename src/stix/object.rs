@@ -160,7 +160,7 @@ impl ObjectWriter {
     pub fn new(stix_type: &str, id: &str) -> Self {
         let mut writer = Self {
             id: id.into(),
-            json: Vec::with_capacity(512),
+            json: Vec::with_capacity(1024),
             failure: None,
             names_type: None,
         };

@@ -249,19 +249,22 @@ impl End<'_> {
 /// One node: its fields, each as text.
 #[derive(Debug)]
 pub(super) struct Node<'a> {
-    fields: Vec<(Cow<'a, str>, &'a RawValue)>,
+    fields: Vec<(&'a str, &'a RawValue)>,
+    /// Those whose names came with escapes, which a platform does not write and a proxy may.
+    rewritten: Vec<(Box<str>, &'a RawValue)>,
 }
 
 impl<'a> Node<'a> {
     /// The field's text; none where it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let (_, value) = self.fields.iter().find(|(field, _)| field == name)?;
-        (value.get() != "null").then_some(*value)
+        let (_, value) = self.fields().find(|(field, _)| *field == name)?;
+        (value.get() != "null").then_some(value)
     }
 
     /// The fields in their order.
     pub(super) fn fields(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.fields.iter().map(|(name, value)| (&**name, *value))
+        let rewritten = self.rewritten.iter().map(|(name, value)| (&**name, *value));
+        self.fields.iter().copied().chain(rewritten)
     }
 
     /// The field as text, borrowed where it has no escapes; none where it is absent or null.
@@ -312,6 +315,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
 
 struct Fields;
 
+/// What most nodes have at most.
+const USUAL_FIELDS: usize = 28;
+
 impl<'de> Visitor<'de> for Fields {
     type Value = Seen<'de>;
 
@@ -320,11 +326,14 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Vec::with_capacity(32);
+        let (mut fields, mut rewritten) = (Vec::with_capacity(USUAL_FIELDS), Vec::new());
         while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-            fields.push((name.0, value));
+            match name.0 {
+                Cow::Borrowed(name) => fields.push((name, value)),
+                Cow::Owned(name) => rewritten.push((name.into_boxed_str(), value)),
+            }
         }
-        Ok(Seen::Node(Node { fields }))
+        Ok(Seen::Node(Node { fields, rewritten }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {

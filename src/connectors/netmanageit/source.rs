@@ -24,7 +24,7 @@ use crate::connector::{Position, Resume, Skipped, Source, SourceError};
 use crate::platform::Platform;
 
 /// So many pages may be read while it is asked what their objects refer to.
-const AHEAD: usize = 3;
+const AHEAD: usize = 2;
 
 /// A page as it was read.
 #[derive(Debug, Clone)]
@@ -50,7 +50,27 @@ pub struct RawPage {
     pub(super) skipped: Vec<Skipped>,
     pub(super) alarms: Vec<String>,
     /// As long as this is there, nothing more is read.
-    pub(super) place: Option<TaskTrackerToken>,
+    pub(super) place: Place,
+}
+
+/// The place of a page that is complete and not converted yet. A copy takes none.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    _token: Option<TaskTrackerToken>,
+}
+
+impl Place {
+    fn of(complete: &TaskTracker) -> Self {
+        Self {
+            _token: Some(complete.token()),
+        }
+    }
+}
+
+impl Clone for Place {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl RawPage {
@@ -76,7 +96,7 @@ impl RawPage {
             total: None,
             skipped,
             alarms: Vec::new(),
-            place: None,
+            place: Place::default(),
         }
     }
 
@@ -180,13 +200,13 @@ async fn read_ahead(mut reader: Reader, pages: mpsc::Sender<Underway>) {
 /// Sends a page on its way.
 fn begin(asker: &Asker, mut page: RawPage, around: Around, complete: &TaskTracker) -> Underway {
     if matches!(around, Around::Nothing) {
-        page.place = Some(complete.token());
+        page.place = Place::of(complete);
         return Underway::Complete(Box::new(page));
     }
     let (asker, complete) = (asker.clone(), complete.clone());
     Underway::Asking(AbortOnDropHandle::new(tokio::spawn(async move {
         asker.complete(&mut page, around).await?;
-        page.place = Some(complete.token());
+        page.place = Place::of(&complete);
         Ok(page)
     })))
 }

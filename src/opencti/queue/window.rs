@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::opencti::delivery::Outgoing;
 
 /// Messages that may be unanswered at once: enough to keep the broker busy.
-pub(super) const WINDOW_MESSAGES: usize = 64;
+pub(super) const WINDOW_MESSAGES: usize = 16;
 /// Bytes that may be unanswered at once.
 pub(super) const WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
