@@ -524,7 +524,7 @@ async fn a_full_queue_is_a_pause_and_everything_arrives_once() {
     limit_queues(&broker, 5).await;
     let lane = Lane::on(&broker).await;
     let hand = lane.hand(&broker).await;
-    let pending = lane.send(40).await;
+    let pending = lane.send(30).await;
     let reason = lane.until_paused().await;
     assert!(
         reason.contains("the push queue is at its limit"),
@@ -605,7 +605,7 @@ async fn messages_without_a_queue_wait_until_it_is_declared_again() {
     lane.receipts(lane.send(1).await).await;
     hand.take(&mut BTreeMap::new()).await;
     hand.delete_queue().await;
-    let pending = lane.send(100).await;
+    let pending = lane.send(30).await;
     let reason = lane.until_paused().await;
     assert!(reason.contains("declared it again"), "{reason}");
     lane.ping().await;
@@ -723,7 +723,7 @@ async fn a_broker_in_an_alarm_is_a_pause() {
         broker.control(&set).await.expect("it is set");
     };
     memory("0").await;
-    let pending = lane.send(100).await;
+    let pending = lane.send(30).await;
     let reason = lane.until_paused().await;
     assert!(reason.contains("short of memory"), "{reason}");
     memory("0.4").await;
