@@ -1,9 +1,10 @@
 """A straightforward connector on the platform's own client: what the Rust connector is held against.
 
 Reads observables, indicators and based-on relationships page by page, 1000 at a time, with the client's
-query and the operations of the Rust connector, but without references, which makes it easier. Writes
-each row as a STIX object with its markings, author and labels, and sends bundles of 100 with the
-client's own send_stix2_bundle. With READ_ONLY it only reads, which lets the source prepare its answers.
+query and the operations of the Rust connector, and for each page its references. Writes each row as a
+STIX object with its markings, author, labels and references, and sends bundles of 100 with the client's
+own send_stix2_bundle. One thing is easier than for the Rust connector: what references lead to on other
+pages does not come along. With READ_ONLY it only reads, which lets the source prepare its answers.
 """
 
 import json
@@ -16,6 +17,14 @@ from pycti import OpenCTIApiClient, OpenCTIConnectorHelper
 OPERATIONS = Path(__file__).parents[2] / "src/connectors/netmanageit/operations"
 PAGE = 1000
 BATCH = 100
+IDS_A_FILTER = 250
+NESTED = """
+contains obs_resolves-to obs_belongs-to to cc bcc body-multipart encapsulates opened-connection child
+service-dll values from sender raw-email body-raw parent-directory obs_content src-payload dst-payload
+encapsulated-by creator-user image parent src dst
+""".split()
+# The relations that lead to one object.
+SINGLE = set(NESTED[NESTED.index("from") :])
 # What an observable may have beside what every object has, as the client names it.
 OWN_FIELDS = """
 value name path path_enc size mime_type payload_bin url encryption_algorithm decryption_key
@@ -36,6 +45,48 @@ def pages(source, field, operation, **variables):
         if not answer["pageInfo"]["hasNextPage"]:
             return
         after = answer["pageInfo"]["endCursor"]
+
+
+def reference_rows(source, ids, relations):
+    query = (OPERATIONS / "references.graphql").read_text()
+    for start in range(0, len(ids), IDS_A_FILTER):
+        of_these = {
+            "key": ["fromId"],
+            "values": ids[start : start + IDS_A_FILTER],
+            "operator": "eq",
+            "mode": "or",
+        }
+        variables = {
+            "first": PAGE,
+            "after": None,
+            "relationshipTypes": relations,
+            "filters": {"mode": "and", "filters": [of_these], "filterGroups": []},
+        }
+        while True:
+            answer = source.query(query, variables)["data"]["stixRefRelationships"]
+            yield from (edge["node"] for edge in answer["edges"])
+            if not answer["pageInfo"]["hasNextPage"]:
+                break
+            variables["after"] = answer["pageInfo"]["endCursor"]
+
+
+def references(source, rows, relations):
+    """What the rows of a page refer to, as fields of STIX objects, by the id of the object."""
+    of_page = {}
+    for row in reference_rows(source, [row["id"] for row in rows], relations):
+        fields, target = of_page.setdefault(row["from"]["standard_id"], {}), row["to"]
+        relation = row["relationship_type"]
+        if relation == "external-reference":
+            names = ("source_name", "description", "url", "external_id")
+            reference = {name: target[name] for name in names if target.get(name)}
+            fields.setdefault("external_references", []).append(reference)
+            continue
+        name = relation.removeprefix("obs_").replace("-", "_")
+        if relation in SINGLE:
+            fields[name + "_ref"] = target["standard_id"]
+        else:
+            fields.setdefault(name + "_refs", []).append(target["standard_id"])
+    return of_page
 
 
 def surroundings(row):
@@ -141,13 +192,30 @@ class Sender:
 
 
 def streams(source):
+    """How the rows of each stream are written, its pages, and the relations of their references."""
     plain = {"withCreators": False, "withFiles": False}
-    yield observable, pages(source, "stixCyberObservables", "observables.graphql", **plain)
-    yield indicator, pages(source, "indicators", "indicators.graphql", **plain)
-    based_on = {"relationshipTypes": ["based-on"], "fromTypes": ["Indicator"]}
-    yield relationship, pages(
-        source, "stixCoreRelationships", "relationships.graphql", **based_on
+    yield (
+        observable,
+        pages(source, "stixCyberObservables", "observables.graphql", **plain),
+        ["external-reference", *NESTED],
     )
+    yield (
+        indicator,
+        pages(source, "indicators", "indicators.graphql", **plain),
+        ["external-reference"],
+    )
+    based_on = {"relationshipTypes": ["based-on"], "fromTypes": ["Indicator"]}
+    yield (
+        relationship,
+        pages(source, "stixCoreRelationships", "relationships.graphql", **based_on),
+        [],
+    )
+
+
+def rows_with_references(source):
+    for convert, rows_of_pages, relations in streams(source):
+        for rows in rows_of_pages:
+            yield convert, rows, references(source, rows, relations) if relations else {}
 
 
 def main():
@@ -158,9 +226,8 @@ def main():
         perform_health_check=False,
     )
     if os.environ.get("READ_ONLY"):
-        for _, rows_of_pages in streams(source):
-            for _ in rows_of_pages:
-                pass
+        for _ in rows_with_references(source):
+            pass
         return
     helper = OpenCTIConnectorHelper(
         {
@@ -179,12 +246,12 @@ def main():
     )
     work_id = helper.api.work.initiate_work(helper.connect_id, "reference")
     sender = Sender(helper, work_id)
-    for convert, rows_of_pages in streams(source):
-        for rows in rows_of_pages:
-            for row in rows:
-                needed, fields = surroundings(row)
-                sender.add(needed, {**convert(row), **fields})
-        sender.send()
+    for convert, rows, of_page in rows_with_references(source):
+        for row in rows:
+            needed, fields = surroundings(row)
+            fields.update(of_page.get(row["standard_id"], {}))
+            sender.add(needed, {**convert(row), **fields})
+    sender.send()
     helper.api.work.to_processed(work_id, json.dumps("everything was sent"))
     os._exit(0)
 

@@ -5,10 +5,11 @@
 //! [`crate::settings`]. Must not know: the runtime, the destination. Known by: its binary.
 //!
 //! The way of one observable: `cursor` says where the reading of its stream goes on; `walk` finds the
-//! next page, around bad rows; `ask` sends each request and waits out what passes by itself; `page`
-//! takes the answer apart, node by node; `source` leaves out what was sent before; `around` lets `by_id`
-//! read what the rest points at while the next page is read, and `files` fetch what is attached to it;
-//! `convert` writes the STIX object.
+//! next page, around bad rows, or `parallel` several pages at once; `ask` sends each request and waits out
+//! what passes by itself; `page` takes the answer apart, node by node; `reader` leaves out what was sent
+//! before; `source` hands the pages out in order and has the next one read meanwhile, while `around` lets
+//! `by_id` read what a page points at; `files` fetch what is attached to it; `convert` writes the STIX
+//! object.
 
 mod around;
 mod ask;

@@ -39,9 +39,21 @@ pub(super) struct Markings {
 /// What the destination makes of a marking.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Standing {
-    Usable,
+    Usable {
+        /// The destination has listed it.
+        is_listed: bool,
+    },
     /// It cannot be set, for this reason.
     Barred(String),
+}
+
+impl Standing {
+    /// A marking that these rights let set; a platform that does not say them lists nothing.
+    fn usable(rights: &Rights) -> Self {
+        Self::Usable {
+            is_listed: rights.lists_markings(),
+        }
+    }
 }
 
 impl Markings {
@@ -59,7 +71,7 @@ impl Markings {
             }
             let rights = self.rights(destination).await?;
             let standing = if rights.may_set(&marking.id) {
-                Standing::Usable
+                Standing::usable(rights)
             } else if rights.has_marking(&marking.id) {
                 Standing::Barred(not_allowed(&marking, &rights.user))
             } else if rights.makes_markings() {
@@ -90,7 +102,7 @@ impl Markings {
         let rights = self.rights(destination).await?;
         let standing = |marking: &StixObject| {
             if rights.may_set(&marking.id) {
-                Standing::Usable
+                Standing::usable(rights)
             } else if rights.has_marking(&marking.id) {
                 Standing::Barred(not_allowed(marking, &rights.user))
             } else {
@@ -121,7 +133,7 @@ impl Markings {
         object.dependencies.iter().find_map(|dependency| {
             match self.met.get(&dependency.id) {
                 Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
-                Some(Standing::Usable) => None,
+                Some(Standing::Usable { .. }) => None,
                 None if is_marking(&dependency.id) => Some((&*dependency.id, NOT_MET)),
                 // An author has markings of its own.
                 None => self.bar(dependency),
@@ -131,12 +143,12 @@ impl Markings {
 
     /// The markings that the destination has listed and that can be set.
     pub(super) fn listed(&self) -> impl Iterator<Item = &str> {
-        let lists = self.rights.as_ref().is_some_and(Rights::lists_markings);
-        let usable = self
+        let is_listed = |standing: &Standing| *standing == Standing::Usable { is_listed: true };
+        let listed = self
             .met
             .iter()
-            .filter(move |(_, standing)| lists && **standing == Standing::Usable);
-        usable.map(|(id, _)| &**id)
+            .filter(move |(_, standing)| is_listed(standing));
+        listed.map(|(id, _)| &**id)
     }
 
     /// What was listed long ago is asked for once more.

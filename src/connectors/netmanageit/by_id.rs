@@ -9,7 +9,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{
@@ -72,12 +71,11 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(platform: &'a Platform, stream: Stream, ids: &[String], ids_a_request: usize) -> Self {
-        let portions = ids.chunks(ids_a_request);
+    fn new(platform: &'a Platform, stream: Stream, ids: Vec<String>) -> Self {
         Self {
             platform,
             stream,
-            portions: portions.map(|ids| Portion::of(ids.to_vec())).collect(),
+            portions: VecDeque::from([Portion::of(ids)]),
             patience: Patience::default(),
         }
     }
@@ -143,23 +141,39 @@ pub(super) async fn read_objects(
     } else {
         IDS_A_FILTER
     };
+    let read = together(ids, ids_a_request, |ids| {
+        let platform = Arc::clone(platform);
+        async move { objects_of(&platform, wanted, ids).await }
+    });
+    let mut answers = Vec::new();
+    for (found, unreadable) in read.await? {
+        answers.extend(found);
+        skipped.extend(unreadable);
+    }
+    Ok(answers)
+}
+
+/// Cuts ids into portions and reads them, some at once. The answers stand in the order of the ids.
+async fn together<T, R>(
+    ids: &[String],
+    ids_a_request: usize,
+    read: impl Fn(Vec<String>) -> R,
+) -> Result<Vec<T>, SourceError>
+where
+    T: Send + 'static,
+    R: Future<Output = Result<T, SourceError>> + Send + 'static,
+{
     let mut answers = Vec::new();
     for ids in ids.chunks(ids_a_request * AT_ONCE) {
         let requests: Vec<_> = ids
             .chunks(ids_a_request)
-            .map(|ids| {
-                let (platform, ids) = (Arc::clone(platform), ids.to_vec());
-                let reading = async move { objects_of(&platform, wanted, &ids).await };
-                AbortOnDropHandle::new(tokio::spawn(reading))
-            })
+            .map(|ids| AbortOnDropHandle::new(tokio::spawn(read(ids.to_vec()))))
             .collect();
         for request in requests {
-            let read = request
-                .await
-                .map_err(|error| SourceError::because("reading objects was interrupted", error))?;
-            let (found, unreadable) = read?;
-            answers.extend(found);
-            skipped.extend(unreadable);
+            let answer = request.await.map_err(|error| {
+                SourceError::because("reading objects by their ids was interrupted", error)
+            })?;
+            answers.push(answer?);
         }
     }
     Ok(answers)
@@ -171,14 +185,14 @@ type ReadObjects = (Vec<PageAnswer>, Vec<Skipped>);
 async fn objects_of(
     platform: &Platform,
     wanted: Wanted,
-    ids: &[String],
+    ids: Vec<String>,
 ) -> Result<ReadObjects, SourceError> {
     let Wanted {
         stream,
         detail,
         kind,
     } = wanted;
-    let mut waiting = Waiting::new(platform, stream, ids, ids.len().max(1));
+    let mut waiting = Waiting::new(platform, stream, ids);
     let (mut answers, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let request = ListRequest {
@@ -221,17 +235,12 @@ pub(super) async fn read_references(
     relations: &[String],
     skipped: &mut Vec<Skipped>,
 ) -> Result<References, SourceError> {
-    let mut requests = JoinSet::new();
-    for chunk in ids.chunks(IDS_A_FILTER) {
-        let platform = Arc::clone(platform);
-        let (ids, relations) = (chunk.to_vec(), relations.to_vec());
-        requests.spawn(async move { references_of(&platform, stream, &ids, &relations).await });
-    }
+    let read = together(ids, IDS_A_FILTER, |ids| {
+        let (platform, relations) = (Arc::clone(platform), relations.to_vec());
+        async move { references_of(&platform, stream, ids, &relations).await }
+    });
     let mut references = References::new();
-    while let Some(joined) = requests.join_next().await {
-        let read = joined
-            .map_err(|error| SourceError::because("reading references was interrupted", error))?;
-        let (found, unreadable) = read?;
+    for (found, unreadable) in read.await? {
         for (holder, reference) in found {
             let of_holder = references.entry(holder).or_default();
             // A list that changes while it is read, or is read again, shows a row twice.
@@ -252,10 +261,10 @@ type ReadReferences = (Vec<(Box<str>, Reference)>, Vec<Skipped>);
 async fn references_of(
     platform: &Platform,
     stream: Stream,
-    ids: &[String],
+    ids: Vec<String>,
     relations: &[String],
 ) -> Result<ReadReferences, SourceError> {
-    let mut waiting = Waiting::new(platform, stream, ids, IDS_A_FILTER);
+    let mut waiting = Waiting::new(platform, stream, ids);
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let request = Request::References(ReferencesRequest {
