@@ -16,26 +16,17 @@ use serde_json::value::RawValue;
 use crate::platform::Release;
 
 /// What of an object decides whether it is taken.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Values<'a> {
-    #[serde(borrow, default)]
     value: Option<Text<'a>>,
-    #[serde(borrow, default)]
     name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pattern: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pattern_type: Option<Text<'a>>,
-    #[serde(borrow, default)]
     swid: Option<Text<'a>>,
-    #[serde(borrow, default)]
     cpe: Option<Text<'a>>,
-    #[serde(borrow, default)]
     number: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    hashes: BTreeMap<Text<'a>, Text<'a>>,
-    #[serde(borrow, default)]
-    x_opencti_score: Option<&'a RawValue>,
+    hashes: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    score: Option<&'a RawValue>,
 }
 
 /// A text, borrowed where it has no escapes.
@@ -69,13 +60,17 @@ const FORMED: &[&str] = &[
     "Indicator",
 ];
 
-/// Why a destination of this release refuses an object, given its kind in the platform's words and its
-/// JSON; none where nothing says that it does.
-pub fn refusal(kind: &str, json: &str, release: &Release) -> Option<&'static str> {
+/// Why a destination of this release refuses an object, given its kind in the platform's words and, for a
+/// property, JSON that begins with its value; none where nothing says that it does.
+pub fn refusal<'a>(
+    kind: &str,
+    value_of: impl Fn(&str) -> Option<&'a str>,
+    release: &Release,
+) -> Option<&'static str> {
     if kind == "based-on" {
         return None;
     }
-    let Ok(values) = serde_json::from_str::<Values<'_>>(json) else {
+    let Ok(values) = Values::read(value_of) else {
         // Of types that are not known here, nothing is known to be refused.
         let is_known = FORMED.contains(&kind);
         return is_known.then_some("one of its values is of another kind than platforms take");
@@ -83,9 +78,29 @@ pub fn refusal(kind: &str, json: &str, release: &Release) -> Option<&'static str
     values.refusal(kind, release)
 }
 
-impl Values<'_> {
+/// The value that a text begins with.
+fn first<'a, T: Deserialize<'a>>(text: Option<&'a str>) -> Result<Option<T>, serde_json::Error> {
+    let value = text.map(|text| Option::deserialize(&mut serde_json::Deserializer::from_str(text)));
+    Ok(value.transpose()?.flatten())
+}
+
+impl<'a> Values<'a> {
+    fn read(value_of: impl Fn(&str) -> Option<&'a str>) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            value: first(value_of("value"))?,
+            name: first(value_of("name"))?,
+            pattern: first(value_of("pattern"))?,
+            pattern_type: first(value_of("pattern_type"))?,
+            swid: first(value_of("swid"))?,
+            cpe: first(value_of("cpe"))?,
+            number: first(value_of("number"))?,
+            hashes: first(value_of("hashes"))?,
+            score: first(value_of("x_opencti_score"))?,
+        })
+    }
+
     fn refusal(&self, kind: &str, release: &Release) -> Option<&'static str> {
-        if self.x_opencti_score.is_some_and(|score| !is_score(score)) {
+        if self.score.is_some_and(|score| !is_score(score)) {
             return Some("its score is no whole number from 0 to 100");
         }
         let value = self.value.as_deref().unwrap_or_default().trim();
@@ -104,7 +119,10 @@ impl Values<'_> {
             "ICCID" => (is_digits(value, 18, 22), "it is no ICCID (18 to 22 digits)"),
             "IMSI" => (is_digits(value, 14, 15), "it is no IMSI (14 or 15 digits)"),
             "StixFile" | "Artifact" => (
-                self.hashes.iter().all(|(name, hash)| is_hash(name, hash)),
+                self.hashes
+                    .iter()
+                    .flatten()
+                    .all(|(name, hash)| is_hash(name, hash)),
                 "one of its hashes has not the length or the digits of its kind",
             ),
             "Software" => (

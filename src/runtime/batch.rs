@@ -8,7 +8,8 @@
 //!   workers are done with that one before it sends the next.
 //!
 //! **Invariant.** Whatever an object needs is imported before it: it stands ahead of it in its
-//! message, or its message came so much earlier that no worker can still be at it, or the wave waits.
+//! message, or its message came so much earlier that no worker can still be at it, or the wave waits. The
+//! same holds for the object itself as it was, where it has changed and is sent again.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -212,6 +213,12 @@ impl Packer {
         held_back: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
+        // What has changed since it was sent a moment ago must not be overtaken by what it was.
+        let again = page.counts_as.is_some();
+        let waits = !again
+            && objects
+                .iter()
+                .any(|object| self.recent.holds_other_than(object));
         let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size.max(1));
         for object in objects {
             if !closing.place(object) {
@@ -229,13 +236,10 @@ impl Packer {
         }
         let (batches, dependencies) = closing.finish();
         for batch in &batches {
-            self.recent.remember(batch);
+            self.recent.remember(batch, again);
             self.settled.remember(batch, &dependencies);
         }
-        Wave {
-            waits: false,
-            batches,
-        }
+        Wave { waits, batches }
     }
 
     /// What the objects depend on (markings and labels, then marked authors), then the objects that
@@ -300,10 +304,14 @@ impl Packer {
             .collect()
     }
 
-    /// A wave waits when something that it needs was sent since the last wave that waited.
+    /// A wave waits when something that it needs was sent since the last wave that waited, or what it
+    /// holds itself: that must not be overtaken by what it was.
     fn wave(&mut self, objects: Batch, batch_size: usize) -> Wave {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
+            if self.in_flight.contains(&object.key) {
+                return true;
+            }
             let dependencies = object.dependencies.iter().map(|dependency| &*dependency.id);
             let others = object.targets().chain(object.ends.iter().map(|id| &**id));
             dependencies.chain(others).any(is_in_flight)
@@ -385,27 +393,49 @@ fn collect_dependencies(object: &StixObject, into: &mut Batch) {
     }
 }
 
-/// The objects of the last messages that others may be tied to.
+/// What the last messages held, and the objects themselves where others may be tied to them.
 #[derive(Debug, Default)]
 struct Recent {
     batches: VecDeque<Vec<u128>>,
-    objects: KeyMap<(Arc<StixObject>, u32)>,
+    objects: KeyMap<Recently>,
+}
+
+#[derive(Debug)]
+struct Recently {
+    /// As it was sent last.
+    object: Option<Arc<StixObject>>,
+    messages: u32,
 }
 
 impl Recent {
     fn get(&self, id: u128) -> Option<&Arc<StixObject>> {
-        self.objects.get(&id).map(|(object, _)| object)
+        self.objects.get(&id)?.object.as_ref()
     }
 
-    fn remember(&mut self, batch: &Batch) {
-        // Nothing is tied to what ties others together.
-        let can_be_needed = |object: &&Arc<StixObject>| {
-            object.ends.is_empty() && object.json.len() <= REMEMBERED_BYTES
+    /// Whether an object was sent with other content.
+    fn holds_other_than(&self, object: &StixObject) -> bool {
+        let Some(recently) = self.objects.get(&object.key) else {
+            return false;
         };
+        let is_same = |sent: &StixObject| bare_form(sent).json == bare_form(object).json;
+        !recently.object.as_deref().is_some_and(is_same)
+    }
+
+    /// Notes a message; `again`: its objects come once more, only to bring what is not worth riding along.
+    fn remember(&mut self, batch: &Batch, again: bool) {
+        // Nothing is tied to what ties others together.
+        let can_be_needed =
+            |object: &StixObject| object.ends.is_empty() && object.json.len() <= REMEMBERED_BYTES;
         let mut keys = Vec::with_capacity(batch.len());
-        for object in batch.iter().filter(can_be_needed) {
-            let entry = self.objects.entry(object.key);
-            entry.or_insert_with(|| (Arc::clone(object), 0)).1 += 1;
+        for object in batch {
+            let recently = self.objects.entry(object.key).or_insert(Recently {
+                object: None,
+                messages: 0,
+            });
+            recently.messages += 1;
+            if recently.object.is_none() || !again {
+                recently.object = can_be_needed(object).then(|| Arc::clone(object));
+            }
             keys.push(object.key);
         }
         self.batches.push_back(keys);
@@ -417,13 +447,18 @@ impl Recent {
     }
 
     fn forget(&mut self, id: u128) {
-        if let Some((_, uses)) = self.objects.get_mut(&id) {
-            *uses -= 1;
-            if *uses == 0 {
+        if let Some(recently) = self.objects.get_mut(&id) {
+            recently.messages -= 1;
+            if recently.messages == 0 {
                 self.objects.remove(&id);
             }
         }
     }
+}
+
+/// The object without what it points at.
+fn bare_form(object: &StixObject) -> &StixObject {
+    object.bare.as_deref().unwrap_or(object)
 }
 
 /// What need not come along any more.

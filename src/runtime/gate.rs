@@ -228,7 +228,8 @@ impl Gate {
             });
         }
         let release = destination.platform.release();
-        if let Some(reason) = refusal(&object.kind, &object.json, release) {
+        let value_of = |property: &str| object.from_value(property);
+        if let Some(reason) = refusal(&object.kind, value_of, release) {
             return Some(Bar {
                 reason: format!("the destination would refuse it: {reason}"),
                 can_be_mended: false,

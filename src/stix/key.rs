@@ -7,8 +7,12 @@ use uuid::Uuid;
 
 /// A STIX id as a number: its UUID. Other texts, which no platform gives, count by their hash.
 pub fn key(id: &str) -> u128 {
+    const UUID_CHARS: usize = 36;
     let uuid = id
-        .split_once("--")
+        .len()
+        .checked_sub(UUID_CHARS)
+        .and_then(|begin| id.split_at_checked(begin))
+        .filter(|(stix_type, _)| stix_type.ends_with("--"))
         .and_then(|(_, uuid)| Uuid::try_parse(uuid).ok());
     uuid.unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()))
         .as_u128()

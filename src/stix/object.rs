@@ -10,6 +10,52 @@ use serde_json::value::RawValue;
 
 use super::key;
 
+/// The properties that an object is judged by once it is written: where they stand is remembered, so that
+/// nobody has to read the whole object again.
+const JUDGED_BY: [&str; 9] = [
+    "value",
+    "name",
+    "pattern",
+    "pattern_type",
+    "swid",
+    "cpe",
+    "number",
+    "hashes",
+    "x_opencti_score",
+];
+
+/// Where in an object's JSON the values of [`JUDGED_BY`] begin; 0 for those that it does not have.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Places([u32; JUDGED_BY.len()]);
+
+impl Places {
+    fn note(&mut self, property: &str, begin: usize) {
+        let number = JUDGED_BY.iter().position(|known| *known == property);
+        if let Some(place) = number.and_then(|number| self.0.get_mut(number)) {
+            *place = u32::try_from(begin).unwrap_or_default();
+        }
+    }
+
+    fn get(&self, property: &str) -> Option<usize> {
+        let number = JUDGED_BY.iter().position(|known| *known == property)?;
+        let begin = self.0.get(number).filter(|begin| **begin > 0)?;
+        usize::try_from(*begin).ok()
+    }
+
+    /// What stood in this range has so many bytes now.
+    fn shift(&mut self, range: &Range<usize>, bytes: usize) {
+        for place in &mut self.0 {
+            let begin = usize::try_from(*place).unwrap_or_default();
+            if begin >= range.end {
+                *place = u32::try_from(begin - range.len() + bytes).unwrap_or_default();
+            }
+        }
+    }
+}
+
+/// What every platform takes for the name of an entity type.
+const UNKNOWN_TYPE: &str = "Unknown";
+
 /// One STIX object, written and ready to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StixObject {
@@ -35,9 +81,16 @@ pub struct StixObject {
     /// The same object without what it points at: how it rides along in a message that it is not the
     /// subject of. None where it points at nothing.
     pub bare: Option<Arc<StixObject>>,
+    places: Places,
 }
 
 impl StixObject {
+    /// The JSON from where the value of a property begins, to its own end; none where the object does not
+    /// have the property, or is not judged by it.
+    pub fn from_value(&self, property: &str) -> Option<&str> {
+        self.json.get(self.places.get(property)?..)
+    }
+
     /// The object with the type that it names replaced by "Unknown", which every platform takes.
     #[must_use]
     pub fn naming_unknown_type(&self) -> Self {
@@ -45,7 +98,8 @@ impl StixObject {
         if let Some((_, place)) = other.names_type.take() {
             let mut json = String::from(other.json);
             if json.is_char_boundary(place.start) && json.is_char_boundary(place.end) {
-                json.replace_range(place, "Unknown");
+                json.replace_range(place.clone(), UNKNOWN_TYPE);
+                other.places.shift(&place, UNKNOWN_TYPE.len());
             }
             other.json = json.into_boxed_str();
         }
@@ -75,6 +129,7 @@ impl StixObject {
             pointers,
             ends: self.ends.clone(),
             names_type: self.names_type.clone(),
+            places: self.places,
             bare: Some(Arc::new(self)),
         }
     }
@@ -153,6 +208,7 @@ pub struct ObjectWriter {
     json: Vec<u8>,
     failure: Option<serde_json::Error>,
     names_type: Option<(Box<str>, Range<usize>)>,
+    places: Places,
 }
 
 impl ObjectWriter {
@@ -163,6 +219,7 @@ impl ObjectWriter {
             json: Vec::with_capacity(1024),
             failure: None,
             names_type: None,
+            places: Places::default(),
         };
         writer.json.push(b'{');
         writer.put("type", stix_type);
@@ -242,6 +299,7 @@ impl ObjectWriter {
             pointers: Vec::new(),
             ends: Vec::new(),
             names_type: self.names_type,
+            places: self.places,
             bare: None,
         })
     }
@@ -254,6 +312,7 @@ impl ObjectWriter {
         self.json.push(b'"');
         self.json.extend_from_slice(key.as_bytes());
         self.json.extend_from_slice(b"\":");
+        self.places.note(key, self.json.len());
     }
 }
 
@@ -267,13 +326,20 @@ mod tests {
         writer.put("name", "é\"x");
         writer.put_type("x_opencti_main_observable_type", "SSH-Key");
         writer.put("lang", "en");
+        writer.put("pattern", "[x]");
         let object = writer.finish("Indicator").unwrap();
         assert!(
             object
                 .json
                 .contains(r#""x_opencti_main_observable_type":"SSH-Key","lang""#)
         );
+        assert_eq!(
+            object.from_value("name").unwrap().get(..7),
+            Some(r#""é\"x""#)
+        );
+        assert_eq!(object.from_value("hashes"), None);
         let other = object.naming_unknown_type();
+        assert_eq!(other.from_value("pattern").unwrap(), r#""[x]"}"#);
         assert_eq!(*other.json, *object.json.replace("SSH-Key", "Unknown"));
     }
 

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -252,13 +253,35 @@ pub(super) struct Node<'a> {
     fields: Vec<(&'a str, &'a RawValue)>,
     /// Those whose names came with escapes, which a platform does not write and a proxy may.
     rewritten: Vec<(Box<str>, &'a RawValue)>,
+    /// Behind the field that was looked for last: whoever looks for several mostly does so in their order.
+    next: AtomicUsize,
 }
 
 impl<'a> Node<'a> {
     /// The field's text; none where it is absent or null.
     pub(super) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let (_, value) = self.fields().find(|(field, _)| *field == name)?;
+        let value = self.find(name)?;
         (value.get() != "null").then_some(value)
+    }
+
+    fn find(&self, name: &str) -> Option<&'a RawValue> {
+        let is_it = |(field, _): &(&str, &RawValue)| *field == name;
+        let (before, behind) = self
+            .fields
+            .split_at_checked(self.next.load(Ordering::Relaxed))?;
+        let found = behind
+            .iter()
+            .position(is_it)
+            .map(|place| before.len() + place);
+        let found = found.or_else(|| before.iter().position(is_it));
+        let Some(place) = found else {
+            let mut rewritten = self.rewritten.iter();
+            return rewritten
+                .find(|(field, _)| **field == *name)
+                .map(|(_, value)| *value);
+        };
+        self.next.store(place + 1, Ordering::Relaxed);
+        self.fields.get(place).map(|(_, value)| *value)
     }
 
     /// The fields in their order.
@@ -333,7 +356,11 @@ impl<'de> Visitor<'de> for Fields {
                 Cow::Owned(name) => rewritten.push((name.into_boxed_str(), value)),
             }
         }
-        Ok(Seen::Node(Node { fields, rewritten }))
+        Ok(Seen::Node(Node {
+            fields,
+            rewritten,
+            next: AtomicUsize::new(0),
+        }))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {

@@ -12,7 +12,8 @@ fn refusal_at(release: &str, kind: &'static str, fields: &Value) -> Option<&'sta
         object.put(name, value);
     }
     let object = object.finish(kind).unwrap();
-    refusal(kind, &object.json, &release.parse().unwrap())
+    let value_of = |property: &str| object.from_value(property);
+    refusal(kind, value_of, &release.parse().unwrap())
 }
 
 fn is_taken(kind: &'static str, value: &str) -> bool {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use rstest::rstest;
 
 use super::*;
 use crate::connector::Position;
@@ -252,6 +253,34 @@ fn what_was_sent_long_ago_does_not_ride_along() {
         [1, 2],
         "the first end is long imported, the second rides along"
     );
+}
+
+/// An object that changed while the source was read stands on two pages, and something ties it on a third.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) {
+    let scored = |score: u8| {
+        let mut writer = ObjectWriter::new("url", &id(1));
+        writer.put("x_opencti_score", &score);
+        writer.finish("Url").unwrap()
+    };
+    let tie = |number: usize| {
+        let mut relationship = object(number);
+        relationship.ends.push(id(1).into());
+        relationship
+    };
+    let mut run = Packer::new(packing);
+    let waits = |packed: &Packed| packed.waves.iter().any(|wave| wave.waits);
+    assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
+    assert!(waits(&run.pack(&page(vec![scored(48)], Vec::new()))));
+    assert!(!waits(&run.pack(&page(vec![object(2)], Vec::new()))));
+    let tied = run.pack(&page(vec![tie(3)], Vec::new()));
+    let riding = tied.waves.iter().flat_map(|wave| &wave.batches).flatten();
+    let mut riding = riding.filter(|object| *object.id == id(1));
+    assert!(riding.all(|object| *object.json == *scored(48).json));
+    // What ties objects together changes as well.
+    assert!(waits(&run.pack(&page(vec![tie(3)], Vec::new()))));
 }
 
 #[test]
