@@ -1,12 +1,15 @@
-//! The NetManageIT connector: arguments, settings, logs, and the runtime with this connector in it.
+//! The NetManageIT connector: commands, settings, logs, and the runtime with this connector in it.
 
-use std::path::PathBuf;
+mod commands;
+
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
 use netmanageit_connector::runtime::{End, on_signals, run_connector};
-use netmanageit_connector::settings::{self, Settings};
+use netmanageit_connector::settings::{self, Problems, Schedule, Settings};
 use netmanageit_connector::telemetry::logs;
 
 /// Takes a fifth less processor time than the system's, and gives memory back.
@@ -17,36 +20,72 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// One reads while the other one writes; more would wait, each with memory of its own.
 const WORKER_THREADS: usize = 2;
 
-/// Exit code for settings that cannot be used.
+/// Exit code for settings that cannot be used, and for arguments: clap's.
 const BAD_SETTINGS: u8 = 2;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it ended as it was asked to
+  1  it failed: the last lines of the log say why
+  2  an argument or a setting cannot be used: one line for each";
 
 /// Imports the observables and indicators of one OpenCTI platform into another.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, after_help = EXIT_CODES)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The settings file; environment variables win over what it says
-    #[arg(long, default_value = "config.yml", value_name = "PATH")]
+    #[arg(long, default_value = "config.yml", value_name = "PATH", global = true)]
     config: PathBuf,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Imports, again and again; this is what happens without a command
+    Run {
+        /// End after one run, whatever the settings say
+        #[arg(long)]
+        once: bool,
+    },
+    /// Print every setting with its value and where that comes from, secrets hidden
+    Config,
+    /// Print the JSON schema of the settings, as the platform's catalogue of connectors reads it
+    Schema,
+    /// Print what a shell needs to complete commands and arguments
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let settings = match settings::read::<NetManageItSettings, _, _>(
-        &arguments.config,
-        settings::process_environment(),
-    ) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            #[expect(
-                clippy::print_stderr,
-                reason = "there is no log yet, and these lines are for a person"
-            )]
-            {
-                eprintln!("{problems}");
+    let Arguments { command, config } = Arguments::parse();
+    match command.unwrap_or(Command::Run { once: false }) {
+        Command::Run { once } => run(&config, once),
+        Command::Config => {
+            let environment = settings::process_environment();
+            match settings::effective::<NetManageItSettings, _, _>(&config, environment) {
+                Ok(settings) => commands::print(&commands::table(&settings)),
+                Err(problems) => refuse(&problems),
             }
-            return ExitCode::from(BAD_SETTINGS);
         }
+        Command::Schema => commands::print(&commands::schema::<NetManageItSettings>()),
+        Command::Completions { shell } => {
+            commands::print(&commands::completions::<Arguments>(shell))
+        }
+    }
+}
+
+fn run(config: &Path, once: bool) -> ExitCode {
+    let environment = settings::process_environment();
+    let mut settings = match settings::read::<NetManageItSettings, _, _>(config, environment) {
+        Ok(settings) => settings,
+        Err(problems) => return refuse(&problems),
     };
+    if once {
+        settings.connector.schedule = Schedule::Once;
+    }
     match start(settings) {
         Ok(End::Stopped | End::RanOnce) => ExitCode::SUCCESS,
         Ok(End::Failed) => ExitCode::FAILURE,
@@ -55,6 +94,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn refuse(problems: &Problems) -> ExitCode {
+    #[expect(
+        clippy::print_stderr,
+        reason = "there is no log yet, and these lines are for a person"
+    )]
+    {
+        eprintln!("{problems}");
+    }
+    ExitCode::from(BAD_SETTINGS)
 }
 
 fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {

@@ -12,12 +12,14 @@
 //! bad settings ends with all [`Problems`] at once, before anything else happens.
 
 mod address;
+mod effective;
 mod hint;
 mod load;
 mod pem;
 mod period;
 mod problem;
 mod reader;
+mod schema;
 mod standard;
 mod table;
 
@@ -30,10 +32,12 @@ use tracing::Level;
 use url::Url;
 use uuid::Uuid;
 
+pub use effective::{Effective, Origin};
 pub use load::process_environment;
 pub use pem::Pem;
 pub use problem::{Problem, Problems};
 pub use reader::Reader;
+pub use schema::schema;
 pub use table::{Fallback, Kind, Section, Setting, table};
 
 /// Everything a connector was told, checked. `S` is the connector's own part.
@@ -191,11 +195,45 @@ where
     K: Into<OsString>,
     V: Into<OsString>,
 {
-    let environment = environment
-        .into_iter()
-        .map(|(name, value)| (name.into(), value.into()));
-    let values = load::load::<S>(path, environment);
-    let mut reader = Reader::new(&values);
+    let values = load::load::<S>(path, owned(environment));
+    read_values(&values)
+}
+
+/// Every setting with its value and where that comes from, in the order of the table, secrets hidden.
+///
+/// # Errors
+///
+/// All problems found, as for [`read`]: values that cannot be used are not shown.
+pub fn effective<S, K, V>(
+    path: &Path,
+    environment: impl IntoIterator<Item = (K, V)>,
+) -> Result<Vec<Effective>, Problems>
+where
+    S: Section,
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let values = load::load::<S>(path, owned(environment));
+    read_values::<S>(&values)?;
+    let settings = table::<S>().into_iter();
+    Ok(settings
+        .map(|setting| Effective::of(setting, &values))
+        .collect())
+}
+
+fn owned<K, V>(
+    environment: impl IntoIterator<Item = (K, V)>,
+) -> impl Iterator<Item = (OsString, OsString)>
+where
+    K: Into<OsString>,
+    V: Into<OsString>,
+{
+    let environment = environment.into_iter();
+    environment.map(|(name, value)| (name.into(), value.into()))
+}
+
+fn read_values<S: Section>(values: &load::Values) -> Result<Settings<S>, Problems> {
+    let mut reader = Reader::new(values);
     let opencti = standard::read_opencti(&mut reader);
     let connector = standard::read_connector::<S>(&mut reader);
     let broker = standard::read_broker(&mut reader, connector.as_ref());

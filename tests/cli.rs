@@ -14,6 +14,8 @@
 
 #[path = "cli/arguments.rs"]
 mod arguments;
+#[path = "cli/commands.rs"]
+mod commands;
 #[path = "it/compare.rs"]
 mod compare;
 #[path = "cli/interleavings.rs"]

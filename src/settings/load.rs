@@ -23,6 +23,8 @@ const PLACEHOLDER: &str = "changeme";
 /// What file and environment say, not yet understood. Not `Debug`, for it holds secrets.
 pub(super) struct Values {
     given: Map<String, Value>,
+    /// Keys whose environment variable sets something.
+    variables: BTreeSet<&'static str>,
     /// Keys whose environment variable holds the placeholder.
     placeholders: BTreeSet<&'static str>,
     pub(super) file: FileState,
@@ -67,6 +69,7 @@ pub(super) fn load<S: Section>(
     let table = table::<S>();
     let mut values = Values {
         given: Map::new(),
+        variables: BTreeSet::new(),
         placeholders: BTreeSet::new(),
         file: FileState::Read,
         problems: Vec::new(),
@@ -74,6 +77,7 @@ pub(super) fn load<S: Section>(
     };
     let file = values.read_file(path);
     let variables = values.known_variables::<S>(&table, environment);
+    values.variables = variables.keys().copied().collect();
     values.find_unknown_sections(&file.sections, &table);
     values.find_unknown_keys(&file.sections, &table, S::SECTIONS);
     match merge(file.config, &table, &variables) {
@@ -94,6 +98,11 @@ impl Values {
             return Given::Placeholder;
         }
         given
+    }
+
+    /// Whether what was given for `setting` stands in the environment.
+    pub(super) fn is_variable(&self, setting: &Setting) -> bool {
+        self.variables.contains(setting.key)
     }
 
     /// An empty file stands for one that is absent or broken.

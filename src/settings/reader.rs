@@ -211,13 +211,19 @@ impl<'a> Reader<'a> {
 
     /// Whom to trust: true, false, or certificates from a path or from the text itself.
     pub fn trust(&mut self, setting: &Setting) -> Option<TlsTrust> {
-        self.parsed(setting, |text| match boolean(text) {
+        let trust = self.parsed(setting, |text| match boolean(text) {
             Some(true) => Ok(TlsTrust::System),
             Some(false) => Ok(TlsTrust::Anyone),
             None => pem::certificates(text)
                 .map(TlsTrust::SystemAnd)
                 .map_err(|reason| format!("is neither true nor false, and {reason}")),
-        })
+        });
+        if trust == Some(TlsTrust::Anyone) {
+            self.notice(format!(
+                "{setting}: is false, so the platform's certificate is not checked, and whoever stands between can read the token; an authority of your own can be named instead"
+            ));
+        }
+        trust
     }
 
     /// Anything that is written as one text. `parse` gets it without the blanks around it and

@@ -101,6 +101,8 @@ pub enum Fallback {
 
 /// The settings that only one connector has.
 pub trait Section: Sized {
+    /// The connector's name in addresses and file names.
+    const SLUG: &'static str;
     /// The default of `connector.name`.
     const NAME: &'static str;
     /// The default of `connector.scope`.

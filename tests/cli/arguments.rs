@@ -67,6 +67,11 @@ async fn help_names_every_argument() {
         "--config <PATH>",
         "[default: config.yml]",
         "--version",
+        "run",
+        "config",
+        "schema",
+        "completions",
+        "Exit codes:",
     ] {
         assert!(text.contains(part), "{ended:#?}");
     }

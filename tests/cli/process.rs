@@ -38,6 +38,13 @@ impl Start {
         }
     }
 
+    /// With these arguments too.
+    pub(crate) fn with_words(mut self, arguments: &[&str]) -> Self {
+        let more = arguments.iter().map(|&text| text.to_owned());
+        self.arguments.extend(more);
+        self
+    }
+
     /// With an environment variable.
     pub(crate) fn set(mut self, name: &str, value: impl Into<String>) -> Self {
         self.variables.insert(name.to_owned(), value.into());

@@ -159,6 +159,7 @@ const MAX_FILE_SIZE: Setting = Setting {
 };
 
 impl Section for NetManageItSettings {
+    const SLUG: &'static str = "netmanageit";
     const NAME: &'static str = "NetManageIT";
     const SCOPE: &'static str = "netmanageit";
     const SETTINGS: &'static [Setting] = &[
