@@ -742,3 +742,38 @@ fn a_relative_path_is_taken_from_the_working_directory() {
     let read: Read = read(Path::new("no-such-config.yml"), environment(&[]));
     assert!(read.is_ok());
 }
+
+/// Of each row: the key, the variable and the default, without code marks.
+fn documented() -> Vec<[String; 3]> {
+    const DOCUMENT: &str = include_str!("../docs/settings.md");
+    let rows = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        [cells[1], cells[2], cells[3]].map(|cell| cell.trim_matches('`').to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_document_lists_every_setting_with_its_default() {
+    let table = table::<NetManageItSettings>();
+    let documented = documented();
+    assert_eq!(documented.len(), table.len());
+    for setting in table {
+        let row = documented
+            .iter()
+            .find(|[key, ..]| key == setting.key)
+            .unwrap_or_else(|| panic!("{setting} is not documented"));
+        let default = match setting.default {
+            Fallback::Required => vec!["required"],
+            Fallback::Value(value) => vec![value],
+            Fallback::Unset => vec!["–", "from the platform"],
+        };
+        assert_eq!(row[1], setting.env);
+        assert!(
+            default.contains(&&*row[2]),
+            "{setting}: {} in the document",
+            row[2]
+        );
+    }
+}
