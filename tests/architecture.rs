@@ -57,6 +57,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// The same for the parts of the program around the library.
+const PROGRAM_MAY_KNOW: &[(&str, &[&str])] = &[("commands", &["settings"])];
+
 /// What only some files may name: the text, where it may stand, and why.
 const ONLY_IN: &[(&str, &str, &str)] = &[
     (
@@ -287,6 +290,7 @@ fn is_allowed(own: &[&str], path: &[String]) -> bool {
     }
     let allowed = MAY_KNOW
         .iter()
+        .chain(PROGRAM_MAY_KNOW)
         .find(|(known, _)| *known == module)
         .map_or(&[][..], |(_, allowed)| allowed);
     let item = format!("{named}::{}", path.get(1).map_or("", String::as_str));
