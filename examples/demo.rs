@@ -17,6 +17,7 @@ use anyhow::Result;
 use clap::Parser;
 use netmanageit_connector::connectors::netmanageit::NetManageIt;
 use netmanageit_connector::runtime::{End, on_signals, run_connector};
+use netmanageit_connector::telemetry::Instruments;
 use sandbox::{Release, Work};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -170,6 +171,7 @@ async fn perform(stage: &Stage, arguments: &Arguments, stop: &CancellationToken)
     let patience = stop.child_token();
     let mut connector = Box::pin(run_connector::<NetManageIt>(
         stage.settings()?,
+        Instruments::default(),
         patience.clone(),
     ));
     let end = tokio::select! {

@@ -1,13 +1,19 @@
 //! What the commands print that do not run the connector.
 //!
-//! May know: settings. May be known by the program alone.
+//! May know: settings, the check of the hops, and how to ask a connector that runs. May be known by the program alone.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
-use netmanageit_connector::settings::{self, Effective, Origin, Section};
+use netmanageit_connector::connector::Connector;
+use netmanageit_connector::graphql::ask_local_health;
+use netmanageit_connector::runtime::{Hop, Verdict, check as check_hops};
+use netmanageit_connector::settings::{
+    self, Effective, MetricsSettings, Origin, Section, Settings,
+};
+use netmanageit_connector::telemetry::logs::Chain;
 
 /// Prints a text. Whoever does not read it to its end (`| head`) has not made it fail.
 pub(crate) fn print(text: &str) -> ExitCode {
@@ -52,6 +58,70 @@ fn columns(effective: &Effective) -> [String; 3] {
 /// The schema of a connector's settings, as JSON for people.
 pub(crate) fn schema<S: Section>() -> String {
     format!("{:#}\n", settings::schema::<S>())
+}
+
+/// Tests every hop and prints a line for each.
+pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
+    for notice in &settings.notices {
+        print(&format!("warning  {:<14} {notice}\n", "settings"));
+    }
+    print(&format!("ok       {:<14} they are right\n", "settings"));
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return complain(&format!("nothing can be tested: {error}")),
+    };
+    let mut tell = |hop: Hop| {
+        print(&line(&hop));
+    };
+    let is_fine = runtime.block_on(check_hops::<C>(settings, &mut tell));
+    runtime.shutdown_background();
+    if is_fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn line(hop: &Hop) -> String {
+    let verdict = match hop.verdict {
+        Verdict::Fine => "ok",
+        Verdict::Warning => "warning",
+        Verdict::Failed => "FAILED",
+    };
+    let (name, text, took) = (hop.name, &hop.text, hop.took.as_millis());
+    format!("{verdict:<8} {name:<14} {text} ({took} ms)\n")
+}
+
+/// Asks the connector that runs on this machine whether it is alive. Where it does not serve that, there is
+/// nobody to ask, and nothing is wrong.
+pub(crate) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
+    let Some(port) = metrics.port else {
+        return print(
+            "health is not served (connector.expose_metrics, CONNECTOR_EXPOSE_METRICS)\n",
+        );
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let asked = runtime.map(|runtime| runtime.block_on(ask_local_health(port)));
+    match asked {
+        Ok(Ok(200)) => print("alive\n"),
+        Ok(Ok(status)) => complain(&format!(
+            "the connector on port {port} hangs (status {status})"
+        )),
+        Ok(Err(error)) => complain(&format!(
+            "nobody says on port {port} that the connector is alive: {}",
+            Chain(&error)
+        )),
+        Err(error) => complain(&format!("nobody can be asked: {error}")),
+    }
+}
+
+/// Says on standard error what is wrong.
+fn complain(text: &str) -> ExitCode {
+    // Where nobody reads it, the exit code says it.
+    writeln!(std::io::stderr(), "{text}").ok();
+    ExitCode::FAILURE
 }
 
 /// The completions of a command line.

@@ -4,7 +4,7 @@
 //! next page, with all the waiting on the network) and a [`Converter`] (a page into STIX objects,
 //! pure). The runtime brings the rest: the schedule, the queue, the work, the state, the stop.
 //!
-//! May know: [`crate::stix`], [`crate::settings`]. Must not know: the runtime, the destination, any
+//! May know: [`crate::stix`], [`crate::settings`], [`crate::telemetry`]. Must not know: the runtime, the destination, any
 //! one connector. Known by: the runtime and every connector.
 //!
 //! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
@@ -14,12 +14,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Section, Settings};
 use crate::stix::StixObject;
+use crate::telemetry::metrics::Metrics;
 
 /// An importer: reads a source, page by page, into STIX objects.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -28,11 +29,11 @@ pub trait Connector: Sized + Send + Sync + 'static {
     /// One run's reader.
     type Source: Source;
 
-    /// Prepares the connector; asks nothing of the network yet.
+    /// Prepares the connector, which counts its requests; asks nothing of the network yet.
     ///
     /// # Errors
     /// [`SourceError`] when the settings cannot be used, for example a CA certificate.
-    fn new(settings: &Settings<Self::Section>) -> Result<Self, SourceError>;
+    fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError>;
 
     /// What a run imports, in words, for the name of its work: "observables and indicators".
     fn subject(&self) -> String;
@@ -50,11 +51,27 @@ pub trait Connector: Sized + Send + Sync + 'static {
     /// mean nothing in another.
     fn source(&self) -> String;
 
+    /// Looks at the source as it is now, once and without waiting, for a check before the first run.
+    fn look(&self) -> impl Future<Output = Result<SourceLook, SourceError>> + Send;
+
     /// Opens the source for one run, which goes on where earlier ones ended.
     fn open(
         &self,
         resume: Resume,
     ) -> impl Future<Output = Result<Self::Source, SourceError>> + Send;
+}
+
+/// What a look at the source found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceLook {
+    /// Its address, without anything secret.
+    pub address: String,
+    /// Its release.
+    pub release: String,
+    /// The streams, with how many objects each has for this user, where the source says so.
+    pub counts: Vec<(&'static str, Option<u64>)>,
+    /// What its clock says; none where it does not say it.
+    pub clock: Option<SystemTime>,
 }
 
 /// What earlier runs left to this one.
@@ -161,6 +178,8 @@ pub struct Position {
     pub stream: &'static str,
     /// The source's own cursor: a small JSON that people can read, because the platform shows it.
     pub cursor: serde_json::Value,
+    /// Up to when changes at the source lie before it; none where the source does not say it.
+    pub as_of: Option<SystemTime>,
 }
 
 /// One page, converted.

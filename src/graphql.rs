@@ -13,7 +13,7 @@ mod narrow;
 mod retry;
 mod schema;
 
-pub use client::{Answer, Client, Download, Endpoint, LONGEST_SILENCE};
+pub use client::{Answer, Client, Download, Endpoint, LONGEST_SILENCE, ask_local_health};
 pub use error::{Error, GraphqlError, Kind};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use retry::RetryPolicy;

@@ -23,14 +23,14 @@
 //! | module | is | knows |
 //! | --- | --- | --- |
 //! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `stix`, `settings`, `telemetry` |
-//! | [`connector`] | the contract between connector and runtime | `stix`, `settings` |
+//! | [`connector`] | the contract between connector and runtime | `stix`, `settings`, `telemetry` |
 //! | [`runtime`] | schedule, run, state, ping, closing of works, stop | everything but `connectors` |
 //! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
 //! | [`graphql`] | requests, answers, narrowing | `telemetry` |
 //! | [`stix`] | objects, bundles, ids as numbers | – |
 //! | [`settings`] | file and environment, checked | – |
-//! | [`telemetry`] | logs | – |
+//! | [`telemetry`] | logs, metrics, health | – |
 //!
 //! # What always holds
 //!

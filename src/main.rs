@@ -2,6 +2,7 @@
 
 mod commands;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,7 +11,9 @@ use clap_complete::Shell;
 use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
 use netmanageit_connector::runtime::{End, on_signals, run_connector};
 use netmanageit_connector::settings::{self, Problems, Schedule, Settings};
-use netmanageit_connector::telemetry::logs;
+use netmanageit_connector::telemetry::bars::Bars;
+use netmanageit_connector::telemetry::metrics::Metrics;
+use netmanageit_connector::telemetry::{Instruments, admin, logs};
 
 /// Takes a fifth less processor time than the system's, and gives memory back.
 #[cfg(feature = "jemalloc")]
@@ -48,10 +51,14 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Test every hop from the source to the queue; nothing is imported or left behind
+    Check,
     /// Print every setting with its value and where that comes from, secrets hidden
     Config,
     /// Print the JSON schema of the settings, as the platform's catalogue of connectors reads it
     Schema,
+    /// Ask the connector that runs on this machine, in this container, whether it is alive
+    Healthcheck,
     /// Print what a shell needs to complete commands and arguments
     Completions {
         /// For which shell
@@ -63,6 +70,7 @@ fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     match command.unwrap_or(Command::Run { once: false }) {
         Command::Run { once } => run(&config, once),
+        Command::Check => check(&config),
         Command::Config => {
             let environment = settings::process_environment();
             match settings::effective::<NetManageItSettings, _, _>(&config, environment) {
@@ -70,6 +78,7 @@ fn main() -> ExitCode {
                 Err(problems) => refuse(&problems),
             }
         }
+        Command::Healthcheck => healthcheck(&config),
         Command::Schema => commands::print(&commands::schema::<NetManageItSettings>()),
         Command::Completions { shell } => {
             commands::print(&commands::completions::<Arguments>(shell))
@@ -96,6 +105,22 @@ fn run(config: &Path, once: bool) -> ExitCode {
     }
 }
 
+fn check(config: &Path) -> ExitCode {
+    let environment = settings::process_environment();
+    match settings::read::<NetManageItSettings, _, _>(config, environment) {
+        Ok(settings) => commands::check::<NetManageIt>(&settings),
+        Err(problems) => refuse(&problems),
+    }
+}
+
+fn healthcheck(config: &Path) -> ExitCode {
+    let environment = settings::process_environment();
+    match settings::read::<NetManageItSettings, _, _>(config, environment) {
+        Ok(settings) => commands::healthcheck(&settings.connector.metrics),
+        Err(problems) => refuse(&problems),
+    }
+}
+
 fn refuse(problems: &Problems) -> ExitCode {
     #[expect(
         clippy::print_stderr,
@@ -108,11 +133,21 @@ fn refuse(problems: &Problems) -> ExitCode {
 }
 
 fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
-    logs::init(
-        settings.connector.log_level,
-        settings.connector.json_logging,
-        &settings.connector.name,
-    )?;
+    let is_for_people = std::io::stderr().is_terminal();
+    let json = settings.connector.json_logging.unwrap_or(!is_for_people);
+    let bars = if json {
+        Bars::default()
+    } else {
+        Bars::on_terminal()
+    };
+    let (level, name) = (settings.connector.log_level, &settings.connector.name);
+    logs::init(level, json, name, bars.clone())?;
+    let metrics = settings.connector.metrics.clone();
+    let instruments = Instruments {
+        metrics: Metrics::new(&metrics.namespace, &metrics.subsystem),
+        bars,
+        ..Instruments::default()
+    };
     for notice in &settings.notices {
         tracing::warn!("{notice}");
     }
@@ -121,8 +156,13 @@ fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
         .worker_threads(WORKER_THREADS)
         .enable_all()
         .build()?;
-    let end =
-        runtime.block_on(async { run_connector::<NetManageIt>(settings, on_signals()?).await });
+    let end = runtime.block_on(async {
+        if let Some(port) = metrics.port {
+            let address = admin::serve(port, instruments.clone()).await?;
+            tracing::info!(%address, "metrics and health are served");
+        }
+        run_connector::<NetManageIt>(settings, instruments, on_signals()?).await
+    });
     // What is still waiting somewhere waits in vain.
     runtime.shutdown_background();
     end

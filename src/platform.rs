@@ -15,6 +15,7 @@ mod shape;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, LazyLock, RwLock};
+use std::time::SystemTime;
 
 use graphql_client::GraphQLQuery;
 use serde::Deserialize;
@@ -156,6 +157,11 @@ impl Platform {
     /// [`PlatformError`] when it does not answer within the policy.
     pub async fn is_same_release(&self, policy: RetryPolicy) -> Result<bool, PlatformError> {
         Ok(ask_release(&self.client, policy).await? == self.release)
+    }
+
+    /// What the platform's clock says; none where it does not say it.
+    pub async fn clock(&self) -> Option<SystemTime> {
+        self.client.clock().await
     }
 
     /// The platform's release.

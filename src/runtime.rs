@@ -12,6 +12,7 @@
 
 mod activity;
 pub mod batch;
+mod check;
 mod destination;
 mod finisher;
 mod gate;
@@ -46,6 +47,9 @@ use crate::opencti::{
 };
 use crate::platform::Platform;
 use crate::settings::{BrokerOverrides, QueueProtocol, Schedule, Settings};
+use crate::telemetry::Instruments;
+use crate::telemetry::metrics::Metrics;
+pub use check::{Hop, Verdict, check};
 use destination::{Destination, Sent};
 use finisher::Finisher;
 use heartbeat::{Heartbeat, Status};
@@ -75,13 +79,14 @@ const MEET_AGAIN: Duration = Duration::from_mins(1);
 /// destination that cannot do what the settings ask for, a state that a newer version has written.
 pub async fn run_connector<C: Connector>(
     settings: Settings<C::Section>,
+    instruments: Instruments,
     stop: CancellationToken,
 ) -> anyhow::Result<End> {
-    let connector = Arc::new(C::new(&settings)?);
+    let connector = Arc::new(C::new(&settings, &instruments.metrics)?);
     let mut keeper = None;
     let mut due = None;
     loop {
-        let starting = start(&settings, connector.source(), keeper.clone());
+        let starting = start(&settings, &instruments, connector.source(), keeper.clone());
         let Some(started) = stop.run_until_cancelled(starting).await else {
             return Ok(End::Stopped);
         };
@@ -305,10 +310,11 @@ struct Started {
 /// Meets the destination, registers there, reads the state, unless it is known, and pings once.
 async fn start<S>(
     settings: &Settings<S>,
+    instruments: &Instruments,
     source: String,
     known: Option<Arc<Keeper>>,
 ) -> anyhow::Result<Started> {
-    let (destination, profile, echo) = connect(settings).await?;
+    let (destination, profile, echo) = connect(settings, instruments).await?;
     let keeper = if let Some(keeper) = known {
         keeper
     } else {
@@ -371,8 +377,9 @@ fn read_state(echo: &Echo, source: String) -> Result<State, NewerVersion> {
 /// Meets the destination and registers there.
 async fn connect<S>(
     settings: &Settings<S>,
+    instruments: &Instruments,
 ) -> anyhow::Result<(Destination, ConnectorProfile, Echo)> {
-    let client = Client::new(&endpoint(settings))?;
+    let client = Client::new(&endpoint(settings, &instruments.metrics))?;
     let platform = Arc::new(Platform::meet(client, RetryPolicy::AT_START).await?);
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol)?;
@@ -383,6 +390,7 @@ async fn connect<S>(
     };
     let registration = register(&platform, &profile, RetryPolicy::AT_START).await?;
     tracing::info!(connector.id = %profile.id, queue = registration.broker.queue, "registered");
+    instruments.health.note_registered();
     preflight::say_what_is_lacking(&platform).await;
     let Registration {
         applicant_id,
@@ -408,11 +416,12 @@ async fn connect<S>(
         pusher,
         depth,
         sent: Sent::default(),
+        instruments: instruments.clone(),
     };
     Ok((destination, profile, echo))
 }
 
-fn endpoint<S>(settings: &Settings<S>) -> Endpoint {
+fn endpoint<S>(settings: &Settings<S>, metrics: &Metrics) -> Endpoint {
     let platform = &settings.opencti;
     Endpoint {
         platform: "the destination".to_owned(),
@@ -421,6 +430,7 @@ fn endpoint<S>(settings: &Settings<S>) -> Endpoint {
         verify_tls: platform.verifies(),
         extra_ca: platform.authorities(&settings.http),
         longest_silence: LONGEST_SILENCE,
+        metrics: metrics.clone(),
     }
 }
 

@@ -109,8 +109,8 @@ pub struct ConnectorSettings {
     pub scope: Vec<String>,
     /// The least important level that is logged.
     pub log_level: Level,
-    /// JSON lines if true, readable text otherwise.
-    pub json_logging: bool,
+    /// JSON lines if true, readable text if false; none leaves it to where the lines go.
+    pub json_logging: Option<bool>,
     /// When the connector runs.
     pub schedule: Schedule,
     /// The fill of the connector's queue, in megabytes (10⁶ bytes), above which a run waits.
@@ -119,6 +119,19 @@ pub struct ConnectorSettings {
     pub stall_limit: Option<Duration>,
     /// The way bundles take to the platform.
     pub queue_protocol: QueueProtocol,
+    /// Where metrics and health are served, and under which names.
+    pub metrics: MetricsSettings,
+}
+
+/// Metrics and health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// The port on which they are served; none where they are not.
+    pub port: Option<u16>,
+    /// What the names of the metrics begin with that all connectors have; may be empty.
+    pub namespace: String,
+    /// What follows; may be empty.
+    pub subsystem: String,
 }
 
 /// When a connector runs.

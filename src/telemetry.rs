@@ -2,4 +2,42 @@
 //!
 //! May know: nothing of the connectors or the runtime. May be known by everything.
 
+pub mod admin;
+pub mod bars;
+pub mod health;
 pub mod logs;
+pub mod metrics;
+
+use metrics::Doing;
+
+/// Where a running connector writes down how it fares. A copy writes to the same places.
+#[derive(Debug, Clone, Default)]
+pub struct Instruments {
+    /// What is counted.
+    pub metrics: metrics::Metrics,
+    /// Whether it is well.
+    pub health: health::Health,
+    /// How far it is, on a terminal.
+    pub bars: bars::Bars,
+}
+
+impl Instruments {
+    /// A run begins.
+    pub fn note_begin(&self) {
+        self.metrics.standard.runs.inc();
+        self.metrics.standard.set_state(Doing::Running);
+    }
+
+    /// A run is over: it is complete, has failed, or neither.
+    pub fn note_end(&self, is_complete: bool, has_failed: bool) {
+        self.metrics.standard.set_state(Doing::Idle);
+        self.bars.end();
+        if is_complete {
+            self.health.note_progress();
+        }
+        if has_failed {
+            self.metrics.standard.errors.inc();
+            self.health.note_failure();
+        }
+    }
+}

@@ -21,7 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("telemetry", &[]),
     ("graphql", &["telemetry"]),
     ("platform", &["graphql", "telemetry"]),
-    ("connector", &["stix", "settings"]),
+    ("connector", &["stix", "settings", "telemetry"]),
     (
         "opencti",
         &[
@@ -58,7 +58,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// The same for the parts of the program around the library.
-const PROGRAM_MAY_KNOW: &[(&str, &[&str])] = &[("commands", &["settings"])];
+const PROGRAM_MAY_KNOW: &[(&str, &[&str])] = &[(
+    "commands",
+    &["connector", "graphql", "runtime", "settings", "telemetry"],
+)];
 
 /// What only some files may name: the text, where it may stand, and why.
 const ONLY_IN: &[(&str, &str, &str)] = &[

@@ -138,7 +138,7 @@ fn defaults_are_those_that_are_promised() {
     assert_eq!(settings.connector.name, "NetManageIT");
     assert_eq!(settings.connector.scope, ["netmanageit"]);
     assert_eq!(settings.connector.log_level, Level::INFO);
-    assert!(settings.connector.json_logging);
+    assert_eq!(settings.connector.json_logging, None);
     assert_eq!(
         settings.connector.schedule,
         Schedule::Every(Duration::from_hours(1))
@@ -287,10 +287,13 @@ fn booleans_take_every_usual_spelling(#[case] text: &str, #[case] expected: bool
     let variable = [("OPENCTI_JSON_LOGGING", text)];
     assert_eq!(
         settings(from_environment(&variable)).connector.json_logging,
-        expected
+        Some(expected)
     );
     let yaml = format!("opencti:\n  json_logging: {text}\n");
-    assert_eq!(settings(from_yaml(&yaml)).connector.json_logging, expected);
+    assert_eq!(
+        settings(from_yaml(&yaml)).connector.json_logging,
+        Some(expected)
+    );
 }
 
 #[rstest]

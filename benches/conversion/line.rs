@@ -18,6 +18,7 @@ use netmanageit_connector::platform::Release;
 use netmanageit_connector::runtime::batch::{Batch, Packer, Packing};
 use netmanageit_connector::settings::{self, QueueProtocol, Settings};
 use netmanageit_connector::stix::bundle;
+use netmanageit_connector::telemetry::metrics::Metrics;
 use sandbox::{DataSet, Shape, SourceOptions};
 
 pub(crate) const STREAMS: [&str; 3] = ["observables", "indicators", "relationships"];
@@ -41,7 +42,7 @@ impl Pages {
         })?;
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
-            let connector = NetManageIt::new(&settings_for(&simulated)?)?;
+            let connector = NetManageIt::new(&settings_for(&simulated)?, &Metrics::default())?;
             let mut source = connector.open(Resume::default()).await?;
             let mut pages = BTreeMap::new();
             while let Some(page) = source.next_page().await? {

@@ -29,11 +29,12 @@ mod walk;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connector::{Connector, Resume, SourceError};
+use crate::connector::{Connector, Resume, SourceError, SourceLook};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
-use ask::Stream;
+use crate::telemetry::metrics::Metrics;
+use ask::{Stream, count};
 pub use convert::NetManageItConverter;
 pub use settings::{Creators, NetManageItSettings, Score};
 pub use source::{NetManageItSource, RawPage};
@@ -47,6 +48,7 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 pub struct NetManageIt {
     settings: NetManageItSettings,
     http: HttpSettings,
+    metrics: Metrics,
     /// As it was met last.
     platform: tokio::sync::Mutex<Option<Arc<Platform>>>,
 }
@@ -61,6 +63,7 @@ impl NetManageIt {
             verify_tls: source.verifies(),
             extra_ca: source.authorities(&self.http),
             longest_silence: LONGEST_SILENCE,
+            metrics: self.metrics.clone(),
         };
         Client::new(&endpoint).map_err(|error| SourceError::because("cannot ask the source", error))
     }
@@ -86,10 +89,11 @@ impl Connector for NetManageIt {
     type Section = NetManageItSettings;
     type Source = NetManageItSource;
 
-    fn new(settings: &Settings<Self::Section>) -> Result<Self, SourceError> {
+    fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError> {
         let connector = Self {
             settings: settings.section.clone(),
             http: settings.http.clone(),
+            metrics: metrics.clone(),
             platform: tokio::sync::Mutex::default(),
         };
         connector.client()?;
@@ -122,6 +126,23 @@ impl Connector for NetManageIt {
 
     fn source(&self) -> String {
         self.settings.platform.url.origin().ascii_serialization()
+    }
+
+    async fn look(&self) -> Result<SourceLook, SourceError> {
+        let unreadable = |error| SourceError::because("the source cannot be read", error);
+        let met = Platform::meet(self.client()?, RetryPolicy::NEVER).await;
+        let platform = met.map_err(unreadable)?;
+        let mut counts = Vec::new();
+        for stream in reader::streams(&self.settings) {
+            let counted = count(&platform, stream).await.map_err(unreadable)?;
+            counts.push((stream.name(), counted));
+        }
+        Ok(SourceLook {
+            address: self.source(),
+            release: platform.release().to_string(),
+            counts,
+            clock: platform.clock().await,
+        })
     }
 
     async fn open(&self, resume: Resume) -> Result<Self::Source, SourceError> {

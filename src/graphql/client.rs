@@ -3,12 +3,12 @@
 use std::fmt;
 use std::io::Write;
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderStringWriter;
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,15 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::{Error, GraphqlError, Kind, RetryPolicy};
+use crate::telemetry::metrics::Metrics;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// The usual limit between two pieces of an answer: what costs the platform long is silent until it is
 /// done.
 pub const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 const TOTAL_LIMIT: Duration = Duration::from_mins(20);
+/// A process that does not say so soon that it is alive counts as not.
+const LOCAL_LIMIT: Duration = Duration::from_secs(3);
 /// A page of 1000 observables is some 2 MB; room for so much is made before it comes.
 const USUAL_ANSWER: usize = 8 * 1024 * 1024;
 /// Long descriptions can make a page tens of megabytes.
@@ -45,6 +48,8 @@ pub struct Endpoint {
     pub extra_ca: Vec<Vec<u8>>,
     /// How long an answer may be silent, before its first piece and between two of them.
     pub longest_silence: Duration,
+    /// Where requests are counted.
+    pub metrics: Metrics,
 }
 
 /// Asks one platform. Cheap to share; one connection pool for its whole life.
@@ -52,6 +57,7 @@ pub struct Client {
     http: reqwest::Client,
     platform: String,
     url: Url,
+    metrics: Metrics,
 }
 
 impl fmt::Debug for Client {
@@ -118,12 +124,20 @@ impl Client {
             http,
             platform: endpoint.platform.clone(),
             url: endpoint.url.clone(),
+            metrics: endpoint.metrics.clone(),
         })
     }
 
     /// The platform, in words.
     pub fn platform(&self) -> &str {
         &self.platform
+    }
+
+    /// What the server's clock says (RFC 9110 §6.6.1); none where it does not say it.
+    pub async fn clock(&self) -> Option<SystemTime> {
+        let answer = self.http.get(self.url.clone()).send().await.ok()?;
+        let date = answer.headers().get(DATE)?.to_str().ok()?;
+        httpdate::parse_http_date(date).ok()
     }
 
     /// Sends an operation until it is answered or the policy gives up; the answer may hold errors.
@@ -139,7 +153,8 @@ impl Client {
     ) -> Result<Answer, Error> {
         let mut waits = policy.waits();
         loop {
-            let error = match self.post_once(operation, query, variables).await {
+            let posting = self.post_once(operation, query, variables);
+            let error = match self.counted(posting).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
@@ -156,8 +171,26 @@ impl Client {
                 error = %crate::telemetry::logs::Chain(&error),
                 "no usable answer, trying again"
             );
+            self.metrics.platforms.count_retry(&self.platform);
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Counts one request, and how long it took.
+    async fn counted<T>(
+        &self,
+        request: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        let began = Instant::now();
+        let outcome = request.await;
+        let metrics = &self.metrics;
+        metrics
+            .platforms
+            .count_request(&self.platform, began.elapsed());
+        if outcome.is_err() {
+            metrics.standard.client_errors.inc();
+        }
+        outcome
     }
 
     /// Fetches a stored file: the platform keeps them under `/storage/get/` and the file's id.
@@ -172,7 +205,7 @@ impl Client {
     ) -> Result<Download, Error> {
         let mut waits = policy.waits();
         loop {
-            let error = match self.download_once(file, limit).await {
+            let error = match self.counted(self.download_once(file, limit)).await {
                 Ok(download) => return Ok(download),
                 Err(error) => error,
             };
@@ -183,6 +216,7 @@ impl Client {
             let Some(wait) = wait else {
                 return Err(error);
             };
+            self.metrics.platforms.count_retry(&self.platform);
             tokio::time::sleep(wait).await;
         }
     }
@@ -280,6 +314,21 @@ impl Client {
         }
         Answer::read(operation, &self.platform, body.freeze())
     }
+}
+
+/// Asks the connector that runs on this machine, on this port, whether it is alive; its answer's status. The
+/// way never leads through a proxy.
+///
+/// # Errors
+/// When nobody answers in time.
+pub async fn ask_local_health(port: u16) -> Result<u16, reqwest::Error> {
+    provide_tls();
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(LOCAL_LIMIT)
+        .build()?;
+    let asking = client.get(format!("http://127.0.0.1:{port}/healthz"));
+    Ok(asking.send().await?.status().as_u16())
 }
 
 /// Every TLS connection of the process uses one provider, the broker's too; without one, making a
@@ -553,6 +602,7 @@ mod tests {
             verify_tls: true,
             extra_ca: Vec::new(),
             longest_silence: LONGEST_SILENCE,
+            metrics: Metrics::default(),
         };
         let client = Client::new(&endpoint).unwrap();
         assert_eq!(

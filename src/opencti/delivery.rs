@@ -47,7 +47,7 @@ pub struct Delivery {
 /// use netmanageit_connector::connector::Position;
 /// use netmanageit_connector::opencti::Receipt;
 /// // A receipt cannot be made by hand: its field is private, and there is no constructor.
-/// let forged = Receipt { position: Some(Position { stream: "observables", cursor: "x".into() }) };
+/// let forged = Receipt { position: Some(Position { stream: "observables", cursor: "x".into(), as_of: None }) };
 /// ```
 #[derive(Debug)]
 #[must_use = "a receipt that is dropped is progress forgotten"]

@@ -29,6 +29,14 @@ pub(super) struct PingConnector;
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/delete_connector.graphql",
+    response_type = "serde_json::Value"
+)]
+pub(super) struct DeleteConnector;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/queue_details.graphql",
     response_type = "crate::opencti::operations::QueueConnector"
 )]

@@ -4,8 +4,9 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::operations::{
-    ConnectorReset, PingConnector, QueueDetails, RegisterConnector, RegisteredConnector,
-    connector_reset, ping_connector, queue_details, register_connector,
+    ConnectorReset, DeleteConnector, PingConnector, QueueDetails, RegisterConnector,
+    RegisteredConnector, connector_reset, delete_connector, ping_connector, queue_details,
+    register_connector,
 };
 use crate::graphql::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
@@ -208,6 +209,16 @@ pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<Kept>, Platfor
         is_reset: connector.connector_state_reset == Some(true),
         echo: echo(connector.connector_state, None),
     }))
+}
+
+/// Takes the connector off the platform, with its queue.
+///
+/// # Errors
+/// [`PlatformError`] when the platform does not, as where the user may not manage connectors.
+pub async fn delete(platform: &Platform, id: Uuid) -> Result<(), PlatformError> {
+    let variables = delete_connector::Variables { id: id.to_string() };
+    let deleting = platform.call::<DeleteConnector>(variables, RetryPolicy::NEVER);
+    deleting.await.map(|_| ())
 }
 
 /// How much waits in the push queue.

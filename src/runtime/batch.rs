@@ -92,6 +92,8 @@ pub struct Packer {
     settled: Settled,
     /// Packed since the last wave that waited.
     in_flight: KeySet,
+    /// Of this, what pages brought as their own.
+    own_in_flight: KeySet,
 }
 
 impl Packer {
@@ -105,6 +107,7 @@ impl Packer {
             recent: Recent::default(),
             settled: Settled::default(),
             in_flight: KeySet::default(),
+            own_in_flight: KeySet::default(),
         }
     }
 
@@ -234,9 +237,13 @@ impl Packer {
                 links_lost.push(skip(object, CIRCLE_TOO_LARGE));
             }
         }
-        let (batches, dependencies) = closing.finish();
+        let Closed {
+            batches,
+            own,
+            dependencies,
+        } = closing.finish();
         for batch in &batches {
-            self.recent.remember(batch, again);
+            self.recent.remember(batch, &own, again);
             self.settled.remember(batch, &dependencies);
         }
         Wave { waits, batches }
@@ -299,9 +306,14 @@ impl Packer {
             .into_iter()
             .chain(by_pointing(pointing))
             .chain([late]);
-        steps
+        let waves = steps
             .map(|objects| self.wave(objects, batch_size))
-            .collect()
+            .collect();
+        if page.counts_as.is_none() {
+            let own = page.objects.iter().map(|object| object.key);
+            self.own_in_flight.extend(own);
+        }
+        waves
     }
 
     /// A wave waits when something that it needs was sent since the last wave that waited, or what it
@@ -309,7 +321,7 @@ impl Packer {
     fn wave(&mut self, objects: Batch, batch_size: usize) -> Wave {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
-            if self.in_flight.contains(&object.key) {
+            if self.own_in_flight.contains(&object.key) {
                 return true;
             }
             let dependencies = object.dependencies.iter().map(|dependency| &*dependency.id);
@@ -318,6 +330,7 @@ impl Packer {
         });
         if waits {
             self.in_flight.clear();
+            self.own_in_flight.clear();
         }
         for object in &objects {
             self.packed.insert(object.key);
@@ -404,6 +417,8 @@ struct Recent {
 struct Recently {
     /// As it was sent last.
     object: Option<Arc<StixObject>>,
+    /// Whether a page brought it as its own: as it came along with others, it lacks something.
+    was_own: bool,
     messages: u32,
 }
 
@@ -414,15 +429,17 @@ impl Recent {
 
     /// Whether an object was sent with other content.
     fn holds_other_than(&self, object: &StixObject) -> bool {
-        let Some(recently) = self.objects.get(&object.key) else {
+        let recently = self.objects.get(&object.key);
+        let Some(recently) = recently.filter(|recently| recently.was_own) else {
             return false;
         };
         let is_same = |sent: &StixObject| bare_form(sent).json == bare_form(object).json;
         !recently.object.as_deref().is_some_and(is_same)
     }
 
-    /// Notes a message; `again`: its objects come once more, only to bring what is not worth riding along.
-    fn remember(&mut self, batch: &Batch, again: bool) {
+    /// Notes a message, of which these are the page's own; `again`: they come once more, only to bring what is
+    /// not worth riding along.
+    fn remember(&mut self, batch: &Batch, own: &KeySet, again: bool) {
         // Nothing is tied to what ties others together.
         let can_be_needed =
             |object: &StixObject| object.ends.is_empty() && object.json.len() <= REMEMBERED_BYTES;
@@ -430,9 +447,11 @@ impl Recent {
         for object in batch {
             let recently = self.objects.entry(object.key).or_insert(Recently {
                 object: None,
+                was_own: false,
                 messages: 0,
             });
             recently.messages += 1;
+            recently.was_own |= own.contains(&object.key);
             if recently.object.is_none() || !again {
                 recently.object = can_be_needed(object).then(|| Arc::clone(object));
             }
@@ -497,6 +516,15 @@ impl Settled {
         }
         self.messages += 1;
     }
+}
+
+/// A page in closed messages.
+struct Closed {
+    batches: Vec<Batch>,
+    /// The page's own objects.
+    own: KeySet,
+    /// What they depend on and what came along for it.
+    dependencies: KeySet,
 }
 
 /// Packs one page into closed messages.
@@ -681,9 +709,13 @@ impl<'a> Closing<'a> {
         }
     }
 
-    fn finish(mut self) -> (Vec<Batch>, KeySet) {
+    fn finish(mut self) -> Closed {
         self.close();
-        (self.batches, self.dependencies)
+        Closed {
+            batches: self.batches,
+            own: self.own,
+            dependencies: self.dependencies,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::opencti::queue::Depth;
 use crate::opencti::{Message, Pusher, Rules, queue_size};
 use crate::platform::Platform;
 use crate::settings::QueueProtocol;
+use crate::telemetry::Instruments;
 use crate::telemetry::logs::Chain;
 
 /// Where a run's objects go.
@@ -33,6 +34,8 @@ pub(super) struct Destination {
     pub(super) depth: Option<Depth>,
     /// What was sent so far: the broker says how many messages wait, and not how large they are.
     pub(super) sent: Sent,
+    /// Where it is written down how the connector fares.
+    pub(super) instruments: Instruments,
 }
 
 /// How much was sent.
@@ -84,10 +87,13 @@ impl Destination {
     /// How much waits in the queue, by the platform's word, else by the broker's; none where nobody
     /// says it within the limit.
     pub(super) async fn waiting(&self, limit: Duration) -> Option<Waiting> {
-        match self.waiting_by_platform(limit).await {
-            Some(waiting) => Some(waiting),
-            None => self.waiting_by_broker(limit).await,
-        }
+        let waiting = match self.waiting_by_platform(limit).await {
+            Some(waiting) => waiting,
+            None => self.waiting_by_broker(limit).await?,
+        };
+        let metrics = &self.instruments.metrics;
+        metrics.queue.set(waiting.messages, waiting.megabytes);
+        Some(waiting)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]

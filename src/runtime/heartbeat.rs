@@ -103,8 +103,21 @@ impl Heartbeat {
         }
     }
 
-    /// One ping; whether it was taken.
+    /// One ping, counted; whether it was taken.
     async fn ping_once(&mut self, status: &Status) -> bool {
+        let is_taken = self.ping_now(status).await;
+        let instruments = &self.destination.instruments;
+        instruments.health.note_ping(is_taken);
+        let standard = &instruments.metrics.standard;
+        if is_taken {
+            standard.pings.inc();
+        } else {
+            standard.ping_errors.inc();
+        }
+        is_taken
+    }
+
+    async fn ping_now(&mut self, status: &Status) -> bool {
         let destination = Arc::clone(&self.destination);
         let info = self.info(status).await;
         // The first ping after a reset is not stored.
@@ -196,6 +209,7 @@ impl Heartbeat {
         tracing::warn!(
             "somebody has reset the connector at the destination: what it remembered is dropped, and everything is read anew"
         );
+        self.destination.instruments.metrics.reading.forget();
         self.keeper.reset();
     }
 

@@ -20,7 +20,8 @@ pub(super) async fn say_what_is_lacking(platform: &Platform) {
     }
 }
 
-fn lacks(rights: &Rights) -> Vec<String> {
+/// What the user may not do, and what it costs, in sentences.
+pub(super) fn lacks(rights: &Rights) -> Vec<String> {
     let mut lacks = Vec::new();
     let barred = rights.barred_markings();
     if !barred.is_empty() {

@@ -1,6 +1,7 @@
 //! How far a run has come: only receipts move it.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -15,20 +16,21 @@ pub struct Progress {
 
 impl Progress {
     /// Moves to the position of a page whose push is confirmed. There is no other way to move, and a
-    /// receipt cannot be made up: what was not confirmed cannot be taken for done.
+    /// receipt cannot be made up: what was not confirmed cannot be taken for done. Answers the stream, and up
+    /// to when its changes are confirmed now, where the source says so.
     ///
     /// ```compile_fail
     /// use netmanageit_connector::connector::Position;
     /// use netmanageit_connector::runtime::Progress;
     /// let mut progress = Progress::default();
     /// // A position alone is no proof that anything arrived.
-    /// progress.advance(Position { stream: "observables", cursor: "x".into() });
+    /// progress.advance(Position { stream: "observables", cursor: "x".into(), as_of: None });
     /// ```
-    pub fn advance(&mut self, receipt: Receipt) {
-        if let Some(position) = receipt.into_position() {
-            self.confirmed.insert(position.stream, position.cursor);
-            self.pages += 1;
-        }
+    pub fn advance(&mut self, receipt: Receipt) -> Option<(&'static str, SystemTime)> {
+        let position = receipt.into_position()?;
+        self.confirmed.insert(position.stream, position.cursor);
+        self.pages += 1;
+        Some((position.stream, position.as_of?))
     }
 
     /// Writes the confirmed positions over those of earlier runs.

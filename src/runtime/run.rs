@@ -5,7 +5,7 @@
 //! way out it says how that work is to be closed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
@@ -153,6 +153,8 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
     } = with;
     let began = Utc::now();
     keeper.change_always(|state| state.begin_run(began));
+    let instruments = &destination.instruments;
+    instruments.note_begin();
     let activity = Activity::new();
     let pauses = watch_pauses(room.status(), destination.pusher.standing(), &activity);
     let title = format!(
@@ -187,6 +189,13 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
         Outcome::Overtaken
     };
     let outcome = sending.end(outcome, stopping).await;
+    let is_complete = matches!(outcome, Outcome::Complete);
+    instruments.note_end(is_complete, matches!(outcome, Outcome::Failed(_)));
+    if is_complete {
+        let (began, now) = (began.into(), Utc::now().into());
+        let reading = &instruments.metrics.reading;
+        reading.note_complete(&connector.streams(), began, now);
+    }
     Report {
         began,
         generation,
@@ -224,6 +233,7 @@ async fn drive<C: Connector>(
     let mut converter = source.converter();
     let mut pages = fetch(source, stop.clone());
     let sent = async {
+        let mut waiting_since = Instant::now();
         while !stop.is_cancelled() {
             sending.activity().now("reading the source");
             let page = tokio::select! {
@@ -235,7 +245,12 @@ async fn drive<C: Connector>(
             };
             match page {
                 Some(page) => match page? {
-                    Some(page) => sending.page(converter.convert(page), stop).await?,
+                    Some(page) => {
+                        let page = converter.convert(page);
+                        sending.note_page(&page, waiting_since.elapsed());
+                        sending.page(page, stop).await?;
+                        waiting_since = Instant::now();
+                    }
                     None => break,
                 },
                 None if stop.is_cancelled() => break,

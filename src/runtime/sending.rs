@@ -5,7 +5,7 @@
 //! message of a work is sent only when the platform has stored the state that names the work.
 
 use std::borrow::Cow;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +27,9 @@ use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
 use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
+use crate::telemetry::Instruments;
 use crate::telemetry::logs::Chain;
+use crate::telemetry::metrics::Fate;
 
 /// Pages whose messages may be unconfirmed at once.
 const UNCONFIRMED_PAGES: usize = 3;
@@ -66,6 +68,8 @@ struct Done {
 struct Unconfirmed {
     pending: Pending,
     done: Done,
+    messages: usize,
+    handed_over: Instant,
 }
 
 /// The sending half of a run.
@@ -312,6 +316,10 @@ impl<'a> Sending<'a> {
     fn tell(&mut self, page: &Converted) {
         self.name_skipped(&page.skipped);
         self.tally.count_skipped(&page.skipped);
+        let objects = &self.destination.instruments.metrics.objects;
+        for skipped in &page.skipped {
+            objects.count_not_sent(&skipped.kind, &skipped.reason);
+        }
         for alarm in &page.alarms {
             tracing::error!(stream = page.stream, "{alarm}");
             self.alarms.push(alarm.clone());
@@ -550,9 +558,15 @@ impl<'a> Sending<'a> {
             given_up: self.given_up.clone(),
         };
         self.destination.sent.note(&delivery.messages);
+        let (messages, handed_over) = (delivery.messages.len(), Instant::now());
         let pusher = &self.destination.pusher;
         let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
-        self.unconfirmed.push_back(Unconfirmed { pending, done });
+        self.unconfirmed.push_back(Unconfirmed {
+            pending,
+            done,
+            messages,
+            handed_over,
+        });
         Ok(())
     }
 
@@ -574,11 +588,50 @@ impl<'a> Sending<'a> {
         // It stays the first until it is there: nothing moves past a page that was not delivered.
         let receipt = pusher.while_confirming(first.pending.receipt()).await?;
         let done = std::mem::take(&mut first.done);
+        let (messages, took) = (first.messages, first.handed_over.elapsed());
         self.unconfirmed.pop_front();
         self.activity.now("sending");
-        self.progress.advance(receipt);
+        let confirmed = self.progress.advance(receipt);
+        self.count_confirmed(messages, took, &done);
+        if let Some((stream, until)) = confirmed {
+            let reading = &self.destination.instruments.metrics.reading;
+            reading.note_seen(stream, until);
+        }
         self.note_done(done)?;
         Ok(())
+    }
+
+    fn count_confirmed(&self, messages: usize, took: Duration, done: &Done) {
+        let Instruments {
+            metrics, health, ..
+        } = &self.destination.instruments;
+        health.note_progress();
+        if messages > 0 {
+            metrics.queue.count_confirm(took);
+        }
+        metrics.standard.bundles.inc_by(messages as u64);
+        metrics.standard.records.inc_by(done.kinds.len() as u64);
+        let mut by_kind: BTreeMap<&str, u64> = BTreeMap::new();
+        for kind in &done.kinds {
+            *by_kind.entry(kind).or_default() += 1;
+        }
+        for (kind, objects) in by_kind {
+            metrics.objects.count(kind, Fate::Sent, objects);
+        }
+        for object in &done.held_back {
+            metrics.objects.count(&object.kind, Fate::HeldBack, 1);
+        }
+    }
+
+    /// Counts a page, for which the run has waited so long.
+    pub(super) fn note_page(&self, page: &Converted, waited: Duration) {
+        if page.counts_as.is_none() {
+            let reading = &self.destination.instruments.metrics.reading;
+            reading.count_page(page.stream, waited, page.stream_total);
+            let bars = &self.destination.instruments.bars;
+            let rows = page.objects.len() + page.skipped.len();
+            bars.note_page(page.stream, rows, page.stream_total);
+        }
     }
 
     fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {

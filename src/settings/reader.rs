@@ -171,6 +171,22 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A word that the name of a metric can begin with.
+    pub fn metric_name(&mut self, setting: &Setting) -> Option<String> {
+        self.parsed(setting, |text| {
+            let is_inner = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let begins = text.starts_with(|first: char| is_inner(first) && !first.is_ascii_digit());
+            if begins && text.chars().all(is_inner) {
+                Ok(text.to_owned())
+            } else {
+                Err(
+                    "cannot begin a metric's name; write a letter, then letters, digits and _"
+                        .to_owned(),
+                )
+            }
+        })
+    }
+
     /// A number greater than zero.
     pub fn positive(&mut self, setting: &Setting) -> Option<f64> {
         self.parsed(setting, |text| {

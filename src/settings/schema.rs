@@ -63,6 +63,7 @@ fn kind(kind: Kind) -> Value {
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
         Kind::Token
         | Kind::Password
+        | Kind::MetricName
         | Kind::Uuid
         | Kind::Certificates
         | Kind::PrivateKey

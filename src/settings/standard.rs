@@ -9,8 +9,8 @@ use tracing::Level;
 use super::reader::Reader;
 use super::table::{Fallback, Kind, Section, Setting};
 use super::{
-    BrokerOverrides, ClientCertificate, ConnectorSettings, HttpSettings, PlatformSettings,
-    QueueProtocol, Schedule,
+    BrokerOverrides, ClientCertificate, ConnectorSettings, HttpSettings, MetricsSettings,
+    PlatformSettings, QueueProtocol, Schedule,
 };
 
 /// Shared sections in which an unknown key is a problem all the same: they are new enough that no
@@ -45,8 +45,8 @@ const JSON_LOGGING: Setting = Setting {
     key: "opencti.json_logging",
     env: "OPENCTI_JSON_LOGGING",
     kind: Kind::Boolean,
-    default: Fallback::Value("true"),
-    doc: "whether logs are JSON lines (true) or plain text (false)",
+    default: Fallback::Unset,
+    doc: "whether logs are JSON lines (true) or plain text (false); unless it is set, text on a terminal and JSON elsewhere",
     secret: false,
 };
 
@@ -131,6 +131,42 @@ const QUEUE_PROTOCOL: Setting = Setting {
     secret: false,
 };
 
+const EXPOSE_METRICS: Setting = Setting {
+    key: "connector.expose_metrics",
+    env: "CONNECTOR_EXPOSE_METRICS",
+    kind: Kind::Boolean,
+    default: Fallback::Value("false"),
+    doc: "whether metrics and health are served over HTTP",
+    secret: false,
+};
+const METRICS_PORT: Setting = Setting {
+    key: "connector.metrics_port",
+    env: "CONNECTOR_METRICS_PORT",
+    kind: PORT,
+    default: Fallback::Value("9095"),
+    doc: "port on which metrics and health are served",
+    secret: false,
+};
+const METRICS_NAMESPACE: Setting = Setting {
+    key: "connector.metrics_namespace",
+    env: "CONNECTOR_METRICS_NAMESPACE",
+    kind: Kind::MetricName,
+    default: Fallback::Unset,
+    doc: "word in front of the names of the metrics that all connectors have",
+    secret: false,
+};
+const METRICS_SUBSYSTEM: Setting = Setting {
+    key: "connector.metrics_subsystem",
+    env: "CONNECTOR_METRICS_SUBSYSTEM",
+    doc: "word behind that one",
+    ..METRICS_NAMESPACE
+};
+
+const PORT: Kind = Kind::Whole {
+    min: 1,
+    max: 65_535,
+};
+
 const MQ_HOST: Setting = broker_setting(
     "mq.host",
     "MQ_HOST",
@@ -140,10 +176,7 @@ const MQ_HOST: Setting = broker_setting(
 const MQ_PORT: Setting = broker_setting(
     "mq.port",
     "MQ_PORT",
-    Kind::Whole {
-        min: 1,
-        max: 65_535,
-    },
+    PORT,
     "port of the broker, instead of the one the platform names",
 );
 const MQ_VHOST: Setting = broker_setting(
@@ -240,6 +273,10 @@ pub(super) fn settings<S: Section>() -> Vec<Setting> {
         QUEUE_THRESHOLD,
         STALL_LIMIT,
         QUEUE_PROTOCOL,
+        EXPOSE_METRICS,
+        METRICS_PORT,
+        METRICS_NAMESPACE,
+        METRICS_SUBSYSTEM,
     ];
     settings.extend(BROKER);
     settings.push(HTTPS_CA);
@@ -287,17 +324,32 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
     let queue_threshold_mb = reader.positive(&QUEUE_THRESHOLD);
     let stall_limit = reader.period(&STALL_LIMIT);
     let queue_protocol = read_queue_protocol(reader);
+    let metrics = read_metrics(reader);
     kind?;
     Some(ConnectorSettings {
         id: id?,
         name: name?,
         scope: scope?,
         log_level: log_level?,
-        json_logging: json_logging?,
+        json_logging,
         schedule: schedule?,
         queue_threshold_mb: queue_threshold_mb?,
         stall_limit: Some(stall_limit?).filter(|limit| !limit.is_zero()),
         queue_protocol: queue_protocol?,
+        metrics: metrics?,
+    })
+}
+
+fn read_metrics(reader: &mut Reader<'_>) -> Option<MetricsSettings> {
+    let is_served = reader.boolean(&EXPOSE_METRICS);
+    let port = reader.whole(&METRICS_PORT);
+    let namespace = reader.metric_name(&METRICS_NAMESPACE);
+    let subsystem = reader.metric_name(&METRICS_SUBSYSTEM);
+    let port = port?;
+    Some(MetricsSettings {
+        port: is_served?.then_some(port),
+        namespace: namespace.unwrap_or_default(),
+        subsystem: subsystem.unwrap_or_default(),
     })
 }
 

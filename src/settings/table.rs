@@ -63,6 +63,8 @@ pub enum Kind {
         /// Fewest characters.
         min_chars: usize,
     },
+    /// A word that a metric's name can begin with.
+    MetricName,
     /// Texts: separated by commas, or a YAML list.
     List,
     /// true/false, yes/no, on/off, 1/0.

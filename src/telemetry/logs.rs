@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::Write;
 use std::time::SystemTime;
 
+use super::bars::Bars;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -33,7 +34,7 @@ pub enum LogsError {
     AlreadySetUp(#[source] TryInitError),
 }
 
-/// Sets up logging to standard error for the whole process; to be called once.
+/// Sets up logging to standard error, above the progress bars, for the whole process; to be called once.
 ///
 /// This crate logs from `level` on, other crates only warnings and errors (only errors when
 /// `level` is [`Level::ERROR`]). `json` chooses JSON lines over text; `name` is the connector's
@@ -42,9 +43,9 @@ pub enum LogsError {
 /// # Errors
 ///
 /// When the process already has a subscriber.
-pub fn init(level: Level, json: bool, name: &str) -> Result<(), LogsError> {
+pub fn init(level: Level, json: bool, name: &str, bars: Bars) -> Result<(), LogsError> {
     tracing_subscriber::registry()
-        .with(lines(json, name, std::io::stderr).with_filter(filter(level)))
+        .with(lines(json, name, bars).with_filter(filter(level)))
         .try_init()
         .map_err(LogsError::AlreadySetUp)
 }

@@ -20,6 +20,7 @@ use netmanageit_connector::opencti::{
 };
 use netmanageit_connector::platform::Platform;
 use netmanageit_connector::runtime::End;
+use netmanageit_connector::telemetry::metrics::Metrics;
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -260,6 +261,7 @@ impl Meeting {
             verify_tls: true,
             extra_ca: Vec::new(),
             longest_silence: LONGEST_SILENCE,
+            metrics: Metrics::default(),
         });
         let client = client.expect("a client");
         let platform = Platform::meet(client, RetryPolicy::NEVER)

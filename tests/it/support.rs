@@ -8,6 +8,7 @@ use std::time::Duration;
 use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
 use netmanageit_connector::runtime::{End, run_connector};
 use netmanageit_connector::settings::{self, Settings};
+use netmanageit_connector::telemetry::Instruments;
 use sandbox::{
     Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
     Worker,
@@ -112,7 +113,11 @@ impl Line {
 
     /// Runs the connector to its end.
     pub(crate) async fn run(&self) -> End {
-        let running = run_connector::<NetManageIt>(self.settings(), CancellationToken::new());
+        let running = run_connector::<NetManageIt>(
+            self.settings(),
+            Instruments::default(),
+            CancellationToken::new(),
+        );
         tokio::time::timeout(LIMIT, running)
             .await
             .expect("the run ends")
@@ -122,7 +127,11 @@ impl Line {
     /// Runs the connector until it is stopped.
     pub(crate) fn daemon(&self) -> Daemon {
         let stop = CancellationToken::new();
-        let running = tokio::spawn(run_connector::<NetManageIt>(self.settings(), stop.clone()));
+        let running = tokio::spawn(run_connector::<NetManageIt>(
+            self.settings(),
+            Instruments::default(),
+            stop.clone(),
+        ));
         Daemon { stop, running }
     }
 
@@ -137,6 +146,7 @@ impl Line {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
         runtime.spawn(run_connector::<NetManageIt>(
             self.settings(),
+            Instruments::default(),
             CancellationToken::new(),
         ));
         Mortal(runtime)
@@ -144,7 +154,11 @@ impl Line {
 
     /// Why the connector does not start.
     pub(crate) async fn start_error(&self) -> String {
-        let running = run_connector::<NetManageIt>(self.settings(), CancellationToken::new());
+        let running = run_connector::<NetManageIt>(
+            self.settings(),
+            Instruments::default(),
+            CancellationToken::new(),
+        );
         let ended = tokio::time::timeout(LIMIT, running)
             .await
             .expect("the start ends");

@@ -494,6 +494,26 @@ async fn sleep(wait: Option<Duration>) -> bool {
     wait.is_some()
 }
 
+/// How many rows a stream has, asked once; none where the source does not say it.
+pub(super) async fn count(
+    platform: &Platform,
+    stream: Stream,
+) -> Result<Option<u64>, PlatformError> {
+    let request = ListRequest {
+        stream,
+        detail: Detail::Places,
+        filter: Filter::Span(Span::Everything),
+        first: 1,
+        after: None,
+        is_newest_first: false,
+    };
+    let answer = Request::List(request).send(platform).await?;
+    let Asked::Page(page) = judge(answer, &mut Vec::new())? else {
+        return Ok(None);
+    };
+    Ok(page.list().and_then(|list| list.page_info.global_count))
+}
+
 /// Asks until there is an answer, or a failure that asking for less may mend, or patience is at its
 /// end.
 pub(super) async fn ask(

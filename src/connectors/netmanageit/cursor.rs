@@ -215,6 +215,11 @@ pub(super) enum NoCursor {
 }
 
 impl Reading {
+    /// The newest row read so far, in this run or before.
+    pub(super) fn newest(&self) -> Option<Moment> {
+        self.pass.updated_at.max(self.updated_at)
+    }
+
     /// A stream that was never read.
     pub(super) fn first() -> Self {
         Self::of(None, None)

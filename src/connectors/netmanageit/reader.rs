@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::around::{Around, Asker, MissingEnds};
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{Wanted, read_objects};
-use super::cursor::{Next, Reading, Row, Shortfall, Span, Taken};
+use super::cursor::{Moment, Next, Reading, Row, Shortfall, Span, Taken};
 use super::files::{FilePage, file_pages};
 use super::page::{EndRow, Ends, List};
 use super::settings::{Creators, NetManageItSettings};
@@ -510,10 +510,11 @@ impl Course {
         let stream = self.cursor_name;
         RawPage {
             known,
-            position: self
-                .cursor
-                .clone()
-                .map(|cursor| Position { stream, cursor }),
+            position: self.cursor.clone().map(|cursor| Position {
+                stream,
+                cursor,
+                as_of: self.reading.newest().and_then(Moment::shown),
+            }),
             ..RawPage::new(self.stream, self.pages, answer, skipped)
         }
     }

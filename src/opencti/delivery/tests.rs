@@ -19,6 +19,7 @@ fn sized(messages: usize, bytes: usize) -> Delivery {
         position: Some(Position {
             stream: "observables",
             cursor: "c".into(),
+            as_of: None,
         }),
         announcer: None,
         given_up: CancellationToken::new(),

@@ -24,6 +24,7 @@ fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
         position: Some(Position {
             stream: "observables",
             cursor: "c".into(),
+            as_of: None,
         }),
         stream: "observables",
         stream_total: None,
@@ -279,6 +280,17 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     let riding = tied.waves.iter().flat_map(|wave| &wave.batches).flatten();
     let mut riding = riding.filter(|object| *object.id == id(1));
     assert!(riding.all(|object| *object.json == *scored(48).json));
+    // What came along with others lacks something, and has not changed for that.
+    let pointing = object(4).pointing_at(vec![Pointer {
+        property: "x_refs",
+        is_many: true,
+        targets: vec![id(1).into()],
+    }]);
+    let mut run = Packer::new(packing);
+    run.pack(&page(vec![pointing], vec![object(1)]));
+    assert!(!waits(
+        &run.pack(&page(vec![scored(47), tie(3)], Vec::new()))
+    ));
     // What ties objects together changes as well.
     assert!(waits(&run.pack(&page(vec![tie(3)], Vec::new()))));
 }

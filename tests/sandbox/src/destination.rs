@@ -353,6 +353,17 @@ impl State {
             .ok_or_else(unknown)
     }
 
+    /// With its works and its queues.
+    fn delete(&self, id: &str) -> Result<(), PlatformError> {
+        if !lock(&self.connectors).remove(id) {
+            return Err(PlatformError::functional(
+                "No connector found with the specified ID",
+            ));
+        }
+        lock(&self.works).delete_of(id);
+        self.on_queue(self.queues.delete(id))
+    }
+
     fn declare(&self, id: &str) -> Result<(), PlatformError> {
         self.on_queue(self.queues.declare(id))
     }
@@ -548,6 +559,11 @@ impl Root<'_> {
             "pingConnector" => Ok(ResolvedValue::object(
                 self.connector(self.state.ping(arguments)?),
             )),
+            "deleteConnector" => {
+                let id = text(arguments, "id").to_owned();
+                self.state.delete(&id)?;
+                Ok(ResolvedValue::leaf(id))
+            }
             "workAdd" => Ok(ResolvedValue::object(Tree::new(
                 "Work",
                 self.state.add_work(arguments),

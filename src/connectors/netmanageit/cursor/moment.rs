@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,6 +31,12 @@ impl Moment {
     /// Milliseconds from an earlier moment to this one; none where that one is later.
     pub(super) fn since(self, earlier: Self) -> Option<u64> {
         (self.0 >= earlier.0).then(|| self.0.abs_diff(earlier.0))
+    }
+
+    /// The same as a time of the system, to be shown beside others.
+    pub(in super::super) fn shown(self) -> Option<SystemTime> {
+        let since = Duration::from_millis(u64::try_from(self.0).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(since)
     }
 
     /// Milliseconds since 1970.

@@ -78,6 +78,7 @@ impl Line {
             verify_tls: true,
             extra_ca: Vec::new(),
             longest_silence: self.longest_silence,
+            metrics: crate::telemetry::metrics::Metrics::default(),
         };
         let client = Client::new(&endpoint).unwrap();
         let platform = Platform::meet(client, RetryPolicy::NEVER).await.unwrap();

@@ -1,0 +1,310 @@
+//! Tests every hop from the source to the workers' queue, for a person who wants to know before the first run.
+//!
+//! **Invariant.** Nothing is imported, and nothing is left behind: a connector that the destination did not know
+//! before is deleted there again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use super::{broker_tls, endpoint, overridden, preflight};
+use crate::connector::{Connector, SourceLook};
+use crate::graphql::{Client, RetryPolicy};
+use crate::opencti::queue::Depth;
+use crate::opencti::{
+    BrokerAddress, ConnectorProfile, Rights, Rules, delete, kept, queue_size, register,
+};
+use crate::platform::Platform;
+use crate::settings::{QueueProtocol, Settings};
+use crate::telemetry::logs::Chain;
+use crate::telemetry::metrics::Metrics;
+
+/// Clocks that differ by less do not matter.
+const SKEW: Duration = Duration::from_mins(1);
+/// An answer that takes longer is one more thing that is wrong.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What came of one hop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop {
+    /// Which one.
+    pub name: &'static str,
+    /// How it is.
+    pub verdict: Verdict,
+    /// What was found, and what the person can do.
+    pub text: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// How a hop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Fine,
+    /// An import works, but something will be missing.
+    Warning,
+    /// No import works.
+    Failed,
+}
+
+/// Hops as they are tested.
+struct Hops<'a> {
+    tell: &'a mut dyn FnMut(Hop),
+    began: Instant,
+    is_fine: bool,
+}
+
+impl Hops<'_> {
+    fn say(&mut self, name: &'static str, verdict: Verdict, text: impl Into<String>) {
+        self.is_fine &= verdict != Verdict::Failed;
+        (self.tell)(Hop {
+            name,
+            verdict,
+            text: text.into(),
+            took: self.began.elapsed(),
+        });
+        self.began = Instant::now();
+    }
+
+    fn fail(&mut self, name: &'static str, error: &dyn std::error::Error) {
+        self.say(name, Verdict::Failed, Chain(error).to_string());
+    }
+}
+
+/// Tests the hops in their order and tells of each; whether an import would work.
+pub async fn check<C: Connector>(
+    settings: &Settings<C::Section>,
+    tell: &mut (dyn FnMut(Hop) + Send),
+) -> bool {
+    let mut hops = Hops {
+        tell,
+        began: Instant::now(),
+        is_fine: true,
+    };
+    check_source::<C>(settings, &mut hops).await;
+    if let Some(platform) = meet(settings, &mut hops).await {
+        check_clock(&mut hops, platform.clock().await);
+        check_rights(&platform, &mut hops).await;
+        check_registration(settings, &platform, &mut hops).await;
+    }
+    hops.is_fine
+}
+
+async fn check_source<C: Connector>(settings: &Settings<C::Section>, hops: &mut Hops<'_>) {
+    let looked = match C::new(settings, &Metrics::default()) {
+        Ok(connector) => connector.look().await,
+        Err(error) => Err(error),
+    };
+    let SourceLook {
+        address,
+        release,
+        counts,
+        clock,
+    } = match looked {
+        Ok(look) => look,
+        Err(error) => return hops.fail("source", &error),
+    };
+    hops.say(
+        "source",
+        Verdict::Fine,
+        format!("{address} answers, release {release}"),
+    );
+    for (stream, count) in counts {
+        match count {
+            Some(0) => hops.say(
+                "source rows",
+                Verdict::Warning,
+                format!("no {stream}; may the token's user see them?"),
+            ),
+            Some(count) => hops.say("source rows", Verdict::Fine, format!("{count} {stream}")),
+            None => hops.say(
+                "source rows",
+                Verdict::Warning,
+                format!("it does not say how many {stream} there are"),
+            ),
+        }
+    }
+    check_clock(hops, clock);
+}
+
+fn check_clock(hops: &mut Hops<'_>, clock: Option<SystemTime>) {
+    let Some(clock) = clock else { return };
+    let now = SystemTime::now();
+    let skew = now
+        .duration_since(clock)
+        .unwrap_or_else(|error| error.duration());
+    if skew > SKEW {
+        hops.say(
+            "clock",
+            Verdict::Warning,
+            format!(
+                "that platform's clock and this one differ by {} s; let both follow a time server",
+                skew.as_secs()
+            ),
+        );
+    }
+}
+
+async fn meet<S>(settings: &Settings<S>, hops: &mut Hops<'_>) -> Option<Arc<Platform>> {
+    let address = settings.opencti.url.origin().ascii_serialization();
+    let client = match Client::new(&endpoint(settings, &Metrics::default())) {
+        Ok(client) => client,
+        Err(error) => {
+            hops.fail("destination", &error);
+            return None;
+        }
+    };
+    match Platform::meet(client, RetryPolicy::NEVER).await {
+        Ok(platform) => {
+            let release = platform.release();
+            let text = format!("{address} answers, release {release}");
+            hops.say("destination", Verdict::Fine, text);
+            Some(Arc::new(platform))
+        }
+        Err(error) => {
+            hops.fail("destination", &error);
+            None
+        }
+    }
+}
+
+async fn check_rights(platform: &Platform, hops: &mut Hops<'_>) {
+    let rights = match Rights::ask(platform, RetryPolicy::NEVER).await {
+        Ok(rights) => rights,
+        Err(error) => {
+            let text = format!("it does not say what the user may do: {}", Chain(&error));
+            return hops.say("rights", Verdict::Warning, text);
+        }
+    };
+    let lacks = preflight::lacks(&rights);
+    let user = &rights.user;
+    if lacks.is_empty() {
+        let text = format!("{user} may set all markings, and make markings, labels and phases");
+        return hops.say("rights", Verdict::Fine, text);
+    }
+    for lack in lacks {
+        let verdict = if rights.has_confidence() {
+            Verdict::Warning
+        } else {
+            Verdict::Failed
+        };
+        hops.say("rights", verdict, format!("{user}: {lack}"));
+    }
+}
+
+async fn check_registration<S>(settings: &Settings<S>, platform: &Platform, hops: &mut Hops<'_>) {
+    let protocol = settings.connector.queue_protocol;
+    if let Err(error) = Rules::of(platform.release(), protocol) {
+        return hops.fail("registration", &error);
+    }
+    let profile = ConnectorProfile {
+        id: settings.connector.id,
+        name: settings.connector.name.clone(),
+        scope: settings.connector.scope.clone(),
+    };
+    let known = kept(platform, profile.id).await;
+    // Who may not see connectors cannot tell a new one, and must not delete another one's.
+    let is_new = matches!(known, Ok(None));
+    let registration = match register(platform, &profile, RetryPolicy::NEVER).await {
+        Ok(registration) => registration,
+        Err(error) => return hops.fail("registration", &error),
+    };
+    let text = if is_new {
+        "the platform takes the connector; it does not know it yet"
+    } else {
+        "the platform knows the connector"
+    };
+    hops.say("registration", Verdict::Fine, text);
+    match protocol {
+        QueueProtocol::Amqp => check_broker(settings, registration.broker, hops).await,
+        QueueProtocol::Api => hops.say(
+            "broker",
+            Verdict::Fine,
+            "not needed: messages go through the platform",
+        ),
+    }
+    check_queue(settings, platform, hops).await;
+    if is_new {
+        leave_nothing(platform, &profile, hops).await;
+    }
+}
+
+async fn check_broker<S>(settings: &Settings<S>, named: BrokerAddress, hops: &mut Hops<'_>) {
+    let broker = overridden(named, &settings.broker);
+    let address = format!("{}:{}", broker.host, broker.port);
+    let depth = Depth::new(
+        broker,
+        broker_tls(&settings.broker),
+        &settings.connector.name,
+    );
+    match tokio::time::timeout(LIMIT, depth.messages()).await {
+        Ok(Ok(messages)) => hops.say(
+            "broker",
+            Verdict::Fine,
+            format!("{address} is reached; {messages} messages wait in the connector's queue"),
+        ),
+        failed => {
+            let reason = match &failed {
+                Ok(Err(error)) => Chain(error).to_string(),
+                _ => format!("no answer within {} s", LIMIT.as_secs()),
+            };
+            let text = format!(
+                "{address} is not reached: {reason}. The address is what {}; where that is known only inside the platform's own network, set mq.host (MQ_HOST) and mq.port (MQ_PORT)",
+                if settings.broker.host.is_some() {
+                    "mq.host (MQ_HOST) says"
+                } else {
+                    "the platform names"
+                }
+            );
+            hops.say("broker", Verdict::Failed, text);
+        }
+    }
+}
+
+async fn check_queue<S>(settings: &Settings<S>, platform: &Platform, hops: &mut Hops<'_>) {
+    let threshold = settings.connector.queue_threshold_mb;
+    match queue_size(platform, settings.connector.id).await {
+        Ok(Some(size)) => {
+            let text = format!(
+                "{:.1} MB in {} messages wait for the workers; a run waits above {threshold} MB",
+                size.megabytes(),
+                size.messages
+            );
+            let is_full = size.megabytes() > threshold;
+            let verdict = if is_full {
+                Verdict::Warning
+            } else {
+                Verdict::Fine
+            };
+            hops.say("queue", verdict, text);
+        }
+        Ok(None) => hops.say(
+            "queue",
+            Verdict::Fine,
+            "this release does not say how much waits; the broker is asked instead",
+        ),
+        Err(error) => {
+            let text = format!("it does not say how much waits: {}", Chain(&error));
+            hops.say("queue", Verdict::Warning, text);
+        }
+    }
+}
+
+async fn leave_nothing(platform: &Platform, profile: &ConnectorProfile, hops: &mut Hops<'_>) {
+    match delete(platform, profile.id).await {
+        Ok(()) => hops.say(
+            "cleaning up",
+            Verdict::Fine,
+            "the connector is not registered any more",
+        ),
+        Err(error) => hops.say(
+            "cleaning up",
+            Verdict::Warning,
+            format!(
+                "the connector stays registered, under the name {}; the user may not delete it: {}",
+                profile.name,
+                Chain(&error)
+            ),
+        ),
+    }
+}

@@ -1,0 +1,115 @@
+//! How the source is read, and how far behind it the connector is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::{Durations, Number, durations_of, register, unix_seconds};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfStream {
+    stream: String,
+}
+
+pub(super) fn of(stream: &str) -> OfStream {
+    OfStream {
+        stream: stream.to_owned(),
+    }
+}
+
+/// How the source is read.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pages: Family<OfStream, Counter>,
+    waits: Durations<OfStream>,
+    totals: Family<OfStream, Gauge>,
+    pub(super) lag: Family<OfStream, Number>,
+    seen_until: Arc<Mutex<BTreeMap<String, SystemTime>>>,
+    complete_at: Number,
+}
+
+impl Reading {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        Self {
+            pages: register(registry, "pages", "Pages of the source"),
+            waits: durations_of(
+                registry,
+                "page_seconds",
+                "How long the run waited for a page of the source",
+            ),
+            totals: register(
+                registry,
+                "stream_objects",
+                "How many objects a stream had left to read when it was begun, by the source's word",
+            ),
+            lag: register(
+                registry,
+                "lag_seconds",
+                "How old the newest state of the source is that was sent whole",
+            ),
+            seen_until: Arc::default(),
+            complete_at: register(
+                registry,
+                "last_complete_run_timestamp_seconds",
+                "When a run was complete last, in seconds since 1970",
+            ),
+        }
+    }
+
+    /// Counts a page, for which the run has waited so long.
+    pub fn count_page(&self, stream: &str, waited: Duration, total: Option<u64>) {
+        self.pages.get_or_create(&of(stream)).inc();
+        let seconds = waited.as_secs_f64();
+        self.waits.get_or_create(&of(stream)).observe(seconds);
+        if let Some(total) = total {
+            let total = i64::try_from(total).unwrap_or(i64::MAX);
+            self.totals.get_or_create(&of(stream)).set(total);
+        }
+    }
+
+    /// Everything that changed in a stream until then is sent.
+    pub fn note_seen(&self, stream: &str, until: SystemTime) {
+        let mut seen = self
+            .seen_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = seen.entry(stream.to_owned()).or_insert(until);
+        // Some rows stand behind newer ones.
+        *known = until.max(*known);
+    }
+
+    /// A run is complete: these streams were read as they were when it began.
+    pub fn note_complete(&self, streams: &[&'static str], began: SystemTime, now: SystemTime) {
+        for stream in streams {
+            self.note_seen(stream, began);
+        }
+        self.complete_at.set(unix_seconds(now));
+    }
+
+    /// The connector was reset: nothing counts as seen.
+    pub fn forget(&self) {
+        let mut seen = self
+            .seen_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.clear();
+        self.lag.clear();
+    }
+
+    pub(super) fn measure_lag(&self, now: SystemTime) {
+        let seen = self
+            .seen_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (stream, until) in &*seen {
+            let lag = now.duration_since(*until).unwrap_or_default();
+            self.lag.get_or_create(&of(stream)).set(lag.as_secs_f64());
+        }
+    }
+}
