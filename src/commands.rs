@@ -2,14 +2,16 @@
 //!
 //! May know: settings, the check of the hops, and how to ask a connector that runs. May be known by the program alone.
 
+use std::fmt::Write as _;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
 use netmanageit_connector::connector::Connector;
 use netmanageit_connector::graphql::ask_local_health;
-use netmanageit_connector::runtime::{Hop, Verdict, check as check_hops};
+use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops};
 use netmanageit_connector::settings::{
     self, Effective, MetricsSettings, Origin, Section, Settings,
 };
@@ -63,9 +65,9 @@ pub(crate) fn schema<S: Section>() -> String {
 /// Tests every hop and prints a line for each.
 pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
     for notice in &settings.notices {
-        print(&format!("warning  {:<14} {notice}\n", "settings"));
+        print(&format!("warning  {:<14}  {notice}\n", "settings"));
     }
-    print(&format!("ok       {:<14} they are right\n", "settings"));
+    print(&format!("ok       {:<14}  they are right\n", "settings"));
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("nothing can be tested: {error}")),
@@ -89,7 +91,42 @@ fn line(hop: &Hop) -> String {
         Verdict::Failed => "FAILED",
     };
     let (name, text, took) = (hop.name, &hop.text, hop.took.as_millis());
-    format!("{verdict:<8} {name:<14} {text} ({took} ms)\n")
+    format!("{verdict:<8} {name:<14}  {text} ({took} ms)\n")
+}
+
+/// Says what an export came to.
+pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
+    let Exported {
+        tally,
+        bundles,
+        held_back,
+        is_cut_short,
+    } = exported;
+    let (objects, not_sent) = (tally.sent_total(), tally.skipped_total());
+    let place = folder.map_or_else(
+        || "nothing was written".to_owned(),
+        |folder| format!("written to {}", folder.display()),
+    );
+    let mut text = format!("{objects} objects in {bundles} bundles, {place}\n");
+    for (kind, count) in &tally.sent {
+        let _infallible = writeln!(text, "  {count:>9}  {kind}");
+    }
+    let _infallible = writeln!(
+        text,
+        "{not_sent} objects, or parts of them, left out; {held_back} of these could follow once something has changed at the destination"
+    );
+    for ((kind, reason), count) in &tally.skipped {
+        let _infallible = writeln!(text, "  {count:>9}  {kind}: {reason}");
+    }
+    if *is_cut_short {
+        text.push_str("stopped before the end\n");
+    }
+    let printed = print(&text);
+    if *is_cut_short {
+        ExitCode::FAILURE
+    } else {
+        printed
+    }
 }
 
 /// Asks the connector that runs on this machine whether it is alive. Where it does not serve that, there is

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
-use netmanageit_connector::runtime::{End, on_signals, run_connector};
+use netmanageit_connector::runtime::{self, End, on_signals, run_connector};
 use netmanageit_connector::settings::{self, Problems, Schedule, Settings};
 use netmanageit_connector::telemetry::bars::Bars;
 use netmanageit_connector::telemetry::metrics::Metrics;
@@ -53,6 +53,15 @@ enum Command {
     },
     /// Test every hop from the source to the queue; nothing is imported or left behind
     Check,
+    /// Write the whole import into a folder, as bundles, instead of sending it
+    Export {
+        /// The folder; it is made if it is not there
+        #[arg(value_name = "DIR", required_unless_present = "dry_run")]
+        folder: Option<PathBuf>,
+        /// Write nothing: only say how many of what there would be, and what would be held back and why
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Print every setting with its value and where that comes from, secrets hidden
     Config,
     /// Print the JSON schema of the settings, as the platform's catalogue of connectors reads it
@@ -69,8 +78,14 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { command, config } = Arguments::parse();
     match command.unwrap_or(Command::Run { once: false }) {
-        Command::Run { once } => run(&config, once),
-        Command::Check => check(&config),
+        Command::Run { once } => with_settings(&config, |settings| run(settings, once)),
+        Command::Check => with_settings(&config, |settings| {
+            commands::check::<NetManageIt>(&settings)
+        }),
+        Command::Export { folder, dry_run } => {
+            let folder = folder.filter(|_| !dry_run);
+            with_settings(&config, |settings| export(&settings, folder.as_deref()))
+        }
         Command::Config => {
             let environment = settings::process_environment();
             match settings::effective::<NetManageItSettings, _, _>(&config, environment) {
@@ -78,7 +93,9 @@ fn main() -> ExitCode {
                 Err(problems) => refuse(&problems),
             }
         }
-        Command::Healthcheck => healthcheck(&config),
+        Command::Healthcheck => with_settings(&config, |settings| {
+            commands::healthcheck(&settings.connector.metrics)
+        }),
         Command::Schema => commands::print(&commands::schema::<NetManageItSettings>()),
         Command::Completions { shell } => {
             commands::print(&commands::completions::<Arguments>(shell))
@@ -86,12 +103,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: &Path, once: bool) -> ExitCode {
-    let environment = settings::process_environment();
-    let mut settings = match settings::read::<NetManageItSettings, _, _>(config, environment) {
-        Ok(settings) => settings,
-        Err(problems) => return refuse(&problems),
-    };
+fn run(mut settings: Settings<NetManageItSettings>, once: bool) -> ExitCode {
     if once {
         settings.connector.schedule = Schedule::Once;
     }
@@ -105,18 +117,13 @@ fn run(config: &Path, once: bool) -> ExitCode {
     }
 }
 
-fn check(config: &Path) -> ExitCode {
-    let environment = settings::process_environment();
-    match settings::read::<NetManageItSettings, _, _>(config, environment) {
-        Ok(settings) => commands::check::<NetManageIt>(&settings),
-        Err(problems) => refuse(&problems),
-    }
-}
-
-fn healthcheck(config: &Path) -> ExitCode {
-    let environment = settings::process_environment();
-    match settings::read::<NetManageItSettings, _, _>(config, environment) {
-        Ok(settings) => commands::healthcheck(&settings.connector.metrics),
+/// Does something with the settings, or says what is wrong with them.
+fn with_settings(
+    config: &Path,
+    act: impl FnOnce(Settings<NetManageItSettings>) -> ExitCode,
+) -> ExitCode {
+    match settings::read(config, settings::process_environment()) {
+        Ok(settings) => act(settings),
         Err(problems) => refuse(&problems),
     }
 }
@@ -133,31 +140,11 @@ fn refuse(problems: &Problems) -> ExitCode {
 }
 
 fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
-    let is_for_people = std::io::stderr().is_terminal();
-    let json = settings.connector.json_logging.unwrap_or(!is_for_people);
-    let bars = if json {
-        Bars::default()
-    } else {
-        Bars::on_terminal()
-    };
-    let (level, name) = (settings.connector.log_level, &settings.connector.name);
-    logs::init(level, json, name, bars.clone())?;
-    let metrics = settings.connector.metrics.clone();
-    let instruments = Instruments {
-        metrics: Metrics::new(&metrics.namespace, &metrics.subsystem),
-        bars,
-        ..Instruments::default()
-    };
-    for notice in &settings.notices {
-        tracing::warn!("{notice}");
-    }
+    let instruments = begin(&settings)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKER_THREADS)
-        .enable_all()
-        .build()?;
+    let runtime = runtime()?;
     let end = runtime.block_on(async {
-        if let Some(port) = metrics.port {
+        if let Some(port) = settings.connector.metrics.port {
             let address = admin::serve(port, instruments.clone()).await?;
             tracing::info!(%address, "metrics and health are served");
         }
@@ -166,4 +153,53 @@ fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
     // What is still waiting somewhere waits in vain.
     runtime.shutdown_background();
     end
+}
+
+fn export(settings: &Settings<NetManageItSettings>, folder: Option<&Path>) -> ExitCode {
+    let exporting = || {
+        let instruments = begin(settings)?;
+        let runtime = runtime()?;
+        let exported = runtime.block_on(async {
+            let stop = on_signals()?;
+            runtime::export::<NetManageIt>(settings, folder, &instruments, &stop).await
+        });
+        runtime.shutdown_background();
+        exported
+    };
+    match exporting() {
+        Ok(exported) => commands::report(&exported, folder),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "the export failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Sets up the log, and what else tells how the connector fares.
+fn begin(settings: &Settings<NetManageItSettings>) -> anyhow::Result<Instruments> {
+    let is_for_people = std::io::stderr().is_terminal();
+    let connector = &settings.connector;
+    let json = connector.json_logging.unwrap_or(!is_for_people);
+    let bars = if json {
+        Bars::default()
+    } else {
+        Bars::on_terminal()
+    };
+    logs::init(connector.log_level, json, &connector.name, bars.clone())?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
+    let metrics = &connector.metrics;
+    Ok(Instruments {
+        metrics: Metrics::new(&metrics.namespace, &metrics.subsystem),
+        bars,
+        ..Instruments::default()
+    })
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .enable_all()
+        .build()
 }

@@ -9,6 +9,7 @@
 
 pub mod api;
 mod delivery;
+mod directory;
 mod known;
 mod message;
 mod operations;
@@ -20,6 +21,7 @@ mod values;
 mod work;
 
 pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt, Standing};
+pub use directory::{Directory, DirectoryError, write_whole};
 pub use known::{Known, SetTargets, relation_of, set_targets};
 pub use message::{Message, MessageWriter};
 pub use registration::{

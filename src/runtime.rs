@@ -14,6 +14,7 @@ mod activity;
 pub mod batch;
 mod check;
 mod destination;
+mod export;
 mod finisher;
 mod gate;
 mod heartbeat;
@@ -43,14 +44,16 @@ use crate::connector::Connector;
 use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, Echo, Registration, Rules, api, queue, register,
+    BrokerAddress, ConnectorProfile, Directory, DirectoryError, Echo, Registration, Rules, api,
+    queue, register,
 };
 use crate::platform::Platform;
-use crate::settings::{BrokerOverrides, QueueProtocol, Schedule, Settings};
+use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Schedule, Settings};
 use crate::telemetry::Instruments;
 use crate::telemetry::metrics::Metrics;
 pub use check::{Hop, Verdict, check};
 use destination::{Destination, Sent};
+pub use export::{Exported, export};
 use finisher::Finisher;
 use heartbeat::{Heartbeat, Status};
 use keeper::Keeper;
@@ -406,6 +409,7 @@ async fn connect<S>(
         }
         QueueProtocol::Api => (api::start(Arc::clone(&platform), profile.id), None),
     };
+    let directory = open_directory(settings, &profile, &applicant_id).await?;
     let destination = Destination {
         platform,
         connector_id: profile.id,
@@ -416,9 +420,29 @@ async fn connect<S>(
         pusher,
         depth,
         sent: Sent::default(),
+        sends_to_queue: settings.connector.outputs.to_queue,
+        directory,
         instruments: instruments.clone(),
     };
     Ok((destination, profile, echo))
+}
+
+/// The folder for bundles, where the settings name one; what has been there for too long is removed.
+async fn open_directory<S>(
+    settings: &Settings<S>,
+    profile: &ConnectorProfile,
+    applicant_id: &str,
+) -> Result<Option<Directory>, DirectoryError> {
+    let Some(DirectorySettings { path, retention }) = settings.connector.outputs.directory.clone()
+    else {
+        return Ok(None);
+    };
+    let directory = Directory::new(path, retention, profile.clone(), applicant_id.to_owned());
+    let removed = directory.remove_old().await?;
+    if removed > 0 {
+        tracing::info!(files = removed, "old bundles were removed");
+    }
+    Ok(Some(directory))
 }
 
 fn endpoint<S>(settings: &Settings<S>, metrics: &Metrics) -> Endpoint {

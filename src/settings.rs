@@ -24,7 +24,7 @@ mod standard;
 mod table;
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -119,8 +119,28 @@ pub struct ConnectorSettings {
     pub stall_limit: Option<Duration>,
     /// The way bundles take to the platform.
     pub queue_protocol: QueueProtocol,
+    /// Where bundles go.
+    pub outputs: OutputSettings,
     /// Where metrics and health are served, and under which names.
     pub metrics: MetricsSettings,
+}
+
+/// Where bundles go; at least to one place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputSettings {
+    /// To the workers' queue.
+    pub to_queue: bool,
+    /// Into a folder, as files.
+    pub directory: Option<DirectorySettings>,
+}
+
+/// A folder for bundles.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectorySettings {
+    /// The folder.
+    pub path: PathBuf,
+    /// Files of this connector that are older are removed; none keeps them.
+    pub retention: Option<Duration>,
 }
 
 /// Metrics and health.

@@ -8,6 +8,8 @@ pub mod health;
 pub mod logs;
 pub mod metrics;
 
+use std::time::Duration;
+
 use metrics::Doing;
 
 /// Where a running connector writes down how it fares. A copy writes to the same places.
@@ -26,6 +28,12 @@ impl Instruments {
     pub fn note_begin(&self) {
         self.metrics.standard.runs.inc();
         self.metrics.standard.set_state(Doing::Running);
+    }
+
+    /// A page was read, for which the run has waited so long: its rows, and how many the stream has.
+    pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
+        self.metrics.reading.count_page(stream, waited, total);
+        self.bars.note_page(stream, rows, total);
     }
 
     /// A run is over: it is complete, has failed, or neither.

@@ -14,10 +14,14 @@
 
 #[path = "cli/arguments.rs"]
 mod arguments;
+#[path = "cli/check.rs"]
+mod check;
 #[path = "cli/commands.rs"]
 mod commands;
 #[path = "it/compare.rs"]
 mod compare;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/interleavings.rs"]
 mod interleavings;
 #[path = "cli/killed.rs"]
@@ -26,6 +30,8 @@ mod killed;
 mod line;
 #[path = "cli/logs.rs"]
 mod logs;
+#[path = "cli/observed.rs"]
+mod observed;
 #[path = "cli/process.rs"]
 mod process;
 #[path = "cli/proxy.rs"]

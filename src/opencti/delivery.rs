@@ -272,6 +272,15 @@ impl Pusher {
         (pusher, Backlog::new(incoming), board)
     }
 
+    /// A pusher that takes nothing: for whoever only asks.
+    pub fn nowhere() -> Self {
+        let bounds = Bounds {
+            messages: 0,
+            bytes: 0,
+        };
+        Self::channel(bounds).0
+    }
+
     /// Whether messages go out at the moment, and if not, why.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()

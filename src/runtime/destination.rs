@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::opencti::queue::Depth;
-use crate::opencti::{Message, Pusher, Rules, queue_size};
+use crate::opencti::{Directory, Message, Pusher, Rules, queue_size};
 use crate::platform::Platform;
 use crate::settings::QueueProtocol;
 use crate::telemetry::Instruments;
@@ -34,6 +34,10 @@ pub(super) struct Destination {
     pub(super) depth: Option<Depth>,
     /// What was sent so far: the broker says how many messages wait, and not how large they are.
     pub(super) sent: Sent,
+    /// Whether messages go out; otherwise only files are written.
+    pub(super) sends_to_queue: bool,
+    /// Where bundles are written as files too.
+    pub(super) directory: Option<Directory>,
     /// Where it is written down how the connector fares.
     pub(super) instruments: Instruments,
 }

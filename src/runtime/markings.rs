@@ -117,6 +117,13 @@ impl Markings {
         Ok(())
     }
 
+    /// Takes markings for made, without a look.
+    pub(super) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
+        let usable = Standing::Usable { is_listed: false };
+        let ids = made.iter().map(|marking| marking.id.clone());
+        self.met.extend(ids.map(|id| (id, usable.clone())));
+    }
+
     /// Whether an object that waits for this marking can be tried again.
     pub(super) async fn may_become_usable(
         &mut self,

@@ -19,7 +19,7 @@ use super::sending::Sending;
 use super::state::State;
 use super::stop::{SENDING_GRACE, Stopping};
 use crate::connector::{Connector, Converter, HeldBack, Resume, Source, SourceError, Tally};
-use crate::opencti::{Condition, PushError, Work, WorkError};
+use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
 
 /// Why a run failed.
@@ -34,6 +34,9 @@ pub enum RunError {
     /// The destination does not answer.
     #[error("cannot ask the destination what it knows")]
     Destination(#[from] PlatformError),
+    /// A bundle could not be written as a file.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
     /// A message cannot be delivered.
     #[error(transparent)]
     Push(#[from] PushError),

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -286,6 +287,11 @@ impl<'a> Sending<'a> {
         if to_make.is_empty() {
             return Ok(true);
         }
+        if !self.destination.sends_to_queue {
+            // Whoever imports the files has them ahead of their objects.
+            self.gate.assume_made(&to_make);
+            return Ok(true);
+        }
         let wave = self.packer.pack_ahead(to_make.clone());
         let sent = self.wave(wave, None, stop).await? && self.until_imported(stop).await?;
         if sent {
@@ -383,9 +389,26 @@ impl<'a> Sending<'a> {
         if wave.waits && !self.until_imported(stop).await? {
             return Ok(false);
         }
-        let messages = self.messages(&wave.batches)?;
-        self.announce_and_deliver(messages, end).await?;
+        self.write_files(&wave.batches).await?;
+        if self.destination.sends_to_queue {
+            let messages = self.messages(&wave.batches)?;
+            self.announce_and_deliver(messages, end).await?;
+        } else {
+            self.deliver(Vec::new(), end).await?;
+        }
         Ok(true)
+    }
+
+    /// Writes a file for each bundle, where the settings want them.
+    async fn write_files(&self, batches: &[Batch]) -> Result<(), RunError> {
+        let Some(directory) = &self.destination.directory else {
+            return Ok(());
+        };
+        for batch in batches {
+            self.activity.now("writing files");
+            directory.write(bundle(batch), Utc::now()).await?;
+        }
+        Ok(())
     }
 
     /// Waits until all that was sent is imported; false when the wish to stop came meanwhile.
@@ -626,11 +649,9 @@ impl<'a> Sending<'a> {
     /// Counts a page, for which the run has waited so long.
     pub(super) fn note_page(&self, page: &Converted, waited: Duration) {
         if page.counts_as.is_none() {
-            let reading = &self.destination.instruments.metrics.reading;
-            reading.count_page(page.stream, waited, page.stream_total);
-            let bars = &self.destination.instruments.bars;
             let rows = page.objects.len() + page.skipped.len();
-            bars.note_page(page.stream, rows, page.stream_total);
+            let instruments = &self.destination.instruments;
+            instruments.note_page(page.stream, rows, page.stream_total, waited);
         }
     }
 
@@ -761,6 +782,9 @@ fn objects_of(messages: &[Message]) -> u64 {
 }
 
 fn packing(destination: &Destination, batch_size: usize) -> Packing {
+    if !destination.sends_to_queue {
+        return Packing::Closed { batch_size };
+    }
     match destination.protocol {
         QueueProtocol::Amqp if destination.rules.imports_messages_whole => {
             Packing::Closed { batch_size }

@@ -4,13 +4,15 @@
 //!
 //! **Invariant:** every setting that is read here is in [`settings`], and the other way round.
 
+use std::time::Duration;
+
 use tracing::Level;
 
 use super::reader::Reader;
 use super::table::{Fallback, Kind, Section, Setting};
 use super::{
-    BrokerOverrides, ClientCertificate, ConnectorSettings, HttpSettings, MetricsSettings,
-    PlatformSettings, QueueProtocol, Schedule,
+    BrokerOverrides, ClientCertificate, ConnectorSettings, DirectorySettings, HttpSettings,
+    MetricsSettings, OutputSettings, PlatformSettings, QueueProtocol, Schedule,
 };
 
 /// Shared sections in which an unknown key is a problem all the same: they are new enough that no
@@ -131,6 +133,41 @@ const QUEUE_PROTOCOL: Setting = Setting {
     secret: false,
 };
 
+const SEND_TO_QUEUE: Setting = Setting {
+    key: "connector.send_to_queue",
+    env: "CONNECTOR_SEND_TO_QUEUE",
+    kind: Kind::Boolean,
+    default: Fallback::Value("true"),
+    doc: "whether bundles go to the platform's queue",
+    secret: false,
+};
+const SEND_TO_DIRECTORY: Setting = Setting {
+    key: "connector.send_to_directory",
+    env: "CONNECTOR_SEND_TO_DIRECTORY",
+    kind: Kind::Boolean,
+    default: Fallback::Value("false"),
+    doc: "whether bundles are written as files",
+    secret: false,
+};
+const SEND_TO_DIRECTORY_PATH: Setting = Setting {
+    key: "connector.send_to_directory_path",
+    env: "CONNECTOR_SEND_TO_DIRECTORY_PATH",
+    kind: Kind::Text { min_chars: 1 },
+    default: Fallback::Unset,
+    doc: "folder for these files",
+    secret: false,
+};
+const SEND_TO_DIRECTORY_RETENTION: Setting = Setting {
+    key: "connector.send_to_directory_retention",
+    env: "CONNECTOR_SEND_TO_DIRECTORY_RETENTION",
+    kind: Kind::Whole {
+        min: 0,
+        max: 36_500,
+    },
+    default: Fallback::Value("7"),
+    doc: "days after which these files are removed at the next start; 0 keeps them",
+    secret: false,
+};
 const EXPOSE_METRICS: Setting = Setting {
     key: "connector.expose_metrics",
     env: "CONNECTOR_EXPOSE_METRICS",
@@ -273,6 +310,10 @@ pub(super) fn settings<S: Section>() -> Vec<Setting> {
         QUEUE_THRESHOLD,
         STALL_LIMIT,
         QUEUE_PROTOCOL,
+        SEND_TO_QUEUE,
+        SEND_TO_DIRECTORY,
+        SEND_TO_DIRECTORY_PATH,
+        SEND_TO_DIRECTORY_RETENTION,
         EXPOSE_METRICS,
         METRICS_PORT,
         METRICS_NAMESPACE,
@@ -324,6 +365,7 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
     let queue_threshold_mb = reader.positive(&QUEUE_THRESHOLD);
     let stall_limit = reader.period(&STALL_LIMIT);
     let queue_protocol = read_queue_protocol(reader);
+    let outputs = read_outputs(reader);
     let metrics = read_metrics(reader);
     kind?;
     Some(ConnectorSettings {
@@ -336,7 +378,33 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
         queue_threshold_mb: queue_threshold_mb?,
         stall_limit: Some(stall_limit?).filter(|limit| !limit.is_zero()),
         queue_protocol: queue_protocol?,
+        outputs: outputs?,
         metrics: metrics?,
+    })
+}
+
+fn read_outputs(reader: &mut Reader<'_>) -> Option<OutputSettings> {
+    const DAY: Duration = Duration::from_hours(24);
+    let to_queue = reader.boolean(&SEND_TO_QUEUE);
+    let to_directory = reader.boolean(&SEND_TO_DIRECTORY);
+    let path = reader.text(&SEND_TO_DIRECTORY_PATH);
+    let days: Option<u32> = reader.whole(&SEND_TO_DIRECTORY_RETENTION);
+    if (to_queue, to_directory) == (Some(false), Some(false)) {
+        let text = "bundles go nowhere; switch one of them on";
+        reader.contradiction(&[&SEND_TO_QUEUE, &SEND_TO_DIRECTORY], text);
+    }
+    if to_directory == Some(true) && path.is_none() {
+        let text = "there is no folder for the files; name one";
+        reader.contradiction(&[&SEND_TO_DIRECTORY, &SEND_TO_DIRECTORY_PATH], text);
+    }
+    let retention = Some(DAY * days?).filter(|retention| !retention.is_zero());
+    let directory = path.filter(|_| to_directory == Some(true));
+    Some(OutputSettings {
+        to_queue: to_queue?,
+        directory: directory.map(|path| DirectorySettings {
+            path: path.into(),
+            retention,
+        }),
     })
 }
 

@@ -1,0 +1,180 @@
+//! A whole import as files instead of messages, or only the report of what it would be.
+//!
+//! May know: the source, the gate, the packer. Must not know: works, the queue, the state: every export begins
+//! at the beginning, and leaves no trace at the destination.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::batch::{Batch, Packer, Packing};
+use super::destination::{Destination, Sent};
+use super::endpoint;
+use super::gate::Gate;
+use crate::connector::{Connector, Converted, Converter, Resume, Source, Tally};
+use crate::graphql::{Client, RetryPolicy};
+use crate::opencti::{Pusher, Rules, write_whole};
+use crate::platform::Platform;
+use crate::settings::Settings;
+use crate::stix::bundle;
+use crate::telemetry::Instruments;
+use crate::telemetry::logs::Chain;
+
+/// What an export came to.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// What was written, or would be, by type; what not, by reason.
+    pub tally: Tally,
+    /// How many bundles.
+    pub bundles: usize,
+    /// Of what is not written: what would be, once something has changed at the destination.
+    pub held_back: usize,
+    /// Whether the wish to stop came first.
+    pub is_cut_short: bool,
+}
+
+/// Writes the whole import into a folder, which is made; without one, only counts.
+///
+/// # Errors
+/// When the source cannot be read, or the folder not be written to.
+pub async fn export<C: Connector>(
+    settings: &Settings<C::Section>,
+    folder: Option<&Path>,
+    instruments: &Instruments,
+    stop: &CancellationToken,
+) -> anyhow::Result<Exported> {
+    if let Some(folder) = folder {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| anyhow::anyhow!("{} cannot be made: {error}", folder.display()))?;
+    }
+    let connector = C::new(settings, &instruments.metrics)?;
+    let batch_size = connector.batch_size();
+    let mut exporter = Exporter {
+        folder,
+        destination: ask_destination(settings, instruments).await,
+        gate: Gate::default(),
+        packer: Packer::new(Packing::Closed { batch_size }),
+        instruments,
+        exported: Exported::default(),
+    };
+    let mut source = connector.open(Resume::default()).await?;
+    let mut converter = source.converter();
+    loop {
+        let began = Instant::now();
+        let Some(page) = stop.run_until_cancelled(source.next_page()).await else {
+            exporter.exported.is_cut_short = true;
+            break;
+        };
+        let Some(page) = page? else { break };
+        let page = converter.convert(page);
+        if page.counts_as.is_none() {
+            let rows = page.objects.len() + page.skipped.len();
+            instruments.note_page(page.stream, rows, page.stream_total, began.elapsed());
+        }
+        exporter.page(page).await?;
+    }
+    instruments.bars.end();
+    Ok(exporter.exported)
+}
+
+/// The destination, to be asked what it takes. From a place where it cannot be reached, everything is written.
+async fn ask_destination<S>(
+    settings: &Settings<S>,
+    instruments: &Instruments,
+) -> Option<Destination> {
+    let met = match Client::new(&endpoint(settings, &instruments.metrics)) {
+        Ok(client) => Platform::meet(client, RetryPolicy::NEVER).await,
+        Err(error) => Err(error.into()),
+    };
+    let platform = match met {
+        Ok(platform) => Arc::new(platform),
+        Err(error) => {
+            tracing::warn!(error = %Chain(&error), "the destination cannot be asked what it takes: nothing is held back for it");
+            return None;
+        }
+    };
+    let protocol = settings.connector.queue_protocol;
+    let rules = Rules::of(platform.release(), protocol).ok()?;
+    Some(Destination {
+        platform,
+        connector_id: settings.connector.id,
+        connector_name: settings.connector.name.clone(),
+        applicant_id: String::new(),
+        protocol,
+        rules,
+        pusher: Pusher::nowhere(),
+        depth: None,
+        sent: Sent::default(),
+        sends_to_queue: false,
+        directory: None,
+        instruments: instruments.clone(),
+    })
+}
+
+struct Exporter<'a> {
+    folder: Option<&'a Path>,
+    destination: Option<Destination>,
+    gate: Gate,
+    packer: Packer,
+    instruments: &'a Instruments,
+    exported: Exported,
+}
+
+impl Exporter<'_> {
+    async fn page(&mut self, mut page: Converted) -> anyhow::Result<()> {
+        if let Some(destination) = &self.destination {
+            let to_make = self.gate.markings_to_make(destination, &page).await?;
+            self.gate.assume_made(&to_make);
+            let kept_out = self.gate.admit(destination, &mut page, true).await?;
+            let kept_out = kept_out.ids.iter().map(|id| &**id);
+            self.packer.note_not_sent(kept_out);
+        }
+        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+        self.packer.note_not_sent(skipped);
+        let packed = self.packer.pack(&page);
+        for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
+            self.write(page.stream, batch)?;
+        }
+        let left: HashSet<&str> = packed
+            .held_back
+            .iter()
+            .map(|left| left.id.as_str())
+            .collect();
+        let sent = page
+            .objects
+            .iter()
+            .filter(|object| !left.contains(&*object.id));
+        if page.counts_as.is_none() {
+            let kinds = sent.map(|object| &*object.kind);
+            self.exported.tally.count_sent(kinds);
+        }
+        page.skipped
+            .extend(packed.held_back.into_iter().chain(packed.links_lost));
+        for skipped in &page.skipped {
+            let (id, kind, reason) = (&skipped.id, &skipped.kind, &skipped.reason);
+            tracing::debug!(id, kind, reason, "not written");
+            self.instruments
+                .metrics
+                .objects
+                .count_not_sent(kind, reason);
+        }
+        self.exported.tally.count_skipped(&page.skipped);
+        self.exported.held_back += page.held_back.len() + packed.ties.len();
+        for alarm in &page.alarms {
+            tracing::error!(stream = page.stream, "{alarm}");
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, stream: &str, batch: &Batch) -> anyhow::Result<()> {
+        self.exported.bundles += 1;
+        if let Some(folder) = self.folder {
+            let name = format!("{:06}-{stream}", self.exported.bundles);
+            write_whole(&folder.join(name), bundle(batch).as_bytes())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! An import as files: by the command, and beside the queue or in its place.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::line::{Line, generated, works_when_complete};
+
+fn files(folder: &Path) -> Vec<Value> {
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let read = |path: &std::path::PathBuf| {
+        assert_eq!(path.extension().unwrap(), "json", "{}", path.display());
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    paths.iter().map(read).collect()
+}
+
+fn ids<'a>(bundles: impl IntoIterator<Item = &'a Value>) -> HashSet<&'a str> {
+    let objects = bundles
+        .into_iter()
+        .flat_map(|bundle| bundle["objects"].as_array().unwrap());
+    objects
+        .map(|object| object["id"].as_str().unwrap())
+        .collect()
+}
+
+/// What the source has and a destination can take.
+fn expected(line: &Line) -> HashSet<String> {
+    let data = line.source.data();
+    let records = [&data.observables, &data.indicators, &data.relationships];
+    let records = records.into_iter().flatten();
+    records
+        .map(|record| record.standard_id().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_whole_import_is_written_and_nothing_is_touched() {
+    let line = Line::with(generated(230, 60)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("new/bundles");
+    let words = ["export", into.to_str().unwrap()];
+    let ended = line.run_once().with_words(&words).run().await;
+    ended.assert_code(0);
+    let bundles = files(&into);
+    let ids = ids(&bundles);
+    let missing: Vec<String> = expected(&line)
+        .into_iter()
+        .filter(|id| !ids.contains(id.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}\n{}", ended.stdout);
+    let total = expected(&line).len();
+    assert!(
+        ended
+            .stdout
+            .contains(&format!("{total} objects in {} bundles", bundles.len())),
+        "{}",
+        ended.stdout
+    );
+    assert!(line.destination.connector(&line.connector_id).is_none());
+    assert!(line.destination.works().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_only_says_what_there_would_be() {
+    let line = Line::with(generated(60, 20)).await;
+    line.destination.change_user(|user| {
+        user.barred_markings.insert("TLP:RED".to_owned());
+    });
+    let start = line.run_once().with_words(&["export", "--dry-run"]);
+    let ended = start.run().await;
+    ended.assert_code(0);
+    assert!(
+        ended.stdout.contains("nothing was written"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.contains("may not set its marking TLP:RED"),
+        "{}",
+        ended.stdout
+    );
+    assert!(line.destination.works().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_destination_is_away_everything_is_written() {
+    let line = Line::with(generated(60, 20)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["export", folder.path().to_str().unwrap()];
+    let start = line.run_once().with_words(&words);
+    let ended = start.set("OPENCTI_URL", "http://127.0.0.1:1").run().await;
+    ended.assert_code(0);
+    let bundles = files(folder.path());
+    let ids = ids(&bundles);
+    assert!(expected(&line).iter().all(|id| ids.contains(id.as_str())));
+    assert_eq!(
+        ended
+            .said("the destination cannot be asked what it takes: nothing is held back for it")
+            .len(),
+        1
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_needs_a_folder() {
+    let line = Line::with(generated(4, 1)).await;
+    let ended = line.run_once().with_words(&["export"]).run().await;
+    ended.assert_code(2);
+    assert!(ended.stderr.contains("DIR"), "{}", ended.stderr);
+}
+
+/// Files in the form of the platform's own connectors.
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_go_into_a_folder_beside_the_queue() {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = line.worker();
+    let folder = tempfile::tempdir().unwrap();
+    let start = line.run_once().set("CONNECTOR_SEND_TO_DIRECTORY", "true");
+    let path = folder.path().to_str().unwrap();
+    let ended = start
+        .set("CONNECTOR_SEND_TO_DIRECTORY_PATH", path)
+        .run()
+        .await;
+    ended.assert_code(0);
+    let files = files(folder.path());
+    assert!(
+        files
+            .iter()
+            .all(|file| file["bundle_type"] == "DIRECTORY_BUNDLE")
+    );
+    let bundles: Vec<Value> = files.iter().map(|file| file["bundle"].clone()).collect();
+    let ids = ids(&bundles);
+    assert!(expected(&line).iter().all(|id| ids.contains(id.as_str())));
+    works_when_complete(&line.destination).await;
+    assert!(
+        expected(&line)
+            .iter()
+            .all(|id| line.destination.imported().get(id).is_some())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bundles_go_into_a_folder_in_place_of_the_queue() {
+    let line = Line::with(generated(60, 20)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let start = line
+        .run_once()
+        .set("CONNECTOR_SEND_TO_QUEUE", "false")
+        .set("CONNECTOR_SEND_TO_DIRECTORY", "true")
+        .set(
+            "CONNECTOR_SEND_TO_DIRECTORY_PATH",
+            folder.path().to_str().unwrap(),
+        );
+    start.clone().run().await.assert_code(0);
+    let written = files(folder.path());
+    let bundles: Vec<Value> = written.iter().map(|file| file["bundle"].clone()).collect();
+    let ids = ids(&bundles);
+    assert!(expected(&line).iter().all(|id| ids.contains(id.as_str())));
+    assert!(
+        line.destination
+            .queued(&line.connector_id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(works_when_complete(&line.destination).await.len(), 1);
+    // What was written once is not written again.
+    start.run().await.assert_code(0);
+    assert_eq!(files(folder.path()).len(), written.len());
+}
