@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -64,16 +65,24 @@ pub(crate) fn schema<S: Section>() -> String {
 
 /// Tests every hop and prints a line for each.
 pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
+    let mut tell = |hop: Hop| {
+        print(&line(&hop));
+    };
+    let tell_of_settings = |verdict, text: &str| {
+        tell(Hop {
+            name: "settings",
+            verdict,
+            text: text.to_owned(),
+            took: Duration::ZERO,
+        });
+    };
     for notice in &settings.notices {
-        print(&format!("warning  {:<14}  {notice}\n", "settings"));
+        tell_of_settings(Verdict::Warning, notice);
     }
-    print(&format!("ok       {:<14}  they are right\n", "settings"));
+    tell_of_settings(Verdict::Fine, "all of them can be used");
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("nothing can be tested: {error}")),
-    };
-    let mut tell = |hop: Hop| {
-        print(&line(&hop));
     };
     let is_fine = runtime.block_on(check_hops::<C>(settings, &mut tell));
     runtime.shutdown_background();
@@ -91,7 +100,7 @@ fn line(hop: &Hop) -> String {
         Verdict::Failed => "FAILED",
     };
     let (name, text, took) = (hop.name, &hop.text, hop.took.as_millis());
-    format!("{verdict:<8} {name:<14}  {text} ({took} ms)\n")
+    format!("{verdict:<7}  {name:<12}  {took:>6} ms  {text}\n")
 }
 
 /// Says what an export came to.

@@ -232,6 +232,10 @@ async fn check_registration<S>(settings: &Settings<S>, platform: &Platform, hops
 async fn check_broker<S>(settings: &Settings<S>, named: BrokerAddress, hops: &mut Hops<'_>) {
     let broker = overridden(named, &settings.broker);
     let address = format!("{}:{}", broker.host, broker.port);
+    let origin = match settings.broker.host {
+        Some(_) => "set by mq.host (MQ_HOST)",
+        None => "as the platform names it",
+    };
     let depth = Depth::new(
         broker,
         broker_tls(&settings.broker),
@@ -241,21 +245,19 @@ async fn check_broker<S>(settings: &Settings<S>, named: BrokerAddress, hops: &mu
         Ok(Ok(messages)) => hops.say(
             "broker",
             Verdict::Fine,
-            format!("{address} is reached; {messages} messages wait in the connector's queue"),
+            format!(
+                "{address}, {origin}, is reached; {messages} messages wait in the connector's queue"
+            ),
         ),
         failed => {
             let reason = match &failed {
                 Ok(Err(error)) => Chain(error).to_string(),
-                _ => format!("no answer within {} s", LIMIT.as_secs()),
+                _ => format!(
+                    "no answer within {} s; if the address is that of a container network, set MQ_HOST and MQ_PORT (mq.host, mq.port)",
+                    LIMIT.as_secs()
+                ),
             };
-            let text = format!(
-                "{address} is not reached: {reason}. The address is what {}; where that is known only inside the platform's own network, set mq.host (MQ_HOST) and mq.port (MQ_PORT)",
-                if settings.broker.host.is_some() {
-                    "mq.host (MQ_HOST) says"
-                } else {
-                    "the platform names"
-                }
-            );
+            let text = format!("{address}, {origin}: {reason}");
             hops.say("broker", Verdict::Failed, text);
         }
     }

@@ -51,12 +51,11 @@ async fn what_a_run_did_can_be_read_and_holds_no_secret() {
     let objects = f64::from(u32::try_from(objects).unwrap());
     let is = |begins: &str, value: f64| (sum(&text, begins) - value).abs() < 0.001;
     assert!(is("records_sent_total", objects), "{objects} in {text}");
-    let sent: String = text
+    let sent: Vec<&str> = text
         .lines()
         .filter(|line| line.contains("outcome=\"sent\""))
-        .map(|line| format!("{line}\n"))
         .collect();
-    let sent = sum(&sent, "opencti_connector_objects_total");
+    let sent = sum(&sent.join("\n"), "opencti_connector_objects_total");
     assert!((sent - objects).abs() < 0.001, "{text}");
     assert!(is("opencti_connector_pages_total", 3.0), "{text}");
     assert!(is("runs_total", 1.0) && is("errors_total", 0.0), "{text}");
