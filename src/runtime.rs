@@ -50,7 +50,7 @@ use crate::opencti::{
 use crate::platform::Platform;
 use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Schedule, Settings};
 use crate::telemetry::Instruments;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::{Doing, Metrics};
 pub use check::{Hop, Verdict, check};
 use destination::{Destination, Sent};
 pub use export::{Exported, export};
@@ -110,7 +110,10 @@ pub async fn run_connector<C: Connector>(
             }
         };
         match session.await? {
-            Kept::Ended(end) => return Ok(end),
+            Kept::Ended(end) => {
+                instruments.metrics.standard.set_state(Doing::Stopped);
+                return Ok(end);
+            }
             Kept::Afresh(next) => due = Some(next),
         }
     }
@@ -382,6 +385,7 @@ async fn connect<S>(
     settings: &Settings<S>,
     instruments: &Instruments,
 ) -> anyhow::Result<(Destination, ConnectorProfile, Echo)> {
+    instruments.health.note_meeting();
     let client = Client::new(&endpoint(settings, &instruments.metrics))?;
     let platform = Arc::new(Platform::meet(client, RetryPolicy::AT_START).await?);
     let protocol = settings.connector.queue_protocol;

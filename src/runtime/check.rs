@@ -183,12 +183,12 @@ async fn check_rights(platform: &Platform, hops: &mut Hops<'_>) {
         return hops.say("rights", Verdict::Fine, text);
     }
     for lack in lacks {
-        let verdict = if rights.has_confidence() {
-            Verdict::Warning
-        } else {
+        let verdict = if lack.is_fatal {
             Verdict::Failed
+        } else {
+            Verdict::Warning
         };
-        hops.say("rights", verdict, format!("{user}: {lack}"));
+        hops.say("rights", verdict, format!("{user}: {}", lack.text));
     }
 }
 

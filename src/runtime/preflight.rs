@@ -16,31 +16,48 @@ pub(super) async fn say_what_is_lacking(platform: &Platform) {
         }
     };
     for lack in lacks(&rights) {
-        tracing::warn!(user = rights.user, "{lack}");
+        tracing::warn!(user = rights.user, "{}", lack.text);
     }
 }
 
+/// Something that the user may not do.
+pub(super) struct Lack {
+    /// What, and what it costs, in a sentence.
+    pub(super) text: String,
+    /// Whether it costs everything.
+    pub(super) is_fatal: bool,
+}
+
 /// What the user may not do, and what it costs, in sentences.
-pub(super) fn lacks(rights: &Rights) -> Vec<String> {
+pub(super) fn lacks(rights: &Rights) -> Vec<Lack> {
     let mut lacks = Vec::new();
+    let mut lack = |text| {
+        lacks.push(Lack {
+            text,
+            is_fatal: false,
+        });
+    };
     let barred = rights.barred_markings();
     if !barred.is_empty() {
-        lacks.push(format!(
+        lack(format!(
             "the user may not set the markings {}: objects that have one of them are held back; allow them to one of the user's groups",
             barred.join(", ")
         ));
     }
     if !rights.makes_markings() {
-        lacks.push("the user may not make markings: objects with one that the destination does not have are held back; give one of its roles the right to manage markings".to_owned());
+        lack("the user may not make markings: objects with one that the destination does not have are held back; give one of its roles the right to manage markings".to_owned());
     }
     if !rights.makes_labels() {
-        lacks.push("the user may not make labels: objects arrive without labels that the destination does not have; give one of its roles the right to manage labels".to_owned());
+        lack("the user may not make labels: objects arrive without labels that the destination does not have; give one of its roles the right to manage labels".to_owned());
     }
     if !rights.makes_phases() {
-        lacks.push("the user may not make kill chain phases: indicators with one are refused; give one of its roles the right to manage kill chain phases".to_owned());
+        lack("the user may not make kill chain phases: indicators with one are refused; give one of its roles the right to manage kill chain phases".to_owned());
     }
     if !rights.has_confidence() {
-        lacks.push("the user has no confidence level, so that nothing can be created, and no run begins; set one for it or for one of its groups".to_owned());
+        lacks.push(Lack {
+            text: "the user has no confidence level, so that nothing can be created, and no run begins; set one for it or for one of its groups".to_owned(),
+            is_fatal: true,
+        });
     }
     lacks
 }

@@ -50,6 +50,14 @@ pub struct Readiness {
 }
 
 impl Health {
+    /// The platform is met, at first or anew: until it answers, nobody pings, and that is no hang.
+    pub fn note_meeting(&self) {
+        self.change(|board| {
+            board.is_registered = false;
+            board.tried = None;
+        });
+    }
+
     /// The platform knows the connector.
     pub fn note_registered(&self) {
         self.change(|board| board.is_registered = true);
@@ -132,5 +140,8 @@ mod tests {
         let long_ago = Instant::now().checked_sub(BEAT_LIMIT);
         health.change(|board| board.tried = long_ago);
         assert!(!health.is_alive());
+        // Unless there is nobody to ping.
+        health.note_meeting();
+        assert!(health.is_alive() && !health.readiness().ready);
     }
 }

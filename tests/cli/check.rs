@@ -90,3 +90,36 @@ async fn platforms_that_are_away_are_named_each() {
     assert!(hops.contains(&("FAILED", "source")), "{hops:?}");
     assert!(hops.contains(&("FAILED", "destination")), "{hops:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_user_may_not_do_is_a_warning_unless_nothing_is_left() {
+    let line = Line::with(generated(4, 1)).await;
+    line.destination.change_user(|user| {
+        user.barred_markings.insert("TLP:RED".to_owned());
+    });
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    assert!(hops(&ended).contains(&("warning", "rights")));
+    assert!(ended.stdout.contains("TLP:RED"), "{}", ended.stdout);
+    line.destination
+        .change_user(|user| user.max_confidence = None);
+    let ended = check(&line).run().await;
+    ended.assert_code(1);
+    assert!(hops(&ended).contains(&("FAILED", "rights")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_is_full_is_a_warning() {
+    let line = Line::with(generated(200, 60)).await;
+    line.run_once().run().await.assert_code(0);
+    let ended = check(&line)
+        .set("CONNECTOR_QUEUE_THRESHOLD", "0.001")
+        .run()
+        .await;
+    ended.assert_code(0);
+    assert!(
+        hops(&ended).contains(&("warning", "queue")),
+        "{}",
+        ended.stdout
+    );
+}
