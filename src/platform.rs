@@ -159,6 +159,12 @@ impl Platform {
         Ok(ask_release(&self.client, policy).await? == self.release)
     }
 
+    /// Counts that something is asked once more that brought no usable answer, by whoever waits for it
+    /// himself.
+    pub fn count_retry(&self) {
+        self.client.count_retry();
+    }
+
     /// What the platform's clock says; none where it does not say it.
     pub async fn clock(&self) -> Option<SystemTime> {
         self.client.clock().await
@@ -198,6 +204,7 @@ impl Platform {
                 return Err(error.into());
             };
             tracing::warn!(error = %Chain(&error), "the platform could not do it now, trying again");
+            self.count_retry();
             tokio::time::sleep(wait).await;
         }
     }

@@ -139,11 +139,14 @@ async fn serve<C: Connector>(
     let mut finishing = AbortOnDrop(tokio::spawn(finisher.run()));
     let (start_run, starts) = mpsc::channel(1);
     let (report, reports) = mpsc::channel(1);
+    let threshold_mb = settings.connector.queue_threshold_mb;
+    let metrics = &destination.instruments.metrics;
+    metrics.queue.set_threshold(threshold_mb);
     let runner = Runner {
         connector: Arc::clone(connector),
         destination: Arc::clone(&destination),
         keeper: Arc::clone(&keeper),
-        room: Room::new(settings.connector.queue_threshold_mb, status.clone()),
+        room: Room::new(threshold_mb, status.clone()),
         stop: stop.clone(),
         stall_limit: settings.connector.stall_limit,
     };

@@ -171,9 +171,14 @@ impl Client {
                 error = %crate::telemetry::logs::Chain(&error),
                 "no usable answer, trying again"
             );
-            self.metrics.platforms.count_retry(&self.platform);
+            self.count_retry();
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Counts that something is asked once more that brought no usable answer.
+    pub fn count_retry(&self) {
+        self.metrics.platforms.count_retry(&self.platform);
     }
 
     /// Counts one request, and how long it took.
@@ -216,7 +221,7 @@ impl Client {
             let Some(wait) = wait else {
                 return Err(error);
             };
-            self.metrics.platforms.count_retry(&self.platform);
+            self.count_retry();
             tokio::time::sleep(wait).await;
         }
     }
@@ -327,7 +332,7 @@ pub async fn ask_local_health(port: u16) -> Result<u16, reqwest::Error> {
         .no_proxy()
         .timeout(LOCAL_LIMIT)
         .build()?;
-    let asking = client.get(format!("http://127.0.0.1:{port}/healthz"));
+    let asking = client.get(format!("http://localhost:{port}/healthz"));
     Ok(asking.send().await?.status().as_u16())
 }
 

@@ -81,6 +81,7 @@ impl Sender {
         error: &PlatformError,
         wait: Duration,
     ) -> Result<(), PushError> {
+        self.platform.count_retry();
         tokio::time::sleep(wait).await;
         let counted = outgoing.message.counted;
         match outgoing.announcer() {

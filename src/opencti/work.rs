@@ -163,6 +163,7 @@ impl Announcer {
             let Some(wait) = waits.next(asked_by_server) else {
                 return Err(failed(&self.work, "told what to expect", error));
             };
+            self.platform.count_retry();
             tokio::time::sleep(wait).await;
         }
     }

@@ -68,7 +68,7 @@ async fn a_row_that_nulls_its_page_costs_only_itself() {
     check_all_but(&line, std::slice::from_ref(&lost)).await;
     let message = closing_message(&line);
     assert!(
-        message.contains("1 Directory (the source cannot read it: "),
+        message.contains("1 Directory (the source cannot read it ("),
         "{message}"
     );
 }

@@ -544,6 +544,7 @@ pub(super) async fn ask(
             _ => return Err(error),
         };
         tracing::warn!(error = %Chain(&error), tries, "no usable answer, trying again");
+        platform.count_retry();
         if !patience.wait(wait).await {
             return Err(error);
         }

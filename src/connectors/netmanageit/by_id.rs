@@ -214,7 +214,7 @@ async fn objects_of(
             skipped.push(Skipped {
                 id,
                 kind: kind.to_owned(),
-                reason: format!("the source cannot read it: {}", failure.reason),
+                reason: format!("the source cannot read it ({})", failure.reason),
             });
         }
     }
@@ -285,7 +285,7 @@ async fn references_of(
                     skipped.push(Skipped {
                         id,
                         kind: "references".to_owned(),
-                        reason: format!("the source cannot read them: {}", failure.reason),
+                        reason: format!("the source cannot read them ({})", failure.reason),
                     });
                 }
             }

@@ -13,6 +13,9 @@ use super::register;
 /// Some reasons name a marking or a type; more different ones than this are added up.
 const MOST_REASONS: usize = 50;
 const OTHER_REASONS: &str = "other reasons";
+/// Platforms have some fifty, and a source may name any.
+const MOST_TYPES: usize = 150;
+const OTHER_TYPES: &str = "other types";
 
 /// What became of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,25 @@ struct OfReason {
 pub struct Objects {
     by_fate: Family<OfObject, Counter>,
     not_sent: Family<OfReason, Counter>,
-    reasons: Arc<Mutex<HashSet<String>>>,
+    reasons: Bounded,
+    types: Bounded,
+}
+
+/// A label's words: the first so many, and one for all others.
+#[derive(Debug, Clone, Default)]
+struct Bounded {
+    known: Arc<Mutex<HashSet<String>>>,
+}
+
+impl Bounded {
+    fn word(&self, word: &str, most: usize, others: &'static str) -> String {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(word) && known.len() >= most {
+            return others.to_owned();
+        }
+        known.insert(word.to_owned());
+        word.to_owned()
+    }
 }
 
 impl Objects {
@@ -67,14 +88,15 @@ impl Objects {
                 "quarantined",
                 "Objects, or parts of them, that were not sent, by the reason",
             ),
-            reasons: Arc::default(),
+            reasons: Bounded::default(),
+            types: Bounded::default(),
         }
     }
 
     /// Counts objects of a type.
     pub fn count(&self, kind: &str, outcome: Fate, objects: u64) {
         let of_object = OfObject {
-            r#type: kind.to_owned(),
+            r#type: self.types.word(kind, MOST_TYPES, OTHER_TYPES),
             outcome: outcome.word(),
         };
         self.by_fate.get_or_create(&of_object).inc_by(objects);
@@ -83,16 +105,9 @@ impl Objects {
     /// Counts an object, or a part of one, that is not sent.
     pub fn count_not_sent(&self, kind: &str, reason: &str) {
         self.count(kind, Fate::NotSent, 1);
-        let reason = self.bounded(reason);
+        // What stands in brackets may be the source's own words.
+        let reason = reason.split(" (").next().unwrap_or_default();
+        let reason = self.reasons.word(reason, MOST_REASONS, OTHER_REASONS);
         self.not_sent.get_or_create(&OfReason { reason }).inc();
-    }
-
-    fn bounded(&self, reason: &str) -> String {
-        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        if !reasons.contains(reason) && reasons.len() >= MOST_REASONS {
-            return OTHER_REASONS.to_owned();
-        }
-        reasons.insert(reason.to_owned());
-        reason.to_owned()
     }
 }

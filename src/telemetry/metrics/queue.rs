@@ -12,6 +12,7 @@ use super::{Number, durations, register, register_this};
 pub struct Queue {
     messages: Number,
     megabytes: Number,
+    threshold: Number,
     confirms: Histogram,
 }
 
@@ -24,6 +25,11 @@ impl Queue {
                 "Messages that wait for the workers",
             ),
             megabytes: register(registry, "queue_megabytes", "Their size in megabytes"),
+            threshold: register(
+                registry,
+                "queue_threshold_megabytes",
+                "How much may wait before a run waits too",
+            ),
             confirms: register_this(
                 registry,
                 "confirm_seconds",
@@ -37,6 +43,11 @@ impl Queue {
     pub fn set(&self, messages: f64, megabytes: f64) {
         self.messages.set(messages);
         self.megabytes.set(megabytes);
+    }
+
+    /// Says how much may wait, by the settings.
+    pub fn set_threshold(&self, megabytes: f64) {
+        self.threshold.set(megabytes);
     }
 
     /// The messages of a page are confirmed, so long after they were handed over.

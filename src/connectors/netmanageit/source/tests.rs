@@ -409,7 +409,7 @@ async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
         reasons[tied.as_str()],
         "its observable cannot be read at the source"
     );
-    assert!(reasons[bad.as_str()].starts_with("the source cannot read it: "));
+    assert!(reasons[bad.as_str()].starts_with("the source cannot read it ("));
     let relationships: Vec<&Converted> = pages
         .iter()
         .filter(|page| page.stream == "relationships")
@@ -551,7 +551,7 @@ async fn a_row_that_always_takes_too_long_is_skipped_by_name() {
     let pages = pages.unwrap();
     let told = skipped(&pages);
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].reason.contains("the source cannot read it: "));
+    assert!(told[0].reason.contains("the source cannot read it ("));
     let mut missing = line.ids_of_everything();
     missing.retain(|id| !set_of(&pages).contains(id));
     assert_eq!(missing, BTreeSet::from([told[0].id.clone()]));
