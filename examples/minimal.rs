@@ -1,0 +1,383 @@
+//! A small connector on the runtime of this package: imports the IPv4 addresses of a text file, one a line,
+//! as observables that are TLP:GREEN. [`docs/connector-guide.md`](../docs/connector-guide.md) explains it.
+//!
+//! It takes the settings that every connector has, from `config.yml` and the environment, and one of its own:
+//!
+//! ```sh
+//! ADDRESSES_FILE=addresses.txt cargo run --example minimal
+//! ADDRESSES_FILE=addresses.txt cargo run --example minimal check
+//! ```
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use netmanageit_connector::connector::{
+    Connector, Converted, Converter, Position, Resume, Skipped, Source, SourceError, SourceLook,
+};
+use netmanageit_connector::runtime::{self, End, Hop, on_signals, run_connector};
+use netmanageit_connector::settings::{self, Fallback, Kind, Reader, Section, Setting, Settings};
+use netmanageit_connector::stix::{ObjectWriter, StixObject};
+use netmanageit_connector::telemetry::bars::Bars;
+use netmanageit_connector::telemetry::metrics::Metrics;
+use netmanageit_connector::telemetry::{Instruments, logs};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// The one stream of this source.
+const STREAM: &str = "addresses";
+/// Lines in one page.
+const PAGE_LINES: usize = 1000;
+/// Addresses in one message.
+const BATCH_SIZE: usize = 100;
+/// Of the ids of observables (STIX 2.1 §2.9).
+const NAMESPACE: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
+/// The same on every platform (STIX 2.1 §7.2.1.4).
+const GREEN: &str = "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da";
+
+/// The connector's own settings, checked.
+#[derive(Debug, Clone)]
+pub(crate) struct AddressSettings {
+    file: PathBuf,
+}
+
+const FILE: Setting = Setting {
+    key: "addresses.file",
+    env: "ADDRESSES_FILE",
+    kind: Kind::Text { min_chars: 1 },
+    default: Fallback::Required,
+    doc: "path of a text file with one IPv4 address a line",
+    secret: false,
+};
+
+impl Section for AddressSettings {
+    const SLUG: &'static str = "addresses";
+    const NAME: &'static str = "Addresses";
+    const SCOPE: &'static str = "addresses";
+    const SETTINGS: &'static [Setting] = &[FILE];
+    const SECTIONS: &'static [&'static str] = &["addresses"];
+    const ENV_PREFIX: &'static str = "ADDRESSES_";
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let file = reader.text(&FILE);
+        Some(Self { file: file?.into() })
+    }
+}
+
+/// Imports the addresses of a file.
+pub(crate) struct Addresses {
+    file: PathBuf,
+}
+
+impl Connector for Addresses {
+    type Section = AddressSettings;
+    type Source = AddressSource;
+
+    fn new(settings: &Settings<AddressSettings>, _: &Metrics) -> Result<Self, SourceError> {
+        let file = settings.section.file.clone();
+        Ok(Self { file })
+    }
+
+    fn subject(&self) -> String {
+        "IPv4 addresses".to_owned()
+    }
+
+    fn batch_size(&self) -> usize {
+        BATCH_SIZE
+    }
+
+    fn streams(&self) -> Vec<&'static str> {
+        vec![STREAM]
+    }
+
+    fn cooldown(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn source(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    async fn look(&self) -> Result<SourceLook, SourceError> {
+        let mut source = AddressSource::open(&self.file)?;
+        while source.next_line()?.is_some() {}
+        Ok(SourceLook {
+            address: self.source(),
+            release: "none (a file)".to_owned(),
+            counts: vec![(STREAM, Some(source.read))],
+            clock: None,
+        })
+    }
+
+    async fn open(&self, resume: Resume) -> Result<AddressSource, SourceError> {
+        let behind = match resume.cursors.get(STREAM) {
+            Some(cursor) => cursor.get("lines").and_then(Value::as_u64),
+            None => Some(0),
+        };
+        let again = resume.again.into_iter().map(|held_back| held_back.id);
+        let mut source = AddressSource::open(&self.file)?;
+        if let Some(behind) = behind
+            && source.skip(behind, &again.collect())?
+        {
+            return Ok(source);
+        }
+        tracing::warn!("the file has not what was read of it: it is read from its beginning");
+        AddressSource::open(&self.file)
+    }
+}
+
+/// A line of the file.
+struct Line {
+    /// From 1.
+    number: u64,
+    text: String,
+}
+
+/// Lines of the file.
+pub(crate) struct Page {
+    number: u64,
+    lines: Vec<Line>,
+    position: Option<Position>,
+}
+
+/// Reads the file once, from its beginning to its end.
+pub(crate) struct AddressSource {
+    path: PathBuf,
+    file: BufReader<File>,
+    /// Lines read so far.
+    read: u64,
+    pages: u64,
+    /// Lines of earlier runs whose addresses were held back and may pass now.
+    again: Vec<Line>,
+    marking: Arc<StixObject>,
+}
+
+impl AddressSource {
+    fn open(path: &Path) -> Result<Self, SourceError> {
+        let file = File::open(path).map_err(|error| unreadable(path, error))?;
+        let marking = write_marking()
+            .map_err(|error| SourceError::because("the marking cannot be written", error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufReader::new(file),
+            read: 0,
+            pages: 0,
+            again: Vec::new(),
+            marking: Arc::new(marking),
+        })
+    }
+
+    /// Goes on behind so many lines, and keeps those of them that are wanted once more; false where the file
+    /// has not so many.
+    fn skip(&mut self, lines: u64, again: &HashSet<String>) -> Result<bool, SourceError> {
+        while self.read < lines {
+            let Some(line) = self.next_line()? else {
+                return Ok(false);
+            };
+            let address = line.text.parse().ok();
+            if address.is_some_and(|address| again.contains(&id_of(address))) {
+                self.again.push(line);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The next line; none at the end. A line that somebody is still writing has no end yet.
+    fn next_line(&mut self) -> Result<Option<Line>, SourceError> {
+        let mut text = String::new();
+        self.file
+            .read_line(&mut text)
+            .map_err(|error| unreadable(&self.path, error))?;
+        if !text.ends_with('\n') {
+            return Ok(None);
+        }
+        self.read += 1;
+        Ok(Some(Line {
+            number: self.read,
+            text: text.trim().to_owned(),
+        }))
+    }
+
+    fn page(&mut self, lines: Vec<Line>, position: Option<Position>) -> Page {
+        self.pages += 1;
+        Page {
+            number: self.pages,
+            lines,
+            position,
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> SourceError {
+    let what = format!(
+        "cannot read {} (addresses.file, ADDRESSES_FILE)",
+        path.display()
+    );
+    SourceError::because(what, error)
+}
+
+impl Source for AddressSource {
+    type Page = Page;
+    type Converter = AddressConverter;
+
+    fn converter(&self) -> AddressConverter {
+        AddressConverter {
+            marking: Arc::clone(&self.marking),
+        }
+    }
+
+    // A file answers at once. Whoever waits for a network does it here.
+    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+        if !self.again.is_empty() {
+            let lines = std::mem::take(&mut self.again);
+            return Ok(Some(self.page(lines, None)));
+        }
+        let mut lines = Vec::new();
+        while lines.len() < PAGE_LINES
+            && let Some(line) = self.next_line()?
+        {
+            lines.push(line);
+        }
+        if lines.is_empty() {
+            return Ok(None);
+        }
+        let position = Position {
+            stream: STREAM,
+            cursor: json!({ "lines": self.read }),
+            as_of: None,
+        };
+        Ok(Some(self.page(lines, Some(position))))
+    }
+}
+
+/// Writes addresses as STIX objects.
+pub(crate) struct AddressConverter {
+    marking: Arc<StixObject>,
+}
+
+impl Converter for AddressConverter {
+    type Page = Page;
+
+    fn convert(&mut self, page: Page) -> Converted {
+        let (mut objects, mut skipped) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for line in page.lines {
+            match self.object(&line) {
+                Ok(object) if seen.insert(object.key) => objects.push(Arc::new(object)),
+                Ok(_) => {}
+                Err(reason) => skipped.push(Skipped {
+                    id: format!("line {}", line.number),
+                    kind: "IPv4-Addr".to_owned(),
+                    reason,
+                }),
+            }
+        }
+        Converted {
+            stream: STREAM,
+            position: page.position,
+            stream_total: None,
+            page_number: page.number,
+            objects,
+            late: Vec::new(),
+            companions: Vec::new(),
+            skipped,
+            held_back: Vec::new(),
+            alarms: Vec::new(),
+            ends_elsewhere: HashSet::new(),
+            counts_as: None,
+        }
+    }
+}
+
+impl AddressConverter {
+    /// The address of a line, or why there is none.
+    fn object(&self, line: &Line) -> Result<StixObject, String> {
+        let address = line.text.parse();
+        let address: Ipv4Addr = address.map_err(|_| "it is no IPv4 address".to_owned())?;
+        let mut writer = ObjectWriter::new("ipv4-addr", &id_of(address));
+        writer.put("value", &address);
+        writer.put("object_marking_refs", &[&self.marking.id]);
+        let written = writer.finish("IPv4-Addr");
+        let mut object = written.map_err(|error| error.to_string())?;
+        object.dependencies.push(Arc::clone(&self.marking));
+        Ok(object)
+    }
+}
+
+/// The id that STIX gives an address, and that the platform works out as well: the same address has the same
+/// id in every run.
+fn id_of(address: Ipv4Addr) -> String {
+    let value = json!({ "value": address }).to_string();
+    let uuid = Uuid::new_v5(&NAMESPACE, value.as_bytes());
+    format!("ipv4-addr--{uuid}")
+}
+
+fn write_marking() -> Result<StixObject, serde_json::Error> {
+    let mut writer = ObjectWriter::new("marking-definition", GREEN);
+    writer.put("definition_type", "TLP");
+    writer.put("name", "TLP:GREEN");
+    writer.finish("marking")
+}
+
+fn main() -> ExitCode {
+    let environment = settings::process_environment();
+    let read = settings::read::<AddressSettings, _, _>(Path::new("config.yml"), environment);
+    let settings = match read {
+        Ok(settings) => settings,
+        Err(problems) => {
+            writeln!(std::io::stderr(), "{problems}").ok();
+            return ExitCode::from(2);
+        }
+    };
+    let is_check = std::env::args().nth(1).is_some_and(|word| word == "check");
+    let is_well = if is_check {
+        check(&settings)
+    } else {
+        run(settings)
+    };
+    match is_well {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            writeln!(std::io::stderr(), "{error:#}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs until a signal comes, or once; whether all went well.
+fn run(settings: Settings<AddressSettings>) -> anyhow::Result<bool> {
+    let connector = &settings.connector;
+    let is_for_people = std::io::stderr().is_terminal();
+    let json = connector.json_logging.unwrap_or(!is_for_people);
+    logs::init(connector.log_level, json, &connector.name, Bars::default())?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    let end = runtime.block_on(async {
+        run_connector::<Addresses>(settings, Instruments::default(), on_signals()?).await
+    });
+    runtime.shutdown_background();
+    Ok(end? != End::Failed)
+}
+
+/// Tests every hop from the file to the queue, and prints what it finds.
+fn check(settings: &Settings<AddressSettings>) -> anyhow::Result<bool> {
+    let mut tell = |hop: Hop| {
+        let Hop {
+            name,
+            verdict,
+            text,
+            ..
+        } = hop;
+        writeln!(std::io::stdout(), "{verdict:?} {name}: {text}").ok();
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    Ok(runtime.block_on(runtime::check::<Addresses>(settings, &mut tell)))
+}

@@ -1,0 +1,180 @@
+//! Documents that quote code: what the guide to connectors quotes is the code of its example, which does what
+//! it says; the messages by which people look for a trouble are those of the program.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use minimal::{AddressSettings, Addresses};
+use netmanageit_connector::runtime::{End, check, run_connector};
+use netmanageit_connector::settings::{self, Settings};
+use netmanageit_connector::telemetry::Instruments;
+use sandbox::{Broker, Destination, DestinationOptions, Work, Worker};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+#[path = "../examples/minimal.rs"]
+#[expect(dead_code, reason = "a test is another way in than main")]
+mod minimal;
+
+const GUIDE: &str = include_str!("../docs/connector-guide.md");
+const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
+const SOURCES: [&str; 2] = [
+    include_str!("../examples/minimal.rs"),
+    include_str!("guide.rs"),
+];
+
+/// The lines of a text without what indents them; empty ones count for nothing.
+fn lines(text: &str) -> Vec<&str> {
+    let lines = text.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn what_the_guide_quotes_stands_in_the_code() {
+    let sources = SOURCES.map(lines);
+    let blocks = GUIDE.split("```rust\n").skip(1);
+    let blocks = blocks.map(|rest| rest.split("```").next().unwrap_or_default());
+    let blocks: Vec<&str> = blocks.collect();
+    assert!(blocks.len() > 5, "{blocks:#?}");
+    for block in blocks {
+        let quote = lines(block);
+        let is_in = |source: &Vec<&str>| source.windows(quote.len()).any(|part| part == quote);
+        assert!(sources.iter().any(is_in), "in no source:\n{block}");
+    }
+}
+
+/// All sources of the product, with one blank between words.
+fn product() -> String {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut all = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                // A text may go on in the next line.
+                let text = std::fs::read_to_string(path).unwrap().replace("\\\n", " ");
+                all.extend(text.split_whitespace().flat_map(|word| [word, " "]));
+            }
+        }
+    }
+    all
+}
+
+/// The messages in the first column of the tables, cut at what differs from case to case.
+#[test]
+fn what_people_are_told_to_look_for_is_said_by_the_program() {
+    let product = product();
+    let rows = TROUBLESHOOTING
+        .lines()
+        .filter_map(|line| line.strip_prefix("| "));
+    let cells = rows.filter_map(|row| row.split(" | ").next());
+    let messages = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let parts = messages
+        .flat_map(|message| message.split('…'))
+        .map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| part.contains(' ')).collect();
+    assert!(parts.len() > 50, "{parts:#?}");
+    let unsaid = parts.iter().filter(|part| !product.contains(**part));
+    assert_eq!(unsaid.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+const CONNECTOR_ID: &str = "5f0c2a51-9d52-4c8e-a9a5-0d3c1e7b6f42";
+/// Long enough for the slowest machine; a test that reaches it hangs.
+const LIMIT: Duration = Duration::from_mins(4);
+
+async fn broker() -> Broker {
+    match std::env::var_os("TEST_AMQP_URL") {
+        Some(url) => Broker::from_url(&url.to_string_lossy()).unwrap(),
+        None => Broker::start().await.unwrap(),
+    }
+}
+
+fn settings(destination: &Destination, file: &Path) -> Settings<AddressSettings> {
+    let environment = [
+        ("OPENCTI_URL", destination.url()),
+        ("OPENCTI_TOKEN", destination.token()),
+        ("CONNECTOR_ID", CONNECTOR_ID),
+        ("CONNECTOR_RUN_AND_TERMINATE", "true"),
+        ("ADDRESSES_FILE", file.to_str().unwrap()),
+    ];
+    settings::read(Path::new("/nowhere/config.yml"), environment).unwrap()
+}
+
+/// Runs the example once, and waits until the workers are through.
+async fn run(destination: &Destination, file: &Path) {
+    let settings = settings(destination, file);
+    let stop = CancellationToken::new();
+    let running = Box::pin(run_connector::<Addresses>(
+        settings,
+        Instruments::default(),
+        stop,
+    ));
+    let end = tokio::time::timeout(LIMIT, running).await.unwrap();
+    assert_eq!(end.unwrap(), End::RanOnce);
+    let is_open = |work: &Work| work.completed.is_none();
+    let done = async {
+        while destination.works().iter().any(is_open) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, done).await.unwrap();
+}
+
+/// The addresses that arrived, each with how often it did.
+fn imported(destination: &Destination) -> Vec<(String, usize)> {
+    let imported = destination.imported();
+    let addresses = imported.of_type("ipv4-addr");
+    let value = |object: &Value| object["value"].as_str().unwrap_or_default().to_owned();
+    let mut addresses: Vec<_> = addresses
+        .map(|(_, address)| (value(&address.object), address.imports))
+        .collect();
+    addresses.sort();
+    addresses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_example_imports_each_address_once_and_later_what_was_held_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("addresses.txt");
+    let broker = broker().await;
+    let options = DestinationOptions {
+        broker: Some(broker.address().clone()),
+        ..DestinationOptions::default()
+    };
+    let destination = Destination::start(options).unwrap();
+    let _workers = Worker::start(&destination, 2).unwrap();
+    let one = || ("198.51.100.1".to_owned(), 1);
+
+    let mut text = "198.51.100.1\n198.51.100.300\n198.51.100.1\n".to_owned();
+    std::fs::write(&file, &text).unwrap();
+    let mut hops = Vec::new();
+    assert!(check::<Addresses>(&settings(&destination, &file), &mut |hop| hops.push(hop)).await);
+    assert!(
+        hops.iter().any(|hop| hop.text == "3 addresses"),
+        "{hops:#?}"
+    );
+    run(&destination, &file).await;
+    assert_eq!(imported(&destination), [one()]);
+    let state = destination.state(CONNECTOR_ID).unwrap();
+    assert_eq!(state["streams"], json!({ "addresses": { "lines": 3 } }));
+    assert_eq!(state["runs"][0]["not_sent"], 1);
+
+    let green = "TLP:GREEN".to_owned();
+    destination.change_user(|user| user.barred_markings = [green].into());
+    text.push_str("198.51.100.2\n");
+    std::fs::write(&file, &text).unwrap();
+    run(&destination, &file).await;
+    assert_eq!(imported(&destination), [one()]);
+
+    destination.change_user(|user| user.barred_markings.clear());
+    run(&destination, &file).await;
+    let two = ("198.51.100.2".to_owned(), 1);
+    assert_eq!(imported(&destination), [one(), two]);
+}
