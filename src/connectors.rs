@@ -1,7 +1,7 @@
 //! The connectors of this package, one module each.
 //!
 //! A connector may know [`crate::connector`], [`crate::platform`], [`crate::graphql`],
-//! [`crate::stix`] and [`crate::settings`]. It must not know the runtime, the destination or another
+//! [`crate::stix`], [`crate::settings`] and [`crate::telemetry`]. It must not know the runtime, the destination or another
 //! connector; only the binaries know it.
 
 pub mod netmanageit;

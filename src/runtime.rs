@@ -4,8 +4,8 @@
 //! *run* does it, the *heartbeat* pings the destination meanwhile and carries the state there, and the
 //! *finisher* sees to it that works become complete.
 //!
-//! May know: [`crate::connector`], [`crate::opencti`], [`crate::platform`], [`crate::settings`],
-//! [`crate::telemetry`]. Must not know: any one connector, lapin, reqwest. Known by: the binaries.
+//! May know: [`crate::connector`], [`crate::opencti`], [`crate::platform`], [`crate::graphql`],
+//! [`crate::stix`], [`crate::settings`], [`crate::telemetry`]. Must not know: any one connector, lapin, reqwest. Known by: the binaries.
 //!
 //! **Invariant.** The process ends within ten seconds of a signal; what it leaves unfinished stands in
 //! the state that the platform keeps.

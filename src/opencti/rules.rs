@@ -1,4 +1,5 @@
-//! What the destination's release asks of a sender: the one place where release numbers decide.
+//! What the destination's release asks of a sender: the one place where release numbers decide how
+//! messages are made.
 //!
 //! The facts are those of spec/protocol-versions.json (`worker`, `stixBundlePush`) and
 //! spec/protocol.md §5.

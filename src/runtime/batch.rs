@@ -21,11 +21,11 @@ use crate::stix::{KeyMap, KeySet, StixObject, key};
 /// an envelope, so this much JSON is what one message can hold, with room to spare.
 pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
 
-/// Messages are taken from the queue in order, one at a time by each worker: with up to 64 workers, a
+/// Messages are taken from the queue in order, one at a time by each worker: with up to 48 workers, a
 /// message is done, or was the last of its worker, before the one so much later begins. A message that
 /// the broker refuses for a while may come behind a whole window (16) of later ones. What an object ties
 /// together rides along when it was sent more recently than that.
-const RECENT_BATCHES: usize = 64 + 16;
+const RECENT_BATCHES: usize = 48 + 16;
 
 /// What objects depend on comes along once more after so many messages: should it have gone astray at
 /// the workers, or been deleted meanwhile, it is made again.

@@ -64,7 +64,10 @@ fn the_number_of_reasons_is_bounded() {
         .filter(|line| line.starts_with("opencti_connector_quarantined_total"));
     assert_eq!(series.count(), 51);
     assert!(text.contains("opencti_connector_quarantined_total{reason=\"other reasons\"} 950\n"));
-    metrics.objects.count_not_sent("Url", "its marking 3 is not there (https://source.example/graphql)");
+    metrics.objects.count_not_sent(
+        "Url",
+        "its marking 3 is not there (https://source.example/graphql)",
+    );
     assert!(!metrics.text().unwrap().contains("https"));
     assert!(
         text.contains("opencti_connector_objects_total{type=\"Url\",outcome=\"not_sent\"} 1000\n")
