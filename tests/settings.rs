@@ -499,6 +499,31 @@ fn what_stops_nothing_is_noticed(#[case] yaml: &str, #[case] parts: &[&str]) {
     }
 }
 
+/// Whoever moves here from another connector brings its settings.
+#[rstest]
+#[case("CONNECTOR_SEND_TO_S3", "true", &["CONNECTOR_SEND_TO_DIRECTORY"])]
+#[case("CONNECTOR_SEND_TO_S3", "False", &[])]
+#[case("MQ_USE_SSL_REJECT_UNAUTHORIZED", "false", &["MQ_USE_SSL_CA"])]
+#[case("MQ_USE_SSL_REJECT_UNAUTHORIZED", "true", &[])]
+#[case("MQ_USE_SSL_PASSPHRASE", "hunter2", &["without a passphrase"])]
+#[case("QUEUE_PROTOCOL", "api", &["CONNECTOR_QUEUE_PROTOCOL"])]
+#[case("CONNECTOR_UPDATE_EXISTING_DATA", "false", &["always updated"])]
+fn variables_without_an_effect_are_noticed(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] parts: &[&str],
+) {
+    let notices = settings(from_environment(&[(name, value)])).notices;
+    assert_eq!(notices.len(), parts.len(), "{notices:?}");
+    for (notice, part) in notices.iter().zip(parts) {
+        assert!(
+            notice.starts_with(name) && notice.contains(part),
+            "{notice}"
+        );
+        assert!(!notice.contains("hunter2"), "{notice}");
+    }
+}
+
 #[rstest]
 #[case::with_path(true)]
 #[case::inline(false)]

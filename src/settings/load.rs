@@ -14,7 +14,7 @@ use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKin
 
 use super::hint::{did_you_mean, nearest};
 use super::problem::{Problem, shown};
-use super::standard;
+use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting, table};
 
 /// What sample files carry where an operator must write something.
@@ -153,10 +153,25 @@ impl Values {
                         .push(Problem::new(setting, "is not valid UTF-8; write it anew"));
                 }
                 (None, _) if name.starts_with(S::ENV_PREFIX) => self.refuse_variable::<S>(name),
-                (None, _) => {}
+                (None, Ok(text)) => self.note_without_effect(name, &text),
+                (None, Err(_)) => {}
             }
         }
         variables
+    }
+
+    fn note_without_effect(&mut self, name: &str, text: &str) {
+        let known = NO_EFFECT.iter().find(|known| known.env == name);
+        if let Some(NoEffect {
+            env,
+            harmless,
+            instead,
+        }) = known
+            && !text.trim().eq_ignore_ascii_case(harmless)
+        {
+            self.notices
+                .push(format!("{env}: has no effect here: {instead}"));
+        }
     }
 
     fn refuse_variable<S: Section>(&mut self, name: &str) {

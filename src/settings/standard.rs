@@ -19,6 +19,65 @@ use super::{
 /// file of another connector brings more.
 pub(super) const STRICT_SECTIONS: &[&str] = &["mq", "https"];
 
+/// A variable of the platform's own connectors that has no effect here.
+pub(super) struct NoEffect {
+    pub(super) env: &'static str,
+    /// With this value, nothing is missed.
+    pub(super) harmless: &'static str,
+    /// What holds instead, and what to do.
+    pub(super) instead: &'static str,
+}
+
+/// Whoever brings the settings of another connector is told which of them do nothing here
+/// (spec/ecosystem.md §1.5).
+pub(super) const NO_EFFECT: &[NoEffect] = &[
+    NoEffect {
+        env: "QUEUE_PROTOCOL",
+        harmless: "",
+        instead: "its name is CONNECTOR_QUEUE_PROTOCOL",
+    },
+    NoEffect {
+        env: "CONNECTOR_SEND_TO_S3",
+        harmless: "false",
+        instead: "bundles can be written to a folder (CONNECTOR_SEND_TO_DIRECTORY), not to S3",
+    },
+    NoEffect {
+        env: "CONNECTOR_VALIDATE_BEFORE_IMPORT",
+        harmless: "false",
+        instead: "bundles go to the workers, not to the workbench",
+    },
+    NoEffect {
+        env: "CONNECTOR_AUTO_CREATE_SERVICE_ACCOUNT",
+        harmless: "false",
+        instead: "no account is made; give the token of a user of the group Connectors",
+    },
+    NoEffect {
+        env: "CONNECTOR_CONFIDENCE_LEVEL",
+        harmless: "",
+        instead: "the confidence is that of the objects, up to what the connector's user may give",
+    },
+    NoEffect {
+        env: "CONNECTOR_UPDATE_EXISTING_DATA",
+        harmless: "true",
+        instead: "what is there already is always updated",
+    },
+    NoEffect {
+        env: "MQ_USE_SSL_REJECT_UNAUTHORIZED",
+        harmless: "true",
+        instead: "the broker's certificate is always verified; MQ_USE_SSL_CA names an authority of your own",
+    },
+    NoEffect {
+        env: "MQ_USE_SSL_PASSPHRASE",
+        harmless: "",
+        instead: "give the key without a passphrase",
+    },
+    NoEffect {
+        env: "HTTPS_PROXY_REJECT_UNAUTHORIZED",
+        harmless: "true",
+        instead: "certificates behind a proxy are verified; HTTPS_CA_CERTIFICATES names an authority of your own",
+    },
+];
+
 const URL: Setting = Setting {
     key: "opencti.url",
     env: "OPENCTI_URL",
