@@ -723,6 +723,28 @@ fn compose_file_and_tables_say_the_same() {
     assert_eq!(found, expected);
 }
 
+/// A variable that nobody reads would be ignored, or refused by its prefix.
+#[rstest]
+#[case(include_str!("../deploy/kubernetes/configmap.yaml"), 4)]
+#[case(include_str!("../deploy/kubernetes/secret.sample.yaml"), 2)]
+#[case(include_str!("../deploy/helm/values-netmanageit.yaml"), 5)]
+fn the_manifests_set_what_is_a_setting(#[case] manifest: &str, #[case] variables: usize) {
+    let is_name = |name: &&str| {
+        let letters = name
+            .chars()
+            .all(|letter| letter.is_ascii_uppercase() || letter == '_');
+        letters && name.contains('_')
+    };
+    let keys = manifest
+        .lines()
+        .filter_map(|line| line.trim().split_once(':'));
+    let names: Vec<&str> = keys.map(|(name, _)| name).filter(is_name).collect();
+    assert_eq!(names.len(), variables, "{names:?}");
+    for name in names {
+        assert!(all().iter().any(|setting| setting.env == name), "{name}");
+    }
+}
+
 #[test]
 fn the_compose_file_as_it_is_names_what_is_missing() {
     let variables: Vec<(String, String)> = COMPOSE
