@@ -1,6 +1,7 @@
 //! What the commands print that do not run the connector.
 //!
-//! May know: settings, the check of the hops, and how to ask a connector that runs. May be known by the program alone.
+//! May know: settings, the check of the hops, what an export came to, and how to ask a connector that runs.
+//! May be known by the program alone.
 
 use std::fmt::Write as _;
 use std::io::Write;

@@ -4,8 +4,8 @@
 //! next page, with all the waiting on the network) and a [`Converter`] (a page into STIX objects,
 //! pure). The runtime brings the rest: the schedule, the queue, the work, the state, the stop.
 //!
-//! May know: [`crate::stix`], [`crate::settings`], [`crate::telemetry`]. Must not know: the runtime, the destination, any
-//! one connector. Known by: the runtime and every connector.
+//! May know: [`crate::stix`], [`crate::settings`], [`crate::telemetry`]. Must not know: the runtime, the
+//! destination, any one connector. Known by: the runtime and every connector.
 //!
 //! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
 //! and comes back only inside the receipt of their confirmed push.

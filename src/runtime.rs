@@ -5,7 +5,8 @@
 //! *finisher* sees to it that works become complete.
 //!
 //! May know: [`crate::connector`], [`crate::opencti`], [`crate::platform`], [`crate::graphql`],
-//! [`crate::stix`], [`crate::settings`], [`crate::telemetry`]. Must not know: any one connector, lapin, reqwest. Known by: the binaries.
+//! [`crate::stix`], [`crate::settings`], [`crate::telemetry`]. Must not know: any one connector, lapin,
+//! reqwest. Known by: the binaries.
 //!
 //! **Invariant.** The process ends within ten seconds of a signal; what it leaves unfinished stands in
 //! the state that the platform keeps.

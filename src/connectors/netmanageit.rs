@@ -2,7 +2,8 @@
 //! one OpenCTI platform.
 //!
 //! May know: [`crate::connector`], [`crate::platform`], [`crate::graphql`], [`crate::stix`],
-//! [`crate::settings`], [`crate::telemetry`]. Must not know: the runtime, the destination. Known by: its binary.
+//! [`crate::settings`], [`crate::telemetry`]. Must not know: the runtime, the destination. Known by: its
+//! binary.
 //!
 //! The way of one observable: `cursor` says where the reading of its stream goes on; `walk` finds the
 //! next page, around bad rows, or `parallel` several pages at once; `ask` sends each request and waits out

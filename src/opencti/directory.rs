@@ -106,7 +106,13 @@ impl Directory {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let name = format!("{}{}-{number:06}", self.prefix, now.format("%Y%m%d-%H%M%S"));
         let path = self.path.join(name);
-        tokio::task::spawn_blocking(move || write_whole(&path, text.as_bytes())).await?
+        let writing = path.clone();
+        let written = tokio::task::spawn_blocking(move || write_whole(&writing, text.as_bytes()));
+        written.await?.map_err(|source| DirectoryError::File {
+            what: "writing",
+            path,
+            source,
+        })
     }
 
     /// Removes files of this connector that have been there for too long; how many.
@@ -153,15 +159,11 @@ fn file_name(name: &str) -> String {
 /// Writes a file so that it is there whole or not at all; its name has no ending yet.
 ///
 /// # Errors
-/// [`DirectoryError::File`].
-pub fn write_whole(path: &Path, text: &[u8]) -> Result<(), DirectoryError> {
-    let failed = |what| {
-        let path = path.to_owned();
-        move |source| DirectoryError::File { what, path, source }
-    };
+/// When it cannot be written, or not be renamed.
+pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension(UNFINISHED);
-    std::fs::write(&unfinished, text).map_err(failed("writing"))?;
-    std::fs::rename(&unfinished, path.with_extension(ENDING)).map_err(failed("renaming"))
+    std::fs::write(&unfinished, text)?;
+    std::fs::rename(&unfinished, path.with_extension(ENDING))
 }
 
 fn remove_old(folder: &Path, prefix: &str, retention: Duration) -> Result<usize, DirectoryError> {

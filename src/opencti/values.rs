@@ -16,7 +16,6 @@ use serde_json::value::RawValue;
 use crate::platform::Release;
 
 /// What of an object decides whether it is taken.
-#[derive(Default)]
 struct Values<'a> {
     value: Option<Text<'a>>,
     name: Option<Text<'a>>,

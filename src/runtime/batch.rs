@@ -428,13 +428,13 @@ impl Recent {
     }
 
     /// Whether an object was sent with other content.
-    fn holds_other_than(&self, object: &StixObject) -> bool {
+    fn holds_other_than(&self, object: &Arc<StixObject>) -> bool {
         let recently = self.objects.get(&object.key);
         let Some(recently) = recently.filter(|recently| recently.was_own) else {
             return false;
         };
-        let is_same = |sent: &StixObject| bare_form(sent).json == bare_form(object).json;
-        !recently.object.as_deref().is_some_and(is_same)
+        let is_same = |sent: &Arc<StixObject>| bare_form(sent).json == bare_form(object).json;
+        !recently.object.as_ref().is_some_and(is_same)
     }
 
     /// Notes a message, of which these are the page's own; `again`: they come once more, only to bring what is
@@ -476,8 +476,8 @@ impl Recent {
 }
 
 /// The object without what it points at.
-fn bare_form(object: &StixObject) -> &StixObject {
-    object.bare.as_deref().unwrap_or(object)
+fn bare_form(object: &Arc<StixObject>) -> &Arc<StixObject> {
+    object.bare.as_ref().unwrap_or(object)
 }
 
 /// What need not come along any more.
@@ -723,7 +723,7 @@ impl<'a> Closing<'a> {
 fn ride_along(object: &Arc<StixObject>, seen: &mut Vec<u128>, needed: &mut Batch) {
     if !seen.contains(&object.key) {
         seen.push(object.key);
-        needed.push(Arc::clone(object.bare.as_ref().unwrap_or(object)));
+        needed.push(Arc::clone(bare_form(object)));
     }
 }
 

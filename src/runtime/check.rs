@@ -209,12 +209,24 @@ async fn check_registration<S>(settings: &Settings<S>, platform: &Platform, hops
         Ok(registration) => registration,
         Err(error) => return hops.fail("registration", &error),
     };
-    let text = if is_new {
-        "the platform takes the connector; it does not know it yet"
-    } else {
-        "the platform knows the connector"
-    };
-    hops.say("registration", Verdict::Fine, text);
+    match known {
+        Ok(None) => {
+            let text = "the platform takes the connector; it does not know it yet";
+            hops.say("registration", Verdict::Fine, text);
+        }
+        Ok(Some(_)) => hops.say(
+            "registration",
+            Verdict::Fine,
+            "the platform knows the connector",
+        ),
+        Err(error) => {
+            let text = format!(
+                "the platform takes the connector, and it stays registered: whether it was before cannot be seen: {}",
+                Chain(&error)
+            );
+            hops.say("registration", Verdict::Warning, text);
+        }
+    }
     match protocol {
         QueueProtocol::Amqp => check_broker(settings, registration.broker, hops).await,
         QueueProtocol::Api => hops.say(

@@ -4,9 +4,11 @@
 //! at the beginning, and leaves no trace at the destination.
 
 use std::collections::HashSet;
+use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +50,7 @@ pub async fn export<C: Connector>(
 ) -> anyhow::Result<Exported> {
     if let Some(folder) = folder {
         std::fs::create_dir_all(folder)
-            .map_err(|error| anyhow::anyhow!("{} cannot be made: {error}", folder.display()))?;
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
     }
     let connector = C::new(settings, &instruments.metrics)?;
     let batch_size = connector.batch_size();
@@ -89,17 +91,15 @@ async fn ask_destination<S>(
         Ok(client) => Platform::meet(client, RetryPolicy::NEVER).await,
         Err(error) => Err(error.into()),
     };
-    let platform = match met {
-        Ok(platform) => Arc::new(platform),
-        Err(error) => {
-            tracing::warn!(error = %Chain(&error), "the destination cannot be asked what it takes: nothing is held back for it");
-            return None;
-        }
+    let not_asked = |error: &dyn Error| {
+        tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: nothing is held back for it");
     };
+    let platform = met.inspect_err(|error| not_asked(error)).ok()?;
     let protocol = settings.connector.queue_protocol;
-    let rules = Rules::of(platform.release(), protocol).ok()?;
+    let rules = Rules::of(platform.release(), protocol);
+    let rules = rules.inspect_err(|error| not_asked(error)).ok()?;
     Some(Destination {
-        platform,
+        platform: Arc::new(platform),
         connector_id: settings.connector.id,
         connector_name: settings.connector.name.clone(),
         applicant_id: String::new(),
@@ -129,8 +129,7 @@ impl Exporter<'_> {
             let to_make = self.gate.markings_to_make(destination, &page).await?;
             self.gate.assume_made(&to_make);
             let kept_out = self.gate.admit(destination, &mut page, true).await?;
-            let kept_out = kept_out.ids.iter().map(|id| &**id);
-            self.packer.note_not_sent(kept_out);
+            kept_out.note_in(&mut self.packer);
         }
         let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
         self.packer.note_not_sent(skipped);
@@ -173,7 +172,9 @@ impl Exporter<'_> {
         self.exported.bundles += 1;
         if let Some(folder) = self.folder {
             let name = format!("{:06}-{stream}", self.exported.bundles);
-            write_whole(&folder.join(name), bundle(batch).as_bytes())?;
+            let path = folder.join(name);
+            write_whole(&path, bundle(batch).as_bytes())
+                .with_context(|| format!("{} cannot be written", path.display()))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::batch::Packer;
 use super::destination::Destination;
 use super::links::{self, Links};
 use super::markings::{Markings, markings_of};
@@ -36,6 +37,12 @@ pub(super) struct KeptOut {
 }
 
 impl KeptOut {
+    /// Lets the packer hold back what ties other objects to these.
+    pub(super) fn note_in(&self, packer: &mut Packer) {
+        packer.note_not_sent(self.ids.iter().map(|id| &**id));
+        packer.note_refused(self.refused.iter().map(|id| &**id));
+    }
+
     fn add(&mut self, object: &StixObject, bar: &Bar) {
         self.ids.insert(object.id.clone());
         if !bar.can_be_mended {

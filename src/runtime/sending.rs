@@ -352,10 +352,8 @@ impl<'a> Sending<'a> {
             return;
         }
         let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
-        let kept_out_ids = kept_out.ids.iter().map(|id| &**id);
-        self.packer.note_not_sent(skipped.chain(kept_out_ids));
-        let refused = kept_out.refused.iter().map(|id| &**id);
-        self.packer.note_refused(refused);
+        self.packer.note_not_sent(skipped);
+        kept_out.note_in(&mut self.packer);
     }
 
     /// What the source failed at, when it was asked for it once more, is not gone there.
