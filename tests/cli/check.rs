@@ -123,3 +123,37 @@ async fn a_queue_that_is_full_is_a_warning() {
         ended.stdout
     );
 }
+
+/// Who may not see connectors cannot tell whether this one is new: it is not deleted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_seen_stays_and_is_a_warning() {
+    let line = Line::with(generated(4, 1)).await;
+    line.destination.change_user(|user| {
+        user.capabilities.retain(|name| name != "MODULES_MODMANAGE");
+    });
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    let hops = hops(&ended);
+    for hop in ["registration", "queue"] {
+        assert!(hops.contains(&("warning", hop)), "{hop} in {hops:?}");
+    }
+    assert!(
+        ended.stdout.contains("stays registered"),
+        "{}",
+        ended.stdout
+    );
+    assert!(line.destination.connector(&line.connector_id).is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_delete_is_told_what_stays() {
+    let line = Line::with(generated(4, 1)).await;
+    line.destination.change_user(|user| {
+        user.capabilities.retain(|name| name != "MODULES_MODMANAGE");
+        user.capabilities.push("MODULES".to_owned());
+    });
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    assert!(hops(&ended).contains(&("warning", "cleaning up")));
+    assert!(line.destination.connector(&line.connector_id).is_some());
+}

@@ -124,12 +124,14 @@ async fn without_the_right_to_a_marking_its_objects_wait(
 }
 
 /// Without the right to make labels objects come without them; without the right to make markings they
-/// keep those that are there. Neither is an error of the work.
+/// keep those that are there; without the right to see connectors nothing is different. None is an error
+/// of the work.
 #[rstest::rstest]
 #[case::labels("SETTINGS_SETLABELS")]
 #[case::markings("SETTINGS_SETMARKINGS")]
+#[case::connectors("MODULES_MODMANAGE")]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_may_not_be_made_is_no_error(#[case] right: &str) {
+async fn a_right_that_is_missing_is_no_error(#[case] right: &str) {
     let line = line_to(
         "7.260817.0",
         generated(60, 20),

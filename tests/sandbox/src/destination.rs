@@ -520,6 +520,7 @@ impl ObjectValue for Root<'_> {
             }
             "isWorkAlive" => Ok(ResolvedValue::leaf(lock(&self.state.works).is_alive(id))),
             "connector" => {
+                self.require("MODULES")?;
                 let known = lock(&self.state.connectors).get(id).map(Connector::to_json);
                 Ok(ResolvedValue::nullable_object(
                     known.map(|fields| self.connector(fields)),
@@ -543,6 +544,14 @@ impl Root<'_> {
         }
     }
 
+    fn require(&self, capability: &str) -> Result<(), PlatformError> {
+        if lock(&self.state.imported).user_may(capability) {
+            return Ok(());
+        }
+        let message = "You are not allowed to do this.";
+        Err(PlatformError::new("FORBIDDEN_ACCESS", message))
+    }
+
     fn change(&self, field: &str, arguments: &Value) -> Result<ResolvedValue<'_>, FieldError> {
         if field == "workEdit" {
             let id = text(arguments, "id").to_owned();
@@ -560,6 +569,7 @@ impl Root<'_> {
                 self.connector(self.state.ping(arguments)?),
             )),
             "deleteConnector" => {
+                self.require("MODULES_MODMANAGE")?;
                 let id = text(arguments, "id").to_owned();
                 self.state.delete(&id)?;
                 Ok(ResolvedValue::leaf(id))

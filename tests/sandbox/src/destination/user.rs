@@ -22,7 +22,7 @@ impl Default for User {
         let capabilities = [
             "KNOWLEDGE_KNUPDATE_KNDELETE",
             "CONNECTORAPI",
-            "MODULES",
+            "MODULES_MODMANAGE",
             "SETTINGS_SETMARKINGS",
             "SETTINGS_SETLABELS",
             "SETTINGS_SETKILLCHAINPHASES",

@@ -168,6 +168,11 @@ impl Imported {
             .retain(|(_, source, target), _| source != id && target != id);
     }
 
+    /// Whether the user has a capability, by its name or that of a narrower one.
+    pub(crate) fn user_may(&self, capability: &str) -> bool {
+        self.user.may(capability)
+    }
+
     pub(crate) fn change_user(&mut self, change: impl FnOnce(&mut User)) {
         change(&mut self.user);
         if self.user.may_set_new_markings {
