@@ -11,5 +11,5 @@ mod key;
 mod object;
 
 pub use bundle::bundle;
-pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, key};
+pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
 pub use object::{ObjectWriter, Pointer, StixObject};

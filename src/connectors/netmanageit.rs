@@ -48,27 +48,12 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct NetManageIt {
     settings: NetManageItSettings,
-    http: HttpSettings,
-    metrics: Metrics,
+    client: Client,
     /// As it was met last.
     platform: tokio::sync::Mutex<Option<Arc<Platform>>>,
 }
 
 impl NetManageIt {
-    fn client(&self) -> Result<Client, SourceError> {
-        let source = &self.settings.platform;
-        let endpoint = Endpoint {
-            platform: "the source".to_owned(),
-            url: source.url.clone(),
-            token: source.token.clone(),
-            verify_tls: source.verifies(),
-            extra_ca: source.authorities(&self.http),
-            longest_silence: LONGEST_SILENCE,
-            metrics: self.metrics.clone(),
-        };
-        Client::new(&endpoint).map_err(|error| SourceError::because("cannot ask the source", error))
-    }
-
     /// The platform, as long as it has the same release: a new one may know more.
     async fn platform(&self) -> Result<Arc<Platform>, SourceError> {
         let unreadable = |error| SourceError::because("the source cannot be read", error);
@@ -79,7 +64,7 @@ impl NetManageIt {
         {
             return Ok(Arc::clone(platform));
         }
-        let met = Platform::meet(self.client()?, policy).await;
+        let met = Platform::meet(self.client.clone(), policy).await;
         let platform = Arc::new(met.map_err(unreadable)?);
         *known = Some(Arc::clone(&platform));
         Ok(platform)
@@ -91,14 +76,14 @@ impl Connector for NetManageIt {
     type Source = NetManageItSource;
 
     fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError> {
-        let connector = Self {
+        let endpoint = endpoint(&settings.section, &settings.http, metrics);
+        let client = Client::new(&endpoint)
+            .map_err(|error| SourceError::because("cannot ask the source", error))?;
+        Ok(Self {
             settings: settings.section.clone(),
-            http: settings.http.clone(),
-            metrics: metrics.clone(),
+            client,
             platform: tokio::sync::Mutex::default(),
-        };
-        connector.client()?;
-        Ok(connector)
+        })
     }
 
     fn subject(&self) -> String {
@@ -131,7 +116,7 @@ impl Connector for NetManageIt {
 
     async fn look(&self) -> Result<SourceLook, SourceError> {
         let unreadable = |error| SourceError::because("the source cannot be read", error);
-        let met = Platform::meet(self.client()?, RetryPolicy::NEVER).await;
+        let met = Platform::meet(self.client.clone(), RetryPolicy::NEVER).await;
         let platform = met.map_err(unreadable)?;
         let mut counts = Vec::new();
         for stream in reader::streams(&self.settings) {
@@ -149,5 +134,18 @@ impl Connector for NetManageIt {
     async fn open(&self, resume: Resume) -> Result<Self::Source, SourceError> {
         let platform = self.platform().await?;
         Ok(NetManageItSource::new(platform, &self.settings, resume))
+    }
+}
+
+fn endpoint(settings: &NetManageItSettings, http: &HttpSettings, metrics: &Metrics) -> Endpoint {
+    let source = &settings.platform;
+    Endpoint {
+        platform: "the source".to_owned(),
+        url: source.url.clone(),
+        token: source.token.clone(),
+        verify_tls: source.verifies(),
+        extra_ca: source.authorities(http),
+        longest_silence: LONGEST_SILENCE,
+        metrics: metrics.clone(),
     }
 }

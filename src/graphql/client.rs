@@ -52,7 +52,8 @@ pub struct Endpoint {
     pub metrics: Metrics,
 }
 
-/// Asks one platform. Cheap to share; one connection pool for its whole life.
+/// Asks one platform. Cheap to clone; all clones have one connection pool.
+#[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
     platform: String,

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64_simd::STANDARD;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -72,8 +71,8 @@ impl MessageWriter {
 
     /// In one buffer: base64 needs no escapes, and is most of the message.
     fn envelope(&self, bundle: &str) -> Result<Vec<u8>, serde_json::Error> {
-        const CONTENT: &str = ",\"content\":\"";
-        const END: &str = "\"}";
+        const CONTENT: &[u8] = b",\"content\":\"";
+        const END: &[u8] = b"\"}";
         let head = serde_json::to_string(&Envelope {
             kind: "bundle",
             applicant_id: &self.applicant_id,
@@ -83,11 +82,11 @@ impl MessageWriter {
             no_split: self.rules.marks_no_split.then_some(true),
         })?;
         let encoded = bundle.len().div_ceil(3) * 4;
-        let mut message = String::with_capacity(head.len() + CONTENT.len() + encoded + END.len());
-        message.push_str(head.strip_suffix('}').unwrap_or(&head));
-        message.push_str(CONTENT);
-        STANDARD.encode_string(bundle, &mut message);
-        message.push_str(END);
-        Ok(message.into_bytes())
+        let mut message = Vec::with_capacity(head.len() + CONTENT.len() + encoded + END.len());
+        message.extend_from_slice(head.strip_suffix('}').unwrap_or(&head).as_bytes());
+        message.extend_from_slice(CONTENT);
+        STANDARD.encode_append(bundle, &mut message);
+        message.extend_from_slice(END);
+        Ok(message)
     }
 }

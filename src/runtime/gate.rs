@@ -6,7 +6,6 @@
 //! **Invariant.** What is kept out is named with its reason, and so is each link that leads there;
 //! nothing else of the page suffers.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::batch::Packer;
@@ -16,13 +15,13 @@ use super::markings::{Markings, markings_of};
 use crate::connector::{Converted, HeldBack, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
-use crate::stix::StixObject;
+use crate::stix::{StixObject, TextMap, TextSet};
 
 /// What was learnt of the destination in a run.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
     /// Whether the destination lacks the type, for each that was met.
-    unknown_types: HashMap<Box<str>, bool>,
+    unknown_types: TextMap<Box<str>, bool>,
     markings: Markings,
     links: Links,
 }
@@ -31,9 +30,9 @@ pub(super) struct Gate {
 #[derive(Debug, Default)]
 pub(super) struct KeptOut {
     /// All of it, companions too.
-    pub(super) ids: HashSet<Box<str>>,
+    pub(super) ids: TextSet<Box<str>>,
     /// Of that, what will not go as long as it stays as it is.
-    pub(super) refused: HashSet<Box<str>>,
+    pub(super) refused: TextSet<Box<str>>,
 }
 
 impl KeptOut {

@@ -4,7 +4,6 @@
 //!
 //! **Invariant.** A marking counts as usable only after the destination itself has listed it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use crate::connector::is_marking;
 use crate::graphql::{Kind, RetryPolicy};
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
-use crate::stix::StixObject;
+use crate::stix::{StixObject, TextMap};
 use crate::telemetry::logs::Chain;
 
 /// How often it is looked whether a marking that was made can be set: users and their rights are
@@ -33,7 +32,7 @@ pub(super) struct Markings {
     rights: Option<Rights>,
     /// When the destination was last asked.
     asked: Option<Instant>,
-    met: HashMap<Box<str>, Standing>,
+    met: TextMap<Box<str>, Standing>,
 }
 
 /// What the destination makes of a marking.

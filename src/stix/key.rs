@@ -18,6 +18,11 @@ pub fn key(id: &str) -> u128 {
         .as_u128()
 }
 
+/// A set of texts, with a hash that costs less than the usual one.
+pub type TextSet<T> = HashSet<T, foldhash::fast::RandomState>;
+/// Something for each of some texts.
+pub type TextMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
+
 /// A set of keys.
 pub type KeySet = HashSet<u128, BuildHasherDefault<KeyHasher>>;
 /// Something for each of some keys.

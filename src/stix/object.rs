@@ -1,6 +1,7 @@
 //! One STIX object: its text, and which other objects it needs.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -201,6 +202,14 @@ impl Pointer {
     }
 }
 
+thread_local! {
+    /// Objects are written here one after another, and then copied to where each has just the place that it needs.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// More is not kept for the next object.
+const SCRATCH_LIMIT: usize = 64 * 1024;
+
 /// Writes one object, key by key.
 #[derive(Debug)]
 pub struct ObjectWriter {
@@ -216,7 +225,7 @@ impl ObjectWriter {
     pub fn new(stix_type: &str, id: &str) -> Self {
         let mut writer = Self {
             id: id.into(),
-            json: Vec::with_capacity(1024),
+            json: SCRATCH.take(),
             failure: None,
             names_type: None,
             places: Places::default(),
@@ -289,12 +298,17 @@ impl ObjectWriter {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        let json = String::from_utf8(self.json).map_err(serde_json::Error::custom)?;
+        let json = std::str::from_utf8(&self.json).map_err(serde_json::Error::custom)?;
+        let json: Box<str> = json.into();
+        if self.json.capacity() <= SCRATCH_LIMIT {
+            self.json.clear();
+            SCRATCH.set(self.json);
+        }
         Ok(StixObject {
             key: key(&self.id),
             id: self.id,
             kind: kind.into(),
-            json: json.into_boxed_str(),
+            json,
             dependencies: Vec::new(),
             pointers: Vec::new(),
             ends: Vec::new(),

@@ -13,6 +13,7 @@ use super::page::{EndRow, List, Node, Reference, References, row_of};
 use super::source::RawPage;
 use crate::connector::{Skipped, SourceError};
 use crate::platform::Platform;
+use crate::stix::TextSet;
 
 /// What is to be asked for.
 #[derive(Debug)]
@@ -147,8 +148,8 @@ fn is_of_unknown_type(node: &Node<'_>) -> bool {
 
 /// The observables that nested references lead to and that are not among these, in order.
 fn targets_elsewhere(references: &References, ids: &[String]) -> Vec<String> {
-    let here: HashSet<&str> = ids.iter().map(String::as_str).collect();
-    let elsewhere: HashSet<&str> = references
+    let here: TextSet<&str> = ids.iter().map(String::as_str).collect();
+    let elsewhere: TextSet<&str> = references
         .values()
         .flatten()
         .filter_map(|reference| match reference {

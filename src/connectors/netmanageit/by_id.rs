@@ -239,7 +239,7 @@ pub(super) async fn read_references(
         let (platform, relations) = (Arc::clone(platform), relations.to_vec());
         async move { references_of(&platform, stream, ids, &relations).await }
     });
-    let mut references = References::new();
+    let mut references = References::default();
     for (found, unreadable) in read.await? {
         for (holder, reference) in found {
             let of_holder = references.entry(holder).or_default();

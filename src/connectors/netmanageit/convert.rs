@@ -18,7 +18,7 @@ mod types;
 mod validity;
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use url::Url;
@@ -29,7 +29,7 @@ use super::page::{ExternalReference, List, NestedTarget, Node, Reference, UNKNOW
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, HeldBack, Skipped, kind_of_end};
-use crate::stix::{Pointer, StixObject};
+use crate::stix::{Pointer, StixObject, TextMap, TextSet};
 use foreign::Written;
 use surroundings::Surroundings;
 use types::{NESTED_REFERENCES, NestedReference, observable_type};
@@ -263,7 +263,7 @@ fn leave_out_endless(
     if ends_to_come.is_empty() {
         return Vec::new();
     }
-    let here: HashSet<&str> = companions.iter().map(|companion| &*companion.id).collect();
+    let here: TextSet<&str> = companions.iter().map(|companion| &*companion.id).collect();
     let is_missing = |end: &str| ends_to_come.contains(end) && !here.contains(end);
     let mut endless = Vec::new();
     objects.retain(|written| {
@@ -355,10 +355,10 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
 #[derive(Debug, Default)]
 struct Edges {
     /// What travels with the object.
-    taken: HashMap<Box<str>, Vec<Edge>>,
+    taken: TextMap<Box<str>, Vec<Edge>>,
     /// What would close a circle. Two objects that point at each other cannot both be imported first
     /// (spec/protocol.md §7), so one of them goes once more, afterwards.
-    late: HashMap<Box<str>, Vec<Edge>>,
+    late: TextMap<Box<str>, Vec<Edge>>,
 }
 
 type Edge = (&'static NestedReference, Box<str>);
@@ -375,7 +375,7 @@ fn nested_edges(
     }
     let of_page = objects.iter().map(|written| &*written.object.id);
     let along = companions.iter().map(|companion| &*companion.id);
-    let at_hand: HashSet<&str> = of_page.chain(along).collect();
+    let at_hand: TextSet<&str> = of_page.chain(along).collect();
     for written in objects {
         let holder = &written.object.id;
         for target in &written.nested {
@@ -427,7 +427,7 @@ impl Edges {
     /// Whether one object leads to another by the edges taken so far.
     fn lead(&self, from: &str, to: &str) -> bool {
         let mut waiting = vec![from];
-        let mut seen = HashSet::new();
+        let mut seen = TextSet::default();
         while let Some(at) = waiting.pop() {
             if at == to {
                 return true;

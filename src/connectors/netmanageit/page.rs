@@ -2,7 +2,6 @@
 //! piece of text, so that a bad one costs only its node.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,6 +11,7 @@ use url::Url;
 
 use super::cursor::Row;
 use super::files::File;
+use crate::stix::TextMap;
 
 /// Why something of an answer is not sent.
 pub(super) const UNKNOWN_SHAPE: &str = "the source answered it in an unknown shape";
@@ -395,7 +395,7 @@ impl<'de> Visitor<'de> for Fields {
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
 /// What the objects of a page point at, by the standard id of the object.
-pub(super) type References = HashMap<Box<str>, Vec<Reference>>;
+pub(super) type References = TextMap<Box<str>, Vec<Reference>>;
 
 /// One thing that an object points at.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -86,7 +86,7 @@ impl RawPage {
             number,
             answer,
             known: HashSet::new(),
-            references: References::new(),
+            references: References::default(),
             companions: Vec::new(),
             written: Vec::new(),
             files: None,

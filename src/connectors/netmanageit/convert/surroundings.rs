@@ -1,7 +1,6 @@
 //! What surrounds an object: its markings, its author, its labels. They travel as objects of their
 //! own, ahead of the objects that use them.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +10,7 @@ use super::{ConvertError, tlp};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::{ExternalReference, Node};
-use crate::stix::{ObjectWriter, StixObject};
+use crate::stix::{ObjectWriter, StixObject, TextMap};
 
 /// OpenCTI's extension of STIX objects (spec/protocol.md §3).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
@@ -29,11 +28,11 @@ pub(super) struct Surroundings {
 /// Something for each text that the source wrote, up to so many. The texts are long, and the source can
 /// gain nothing by choosing them badly.
 #[derive(Debug)]
-struct Remembered<T>(HashMap<Box<str>, T, foldhash::fast::RandomState>);
+struct Remembered<T>(TextMap<Box<str>, T>);
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
-        Self(HashMap::default())
+        Self(TextMap::default())
     }
 }
 
