@@ -264,6 +264,7 @@ impl Converter for AddressConverter {
     type Page = Page;
 
     fn convert(&mut self, page: Page) -> Converted {
+        let rows = page.lines.len();
         let (mut objects, mut skipped) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for line in page.lines {
@@ -278,18 +279,10 @@ impl Converter for AddressConverter {
             }
         }
         Converted {
-            stream: STREAM,
             position: page.position,
-            stream_total: None,
-            page_number: page.number,
             objects,
-            late: Vec::new(),
-            companions: Vec::new(),
             skipped,
-            held_back: Vec::new(),
-            alarms: Vec::new(),
-            ends_elsewhere: HashSet::new(),
-            counts_as: None,
+            ..Converted::new(STREAM, page.number, rows)
         }
     }
 }

@@ -193,6 +193,8 @@ pub struct Converted {
     pub stream_total: Option<u64>,
     /// The page's number in its stream, from 1.
     pub page_number: u64,
+    /// How many rows of the stream it had, whatever became of them.
+    pub rows: usize,
     /// The objects, in the source's order.
     pub objects: Vec<Arc<StixObject>>,
     /// Objects of this page once more, with the references that would have closed a circle: they go
@@ -213,6 +215,27 @@ pub struct Converted {
     /// As what its objects are counted, where they have been counted as what they are before: none for
     /// objects that come for the first time.
     pub counts_as: Option<&'static str>,
+}
+
+impl Converted {
+    /// A page of a stream, by its number there, with so many rows, of which nothing has come yet.
+    pub fn new(stream: &'static str, page_number: u64, rows: usize) -> Self {
+        Self {
+            stream,
+            position: None,
+            stream_total: None,
+            page_number,
+            rows,
+            objects: Vec::new(),
+            late: Vec::new(),
+            companions: Vec::new(),
+            skipped: Vec::new(),
+            held_back: Vec::new(),
+            alarms: Vec::new(),
+            ends_elsewhere: HashSet::new(),
+            counts_as: None,
+        }
+    }
 }
 
 /// One object, or one part of an object, that is not sent.

@@ -50,5 +50,7 @@ mod secrets;
 mod state;
 #[path = "cli/stop.rs"]
 mod stop;
+#[path = "cli/terminal.rs"]
+mod terminal;
 #[path = "cli/tls.rs"]
 mod tls;

@@ -73,8 +73,7 @@ pub async fn export<C: Connector>(
         let Some(page) = page? else { break };
         let page = converter.convert(page);
         if page.counts_as.is_none() {
-            let rows = page.objects.len() + page.skipped.len();
-            instruments.note_page(page.stream, rows, page.stream_total, began.elapsed());
+            instruments.note_page(page.stream, page.rows, page.stream_total, began.elapsed());
         }
         exporter.page(page).await?;
     }

@@ -647,9 +647,8 @@ impl<'a> Sending<'a> {
     /// Counts a page, for which the run has waited so long.
     pub(super) fn note_page(&self, page: &Converted, waited: Duration) {
         if page.counts_as.is_none() {
-            let rows = page.objects.len() + page.skipped.len();
             let instruments = &self.destination.instruments;
-            instruments.note_page(page.stream, rows, page.stream_total, waited);
+            instruments.note_page(page.stream, page.rows, page.stream_total, waited);
         }
     }
 

@@ -3,14 +3,17 @@
 //! May know: nothing of who reads. May be known by everything. Where there is no terminal, nothing is drawn.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 use tracing_subscriber::fmt::MakeWriter;
 
 const SHAPE: &str =
-    "{prefix:<14} {bar:30} {human_pos:>9} of {human_len} {percent:>3} %  {per_sec}, {eta} to go";
+    "{prefix:<14} {bar:30} {human_pos:>9} of {human_len} {percent:>3} %  {rate}, {eta} to go";
 
 /// The bars of the run that is under way. A copy draws the same ones.
 #[derive(Debug, Clone)]
@@ -48,16 +51,18 @@ impl Bars {
         let bar = bars
             .entry(stream.to_owned())
             .or_insert_with(|| self.begin(stream));
-        bar.inc(rows as u64);
         // Some rows come twice: those that change meanwhile.
-        bar.set_length(total.unwrap_or_default().max(bar.position()));
+        let read = bar.position() + rows as u64;
+        bar.set_length(total.unwrap_or_default().max(read));
+        bar.set_position(read);
     }
 
     fn begin(&self, stream: &str) -> ProgressBar {
         let style = ProgressStyle::with_template(SHAPE);
         let bar = ProgressBar::new(0).with_prefix(stream.to_owned());
         // The template is ours, and a test draws it.
-        let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+        let bar = bar.with_style(style.with_key("rate", write_rate));
         self.all.add(bar)
     }
 
@@ -71,6 +76,17 @@ impl Bars {
             bar.finish_and_clear();
         }
     }
+}
+
+/// In whole rows: fractions of them tell nobody anything.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "rounded, and a rate is never negative nor that high"
+)]
+fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // A text takes whatever is written.
+    write!(out, "{}/s", HumanCount(state.per_sec().round() as u64)).ok();
 }
 
 /// Writes lines to standard error, above the bars.
@@ -118,6 +134,17 @@ mod tests {
             "{shown}"
         );
         assert!(shown.contains("3 of 3"), "{shown}");
+        let rates = shown.lines().map(|line| {
+            let (_, rate) = line.split_once("%  ").unwrap();
+            rate.split_once("/s, ").unwrap().0
+        });
+        for rate in rates {
+            assert!(
+                rate.chars()
+                    .all(|digit| digit.is_ascii_digit() || digit == ','),
+                "{rate}"
+            );
+        }
         bars.end();
         assert_eq!(term.contents(), "");
     }

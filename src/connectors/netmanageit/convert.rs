@@ -127,11 +127,10 @@ impl Converter for NetManageItConverter {
             .iter()
             .filter_map(|written| point_late(written, &edges))
             .collect();
+        let rows = page.answer.list().map_or(0, List::rows);
         Converted {
-            stream: page.stream.name(),
             position: page.position,
             stream_total: page.total,
-            page_number: page.number,
             objects: objects
                 .into_iter()
                 .map(|written| point(written, &edges))
@@ -143,6 +142,7 @@ impl Converter for NetManageItConverter {
             alarms: page.alarms,
             ends_elsewhere: page.ends_elsewhere,
             counts_as: page.files.map(|_| "object with files"),
+            ..Converted::new(page.stream.name(), page.number, rows)
         }
     }
 }

@@ -20,22 +20,14 @@ fn object(number: usize) -> StixObject {
 
 fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
     Converted {
-        held_back: Vec::new(),
         position: Some(Position {
             stream: "observables",
             cursor: "c".into(),
             as_of: None,
         }),
-        stream: "observables",
-        stream_total: None,
-        page_number: 1,
         objects: objects.into_iter().map(Arc::new).collect(),
         companions: companions.into_iter().map(Arc::new).collect(),
-        late: Vec::new(),
-        skipped: Vec::new(),
-        alarms: Vec::new(),
-        ends_elsewhere: HashSet::new(),
-        counts_as: None,
+        ..Converted::new("observables", 1, 0)
     }
 }
 
