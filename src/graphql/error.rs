@@ -1,6 +1,8 @@
 //! What can go wrong with one request, and what that means for the caller.
 
+use std::error::Error as StdError;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -98,7 +100,7 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// No answer came: refused, timed out, reset, or cut off in the middle.
-    #[error("{operation}: no answer from {platform}")]
+    #[error("{operation}: no answer from {platform}{}", advice(source))]
     Transport {
         /// The operation's name.
         operation: &'static str,
@@ -108,7 +110,7 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// An HTTP status that is not a success.
-    #[error("{operation}: {platform} answered HTTP {status}")]
+    #[error("{operation}: {platform} answered HTTP {status}{}", advice_on(*status))]
     Status {
         /// The operation's name.
         operation: &'static str,
@@ -252,6 +254,43 @@ impl Error {
             Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
             Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
         }
+    }
+}
+
+/// What a person can do where no answer came.
+fn advice(error: &reqwest::Error) -> &'static str {
+    if is_about_certificate(error) {
+        "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
+    } else if error.is_connect() {
+        "; is its address right, is it running, and can it be reached from here?"
+    } else {
+        ""
+    }
+}
+
+fn is_about_certificate(error: &(dyn StdError + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    // What an I/O error carries is not among its sources.
+    let carried = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match carried {
+        Some(carried) => is_about_certificate(carried),
+        None => error.source().is_some_and(is_about_certificate),
+    }
+}
+
+/// What a person can do about an HTTP status, where that is known.
+fn advice_on(status: reqwest::StatusCode) -> &'static str {
+    match status.as_u16() {
+        301 | 302 | 307 | 308 => "; no redirect is followed: set the address to which it leads",
+        401 | 403 => {
+            "; check the token, and whether something in front of the platform asks for more"
+        }
+        404 | 405 => "; is its address right? /graphql is added to it",
+        _ => "",
     }
 }
 

@@ -87,8 +87,12 @@ async fn platforms_that_are_away_are_named_each() {
         .await;
     ended.assert_code(1);
     let hops = hops(&ended);
-    assert!(hops.contains(&("FAILED", "source")), "{hops:?}");
-    assert!(hops.contains(&("FAILED", "destination")), "{hops:?}");
+    for hop in ["source", "destination"] {
+        assert!(hops.contains(&("FAILED", hop)), "{hops:?}");
+    }
+    for advice in ["check the token", "can it be reached from here?"] {
+        assert!(ended.stdout.contains(advice), "{}", ended.stdout);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

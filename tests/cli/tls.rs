@@ -156,7 +156,7 @@ async fn an_unknown_certificate_is_not_believed(
     process.signal("TERM").await;
     let ended = process.ended().await;
     ended.assert_code(0);
-    assert!(ended.stderr.contains("certificate"), "{ended:#?}");
+    assert!(ended.stderr.contains("https.ca_certificates"), "{ended:#?}");
     assert_eq!(line.source.requests().len(), 0);
     assert!(line.destination.works().is_empty());
 }
