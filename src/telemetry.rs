@@ -33,7 +33,7 @@ impl Instruments {
     /// A page was read, for which the run has waited so long: its rows, and how many the stream has.
     pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
         self.metrics.reading.count_page(stream, waited, total);
-        self.bars.note_page(stream, rows, total);
+        self.bars.note_page(stream, rows, total, waited);
     }
 
     /// A run is over: it is complete, has failed, or neither.

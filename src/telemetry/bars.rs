@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use indicatif::{
-    HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+    HumanCount, HumanDuration, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState,
+    ProgressStyle,
 };
 use tracing_subscriber::fmt::MakeWriter;
 
 const SHAPE: &str =
-    "{prefix:<14} {bar:30} {human_pos:>9} of {human_len} {percent:>3} %  {rate}, {eta} to go";
+    "{prefix:<14} {bar:30} {human_pos:>9} of {human_len} {percent:>3} %  {rate}, {time} to go";
 
 /// The bars of the run that is under way. A copy draws the same ones.
 #[derive(Debug, Clone)]
@@ -42,27 +44,37 @@ impl Bars {
         }
     }
 
-    /// A page of a stream was read, with so many rows; so many has the stream, by the source's word.
-    pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>) {
+    /// A page of a stream was read, for which the run has waited so long: its rows; so many has the stream, by the
+    /// source's word.
+    pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
         let mut bars = self
             .by_stream
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let bar = bars
             .entry(stream.to_owned())
-            .or_insert_with(|| self.begin(stream));
-        // Some rows come twice: those that change meanwhile.
+            .or_insert_with(|| self.begin(stream, waited));
         let read = bar.position() + rows as u64;
-        bar.set_length(total.unwrap_or_default().max(read));
-        bar.set_position(read);
+        bar.update(|state| {
+            state.set_pos(read);
+            // Some rows come twice: those that change meanwhile.
+            state.set_len(total.unwrap_or_default().max(read));
+        });
     }
 
-    fn begin(&self, stream: &str) -> ProgressBar {
+    /// The first page counts with the time that it took.
+    fn begin(&self, stream: &str, waited: Duration) -> ProgressBar {
         let style = ProgressStyle::with_template(SHAPE);
-        let bar = ProgressBar::new(0).with_prefix(stream.to_owned());
+        let bar = ProgressBar::new(0)
+            .with_elapsed(waited)
+            .with_prefix(stream.to_owned());
         // The template is ours, and a test draws it.
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = bar.with_style(style.with_key("rate", write_rate));
+        let bar = bar.with_style(
+            style
+                .with_key("rate", write_rate)
+                .with_key("time", write_time_to_go),
+        );
         self.all.add(bar)
     }
 
@@ -78,15 +90,21 @@ impl Bars {
     }
 }
 
-/// In whole rows: fractions of them tell nobody anything.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "rounded, and a rate is never negative nor that high"
-)]
+/// Since the list began, in whole rows: fractions of them tell nobody anything.
 fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    let millis = state.elapsed().as_millis().max(1);
+    let rows = u128::from(state.pos()) * 1000 / millis;
+    let rows = u64::try_from(rows).unwrap_or(u64::MAX);
     // A text takes whatever is written.
-    write!(out, "{}/s", HumanCount(state.per_sec().round() as u64)).ok();
+    write!(out, "{}/s", HumanCount(rows)).ok();
+}
+
+/// The time for the rows to come, at that rate.
+fn write_time_to_go(state: &ProgressState, out: &mut dyn fmt::Write) {
+    let to_come = state.len().unwrap_or_default().saturating_sub(state.pos());
+    let millis = state.elapsed().as_millis() * u128::from(to_come) / u128::from(state.pos().max(1));
+    let time = Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX));
+    write!(out, "{:#}", HumanDuration(time)).ok();
 }
 
 /// Writes lines to standard error, above the bars.
@@ -125,26 +143,21 @@ mod tests {
         let term = InMemoryTerm::new(10, 120);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
         let bars = Bars::on(target);
-        bars.note_page("observables", 1000, Some(4000));
-        bars.note_page("observables", 1000, Some(4000));
-        bars.note_page("indicators", 3, None);
+        let hours = Duration::from_hours(2);
+        bars.note_page("observables", 1000, Some(4000), hours);
+        bars.note_page("observables", 1000, Some(4000), hours);
+        bars.note_page("indicators", 3_000_000, None, hours);
         let shown = term.contents();
         assert!(
             shown.contains("observables") && shown.contains("2,000 of 4,000  50 %"),
             "{shown}"
         );
-        assert!(shown.contains("3 of 3"), "{shown}");
-        let rates = shown.lines().map(|line| {
-            let (_, rate) = line.split_once("%  ").unwrap();
-            rate.split_once("/s, ").unwrap().0
-        });
-        for rate in rates {
-            assert!(
-                rate.chars()
-                    .all(|digit| digit.is_ascii_digit() || digit == ','),
-                "{rate}"
-            );
-        }
+        // Two thousand rows took the time that was waited for the first of them.
+        assert!(shown.contains("0/s, 2h to go"), "{shown}");
+        assert!(
+            shown.contains("3,000,000 of 3,000,000 100 %  416/s, 0s to go"),
+            "{shown}"
+        );
         bars.end();
         assert_eq!(term.contents(), "");
     }
