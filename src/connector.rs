@@ -245,7 +245,8 @@ pub struct Skipped {
     pub id: String,
     /// Its type, such as "Directory" or "based-on".
     pub kind: String,
-    /// Why, in a few words that are the same for all of the same cause.
+    /// Why, in a few words that are the same for all of the same cause. What differs from one to the next, such as
+    /// the source's own words, stands in brackets at the end: metrics leave it out.
     pub reason: String,
 }
 

@@ -1,7 +1,7 @@
 //! The connectors of this package, one module each.
 //!
 //! A connector may know [`crate::connector`], [`crate::platform`], [`crate::graphql`],
-//! [`crate::stix`], [`crate::settings`] and [`crate::telemetry`]. It must not know the runtime, the destination or another
-//! connector; only the binaries know it.
+//! [`crate::stix`], [`crate::settings`] and [`crate::telemetry`]. It must not know the runtime, the
+//! destination or another connector; only the binaries know it.
 
 pub mod netmanageit;

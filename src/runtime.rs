@@ -41,7 +41,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::Connector;
+use crate::connector::{Connector, Converted};
 use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
@@ -451,6 +451,13 @@ async fn open_directory<S>(
         tracing::info!(files = removed, "old bundles were removed");
     }
     Ok(Some(directory))
+}
+
+/// Counts a page, for which the run has waited so long. What comes once more was counted before.
+fn note_page(instruments: &Instruments, page: &Converted, waited: Duration) {
+    if page.counts_as.is_none() {
+        instruments.note_page(page.stream, page.rows, page.stream_total, waited);
+    }
 }
 
 fn endpoint<S>(settings: &Settings<S>, metrics: &Metrics) -> Endpoint {

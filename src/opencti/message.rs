@@ -69,7 +69,8 @@ impl MessageWriter {
         })
     }
 
-    /// In one buffer: base64 needs no escapes, and is most of the message.
+    /// In one buffer: base64 needs no escapes, and is most of the message, which is why it is made by the
+    /// vectorised library here.
     fn envelope(&self, bundle: &str) -> Result<Vec<u8>, serde_json::Error> {
         const CONTENT: &[u8] = b",\"content\":\"";
         const END: &[u8] = b"\"}";

@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Packer, Packing};
 use super::destination::{Destination, Sent};
-use super::endpoint;
 use super::gate::Gate;
+use super::{endpoint, note_page};
 use crate::connector::{Connector, Converted, Converter, Resume, Source, Tally};
 use crate::graphql::{Client, RetryPolicy};
 use crate::opencti::{Pusher, Rules, write_whole};
@@ -72,9 +72,7 @@ pub async fn export<C: Connector>(
         };
         let Some(page) = page? else { break };
         let page = converter.convert(page);
-        if page.counts_as.is_none() {
-            instruments.note_page(page.stream, page.rows, page.stream_total, began.elapsed());
-        }
+        note_page(instruments, &page, began.elapsed());
         exporter.page(page).await?;
     }
     instruments.bars.end();

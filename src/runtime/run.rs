@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::destination::Destination;
 use super::keeper::{Keeper, Overtaken};
+use super::note_page;
 use super::room::{Room, watch_pauses};
 use super::sending::Sending;
 use super::state::State;
@@ -250,7 +251,8 @@ async fn drive<C: Connector>(
                 Some(page) => match page? {
                     Some(page) => {
                         let page = converter.convert(page);
-                        sending.note_page(&page, waiting_since.elapsed());
+                        let instruments = &sending.destination().instruments;
+                        note_page(instruments, &page, waiting_since.elapsed());
                         sending.page(page, stop).await?;
                         waiting_since = Instant::now();
                     }

@@ -644,14 +644,6 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Counts a page, for which the run has waited so long.
-    pub(super) fn note_page(&self, page: &Converted, waited: Duration) {
-        if page.counts_as.is_none() {
-            let instruments = &self.destination.instruments;
-            instruments.note_page(page.stream, page.rows, page.stream_total, waited);
-        }
-    }
-
     fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {
         self.tally.count_sent(done.kinds.iter().map(|kind| &**kind));
         let progress = &self.progress;

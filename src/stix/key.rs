@@ -18,7 +18,7 @@ pub fn key(id: &str) -> u128 {
         .as_u128()
 }
 
-/// A set of texts, with a hash that costs less than the usual one.
+/// A set of texts, with a hash that costs less than the usual one, and begins at random as that does.
 pub type TextSet<T> = HashSet<T, foldhash::fast::RandomState>;
 /// Something for each of some texts.
 pub type TextMap<K, V> = HashMap<K, V, foldhash::fast::RandomState>;

@@ -420,6 +420,11 @@ impl Failure {
 }
 
 impl Failure {
+    /// Why something is skipped, "it" or "them": the source fails at it.
+    pub(super) fn as_reason(&self, what: &str) -> String {
+        format!("the source cannot read {what} ({})", self.reason)
+    }
+
     /// Whether the source itself says which row is to blame.
     pub(super) fn names_row(&self) -> bool {
         self.suspect.is_some()

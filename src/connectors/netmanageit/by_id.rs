@@ -214,7 +214,7 @@ async fn objects_of(
             skipped.push(Skipped {
                 id,
                 kind: kind.to_owned(),
-                reason: format!("the source cannot read it ({})", failure.reason),
+                reason: failure.as_reason("it"),
             });
         }
     }
@@ -285,7 +285,7 @@ async fn references_of(
                     skipped.push(Skipped {
                         id,
                         kind: "references".to_owned(),
-                        reason: format!("the source cannot read them ({})", failure.reason),
+                        reason: failure.as_reason("them"),
                     });
                 }
             }

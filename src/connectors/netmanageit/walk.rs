@@ -382,7 +382,7 @@ impl Walk {
         let skipped = Skipped {
             id: id.unwrap_or_else(|| format!("the row behind cursor {place}")),
             kind: kind.unwrap_or_else(|| self.stream.name().to_owned()),
-            reason: format!("the source cannot read it ({})", failure.reason),
+            reason: failure.as_reason("it"),
         };
         let skips = &mut self.since_last_page;
         skips.rows += 1;

@@ -59,18 +59,30 @@ pub struct Objects {
 }
 
 /// A label's words: the first so many, and one for all others.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Bounded {
+    most: usize,
+    others: &'static str,
     known: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Bounded {
-    fn word(&self, word: &str, most: usize, others: &'static str) -> String {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains(word) && known.len() >= most {
-            return others.to_owned();
+    fn new(most: usize, others: &'static str) -> Self {
+        Self {
+            most,
+            others,
+            known: Arc::default(),
         }
-        known.insert(word.to_owned());
+    }
+
+    fn word(&self, word: &str) -> String {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(word) {
+            if known.len() >= self.most {
+                return self.others.to_owned();
+            }
+            known.insert(word.to_owned());
+        }
         word.to_owned()
     }
 }
@@ -88,15 +100,15 @@ impl Objects {
                 "quarantined",
                 "Objects, or parts of them, that were not sent, by the reason",
             ),
-            reasons: Bounded::default(),
-            types: Bounded::default(),
+            reasons: Bounded::new(MOST_REASONS, OTHER_REASONS),
+            types: Bounded::new(MOST_TYPES, OTHER_TYPES),
         }
     }
 
     /// Counts objects of a type.
     pub fn count(&self, kind: &str, outcome: Fate, objects: u64) {
         let of_object = OfObject {
-            r#type: self.types.word(kind, MOST_TYPES, OTHER_TYPES),
+            r#type: self.types.word(kind),
             outcome: outcome.word(),
         };
         self.by_fate.get_or_create(&of_object).inc_by(objects);
@@ -105,9 +117,9 @@ impl Objects {
     /// Counts an object, or a part of one, that is not sent.
     pub fn count_not_sent(&self, kind: &str, reason: &str) {
         self.count(kind, Fate::NotSent, 1);
-        // What stands in brackets may be the source's own words.
+        // What stands in brackets may be the source's own words, and differs from object to object.
         let reason = reason.split(" (").next().unwrap_or_default();
-        let reason = self.reasons.word(reason, MOST_REASONS, OTHER_REASONS);
+        let reason = self.reasons.word(reason);
         self.not_sent.get_or_create(&OfReason { reason }).inc();
     }
 }
