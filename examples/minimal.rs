@@ -22,10 +22,11 @@ use netmanageit_connector::connector::{
 };
 use netmanageit_connector::runtime::{self, End, Hop, on_signals, run_connector};
 use netmanageit_connector::settings::{self, Fallback, Kind, Reader, Section, Setting, Settings};
-use netmanageit_connector::stix::{ObjectWriter, StixObject};
+use netmanageit_connector::stix::{ObjectWriter, StixId, StixObject};
 use netmanageit_connector::telemetry::bars::Bars;
 use netmanageit_connector::telemetry::metrics::Metrics;
 use netmanageit_connector::telemetry::{Instruments, logs};
+use serde::ser::Error as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -292,7 +293,8 @@ impl AddressConverter {
     fn object(&self, line: &Line) -> Result<StixObject, String> {
         let address = line.text.parse();
         let address: Ipv4Addr = address.map_err(|_| "it is no IPv4 address".to_owned())?;
-        let mut writer = ObjectWriter::new("ipv4-addr", &id_of(address));
+        let id = StixId::of("ipv4-addr", &id_of(address)).map_err(|error| error.to_string())?;
+        let mut writer = ObjectWriter::new(id);
         writer.put("value", &address);
         writer.put("object_marking_refs", &[&self.marking.id]);
         let written = writer.finish("IPv4-Addr");
@@ -311,7 +313,8 @@ fn id_of(address: Ipv4Addr) -> String {
 }
 
 fn write_marking() -> Result<StixObject, serde_json::Error> {
-    let mut writer = ObjectWriter::new("marking-definition", GREEN);
+    let green = StixId::of("marking-definition", GREEN).map_err(serde_json::Error::custom)?;
+    let mut writer = ObjectWriter::new(green);
     writer.put("definition_type", "TLP");
     writer.put("name", "TLP:GREEN");
     writer.finish("marking")

@@ -7,9 +7,13 @@
 //! an empty list (both are errors at import, spec/protocol.md §7).
 
 mod bundle;
+mod id;
+mod json;
 mod key;
 mod object;
 
 pub use bundle::bundle;
+pub use id::{NotAnId, StixId, is_observable_type};
+pub use json::{Checked, Json, JsonKind, NotOfKind, PropertyName, foreign_value};
 pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
 pub use object::{ObjectWriter, Pointer, StixObject};

@@ -43,9 +43,9 @@ impl KeptOut {
     }
 
     fn add(&mut self, object: &StixObject, bar: &Bar) {
-        self.ids.insert(object.id.clone());
+        self.ids.insert(object.id.clone().into());
         if !bar.can_be_mended {
-            self.refused.insert(object.id.clone());
+            self.refused.insert(object.id.clone().into());
         }
     }
 }
@@ -156,7 +156,7 @@ impl Gate {
         }
         if !kept_out.ids.is_empty() {
             for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
-                objects.retain(|object| !kept_out.ids.contains(&object.id));
+                objects.retain(|object| !kept_out.ids.contains(&*object.id));
             }
             links::cut(page, &kept_out);
         }

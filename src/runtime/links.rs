@@ -85,10 +85,10 @@ impl Links {
             ..
         } = page;
         objects.retain(|object| {
-            let Some(end) = object.ends.iter().find(|end| missing.contains(*end)) else {
+            let Some(end) = object.ends.iter().find(|end| missing.contains(&***end)) else {
                 return true;
             };
-            let is_elsewhere = ends_elsewhere.contains(end);
+            let is_elsewhere = ends_elsewhere.contains(&**end);
             let tie = endless(object, end, is_elsewhere, stream);
             skipped.push(Skipped {
                 id: tie.id.clone(),

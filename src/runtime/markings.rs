@@ -65,7 +65,7 @@ impl Markings {
         self.forget_old();
         let mut to_make = Vec::new();
         for marking in markings {
-            if self.met.contains_key(&marking.id) {
+            if self.met.contains_key(&*marking.id) {
                 continue;
             }
             let rights = self.rights(destination).await?;
@@ -79,7 +79,7 @@ impl Markings {
             } else {
                 Standing::Barred(not_there(&marking, &rights.user))
             };
-            self.met.insert(marking.id.clone(), standing);
+            self.met.insert(marking.id.clone().into(), standing);
         }
         Ok(to_make)
     }
@@ -110,7 +110,7 @@ impl Markings {
         };
         let made: Vec<_> = made
             .iter()
-            .map(|marking| (marking.id.clone(), standing(marking)))
+            .map(|marking| (marking.id.clone().into(), standing(marking)))
             .collect();
         self.met.extend(made);
         Ok(())
@@ -120,7 +120,7 @@ impl Markings {
     pub(super) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
         let usable = Standing::Usable { is_listed: false };
         let ids = made.iter().map(|marking| marking.id.clone());
-        self.met.extend(ids.map(|id| (id, usable.clone())));
+        self.met.extend(ids.map(|id| (id.into(), usable.clone())));
     }
 
     /// Whether an object that waits for this marking can be tried again.
@@ -137,7 +137,7 @@ impl Markings {
     /// The first marking of an object, or of what it depends on, that cannot be set, and why.
     pub(super) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<(&'a str, &'a str)> {
         object.dependencies.iter().find_map(|dependency| {
-            match self.met.get(&dependency.id) {
+            match self.met.get(&*dependency.id) {
                 Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
                 Some(Standing::Usable { .. }) => None,
                 None if is_marking(&dependency.id) => Some((&*dependency.id, NOT_MET)),

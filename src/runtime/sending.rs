@@ -240,7 +240,10 @@ impl<'a> Sending<'a> {
         self.tell(&page);
         let sent_of = |set: &HashSet<Box<str>>| -> Vec<Box<str>> {
             let ids = page.objects.iter().map(|object| &object.id);
-            ids.filter(|id| set.contains(*id)).cloned().collect()
+            ids.filter(|id| set.contains(&***id))
+                .cloned()
+                .map(Into::into)
+                .collect()
         };
         let counted_as = |object: &Arc<StixObject>| match page.counts_as {
             Some(kind) => kind.into(),

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::ser::Error as _;
-use serde_json::value::RawValue;
+use serde_json::Value;
 
-use super::key;
+use super::json::{Checked, Json, PropertyName};
+use super::{StixId, key};
 
 /// The properties that an object is judged by once it is written: where they stand is remembered, so that
 /// nobody has to read the whole object again.
@@ -61,7 +62,7 @@ const UNKNOWN_TYPE: &str = "Unknown";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StixObject {
     /// Its STIX id.
-    pub id: Box<str>,
+    pub id: StixId,
     /// The same as a number.
     pub key: u128,
     /// Its type in the platform's words, for counts: "IPv4-Addr", "Indicator", "based-on".
@@ -75,7 +76,7 @@ pub struct StixObject {
     pub pointers: Vec<Pointer>,
     /// Ids of the objects that it ties together (the ends of a relationship): sent earlier, or it is
     /// held back.
-    pub ends: Vec<Box<str>>,
+    pub ends: Vec<StixId>,
     /// An entity type that it names, and where in the JSON: a platform that does not have the type
     /// refuses the object.
     pub names_type: Option<(Box<str>, Range<usize>)>,
@@ -110,7 +111,7 @@ impl StixObject {
     /// The ids of the objects that it points at from within.
     pub fn targets(&self) -> impl Iterator<Item = &str> {
         let targets = self.pointers.iter().flat_map(|pointer| &pointer.targets);
-        targets.map(|target| &**target)
+        targets.map(StixId::as_str)
     }
 
     /// The object with what it points at. What was there before becomes its bare form.
@@ -183,11 +184,11 @@ pub struct Pointer {
     /// Whether it is a list.
     pub is_many: bool,
     /// The ids of what it points at; one where it is no list, never none.
-    pub targets: Vec<Box<str>>,
+    pub targets: Vec<StixId>,
 }
 
 impl Pointer {
-    /// Ids never need an escape.
+    /// Ids never need an escape: see [`StixId`].
     fn value(&self) -> String {
         let quoted: Vec<String> = self
             .targets
@@ -213,7 +214,7 @@ const SCRATCH_LIMIT: usize = 64 * 1024;
 /// Writes one object, key by key.
 #[derive(Debug)]
 pub struct ObjectWriter {
-    id: Box<str>,
+    id: StixId,
     json: Vec<u8>,
     failure: Option<serde_json::Error>,
     names_type: Option<(Box<str>, Range<usize>)>,
@@ -221,61 +222,66 @@ pub struct ObjectWriter {
 }
 
 impl ObjectWriter {
-    /// Begins an object with what every object has.
-    pub fn new(stix_type: &str, id: &str) -> Self {
+    /// Begins an object with what every object has; its type is that of its id.
+    pub fn new(id: StixId) -> Self {
         let mut writer = Self {
-            id: id.into(),
+            id,
             json: SCRATCH.take(),
             failure: None,
             names_type: None,
             places: Places::default(),
         };
         writer.json.push(b'{');
-        writer.put("type", stix_type);
+        let id = writer.id.clone();
+        writer.put("type", id.stix_type());
         writer.put("spec_version", "2.1");
-        writer.put("id", id);
+        writer.put("id", id.as_str());
         writer
     }
 
     /// Puts a key with its value.
-    pub fn put<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+    pub fn put<T: Serialize + ?Sized>(&mut self, key: &'static str, value: &T) {
         self.key(key);
-        if let Err(failure) = serde_json::to_writer(&mut self.json, value) {
-            self.failure.get_or_insert(failure);
-        }
+        self.write(value);
     }
 
     /// Puts a key where there is a value.
-    pub fn put_some<T: Serialize>(&mut self, key: &str, value: Option<T>) {
+    pub fn put_some<T: Serialize>(&mut self, key: &'static str, value: Option<T>) {
         if let Some(value) = value {
             self.put(key, &value);
         }
     }
 
     /// Puts a list that has members.
-    pub fn put_list<T: Serialize>(&mut self, key: &str, values: &[T]) {
+    pub fn put_list<T: Serialize>(&mut self, key: &'static str, values: &[T]) {
         if !values.is_empty() {
             self.put(key, values);
         }
     }
 
-    /// Puts a value just as the source wrote it, byte for byte; null and empty lists are left out.
-    pub fn put_raw(&mut self, key: &str, value: &RawValue) {
-        let text = value.get();
-        if text != "null" && text != "[]" {
+    /// Puts a value just as the source wrote it, byte for byte; empty lists are left out.
+    pub fn put_checked(&mut self, key: &'static str, value: Checked<'_>) {
+        if value.json() != "[]" {
             self.key(key);
-            self.json.extend_from_slice(text.as_bytes());
+            self.json.extend_from_slice(value.json().as_bytes());
         }
     }
 
-    /// Puts a value that is JSON already.
-    pub fn put_json(&mut self, key: &str, value: &str) {
+    /// Puts a value that was written before.
+    pub fn put_json(&mut self, key: &'static str, value: &Json) {
         self.key(key);
-        self.json.extend_from_slice(value.as_bytes());
+        self.json.extend_from_slice(value.as_str().as_bytes());
+    }
+
+    /// Puts a property that this program does not know. Each name may come once, and none that is put
+    /// otherwise.
+    pub fn put_foreign(&mut self, name: &PropertyName, value: &Value) {
+        self.key(name.as_str());
+        self.write(value);
     }
 
     /// Puts the name of an entity type, which the destination may not have.
-    pub fn put_type(&mut self, key: &str, entity_type: &str) {
+    pub fn put_type(&mut self, key: &'static str, entity_type: &str) {
         self.put(key, entity_type);
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
         if entity_type.bytes().all(is_plain) {
@@ -318,7 +324,13 @@ impl ObjectWriter {
         })
     }
 
-    /// Keys are our own words and never need an escape.
+    fn write<T: Serialize + ?Sized>(&mut self, value: &T) {
+        if let Err(failure) = serde_json::to_writer(&mut self.json, value) {
+            self.failure.get_or_insert(failure);
+        }
+    }
+
+    /// Keys are our own words, or of few characters: they never need an escape.
     fn key(&mut self, key: &str) {
         if self.json.len() > 1 {
             self.json.push(b',');
@@ -332,11 +344,19 @@ impl ObjectWriter {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
+    use super::super::json::JsonKind;
     use super::*;
+
+    fn id(stix_type: &str) -> StixId {
+        let text = format!("{stix_type}--613f2e26-407d-48c7-9eca-b8e91df99dc9");
+        StixId::of(stix_type, &text).unwrap()
+    }
 
     #[test]
     fn a_type_that_is_not_known_becomes_unknown() {
-        let mut writer = ObjectWriter::new("indicator", "indicator--1");
+        let mut writer = ObjectWriter::new(id("indicator"));
         writer.put("name", "é\"x");
         writer.put_type("x_opencti_main_observable_type", "SSH-Key");
         writer.put("lang", "en");
@@ -358,20 +378,22 @@ mod tests {
     }
 
     #[test]
-    fn nulls_and_empty_lists_stay_out_and_texts_stay_as_they_are() {
+    fn empty_lists_stay_out_and_values_stay_as_they_are() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-        let mut writer = ObjectWriter::new("url", "url--1");
-        writer.put_raw("value", &raw(r#""https://e.test/\"é中😀\n""#));
-        writer.put_raw("description", &raw("null"));
-        writer.put_raw("names", &raw("[]"));
+        let (value, names) = (raw(r#""https://e.test/\"é中😀\n""#), raw("[]"));
+        let mut writer = ObjectWriter::new(id("url"));
+        writer.put_checked("value", JsonKind::Text.check(&value).unwrap());
+        writer.put_checked("names", JsonKind::Texts.check(&names).unwrap());
         writer.put_list::<&str>("labels", &[]);
         writer.put_some("score", Some(50));
         writer.put_some::<u8>("other", None);
         writer.put("empty", "");
+        let name = PropertyName::new("later_1").unwrap();
+        writer.put_foreign(&name, &serde_json::json!({"\"": 1}));
         let object = writer.finish("Url").unwrap();
         assert_eq!(
             &*object.json,
-            r#"{"type":"url","spec_version":"2.1","id":"url--1","value":"https://e.test/\"é中😀\n","score":50,"empty":""}"#
+            r#"{"type":"url","spec_version":"2.1","id":"url--613f2e26-407d-48c7-9eca-b8e91df99dc9","value":"https://e.test/\"é中😀\n","score":50,"empty":"","later_1":{"\"":1}}"#
         );
     }
 }

@@ -10,6 +10,7 @@
 mod creators;
 mod foreign;
 mod indicator;
+mod marking;
 mod observable;
 mod relationship;
 mod surroundings;
@@ -21,16 +22,20 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use url::Url;
 
 use super::ask::{PageAnswer, Stream};
 use super::files::Content;
-use super::page::{ExternalReference, List, NestedTarget, Node, Reference, UNKNOWN_SHAPE};
+use super::page::{ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, HeldBack, Skipped, kind_of_end};
-use crate::stix::{Pointer, StixObject, TextMap, TextSet};
+use crate::stix::{
+    JsonKind, NotAnId, NotOfKind, ObjectWriter, Pointer, StixId, StixObject, TextMap, TextSet,
+};
 use foreign::Written;
+use marking::BadMarking;
 use surroundings::Surroundings;
 use types::{NESTED_REFERENCES, NestedReference, observable_type};
 
@@ -45,6 +50,26 @@ enum ConvertError {
     InvisibleEnd,
     #[error("{UNKNOWN_SHAPE}")]
     Shape(#[from] serde_json::Error),
+    #[error(transparent)]
+    Id(#[from] NotAnId),
+    #[error("an end of it is no object that can be there: {0}")]
+    End(NotAnId),
+    #[error("its {field} is not what it should be: {reason}")]
+    Field {
+        field: &'static str,
+        reason: NotOfKind,
+    },
+    #[error("it is another relationship than the one that was asked for")]
+    OtherRelationship,
+    #[error(transparent)]
+    Marking(#[from] BadMarking),
+}
+
+impl ConvertError {
+    /// Whether the source may mend it, and the object can go then.
+    fn can_be_mended(&self) -> bool {
+        matches!(self, Self::Marking(_))
+    }
 }
 
 /// The relations to ask the source for.
@@ -96,7 +121,7 @@ impl Converter for NetManageItConverter {
         let told = skipped.len();
         let written = Written::read(&page.written);
         let companions = self.companions(&page.companions, &written, &mut skipped);
-        let mut objects = Vec::new();
+        let (mut objects, mut held_back) = (Vec::new(), Vec::new());
         for node in nodes_of(&page.answer, &mut skipped) {
             if is_known(node, &page.known) {
                 continue;
@@ -109,14 +134,17 @@ impl Converter for NetManageItConverter {
             };
             match self.object(page.stream, node, &with, &mut skipped) {
                 Ok(object) => objects.push(object),
-                Err(error) => skipped.push(skip(node, page.stream, &error)),
+                Err(error) => {
+                    let skip = skip(node, page.stream, &error);
+                    if error.can_be_mended() {
+                        held_back.push(hold_back(page.stream, &skip, page.files.is_some()));
+                    }
+                    skipped.push(skip);
+                }
             }
         }
         let endless = leave_out_endless(&mut objects, &page.ends_to_come, &companions);
-        let held_back = endless
-            .iter()
-            .map(|tie| tie.held_back(page.stream))
-            .collect();
+        held_back.extend(endless.iter().map(|tie| tie.held_back(page.stream)));
         skipped.extend(endless.into_iter().map(|tie| tie.skipped));
         let edges = nested_edges(&objects, &companions, &mut skipped);
         // What is wrong with an object that only brings its files now was told when it came first.
@@ -183,11 +211,12 @@ impl NetManageItConverter {
             Stream::Indicators | Stream::Relationships => None,
         };
         let files = content.iter().chain(with.files);
-        self.surroundings.put_files(node, files, &mut surrounding)?;
+        self.surroundings
+            .put_files(node, files, &mut surrounding, skipped)?;
         let mut object = match stream {
             Stream::Observables => observable::write(node, &surrounding, with.written, skipped)?,
             Stream::Indicators => indicator::write(node, &surrounding, &self.choices, skipped)?,
-            Stream::Relationships => relationship::write(node, &surrounding)?,
+            Stream::Relationships => relationship::write(node, &surrounding, skipped)?,
         };
         object.dependencies = surrounding.objects;
         Ok(Bare {
@@ -277,7 +306,7 @@ fn leave_out_endless(
                 kind: written.object.kind.to_string(),
                 reason: format!("its {kind_of_end} cannot be read at the source"),
             },
-            end: end.clone(),
+            end: end.clone().into(),
         });
         false
     });
@@ -323,6 +352,80 @@ fn skip(node: &Node<'_>, stream: Stream, error: &ConvertError) -> Skipped {
     }
 }
 
+/// An object whose marking the source has to mend.
+fn hold_back(stream: Stream, skipped: &Skipped, is_part: bool) -> HeldBack {
+    HeldBack {
+        stream: stream.name().to_owned(),
+        id: skipped.id.clone(),
+        kind: skipped.kind.clone(),
+        reason: skipped.reason.clone(),
+        needs: None,
+        is_part,
+    }
+}
+
+/// A part of an object that does not travel, or not as it is.
+fn part(node: &Node<'_>, kind: &str, reason: &str) -> Skipped {
+    Skipped {
+        id: name_of(node),
+        kind: kind.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// Puts a field that has a value under a property; one that is not of its kind is left out by name.
+fn put_field(
+    object: &mut ObjectWriter,
+    node: &Node<'_>,
+    (field, property, kind): (&'static str, &'static str, JsonKind),
+    skipped: &mut Vec<Skipped>,
+) {
+    if let Some(value) = node.get(field) {
+        put_value(object, node, (property, kind), value, skipped);
+    }
+}
+
+fn put_value(
+    object: &mut ObjectWriter,
+    node: &Node<'_>,
+    (property, kind): (&'static str, JsonKind),
+    value: &RawValue,
+    skipped: &mut Vec<Skipped>,
+) {
+    match kind.check(value) {
+        Ok(value) => object.put_checked(property, value),
+        Err(reason) => skipped.push(part(node, property, &reason.to_string())),
+    }
+}
+
+/// A field that makes an object what it is, and is not of its kind.
+fn of_field(field: &'static str) -> impl Fn(NotOfKind) -> ConvertError {
+    move |reason| ConvertError::Field { field, reason }
+}
+
+/// The ids that an object had before, so that a changed object changes the one at the destination and does not
+/// make another one (spec/protocol.md §4). One of another type would change something else there.
+fn put_former_ids(
+    object: &mut ObjectWriter,
+    node: &Node<'_>,
+    stix_type: &str,
+    skipped: &mut Vec<Skipped>,
+) {
+    const PROPERTY: &str = "x_opencti_stix_ids";
+    let Ok(ids) = node.decode::<Vec<Text<'_>>>(PROPERTY) else {
+        skipped.push(part(node, PROPERTY, UNKNOWN_SHAPE));
+        return;
+    };
+    let mut former = Vec::new();
+    for id in ids.unwrap_or_default() {
+        match StixId::of(stix_type, &id.0) {
+            Ok(id) => former.push(id),
+            Err(reason) => skipped.push(part(node, PROPERTY, &reason.to_string())),
+        }
+    }
+    object.put_list(PROPERTY, &former);
+}
+
 /// Those that the destination imports; the others are counted.
 fn external_references(
     node: &Node<'_>,
@@ -355,13 +458,13 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
 #[derive(Debug, Default)]
 struct Edges {
     /// What travels with the object.
-    taken: TextMap<Box<str>, Vec<Edge>>,
+    taken: TextMap<StixId, Vec<Edge>>,
     /// What would close a circle. Two objects that point at each other cannot both be imported first
     /// (spec/protocol.md §7), so one of them goes once more, afterwards.
-    late: TextMap<Box<str>, Vec<Edge>>,
+    late: TextMap<StixId, Vec<Edge>>,
 }
 
-type Edge = (&'static NestedReference, Box<str>);
+type Edge = (&'static NestedReference, StixId);
 
 /// The nested references that can travel: known relations to targets at hand.
 fn nested_edges(
@@ -373,23 +476,23 @@ fn nested_edges(
     if objects.iter().all(|written| written.nested.is_empty()) {
         return edges;
     }
-    let of_page = objects.iter().map(|written| &*written.object.id);
-    let along = companions.iter().map(|companion| &*companion.id);
-    let at_hand: TextSet<&str> = of_page.chain(along).collect();
+    let of_page = objects.iter().map(|written| &written.object.id);
+    let along = companions.iter().map(|companion| &companion.id);
+    let at_hand: TextMap<&str, &StixId> =
+        of_page.chain(along).map(|id| (id.as_str(), id)).collect();
     for written in objects {
         let holder = &written.object.id;
         for target in &written.nested {
-            let reason = match nested_reference(&target.relation) {
-                None => "this program does not know the relation",
-                Some(_) if !at_hand.contains(&*target.standard_id) => {
-                    "its target cannot be read at the source"
-                }
-                Some(_) if target.standard_id == *holder => "it points at itself",
-                Some(relation) if !relation.is_many && edges.has(holder, relation) => {
+            let relation = nested_reference(&target.relation);
+            let reason = match relation.zip(at_hand.get(&*target.standard_id).copied()) {
+                None if relation.is_none() => "this program does not know the relation",
+                None => "its target cannot be read at the source",
+                Some((_, target)) if target == holder => "it points at itself",
+                Some((relation, _)) if !relation.is_many && edges.has(holder, relation) => {
                     "there can be one such reference, and there is another"
                 }
-                Some(relation) => {
-                    let closes_circle = edges.lead(&target.standard_id, holder);
+                Some((relation, target)) => {
+                    let closes_circle = edges.lead(target, holder);
                     let side = if closes_circle {
                         &mut edges.late
                     } else {
@@ -397,7 +500,7 @@ fn nested_edges(
                     };
                     side.entry(holder.clone())
                         .or_default()
-                        .push((relation, target.standard_id.clone()));
+                        .push((relation, target.clone()));
                     continue;
                 }
             };
@@ -434,7 +537,7 @@ impl Edges {
             }
             if seen.insert(at) {
                 let next = self.taken.get(at).into_iter().flatten();
-                waiting.extend(next.map(|(_, target)| &**target));
+                waiting.extend(next.map(|(_, target)| target.as_str()));
             }
         }
         false

@@ -4,12 +4,13 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::stix::ObjectWriter;
+use crate::stix::{ObjectWriter, StixId};
 
 fn refusal_at(release: &str, kind: &'static str, fields: &Value) -> Option<&'static str> {
-    let mut object = ObjectWriter::new("x", "x--1");
+    let mut object =
+        ObjectWriter::new(StixId::of("x", "x--00000000-0000-5000-8000-000000000001").unwrap());
     for (name, value) in fields.as_object().unwrap() {
-        object.put(name, value);
+        object.put(name.clone().leak(), value);
     }
     let object = object.finish(kind).unwrap();
     let value_of = |property: &str| object.from_value(property);

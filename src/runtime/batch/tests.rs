@@ -8,14 +8,18 @@ use rstest::rstest;
 
 use super::*;
 use crate::connector::Position;
-use crate::stix::{ObjectWriter, Pointer};
+use crate::stix::{ObjectWriter, Pointer, StixId};
 
 fn id(number: usize) -> String {
     format!("url--00000000-0000-5000-8000-{number:012}")
 }
 
+fn stix_id(number: usize) -> StixId {
+    StixId::of("url", &id(number)).unwrap()
+}
+
 fn object(number: usize) -> StixObject {
-    ObjectWriter::new("url", &id(number)).finish("Url").unwrap()
+    ObjectWriter::new(stix_id(number)).finish("Url").unwrap()
 }
 
 fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
@@ -87,14 +91,14 @@ fn page_of(
             .points
             .iter()
             .filter(|(from, to)| !ties && *from == at && own.start + to < at);
-        let mut targets: Vec<Box<str>> = points.map(|(_, to)| id(own.start + to).into()).collect();
+        let mut targets: Vec<StixId> = points.map(|(_, to)| stix_id(own.start + to)).collect();
         for (_, to) in shape
             .companions
             .iter()
             .filter(|(from, _)| !ties && *from == at)
         {
             companions.insert(COMPANION + to);
-            targets.push(id(COMPANION + to).into());
+            targets.push(stix_id(COMPANION + to));
         }
         targets.sort();
         targets.dedup();
@@ -106,7 +110,7 @@ fn page_of(
             }]);
         }
         let ends = shape.ends.iter().filter(|(from, _)| ties && *from == at);
-        written.ends = ends.map(|(_, to)| id(*to).into()).collect();
+        written.ends = ends.map(|(_, to)| stix_id(*to)).collect();
         let marked = shape.marked.iter().filter(|(from, _)| *from == at);
         written.dependencies = marked.map(|(_, to)| Arc::clone(&markings[*to])).collect();
         written.dependencies.push(Arc::clone(author));
@@ -117,13 +121,13 @@ fn page_of(
 }
 
 /// Everything that has to be imported before the object itself.
-fn needs(object: &StixObject) -> Vec<Box<str>> {
+fn needs(object: &StixObject) -> Vec<StixId> {
     let dependencies = object
         .dependencies
         .iter()
         .map(|dependency| dependency.id.clone());
     dependencies
-        .chain(object.targets().map(Into::into))
+        .chain(object.targets().map(|id| StixId::of("url", id).unwrap()))
         .chain(object.ends.iter().cloned())
         .collect()
 }
@@ -132,11 +136,11 @@ proptest! {
     #[test]
     fn closed_messages_hold_all_that_their_objects_need(shape in shapes(), batch_size in 1_usize..30) {
         let mut run = Packer::new(Packing::Closed { batch_size });
-        let mut sent: HashSet<Box<str>> = HashSet::new();
-        let mut last_message: HashMap<Box<str>, usize> = HashMap::new();
+        let mut sent: HashSet<StixId> = HashSet::new();
+        let mut last_message: HashMap<StixId, usize> = HashMap::new();
         let mut message = 0;
         for page in pages(&shape) {
-            let own: HashSet<Box<str>> = page.objects.iter().map(|object| object.id.clone()).collect();
+            let own: HashSet<StixId> = page.objects.iter().map(|object| object.id.clone()).collect();
             let packed = run.pack(&page);
             prop_assert!(packed.held_back.is_empty());
             for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
@@ -167,8 +171,8 @@ proptest! {
     #[test]
     fn waves_never_need_what_may_still_be_on_its_way(shape in shapes(), batch_size in 1_usize..5) {
         let mut run = Packer::new(Packing::Waves { batch_size });
-        let mut settled: HashSet<Box<str>> = HashSet::new();
-        let mut on_its_way: HashSet<Box<str>> = HashSet::new();
+        let mut settled: HashSet<StixId> = HashSet::new();
+        let mut on_its_way: HashSet<StixId> = HashSet::new();
         for page in pages(&shape) {
             for wave in run.pack(&page).waves {
                 if wave.waits {
@@ -188,7 +192,7 @@ proptest! {
             }
         }
         let own = (0..PAGE * PAGES).filter(|number| {
-            let id: Box<str> = id(*number).into();
+            let id = stix_id(*number);
             settled.contains(&id) || on_its_way.contains(&id)
         });
         prop_assert_eq!(own.count(), PAGE * PAGES, "every object arrives");
@@ -208,7 +212,7 @@ fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
     let mut relationship = object(1);
     relationship
         .ends
-        .push("ipv4-addr--00000000-0000-5000-8000-000000000099".into());
+        .push(StixId::of_observable("ipv4-addr--00000000-0000-5000-8000-000000000099").unwrap());
     let tied = page(vec![relationship], Vec::new());
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
     run.note_not_sent(["ipv4-addr--00000000-0000-5000-8000-000000000099"]);
@@ -233,7 +237,7 @@ fn what_was_sent_long_ago_does_not_ride_along() {
     ));
     let tie = |number: usize, end: usize| {
         let mut relationship = object(number);
-        relationship.ends.push(id(end).into());
+        relationship.ends.push(stix_id(end));
         relationship
     };
     let packed = run.pack(&page(
@@ -254,13 +258,13 @@ fn what_was_sent_long_ago_does_not_ride_along() {
 #[case(Packing::Waves { batch_size: 100 })]
 fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) {
     let scored = |score: u8| {
-        let mut writer = ObjectWriter::new("url", &id(1));
+        let mut writer = ObjectWriter::new(stix_id(1));
         writer.put("x_opencti_score", &score);
         writer.finish("Url").unwrap()
     };
     let tie = |number: usize| {
         let mut relationship = object(number);
-        relationship.ends.push(id(1).into());
+        relationship.ends.push(stix_id(1));
         relationship
     };
     let mut run = Packer::new(packing);
@@ -276,7 +280,7 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     let pointing = object(4).pointing_at(vec![Pointer {
         property: "x_refs",
         is_many: true,
-        targets: vec![id(1).into()],
+        targets: vec![stix_id(1)],
     }]);
     let mut run = Packer::new(packing);
     run.pack(&page(vec![pointing], vec![object(1)]));
@@ -290,11 +294,11 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
 #[test]
 fn messages_stay_under_the_brokers_limit() {
     let large = |number: usize| {
-        let mut writer = ObjectWriter::new("text", &id(number));
+        let mut writer = ObjectWriter::new(stix_id(number));
         writer.put("value", &"x".repeat(LARGEST_BATCH_BYTES / 3));
         writer.finish("Text").unwrap()
     };
-    let mut too_large = ObjectWriter::new("text", &id(99));
+    let mut too_large = ObjectWriter::new(stix_id(99));
     too_large.put("value", &"x".repeat(LARGEST_BATCH_BYTES));
     let mut objects: Vec<StixObject> = (0..4).map(large).collect();
     objects.push(too_large.finish("Text").unwrap());
@@ -337,7 +341,13 @@ fn what_objects_depend_on_comes_along_until_it_is_sure_to_exist() {
 
 #[test]
 fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
-    let writer = ObjectWriter::new("marking-definition", "marking-definition--1");
+    let writer = ObjectWriter::new(
+        StixId::of(
+            "marking-definition",
+            "marking-definition--00000000-0000-4000-8000-000000000001",
+        )
+        .unwrap(),
+    );
     let marking = Arc::new(writer.finish("marking").unwrap());
     let used = |number: usize| {
         let mut object = object(number);

@@ -2,7 +2,10 @@
 //! mended where the import would not understand that (spec/protocol.md §6).
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::ConvertError;
 use super::observable::put_common;
@@ -11,7 +14,9 @@ use super::types::NESTED_REFERENCES;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::ask::PageAnswer;
 use crate::connectors::netmanageit::page::{List, Node};
-use crate::stix::{ObjectWriter, StixObject};
+use crate::stix::{
+    ObjectWriter, PropertyName, StixId, StixObject, foreign_value, is_observable_type,
+};
 
 /// What is written from the fields that every observable has, or must never come from another
 /// platform: its own ids, its extensions (whose keys can be orders to the import).
@@ -63,10 +68,23 @@ pub(super) fn write(
     let text = written.get(node)?.ok_or(ConvertError::UnknownType)?;
     let own: Node<'_> = serde_json::from_str(text)?;
     let stix_type = own.text("type")?.ok_or(ConvertError::UnknownType)?;
-    let mut object = ObjectWriter::new(&stix_type, &standard_id);
+    if !is_observable_type(&stix_type) || !is_entity_type(entity_type) {
+        return Err(ConvertError::UnknownType);
+    }
+    let mut object = ObjectWriter::new(StixId::of(&stix_type, &standard_id)?);
+    let mut taken = BTreeSet::new();
     for (name, value) in own.fields() {
         if is_taken(name) {
-            object.put_raw(name, value);
+            match property(name, value) {
+                Some((name, value)) if taken.insert(name.clone()) => {
+                    object.put_foreign(&name, &value);
+                }
+                _ => skipped.push(Skipped {
+                    id: standard_id.to_string(),
+                    kind: "property of an unknown type".to_owned(),
+                    reason: format!("it is none that STIX could have, or comes twice ({name})"),
+                }),
+            }
         } else if is_lost(name) {
             skipped.push(Skipped {
                 id: standard_id.to_string(),
@@ -75,9 +93,21 @@ pub(super) fn write(
             });
         }
     }
-    put_common(&mut object, node);
+    put_common(&mut object, node, skipped);
     surrounding.put(&mut object);
     Ok(object.finish(entity_type.to_owned())?)
+}
+
+/// A property with its value, where STIX could have both.
+fn property(name: &str, value: &RawValue) -> Option<(PropertyName, Value)> {
+    Some((PropertyName::new(name)?, foreign_value(value).ok()?))
+}
+
+/// Whether it could be a name that the platform gives to a type of observables.
+fn is_entity_type(name: &str) -> bool {
+    const LONGEST: usize = 100;
+    let is_one = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    !name.is_empty() && name.len() <= LONGEST && name.bytes().all(is_one)
 }
 
 /// References to other objects come from the relations, where they can be seen to lead somewhere.

@@ -3,37 +3,36 @@
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Surrounding;
-use super::{Choices, ConvertError, validity};
+use super::{Choices, ConvertError, of_field, put_field, put_former_ids, validity};
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::page::{Node, Text};
-use crate::stix::{ObjectWriter, StixObject};
+use crate::connectors::netmanageit::page::{self, Node};
+use crate::stix::JsonKind::{self, Boolean, Integer, Text, Texts, Time};
+use crate::stix::{ObjectWriter, StixId, StixObject};
 
-/// The properties that travel as they are, under the name that they have at the source.
-const PROPERTIES: &[&str] = &[
-    "created",
-    "modified",
-    "name",
-    "description",
-    "pattern",
-    "pattern_type",
-    "pattern_version",
-    "indicator_types",
-    "revoked",
-    "confidence",
-    "lang",
-    "x_opencti_detection",
-    "x_mitre_platforms",
-    // The ids that it had before, so that a changed pattern changes the indicator at the destination
-    // and does not make another one (spec/protocol.md §4).
-    "x_opencti_stix_ids",
+/// What makes an indicator what it is: without one of these it would be another.
+const REQUIRED: &[(&str, JsonKind)] = &[("pattern", Text), ("pattern_type", Text)];
+
+/// The other properties that travel as they are, under the name that they have at the source.
+const PROPERTIES: &[(&str, JsonKind)] = &[
+    ("created", Time),
+    ("modified", Time),
+    ("name", Text),
+    ("description", Text),
+    ("pattern_version", Text),
+    ("indicator_types", Texts),
+    ("revoked", Boolean),
+    ("confidence", Integer),
+    ("lang", Text),
+    ("x_opencti_detection", Boolean),
+    ("x_mitre_platforms", Texts),
 ];
 
 #[derive(Serialize, Deserialize)]
 struct KillChainPhase<'a> {
     #[serde(borrow)]
-    kill_chain_name: Text<'a>,
+    kill_chain_name: page::Text<'a>,
     #[serde(borrow)]
-    phase_name: Text<'a>,
+    phase_name: page::Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     x_opencti_order: Option<i64>,
 }
@@ -50,12 +49,16 @@ pub(super) fn write(
         .ok_or(ConvertError::Missing("id"))?;
     node.get("pattern")
         .ok_or(ConvertError::Missing("pattern"))?;
-    let mut object = ObjectWriter::new("indicator", &standard_id);
-    for property in PROPERTIES {
+    let mut object = ObjectWriter::new(StixId::of("indicator", &standard_id)?);
+    for (property, kind) in REQUIRED {
         if let Some(value) = node.get(property) {
-            object.put_raw(property, value);
+            object.put_checked(property, kind.check(value).map_err(of_field(property))?);
         }
     }
+    for (property, kind) in PROPERTIES {
+        put_field(&mut object, node, (property, property, *kind), skipped);
+    }
+    put_former_ids(&mut object, node, "indicator", skipped);
     validity::put(&mut object, node, choices, skipped)?;
     if let Some(observable_type) = node.text("x_opencti_main_observable_type")? {
         object.put_type("x_opencti_main_observable_type", &observable_type);

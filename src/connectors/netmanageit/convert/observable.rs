@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 use super::foreign::Written;
 use super::surroundings::Surrounding;
 use super::types::{ObservableType, observable_type};
-use super::{ConvertError, foreign};
+use super::{ConvertError, foreign, of_field, put_field};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::{Node, Text};
-use crate::stix::{ObjectWriter, StixObject};
+use crate::stix::{JsonKind, ObjectWriter, StixId, StixObject};
 
 /// The kinds of hashes that the platform stores (spec/protocol.md §2).
 const HASHES: &[&str] = &[
@@ -38,10 +38,12 @@ pub(super) fn write(
         return foreign::write(node, &entity_type, surrounding, written, skipped);
     };
     check_identity(known, node)?;
-    let mut object = ObjectWriter::new(known.stix_type, &standard_id);
-    for (field, property) in known.fields {
+    let mut object = ObjectWriter::new(StixId::of(known.stix_type, &standard_id)?);
+    if let Some(value) = node.get("hashes").filter(|_| known.has_hashes()) {
+        put_hashes(&mut object, node, value, skipped)?;
+    }
+    for (field, property, kind) in known.fields {
         match node.get(field) {
-            Some(value) if *property == "hashes" => put_hashes(&mut object, node, value, skipped)?,
             // Content beside an address is refused (spec/protocol.md §7).
             Some(_) if *property == "payload_bin" && node.get("url").is_some() => {
                 skipped.push(Skipped {
@@ -50,11 +52,14 @@ pub(super) fn write(
                     reason: "platforms refuse it beside a url".to_owned(),
                 });
             }
-            Some(value) => object.put_raw(property, value),
-            None => {}
+            // Without it, or with another one, it would be another object.
+            Some(value) if known.identified_by.contains(field) => {
+                object.put_checked(property, kind.check(value).map_err(of_field(field))?);
+            }
+            _ => put_field(&mut object, node, (field, property, *kind), skipped),
         }
     }
-    put_common(&mut object, node);
+    put_common(&mut object, node, skipped);
     surrounding.put(&mut object);
     Ok(object.finish(known.entity_type)?)
 }
@@ -81,11 +86,12 @@ pub(super) fn untyped_content(node: &Node<'_>) -> Result<Option<Content>, Conver
 }
 
 /// Puts what every observable has.
-pub(super) fn put_common(object: &mut ObjectWriter, node: &Node<'_>) {
-    for property in ["x_opencti_score", "x_opencti_description"] {
-        if let Some(value) = node.get(property) {
-            object.put_raw(property, value);
-        }
+pub(super) fn put_common(object: &mut ObjectWriter, node: &Node<'_>, skipped: &mut Vec<Skipped>) {
+    for (property, kind) in [
+        ("x_opencti_score", JsonKind::Integer),
+        ("x_opencti_description", JsonKind::Text),
+    ] {
+        put_field(object, node, (property, property, kind), skipped);
     }
 }
 

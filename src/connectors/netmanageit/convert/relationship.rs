@@ -4,58 +4,66 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::ConvertError;
 use super::surroundings::Surrounding;
-use crate::connectors::netmanageit::page::{Node, Text};
-use crate::stix::{ObjectWriter, StixObject};
+use super::{ConvertError, put_field, put_former_ids};
+use crate::connector::Skipped;
+use crate::connectors::netmanageit::page::{self, Node};
+use crate::stix::JsonKind::{self, Boolean, Integer, Text, Time};
+use crate::stix::{ObjectWriter, StixId, StixObject};
 
 /// The properties that travel as they are. External references do not: the import guesses dates out
 /// of their texts, where there are none (spec/protocol.md §3).
-const PROPERTIES: &[&str] = &[
-    "created",
-    "modified",
-    "description",
-    "revoked",
-    "confidence",
-    "lang",
-    "x_opencti_stix_ids",
+const PROPERTIES: &[(&str, JsonKind)] = &[
+    ("created", Time),
+    ("modified", Time),
+    ("description", Text),
+    ("revoked", Boolean),
+    ("confidence", Integer),
+    ("lang", Text),
 ];
+
+/// The one relationship that is asked for.
+const BASED_ON: &str = "based-on";
 
 #[derive(Deserialize)]
 struct End<'a> {
     #[serde(borrow)]
-    standard_id: Option<Text<'a>>,
+    standard_id: Option<page::Text<'a>>,
 }
 
 /// Writes a relationship.
 pub(super) fn write(
     node: &Node<'_>,
     surrounding: &Surrounding,
+    skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
     let standard_id = node
         .text("standard_id")?
         .ok_or(ConvertError::Missing("id"))?;
     let relationship_type = node
-        .get("relationship_type")
+        .text("relationship_type")?
         .ok_or(ConvertError::Missing("relationship type"))?;
-    let source = end(node, "from")?;
-    let target = end(node, "to")?;
-    let mut object = ObjectWriter::new("relationship", &standard_id);
-    object.put_raw("relationship_type", relationship_type);
+    if relationship_type != BASED_ON {
+        return Err(ConvertError::OtherRelationship);
+    }
+    let source = StixId::of("indicator", &end(node, "from")?).map_err(ConvertError::End)?;
+    let target = StixId::of_observable(&end(node, "to")?).map_err(ConvertError::End)?;
+    let mut object = ObjectWriter::new(StixId::of("relationship", &standard_id)?);
+    object.put("relationship_type", BASED_ON);
     object.put("source_ref", &source);
     object.put("target_ref", &target);
-    for property in PROPERTIES {
-        if let Some(value) = node.get(property) {
-            object.put_raw(property, value);
+    for (property, kind) in PROPERTIES {
+        put_field(&mut object, node, (property, property, *kind), skipped);
+    }
+    put_former_ids(&mut object, node, "relationship", skipped);
+    for property in ["start_time", "stop_time"] {
+        if !node.text(property)?.is_some_and(|time| is_unset(&time)) {
+            put_field(&mut object, node, (property, property, Time), skipped);
         }
     }
-    for property in ["start_time", "stop_time"] {
-        let time = node.text(property)?;
-        object.put_some(property, time.filter(|time| !is_unset(time)));
-    }
     surrounding.put(&mut object);
-    let mut object = object.finish("based-on")?;
-    object.ends = vec![source.into(), target.into()];
+    let mut object = object.finish(BASED_ON)?;
+    object.ends = vec![source, target];
     Ok(object)
 }
 

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{ConvertError, tlp};
+use super::marking::{self, BadMarking, WrittenMarking, is_time};
+use super::{ConvertError, part, put_field, put_former_ids};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::{ExternalReference, Node};
-use crate::stix::{ObjectWriter, StixObject, TextMap};
+use crate::stix::JsonKind::{self, Integer, Text, Texts, Time};
+use crate::stix::{Json, ObjectWriter, StixId, StixObject, TextMap};
 
-/// OpenCTI's extension of STIX objects (spec/protocol.md §3).
-const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
 /// Written objects that are remembered; more different ones than this do not stand on a page.
 const REMEMBERED: usize = 10_000;
 
@@ -23,6 +23,8 @@ pub(super) struct Surroundings {
     written: Remembered<Arc<StixObject>>,
     markings: Remembered<Arc<WrittenMarkings>>,
     labels: Remembered<WrittenLabel>,
+    /// What the ids of markings stand for.
+    meanings: TextMap<StixId, String>,
 }
 
 /// Something for each text that the source wrote, up to so many. The texts are long, and the source can
@@ -51,11 +53,11 @@ impl<T: Clone> Remembered<T> {
 }
 
 /// The markings of an object; most objects share theirs with others.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct WrittenMarkings {
     objects: Vec<Arc<StixObject>>,
-    /// Their ids, as a list in JSON.
-    ids: String,
+    /// Their ids.
+    ids: Json,
 }
 
 /// A label, and its object where it can be one.
@@ -71,13 +73,13 @@ pub(super) struct Surrounding {
     /// Its markings; none where it has none.
     markings: Option<Arc<WrittenMarkings>>,
     /// Its author's id.
-    pub(super) author: Option<Box<str>>,
+    pub(super) author: Option<StixId>,
     /// The texts of its labels.
     pub(super) labels: Vec<Arc<str>>,
     /// Its external references.
     pub(super) external_references: Vec<ExternalReference>,
-    /// Its files, as JSON.
-    files: Option<String>,
+    /// Its files.
+    files: Option<Json>,
     /// Markings, author and labels as objects.
     pub(super) objects: Vec<Arc<StixObject>>,
 }
@@ -91,7 +93,7 @@ struct File<'a> {
     /// The oldest releases need one.
     version: &'a str,
     /// Never less than those of its object.
-    object_marking_refs: &'a [Box<str>],
+    object_marking_refs: Vec<StixId>,
     /// Its object came with it: nothing is to be drawn from it once more.
     no_trigger_import: bool,
 }
@@ -99,7 +101,7 @@ struct File<'a> {
 impl Surrounding {
     /// Puts all of it into the object.
     pub(super) fn put(&self, object: &mut ObjectWriter) {
-        object.put_some("created_by_ref", self.author.as_deref());
+        object.put_some("created_by_ref", self.author.as_ref());
         if let Some(markings) = &self.markings {
             object.put_json("object_marking_refs", &markings.ids);
         }
@@ -109,22 +111,6 @@ impl Surrounding {
             object.put_json("x_opencti_files", files);
         }
     }
-}
-
-fn is_time(text: &&str) -> bool {
-    chrono::DateTime::parse_from_rfc3339(text).is_ok()
-}
-
-#[derive(Deserialize)]
-struct Marking {
-    standard_id: String,
-    #[serde(default)]
-    x_opencti_stix_ids: Option<Vec<String>>,
-    created: Option<String>,
-    definition_type: Option<String>,
-    definition: Option<String>,
-    x_opencti_order: Option<i64>,
-    x_opencti_color: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -138,22 +124,21 @@ struct Label {
 const RESTRICTED: &str = "Restricted";
 
 /// The properties of an author that travel as they are.
-const AUTHOR_PROPERTIES: &[&str] = &[
-    "created",
-    "modified",
-    "name",
-    "identity_class",
-    "description",
-    "contact_information",
-    "roles",
-    "confidence",
-    "lang",
-    "x_opencti_aliases",
-    "x_opencti_reliability",
-    "x_opencti_organization_type",
-    "x_opencti_firstname",
-    "x_opencti_lastname",
-    "x_opencti_stix_ids",
+const AUTHOR_PROPERTIES: &[(&str, JsonKind)] = &[
+    ("created", Time),
+    ("modified", Time),
+    ("name", Text),
+    ("identity_class", Text),
+    ("description", Text),
+    ("contact_information", Text),
+    ("roles", Texts),
+    ("confidence", Integer),
+    ("lang", Text),
+    ("x_opencti_aliases", Texts),
+    ("x_opencti_reliability", Text),
+    ("x_opencti_organization_type", Text),
+    ("x_opencti_firstname", Text),
+    ("x_opencti_lastname", Text),
 ];
 
 impl Surroundings {
@@ -168,12 +153,12 @@ impl Surroundings {
         skipped: &mut Vec<Skipped>,
     ) -> Result<Surrounding, ConvertError> {
         let mut surrounding = Surrounding::default();
-        if let Some(markings) = self.markings(node)? {
+        if let Some(markings) = self.markings(node, skipped)? {
             surrounding.objects.extend_from_slice(&markings.objects);
             surrounding.markings = Some(markings);
         }
         if let Some(author) = node.get("createdBy") {
-            match self.author(author)? {
+            match self.author(author, skipped)? {
                 Ok(author) => {
                     surrounding.author = Some(author.id.clone());
                     surrounding.objects.push(author);
@@ -194,7 +179,11 @@ impl Surroundings {
     }
 
     /// The node's markings, each once; none where it has none.
-    fn markings(&mut self, node: &Node<'_>) -> Result<Option<Arc<WrittenMarkings>>, ConvertError> {
+    fn markings(
+        &mut self,
+        node: &Node<'_>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Option<Arc<WrittenMarkings>>, ConvertError> {
         let Some(text) = node.get("objectMarking") else {
             return Ok(None);
         };
@@ -203,7 +192,7 @@ impl Surroundings {
         }
         let mut objects: Vec<Arc<StixObject>> = Vec::new();
         for marking in list(node, "objectMarking")? {
-            let marking = self.remembered(marking, write_marking)?;
+            let marking = self.marking(marking, skipped)?;
             if !objects.iter().any(|known| known.key == marking.key) {
                 objects.push(marking);
             }
@@ -211,8 +200,8 @@ impl Surroundings {
         if objects.is_empty() {
             return Ok(None);
         }
-        let ids: Vec<&str> = objects.iter().map(|marking| &*marking.id).collect();
-        let ids = serde_json::to_string(&ids)?;
+        let ids: Vec<&StixId> = objects.iter().map(|marking| &marking.id).collect();
+        let ids = Json::of(&ids)?;
         let markings = Arc::new(WrittenMarkings { objects, ids });
         Ok(Some(self.markings.put(text, markings)))
     }
@@ -221,6 +210,7 @@ impl Surroundings {
     fn author(
         &mut self,
         text: &RawValue,
+        skipped: &mut Vec<Skipped>,
     ) -> Result<Result<Arc<StixObject>, &'static str>, ConvertError> {
         if let Some(known) = self.written.get(text) {
             return Ok(Ok(known));
@@ -233,6 +223,9 @@ impl Surroundings {
         if standard_id == RESTRICTED || class.as_deref() == Some(RESTRICTED) {
             return Ok(Err("the source does not show it to this user"));
         }
+        let Ok(id) = StixId::of("identity", &standard_id) else {
+            return Ok(Err("its id is none of an identity"));
+        };
         let name = author.decode::<String>("name")?.unwrap_or_default();
         let is_person = matches!(class.as_deref(), Some("individual" | "system"));
         if name.is_empty() || (is_person && name.chars().count() < 2) {
@@ -242,15 +235,14 @@ impl Surroundings {
         }
         let mut markings = Vec::new();
         for marking in list(&author, "objectMarking")? {
-            markings.push(self.remembered(marking, write_marking)?);
+            markings.push(self.marking(marking, skipped)?);
         }
-        let mut object = ObjectWriter::new("identity", &standard_id);
-        for property in AUTHOR_PROPERTIES {
-            if let Some(value) = author.get(property) {
-                object.put_raw(property, value);
-            }
+        let mut object = ObjectWriter::new(id);
+        for (property, kind) in AUTHOR_PROPERTIES {
+            put_field(&mut object, &author, (property, property, *kind), skipped);
         }
-        let ids: Vec<&str> = markings.iter().map(|marking| &*marking.id).collect();
+        put_former_ids(&mut object, &author, "identity", skipped);
+        let ids: Vec<&StixId> = markings.iter().map(|marking| &marking.id).collect();
         object.put_list("object_marking_refs", &ids);
         let mut object = object.finish("author")?;
         object.dependencies = markings;
@@ -282,54 +274,69 @@ impl Surroundings {
         node: &Node<'_>,
         files: impl Iterator<Item = &'a Content>,
         surrounding: &mut Surrounding,
+        skipped: &mut Vec<Skipped>,
     ) -> Result<(), ConvertError> {
+        let updated = node.text("updated_at")?.unwrap_or_default();
         let mut written = Vec::new();
         for file in files {
-            let updated = node.text("updated_at")?.unwrap_or_default();
             let of_object = surrounding.markings.iter();
             let of_object = of_object.flat_map(|markings| &markings.objects);
-            let mut markings: Vec<Box<str>> = of_object.map(|marking| marking.id.clone()).collect();
+            let mut markings: Vec<StixId> = of_object.map(|marking| marking.id.clone()).collect();
             for marking in &file.markings {
-                let marking = self.remembered(marking, write_marking)?;
+                let marking = self.marking(marking, skipped)?;
                 if !markings.contains(&marking.id) {
                     markings.push(marking.id.clone());
                     surrounding.objects.push(marking);
                 }
             }
             let mime_type = file.mime_type.as_deref();
-            written.push(serde_json::to_string(&File {
+            written.push(File {
                 name: &file.name,
                 data: &file.data,
                 mime_type: mime_type.unwrap_or("application/octet-stream"),
                 version: file.version.as_deref().filter(is_time).unwrap_or(&updated),
-                object_marking_refs: &markings,
+                object_marking_refs: markings,
                 no_trigger_import: true,
-            })?);
+            });
         }
         if !written.is_empty() {
-            surrounding.files = Some(format!("[{}]", written.join(",")));
+            surrounding.files = Some(Json::of(&written)?);
         }
         Ok(())
     }
 
-    fn remembered(
+    /// A marking's object. A marking that is written wrongly costs its object, which never goes without it.
+    fn marking(
         &mut self,
         text: &RawValue,
-        write: impl FnOnce(&RawValue) -> Result<StixObject, ConvertError>,
+        skipped: &mut Vec<Skipped>,
     ) -> Result<Arc<StixObject>, ConvertError> {
         if let Some(known) = self.written.get(text) {
             return Ok(known);
         }
-        let object = write(text)?;
-        Ok(self.written.put(text, Arc::new(object)))
+        let written = marking::write(text, skipped)?;
+        self.check_meaning(&written)?;
+        Ok(self.written.put(text, Arc::new(written.object)))
     }
-}
 
-fn part(node: &Node<'_>, kind: &str, reason: &str) -> Skipped {
-    Skipped {
-        id: super::name_of(node),
-        kind: kind.to_owned(),
-        reason: reason.to_owned(),
+    /// One id stands for one marking: the destination keeps the definition that came first.
+    fn check_meaning(&mut self, written: &WrittenMarking) -> Result<(), BadMarking> {
+        if self.meanings.len() >= REMEMBERED {
+            self.meanings.clear();
+        }
+        for id in &written.ids {
+            let first = self
+                .meanings
+                .entry(id.clone())
+                .or_insert_with(|| written.meaning.clone());
+            if *first != written.meaning {
+                return Err(BadMarking::TwoDefinitions {
+                    first: first.clone(),
+                    second: written.meaning.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -347,8 +354,10 @@ fn write_label(text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
         return Ok(None);
     };
     // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
-    let object = label.color.map(|color| {
-        let mut object = ObjectWriter::new("label", &label.standard_id);
+    // Nor can it with an id of something else.
+    let id = StixId::of("label", &label.standard_id).ok();
+    let object = id.zip(label.color).map(|(id, color)| {
+        let mut object = ObjectWriter::new(id);
         object.put("value", &value);
         object.put("color", &color);
         object.finish("label").map(Arc::new)
@@ -357,42 +366,4 @@ fn write_label(text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
         value: value.into(),
         object: object.transpose()?,
     }))
-}
-
-/// A marking in the form that both the platform's client and the STIX validator take: the type in the
-/// platform's spelling, the definition as the name, order and colour in the platform's extension.
-fn write_marking(text: &RawValue) -> Result<StixObject, ConvertError> {
-    let mut marking: Marking = serde_json::from_str(text.get())?;
-    let definition = marking.definition.as_deref().unwrap_or_default();
-    if let Some(tlp) = tlp::meant(marking.definition_type.as_deref(), definition) {
-        tlp.id.clone_into(&mut marking.standard_id);
-        marking.definition_type = Some("TLP".to_owned());
-        marking.definition = Some(tlp.definition.to_owned());
-    }
-    let mut object = ObjectWriter::new("marking-definition", &marking.standard_id);
-    object.put_some("created", marking.created.as_deref());
-    object.put_some("definition_type", marking.definition_type.as_deref());
-    object.put_some("name", marking.definition.as_deref());
-    // STIX has statements of its own, with a definition of their own (STIX 2.1 §7.2.1.3).
-    if let (Some("statement"), Some(statement)) =
-        (marking.definition_type.as_deref(), &marking.definition)
-    {
-        object.put("definition", &serde_json::json!({ "statement": statement }));
-    }
-    let mut extension = serde_json::Map::new();
-    extension.insert("extension_type".to_owned(), "property-extension".into());
-    if let Some(order) = marking.x_opencti_order {
-        extension.insert("order".to_owned(), order.into());
-    }
-    if let Some(color) = marking.x_opencti_color {
-        extension.insert("color".to_owned(), color.into());
-    }
-    if let Some(ids) = marking.x_opencti_stix_ids.filter(|ids| !ids.is_empty()) {
-        extension.insert("stix_ids".to_owned(), ids.into());
-    }
-    object.put(
-        "extensions",
-        &serde_json::json!({ OPENCTI_EXTENSION: extension }),
-    );
-    Ok(object.finish("marking")?)
 }

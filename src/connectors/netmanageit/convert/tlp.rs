@@ -1,56 +1,110 @@
-//! The markings of the Traffic Light Protocol: whatever their spelling, each has one id and one name on
-//! every platform (STIX 2.1 §7.2.1.4; spec/protocol.md §3, §4).
+//! The markings of the Traffic Light Protocol: in any of its known spellings, each has one id and one name on
+//! every platform (STIX 2.1 §7.2.1.4; spec/protocol.md §3, §4). What is written in any other way is another
+//! marking: more letters may make it stricter.
+
+use crate::stix::{NotAnId, StixId};
 
 /// A marking of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tlp {
-    pub(super) id: &'static str,
     /// As the platforms write it.
     pub(super) definition: &'static str,
+    /// The id that it has on every platform, then that of the second version of the protocol (OASIS, STIX 2.1
+    /// extension for TLP 2.0).
+    ids: [&'static str; 2],
+}
+
+impl Tlp {
+    /// The id that it has on every platform.
+    pub(super) fn stix_id(&self) -> Result<StixId, NotAnId> {
+        let [id, _] = self.ids;
+        StixId::of("marking-definition", id)
+    }
 }
 
 const CLEAR: Tlp = Tlp {
-    id: "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
     definition: "TLP:CLEAR",
+    ids: [
+        "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+        "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
+    ],
 };
 const GREEN: Tlp = Tlp {
-    id: "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
     definition: "TLP:GREEN",
+    ids: [
+        "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
+        "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+    ],
 };
 const AMBER: Tlp = Tlp {
-    id: "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
     definition: "TLP:AMBER",
+    ids: [
+        "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
+        "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
+    ],
 };
 const AMBER_STRICT: Tlp = Tlp {
-    id: "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37",
     definition: "TLP:AMBER+STRICT",
+    ids: [
+        "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37",
+        "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+    ],
 };
 const RED: Tlp = Tlp {
-    id: "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
     definition: "TLP:RED",
+    ids: [
+        "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
+        "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
+    ],
 };
 
-/// The marking that is meant; none where it is none of this protocol.
+const ALL: [Tlp; 5] = [CLEAR, GREEN, AMBER, AMBER_STRICT, RED];
+
+/// The marking that has this id everywhere, if it is one of this protocol.
+pub(super) fn of_id(id: &str) -> Option<Tlp> {
+    ALL.into_iter().find(|tlp| tlp.ids.contains(&id))
+}
+
+/// The marking that is meant; none where it is none of this protocol. Known are upper and lower case, blanks
+/// around and between the words, and `:`, `-` or `_` behind "TLP" and `+`, `-` or `_` before "STRICT".
 pub(super) fn meant(definition_type: Option<&str>, definition: &str) -> Option<Tlp> {
-    let letters = |text: &str| -> String {
-        let letters = text.chars().filter(char::is_ascii_alphanumeric);
-        letters.map(|letter| letter.to_ascii_uppercase()).collect()
-    };
-    let is_tlp = definition_type.is_some_and(|kind| letters(kind) == "TLP");
-    let definition = letters(definition);
-    let color = match definition.strip_prefix("TLP") {
-        Some(color) => color,
-        None if is_tlp => &definition,
+    let is_tlp = definition_type.map(|kind| kind.trim().eq_ignore_ascii_case("TLP"));
+    if is_tlp == Some(false) {
+        return None;
+    }
+    let definition = definition.trim();
+    let colour = match without_word(definition, "TLP") {
+        Some(rest) => without_separator(rest, &[':', '-', '_'])?,
+        None if is_tlp == Some(true) => definition,
         None => return None,
     };
-    match color {
-        "CLEAR" | "WHITE" => Some(CLEAR),
-        "GREEN" => Some(GREEN),
-        "AMBER" => Some(AMBER),
-        "AMBERSTRICT" => Some(AMBER_STRICT),
-        "RED" => Some(RED),
-        _ => None,
+    let is = |word: &str| colour.eq_ignore_ascii_case(word);
+    if is("CLEAR") || is("WHITE") {
+        return Some(CLEAR);
     }
+    if let Some(rest) = without_word(colour, "AMBER").filter(|rest| !rest.is_empty()) {
+        let strict = without_separator(rest, &['+', '-', '_']).unwrap_or(rest);
+        return strict
+            .eq_ignore_ascii_case("STRICT")
+            .then_some(AMBER_STRICT);
+    }
+    let plain = [("GREEN", GREEN), ("AMBER", AMBER), ("RED", RED)];
+    plain
+        .into_iter()
+        .find_map(|(word, tlp)| is(word).then_some(tlp))
+}
+
+/// What stands behind a word, in whatever case it is written.
+fn without_word<'a>(text: &'a str, word: &str) -> Option<&'a str> {
+    let (begin, rest) = text.split_at_checked(word.len())?;
+    begin.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+/// What stands behind blanks and at most one of these characters; none where nothing separates it.
+fn without_separator<'a>(text: &'a str, separators: &[char]) -> Option<&'a str> {
+    let begin = text.trim_start();
+    let rest = begin.strip_prefix(separators).unwrap_or(begin).trim_start();
+    (rest.len() < text.len()).then_some(rest)
 }
 
 #[cfg(test)]
@@ -65,7 +119,7 @@ mod tests {
     #[case(&["TLP:AMBER", "Amber"], AMBER)]
     #[case(&["TLP:AMBER+STRICT", "TLP:AMBER-STRICT", "tlp:amber strict", "TLP:AMBER_STRICT"], AMBER_STRICT)]
     #[case(&["TLP:RED", "red"], RED)]
-    fn every_spelling_is_the_same_marking(#[case] spellings: &[&str], #[case] same: Tlp) {
+    fn every_known_spelling_is_the_same_marking(#[case] spellings: &[&str], #[case] same: Tlp) {
         for spelling in spellings {
             assert_eq!(meant(Some("TLP"), spelling), Some(same), "{spelling}");
         }
@@ -75,7 +129,28 @@ mod tests {
     fn others_are_left_alone() {
         assert_eq!(meant(Some("PAP"), "PAP:RED"), None);
         assert_eq!(meant(Some("statement"), "red"), None);
-        assert_eq!(meant(Some("TLP"), "TLP:EX:CHR"), None);
+        for definition in [
+            "TLP:EX:CHR",
+            "TLP:AMBER+",
+            "TLP:AMBER+СТРОГО",
+            "TLP:CLEAR!",
+            "TLP::RED",
+            "TLP",
+            "",
+        ] {
+            assert_eq!(meant(Some("TLP"), definition), None, "{definition}");
+        }
+        assert_eq!(meant(Some("PAP"), "TLP:RED"), None);
         assert_eq!(meant(None, "TLP:RED"), Some(RED));
+    }
+
+    #[test]
+    fn ids_are_those_of_markings_and_none_comes_twice() {
+        let ids: Vec<&str> = ALL.iter().flat_map(|tlp| tlp.ids).collect();
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
+        for id in ids {
+            assert!(StixId::of("marking-definition", id).is_ok());
+        }
     }
 }

@@ -9,17 +9,17 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
-use super::{Choices, ConvertError};
+use super::{Choices, ConvertError, part, put_value};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::Node;
 use crate::connectors::netmanageit::settings::Score;
-use crate::stix::ObjectWriter;
+use crate::stix::{JsonKind, ObjectWriter};
 
 /// One time of a node: as it is written there, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Time<'a> {
     text: Cow<'a, str>,
-    /// None where the text is no time: then it is the destination's to judge.
+    /// None where the text is no time: then it does not travel.
     moment: Option<DateTime<Utc>>,
 }
 
@@ -69,23 +69,27 @@ pub(super) fn put(
         && end <= begin
     {
         until = Some(Time::at(begin + Duration::seconds(1)));
-        skipped.push(changed(
+        skipped.push(part(
             node,
+            "valid_until",
             "not after valid_from: sent as one second after it",
         ));
     }
-    object.put_some("valid_from", from.map(|time| time.text));
-    object.put_some("valid_until", until.map(|time| time.text));
+    for (property, time) in [("valid_from", from), ("valid_until", until)] {
+        match time {
+            Some(time) if time.moment.is_some() => object.put(property, &time.text),
+            Some(_) => skipped.push(part(node, property, "it is no time")),
+            None => {}
+        }
+    }
     if let Some(score) = score {
-        object.put_raw("x_opencti_score", score);
+        put_value(
+            object,
+            node,
+            ("x_opencti_score", JsonKind::Integer),
+            score,
+            skipped,
+        );
     }
     Ok(())
-}
-
-fn changed(node: &Node<'_>, reason: &str) -> Skipped {
-    Skipped {
-        id: super::name_of(node),
-        kind: "valid_until".to_owned(),
-        reason: reason.to_owned(),
-    }
 }

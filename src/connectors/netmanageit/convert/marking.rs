@@ -1,0 +1,256 @@
+//! One marking, as an object. An object that cannot be given just the marking that it had waits for it to be
+//! mended at the source.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::ConvertError;
+use super::tlp::{self, Tlp};
+use crate::connector::Skipped;
+use crate::stix::{ObjectWriter, StixId, StixObject};
+
+/// OpenCTI's extension of STIX objects (spec/protocol.md §3).
+const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
+
+/// Why a marking cannot be told for sure.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadMarking {
+    #[error("its marking has no id of a marking")]
+    NoId,
+    #[error("its marking has no definition")]
+    NoDefinition,
+    #[error(
+        "the id and the definition of its marking are those of different markings; correct the marking at the source (id of {id}, definition {definition})"
+    )]
+    Disagrees {
+        id: &'static str,
+        definition: String,
+    },
+    #[error(
+        "the source gives two definitions for one id of a marking; correct the markings at the source ({first}, {second})"
+    )]
+    TwoDefinitions { first: String, second: String },
+}
+
+#[derive(Deserialize)]
+struct Marking {
+    standard_id: String,
+    #[serde(default)]
+    x_opencti_stix_ids: Option<Vec<String>>,
+    created: Option<String>,
+    definition_type: Option<String>,
+    definition: Option<String>,
+    x_opencti_order: Option<i64>,
+    x_opencti_color: Option<String>,
+}
+
+/// A marking that is written.
+pub(super) struct WrittenMarking {
+    pub(super) object: StixObject,
+    /// Its ids, with those that it had before.
+    pub(super) ids: Vec<StixId>,
+    /// What it is: type and definition.
+    pub(super) meaning: String,
+}
+
+/// Writes a marking in the form that both the platform's client and the STIX validator take: the type in the
+/// platform's spelling, the definition as the name, order and colour in the platform's extension.
+pub(super) fn write(
+    text: &RawValue,
+    skipped: &mut Vec<Skipped>,
+) -> Result<WrittenMarking, ConvertError> {
+    let marking: Marking = serde_json::from_str(text.get())?;
+    let own_id = StixId::of("marking-definition", &marking.standard_id);
+    let own_id = own_id.map_err(|_| BadMarking::NoId)?;
+    let definition = marking.definition.unwrap_or_default();
+    if definition.trim().is_empty() {
+        return Err(BadMarking::NoDefinition.into());
+    }
+    let former = former_ids(&own_id, marking.x_opencti_stix_ids, skipped);
+    let tlp = tlp::meant(marking.definition_type.as_deref(), &definition);
+    check_ids(std::iter::once(&own_id).chain(&former), tlp, &definition)?;
+    let (id, definition_type, definition) = match tlp {
+        Some(tlp) => (tlp.stix_id()?, Some("TLP"), tlp.definition),
+        None => (
+            own_id,
+            marking.definition_type.as_deref(),
+            definition.as_str(),
+        ),
+    };
+    let mut object = ObjectWriter::new(id.clone());
+    object.put_some("created", marking.created.as_deref().filter(is_time));
+    object.put_some("definition_type", definition_type);
+    object.put("name", definition);
+    // STIX has statements of its own, with a definition of their own (STIX 2.1 §7.2.1.3).
+    if definition_type == Some("statement") {
+        object.put(
+            "definition",
+            &serde_json::json!({ "statement": definition }),
+        );
+    }
+    let mut extension = serde_json::Map::new();
+    extension.insert("extension_type".to_owned(), "property-extension".into());
+    if let Some(order) = marking.x_opencti_order {
+        extension.insert("order".to_owned(), order.into());
+    }
+    if let Some(color) = marking.x_opencti_color {
+        extension.insert("color".to_owned(), color.into());
+    }
+    if !former.is_empty() {
+        let ids: Vec<&str> = former.iter().map(StixId::as_str).collect();
+        extension.insert("stix_ids".to_owned(), ids.into());
+    }
+    object.put(
+        "extensions",
+        &serde_json::json!({ OPENCTI_EXTENSION: extension }),
+    );
+    let meaning = format!("{}: {definition}", definition_type.unwrap_or_default());
+    Ok(WrittenMarking {
+        object: object.finish("marking")?,
+        ids: std::iter::once(id).chain(former).collect(),
+        meaning,
+    })
+}
+
+pub(super) fn is_time(text: &&str) -> bool {
+    chrono::DateTime::parse_from_rfc3339(text).is_ok()
+}
+
+fn former_ids(own: &StixId, ids: Option<Vec<String>>, skipped: &mut Vec<Skipped>) -> Vec<StixId> {
+    let mut former = Vec::new();
+    for id in ids.unwrap_or_default() {
+        match StixId::of("marking-definition", &id) {
+            Ok(id) => former.push(id),
+            Err(reason) => skipped.push(Skipped {
+                id: own.to_string(),
+                kind: "former id of a marking".to_owned(),
+                reason: reason.to_string(),
+            }),
+        }
+    }
+    former
+}
+
+/// Every id, an earlier one too, makes this the marking that has it at the destination: none may be that of
+/// another marking of the protocol.
+fn check_ids<'a>(
+    mut ids: impl Iterator<Item = &'a StixId>,
+    meant: Option<Tlp>,
+    definition: &str,
+) -> Result<(), BadMarking> {
+    let other = ids.find_map(|id| tlp::of_id(id).filter(|of_id| Some(*of_id) != meant));
+    match other {
+        None => Ok(()),
+        Some(other) => Err(BadMarking::Disagrees {
+            id: other.definition,
+            definition: definition.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const OWN: &str = "marking-definition--00000000-0000-4000-8000-000000000001";
+    const CLEAR: &str = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9";
+    const RED: &str = "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed";
+
+    fn written(marking: &Value) -> Result<Value, ConvertError> {
+        let text = RawValue::from_string(marking.to_string()).unwrap();
+        let written = write(&text, &mut Vec::new())?;
+        Ok(serde_json::from_str(&written.object.json).unwrap())
+    }
+
+    fn marking(id: &str, kind: &str, definition: &str) -> Value {
+        json!({"standard_id": id, "definition_type": kind, "definition": definition})
+    }
+
+    #[rstest]
+    #[case("TLP:AMBER+СТРОГО")]
+    #[case("TLP:GREEN（社外秘）")]
+    #[case("TLP:CLEAR禁止")]
+    #[case("TLP:AMBER+")]
+    #[case("TLP:ＣＬＥＡＲ")]
+    #[case("TLP:CLEAR\u{200b}")]
+    #[case("TLP:CLEAR\u{202e}")]
+    #[case("TLP:EX:CHR")]
+    #[case("TLP:GREEN-INTERNAL")]
+    fn another_letter_makes_another_marking(#[case] definition: &str) {
+        let written = written(&marking(OWN, "TLP", definition)).unwrap();
+        assert_eq!(written["id"], OWN);
+        assert_eq!(written["name"], definition);
+        assert_eq!(written["definition_type"], "TLP");
+    }
+
+    #[rstest]
+    #[case(RED, "TLP", "TLP:CLEAR", "TLP:RED")]
+    #[case(CLEAR, "statement", "SECRET", "TLP:CLEAR")]
+    #[case(CLEAR, "TLP", "TLP:CLEAR禁止", "TLP:CLEAR")]
+    #[case(CLEAR, "PAP", "TLP:CLEAR", "TLP:CLEAR")]
+    fn an_id_and_a_definition_that_disagree_are_both_named(
+        #[case] id: &str,
+        #[case] kind: &str,
+        #[case] definition: &str,
+        #[case] of_id: &str,
+    ) {
+        let error = written(&marking(id, kind, definition)).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(definition) && text.contains(of_id), "{text}");
+    }
+
+    #[test]
+    fn a_former_id_of_another_marking_disagrees_too() {
+        let mut secret = marking(OWN, "statement", "SECRET");
+        secret["x_opencti_stix_ids"] = json!([CLEAR]);
+        assert!(matches!(
+            written(&secret),
+            Err(ConvertError::Marking(BadMarking::Disagrees { .. }))
+        ));
+        secret["x_opencti_stix_ids"] = json!([OWN.replace("01", "02"), "nonsense"]);
+        let ids = &written(&secret).unwrap()["extensions"][OPENCTI_EXTENSION]["stix_ids"];
+        assert_eq!(*ids, json!([OWN.replace("01", "02")]));
+    }
+
+    #[rstest]
+    #[case(json!({"standard_id": "identity--00000000-0000-4000-8000-000000000001", "definition": "X"}))]
+    #[case(json!({"standard_id": "marking-definition--x", "definition": "X"}))]
+    #[case(json!({"standard_id": OWN}))]
+    #[case(json!({"standard_id": OWN, "definition": " "}))]
+    #[case(json!({"standard_id": OWN, "definition": ["TLP:RED"]}))]
+    #[case(json!({"definition": "TLP:RED"}))]
+    #[case(json!("TLP:RED"))]
+    fn what_is_no_marking_is_none(#[case] text: Value) {
+        assert!(written(&text).is_err());
+    }
+
+    proptest! {
+        /// Whatever its spelling and its ids: what is written is the marking that was meant, or itself, or
+        /// nothing at all.
+        #[test]
+        fn no_spelling_lands_with_less(
+            colour in prop::sample::select(vec!["CLEAR", "WHITE", "GREEN", "AMBER", "AMBER+STRICT", "RED", "PAP", ""]),
+            added in "[\\PC]{0,4}",
+            id in prop::sample::select(vec![OWN, CLEAR, RED]),
+            kind in prop::sample::select(vec!["TLP", "tlp", "PAP", "statement"]),
+        ) {
+            let definition = format!("TLP:{colour}{added}");
+            if let Ok(written) = written(&marking(id, kind, &definition)) {
+                let name = written["name"].as_str().unwrap();
+                let blanks_only = added.chars().all(char::is_whitespace);
+                let is_same = |colour: &str| colour == "CLEAR" || colour == "WHITE";
+                let itself = name == definition && written["id"] == OWN;
+                let meant = name == format!("TLP:{colour}")
+                    || (is_same(colour) && name == "TLP:CLEAR");
+                let is_strict = name == "TLP:AMBER+STRICT" && colour == "AMBER+STRICT";
+                prop_assert!(itself || ((blanks_only || is_strict) && meant), "{definition:?} as {name:?}");
+                let well_known = [CLEAR, RED].contains(&id);
+                prop_assert!(!well_known || written["id"] == id, "{definition:?} left {id}");
+            }
+        }
+    }
+}
