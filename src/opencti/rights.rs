@@ -15,6 +15,7 @@ const MARKINGS_A_PAGE: i64 = 500;
 const EVERYTHING: &str = "BYPASS";
 const MAKES_MARKINGS: &str = "SETTINGS_SETMARKINGS";
 const MAKES_LABELS: &str = "SETTINGS_SETLABELS";
+const DELETES_CONNECTORS: &str = "MODULES_MODMANAGE";
 const MAKES_PHASES: &str = "SETTINGS_SETKILLCHAINPHASES";
 
 /// The rights of the importing user, and the markings that there are.
@@ -114,6 +115,17 @@ impl Rights {
     /// Older releases count it to the right to make labels.
     pub fn makes_phases(&self) -> bool {
         self.may(MAKES_PHASES) || self.may(MAKES_LABELS)
+    }
+
+    /// Whether the user may delete connectors.
+    pub fn deletes_connectors(&self) -> bool {
+        self.may(DELETES_CONNECTORS)
+    }
+
+    /// The confidence above which the user can give none, where there is such a limit and the platform
+    /// says it.
+    pub fn confidence_cap(&self) -> Option<i64> {
+        self.max_confidence.filter(|&most| most < 100)
     }
 
     /// Whether the user can create anything: each needs a confidence to give, but one that may do
