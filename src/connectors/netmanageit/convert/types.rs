@@ -97,7 +97,6 @@ pub(super) const OBSERVABLE_TYPES: &[ObservableType] = &[
             ("encryption_algorithm", "encryption_algorithm"),
             ("hashes", "hashes"),
             ("mime_type", "mime_type"),
-            ("payload_bin", "payload_bin"),
             ("url", "url"),
             ("x_opencti_additional_names", "x_opencti_additional_names"),
         ],
