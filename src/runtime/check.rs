@@ -103,6 +103,7 @@ async fn check_source<C: Connector>(settings: &Settings<C::Section>, hops: &mut 
         address,
         release,
         counts,
+        remarks,
         clock,
     } = match looked {
         Ok(look) => look,
@@ -127,6 +128,9 @@ async fn check_source<C: Connector>(settings: &Settings<C::Section>, hops: &mut 
                 format!("it does not say how many {stream} there are"),
             ),
         }
+    }
+    for remark in remarks {
+        hops.say("source rows", Verdict::Warning, remark);
     }
     check_clock(hops, clock);
 }

@@ -244,3 +244,19 @@ async fn a_limit_of_confidence_is_said() {
     assert!(hops(&ended).contains(&("warning", "rights")));
     assert!(ended.stdout.contains("at most 50"), "{}", ended.stdout);
 }
+
+/// A relationship whose end the source hides from this user is counted by it, and cannot travel.
+#[tokio::test(flavor = "multi_thread")]
+async fn relationships_that_cannot_travel_are_said() {
+    let mut data = generated(40, 10);
+    let all = data.relationships.len();
+    for relationship in data.relationships.iter_mut().take(3) {
+        relationship.set("to", serde_json::Value::Null);
+    }
+    let line = Line::with(data).await;
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    let remark = format!("{} of the {all} relationships can travel", all - 3);
+    assert!(ended.stdout.contains(&remark), "{}", ended.stdout);
+    assert!(hops(&ended).contains(&("warning", "source rows")));
+}
