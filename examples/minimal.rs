@@ -111,6 +111,7 @@ impl Connector for Addresses {
             address: self.source(),
             release: "none (a file)".to_owned(),
             counts: vec![(STREAM, Some(source.read))],
+            remarks: Vec::new(),
             clock: None,
         })
     }

@@ -70,6 +70,8 @@ pub struct SourceLook {
     pub release: String,
     /// The streams, with how many objects each has for this user, where the source says so.
     pub counts: Vec<(&'static str, Option<u64>)>,
+    /// What a person should know of these counts: why fewer may come.
+    pub remarks: Vec<String>,
     /// What its clock says; none where it does not say it.
     pub clock: Option<SystemTime>,
 }

@@ -190,12 +190,15 @@ impl Platform {
     {
         let request = self.request::<Q>(variables)?;
         let mut waits = policy.waits();
+        let mut locked = RetryPolicy::LOCKED.waits();
         loop {
             let error = match self.answer(&request, policy).await?.decode() {
                 Ok(data) => return Ok(data),
                 Err(error) => error,
             };
-            let wait = if error.may_pass() {
+            let wait = if error.is_lock() {
+                locked.next(None).or_else(|| waits.next(None))
+            } else if error.may_pass() {
                 waits.next(None)
             } else {
                 None

@@ -119,14 +119,20 @@ impl Connector for NetManageIt {
         let met = Platform::meet(self.client.clone(), RetryPolicy::NEVER).await;
         let platform = met.map_err(unreadable)?;
         let mut counts = Vec::new();
+        let mut remarks = Vec::new();
         for stream in reader::streams(&self.settings) {
             let counted = count(&platform, stream).await.map_err(unreadable)?;
             counts.push((stream.name(), counted));
+            if stream == Stream::Relationships {
+                let ends = ask::look_at_ends(&platform).await.map_err(unreadable)?;
+                remarks.extend(ends.and_then(|ends| ends.remark(counted)));
+            }
         }
         Ok(SourceLook {
             address: self.source(),
             release: platform.release().to_string(),
             counts,
+            remarks,
             clock: platform.clock().await,
         })
     }

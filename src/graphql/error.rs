@@ -38,7 +38,15 @@ pub enum PathStep {
 struct Extensions {
     #[serde(default)]
     code: Option<String>,
+    /// Whatever else stands there: the mark of a lock may be in it.
+    #[serde(flatten)]
+    others: serde_json::Map<String, serde_json::Value>,
 }
+
+/// The platform's mark of a lock that it could not take.
+const LOCK: &str = "LOCK_ERROR";
+/// What the platform says of it where the mark is lost on the way.
+const LOCK_WORDS: &str = "too many concurrent call on the same entities";
 
 impl GraphqlError {
     /// The error's code: `extensions.code`, else its `name`, else nothing.
@@ -73,9 +81,37 @@ impl GraphqlError {
         self.message.contains("non 32-bit signed integer")
     }
 
+    /// Whether the platform could not lock what was to be changed: another writer holds it, or it was
+    /// deleted some seconds ago. Nothing was changed. The mark stands in the code or the name, or,
+    /// under the code of an internal error, in the words or in what comes along.
+    pub fn is_lock(&self) -> bool {
+        let marked = |text: &str| says_lock(text);
+        let named = self.name.as_deref().is_some_and(marked);
+        let carried = self.extensions.as_ref().is_some_and(|extensions| {
+            extensions.code.as_deref().is_some_and(marked)
+                || extensions.others.values().any(carries_lock)
+        });
+        named || carried || marked(&self.message)
+    }
+
     fn is(&self, codes: &[&str]) -> bool {
         let named = |text: Option<&str>| text.is_some_and(|text| codes.contains(&text));
         named(self.code()) || named(self.name.as_deref())
+    }
+}
+
+fn says_lock(text: &str) -> bool {
+    let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    words.any(|word| word == LOCK) || text.contains(LOCK_WORDS)
+}
+
+/// As deep as the JSON reader went, which has a limit.
+fn carries_lock(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::String(text) => says_lock(text),
+        serde_json::Value::Array(values) => values.iter().any(carries_lock),
+        serde_json::Value::Object(fields) => fields.values().any(carries_lock),
+        _ => false,
     }
 }
 
@@ -192,17 +228,22 @@ const VALIDATION: &[&str] = &[
     "BAD_USER_INPUT",
 ];
 
-/// Refusals that come of the moment: the search engine is away, another writer holds the object.
-const PASSING: &[&str] = &["DATABASE_ERROR", "LOCK_ERROR"];
+/// Refusals that come of the moment: the search engine is away. So are locks, wherever they are marked.
+const PASSING: &[&str] = &["DATABASE_ERROR"];
 
 impl Error {
     /// Whether the platform refused for a reason of the moment, so that the same request may succeed
     /// later.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Refused { first, .. } => first.is(PASSING),
+            Self::Refused { first, .. } => first.is(PASSING) || first.is_lock(),
             _ => false,
         }
+    }
+
+    /// Whether the platform could not lock what was to be changed, and changed nothing.
+    pub fn is_lock(&self) -> bool {
+        matches!(self, Self::Refused { first, .. } if first.is_lock())
     }
 
     /// Whether the platform may have done what was asked, although it did not say so: for requests
@@ -213,7 +254,9 @@ impl Error {
             Self::Transport { source, .. } => !source.is_connect() && !source.is_builder(),
             Self::Status { status, .. } => status.is_server_error() || status.as_u16() == 408,
             Self::NotGraphql { .. } | Self::TooLarge { .. } | Self::Shape { .. } => true,
-            Self::Refused { first, .. } => !first.is(AUTHENTICATION) && !first.is(VALIDATION),
+            Self::Refused { first, .. } => {
+                !first.is(AUTHENTICATION) && !first.is(VALIDATION) && !first.is_lock()
+            }
         }
     }
 
@@ -307,5 +350,44 @@ fn hint(error: &GraphqlError) -> &'static str {
         "; the token's user lacks a right: the destination needs a user of the group Connectors, the source one who may read knowledge"
     } else {
         ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn is_lock(error: serde_json::Value) -> bool {
+        let error: GraphqlError = serde_json::from_value(error).unwrap();
+        error.is_lock()
+    }
+
+    #[test]
+    fn a_lock_is_known_wherever_its_mark_stands() {
+        let internal = "INTERNAL_SERVER_ERROR";
+        for error in [
+            json!({ "message": "", "name": "LOCK_ERROR", "extensions": { "code": internal } }),
+            json!({ "message": "", "extensions": { "code": "LOCK_ERROR" } }),
+            json!({ "message": "", "extensions": { "code": internal, "data": { "name": "LOCK_ERROR" } } }),
+            json!({ "message": "", "extensions": { "code": internal, "data": { "cause": [{ "code": "LOCK_ERROR" }] } } }),
+            json!({ "message": "Unexpected error value: { name: \"LOCK_ERROR\" }", "extensions": { "code": internal } }),
+            json!({ "message": "Execution timeout, too many concurrent call on the same entities", "extensions": { "code": internal } }),
+        ] {
+            assert!(is_lock(error.clone()), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_errors_are_no_locks() {
+        for error in [
+            json!({ "message": "BLOCK_ERROR" }),
+            json!({ "message": "", "name": "DRAFT_LOCKED", "extensions": { "code": "DRAFT_LOCKED" } }),
+            json!({ "message": "out of memory", "extensions": { "code": "INTERNAL_SERVER_ERROR", "data": { "id": 1 } } }),
+            json!({ "message": "no extensions" }),
+        ] {
+            assert!(!is_lock(error.clone()), "{error}");
+        }
     }
 }

@@ -24,6 +24,14 @@ impl RetryPolicy {
         total: Some(Duration::ZERO),
     };
 
+    /// For what another writer holds, or was deleted a moment ago: the platform lets it go after some
+    /// seconds.
+    pub const LOCKED: Self = Self {
+        first: Duration::from_millis(500),
+        longest: Duration::from_secs(2),
+        total: Some(Duration::from_secs(20)),
+    };
+
     /// For requests that a run depends on: ten minutes of trying before the run is given up.
     pub const DURING_RUN: Self = Self {
         first: Duration::from_secs(1),

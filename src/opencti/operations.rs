@@ -321,6 +321,7 @@ pub(crate) struct SetReference {
 /// A marking of the platform's.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Marking {
+    pub(super) id: Option<String>,
     pub(super) standard_id: Option<String>,
     pub(super) x_opencti_stix_ids: Option<Vec<String>>,
     pub(super) definition: Option<String>,

@@ -15,6 +15,7 @@ const MARKINGS_A_PAGE: i64 = 500;
 const EVERYTHING: &str = "BYPASS";
 const MAKES_MARKINGS: &str = "SETTINGS_SETMARKINGS";
 const MAKES_LABELS: &str = "SETTINGS_SETLABELS";
+const DELETES_CONNECTORS: &str = "MODULES_MODMANAGE";
 const MAKES_PHASES: &str = "SETTINGS_SETKILLCHAINPHASES";
 
 /// The rights of the importing user, and the markings that there are.
@@ -23,7 +24,7 @@ pub struct Rights {
     /// Its name at the destination.
     pub user: String,
     capabilities: Vec<String>,
-    /// Ids of the markings that it may set.
+    /// Every id of the markings that it may set.
     may_set: HashSet<String>,
     /// Names of all markings, by each of their ids.
     markings: HashMap<String, String>,
@@ -45,14 +46,15 @@ impl Rights {
             .me;
         let capabilities = me.capabilities.unwrap_or_default();
         let allowed = me.allowed_marking.unwrap_or_default();
+        let listed = ask_markings(platform, policy).await?;
         Ok(Self {
             user: me.name.unwrap_or_default(),
             capabilities: capabilities
                 .into_iter()
                 .filter_map(|capability| capability.name)
                 .collect(),
-            may_set: allowed.iter().flat_map(ids).map(str::to_owned).collect(),
-            markings: ask_markings(platform, policy).await?,
+            may_set: all_ids(&allowed, &listed),
+            markings: names(&listed),
             max_confidence: me
                 .effective_confidence_level
                 .and_then(|level| level.max_confidence),
@@ -116,6 +118,17 @@ impl Rights {
         self.may(MAKES_PHASES) || self.may(MAKES_LABELS)
     }
 
+    /// Whether the user may delete connectors.
+    pub fn deletes_connectors(&self) -> bool {
+        self.may(DELETES_CONNECTORS)
+    }
+
+    /// The confidence above which the user can give none, where there is such a limit and the platform
+    /// says it.
+    pub fn confidence_cap(&self) -> Option<i64> {
+        self.max_confidence.filter(|&most| most < 100)
+    }
+
     /// Whether the user can create anything: each needs a confidence to give, but one that may do
     /// everything, of which some releases do not say it.
     pub fn has_confidence(&self) -> bool {
@@ -134,14 +147,37 @@ impl Rights {
 
 fn ids(marking: &Marking) -> impl Iterator<Item = &str> {
     let others = marking.x_opencti_stix_ids.iter().flatten();
-    marking.standard_id.iter().chain(others).map(String::as_str)
+    let own = marking.id.iter().chain(&marking.standard_id);
+    own.chain(others).map(String::as_str)
+}
+
+/// Every id of the markings that may be set. What the platform remembers of a user may lack a marking's
+/// other ids, for minutes, while its list has them: any id that both have says that it is the same.
+fn all_ids(allowed: &[Marking], listed: &[Marking]) -> HashSet<String> {
+    let said: HashSet<&str> = allowed.iter().flat_map(ids).collect();
+    let is_same = |marking: &&Marking| ids(marking).any(|id| said.contains(id));
+    let same = listed.iter().filter(is_same).flat_map(ids);
+    said.iter()
+        .copied()
+        .chain(same)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn names(listed: &[Marking]) -> HashMap<String, String> {
+    let mut names = HashMap::new();
+    for marking in listed {
+        let name = marking.definition.clone().unwrap_or_default();
+        names.extend(ids(marking).map(|id| (id.to_owned(), name.clone())));
+    }
+    names
 }
 
 async fn ask_markings(
     platform: &Platform,
     policy: RetryPolicy,
-) -> Result<HashMap<String, String>, PlatformError> {
-    let mut names = HashMap::new();
+) -> Result<Vec<Marking>, PlatformError> {
+    let mut listed = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let variables = markings::Variables {
@@ -152,15 +188,12 @@ async fn ask_markings(
             .call::<operations::Markings>(variables, policy)
             .await?;
         let Some(list) = answer.marking_definitions else {
-            return Ok(names);
+            return Ok(listed);
         };
         after = list.next();
-        for marking in list.nodes() {
-            let name = marking.definition.clone().unwrap_or_default();
-            names.extend(ids(&marking).map(|id| (id.to_owned(), name.clone())));
-        }
+        listed.extend(list.nodes());
         if after.is_none() {
-            return Ok(names);
+            return Ok(listed);
         }
     }
 }
@@ -199,6 +232,41 @@ mod tests {
         let admin = rights(&["BYPASS"]);
         assert_eq!(admin.barred_markings(), Vec::<&str>::new());
         assert!(!admin.may_set("marking-definition--3"), "it does not exist");
+    }
+
+    fn marking(id: &str, standard_id: &str, others: &[&str]) -> Marking {
+        Marking {
+            id: Some(id.to_owned()),
+            standard_id: Some(standard_id.to_owned()),
+            x_opencti_stix_ids: Some(others.iter().map(|&id| id.to_owned()).collect()),
+            definition: Some(format!("of {id}")),
+        }
+    }
+
+    /// In either list ids may be missing that the other has.
+    #[test]
+    fn a_marking_is_the_same_by_any_of_its_ids() {
+        let listed = [
+            marking("1", "a", &["former"]),
+            marking("2", "b", &[]),
+            marking("3", "renamed", &["c"]),
+            marking("4", "d", &["former d"]),
+        ];
+        let allowed = [
+            marking("1", "a", &[]),
+            marking("2", "b", &["former b"]),
+            marking("3", "c", &[]),
+        ];
+        let rights = Rights {
+            may_set: all_ids(&allowed, &listed),
+            markings: names(&listed),
+            ..rights(&[])
+        };
+        for id in ["a", "former", "b", "former b", "c", "renamed"] {
+            assert!(rights.may_set(id), "{id}");
+        }
+        assert!(!rights.may_set("d") && !rights.may_set("former d"));
+        assert_eq!(rights.barred_markings(), ["of 4"]);
     }
 
     #[test]

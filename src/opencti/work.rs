@@ -378,7 +378,7 @@ impl Work {
             work.id = self.id(),
             work.in_error = in_error,
             work.message = message,
-            "work closed"
+            "nothing more is sent for the work: it is complete when the workers are through"
         );
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Tests every hop from the source to the workers' queue, for a person who wants to know before the first run.
 //!
 //! **Invariant.** Nothing is imported, and nothing is left behind: a connector that the destination did not know
-//! before is deleted there again.
+//! before is deleted there again, also after a registration that failed half-way, and none is registered that the
+//! user may not delete.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,9 +12,9 @@ use crate::connector::{Connector, SourceLook};
 use crate::graphql::{Client, RetryPolicy};
 use crate::opencti::queue::Depth;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, Rights, Rules, delete, kept, queue_size, register,
+    BrokerAddress, ConnectorProfile, Kept, Rights, Rules, delete, kept, queue_size, register,
 };
-use crate::platform::Platform;
+use crate::platform::{Platform, PlatformError};
 use crate::settings::{QueueProtocol, Settings};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
@@ -22,6 +23,9 @@ use crate::telemetry::metrics::Metrics;
 const SKEW: Duration = Duration::from_mins(1);
 /// An answer that takes longer is one more thing that is wrong.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// How a person removes what could not be deleted.
+const REMOVAL: &str = "an administrator can delete it there under Data > Ingestion > Connectors";
 
 /// What came of one hop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +88,8 @@ pub async fn check<C: Connector>(
     check_source::<C>(settings, &mut hops).await;
     if let Some(platform) = meet(settings, &mut hops).await {
         check_clock(&mut hops, platform.clock().await);
-        check_rights(&platform, &mut hops).await;
-        check_registration(settings, &platform, &mut hops).await;
+        let rights = check_rights(&platform, &mut hops).await;
+        check_registration(settings, &platform, rights.as_ref(), &mut hops).await;
     }
     hops.is_fine
 }
@@ -99,6 +103,7 @@ async fn check_source<C: Connector>(settings: &Settings<C::Section>, hops: &mut 
         address,
         release,
         counts,
+        remarks,
         clock,
     } = match looked {
         Ok(look) => look,
@@ -123,6 +128,9 @@ async fn check_source<C: Connector>(settings: &Settings<C::Section>, hops: &mut 
                 format!("it does not say how many {stream} there are"),
             ),
         }
+    }
+    for remark in remarks {
+        hops.say("source rows", Verdict::Warning, remark);
     }
     check_clock(hops, clock);
 }
@@ -168,19 +176,21 @@ async fn meet<S>(settings: &Settings<S>, hops: &mut Hops<'_>) -> Option<Arc<Plat
     }
 }
 
-async fn check_rights(platform: &Platform, hops: &mut Hops<'_>) {
+/// Answers the rights, where the platform says them.
+async fn check_rights(platform: &Platform, hops: &mut Hops<'_>) -> Option<Rights> {
     let rights = match Rights::ask(platform, RetryPolicy::NEVER).await {
         Ok(rights) => rights,
         Err(error) => {
             let text = format!("it does not say what the user may do: {}", Chain(&error));
-            return hops.say("rights", Verdict::Warning, text);
+            hops.say("rights", Verdict::Warning, text);
+            return None;
         }
     };
     let lacks = preflight::lacks(&rights);
     let user = &rights.user;
     if lacks.is_empty() {
         let text = format!("{user} may set all markings, and make markings, labels and phases");
-        return hops.say("rights", Verdict::Fine, text);
+        hops.say("rights", Verdict::Fine, text);
     }
     for lack in lacks {
         let verdict = if lack.is_fatal {
@@ -190,9 +200,15 @@ async fn check_rights(platform: &Platform, hops: &mut Hops<'_>) {
         };
         hops.say("rights", verdict, format!("{user}: {}", lack.text));
     }
+    Some(rights)
 }
 
-async fn check_registration<S>(settings: &Settings<S>, platform: &Platform, hops: &mut Hops<'_>) {
+async fn check_registration<S>(
+    settings: &Settings<S>,
+    platform: &Platform,
+    rights: Option<&Rights>,
+    hops: &mut Hops<'_>,
+) {
     let protocol = settings.connector.queue_protocol;
     if let Err(error) = Rules::of(platform.release(), protocol) {
         return hops.fail("registration", &error);
@@ -203,30 +219,23 @@ async fn check_registration<S>(settings: &Settings<S>, platform: &Platform, hops
         scope: settings.connector.scope.clone(),
     };
     let known = kept(platform, profile.id).await;
+    let is_known = matches!(known, Ok(Some(_)));
+    if !is_known && rights.is_some_and(|rights| !rights.deletes_connectors()) {
+        return say_not_registered(&known, hops);
+    }
     // Who may not see connectors cannot tell a new one, and must not delete another one's.
     let is_new = matches!(known, Ok(None));
     let registration = match register(platform, &profile, RetryPolicy::NEVER).await {
         Ok(registration) => registration,
-        Err(error) => return hops.fail("registration", &error),
-    };
-    match known {
-        Ok(None) => {
-            let text = "the platform takes the connector; it does not know it yet";
-            hops.say("registration", Verdict::Fine, text);
-        }
-        Ok(Some(_)) => hops.say(
-            "registration",
-            Verdict::Fine,
-            "the platform knows the connector",
-        ),
         Err(error) => {
-            let text = format!(
-                "the platform takes the connector, and it stays registered: whether it was before cannot be seen: {}",
-                Chain(&error)
-            );
-            hops.say("registration", Verdict::Warning, text);
+            hops.fail("registration", &error);
+            if is_new {
+                take_back(platform, &profile, hops).await;
+            }
+            return;
         }
-    }
+    };
+    say_registered(&known, &profile, hops);
     match protocol {
         QueueProtocol::Amqp => check_broker(settings, registration.broker, hops).await,
         QueueProtocol::Api => hops.say(
@@ -238,6 +247,60 @@ async fn check_registration<S>(settings: &Settings<S>, platform: &Platform, hops
     check_queue(settings, platform, hops).await;
     if is_new {
         leave_nothing(platform, &profile, hops).await;
+    }
+}
+
+/// What the platform keeps for the connector, as far as the user may see it.
+type Known = Result<Option<Kept>, PlatformError>;
+
+fn say_registered(known: &Known, profile: &ConnectorProfile, hops: &mut Hops<'_>) {
+    let (verdict, text) = match known {
+        Ok(None) => (
+            Verdict::Fine,
+            "the platform takes the connector; it does not know it yet".to_owned(),
+        ),
+        Ok(Some(_)) => (Verdict::Fine, "the platform knows the connector".to_owned()),
+        Err(error) => (
+            Verdict::Warning,
+            format!(
+                "the platform takes the connector, and it stays registered, under the name {}: whether it was before cannot be seen; {REMOVAL}: {}",
+                profile.name,
+                Chain(error)
+            ),
+        ),
+    };
+    hops.say("registration", verdict, text);
+}
+
+/// A registration would stay for good.
+fn say_not_registered(known: &Known, hops: &mut Hops<'_>) {
+    let whether_known = match known {
+        Ok(_) => "the platform does not know the connector yet".to_owned(),
+        Err(error) => format!(
+            "whether the platform knows the connector cannot be seen ({})",
+            Chain(error)
+        ),
+    };
+    let text = format!(
+        "not tried, nor the broker and the queue: {whether_known}, and the user may not delete connectors, so that a registration would stay; the first run registers it; to have all of it tested, give one of the user's roles the right to manage connectors"
+    );
+    hops.say("registration", Verdict::Warning, text);
+}
+
+/// What a registration that failed may have left: the platform makes the queues first.
+async fn take_back(platform: &Platform, profile: &ConnectorProfile, hops: &mut Hops<'_>) {
+    match delete(platform, profile.id).await {
+        Ok(()) => hops.say("cleaning up", Verdict::Fine, "nothing of the failed registration stays"),
+        // As where nothing had come into being: deleting takes the queues first.
+        Err(error) => hops.say(
+            "cleaning up",
+            Verdict::Warning,
+            format!(
+                "whether something of the failed registration stays cannot be seen; if the connector {} is listed at the destination, {REMOVAL}: {}",
+                profile.name,
+                Chain(&error)
+            ),
+        ),
     }
 }
 
@@ -315,7 +378,7 @@ async fn leave_nothing(platform: &Platform, profile: &ConnectorProfile, hops: &m
             "cleaning up",
             Verdict::Warning,
             format!(
-                "the connector stays registered, under the name {}; the user may not delete it: {}",
+                "the connector stays registered, under the name {}; {REMOVAL}: {}",
                 profile.name,
                 Chain(&error)
             ),

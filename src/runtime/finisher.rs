@@ -175,7 +175,8 @@ impl Finisher {
             tracing::warn!(
                 work.id = work.id(),
                 missing,
-                "messages of the work were announced and never arrived, or arrived once and were announced twice: their reports are made up for"
+                "{}: their reports are made up for",
+                why_missing(closing, self.is_current(work.id()))
             );
             work.make_up_for(missing).await?;
         }
@@ -276,6 +277,16 @@ impl Finisher {
     }
 }
 
+/// Why reports are missing that will not come. The sentence of a work that was left behind says what
+/// became of its messages.
+fn why_missing(closing: &Closing, is_current: bool) -> &str {
+    if is_current {
+        "messages of the work were announced and never arrived, or arrived once and were announced twice"
+    } else {
+        closing.message.trim_end_matches('.')
+    }
+}
+
 async fn sleep_until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
@@ -299,4 +310,30 @@ fn forget(state: &mut State, id: &str) {
         state.sent_again = false;
     }
     state.left_behind.retain(|work| work.id != id);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reset empties the queue: nothing was announced twice, or went astray.
+    #[test]
+    fn what_a_reset_took_is_not_said_to_have_gone_astray() {
+        let mut state = State::new("https://source".to_owned(), None);
+        state.work = Some(OpenWork {
+            id: "work".to_owned(),
+            began_at: std::collections::BTreeMap::new(),
+            after_first_pass: false,
+            mended: Vec::new(),
+            sent: std::collections::BTreeMap::new(),
+            closing: None,
+        });
+        let state = state.after_reset(None);
+        let works = unfinished(&state);
+        let (_, closing) = works.first().unwrap();
+        let why = why_missing(closing, false);
+        assert!(why.contains("its queue was emptied"), "{why}");
+        assert!(!why.contains("twice") && !why.ends_with('.'), "{why}");
+        assert!(why_missing(closing, true).contains("announced twice"));
+    }
 }

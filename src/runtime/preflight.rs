@@ -53,6 +53,11 @@ pub(super) fn lacks(rights: &Rights) -> Vec<Lack> {
     if !rights.makes_phases() {
         lack("the user may not make kill chain phases: indicators with one are refused; give one of its roles the right to manage kill chain phases".to_owned());
     }
+    if let Some(cap) = rights.confidence_cap() {
+        lack(format!(
+            "the user's confidence is at most {cap}: what has a higher one arrives with {cap}, and what has a higher one at the destination is hardly changed; raise it for the user or for one of its groups"
+        ));
+    }
     if !rights.has_confidence() {
         lacks.push(Lack {
             text: "the user has no confidence level, so that nothing can be created, and no run begins; set one for it or for one of its groups".to_owned(),

@@ -475,6 +475,7 @@ impl<'a> Sending<'a> {
                 began_at: state.streams.clone(),
                 after_first_pass: state.first_pass_complete,
                 mended: Vec::new(),
+                sent: BTreeMap::new(),
                 closing: None,
             });
         });
@@ -652,6 +653,9 @@ impl<'a> Sending<'a> {
         let progress = &self.progress;
         self.keeper.change(self.generation, |state| {
             progress.write(&mut state.streams);
+            if let Some(work) = &mut state.work {
+                work.count_sent(&done.kinds);
+            }
             state.mend(&done.mended);
             state.note_arrived(&done.arrived);
             state.hold_back(done.held_back);
@@ -748,13 +752,30 @@ impl<'a> Sending<'a> {
         })
     }
 
+    /// All that the work holds, also what a process before has sent with it.
+    fn sent_and_not(&self) -> String {
+        if !self.is_taken_over {
+            return summary(&self.tally);
+        }
+        let sent = |state: &State| state.work.as_ref().map(|work| work.sent.clone());
+        let all = Tally {
+            sent: self.keeper.look(sent).unwrap_or_default(),
+            skipped: self.tally.skipped.clone(),
+        };
+        format!(
+            "{} {} of them since the restart, from which on it is counted what is not sent.",
+            summary(&all),
+            self.tally.sent_total()
+        )
+    }
+
     fn closing(&self, outcome: &Outcome, at_once: AtOnce) -> Closing {
         let mut message = match outcome {
             Outcome::Stopped => "Stopped before the end. ".to_owned(),
             Outcome::Failed(error) => format!("Failed: {}. ", Chain(error)),
             _ => String::new(),
         };
-        message.push_str(&summary(&self.tally));
+        message.push_str(&self.sent_and_not());
         for alarm in &self.alarms {
             message.push(' ');
             message.push_str(alarm);

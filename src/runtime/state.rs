@@ -85,9 +85,27 @@ pub struct OpenWork {
     /// What was held back before and is sent with this work.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mended: Vec<HeldBack>,
+    /// What was sent with it and confirmed, by type, whichever process sent it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sent: BTreeMap<String, u64>,
     /// How it is to be closed; none while its run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closing: Option<Closing>,
+}
+
+impl OpenWork {
+    /// Counts objects of these types as sent with it.
+    pub fn count_sent(&mut self, kinds: &[impl AsRef<str>]) {
+        for kind in kinds {
+            let kind = kind.as_ref();
+            match self.sent.get_mut(kind) {
+                Some(count) => *count += 1,
+                None => {
+                    self.sent.insert(kind.to_owned(), 1);
+                }
+            }
+        }
+    }
 }
 
 /// How a work is to be closed.

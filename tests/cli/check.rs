@@ -1,6 +1,8 @@
 //! The check of every hop: what it says, and that it leaves nothing behind.
 
-use crate::line::{Line, generated};
+use sandbox::{Fault, Release};
+
+use crate::line::{Line, generated, works_when_complete};
 use crate::process::{Ended, Start};
 
 fn check(line: &Line) -> Start {
@@ -128,36 +130,133 @@ async fn a_queue_that_is_full_is_a_warning() {
     );
 }
 
-/// Who may not see connectors cannot tell whether this one is new: it is not deleted.
+/// Who may not delete connectors, or not even see them, would leave a registration behind.
+#[rstest::rstest]
+#[case::sees_them(Some("MODULES"))]
+#[case::sees_none(None)]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_seen_stays_and_is_a_warning() {
+async fn nothing_is_registered_that_the_user_may_not_delete(#[case] right: Option<&str>) {
     let line = Line::with(generated(4, 1)).await;
     line.destination.change_user(|user| {
         user.capabilities.retain(|name| name != "MODULES_MODMANAGE");
+        user.capabilities.extend(right.map(str::to_owned));
     });
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    let hops = hops(&ended);
-    for hop in ["registration", "queue"] {
-        assert!(hops.contains(&("warning", hop)), "{hop} in {hops:?}");
-    }
-    assert!(
-        ended.stdout.contains("stays registered"),
-        "{}",
-        ended.stdout
-    );
-    assert!(line.destination.connector(&line.connector_id).is_some());
+    assert!(hops(&ended).contains(&("warning", "registration")));
+    let text = &ended.stdout;
+    assert!(text.contains("may not delete connectors"), "{text}");
+    assert_eq!(line.destination.count("RegisterConnector"), 0);
+    assert!(line.destination.connector(&line.connector_id).is_none());
 }
 
+/// A connector that is there already can be looked at by whoever sees it.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_not_delete_is_told_what_stays() {
+async fn a_known_connector_is_tested_to_its_queue_without_the_right_to_delete_it() {
     let line = Line::with(generated(4, 1)).await;
+    line.run_once().run().await.assert_code(0);
     line.destination.change_user(|user| {
         user.capabilities.retain(|name| name != "MODULES_MODMANAGE");
         user.capabilities.push("MODULES".to_owned());
     });
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    assert!(hops(&ended).contains(&("warning", "cleaning up")));
+    for hop in [("ok", "registration"), ("ok", "broker"), ("ok", "queue")] {
+        assert!(hops(&ended).contains(&hop), "{hop:?} in {}", ended.stdout);
+    }
     assert!(line.destination.connector(&line.connector_id).is_some());
+}
+
+/// The platform refuses locks on the id of what was deleted a moment ago, and has made the queues by then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_harms_neither_the_next_check_nor_the_run_after_it() {
+    let line = Line::with(generated(4, 1)).await;
+    let worker = line.worker();
+    for _ in 0..2 {
+        let ended = check(&line).run().await;
+        ended.assert_code(0);
+        assert!(hops(&ended).contains(&("ok", "cleaning up")));
+        assert!(line.destination.connector(&line.connector_id).is_none());
+        assert!(line.destination.waiting(&line.connector_id).await.is_err());
+    }
+    line.run_once().run().await.assert_code(0);
+    assert!(line.destination.count("RegisterConnector") > 3);
+    works_when_complete(&line.destination).await;
+    line.assert_all_imported(Release::LATEST, &worker);
+}
+
+/// The marks of a lock, at each mutation of a run.
+#[rstest::rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_passes_at_every_mutation(
+    #[values("amqp", "api")] protocol: &str,
+    #[values("LOCK_ERROR", "INTERNAL_SERVER_ERROR")] name: &str,
+) {
+    let line = Line::with(generated(4, 1)).await;
+    let worker = line.worker();
+    for operation in [
+        "RegisterConnector",
+        "PingConnector",
+        "AddWork",
+        "AddExpectations",
+        "PushBundle",
+        "FinishWork",
+        "ReportExpectation",
+    ] {
+        let fault = Fault::GraphqlError {
+            name: name.to_owned(),
+            message: r#"Unexpected error value: { name: "LOCK_ERROR" }"#.to_owned(),
+            times: 2,
+        };
+        line.destination.faults().add_for(operation, fault);
+    }
+    let run = line.run_once().set("CONNECTOR_QUEUE_PROTOCOL", protocol);
+    run.run().await.assert_code(0);
+    works_when_complete(&line.destination).await;
+    line.assert_all_imported(Release::LATEST, &worker);
+    let works = line.destination.works();
+    assert_eq!((works.len(), works[0].expected), (1, works[0].processed));
+}
+
+/// A registration that stays refused leaves no queues behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_fails_half_way_is_taken_back() {
+    let line = Line::with(generated(4, 1)).await;
+    let fault = Fault::AfterStatus(500, 1);
+    line.destination
+        .faults()
+        .add_for("RegisterConnector", fault);
+    let ended = check(&line).run().await;
+    ended.assert_code(1);
+    assert!(hops(&ended).contains(&("FAILED", "registration")));
+    assert!(hops(&ended).contains(&("ok", "cleaning up")));
+    assert!(line.destination.connector(&line.connector_id).is_none());
+    assert!(line.destination.waiting(&line.connector_id).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_confidence_is_said() {
+    let line = Line::with(generated(4, 1)).await;
+    line.destination
+        .change_user(|user| user.max_confidence = Some(50));
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    assert!(hops(&ended).contains(&("warning", "rights")));
+    assert!(ended.stdout.contains("at most 50"), "{}", ended.stdout);
+}
+
+/// A relationship whose end the source hides from this user is counted by it, and cannot travel.
+#[tokio::test(flavor = "multi_thread")]
+async fn relationships_that_cannot_travel_are_said() {
+    let mut data = generated(40, 10);
+    let all = data.relationships.len();
+    for relationship in data.relationships.iter_mut().take(3) {
+        relationship.set("to", serde_json::Value::Null);
+    }
+    let line = Line::with(data).await;
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    let remark = format!("{} of the {all} relationships can travel", all - 3);
+    assert!(ended.stdout.contains(&remark), "{}", ended.stdout);
+    assert!(hops(&ended).contains(&("warning", "source rows")));
 }

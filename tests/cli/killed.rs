@@ -110,6 +110,29 @@ async fn again_and_again(
     line.assert_all_imported(release, &worker);
 }
 
+/// What people read of a work is what it holds, whichever process sent it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_closing_sentence_counts_what_the_work_holds() {
+    let line = Line::with(generated(120, 40)).await;
+    let _worker = line.worker();
+    let start = in_small_pages(line.run_once());
+    for stream in &STREAMS[..2] {
+        kill_within(&line, &start, stream).await;
+    }
+    start.run().await.assert_code(0);
+    let works = works_when_complete(&line.destination).await;
+    assert_eq!(works.len(), 1);
+    let data = line.source.data();
+    let rows = data.observables.len() + data.indicators.len() + data.relationships.len();
+    let sentence = works[0].messages.concat();
+    let begins = format!("Sent {rows} objects: ");
+    assert!(sentence.starts_with(&begins), "{begins}… {sentence}");
+    assert!(
+        sentence.contains(" of them since the restart"),
+        "{sentence}"
+    );
+}
+
 /// Starts it and kills it when the source has answered some pages of a stream, and one of them at
 /// least is confirmed and stored.
 async fn kill_within(line: &Line, start: &Start, stream: &Stream) {

@@ -38,10 +38,15 @@ impl Case {
                 expected.insert(property.to_owned(), as_property(property, value));
             }
         }
-        // The import takes content as such only where its type is said, else as a file.
-        if let (Some(content), None) = (fields.get("payload_bin"), fields.get("mime_type")) {
+        // Content goes as a file, with its object's markings.
+        if let Some(content) = fields.get("payload_bin") {
+            expected.remove("payload_bin");
+            let said = fields.get("mime_type").and_then(Value::as_str);
+            let names = fields.get("x_opencti_additional_names");
+            let name = names.and_then(|names| names[0].as_str());
             let file = json!({
-                "name": "artifact.bin", "data": content, "mime_type": "application/octet-stream",
+                "name": name.unwrap_or("artifact.bin"), "data": content,
+                "mime_type": said.unwrap_or("application/octet-stream"),
                 "version": record.text("updated_at"), "object_marking_refs": [], "no_trigger_import": true,
             });
             expected.insert("x_opencti_files".to_owned(), json!([file]));

@@ -41,13 +41,12 @@ const ABSENT: &str = "absent";
 
 /// Each has to occur with every release under test that it names, and with no other.
 const DEPARTURES: &[Departure] = &[
-    // The content is uploaded as a file after the artifact is created; the oldest releases look for its
-    // type under a wrong name. Content that says no type travels as a file already.
+    // Files had no markings of their own yet.
     Departure {
-        last: Some(Release::new(6, 0, 0)),
+        last: Some(Release::new(6, 2, 12)),
         typename: "Artifact",
-        fields: &["payload_bin"],
-        when: has_mime_type,
+        fields: &["fileMarkings"],
+        when: any,
         becomes: ABSENT,
     },
     // Not a word about it is not false, but the client knows no third answer.
@@ -119,12 +118,6 @@ const DEPARTURES: &[Departure] = &[
 
 fn any(_record: &Record) -> bool {
     true
-}
-
-fn has_mime_type(record: &Record) -> bool {
-    record
-        .get("mime_type")
-        .is_some_and(|value| !value.is_null())
 }
 
 /// A property that is not what it should be.

@@ -156,9 +156,8 @@ pub(crate) fn properties(record: &Record) -> Map<String, Value> {
     let mut properties: Map<String, Value> = kept
         .filter_map(|(name, value)| property(record, name, value))
         .collect();
-    if properties.contains_key("url") {
-        properties.remove("payload_bin");
-    }
+    // Content goes as a file, if at all.
+    properties.remove("payload_bin");
     properties
 }
 

@@ -123,6 +123,25 @@ async fn without_the_right_to_a_marking_its_objects_wait(
     assert_eq!(line.state()["held_back"], serde_json::Value::Null);
 }
 
+/// What the platform remembers of a user lacks other ids of new markings for minutes, which its list has.
+#[tokio::test(flavor = "multi_thread")]
+async fn markings_are_judged_by_any_of_their_ids() {
+    let user = User {
+        lacks_other_ids: true,
+        ..User::default()
+    };
+    let line = line_to("7.260817.0", generated(60, 20), user, Vec::new());
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(line.state()["held_back"], serde_json::Value::Null);
+    assert_identical(
+        &line.source.data(),
+        &line.destination.imported(),
+        Release::LATEST,
+    );
+}
+
 /// Without the right to make labels objects come without them; without the right to make markings they
 /// keep those that are there; without the right to see connectors nothing is different. None is an error
 /// of the work.

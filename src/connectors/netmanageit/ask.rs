@@ -16,7 +16,7 @@ use super::operations::{
     RelationshipRows, Relationships, indicator_rows, indicators, observable_rows, observable_stix,
     observables, references, relationship_rows, relationships,
 };
-use super::page::{List, ListData};
+use super::page::{Ends, List, ListData};
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::{Answer, Error, GraphqlError, Kind, RetryPolicy, Waits};
 use crate::platform::{Platform, PlatformError};
@@ -517,6 +517,65 @@ pub(super) async fn count(
         return Ok(None);
     };
     Ok(page.list().and_then(|list| list.page_info.global_count))
+}
+
+/// Relationships that were looked at, and those of them whose both ends the source shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EndsSeen {
+    looked_at: u64,
+    complete: u64,
+}
+
+impl EndsSeen {
+    /// Rows that say enough of all of them.
+    const ROWS: usize = 500;
+
+    /// What to say where some cannot travel; `total` of them there are.
+    pub(super) fn remark(self, total: Option<u64>) -> Option<String> {
+        let Self {
+            looked_at,
+            complete,
+        } = self;
+        if complete == looked_at {
+            return None;
+        }
+        let of = match total {
+            Some(total) if total > looked_at => format!("{looked_at} relationships looked at"),
+            _ => format!("{looked_at} relationships"),
+        };
+        Some(format!(
+            "{complete} of the {of} can travel; the others tie something that the source does not show to the token's user"
+        ))
+    }
+}
+
+/// Looks at the ends of the first relationships, as a run reads them; none where the source does not answer
+/// a page.
+pub(super) async fn look_at_ends(platform: &Platform) -> Result<Option<EndsSeen>, PlatformError> {
+    let request = ListRequest {
+        stream: Stream::Relationships,
+        detail: Detail::Whole(Extras::default()),
+        filter: Filter::Span(Span::Everything),
+        first: EndsSeen::ROWS,
+        after: None,
+        is_newest_first: false,
+    };
+    let answer = Request::List(request).send(platform).await?;
+    let Asked::Page(page) = judge(answer, &mut Vec::new())? else {
+        return Ok(None);
+    };
+    let mut seen = EndsSeen {
+        looked_at: 0,
+        complete: 0,
+    };
+    for node in page.list().into_iter().flat_map(List::nodes) {
+        let ends = Ends::of(node);
+        let is_complete =
+            ends.is_some_and(|ends| ends.indicator().is_some() && ends.observable().is_some());
+        seen.looked_at += 1;
+        seen.complete += u64::from(is_complete);
+    }
+    Ok(Some(seen))
 }
 
 /// Asks until there is an answer, or a failure that asking for less may mend, or patience is at its

@@ -207,7 +207,7 @@ impl NetManageItConverter {
         surrounding.external_references = external_references(node, with.references, skipped);
         creators::put(&self.choices, node, &mut surrounding)?;
         let content = match stream {
-            Stream::Observables => observable::untyped_content(node)?,
+            Stream::Observables => observable::content(node, with.files, skipped)?,
             Stream::Indicators | Stream::Relationships => None,
         };
         let files = content.iter().chain(with.files);

@@ -177,6 +177,11 @@ impl FilePage {
 }
 
 impl File {
+    /// What it is called.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Some releases say only that a file has markings, and not which.
     fn has_markings_unseen(&self) -> bool {
         let ids = self

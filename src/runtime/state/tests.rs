@@ -29,6 +29,7 @@ fn used() -> State {
         began_at: BTreeMap::new(),
         after_first_pass: false,
         mended: Vec::new(),
+        sent: BTreeMap::new(),
         closing: None,
     });
     state

@@ -43,10 +43,8 @@ impl Import {
 
     fn upload(&mut self, variables: &Value) {
         let holder = self.created.get_mut(text(&variables["id"]));
-        let content = variables["file"]["data"].clone();
-        holder
-            .expect("its object is created")
-            .insert("payload_bin".to_owned(), content);
+        let holder = holder.expect("its object is created");
+        add_file(holder, &variables["file"], &variables["fileMarkings"]);
     }
 
     fn create(&mut self, operation: &str, variables: &Value, call: &Value) {
@@ -57,7 +55,9 @@ impl Import {
         let mut properties = self.properties(input);
         // From 6.9.7 on files are uploaded with the object.
         if let Some(files) = properties.remove("files") {
-            properties.insert("payload_bin".to_owned(), files[0]["data"].clone());
+            let markings = properties.get("filesMarkings").cloned();
+            let markings = markings.unwrap_or_default();
+            add_file(&mut properties, &files[0], &markings[0]);
         }
         for manner in ["filesMarkings", "noTriggerImport", "embedded"] {
             properties.remove(manner);
@@ -143,6 +143,20 @@ impl Import {
 
     pub(super) fn object(&self, stix_id: &str) -> Option<&Properties> {
         self.created.get(self.answers.get(stix_id)?)
+    }
+}
+
+/// Content is a file of its object: what it is called, and its own markings.
+fn add_file(holder: &mut Properties, file: &Value, markings: &Value) {
+    let put = |(name, value): (&str, Value)| (name.to_owned(), value);
+    let parts = [
+        ("payload_bin", file["data"].clone()),
+        ("fileName", file["name"].clone()),
+    ];
+    holder.extend(parts.map(put));
+    if !is_nothing(markings) {
+        let markings: BTreeSet<&str> = strings(markings).collect();
+        holder.insert("fileMarkings".to_owned(), json!(markings));
     }
 }
 

@@ -144,6 +144,20 @@ impl<'a> Source<'a> {
         if properties.contains_key("url") {
             properties.remove("payload_bin");
         }
+        // Never with less than its object has.
+        if properties.contains_key("payload_bin") {
+            let markings = self.standard_ids(record, "objectMarking");
+            if !markings.is_empty() {
+                properties.insert("fileMarkings".to_owned(), json!(markings));
+            }
+            let names = record.get("x_opencti_additional_names");
+            let name = names.and_then(|names| names[0].as_str());
+            let by_type = match record.get("mime_type").and_then(Value::as_str) {
+                Some("application/pdf") => "artifact.pdf",
+                _ => "artifact.bin",
+            };
+            properties.insert("fileName".to_owned(), json!(name.unwrap_or(by_type)));
+        }
         properties
     }
 

@@ -335,7 +335,12 @@ impl State {
                 "The name of a connector needs two characters",
             ));
         }
+        // The queues come first, and stay when the rest is refused.
         self.declare(id)?;
+        if lock(&self.connectors).is_locked(id) {
+            let thrown = r#"Unexpected error value: { name: "LOCK_ERROR" }"#;
+            return Err(PlatformError::internal(thrown));
+        }
         Ok(lock(&self.connectors).register(input))
     }
 
@@ -353,15 +358,16 @@ impl State {
             .ok_or_else(unknown)
     }
 
-    /// With its works and its queues.
+    /// With its works and its queues, which go first.
     fn delete(&self, id: &str) -> Result<(), PlatformError> {
+        lock(&self.works).delete_of(id);
+        self.on_queue(self.queues.delete(id))?;
         if !lock(&self.connectors).remove(id) {
             return Err(PlatformError::functional(
                 "No connector found with the specified ID",
             ));
         }
-        lock(&self.works).delete_of(id);
-        self.on_queue(self.queues.delete(id))
+        Ok(())
     }
 
     fn declare(&self, id: &str) -> Result<(), PlatformError> {

@@ -12,7 +12,7 @@ use super::types::{ObservableType, observable_type};
 use super::{ConvertError, foreign, of_field, put_field};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
-use crate::connectors::netmanageit::page::{Node, Text};
+use crate::connectors::netmanageit::page::{Files, Node, Text};
 use crate::stix::{JsonKind, ObjectWriter, StixId, StixObject};
 
 /// The kinds of hashes that the platform stores (spec/protocol.md §2).
@@ -44,14 +44,6 @@ pub(super) fn write(
     }
     for (field, property, kind) in known.fields {
         match node.get(field) {
-            // Content beside an address is refused (spec/protocol.md §7).
-            Some(_) if *property == "payload_bin" && node.get("url").is_some() => {
-                skipped.push(Skipped {
-                    id: standard_id.to_string(),
-                    kind: "payload_bin".to_owned(),
-                    reason: "platforms refuse it beside a url".to_owned(),
-                });
-            }
             // Without it, or with another one, it would be another object.
             Some(value) if known.identified_by.contains(field) => {
                 object.put_checked(property, kind.check(value).map_err(of_field(field))?);
@@ -64,26 +56,109 @@ pub(super) fn write(
     Ok(object.finish(known.entity_type)?)
 }
 
-/// The content of an artifact that does not say its type, which the import takes as a file only.
-pub(super) fn untyped_content(node: &Node<'_>) -> Result<Option<Content>, ConvertError> {
+/// The content of an artifact. It never goes as `payload_bin`, which the platform's client makes a file
+/// without markings of: as a file of ours it has those of its object. Not where one of `files` is it.
+pub(super) fn content(
+    node: &Node<'_>,
+    files: &[Content],
+    skipped: &mut Vec<Skipped>,
+) -> Result<Option<Content>, ConvertError> {
     let Some(data) = node.decode::<String>("payload_bin")? else {
         return Ok(None);
     };
-    if node.get("url").is_some() || node.get("mime_type").is_some() {
+    // Content beside an address is refused (spec/protocol.md §7).
+    if node.get("url").is_some() {
+        skipped.push(Skipped {
+            id: super::name_of(node),
+            kind: "payload_bin".to_owned(),
+            reason: "platforms refuse it beside a url".to_owned(),
+        });
         return Ok(None);
     }
-    let names: Vec<String> = node
-        .decode("x_opencti_additional_names")?
-        .unwrap_or_default();
-    let name = names.into_iter().next();
-    Ok(Some(Content {
-        name: name.unwrap_or_else(|| "artifact.bin".to_owned()),
-        mime_type: None,
+    let mime_type: Option<String> = node.decode("mime_type")?;
+    let mime_type = mime_type.filter(|mime_type| !mime_type.is_empty());
+    let name = content_name(node, mime_type.as_deref())?;
+    let comes_already = files.iter().any(|file| file.name == name);
+    Ok((!comes_already).then_some(Content {
+        name,
+        mime_type,
         version: None,
         data,
         markings: Vec::new(),
     }))
 }
+
+/// As the artifact says, else as the source's own file is called, else by its type.
+fn content_name(node: &Node<'_>, mime_type: Option<&str>) -> Result<String, ConvertError> {
+    let names: Vec<Option<String>> = node
+        .decode("x_opencti_additional_names")?
+        .unwrap_or_default();
+    let said = names.into_iter().flatten().find(|name| !name.is_empty());
+    // A list of another shape is named where the files are fetched.
+    let files = Files::of(node).unwrap_or_default().into_files();
+    let stored = || {
+        let mut names = files.iter().map(|file| file.name().to_owned());
+        names.find(|name| !name.is_empty())
+    };
+    Ok(said
+        .or_else(stored)
+        .unwrap_or_else(|| format!("artifact.{}", extension(mime_type))))
+}
+
+/// The usual ending of a file of this type (RFC 6838); that of plain bytes where it is not known.
+fn extension(mime_type: Option<&str>) -> &'static str {
+    let essence = mime_type.and_then(|mime_type| mime_type.split(';').next());
+    let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
+    let known = EXTENSIONS.iter().find(|(known, _)| *known == essence);
+    known.map_or("bin", |(_, extension)| extension)
+}
+
+const EXTENSIONS: &[(&str, &str)] = &[
+    ("application/gzip", "gz"),
+    ("application/java-archive", "jar"),
+    ("application/javascript", "js"),
+    ("application/json", "json"),
+    ("application/msword", "doc"),
+    ("application/pdf", "pdf"),
+    ("application/rtf", "rtf"),
+    ("application/vnd.android.package-archive", "apk"),
+    ("application/vnd.microsoft.portable-executable", "exe"),
+    ("application/vnd.ms-excel", "xls"),
+    ("application/vnd.ms-outlook", "msg"),
+    ("application/vnd.ms-powerpoint", "ppt"),
+    (
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        "pptx",
+    ),
+    (
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        "xlsx",
+    ),
+    (
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        "docx",
+    ),
+    ("application/vnd.rar", "rar"),
+    ("application/x-7z-compressed", "7z"),
+    ("application/x-dosexec", "exe"),
+    ("application/x-msdownload", "exe"),
+    ("application/x-tar", "tar"),
+    ("application/xml", "xml"),
+    ("application/zip", "zip"),
+    ("image/bmp", "bmp"),
+    ("image/gif", "gif"),
+    ("image/jpeg", "jpg"),
+    ("image/png", "png"),
+    ("image/svg+xml", "svg"),
+    ("image/tiff", "tiff"),
+    ("image/webp", "webp"),
+    ("message/rfc822", "eml"),
+    ("text/csv", "csv"),
+    ("text/html", "html"),
+    ("text/javascript", "js"),
+    ("text/plain", "txt"),
+    ("text/xml", "xml"),
+];
 
 /// Puts what every observable has.
 pub(super) fn put_common(object: &mut ObjectWriter, node: &Node<'_>, skipped: &mut Vec<Skipped>) {
@@ -148,5 +223,62 @@ impl Serialize for Hashes<'_> {
             map.serialize_entry(&hash.algorithm, &hash.hash)?;
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(artifact: &str) -> Option<(String, Option<String>)> {
+        let node: Node<'_> = serde_json::from_str(artifact).unwrap();
+        let content = content(&node, &[], &mut Vec::new()).unwrap();
+        content.map(|content| (content.name, content.mime_type))
+    }
+
+    #[test]
+    fn content_is_called_as_at_the_source_else_by_its_type() {
+        for (artifact, name) in [
+            (
+                r#"{"payload_bin":"QQ==","mime_type":"application/pdf"}"#,
+                "artifact.pdf",
+            ),
+            (
+                r#"{"payload_bin":"QQ==","mime_type":"Text/Plain; charset=utf-8"}"#,
+                "artifact.txt",
+            ),
+            (
+                r#"{"payload_bin":"QQ==","mime_type":"application/x-own"}"#,
+                "artifact.bin",
+            ),
+            (r#"{"payload_bin":"QQ=="}"#, "artifact.bin"),
+            (
+                r#"{"payload_bin":"QQ==","x_opencti_additional_names":["","a.doc"]}"#,
+                "a.doc",
+            ),
+            (
+                r#"{"payload_bin":"QQ==","mime_type":"application/pdf","importFiles":{"edges":[{"node":{"id":"1","name":"b.pdf"}}]}}"#,
+                "b.pdf",
+            ),
+        ] {
+            assert_eq!(written(artifact).unwrap().0, name, "{artifact}");
+        }
+    }
+
+    #[test]
+    fn content_keeps_the_type_that_the_source_says() {
+        let said = r#"{"payload_bin":"QQ==","mime_type":"application/x-own"}"#;
+        let mime_type = written(said).unwrap().1;
+        assert_eq!(mime_type.as_deref(), Some("application/x-own"));
+        assert_eq!(written(r#"{"mime_type":"application/pdf"}"#), None);
+    }
+
+    #[test]
+    fn a_file_that_comes_along_does_not_come_twice() {
+        let node = r#"{"payload_bin":"QQ==","x_opencti_additional_names":["a.doc"]}"#;
+        let node: Node<'_> = serde_json::from_str(node).unwrap();
+        let first = content(&node, &[], &mut Vec::new()).unwrap().unwrap();
+        let again = content(&node, &[first], &mut Vec::new()).unwrap();
+        assert!(again.is_none());
     }
 }

@@ -113,7 +113,6 @@ pub(super) const OBSERVABLE_TYPES: &[ObservableType] = &[
             ("decryption_key", "decryption_key", Text),
             ("encryption_algorithm", "encryption_algorithm", Text),
             ("mime_type", "mime_type", Text),
-            ("payload_bin", "payload_bin", Text),
             ("url", "url", Text),
             (
                 "x_opencti_additional_names",

@@ -52,7 +52,12 @@ pub(super) struct Connectors {
     last_timestamp: i64,
     /// How many answers are still echoes of an earlier moment.
     stale_answers: usize,
+    /// Deleted a moment ago: how many more times a lock on the id is refused.
+    locked: BTreeMap<String, usize>,
 }
+
+/// The platform refuses locks on a deleted id for 5 s: so many tries, whatever the time.
+const LOCKED_TRIES: usize = 3;
 
 impl Connectors {
     pub(super) fn get(&self, id: &str) -> Option<&Connector> {
@@ -121,9 +126,22 @@ impl Connectors {
             .change(|connector| connector.state = Some(state.to_owned()));
     }
 
-    /// Forgets a connector. False for one that is not known.
+    /// Forgets a connector, whose id cannot be locked for a moment. False for one that is not known.
     pub(super) fn remove(&mut self, id: &str) -> bool {
-        self.known.remove(id).is_some()
+        let was_known = self.known.remove(id).is_some();
+        if was_known {
+            self.locked.insert(id.to_owned(), LOCKED_TRIES);
+        }
+        was_known
+    }
+
+    /// Whether a lock on the id is refused this time.
+    pub(super) fn is_locked(&mut self, id: &str) -> bool {
+        let Some(tries) = self.locked.get_mut(id).filter(|tries| **tries > 0) else {
+            return false;
+        };
+        *tries -= 1;
+        true
     }
 
     /// Makes the next answers to pings and registrations echoes of an earlier moment.

@@ -13,6 +13,9 @@ pub struct User {
     pub barred_markings: BTreeSet<String>,
     /// Whether it may set a marking that an import makes.
     pub may_set_new_markings: bool,
+    /// The platform keeps new markings under ids of its own, and what it remembers of the user does not
+    /// have their other ids yet.
+    pub lacks_other_ids: bool,
     /// The confidence that it can give at most; none, and it can create nothing.
     pub max_confidence: Option<i64>,
 }
@@ -31,6 +34,7 @@ impl Default for User {
             capabilities: capabilities.map(str::to_owned).into(),
             barred_markings: BTreeSet::new(),
             may_set_new_markings: true,
+            lacks_other_ids: false,
             max_confidence: Some(100),
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::data::{DataSet, Record};
 use crate::destination::{User, WorkError};
@@ -182,27 +183,43 @@ impl Imported {
 
     /// The answer to `me`.
     pub(crate) fn me(&self) -> Value {
-        let mut allowed = self.markings();
-        allowed.retain(|marking| {
-            let id = marking.get("standard_id").and_then(Value::as_str);
-            id.is_some_and(|id| self.may_set(id))
-        });
+        let allowed = self.of_type("marking-definition");
+        let allowed = allowed.filter(|(id, _)| self.may_set(id));
+        let mut allowed: Vec<Value> = allowed
+            .map(|(id, marking)| self.marking(id, marking))
+            .collect();
+        if self.user.lacks_other_ids {
+            for marking in &mut allowed {
+                marking["x_opencti_stix_ids"] = json!([]);
+            }
+        }
         self.user.to_json(&allowed)
     }
 
     /// All markings in the field names of the schema.
     pub(crate) fn markings(&self) -> Vec<Value> {
-        let markings = self.of_type("marking-definition").map(|(id, marking)| {
-            let name = marking
-                .object
-                .get("name")
-                .or(marking.object.get("definition"));
-            json!({
-                "id": id, "standard_id": id, "entity_type": "Marking-Definition",
-                "x_opencti_stix_ids": [], "definition": name, "x_opencti_order": 0,
-            })
-        });
-        markings.collect()
+        let markings = self.of_type("marking-definition");
+        markings
+            .map(|(id, marking)| self.marking(id, marking))
+            .collect()
+    }
+
+    fn marking(&self, id: &str, marking: &ImportedObject) -> Value {
+        let name = marking
+            .object
+            .get("name")
+            .or(marking.object.get("definition"));
+        let (standard_id, others) = if self.user.lacks_other_ids {
+            let own = Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes());
+            (format!("marking-definition--{own}"), vec![id])
+        } else {
+            (id.to_owned(), Vec::new())
+        };
+        json!({
+            "id": Uuid::new_v5(&Uuid::NAMESPACE_URL, id.as_bytes()).to_string(), "standard_id": standard_id,
+            "entity_type": "Marking-Definition", "x_opencti_stix_ids": others,
+            "definition": name, "x_opencti_order": 0,
+        })
     }
 
     fn may_set(&self, marking: &str) -> bool {
