@@ -18,6 +18,7 @@ use netmanageit_connector::settings::{
     self, Effective, MetricsSettings, Origin, Section, Settings,
 };
 use netmanageit_connector::telemetry::logs::Chain;
+use netmanageit_connector::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 
 /// Prints a text. Whoever does not read it to its end (`| head`) has not made it fail.
 pub(crate) fn print(text: &str) -> ExitCode {
@@ -56,7 +57,11 @@ fn columns(effective: &Effective) -> [String; 3] {
         other => other.to_string(),
     };
     let value = value.as_deref().unwrap_or("–");
-    [setting.key.to_owned(), value.to_owned(), origin]
+    [
+        setting.key.to_owned(),
+        safe(value, TEXT).into_owned(),
+        origin,
+    ]
 }
 
 /// The schema of a connector's settings, as JSON for people.
@@ -100,7 +105,8 @@ fn line(hop: &Hop) -> String {
         Verdict::Warning => "warning",
         Verdict::Failed => "FAILED",
     };
-    let (name, text, took) = (hop.name, &hop.text, hop.took.as_millis());
+    let (name, took) = (hop.name, hop.took.as_millis());
+    let text = safe(&hop.text, SENTENCE);
     format!("{verdict:<7}  {name:<12}  {took:>6} ms  {text}\n")
 }
 
@@ -119,6 +125,7 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
     );
     let mut text = format!("{objects} objects in {bundles} bundles, {place}\n");
     for (kind, count) in &tally.sent {
+        let kind = safe(kind, NAME);
         let _infallible = writeln!(text, "  {count:>9}  {kind}");
     }
     let _infallible = writeln!(
@@ -126,6 +133,7 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
         "{not_sent} objects, or parts of them, left out; {held_back} of these could follow once something has changed at the destination"
     );
     for ((kind, reason), count) in &tally.skipped {
+        let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));
         let _infallible = writeln!(text, "  {count:>9}  {kind}: {reason}");
     }
     if *is_cut_short {
@@ -167,7 +175,7 @@ pub(crate) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
 /// Says on standard error what is wrong.
 fn complain(text: &str) -> ExitCode {
     // Where nobody reads it, the exit code says it.
-    writeln!(std::io::stderr(), "{text}").ok();
+    writeln!(std::io::stderr(), "{}", safe(text, SENTENCE)).ok();
     ExitCode::FAILURE
 }
 

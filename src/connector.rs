@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::settings::{Section, Settings};
 use crate::stix::StixObject;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
 
 /// An importer: reads a source, page by page, into STIX objects.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -122,7 +123,21 @@ pub enum Obstacle<'a> {
     None,
 }
 
+/// Kinds and reasons that are counted one by one; more different ones are added up.
+const MOST_CAUSES: usize = 1000;
+
 impl HeldBack {
+    /// Cuts what is the source's own, and makes it safe for the people who read the state.
+    pub fn make_safe(&mut self) {
+        make_safe(&mut self.stream, NAME);
+        make_safe(&mut self.id, NAME);
+        make_safe(&mut self.kind, NAME);
+        make_safe(&mut self.reason, WORDS);
+        if let Some(needs) = &mut self.needs {
+            make_safe(needs, NAME);
+        }
+    }
+
     /// What it waits for.
     pub fn obstacle(&self) -> Obstacle<'_> {
         match &self.needs {
@@ -277,7 +292,13 @@ impl Tally {
     /// Counts objects as not sent.
     pub fn count_skipped(&mut self, skipped: &[Skipped]) {
         for skipped in skipped {
-            let key = (skipped.kind.clone(), skipped.reason.clone());
+            let mut key = (
+                safe(&skipped.kind, NAME).into_owned(),
+                safe(&skipped.reason, WORDS).into_owned(),
+            );
+            if self.skipped.len() >= MOST_CAUSES && !self.skipped.contains_key(&key) {
+                key = ("others".to_owned(), "for other reasons".to_owned());
+            }
             *self.skipped.entry(key).or_default() += 1;
         }
     }

@@ -13,8 +13,10 @@ mod narrow;
 mod retry;
 mod schema;
 
-pub use client::{Answer, Client, Download, Endpoint, LONGEST_SILENCE, ask_local_health};
-pub use error::{Error, GraphqlError, Kind};
+pub use client::{
+    Answer, AnswerLimit, Client, Download, Endpoint, LONGEST_SILENCE, Operation, ask_local_health,
+};
+pub use error::{Error, GraphqlError, Kind, NoAnswer};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Waits;

@@ -23,8 +23,8 @@ use serde::de::DeserializeOwned;
 
 pub use crate::graphql::Download;
 use crate::graphql::{
-    Answer, Client, Error, Kind, NarrowError, Narrowed, OwnSchema, RetryPolicy, SchemaError,
-    mentioned_types, narrow, prune_variables,
+    Answer, AnswerLimit, Client, Error, Kind, NarrowError, Narrowed, Operation, OwnSchema,
+    RetryPolicy, SchemaError, mentioned_types, narrow, prune_variables,
 };
 use crate::telemetry::logs::Chain;
 pub use release::{NotARelease, Release};
@@ -49,6 +49,10 @@ static OWN_SCHEMA: LazyLock<Result<OwnSchema, Arc<SchemaError>>> =
 )]
 struct About;
 
+impl Operation for About {
+    const LIMIT: AnswerLimit = AnswerLimit::Few;
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct AppInfo {
     version: String,
@@ -61,7 +65,7 @@ pub enum PlatformError {
     #[error(transparent)]
     Request(#[from] Error),
     /// The platform does not know the operation at all.
-    #[error("{platform} (release {release}): {operation} is not possible")]
+    #[error("{platform} (release {release}) does not know what it has to be asked")]
     Unknown {
         /// Which platform, in words.
         platform: String,
@@ -117,6 +121,7 @@ struct Request {
     operation: &'static str,
     document: &'static str,
     variables: serde_json::Value,
+    limit: AnswerLimit,
 }
 
 /// What has been learnt of the platform's schema so far.
@@ -180,7 +185,7 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformError`] with the platform's own words.
-    pub async fn call<Q: GraphQLQuery>(
+    pub async fn call<Q: Operation>(
         &self,
         variables: Q::Variables,
         policy: RetryPolicy,
@@ -216,7 +221,7 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformError`] when there is no answer, or the platform does not know the operation.
-    pub async fn ask<Q: GraphQLQuery>(
+    pub async fn ask<Q: Operation>(
         &self,
         variables: Q::Variables,
         policy: RetryPolicy,
@@ -225,7 +230,7 @@ impl Platform {
         self.answer(&request, policy).await
     }
 
-    fn request<Q: GraphQLQuery>(&self, variables: Q::Variables) -> Result<Request, PlatformError> {
+    fn request<Q: Operation>(&self, variables: Q::Variables) -> Result<Request, PlatformError> {
         let body = Q::build_query(variables);
         let operation = body.operation_name;
         let platform = || self.client.platform().to_owned();
@@ -238,6 +243,7 @@ impl Platform {
             operation,
             document: body.query,
             variables,
+            limit: Q::LIMIT,
         })
     }
 
@@ -248,9 +254,7 @@ impl Platform {
     ) -> Result<Answer, PlatformError> {
         let (operation, document) = (request.operation, request.document);
         let narrowed = self.narrowed(operation, document).await?;
-        let answer = self
-            .send(operation, &narrowed, request.variables.clone(), policy)
-            .await?;
+        let answer = self.send(request, &narrowed, policy).await?;
         let is_refused = answer
             .refusal()
             .is_some_and(|error| error.kind() == Kind::Validation);
@@ -259,26 +263,29 @@ impl Platform {
                 .narrow_thoroughly(operation, document, &narrowed)
                 .await?
         {
-            return self
-                .send(operation, &narrower, request.variables.clone(), policy)
-                .await;
+            return self.send(request, &narrower, policy).await;
         }
         Ok(answer)
     }
 
     async fn send(
         &self,
-        operation: &'static str,
+        request: &Request,
         narrowed: &Narrowed,
-        variables: serde_json::Value,
         policy: RetryPolicy,
     ) -> Result<Answer, PlatformError> {
+        let (operation, limit) = (request.operation, request.limit);
+        let variables = request.variables.clone();
         let variables =
             self.with_known(|known| prune_variables(self.schema, known, narrowed, variables));
-        Ok(self
+        let answer = self
             .client
-            .post(operation, &narrowed.query, &variables, policy)
-            .await?)
+            .post(operation, &narrowed.query, &variables, limit, policy)
+            .await?;
+        if let Some(refusal) = answer.refusal() {
+            tracing::debug!(operation, error = %Chain(&refusal), "a request was refused");
+        }
+        Ok(answer)
     }
 
     /// Whether the platform does not have an entity type such as "SSH-Key". Names of relationships,
@@ -422,7 +429,13 @@ impl Platform {
         let variables = serde_json::json!({ "name": type_name });
         let answer = self
             .client
-            .post("Probe", PROBE, &variables, RetryPolicy::DURING_RUN)
+            .post(
+                "Probe",
+                PROBE,
+                &variables,
+                AnswerLimit::Many,
+                RetryPolicy::DURING_RUN,
+            )
             .await?;
         match answer.decode::<shape::ProbeAnswer>() {
             Ok(answer) => {
@@ -445,7 +458,13 @@ impl Platform {
 async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, PlatformError> {
     let about = About::build_query(about::Variables {});
     let answer = client
-        .post(about.operation_name, about.query, &about.variables, policy)
+        .post(
+            about.operation_name,
+            about.query,
+            &about.variables,
+            About::LIMIT,
+            policy,
+        )
         .await?;
     let answer: about::ResponseData = answer.decode()?;
     let written = answer.about.map(|about| about.version).unwrap_or_default();

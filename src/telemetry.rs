@@ -7,6 +7,7 @@ pub mod bars;
 pub mod health;
 pub mod logs;
 pub mod metrics;
+pub mod safe_text;
 
 use std::time::Duration;
 

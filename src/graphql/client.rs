@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderStringWriter;
 use bytes::{Bytes, BytesMut};
+use graphql_client::GraphQLQuery;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Error, GraphqlError, Kind, RetryPolicy};
+use super::{Error, GraphqlError, Kind, NoAnswer, RetryPolicy};
+use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -26,9 +28,7 @@ const TOTAL_LIMIT: Duration = Duration::from_mins(20);
 /// A process that does not say so soon that it is alive counts as not.
 const LOCAL_LIMIT: Duration = Duration::from_secs(3);
 /// A page of 1000 observables is some 2 MB; room for so much is made before it comes.
-const USUAL_ANSWER: usize = 8 * 1024 * 1024;
-/// Long descriptions can make a page tens of megabytes.
-const ANSWER_LIMIT: usize = 512 * 1024 * 1024;
+const USUAL_ANSWER: usize = 4 * 1024 * 1024;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
 /// (spec/protocol.md §1).
@@ -68,6 +68,35 @@ impl fmt::Debug for Client {
             .field("url", &self.url.as_str())
             .finish_non_exhaustive()
     }
+}
+
+/// How large the answer to an operation may be, unpacked: what its kind of answer can be, and no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerLimit {
+    /// Some fields of one thing: a release, a work, that something was done.
+    Few,
+    /// A connector with its state, a user with all markings, a type of the schema, a list of ids and names.
+    Many,
+    /// A page of objects with all that they hold. A row that exceeds it by itself could not go into a message
+    /// either.
+    Page,
+}
+
+impl AnswerLimit {
+    /// The limit.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Few => 64 * 1024,
+            Self::Many => 4 * 1024 * 1024,
+            Self::Page => 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// An operation that says how large its answer may be. None can be asked without.
+pub trait Operation: GraphQLQuery {
+    /// How large its answer may be.
+    const LIMIT: AnswerLimit;
 }
 
 /// What came of the download of a file.
@@ -150,15 +179,18 @@ impl Client {
         operation: &'static str,
         query: &str,
         variables: &V,
+        limit: AnswerLimit,
         policy: RetryPolicy,
     ) -> Result<Answer, Error> {
         let mut waits = policy.waits();
         loop {
-            let posting = self.post_once(operation, query, variables);
+            let posting = self.post_once(operation, query, variables, limit);
             let error = match self.counted(posting).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
+            // What people are told does not name it.
+            tracing::debug!(operation, platform = %self.platform, error = %Chain(&error), "a request failed");
             let Kind::Transient(asked_by_server) = error.kind() else {
                 return Err(error);
             };
@@ -169,7 +201,7 @@ impl Client {
                 operation,
                 platform = %self.platform,
                 wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                error = %crate::telemetry::logs::Chain(&error),
+                error = %Chain(&error),
                 "no usable answer, trying again"
             );
             self.count_retry();
@@ -232,7 +264,7 @@ impl Client {
         let transport = |source| Error::Transport {
             operation: OPERATION,
             platform: self.platform.clone(),
-            source,
+            source: NoAnswer(source),
         };
         let request = self.http.get(self.storage(file));
         let mut response = request.send().await.map_err(transport)?;
@@ -272,11 +304,12 @@ impl Client {
         operation: &'static str,
         query: &str,
         variables: &V,
+        limit: AnswerLimit,
     ) -> Result<Answer, Error> {
         let transport = |source| Error::Transport {
             operation,
             platform: self.platform.clone(),
-            source,
+            source: NoAnswer(source),
         };
         let body = serde_json::to_vec(&Request {
             operation_name: operation,
@@ -304,16 +337,17 @@ impl Client {
                 retry_after,
             });
         }
-        // What a platform promises is not believed beyond a usual page.
+        let limit = limit.bytes();
+        // What a platform promises is not believed beyond a usual page; each piece is counted unpacked.
         let promised = response.content_length().unwrap_or_default();
         let promised = usize::try_from(promised).unwrap_or_default();
-        let mut body = BytesMut::with_capacity(promised.min(USUAL_ANSWER));
+        let mut body = BytesMut::with_capacity(promised.min(USUAL_ANSWER).min(limit));
         while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
+            if body.len() + chunk.len() > limit {
                 return Err(Error::TooLarge {
                     operation,
                     platform: self.platform.clone(),
-                    limit: ANSWER_LIMIT,
+                    limit,
                 });
             }
             body.extend_from_slice(&chunk);
@@ -388,8 +422,8 @@ pub struct Answer {
 struct Envelope<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
-    #[serde(default)]
-    errors: Option<Vec<GraphqlError>>,
+    #[serde(default, deserialize_with = "super::error::errors")]
+    errors: Vec<GraphqlError>,
 }
 
 impl Answer {
@@ -418,7 +452,7 @@ impl Answer {
         let data = envelope.data.map(RawValue::get);
         let data = data.filter(|text| *text != "null").unwrap_or_default();
         let data = place_in(&body, data);
-        let errors = envelope.errors.unwrap_or_default();
+        let errors = envelope.errors;
         Ok(Self {
             operation,
             platform: platform.to_owned(),
@@ -617,6 +651,139 @@ mod tests {
         );
     }
 
+    /// Serves every request the same body on a port of this machine, and has nothing else to say.
+    fn serve(head: Vec<u8>, piece: Vec<u8>, pieces: usize) -> u16 {
+        use std::io::Read;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                assert!(stream.read(&mut request).unwrap() > 0);
+                let mut sent = stream.write_all(&head);
+                for _ in 0..pieces {
+                    // Whoever has enough closes.
+                    sent = sent.and_then(|()| stream.write_all(&piece));
+                }
+            }
+        });
+        port
+    }
+
+    fn client_of(port: u16) -> Client {
+        Client::new(&Endpoint {
+            platform: "the source".to_owned(),
+            url: Url::parse(&format!("http://127.0.0.1:{port}/graphql")).unwrap(),
+            token: SecretString::from("a-token".to_owned()),
+            verify_tls: true,
+            extra_ca: Vec::new(),
+            longest_silence: LONGEST_SILENCE,
+            metrics: Metrics::default(),
+        })
+        .unwrap()
+    }
+
+    /// A megabyte of blanks as a piece of a gzip stream that can follow itself, behind the stream's head.
+    fn packed_megabyte() -> Vec<u8> {
+        let mut packed = Vec::with_capacity(64 * 1024);
+        let mut deflate = flate2::Compress::new(flate2::Compression::fast(), false);
+        deflate
+            .compress_vec(
+                &vec![b' '; 1024 * 1024],
+                &mut packed,
+                flate2::FlushCompress::Full,
+            )
+            .unwrap();
+        packed
+    }
+
+    /// What a gzip stream begins with (RFC 1952 §2.3).
+    const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+    #[rstest::rstest]
+    #[tokio::test]
+    async fn an_answer_is_taken_up_to_the_limit_of_its_operation(
+        #[values(AnswerLimit::Few, AnswerLimit::Many, AnswerLimit::Page)] limit: AnswerLimit,
+        #[values(true, false)] is_packed: bool,
+    ) {
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
+        let port = if is_packed {
+            let head = format!("{head}content-encoding: gzip\r\n\r\n").into_bytes();
+            serve([head, GZIP_HEAD.to_vec()].concat(), packed_megabyte(), 600)
+        } else {
+            serve(
+                format!("{head}\r\n").into_bytes(),
+                vec![b' '; 1024 * 1024],
+                600,
+            )
+        };
+        let asked = client_of(port)
+            .post("Op", "query Op { a }", &(), limit, RetryPolicy::NEVER)
+            .await;
+        let error = asked.err().unwrap();
+        assert!(
+            matches!(&error, Error::TooLarge { limit: told, .. } if *told == limit.bytes()),
+            "{error:?}"
+        );
+        assert!(error.is_about_size());
+    }
+
+    #[tokio::test]
+    async fn an_answer_within_its_limit_is_taken_whatever_size_is_promised() {
+        let body = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(60_000));
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        let port = serve(head.into_bytes(), body.into_bytes(), 1);
+        let asked = client_of(port)
+            .post(
+                "Op",
+                "query Op { a }",
+                &(),
+                AnswerLimit::Few,
+                RetryPolicy::NEVER,
+            )
+            .await;
+        assert!(asked.unwrap().size_bytes() > 60_000);
+    }
+
+    #[tokio::test]
+    async fn no_answer_is_told_without_the_names_of_programs() {
+        let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = closed.local_addr().unwrap().port();
+        drop(closed);
+        let asked = client_of(port)
+            .post(
+                "Op",
+                "query Op { a }",
+                &(),
+                AnswerLimit::Few,
+                RetryPolicy::NEVER,
+            )
+            .await;
+        let told = Chain(&asked.err().unwrap()).to_string();
+        assert_eq!(
+            told,
+            "no answer from the source; is its address right, is it running, and can it be reached from here?: \
+             tcp connect error: Connection refused (os error 111)"
+        );
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n";
+        let port = serve(head.into(), b"{}".to_vec(), 1);
+        let asked = client_of(port)
+            .post(
+                "Op",
+                "query Op { a }",
+                &(),
+                AnswerLimit::Few,
+                RetryPolicy::NEVER,
+            )
+            .await;
+        let told = Chain(&asked.err().unwrap()).to_string();
+        assert!(
+            told.starts_with("no answer from the source: ") && !told.contains(": error"),
+            "{told}"
+        );
+    }
+
     #[test]
     fn an_answer_with_errors_is_never_a_success() {
         let body = br#"{"data":{"a":1},"errors":[{"message":"no","name":"X","path":["a",3,"b"]}]}"#;
@@ -628,6 +795,23 @@ mod tests {
         assert_eq!(answer.errors()[0].row(), Some(3));
         let data: serde_json::Value = answer.borrow_despite_errors().unwrap();
         assert_eq!(data["a"], 1);
+    }
+
+    #[test]
+    fn more_errors_than_can_be_judged_are_never_harmless() {
+        let harmless = r#"{"message":"Int cannot represent non 32-bit signed integer value: 5"}"#;
+        let errors = vec![harmless; 10_000].join(",");
+        let body = format!(r#"{{"data":{{"a":1}},"errors":[{errors}]}}"#);
+        let answer = Answer::read("Op", "the source", body.into()).unwrap();
+        assert!(answer.errors().len() < 5000);
+        let last = answer.errors().last().unwrap();
+        assert!(!last.is_number_out_of_range() && last.message.ends_with(" more errors"));
+        let without = Answer::read(
+            "Op",
+            "the source",
+            Bytes::from_static(br#"{"data":{},"errors":null}"#),
+        );
+        assert!(without.unwrap().errors().is_empty());
     }
 
     #[test]

@@ -5,19 +5,28 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-/// One entry of an answer's `errors` list.
+use crate::telemetry::safe_text::{NAME, WORDS, safe};
+
+/// Errors of one answer that are kept: more than a page has rows.
+const MOST_ERRORS: usize = 4096;
+/// Steps of a path that are kept: more than a document is deep.
+const MOST_STEPS: usize = 64;
+
+/// One entry of an answer's `errors` list. Its texts are the platform's: they are made safe for people, and cut,
+/// when they are read.
 #[derive(Debug, Clone, Deserialize)]
 pub struct GraphqlError {
     /// The platform's own words.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "words")]
     pub message: String,
     /// OpenCTI's name of the error, such as `AUTH_REQUIRED`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "name")]
     pub name: Option<String>,
     /// Where in the answer the error arose: field names and list positions.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "path")]
     pub path: Option<Vec<PathStep>>,
     /// Carries `code` on current releases.
     #[serde(default)]
@@ -31,22 +40,142 @@ pub enum PathStep {
     /// A position in a list.
     Index(usize),
     /// The response name of a field.
-    Field(String),
+    Field(#[serde(deserialize_with = "field")] String),
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[serde(from = "WrittenExtensions")]
 struct Extensions {
-    #[serde(default)]
     code: Option<String>,
-    /// Whatever else stands there: the mark of a lock may be in it.
+    /// The mark of a lock stands somewhere in them.
+    carry_lock: bool,
+}
+
+#[derive(Deserialize)]
+struct WrittenExtensions {
+    #[serde(default, deserialize_with = "name")]
+    code: Option<String>,
     #[serde(flatten)]
     others: serde_json::Map<String, serde_json::Value>,
+}
+
+impl From<WrittenExtensions> for Extensions {
+    fn from(written: WrittenExtensions) -> Self {
+        Self {
+            carry_lock: written.code.as_deref().is_some_and(says_lock)
+                || written.others.values().any(carries_lock),
+            code: written.code,
+        }
+    }
 }
 
 /// The platform's mark of a lock that it could not take.
 const LOCK: &str = "LOCK_ERROR";
 /// What the platform says of it where the mark is lost on the way.
 const LOCK_WORDS: &str = "too many concurrent call on the same entities";
+
+fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_str(SafeText(WORDS))
+}
+
+fn field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    deserializer.deserialize_str(SafeText(NAME))
+}
+
+fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    #[derive(Deserialize)]
+    struct Name(#[serde(deserialize_with = "field")] String);
+    Ok(Option::<Name>::deserialize(deserializer)?.map(|name| name.0))
+}
+
+fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathStep>>, D::Error> {
+    #[derive(Deserialize)]
+    struct Path(#[serde(deserialize_with = "first_steps")] Vec<PathStep>);
+    fn first_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathStep>, D::Error> {
+        Ok(deserializer.deserialize_seq(First::new(MOST_STEPS))?.items)
+    }
+    Ok(Option::<Path>::deserialize(deserializer)?.map(|path| path.0))
+}
+
+/// The errors of an answer. Where there are more than anything can do with, the last one says so: it is about none
+/// of the rows.
+pub(super) fn errors<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<GraphqlError>, D::Error> {
+    #[derive(Deserialize)]
+    struct Errors(#[serde(deserialize_with = "first_errors")] Vec<GraphqlError>);
+    fn first_errors<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<GraphqlError>, D::Error> {
+        let First {
+            items: mut errors,
+            more,
+            ..
+        } = deserializer.deserialize_seq(First::new(MOST_ERRORS))?;
+        if more > 0 {
+            errors.push(GraphqlError {
+                message: format!("{more} more errors"),
+                name: None,
+                path: None,
+                extensions: None,
+            });
+        }
+        Ok(errors)
+    }
+    let errors = Option::<Errors>::deserialize(deserializer)?;
+    Ok(errors.map(|errors| errors.0).unwrap_or_default())
+}
+
+/// Reads a text, of which at most so much is kept.
+struct SafeText(usize);
+
+impl Visitor<'_> for SafeText {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<String, E> {
+        Ok(safe(text, self.0).into_owned())
+    }
+}
+
+/// Reads a list, of which only so many are kept.
+struct First<T> {
+    most: usize,
+    items: Vec<T>,
+    more: usize,
+}
+
+impl<T> First<T> {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            items: Vec::new(),
+            more: 0,
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Self, A::Error> {
+        while let Some(item) = list.next_element()? {
+            if self.items.len() < self.most {
+                self.items.push(item);
+            } else {
+                self.more += 1;
+            }
+        }
+        Ok(self)
+    }
+}
 
 impl GraphqlError {
     /// The error's code: `extensions.code`, else its `name`, else nothing.
@@ -87,10 +216,8 @@ impl GraphqlError {
     pub fn is_lock(&self) -> bool {
         let marked = |text: &str| says_lock(text);
         let named = self.name.as_deref().is_some_and(marked);
-        let carried = self.extensions.as_ref().is_some_and(|extensions| {
-            extensions.code.as_deref().is_some_and(marked)
-                || extensions.others.values().any(carries_lock)
-        });
+        let extensions = self.extensions.as_ref();
+        let carried = extensions.is_some_and(|extensions| extensions.carry_lock);
         named || carried || marked(&self.message)
     }
 
@@ -124,7 +251,52 @@ impl fmt::Display for GraphqlError {
     }
 }
 
-/// Why a request has no usable answer.
+/// Why no answer came: what the HTTP client says, in the words of the first of its errors that says something to
+/// people.
+#[derive(Debug)]
+pub struct NoAnswer(pub reqwest::Error);
+
+impl NoAnswer {
+    /// The first telling one. The client's own says no more than that a request failed, and so does the one behind
+    /// it where no connection came about.
+    fn telling(&self) -> &(dyn StdError + 'static) {
+        let mut error: &(dyn StdError + 'static) = &self.0;
+        while let Some(cause) = error.source() {
+            let is_telling = !error.is::<reqwest::Error>()
+                && !["client error", "error "]
+                    .iter()
+                    .any(|start| error.to_string().starts_with(start));
+            if is_telling {
+                break;
+            }
+            error = cause;
+        }
+        error
+    }
+}
+
+impl std::ops::Deref for NoAnswer {
+    type Target = reqwest::Error;
+
+    fn deref(&self) -> &reqwest::Error {
+        &self.0
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.telling(), f)
+    }
+}
+
+impl StdError for NoAnswer {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.telling().source()
+    }
+}
+
+/// Why a request has no usable answer. Its words do not name the operation, which means nothing to people; the log
+/// does, at debug.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The HTTP client could not be made, for example because a CA certificate is not one.
@@ -136,17 +308,17 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// No answer came: refused, timed out, reset, or cut off in the middle.
-    #[error("{operation}: no answer from {platform}{}", advice(source))]
+    #[error("no answer from {platform}{}", advice(source))]
     Transport {
         /// The operation's name.
         operation: &'static str,
         /// Which platform, in words.
         platform: String,
         /// The client's own reason.
-        source: reqwest::Error,
+        source: NoAnswer,
     },
     /// An HTTP status that is not a success.
-    #[error("{operation}: {platform} answered HTTP {status}{}", advice_on(*status))]
+    #[error("{platform} answered HTTP {status}{}", advice_on(*status))]
     Status {
         /// The operation's name.
         operation: &'static str,
@@ -158,7 +330,7 @@ pub enum Error {
         retry_after: Option<Duration>,
     },
     /// The body is not the JSON of a GraphQL answer.
-    #[error("{operation}: the answer of {platform} is not GraphQL; is its address right?")]
+    #[error("the answer of {platform} is not GraphQL; is its address right?")]
     NotGraphql {
         /// The operation's name.
         operation: &'static str,
@@ -168,7 +340,7 @@ pub enum Error {
         source: serde_json::Error,
     },
     /// The answer is larger than this program is ready to hold.
-    #[error("{operation}: the answer of {platform} exceeds {limit} bytes")]
+    #[error("the answer of {platform} exceeds {limit} bytes")]
     TooLarge {
         /// The operation's name.
         operation: &'static str,
@@ -178,7 +350,7 @@ pub enum Error {
         limit: usize,
     },
     /// The platform answered with errors.
-    #[error("{operation}: {platform} refused: {first}{}", hint(first))]
+    #[error("{platform} refused: {first}{}", hint(first))]
     Refused {
         /// The operation's name.
         operation: &'static str,
@@ -188,7 +360,7 @@ pub enum Error {
         first: Box<GraphqlError>,
     },
     /// The answer has neither data nor errors, or its data has not the shape asked for.
-    #[error("{operation}: the answer of {platform} has not the expected shape")]
+    #[error("the answer of {platform} has not the expected shape")]
     Shape {
         /// The operation's name.
         operation: &'static str,
@@ -358,6 +530,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::telemetry::safe_text::is_unsafe;
 
     fn is_lock(error: serde_json::Value) -> bool {
         let error: GraphqlError = serde_json::from_value(error).unwrap();
@@ -389,5 +562,34 @@ mod tests {
         ] {
             assert!(!is_lock(error.clone()), "{error}");
         }
+    }
+
+    #[test]
+    fn an_error_of_any_size_is_small_and_safe() {
+        let long = "\u{1b}[1m\u{202e}x".repeat(2_000);
+        let steps = vec![serde_json::json!(long); 100];
+        let error = serde_json::json!({
+            "message": long, "name": long, "path": steps, "extensions": { "code": long }
+        });
+        let error: GraphqlError = serde_json::from_str(&error.to_string()).unwrap();
+        let shown = error.to_string();
+        assert!(shown.len() <= WORDS + NAME + 3, "{} bytes", shown.len());
+        assert!(!shown.contains(is_unsafe), "{shown}");
+        assert!(error.name.unwrap().len() <= NAME);
+        let path = error.path.unwrap();
+        assert_eq!(path.len(), MOST_STEPS);
+        for step in path {
+            assert!(matches!(step, PathStep::Field(name) if name.len() <= NAME));
+        }
+    }
+
+    #[test]
+    fn absent_and_null_parts_are_none() {
+        let error: GraphqlError =
+            serde_json::from_str(r#"{"message":"m","name":null,"path":null,"extensions":{}}"#)
+                .unwrap();
+        assert!(error.name.is_none() && error.path.is_none() && error.code().is_none());
+        let error: GraphqlError = serde_json::from_str("{}").unwrap();
+        assert_eq!(error.message, "");
     }
 }

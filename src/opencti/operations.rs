@@ -5,6 +5,8 @@ use graphql_client::{GraphQLQuery, QueryBody};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use crate::graphql::{AnswerLimit, Operation};
+
 type DateTime = String;
 type StixId = String;
 /// JSON as the schema's `Any`.
@@ -342,4 +344,18 @@ pub(crate) struct WorkState {
 pub(crate) struct Tracking {
     pub(super) import_expected_number: Option<u64>,
     pub(super) import_processed_number: Option<u64>,
+}
+
+/// How large the answers may be.
+macro_rules! limits {
+    ($($limit:ident: $($operation:ident),+;)+) => {
+        $($(impl Operation for $operation {
+            const LIMIT: AnswerLimit = AnswerLimit::$limit;
+        })+)+
+    };
+}
+
+limits! {
+    Few: DeleteConnector, QueueDetails, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
+    Many: RegisterConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, SetReferences;
 }

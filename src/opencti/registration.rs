@@ -10,6 +10,7 @@ use super::operations::{
 };
 use crate::graphql::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
+use crate::telemetry::safe_text::{NAME, safe};
 
 /// Who the connector is, as the platform shows it.
 #[derive(Debug, Clone)]
@@ -132,7 +133,7 @@ fn read_registration(connector: Option<RegisteredConnector>) -> Result<Registrat
 fn echo(state: Option<String>, reset_at: Option<String>) -> Echo {
     Echo {
         state: state.filter(|state| !state.is_empty()),
-        reset_at,
+        reset_at: reset_at.map(|time| safe(&time, NAME).into_owned()),
     }
 }
 

@@ -21,6 +21,7 @@ use super::operations::{
 use crate::graphql::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
+use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
 
 /// A work that was not found is looked for once more after so long: a list may lag behind.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
@@ -188,7 +189,9 @@ impl Work {
             .call::<AddWork>(variables, RetryPolicy::DURING_RUN)
             .await
             .map_err(|source| failed("(new)", "opened", source))?;
-        let id = answer.work_add.id;
+        let mut id = answer.work_add.id;
+        // It goes into the state.
+        make_safe(&mut id, NAME);
         tracing::info!(work.id = %id, work.name = name, "work opened");
         Ok(Self::known(platform, id))
     }
@@ -364,6 +367,7 @@ impl Work {
     /// # Errors
     /// [`WorkError`] when the platform refuses.
     pub async fn say(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
+        let message = &*safe(message, SENTENCE);
         let finish = finish_work::Variables {
             id: self.id().to_owned(),
             message: Some(message.to_owned()),

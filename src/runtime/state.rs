@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::connector::{HeldBack, Obstacle};
 use crate::opencti::Echo;
+use crate::telemetry::safe_text::{SENTENCE, make_safe};
 
 /// The version that this program writes.
 const VERSION: u64 = 1;
@@ -146,7 +147,8 @@ pub enum AtOnce {
 
 impl Closing {
     /// How a run closes its work.
-    pub fn new(message: String, in_error: bool, at_once: AtOnce) -> Self {
+    pub fn new(mut message: String, in_error: bool, at_once: AtOnce) -> Self {
+        make_safe(&mut message, SENTENCE);
         Self {
             message,
             in_error,
@@ -384,7 +386,8 @@ impl State {
 
     /// Remembers what was held back, each object once.
     pub fn hold_back(&mut self, held_back: impl IntoIterator<Item = HeldBack>) {
-        for object in held_back {
+        for mut object in held_back {
+            object.make_safe();
             let known = self.held_back.iter_mut().find(|known| {
                 known.id == object.id && (known.needs == object.needs || !object.is_part)
             });

@@ -14,6 +14,8 @@ use indicatif::{
 };
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::safe_text::{NAME, safe};
+
 const SHAPE: &str =
     "{prefix:<14} {bar:30} {human_pos:>9} of {human_len} {percent:>3} %  {rate}, {time} to go";
 
@@ -67,7 +69,7 @@ impl Bars {
         let style = ProgressStyle::with_template(SHAPE);
         let bar = ProgressBar::new(0)
             .with_elapsed(waited)
-            .with_prefix(stream.to_owned());
+            .with_prefix(safe(stream, NAME).into_owned());
         // The template is ours, and a test draws it.
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         let bar = bar.with_style(

@@ -3,7 +3,7 @@
 //!
 //! May know: tracing. Must not know: settings, the runtime. May be known by everything.
 //!
-//! **Invariant:** one event is one line, whatever its texts contain.
+//! **Invariant:** one event is one line, whatever its texts contain: each of them is made safe for people, and is cut.
 
 use std::error::Error;
 use std::fmt;
@@ -11,6 +11,7 @@ use std::io::Write;
 use std::time::SystemTime;
 
 use super::bars::Bars;
+use super::safe_text::{TEXT, safe};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -53,24 +54,25 @@ pub fn init(level: Level, json: bool, name: &str, bars: Bars) -> Result<(), Logs
 /// An error and all its causes, joined by `": "`.
 ///
 /// A cause whose text the error above it already ends with is left out, for some libraries repeat
-/// it there.
+/// it there. Causes hold texts of other systems: all of it is safe to be shown, and is cut.
 #[derive(Debug, Clone, Copy)]
 pub struct Chain<'a>(pub &'a (dyn Error + 'a));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut above = self.0.to_string();
-        f.write_str(&above)?;
+        let mut whole = above.clone();
         let mut cause = self.0.source();
         while let Some(error) = cause {
             let text = error.to_string();
             if !above.ends_with(&text) {
-                write!(f, ": {text}")?;
+                whole.push_str(": ");
+                whole.push_str(&text);
             }
             above = text;
             cause = error.source();
         }
-        Ok(())
+        f.write_str(&safe(&whole, TEXT))
     }
 }
 
@@ -94,7 +96,7 @@ fn filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
 fn lines<W>(json: bool, name: &str, writer: W) -> Lines<W> {
     Lines {
         json,
-        name: name.to_owned(),
+        name: safe(name, TEXT).into_owned(),
         writer,
     }
 }
@@ -198,13 +200,11 @@ impl Serialize for InOrder<'_> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = without_controls(self.message);
-        write!(f, "{} {} {message}", self.timestamp, self.level)?;
+        write!(f, "{} {} {}", self.timestamp, self.level, self.message)?;
         for (name, value) in self.attributes {
             match value {
                 Value::String(text) if is_word(text) => write!(f, " {name}={text}")?,
-                // JSON's own quoting; it leaves only the rarer control characters as they are.
-                value => write!(f, " {name}={}", without_controls(&value.to_string()))?,
+                value => write!(f, " {name}={value}")?,
             }
         }
         Ok(())
@@ -213,21 +213,7 @@ impl fmt::Display for Line<'_> {
 
 /// Readable without quotes.
 fn is_word(text: &str) -> bool {
-    !text.is_empty()
-        && !text.contains(|c: char| c.is_whitespace() || c.is_control() || "\"=".contains(c))
-}
-
-/// Texts of other systems must neither break a line nor command a terminal.
-fn without_controls(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            clean.extend(c.escape_default());
-        } else {
-            clean.push(c);
-        }
-    }
-    clean
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || "\"=".contains(c))
 }
 
 fn level_name(level: Level) -> &'static str {
@@ -260,7 +246,9 @@ impl Fields {
         }
     }
 
-    fn set_text(&mut self, field: &Field, text: String) {
+    /// All texts come this way.
+    fn set_text(&mut self, field: &Field, text: &str) {
+        let text = safe(text, TEXT).into_owned();
         if field.name() == "message" {
             self.message = text;
         } else {
@@ -279,15 +267,15 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.set_text(field, format!("{value:?}"));
+        self.set_text(field, &format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.set_text(field, value.to_owned());
+        self.set_text(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.set_text(field, Chain(value).to_string());
+        self.set_text(field, &Chain(value).to_string());
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
@@ -306,7 +294,7 @@ impl Visit for Fields {
         match serde_json::Number::from_f64(value) {
             Some(number) => self.set(field, number.into()),
             // JSON has no word for an infinite number.
-            None => self.set_text(field, value.to_string()),
+            None => self.set_text(field, &value.to_string()),
         }
     }
 }
@@ -464,8 +452,35 @@ mod tests {
         let (_, rest) = line.split_once("Z ").unwrap();
         assert_eq!(
             rest,
-            "WARNING two\\nlines rows=3 name=\"a b\" word=w escape=\"\\u001b[1m\"\n"
+            "WARNING two\\nlines rows=3 name=\"a b\" word=w escape=\\u{1b}[1m\n"
         );
+    }
+
+    #[rstest::rstest]
+    fn a_text_of_any_length_and_content_is_a_short_safe_line(#[values(true, false)] json: bool) {
+        let text = "\u{1b}[31m\u{202e}\n".repeat(20_000);
+        let line = logged(json, Level::INFO, || {
+            let error = link(&["page failed"]);
+            let _run = tracing::info_span!("cycle", work = text).entered();
+            tracing::error!(words = %text, debug = ?text, error = &error as &(dyn Error + 'static), "{text}");
+        });
+        assert!(line.len() < 5 * TEXT, "{} bytes", line.len());
+        assert_eq!(line.matches(" bytes more)").count(), 4, "{line}");
+        let line = line.strip_suffix('\n').unwrap();
+        assert!(!line.contains(super::super::safe_text::is_unsafe), "{line}");
+        if json {
+            let read: Value = serde_json::from_str(line).unwrap();
+            let message = read["message"].as_str().unwrap();
+            assert!(message.starts_with("\\u{1b}[31m\\u{202e}\\n"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_chain_is_cut_and_safe() {
+        let text: &'static str = String::leak("\u{202e}x".repeat(1_000_000));
+        let chain = Chain(&link(&["page failed", text])).to_string();
+        assert!(chain.len() <= TEXT, "{} bytes", chain.len());
+        assert!(chain.starts_with("page failed: \\u{202e}x"), "{chain}");
     }
 
     #[derive(Debug, thiserror::Error)]

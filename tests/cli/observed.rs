@@ -143,3 +143,32 @@ async fn a_port_that_is_taken_is_named() {
         ended.stderr
     );
 }
+
+/// Somebody holds half a request in each of many connections, and the process may have few descriptors.
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_reached_while_somebody_holds_connections() {
+    let line = Line::with(generated(20, 5)).await;
+    let port = free_port().await;
+    let start = served(&line, port);
+    let ask = start.clone().with_words(&["healthcheck"]);
+    let few = start.launched_by(&["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"]);
+    let mut process = few.start();
+    process.until_it_says("run complete").await;
+    let mut held = Vec::new();
+    for _ in 0..600 {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        // Closed meanwhile or not.
+        stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.ok();
+        held.push(stream);
+    }
+    let asked = ask.run().await;
+    asked.assert_code(0);
+    assert_eq!(asked.stdout, "alive\n");
+    assert_eq!(get(port, "/healthz").await, (200, "alive\n".to_owned()));
+    let descriptors = std::fs::read_dir(format!("/proc/{}/fd", process.id())).unwrap();
+    let open = descriptors.count();
+    assert!(open < 160, "{open} descriptors are open");
+    drop(held);
+    process.signal("TERM").await;
+    process.ended().await.assert_code(0);
+}

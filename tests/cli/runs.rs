@@ -135,6 +135,48 @@ async fn a_wrong_token_of_the_source_fails_the_run() {
 }
 
 /// What was sent before stays sent, and the work says what happened.
+/// What a terminal obeys, and what turns the order in which people read.
+const ACTIVE: [char; 4] = ['\u{1b}', '\u{202e}', '\u{2066}', '\u{9b}'];
+
+/// Words of a platform that are long and not harmless.
+fn hostile_words() -> String {
+    "\u{1b}[31m\u{202e}evil\u{2066}\u{9b}\n".repeat(120_000)
+}
+
+fn assert_short_and_safe(what: &str, text: &str, most: usize) {
+    assert!(text.len() < most, "{what}: {} bytes", text.len());
+    assert!(!text.contains(ACTIVE), "{what}: {text:?}");
+}
+
+/// A message of two megabytes is a short line of the log, a short sentence of the work, and a small state.
+#[rstest]
+#[case::in_error("SOME_ERROR")]
+#[case::refused("FORBIDDEN_ACCESS")]
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
+    #[case] name: &str,
+    #[values("true", "false")] json: &str,
+) {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = Worker::start(&line.destination, 2).unwrap();
+    let fault = refused(name, &hostile_words());
+    for operation in ["Indicators", "IndicatorRows"] {
+        line.source.faults().add_for(operation, fault.clone());
+    }
+    let start = line.run_once().set("CONNECTOR_LOG_LEVEL", "debug");
+    let ended = start.set("OPENCTI_JSON_LOGGING", json).run().await;
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("evil"), "the words are told");
+    for text in ended.stderr.lines() {
+        assert_short_and_safe("a line of the log", text, 4096);
+    }
+    let works = works_when_complete(&line.destination).await;
+    let told = format!("{:?}", works[0].messages);
+    assert_short_and_safe("the work", &works[0].messages.join(" "), 4200);
+    assert!(told.contains("evil"), "{told}");
+    assert_short_and_safe("the state", &line.state().to_string(), 8 * 1024);
+}
+
 #[rstest]
 #[case::refused(
     refused("FORBIDDEN_ACCESS", "You are not allowed to do this."),

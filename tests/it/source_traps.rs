@@ -73,6 +73,23 @@ async fn a_row_that_nulls_its_page_costs_only_itself() {
     );
 }
 
+/// A page that is larger than a page may be is asked for with fewer rows, down to the one that is to blame.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_larger_than_a_page_may_be_costs_only_itself() {
+    let mut data = generated(60, 10);
+    let url = data.observable_mut("Url").expect("a URL");
+    let description = "x".repeat(20 * 1024 * 1024);
+    url.set("x_opencti_description", Value::String(description));
+    let lost = url.standard_id().to_owned();
+    let line = Line::with(data);
+    check_all_but(&line, std::slice::from_ref(&lost)).await;
+    let message = closing_message(&line);
+    assert!(
+        message.contains("1 Url (the source cannot read it (the answer of the source exceeds"),
+        "{message}"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_a_type_that_the_source_itself_does_not_know_cost_only_themselves() {
     let line = Line::with(generated(300, 50));

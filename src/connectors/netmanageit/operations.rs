@@ -4,6 +4,8 @@
 
 use graphql_client::{GraphQLQuery, QueryBody};
 
+use crate::graphql::{AnswerLimit, Operation};
+
 /// JSON as the schema's `Any`.
 pub(super) type Any = String;
 type StixId = String;
@@ -131,3 +133,17 @@ impl GraphQLQuery for References {
 
 /// An answer that is decoded elsewhere.
 pub(crate) type Raw = serde_json::Value;
+
+/// How large the answers may be.
+macro_rules! limits {
+    ($($limit:ident: $($operation:ident),+;)+) => {
+        $($(impl Operation for $operation {
+            const LIMIT: AnswerLimit = AnswerLimit::$limit;
+        })+)+
+    };
+}
+
+limits! {
+    Page: Observables, Indicators, Relationships, ObservableStix, References;
+    Many: ObservableRows, IndicatorRows, RelationshipRows;
+}

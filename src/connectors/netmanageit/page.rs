@@ -43,11 +43,26 @@ pub(super) struct List<'a> {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PageInfo {
     /// The cursor of the last row; the empty text on an empty page.
+    #[serde(deserialize_with = "cursor")]
     pub(super) end_cursor: Option<String>,
     /// Whether as many rows came as were asked for; false on a page that the platform cut at its cap.
     pub(super) has_next_page: bool,
     /// All rows of the list.
     pub(super) global_count: Option<u64>,
+}
+
+/// The longest cursor that is taken: it goes into the state. The platform's own have some hundred bytes.
+const LONGEST_CURSOR: usize = 4096;
+
+fn cursor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let cursor = Option::<String>::deserialize(deserializer)?;
+    match &cursor {
+        Some(text) if text.len() > LONGEST_CURSOR => Err(D::Error::custom(format!(
+            "a cursor of {} bytes; {LONGEST_CURSOR} are taken",
+            text.len()
+        ))),
+        _ => Ok(cursor),
+    }
 }
 
 #[derive(Debug, serde::Deserialize)]

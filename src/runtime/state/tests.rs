@@ -213,3 +213,22 @@ fn a_platform_that_learns_to_say_the_time_has_not_been_reset() {
     assert!(!used().is_older_than_reset(&echo(kept, Some("2026-11-20T10:00:00.000Z"))));
     assert!(used().is_older_than_reset(&echo(kept, Some("2026-11-20T10:00:00.500Z"))));
 }
+
+#[test]
+fn texts_of_the_source_are_short_and_safe_in_the_state() {
+    let long = "\u{1b}\u{202e}x".repeat(300_000);
+    let mut state = State::new("https://source.test".to_owned(), None);
+    state.hold_back([HeldBack {
+        stream: long.clone(),
+        id: long.clone(),
+        kind: long.clone(),
+        reason: long.clone(),
+        needs: Some(long.clone()),
+        is_part: false,
+    }]);
+    let closing = Closing::new(long, true, AtOnce::Sentence);
+    assert!(closing.message.len() <= 4096 && closing.message.starts_with("\\u{1b}"));
+    let written = state.write().unwrap();
+    assert!(written.len() < 2048, "{} bytes", written.len());
+    assert!(!written.contains(['\u{1b}', '\u{202e}']), "{written}");
+}

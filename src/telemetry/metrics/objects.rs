@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::register;
+use crate::telemetry::safe_text::{NAME, safe};
 
 /// Some reasons name a marking or a type; more different ones than this are added up.
 const MOST_REASONS: usize = 50;
@@ -58,7 +59,7 @@ pub struct Objects {
     types: Bounded,
 }
 
-/// A label's words: the first so many, and one for all others.
+/// A label's words, safe and short: the first so many, and one for all others.
 #[derive(Debug, Clone)]
 struct Bounded {
     most: usize,
@@ -76,6 +77,7 @@ impl Bounded {
     }
 
     fn word(&self, word: &str) -> String {
+        let word = &*safe(word, NAME);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.contains(word) {
             if known.len() >= self.most {

@@ -73,3 +73,14 @@ fn the_number_of_reasons_is_bounded() {
         text.contains("opencti_connector_objects_total{type=\"Url\",outcome=\"not_sent\"} 1000\n")
     );
 }
+
+#[test]
+fn labels_are_short_and_safe() {
+    let metrics = Metrics::default();
+    let long = "\u{1b}\u{202e}x".repeat(300_000);
+    metrics.objects.count_not_sent(&long, &long);
+    let text = metrics.text().unwrap();
+    assert!(text.contains("reason=\"\\\\u{1b}"), "{text}");
+    assert!(text.lines().all(|line| line.len() < 512));
+    assert!(!text.contains(['\u{1b}', '\u{202e}']));
+}
