@@ -72,7 +72,7 @@ pub async fn export<C: Connector>(
         exporter.all(&connector).await
     };
     match stop.run_until_cancelled(exporting).await {
-        Some(exported) => exported?,
+        Some(ended) => ended?,
         None => exporter.exported.is_cut_short = true,
     }
     instruments.bars.end();

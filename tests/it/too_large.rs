@@ -56,10 +56,10 @@ async fn all_but_one_arrives(release: &str) {
     let gone = gone.observables.iter();
     let gone: Vec<&str> = gone
         .filter(|record| record.standard_id() == too_large)
-        .map(|record| record.id())
+        .map(sandbox::Record::id)
         .collect();
     data.relationships.retain(|relationship| {
-        let end = |name: &str| relationship.get(name).map(|end| end.to_string());
+        let end = |name: &str| relationship.get(name).map(ToString::to_string);
         let ends = [end("from"), end("to")];
         !ends.iter().flatten().any(|end| end.contains(gone[0]))
     });

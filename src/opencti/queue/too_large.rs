@@ -1,8 +1,8 @@
 //! A broker that refuses a message for its size.
 //!
-//! RabbitMQ closes the channel with 406 and "PRECONDITION_FAILED - message size 262144 is larger than
+//! RabbitMQ closes the channel with 406 and "`PRECONDITION_FAILED` - message size 262144 is larger than
 //! configured max size 200000" (`check_msg_size` in its `rabbit_channel.erl`); other brokers have other
-//! words. AMQP itself has 311, CONTENT_TOO_LARGE. Sent again as it is, such a message is refused for ever.
+//! words. AMQP itself has 311, `CONTENT_TOO_LARGE`. Sent again as it is, such a message is refused for ever.
 
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 
