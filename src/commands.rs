@@ -13,12 +13,15 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use netmanageit_connector::connector::Connector;
 use netmanageit_connector::graphql::ask_local_health;
-use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops};
+use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops, on_signals};
 use netmanageit_connector::settings::{
     self, Effective, MetricsSettings, Origin, Section, Settings,
 };
 use netmanageit_connector::telemetry::logs::Chain;
 use netmanageit_connector::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
+
+/// From a signal to the end of a check.
+const CHECK_GRACE: Duration = Duration::from_secs(5);
 
 /// Prints a text. Whoever does not read it to its end (`| head`) has not made it fail.
 pub(crate) fn print(text: &str) -> ExitCode {
@@ -90,12 +93,27 @@ pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("nothing can be tested: {error}")),
     };
-    let is_fine = runtime.block_on(check_hops::<C>(settings, &mut tell));
+    let checked = runtime.block_on(async {
+        let stop = on_signals()?;
+        // What is being tested has a moment to be cleared away.
+        let stopped = async {
+            stop.cancelled().await;
+            tokio::time::sleep(CHECK_GRACE).await;
+        };
+        tokio::select! {
+            is_fine = check_hops::<C>(settings, &mut tell) => Ok(Some(is_fine)),
+            () = stopped => Ok(None),
+        }
+    });
     runtime.shutdown_background();
-    if is_fine {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    match checked {
+        Ok(Some(true)) => ExitCode::SUCCESS,
+        Ok(Some(false)) => ExitCode::FAILURE,
+        Ok(None) => complain("stopped before the end"),
+        Err(error) => {
+            let error: std::io::Error = error;
+            complain(&format!("nothing can be tested: {error}"))
+        }
     }
 }
 

@@ -61,6 +61,9 @@ enum Command {
         /// Write nothing: only say how many of what there would be, and what would be held back and why
         #[arg(long)]
         dry_run: bool,
+        /// Wait for a source that does not answer, which without a terminal is what happens anyway
+        #[arg(long)]
+        wait: bool,
     },
     /// Print every setting with its value and where that comes from, secrets hidden
     Config,
@@ -82,9 +85,16 @@ fn main() -> ExitCode {
         Command::Check => with_settings(&config, |settings| {
             commands::check::<NetManageIt>(&settings)
         }),
-        Command::Export { folder, dry_run } => {
+        Command::Export {
+            folder,
+            dry_run,
+            wait,
+        } => {
             let folder = folder.filter(|_| !dry_run);
-            with_settings(&config, |settings| export(&settings, folder.as_deref()))
+            let waits = wait || !std::io::stderr().is_terminal();
+            with_settings(&config, |settings| {
+                export(&settings, folder.as_deref(), waits)
+            })
         }
         Command::Config => {
             let environment = settings::process_environment();
@@ -155,13 +165,17 @@ fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
     end
 }
 
-fn export(settings: &Settings<NetManageItSettings>, folder: Option<&Path>) -> ExitCode {
+fn export(
+    settings: &Settings<NetManageItSettings>,
+    folder: Option<&Path>,
+    waits: bool,
+) -> ExitCode {
     let exporting = || {
         let instruments = begin(settings)?;
         let runtime = runtime()?;
         let exported = runtime.block_on(async {
             let stop = on_signals()?;
-            runtime::export::<NetManageIt>(settings, folder, &instruments, &stop).await
+            runtime::export::<NetManageIt>(settings, folder, waits, &instruments, &stop).await
         });
         runtime.shutdown_background();
         exported

@@ -13,7 +13,7 @@ mod standing;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
@@ -81,6 +81,12 @@ pub enum PushError {
         PATIENCE.as_secs() / 60
     )]
     NothingConfirmed,
+    /// The broker takes no message so large. Nothing of it was taken; smaller ones are.
+    #[error("the broker takes no message over {limit} bytes (its max_message_size)")]
+    TooLarge {
+        /// The largest body that it takes, as far as is known.
+        limit: usize,
+    },
     /// The platform refuses a bundle (api protocol).
     #[error("the destination refused a bundle: {0}")]
     Refused(String),
@@ -101,7 +107,26 @@ pub struct Pusher {
     places: Places,
     /// Messages confirmed so far, of all deliveries.
     confirmed: Arc<AtomicU64>,
+    limit: SizeLimit,
     standing: watch::Receiver<Standing>,
+}
+
+/// The largest body that the broker takes, once it has refused one. It only ever falls.
+#[derive(Debug, Clone)]
+pub(super) struct SizeLimit(Arc<AtomicUsize>);
+
+impl SizeLimit {
+    fn unknown() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+
+    fn lower_to(&self, bytes: usize) {
+        self.0.fetch_min(bytes, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Option<usize> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes != usize::MAX)
+    }
 }
 
 /// The places between a run and the broker.
@@ -263,13 +288,15 @@ impl Pusher {
     pub(super) fn channel(bounds: Bounds) -> (Self, Backlog, StandingBoard) {
         let (outgoing, incoming) = mpsc::unbounded_channel();
         let (board, standing) = StandingBoard::new();
+        let limit = SizeLimit::unknown();
         let pusher = Self {
             outgoing,
             places: Places::new(bounds),
             confirmed: Arc::default(),
+            limit: limit.clone(),
             standing,
         };
-        (pusher, Backlog::new(incoming), board)
+        (pusher, Backlog::new(incoming, limit), board)
     }
 
     /// A pusher that takes nothing: for whoever only asks.
@@ -284,6 +311,11 @@ impl Pusher {
     /// Whether messages go out at the moment, and if not, why.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.clone()
+    }
+
+    /// The largest body that the broker takes, in bytes; none as long as it has refused none.
+    pub fn largest_message(&self) -> Option<usize> {
+        self.limit.get()
     }
 
     /// Hands the messages over, waiting while too many are unconfirmed.

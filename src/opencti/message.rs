@@ -22,6 +22,20 @@ pub struct Message {
     pub counted: u64,
 }
 
+/// What a message holds beside its content, and a bundle beside its objects, in bytes: at most so much.
+const FRAME: usize = 1024;
+
+/// How many bytes of objects fit into a message whose body is no larger than this, in base64 and in its
+/// envelope.
+pub fn fitting_bytes(largest_body: usize) -> usize {
+    (largest_body.saturating_sub(FRAME) / 4 * 3).saturating_sub(FRAME / 8)
+}
+
+/// The size of the message that holds so many bytes of objects: the other way round.
+pub fn body_bytes(objects: usize) -> usize {
+    (objects + FRAME / 8).div_ceil(3) * 4 + FRAME
+}
+
 /// Writes the messages of one run.
 #[derive(Debug, Clone)]
 pub struct MessageWriter {

@@ -14,6 +14,7 @@ mod connection;
 mod depth;
 mod pace;
 mod session;
+mod too_large;
 mod window;
 
 use std::collections::VecDeque;
@@ -98,6 +99,10 @@ impl Sender {
             let Err(error) = self.session().await else {
                 return;
             };
+            if let SessionError::TooLarge { .. } = error {
+                // The broker is well: nothing has to be waited for.
+                continue;
+            }
             self.board.disconnected(error.for_people(), &error);
             self.pace.be_careful();
             let wait = self.waits.next().unwrap_or(LONGEST_WAIT);
@@ -116,9 +121,16 @@ impl Sender {
             Err(error) => Err(error),
         };
         let ending = Box::pin(session.end(&mut window));
-        self.backlog.during(ending).await;
+        let too_large = self.backlog.during(ending).await;
+        let limit = too_large.and_then(|refusal| refusal.limit(window.largest_unanswered()));
         self.settle(&mut window);
-        ended
+        let Some(limit) = limit else { return ended };
+        tracing::warn!(
+            limit_bytes = limit,
+            "the broker refuses larger messages (its max_message_size): they are packed smaller from now on"
+        );
+        self.backlog.take_at_most(limit);
+        Err(SessionError::TooLarge { limit })
     }
 
     /// What may have arrived is reported by the workers: that has to be expected before it can happen

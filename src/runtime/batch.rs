@@ -15,6 +15,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::connector::{Converted, HeldBack, Skipped, is_marking};
+use crate::opencti::{body_bytes, fitting_bytes};
 use crate::stix::{KeyMap, KeySet, StixObject, key};
 
 /// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
@@ -34,8 +35,62 @@ const COMES_AGAIN: usize = 1000;
 /// Larger objects are not kept in memory for riding along.
 const REMEMBERED_BYTES: usize = 64 * 1024;
 
-const CIRCLE_TOO_LARGE: &str =
-    "its references that close a circle are larger than a message may be";
+const WITH_WHAT_IT_NEEDS: &str = "with what it needs";
+const WITH_ITS_CIRCLE: &str = "with its references that close a circle";
+
+/// How large a message may be.
+#[derive(Debug, Clone, Copy)]
+struct Largest {
+    /// In bytes of objects.
+    bytes: usize,
+    /// What the broker takes, in bytes of a message, where it has refused larger ones.
+    body: Option<usize>,
+}
+
+impl Largest {
+    fn of(body: Option<usize>) -> Self {
+        let fitting = body.map(fitting_bytes);
+        Self {
+            bytes: fitting.map_or(LARGEST_BATCH_BYTES, |fitting| {
+                fitting.min(LARGEST_BATCH_BYTES)
+            }),
+            body: body.filter(|body| fitting_bytes(*body) < LARGEST_BATCH_BYTES),
+        }
+    }
+
+    fn holds(&self, objects: usize) -> bool {
+        objects <= self.bytes
+    }
+
+    /// Why so many bytes of objects are not sent. What differs from object to object stands in brackets.
+    fn reason(&self, objects: usize, with: Option<&str>) -> String {
+        let mut reason = match self.body {
+            Some(_) => "larger than the broker takes".to_owned(),
+            None => "larger than a message may be".to_owned(),
+        };
+        if let Some(with) = with {
+            reason.push_str(", ");
+            reason.push_str(with);
+        }
+        if let Some(limit) = self.body {
+            let bytes = body_bytes(objects);
+            let more =
+                format!(" ({bytes} bytes, its limit is {limit}: raise its max_message_size)");
+            reason.push_str(&more);
+        }
+        reason
+    }
+
+    /// Why an object is not sent, if one that it depends on is too large.
+    fn refuses_dependency_of(&self, object: &StixObject) -> Option<String> {
+        object.dependencies.iter().find_map(|dependency| {
+            if !self.holds(dependency.json.len()) {
+                return Some(self.reason(dependency.json.len(), Some(WITH_WHAT_IT_NEEDS)));
+            }
+            self.refuses_dependency_of(dependency)
+        })
+    }
+}
 
 /// The objects of one message, in the order in which they have to be imported; each id once.
 pub type Batch = Vec<Arc<StixObject>>;
@@ -82,6 +137,7 @@ pub struct Packed {
 #[derive(Debug)]
 pub struct Packer {
     packing: Packing,
+    largest: Largest,
     /// Every id that was packed in this run; only waves need it.
     packed: KeySet,
     /// What was held back: nothing that ties it to others can be sent.
@@ -101,6 +157,7 @@ impl Packer {
     pub fn new(packing: Packing) -> Self {
         Self {
             packing,
+            largest: Largest::of(None),
             packed: KeySet::default(),
             not_sent: KeySet::default(),
             refused: KeySet::default(),
@@ -109,6 +166,13 @@ impl Packer {
             in_flight: KeySet::default(),
             own_in_flight: KeySet::default(),
         }
+    }
+
+    /// Messages get no larger than this, in bytes as they are sent: what the broker takes.
+    #[must_use]
+    pub fn up_to(mut self, largest_body: Option<usize>) -> Self {
+        self.largest = Largest::of(largest_body);
+        self
     }
 
     /// Notes objects that others hold back, in this run or in earlier ones.
@@ -151,11 +215,13 @@ impl Packer {
     }
 
     /// Packs what has to go ahead of a page and needs nothing itself.
-    pub fn pack_ahead(&mut self, objects: Batch) -> Wave {
+    pub fn pack_ahead(&mut self, mut objects: Batch) -> Wave {
+        // What needs one that is too large is named for that, on its page.
+        objects.retain(|object| self.largest.holds(object.json.len()));
         match self.packing {
             Packing::Closed { batch_size } => Wave {
                 waits: false,
-                batches: cut(objects, batch_size.max(1)),
+                batches: cut(objects, batch_size.max(1), self.largest),
             },
             Packing::Waves { batch_size } => self.wave(objects, batch_size),
         }
@@ -199,8 +265,11 @@ impl Packer {
                     is_part: false,
                 });
                 held_back.push(skipped);
-            } else if object.json.len() > LARGEST_BATCH_BYTES {
-                held_back.push(skip(object, "larger than a message may be"));
+            } else if !self.largest.holds(object.json.len() + 1) {
+                let reason = self.largest.reason(object.json.len(), None);
+                held_back.push(skip(object, &reason));
+            } else if let Some(reason) = self.largest.refuses_dependency_of(object) {
+                held_back.push(skip(object, &reason));
             } else {
                 sendable.push(Arc::clone(object));
             }
@@ -222,19 +291,20 @@ impl Packer {
             && objects
                 .iter()
                 .any(|object| self.recent.holds_other_than(object));
-        let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size.max(1));
+        let largest = self.largest;
+        let batch_size = batch_size.max(1);
+        let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size, largest);
         for object in objects {
-            if !closing.place(object) {
-                held_back.push(skip(
-                    object,
-                    "larger than a message may be, with what it points at",
-                ));
+            if let Err(bytes) = closing.place(object) {
+                let reason = largest.reason(bytes, Some(WITH_WHAT_IT_NEEDS));
+                held_back.push(skip(object, &reason));
             }
         }
         closing.close();
         for object in &page.late {
-            if !closing.place_again(object) {
-                links_lost.push(skip(object, CIRCLE_TOO_LARGE));
+            if let Err(bytes) = closing.place_again(object) {
+                let reason = largest.reason(bytes, Some(WITH_ITS_CIRCLE));
+                links_lost.push(skip(object, &reason));
             }
         }
         let Closed {
@@ -264,7 +334,7 @@ impl Packer {
             .companions
             .iter()
             .cloned()
-            .partition(|companion| companion.json.len() <= LARGEST_BATCH_BYTES);
+            .partition(|companion| self.largest.holds(companion.json.len() + 1));
         let mut lost: HashSet<String> =
             held_back.iter().map(|skipped| skipped.id.clone()).collect();
         lost.extend(too_large.iter().map(|companion| companion.id.to_string()));
@@ -285,12 +355,11 @@ impl Packer {
         let again = page.late.iter().filter(|object| sent.contains(&*object.id));
         let (late, too_large): (Batch, Batch) = again
             .cloned()
-            .partition(|object| object.json.len() <= LARGEST_BATCH_BYTES);
-        links_lost.extend(
-            too_large
-                .iter()
-                .map(|object| skip(object, CIRCLE_TOO_LARGE)),
-        );
+            .partition(|object| self.largest.holds(object.json.len() + 1));
+        links_lost.extend(too_large.iter().map(|object| {
+            let bytes = object.json.len();
+            skip(object, &self.largest.reason(bytes, Some(WITH_ITS_CIRCLE)))
+        }));
         let mut dependencies = Batch::new();
         for object in &all {
             collect_dependencies(object, &mut dependencies);
@@ -338,20 +407,18 @@ impl Packer {
         }
         Wave {
             waits,
-            batches: cut(objects, batch_size.max(1)),
+            batches: cut(objects, batch_size.max(1), self.largest),
         }
     }
 }
 
 /// Cuts objects into batches by number and size.
-fn cut(objects: Batch, batch_size: usize) -> Vec<Batch> {
+fn cut(objects: Batch, batch_size: usize, largest: Largest) -> Vec<Batch> {
     let mut batches = Vec::new();
     let (mut open, mut open_bytes) = (Batch::new(), 0);
     for object in objects {
         let bytes = object.json.len() + 1;
-        if open.len() == batch_size
-            || (!open.is_empty() && open_bytes + bytes > LARGEST_BATCH_BYTES)
-        {
+        if open.len() == batch_size || (!open.is_empty() && !largest.holds(open_bytes + bytes)) {
             batches.push(std::mem::take(&mut open));
             open_bytes = 0;
         }
@@ -530,6 +597,7 @@ struct Closed {
 /// Packs one page into closed messages.
 struct Closing<'a> {
     batch_size: usize,
+    largest: Largest,
     recent: &'a Recent,
     settled: &'a Settled,
     /// The page's objects and companions.
@@ -552,10 +620,12 @@ impl<'a> Closing<'a> {
         recent: &'a Recent,
         settled: &'a Settled,
         batch_size: usize,
+        largest: Largest,
     ) -> Self {
         let all = page.companions.iter().chain(&page.objects);
         Self {
             batch_size,
+            largest,
             recent,
             settled,
             at_hand: all.map(|object| (object.key, object)).collect(),
@@ -570,40 +640,46 @@ impl<'a> Closing<'a> {
         }
     }
 
-    /// Places an object with all that it needs; false when that is too large for any message.
-    fn place(&mut self, object: &Arc<StixObject>) -> bool {
+    /// Places an object with all that it needs; the bytes of that when it is too large for any message.
+    fn place(&mut self, object: &Arc<StixObject>) -> Result<(), usize> {
         if self.placed.contains(&object.key) {
-            return true;
+            return Ok(());
         }
-        if self.needs_nothing(object) && object.json.len() <= LARGEST_BATCH_BYTES {
-            self.make_room(1, object.json.len() + 1);
+        let alone = object.json.len() + 1;
+        if self.needs_nothing(object) && self.largest.holds(alone) {
+            self.make_room(1, alone);
             self.add(Arc::clone(object));
-            return true;
+            return Ok(());
         }
         let closure = self.closure(object);
-        if bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
-            return false;
-        }
+        self.check_size(&closure)?;
         self.take(closure);
-        true
+        Ok(())
     }
 
-    /// Places an object that has been placed before, with what it could not point at then; false
-    /// when that is too large for any message.
-    fn place_again(&mut self, object: &Arc<StixObject>) -> bool {
+    /// Places an object that has been placed before, with what it could not point at then; the bytes of
+    /// that when it is too large for any message.
+    fn place_again(&mut self, object: &Arc<StixObject>) -> Result<(), usize> {
         let closure = self.closure(object);
         if !self.placed.contains(&object.key) {
             // It was held back, and is named for that.
-            return true;
+            return Ok(());
         }
-        if bytes_of(closure.iter()) > LARGEST_BATCH_BYTES {
-            return false;
-        }
+        self.check_size(&closure)?;
         if self.open_ids.contains(&object.key) {
             self.close();
         }
         self.take(closure);
-        true
+        Ok(())
+    }
+
+    fn check_size(&self, closure: &Batch) -> Result<(), usize> {
+        let bytes = bytes_of(closure.iter());
+        if self.largest.holds(bytes) {
+            Ok(())
+        } else {
+            Err(bytes)
+        }
     }
 
     fn take(&mut self, closure: Batch) {
@@ -625,7 +701,7 @@ impl<'a> Closing<'a> {
     /// Closes the open message where so much more is too much for it.
     fn make_room(&mut self, new_own: usize, new_bytes: usize) {
         let too_many = self.open_own > 0 && self.open_own + new_own > self.batch_size;
-        if too_many || self.open_bytes + new_bytes > LARGEST_BATCH_BYTES {
+        if too_many || !self.largest.holds(self.open_bytes + new_bytes) {
             self.close();
         }
     }

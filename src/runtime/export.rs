@@ -38,13 +38,15 @@ pub struct Exported {
     pub is_cut_short: bool,
 }
 
-/// Writes the whole import into a folder, which is made; without one, only counts.
+/// Writes the whole import into a folder, which is made; without one, only counts. Whether it `waits` for a
+/// source that does not answer yet, or gives up at once. The wish to stop ends it whatever it waits for.
 ///
 /// # Errors
 /// When the source cannot be read, or the folder not be written to.
 pub async fn export<C: Connector>(
     settings: &Settings<C::Section>,
     folder: Option<&Path>,
+    waits: bool,
     instruments: &Instruments,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exported> {
@@ -56,24 +58,22 @@ pub async fn export<C: Connector>(
     let batch_size = connector.batch_size();
     let mut exporter = Exporter {
         folder,
-        destination: ask_destination(settings, instruments).await,
+        destination: None,
         gate: Gate::default(),
         packer: Packer::new(Packing::Closed { batch_size }),
         instruments,
         exported: Exported::default(),
     };
-    let mut source = connector.open(Resume::default()).await?;
-    let mut converter = source.converter();
-    loop {
-        let began = Instant::now();
-        let Some(page) = stop.run_until_cancelled(source.next_page()).await else {
-            exporter.exported.is_cut_short = true;
-            break;
-        };
-        let Some(page) = page? else { break };
-        let page = converter.convert(page);
-        note_page(instruments, &page, began.elapsed());
-        exporter.page(page).await?;
+    let exporting = async {
+        if !waits {
+            connector.look().await?;
+        }
+        exporter.destination = ask_destination(settings, instruments).await;
+        exporter.all(&connector).await
+    };
+    match stop.run_until_cancelled(exporting).await {
+        Some(ended) => ended?,
+        None => exporter.exported.is_cut_short = true,
     }
     instruments.bars.end();
     Ok(exporter.exported)
@@ -121,6 +121,21 @@ struct Exporter<'a> {
 }
 
 impl Exporter<'_> {
+    /// Page by page. May be broken off: nothing is written by halves.
+    async fn all<C: Connector>(&mut self, connector: &C) -> anyhow::Result<()> {
+        let mut source = connector.open(Resume::default()).await?;
+        let mut converter = source.converter();
+        loop {
+            let began = Instant::now();
+            let Some(page) = source.next_page().await? else {
+                return Ok(());
+            };
+            let page = converter.convert(page);
+            note_page(self.instruments, &page, began.elapsed());
+            self.page(page).await?;
+        }
+    }
+
     async fn page(&mut self, mut page: Converted) -> anyhow::Result<()> {
         if let Some(destination) = &self.destination {
             let to_make = self.gate.markings_to_make(destination, &page).await?;

@@ -176,10 +176,22 @@ pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) ->
         title,
         connector.batch_size(),
     );
-    let driven = tokio::select! {
-        driven = drive(connector, &mut sending, stopping) => driven,
-        stalled = watch_over(&activity, stall_limit) => Err(stalled),
-        never = pauses => match never {},
+    let mut pauses = std::pin::pin!(pauses);
+    let driven = loop {
+        let driven = tokio::select! {
+            driven = drive(connector, &mut sending, stopping) => driven,
+            stalled = watch_over(&activity, stall_limit) => Err(stalled),
+            never = &mut pauses => match never {},
+        };
+        // What was refused is read and packed once more: it lies behind the last receipt.
+        let is_too_large = matches!(driven, Err(RunError::Push(PushError::TooLarge { .. })));
+        let goes_on = is_too_large
+            && !stopping.token().is_cancelled()
+            && keeper.generation() == generation
+            && sending.pack_smaller();
+        if !goes_on {
+            break driven;
+        }
     };
     let outcome = if keeper.generation() == generation {
         match driven {

@@ -63,6 +63,8 @@ struct Done {
     arrived: Vec<Box<str>>,
     /// Objects that are held back, and that may be mended at the destination.
     held_back: Vec<HeldBack>,
+    /// What is not sent.
+    skipped: Vec<Skipped>,
 }
 
 /// A delivery on its way.
@@ -92,12 +94,17 @@ pub(super) struct Sending<'a> {
     /// What others wait for that are held back.
     needed: HashSet<Box<str>>,
     packer: Packer,
+    batch_size: usize,
+    /// The largest message that the packer makes, in bytes, where the broker has refused larger ones.
+    largest_message: Option<usize>,
     work: Option<Work>,
     looked_at_work: Instant,
     /// The work was left open by a process before: who knows what that one announced and never sent.
     is_taken_over: bool,
     unconfirmed: VecDeque<Unconfirmed>,
     tally: Tally,
+    /// How many objects that are not sent were named one by one.
+    named: u64,
     alarms: Vec<String>,
     progress: Progress,
     /// Cancelled when what is not delivered yet is not to be delivered any more.
@@ -116,6 +123,7 @@ impl<'a> Sending<'a> {
         title: String,
         batch_size: usize,
     ) -> Self {
+        let largest_message = destination.pusher.largest_message();
         Self {
             destination,
             keeper,
@@ -128,12 +136,15 @@ impl<'a> Sending<'a> {
             held_back_before: HashSet::new(),
             tried_again: HashSet::new(),
             needed: HashSet::new(),
-            packer: Packer::new(packing(destination, batch_size)),
+            packer: Packer::new(packing(destination, batch_size)).up_to(largest_message),
+            batch_size,
+            largest_message,
             work: None,
             looked_at_work: Instant::now(),
             is_taken_over: false,
             unconfirmed: VecDeque::new(),
             tally: Tally::default(),
+            named: 0,
             alarms: Vec::new(),
             progress: Progress::default(),
             given_up: CancellationToken::new(),
@@ -175,6 +186,29 @@ impl<'a> Sending<'a> {
     /// Changes the state, unless something has overtaken the run.
     pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Overtaken> {
         self.keeper.change(self.generation, change)
+    }
+
+    /// Begins anew behind the last receipt, with messages as large as the broker takes; false where that
+    /// would make none smaller. As after a death: the work is in the state, and whoever goes on with it
+    /// makes up for what was announced and is not sent any more.
+    pub(super) fn pack_smaller(&mut self) -> bool {
+        let Some(largest) = self.destination.pusher.largest_message() else {
+            return false;
+        };
+        if self.largest_message.is_some_and(|before| largest >= before) {
+            return false;
+        }
+        self.given_up.cancel();
+        self.given_up = CancellationToken::new();
+        self.unconfirmed.clear();
+        self.largest_message = Some(largest);
+        let packing = packing(self.destination, self.batch_size);
+        self.packer = Packer::new(packing).up_to(self.largest_message);
+        self.gate = Gate::default();
+        self.held_back_now.clear();
+        self.work = None;
+        self.is_taken_over = false;
+        true
     }
 
     /// Goes on with a work that a process before left open.
@@ -260,6 +294,7 @@ impl<'a> Sending<'a> {
             mended,
             arrived: sent_of(&self.needed),
             held_back: page.held_back,
+            skipped: page.skipped,
         };
         let mut end = Some(PageEnd {
             position: page.position,
@@ -296,6 +331,9 @@ impl<'a> Sending<'a> {
             return Ok(true);
         }
         let wave = self.packer.pack_ahead(to_make.clone());
+        if wave.batches.is_empty() {
+            return Ok(true);
+        }
         let sent = self.wave(wave, None, stop).await? && self.until_imported(stop).await?;
         if sent {
             self.gate.learn_made(self.destination, &to_make).await?;
@@ -321,17 +359,14 @@ impl<'a> Sending<'a> {
         }
     }
 
-    /// Counts and names what is not sent, and says that the page is there.
+    /// Names what is not sent, and says that the page is there. It counts with the page's receipt.
     fn tell(&mut self, page: &Converted) {
         self.name_skipped(&page.skipped);
-        self.tally.count_skipped(&page.skipped);
-        let objects = &self.destination.instruments.metrics.objects;
-        for skipped in &page.skipped {
-            objects.count_not_sent(&skipped.kind, &skipped.reason);
-        }
         for alarm in &page.alarms {
             tracing::error!(stream = page.stream, "{alarm}");
-            self.alarms.push(alarm.clone());
+            if !self.alarms.contains(alarm) {
+                self.alarms.push(alarm.clone());
+            }
         }
         // Nothing for each object at info.
         if page.counts_as.is_some() {
@@ -646,10 +681,15 @@ impl<'a> Sending<'a> {
         for object in &done.held_back {
             metrics.objects.count(&object.kind, Fate::HeldBack, 1);
         }
+        for skipped in &done.skipped {
+            let (kind, reason) = (&skipped.kind, &skipped.reason);
+            metrics.objects.count_not_sent(kind, reason);
+        }
     }
 
     fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {
         self.tally.count_sent(done.kinds.iter().map(|kind| &**kind));
+        self.tally.count_skipped(&done.skipped);
         let progress = &self.progress;
         self.keeper.change(self.generation, |state| {
             progress.write(&mut state.streams);
@@ -676,9 +716,10 @@ impl<'a> Sending<'a> {
         }
     }
 
-    fn name_skipped(&self, skipped: &[Skipped]) {
-        let named = self.tally.skipped_total();
-        for (skipped, number) in skipped.iter().zip(named..) {
+    fn name_skipped(&mut self, skipped: &[Skipped]) {
+        let first = self.named;
+        self.named += skipped.len() as u64;
+        for (skipped, number) in skipped.iter().zip(first..) {
             if number == NAMED_SKIPS {
                 tracing::warn!(
                     "more is not sent: the summary of the run counts it, log level debug names it"

@@ -5,7 +5,9 @@
 //! **Invariant:** an address that passes is http or https, ends in `/graphql` and carries no
 //! user, password, query or fragment, so it may be logged.
 
-use url::Url;
+use std::net::Ipv6Addr;
+
+use url::{Host, Url};
 
 const ENDPOINT: &str = "graphql";
 
@@ -34,6 +36,25 @@ pub(super) fn endpoint(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// The machine that is meant by its name or address, as whoever connects to it takes it: an IPv6 address has no
+/// brackets.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    const EXAMPLE: &str = "write for example broker.example.com, 192.0.2.7 or 2001:db8::7";
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    if let Ok(address) = bare.unwrap_or(text).parse::<Ipv6Addr>() {
+        return Ok(address.to_string());
+    }
+    match Host::parse(text) {
+        Ok(Host::Domain(_)) if text.is_ascii() => Ok(text.to_owned()),
+        Ok(host) => Ok(host.to_string()),
+        Err(cause) => Err(format!(
+            "is neither the name nor the address of a machine ({cause}); no port and no scheme, {EXAMPLE}"
+        )),
+    }
+}
+
 /// Keeps the prefix under which a proxy publishes the platform.
 fn endpoint_path(path: &str) -> String {
     let path = path.trim_end_matches('/');
@@ -46,7 +67,7 @@ fn endpoint_path(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::endpoint;
+    use super::{endpoint, host};
 
     #[rstest::rstest]
     #[case("https://h", "https://h/graphql")]
@@ -61,6 +82,32 @@ mod tests {
     #[case("https://h/mygraphql", "https://h/mygraphql/graphql")]
     fn completes_the_path(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(endpoint(text).unwrap().as_str(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case("[::1]", "::1")]
+    #[case("::1", "::1")]
+    #[case("[2001:db8::7]", "2001:db8::7")]
+    #[case("127.0.0.1", "127.0.0.1")]
+    #[case("broker", "broker")]
+    #[case("rabbit_mq.example.com", "rabbit_mq.example.com")]
+    fn takes_a_host(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(host(text).unwrap(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case("broker:5672")]
+    #[case("amqp://broker")]
+    #[case("[::1]:5672")]
+    #[case("[broker]")]
+    #[case("a b")]
+    #[case("user@broker")]
+    fn refuses_what_is_no_host(#[case] text: &str) {
+        let error = host(text).unwrap_err();
+        assert!(
+            error.contains("neither the name nor the address"),
+            "{error}"
+        );
     }
 
     #[rstest::rstest]

@@ -120,6 +120,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The name or address of a machine; an IPv6 address with or without brackets.
+    pub fn host(&mut self, setting: &Setting) -> Option<String> {
+        self.parsed(setting, address::host)
+    }
+
     /// Texts: separated by commas, or a YAML list.
     pub fn list(&mut self, setting: &Setting) -> Option<Vec<String>> {
         let texts = match self.values.get(setting) {

@@ -520,7 +520,7 @@ pub(super) fn read_broker(
         ));
     }
     let overrides = BrokerOverrides {
-        host: reader.text(&MQ_HOST),
+        host: reader.host(&MQ_HOST),
         port: reader.whole(&MQ_PORT),
         vhost: reader.text(&MQ_VHOST),
         user: reader.text(&MQ_USER),

@@ -312,3 +312,76 @@ fn child_of(parent: u32) -> u32 {
     assert_eq!(children.len(), 1, "children of {parent}: {children:?}");
     children[0]
 }
+
+/// A place where somebody takes connections and says nothing, or where nobody is.
+enum Away {
+    Silent(tokio::net::TcpListener),
+    Nobody(tokio::net::TcpListener),
+}
+
+impl Away {
+    async fn new(is_silent: bool) -> Self {
+        let place = tokio::net::TcpListener::bind("0.0.0.0:0").await.unwrap();
+        if is_silent {
+            Self::Silent(place)
+        } else {
+            Self::Nobody(place)
+        }
+    }
+
+    /// Two addresses of it: a platform is not imported into itself.
+    fn addresses(&self) -> [String; 2] {
+        let (Self::Silent(place) | Self::Nobody(place)) = self;
+        let port = place.local_addr().unwrap().port();
+        ["127.0.0.1", "127.0.0.2"].map(|host| format!("http://{host}:{port}"))
+    }
+
+    /// The process has come so far: it waits for an answer, or tries once more.
+    async fn until_asked(self, process: &mut Process) -> Option<tokio::net::TcpStream> {
+        match self {
+            Self::Silent(place) => Some(place.accept().await.unwrap().0),
+            Self::Nobody(place) => {
+                // Taken until here, so that the process cannot have found anybody else there.
+                drop(place.accept().await.unwrap());
+                drop(place);
+                process
+                    .until_it_says("no usable answer, trying again")
+                    .await;
+                None
+            }
+        }
+    }
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_ends_while_a_platform_is_away(
+    #[values("TERM", "INT")] signal: &str,
+    #[values(true, false)] is_silent: bool,
+    #[values(&["run"], &["run", "--once"], &["check"], &["export", "bundles"], &["export", "--dry-run"])]
+    words: &[&str],
+) {
+    // A check asks once: there is nothing to be stopped where nobody is.
+    if words == ["check"] && !is_silent {
+        return;
+    }
+    let away = Away::new(is_silent).await;
+    let [destination, source] = away.addresses();
+    let mut process = crate::process::Start::default()
+        .set("OPENCTI_URL", destination)
+        .set("OPENCTI_TOKEN", "the-destination-s-token")
+        .set("CONNECTOR_ID", uuid::Uuid::new_v4().to_string())
+        .set("OPENCTI_NETMANAGEIT_URL", source)
+        .set("OPENCTI_NETMANAGEIT_TOKEN", "the-source-s-token")
+        .with_words(words)
+        .start();
+    let _connection = away.until_asked(&mut process).await;
+    process.signal(signal).await;
+    let ended = process.ended_within(PROMISED).await;
+    ended.assert_code(i32::from(words[0] != "run"));
+    let told = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(
+        words[0] == "run" || told.contains("stopped before the end"),
+        "{told}"
+    );
+}

@@ -13,6 +13,31 @@ const ON_A_TERMINAL: [&str; 4] = [
     "sh",
 ];
 
+/// A person who waits is told at once, as by a check.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_gives_up_where_the_source_is_not_there() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    let ended = crate::process::Start::default()
+        .set("OPENCTI_URL", format!("http://127.0.0.1:{port}"))
+        .set("OPENCTI_TOKEN", "the-destination-s-token")
+        .set("CONNECTOR_ID", uuid::Uuid::new_v4().to_string())
+        .set(
+            "OPENCTI_NETMANAGEIT_URL",
+            format!("http://127.0.0.2:{port}"),
+        )
+        .set("OPENCTI_NETMANAGEIT_TOKEN", "the-source-s-token")
+        .with_words(&["export", "--dry-run"])
+        .launched_by(&ON_A_TERMINAL)
+        .run()
+        .await;
+    ended.assert_code(1);
+    let screen = &ended.stdout;
+    assert!(screen.contains("the export failed"), "{screen}");
+    assert!(!screen.contains("trying again"), "{screen}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_says_how_far_each_list_is() {
     let line = Line::with(generated(400, 100)).await;

@@ -29,6 +29,7 @@ mod source_traps;
 mod spec;
 mod state_content;
 mod support;
+mod too_large;
 mod waiting;
 mod watchdog;
 mod whole_line;

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::compare::differences;
-use crate::support::{LIMIT, Line, broker, generated};
+use crate::support::{LIMIT, Line, broker, generated, limit_messages};
 
 /// Objects in each message of these tests.
 const OBJECTS: u64 = 3;
@@ -553,6 +553,42 @@ async fn a_full_queue_is_a_pause_and_everything_arrives_once() {
     tokio::join!(lane.receipts(pending), within("all arrived", draining));
     lane.until("sending", |now| *now == Standing::Sending).await;
     lane.assert_exactly_once(&arrived);
+}
+
+/// The broker closes the channel over a message that is too large. That one comes back by name of its limit;
+/// the others go on, and none is sent twice that was not in doubt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_too_large_for_the_broker_is_refused_once_and_the_others_arrive() {
+    const LIMIT_BYTES: usize = 20_000;
+    let broker = own_broker().await;
+    limit_messages(&broker, LIMIT_BYTES).await;
+    let lane = Lane::on(&broker).await;
+    assert_eq!(lane.pusher.largest_message(), None);
+    let mut pending = lane.send(5).await;
+    let mut too_large = Vec::new();
+    for _ in 0..2 {
+        let mut messages = lane.announced(1).await;
+        let mut body = messages[0].body.to_vec();
+        body.resize(LIMIT_BYTES + 1, b' ');
+        messages[0].body = body.into();
+        too_large.push(lane.deliver(messages).await);
+        pending.extend(lane.send(5).await);
+    }
+    for mut refused in too_large {
+        let refused = within("an answer", refused.receipt()).await;
+        let error = refused.expect_err("it is too large");
+        assert!(
+            matches!(error, PushError::TooLarge { limit: LIMIT_BYTES }),
+            "{error}"
+        );
+    }
+    lane.receipts(pending).await;
+    assert_eq!(lane.pusher.largest_message(), Some(LIMIT_BYTES));
+    let arrived = lane.hand(&broker).await.all().await;
+    let numbers: Vec<usize> = arrived.keys().copied().collect();
+    assert_eq!(numbers, [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16]);
+    let copies: u64 = arrived.values().sum();
+    assert!(lane.expected() >= (copies + 2) * OBJECTS);
 }
 
 /// No queue takes more than so many messages.

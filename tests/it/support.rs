@@ -50,6 +50,12 @@ fn start_broker() -> Broker {
     broker
 }
 
+/// Has a broker of the test's own take no message over so many bytes, as `max_message_size` does.
+pub(crate) async fn limit_messages(broker: &Broker, bytes: usize) {
+    let set = format!("application:set_env(rabbit, max_message_size, {bytes}).");
+    broker.control(&["eval", &set]).await.expect("it is set");
+}
+
 /// A source, a destination, and the id under which the connector registers.
 pub(crate) struct Line {
     pub(crate) source: Source,

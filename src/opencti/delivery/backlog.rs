@@ -10,7 +10,7 @@ use std::task::Poll;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Outgoing, PushError};
+use super::{Outgoing, PushError, SizeLimit};
 
 /// The messages that wait to be sent, and the end at which more come in.
 #[derive(Debug)]
@@ -19,26 +19,48 @@ pub(in crate::opencti) struct Backlog {
     waiting: VecDeque<Outgoing>,
     /// Nothing more will come in.
     is_closed: bool,
+    limit: SizeLimit,
 }
 
 impl Backlog {
-    pub(super) fn new(incoming: mpsc::UnboundedReceiver<Outgoing>) -> Self {
+    pub(super) fn new(incoming: mpsc::UnboundedReceiver<Outgoing>, limit: SizeLimit) -> Self {
         Self {
             incoming,
             waiting: VecDeque::new(),
             is_closed: false,
+            limit,
         }
     }
 
-    /// The next message that somebody still wants.
+    /// The next message that somebody still wants, and that is not too large.
     pub(in crate::opencti) fn take(&mut self) -> Option<Outgoing> {
         while let Some(outgoing) = self.waiting.pop_front() {
-            if !outgoing.is_given_up() {
-                return Some(outgoing);
+            if outgoing.is_given_up() {
+                outgoing.refuse(PushError::GivenUp);
+                continue;
             }
-            outgoing.refuse(PushError::GivenUp);
+            match self.limit.get() {
+                Some(limit) if outgoing.message.body.len() > limit => {
+                    outgoing.refuse(PushError::TooLarge { limit });
+                }
+                _ => return Some(outgoing),
+            }
         }
         None
+    }
+
+    /// Notes the largest body that the broker takes, and refuses what waits and is larger: it was not
+    /// taken, so that it is not in doubt either.
+    pub(in crate::opencti) fn take_at_most(&mut self, bytes: usize) {
+        self.limit.lower_to(bytes);
+        let limit = self.limit.get().unwrap_or(bytes);
+        let (fitting, too_large): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|outgoing| outgoing.message.body.len() <= limit);
+        self.waiting = fitting;
+        for outgoing in too_large {
+            outgoing.refuse(PushError::TooLarge { limit });
+        }
     }
 
     /// Puts messages back to the front, in their order.

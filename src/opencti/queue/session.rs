@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::LOOK_EVERY;
 use super::connection::{Broker, ConnectError, close};
+use super::too_large::TooLarge;
 use super::window::{Answer, Window};
 use crate::opencti::WorkError;
 use crate::opencti::delivery::StandingBoard;
@@ -45,6 +46,8 @@ pub(super) enum SessionError {
     Gone,
     #[error("the broker closed the connection, or it was lost")]
     Closed(#[source] lapin::Error),
+    #[error("the broker takes no message over {limit} bytes")]
+    TooLarge { limit: usize },
     #[error("the broker has answered nothing for {} seconds", .0.as_secs())]
     Limit(Duration),
     #[error("the broker does not confirm messages")]
@@ -86,6 +89,8 @@ pub(super) struct Session {
     confirms: JoinSet<Confirmed>,
     /// When the broker last answered, or was first asked.
     last_sign: Instant,
+    /// That it refused a message for its size.
+    too_large: Option<TooLarge>,
 }
 
 impl Session {
@@ -104,6 +109,7 @@ impl Session {
             routing_key: broker.routing_key().to_owned(),
             confirms: JoinSet::new(),
             last_sign: Instant::now(),
+            too_large: None,
         })
     }
 
@@ -135,9 +141,9 @@ impl Session {
             properties(number),
         );
         let mut publishing = Box::pin(publishing);
-        let confirm = loop {
+        let published = loop {
             tokio::select! {
-                published = &mut publishing => break published.map_err(SessionError::Closed)?,
+                published = &mut publishing => break published,
                 () = tokio::time::sleep(LOOK_EVERY) => {
                     if self.look()? {
                         board.paused(BLOCKED);
@@ -145,6 +151,7 @@ impl Session {
                 }
             }
         };
+        let confirm = published.map_err(|error| self.closed(error))?;
         self.confirms.spawn(async move { (number, confirm.await) });
         Ok(())
     }
@@ -170,8 +177,9 @@ impl Session {
         Ok(is_blocked)
     }
 
-    /// Closes the connection and notes the answers that came before.
-    pub(super) async fn end(mut self, window: &mut Window) {
+    /// Closes the connection and notes the answers that came before. Answers whether the broker refused a
+    /// message for its size.
+    pub(super) async fn end(mut self, window: &mut Window) -> Option<TooLarge> {
         close(&self.connection).await;
         let last_answers = async {
             while let Some(joined) = self.confirms.join_next().await {
@@ -186,6 +194,13 @@ impl Session {
         {
             tracing::debug!("the answers of the broker that were outstanding did not come");
         }
+        self.too_large
+    }
+
+    /// The end of the session for this error.
+    fn closed(&mut self, error: lapin::Error) -> SessionError {
+        self.too_large = self.too_large.take().or_else(|| TooLarge::of(&error));
+        SessionError::Closed(error)
     }
 
     fn note(
@@ -201,7 +216,7 @@ impl Session {
             Ok(Confirmation::NotRequested) => return Err(SessionError::NotConfirming),
             Err(error) => {
                 window.answer(number, Answer::Lost);
-                return Err(SessionError::Closed(error));
+                return Err(self.closed(error));
             }
         };
         if let Some(returned) = returned {

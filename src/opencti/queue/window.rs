@@ -112,6 +112,17 @@ impl Window {
         self.returned.insert(number);
     }
 
+    /// The size of the largest message that was neither taken nor refused: if the broker closed the channel
+    /// over the size of one, it was none larger.
+    pub(super) fn largest_unanswered(&self) -> usize {
+        let unanswered = self
+            .entries
+            .values()
+            .filter(|entry| entry.answer.is_none_or(|answer| answer == Answer::Lost));
+        let sizes = unanswered.map(|entry| entry.outgoing.message.body.len());
+        sizes.max().unwrap_or_default()
+    }
+
     /// Whether there are messages, and no answer is outstanding.
     pub(super) fn is_answered(&self) -> bool {
         !self.is_empty() && self.unanswered == 0

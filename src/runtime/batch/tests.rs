@@ -366,3 +366,49 @@ fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
     run.set_listed([]);
     assert_eq!(size(&mut run), 2);
 }
+
+/// Where the broker has refused larger messages, they are packed into smaller ones, and what no such message can
+/// hold is named with what it needs.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
+    const LIMIT: usize = 20_000;
+    let sized = |number: usize, bytes: usize| {
+        let mut writer = ObjectWriter::new("text", &id(number));
+        writer.put("value", &"x".repeat(bytes));
+        writer.finish("Text").unwrap()
+    };
+    let mut objects: Vec<StixObject> = (0..40).map(|number| sized(number, 1_500)).collect();
+    objects.push(sized(98, LIMIT));
+    let mut marked = object(99);
+    marked.dependencies = vec![Arc::new(sized(97, LIMIT))];
+    objects.push(marked);
+    let packed = Packer::new(packing)
+        .up_to(Some(LIMIT))
+        .pack(&page(objects, Vec::new()));
+    let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
+    assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 40);
+    for batch in batches {
+        assert!(crate::opencti::body_bytes(bytes_of(batch.iter())) <= LIMIT);
+    }
+    let reasons: Vec<(&str, &str)> = packed
+        .held_back
+        .iter()
+        .map(|skipped| (skipped.id.as_str(), skipped.reason.as_str()))
+        .collect();
+    let (alone, with_marking) = (id(98), id(99));
+    assert_eq!(reasons[0].0, alone);
+    assert!(reasons[0].1.starts_with("larger than the broker takes ("));
+    assert_eq!(reasons[1].0, with_marking);
+    assert!(
+        reasons[1]
+            .1
+            .starts_with("larger than the broker takes, with what it needs (")
+    );
+    assert!(
+        reasons[1]
+            .1
+            .ends_with("its limit is 20000: raise its max_message_size)")
+    );
+}

@@ -1,0 +1,85 @@
+//! A broker that takes no large messages: they get smaller, and what cannot is named.
+
+use netmanageit_connector::runtime::End;
+use sandbox::{Broker, DestinationOptions, Release, SourceOptions, Status};
+
+use crate::compare::{as_of, differences};
+use crate::support::{Line, generated, limit_messages};
+
+/// Some ten messages of a page are larger than that.
+const LIMIT: usize = 20_000;
+
+/// A line over a broker with that limit, with one observable that no message can hold.
+async fn line(broker: &Broker, release: &str) -> (Line, String) {
+    limit_messages(broker, LIMIT).await;
+    let release: Release = release.parse().expect("a release");
+    let mut data = as_of(release, generated(300, 60));
+    let record = &mut data.observables[7];
+    record.set("x_opencti_description", "x".repeat(LIMIT));
+    let too_large = record.standard_id().to_owned();
+    let source = SourceOptions {
+        release,
+        data,
+        ..SourceOptions::default()
+    };
+    let destination = DestinationOptions {
+        release,
+        broker: Some(broker.address().clone()),
+        recording: true,
+        queue_prefix: format!("{release}_"),
+        ..DestinationOptions::default()
+    };
+    (Line::of(source, destination), too_large)
+}
+
+async fn all_but_one_arrives(release: &str) {
+    let broker = Broker::start().await.expect("a broker of our own");
+    let (line, too_large) = line(&broker, release).await;
+    let line = line.set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "100");
+    let workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    assert_eq!(works.len(), 1, "{works:#?}");
+    assert_eq!(works[0].status, Status::Complete);
+    assert_eq!(works[0].errors, []);
+    assert_eq!(works[0].expected, works[0].processed);
+    let told = works[0].messages.join(" ");
+    assert!(
+        told.contains("(larger than the broker takes")
+            && told.contains("its limit is 20000: raise"),
+        "{told}"
+    );
+    let mut data = line.source.data();
+    data.observables
+        .retain(|record| record.standard_id() != too_large);
+    let gone = line.source.data();
+    let gone = gone.observables.iter();
+    let gone: Vec<&str> = gone
+        .filter(|record| record.standard_id() == too_large)
+        .map(sandbox::Record::id)
+        .collect();
+    data.relationships.retain(|relationship| {
+        let end = |name: &str| relationship.get(name).map(ToString::to_string);
+        let ends = [end("from"), end("to")];
+        !ends.iter().flatten().any(|end| end.contains(gone[0]))
+    });
+    let release = release.parse().expect("a release");
+    let imported = line.destination.imported();
+    assert_eq!(differences(&data, &imported, release), Vec::<String>::new());
+    assert_eq!((workers.dropped(), workers.rejected()), (0, 0));
+    let published = line.destination.published(&line.connector_id).await;
+    let published = published.expect("it is recorded");
+    assert!(published.len() > 3);
+    let objects = data.observables.len() + data.indicators.len() + data.relationships.len();
+    assert!(told.contains(&format!("Sent {objects} objects")), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_are_imported_whole_get_smaller() {
+    all_but_one_arrives("7.260817.0").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_object_are_named_where_they_cannot_get_smaller() {
+    all_but_one_arrives("6.6.18").await;
+}
