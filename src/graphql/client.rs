@@ -503,6 +503,16 @@ impl Answer {
         })
     }
 
+    /// The first error that says that the platform is busy, as the error of the operation.
+    pub fn busy(&self) -> Option<Error> {
+        let first = self.errors.iter().find(|error| error.is_busy())?;
+        Some(Error::Refused {
+            operation: self.operation,
+            platform: self.platform.clone(),
+            first: Box::new(first.clone()),
+        })
+    }
+
     /// The size of the answer, in bytes.
     pub fn size_bytes(&self) -> usize {
         self.body.len()

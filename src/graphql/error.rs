@@ -221,6 +221,13 @@ impl GraphqlError {
         named || carried || marked(&self.message)
     }
 
+    /// Whether the platform, or something in front of it, has too much to do for the moment: nothing
+    /// about what was asked is wrong.
+    pub fn is_busy(&self) -> bool {
+        let message = self.message.to_lowercase();
+        self.is(BUSY) || BUSY_WORDS.iter().any(|words| message.contains(words))
+    }
+
     fn is(&self, codes: &[&str]) -> bool {
         let named = |text: Option<&str>| text.is_some_and(|text| codes.contains(&text));
         named(self.code()) || named(self.name.as_deref())
@@ -403,12 +410,21 @@ const VALIDATION: &[&str] = &[
 /// Refusals that come of the moment: the search engine is away. So are locks, wherever they are marked.
 const PASSING: &[&str] = &["DATABASE_ERROR"];
 
+/// Refusals of a platform that is asked too much, or is not there for the moment.
+const BUSY: &[&str] = &[
+    "TOO_MANY_REQUESTS",
+    "RATE_LIMITED",
+    "RATE_LIMIT_EXCEEDED",
+    "SERVICE_UNAVAILABLE",
+];
+const BUSY_WORDS: &[&str] = &["too many requests", "rate limit"];
+
 impl Error {
     /// Whether the platform refused for a reason of the moment, so that the same request may succeed
     /// later.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Refused { first, .. } => first.is(PASSING) || first.is_lock(),
+            Self::Refused { first, .. } => first.is(PASSING) || first.is_lock() || first.is_busy(),
             _ => false,
         }
     }
@@ -467,6 +483,7 @@ impl Error {
             },
             Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
             Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
+            Self::Refused { first, .. } if first.is_busy() => Kind::Transient(None),
             Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
         }
     }

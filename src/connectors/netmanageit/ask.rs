@@ -25,6 +25,9 @@ use crate::telemetry::logs::Chain;
 /// Before the source is asked for less, or once more, when that is likely to help.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How often an answer of an unknown shape is asked for: it is never taken for an empty one.
+const TRIES_OF_A_SHAPE: usize = 4;
+
 /// What is read, in this order: a relationship comes after both its ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Stream {
@@ -368,7 +371,7 @@ impl PageAnswer {
 }
 
 fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, Error> {
-    Ok(answer.borrow_despite_errors::<ListData<'_>>()?.list)
+    Ok(Some(answer.borrow_despite_errors::<ListData<'_>>()?.list))
 }
 
 /// What came of a request.
@@ -603,6 +606,12 @@ pub(super) async fn ask(
             return Ok(Asked::Failed(Failure::of(&error, true)));
         }
         let wait = match error.kind() {
+            Kind::Server if is_about_shape(&error) => {
+                if tries >= TRIES_OF_A_SHAPE {
+                    return Err(error);
+                }
+                None
+            }
             Kind::Server => return Ok(Asked::Failed(Failure::of(&error, false))),
             Kind::Transient(wait) => wait,
             _ => return Err(error),
@@ -624,6 +633,10 @@ fn is_about_size(error: &PlatformError, tries: usize) -> bool {
     }
 }
 
+fn is_about_shape(error: &PlatformError) -> bool {
+    matches!(error, PlatformError::Request(Error::Shape { .. }))
+}
+
 /// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
 /// a number that does not fit GraphQL's `Int` costs its field and nothing else.
 fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
@@ -637,7 +650,9 @@ fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, Platfo
     let Some(refusal) = answer.refusal() else {
         return Ok(Asked::Page(PageAnswer::read(answer)?));
     };
-    if matches!(refusal.kind(), Kind::Authentication | Kind::Validation) {
+    // What is of the moment says nothing about rows, even beside what names one.
+    let refusal = answer.busy().unwrap_or(refusal);
+    if !matches!(refusal.kind(), Kind::Server) {
         return Err(refusal.into());
     }
     let errors = answer.errors();

@@ -15,6 +15,7 @@ use super::ask::{
     Asked, Detail, Failure, ListRequest, PageAnswer, Patience, ReferencesRequest, Request, Stream,
     ask, given_up, unreadable,
 };
+use super::end_guard::EndGuard;
 use super::page::{List, Reference, ReferenceRow, References, UNKNOWN_SHAPE};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
@@ -45,6 +46,7 @@ struct Portion {
     /// The place behind the answers so far, and how many rows they had.
     after: Option<String>,
     seen: u64,
+    guard: EndGuard,
     /// Times that a single object was asked for.
     tries: usize,
 }
@@ -55,6 +57,7 @@ impl Portion {
             ids,
             after: None,
             seen: 0,
+            guard: EndGuard::default(),
             tries: 0,
         }
     }
@@ -314,18 +317,17 @@ impl Next {
 }
 
 /// The portion with the place where its list goes on, if it does.
-fn go_on(portion: Portion, rows: u64, next: Next) -> Result<Option<Portion>, SourceError> {
+fn go_on(mut portion: Portion, rows: u64, next: Next) -> Result<Option<Portion>, SourceError> {
     let seen = portion.seen + rows;
     let place = match next {
         Next::At(place) => place,
         Next::MaybeAt(place, total) if seen < total => place,
         Next::MaybeAt(..) | Next::None => return Ok(None),
     };
-    if portion.after.as_ref() == Some(&place) {
-        return Err(SourceError::new(
-            "the source answers the same cursor of a list again",
-        ));
-    }
+    portion
+        .guard
+        .take_place(&place)
+        .map_err(|endless| SourceError::because("cannot read what objects refer to", endless))?;
     Ok(Some(Portion {
         after: Some(place),
         seen,

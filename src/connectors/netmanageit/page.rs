@@ -26,28 +26,29 @@ pub(super) struct ListData<'a> {
         alias = "stixCoreRelationships",
         alias = "stixRefRelationships"
     )]
-    pub(super) list: Option<List<'a>>,
+    pub(super) list: List<'a>,
 }
 
 /// A list: one page of it.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct List<'a> {
-    #[serde(rename = "pageInfo", default)]
+    #[serde(rename = "pageInfo")]
     pub(super) page_info: PageInfo,
-    #[serde(borrow, default)]
-    edges: Option<Vec<Option<Edge<'a>>>>,
+    #[serde(borrow)]
+    edges: Vec<Option<Edge<'a>>>,
 }
 
 /// What a page says of its list.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct PageInfo {
     /// The cursor of the last row; the empty text on an empty page.
-    #[serde(deserialize_with = "cursor")]
+    #[serde(default, deserialize_with = "cursor")]
     pub(super) end_cursor: Option<String>,
     /// Whether as many rows came as were asked for; false on a page that the platform cut at its cap.
     pub(super) has_next_page: bool,
     /// All rows of the list.
+    #[serde(default)]
     pub(super) global_count: Option<u64>,
 }
 
@@ -84,7 +85,7 @@ enum Seen<'a> {
 impl<'a> List<'a> {
     /// How many rows came.
     pub(super) fn rows(&self) -> usize {
-        self.edges.as_ref().map_or(0, Vec::len)
+        self.edges.len()
     }
 
     /// The rows that can be read, in order.
@@ -106,20 +107,20 @@ impl<'a> List<'a> {
     }
 
     fn seen(&self) -> impl Iterator<Item = &Seen<'a>> {
-        let edges = self.edges.iter().flatten().flatten();
+        let edges = self.edges.iter().flatten();
         edges.filter_map(|edge| edge.node.as_ref())
     }
 
     /// The cursors of the rows, where they were asked for.
     pub(super) fn cursors(&self) -> impl Iterator<Item = &str> {
-        let edges = self.edges.iter().flatten().flatten();
+        let edges = self.edges.iter().flatten();
         let cursors = edges.filter_map(|edge| edge.cursor.as_ref());
         cursors.map(|cursor| &*cursor.0)
     }
 
     /// The cursor of the first row, where it was asked for.
     pub(super) fn first_cursor(&self) -> Option<String> {
-        let edge = self.edges.as_ref()?.first()?.as_ref()?;
+        let edge = self.edges.first()?.as_ref()?;
         let cursor = edge.cursor.as_ref().map(|cursor| &*cursor.0);
         cursor
             .filter(|cursor| !cursor.is_empty())
@@ -550,10 +551,29 @@ mod tests {
         let text = r#"{"indicators":{"pageInfo":{"endCursor":"","hasNextPage":false,"globalCount":2},"edges":[null,
             {"node":{"id":"x"}},{"node":null},{"node":[{"id":"y"},1]},{"node":"z\n"},{"node":-1},{"node":1.5},{"node":true}]}}"#;
         let data: ListData<'_> = serde_json::from_str(text).unwrap();
-        let list = data.list.unwrap();
+        let list = data.list;
         let counts = (list.rows(), list.nodes().count(), list.empty_rows());
         assert_eq!(counts, (8, 1, 2));
         assert_eq!(list.unreadable_rows(), 5);
+    }
+
+    #[test]
+    fn an_answer_of_an_unknown_shape_is_no_empty_list() {
+        for text in [
+            "null",
+            "{}",
+            r#"{"indicators":null}"#,
+            r#"{"indicators":{}}"#,
+            r#"{"indicators":{"edges":[]}}"#,
+            r#"{"indicators":{"edges":[],"pageInfo":{}}}"#,
+            r#"{"indicators":{"pageInfo":{"hasNextPage":false}}}"#,
+            r#"{"indicators":{"edges":null,"pageInfo":{"hasNextPage":false}}}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<ListData<'_>>(text).is_err(),
+                "{text}"
+            );
+        }
     }
 
     #[test]

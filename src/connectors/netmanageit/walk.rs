@@ -16,6 +16,7 @@ use super::ask::{
     given_up, unreadable,
 };
 use super::cursor::{Moment, PageEnd, Row, Span};
+use super::end_guard::EndGuard;
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
@@ -48,6 +49,7 @@ pub(super) struct Walk {
     after: Option<String>,
     size: PageSize,
     seen: u64,
+    guard: EndGuard,
     since_last_page: Skips,
     /// Rows that were skipped since the last page that could be read.
     failed_in_a_row: usize,
@@ -115,6 +117,7 @@ impl Walk {
             after: None,
             size: PageSize::of(page_size),
             seen: 0,
+            guard: EndGuard::default(),
             since_last_page: Skips::default(),
             failed_in_a_row: 0,
             tries_alone: 0,
@@ -248,6 +251,10 @@ impl Walk {
             is_whole: is_from_start && is_last,
             is_last,
         };
+        let stream = self.stream;
+        self.guard
+            .take(&after, &rows, list.rows(), total, self.seen)
+            .map_err(|endless| unreadable(stream, endless))?;
         self.after = Some(after);
         self.failed_in_a_row = 0;
         self.tries_alone = 0;

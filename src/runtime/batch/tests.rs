@@ -375,7 +375,7 @@ fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
 fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
     const LIMIT: usize = 20_000;
     let sized = |number: usize, bytes: usize| {
-        let mut writer = ObjectWriter::new("text", &id(number));
+        let mut writer = ObjectWriter::new(stix_id(number));
         writer.put("value", &"x".repeat(bytes));
         writer.finish("Text").unwrap()
     };
