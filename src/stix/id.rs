@@ -123,9 +123,17 @@ impl StixId {
     /// # Errors
     /// [`NotAnId`] when the text is none, or of another type.
     pub fn of(stix_type: &str, text: &str) -> Result<Self, NotAnId> {
-        let id = Self::parse(text)?;
-        if id.stix_type() == stix_type {
-            Ok(id)
+        Self::check(stix_type, text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Whether a text is an id of this type.
+    ///
+    /// # Errors
+    /// [`NotAnId`] when it is not.
+    pub fn check(stix_type: &str, text: &str) -> Result<(), NotAnId> {
+        if type_in(text)? == stix_type {
+            Ok(())
         } else {
             Err(NotAnId::OtherType)
         }
@@ -136,23 +144,10 @@ impl StixId {
     /// # Errors
     /// [`NotAnId`] when the text is none, or is known to be of something else.
     pub fn of_observable(text: &str) -> Result<Self, NotAnId> {
-        let id = Self::parse(text)?;
-        if is_observable_type(id.stix_type()) {
-            Ok(id)
-        } else {
-            Err(NotAnId::OtherType)
-        }
-    }
-
-    /// An id of a type that is known, or of an observable of a release to come.
-    fn parse(text: &str) -> Result<Self, NotAnId> {
-        let begin = text.len().checked_sub(UUID_CHARS).ok_or(NotAnId::Shape)?;
-        let (stix_type, uuid) = text.split_at_checked(begin).ok_or(NotAnId::Shape)?;
-        let stix_type = stix_type.strip_suffix("--").ok_or(NotAnId::Shape)?;
-        if is_type_name(stix_type) && is_uuid(uuid) {
+        if is_observable_type(type_in(text)?) {
             Ok(Self(text.into()))
         } else {
-            Err(NotAnId::Shape)
+            Err(NotAnId::OtherType)
         }
     }
 
@@ -165,6 +160,18 @@ impl StixId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// The type in front of the UUID of a text that is an id.
+fn type_in(text: &str) -> Result<&str, NotAnId> {
+    let begin = text.len().checked_sub(UUID_CHARS).ok_or(NotAnId::Shape)?;
+    let (stix_type, uuid) = text.split_at_checked(begin).ok_or(NotAnId::Shape)?;
+    let stix_type = stix_type.strip_suffix("--").ok_or(NotAnId::Shape)?;
+    if is_type_name(stix_type) && is_uuid(uuid) {
+        Ok(stix_type)
+    } else {
+        Err(NotAnId::Shape)
     }
 }
 

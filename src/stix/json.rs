@@ -3,7 +3,10 @@
 //! **Invariant.** A [`Checked`] value is one JSON value of the kind that was asked for, which any strict reader
 //! takes; it is bounded, and holds no object within it.
 
+use std::fmt;
+
 use serde::Serialize;
+use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -67,7 +70,7 @@ impl JsonKind {
             Self::Time => is_time(text),
             Self::Integer => is_integer(text),
             Self::Boolean => matches!(text, "true" | "false"),
-            Self::Texts => serde_json::from_str::<Vec<String>>(text).is_ok(),
+            Self::Texts => is_list_of_texts(text),
         };
         if is_of_kind {
             Ok(Checked(text))
@@ -160,6 +163,48 @@ fn is_within(value: &Value, depth: usize) -> bool {
 fn is_text(text: &str) -> bool {
     let has_quotes = text.len() >= 2 && text.starts_with('"');
     has_quotes && (!text.contains('\\') || serde_json::from_str::<String>(text).is_ok())
+}
+
+/// Looks at the texts without keeping them.
+fn is_list_of_texts(text: &str) -> bool {
+    struct Texts;
+    struct OneText;
+
+    impl<'de> Visitor<'de> for Texts {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of texts")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut texts: A) -> Result<(), A::Error> {
+            while texts.next_element_seed(OneText)?.is_some() {}
+            Ok(())
+        }
+    }
+
+    impl<'de> DeserializeSeed<'de> for OneText {
+        type Value = ();
+
+        fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+            deserializer.deserialize_str(self)
+        }
+    }
+
+    impl Visitor<'_> for OneText {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a text")
+        }
+
+        fn visit_str<E>(self, _: &str) -> Result<(), E> {
+            Ok(())
+        }
+    }
+
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_seq(Texts).is_ok() && json.end().is_ok()
 }
 
 fn is_integer(text: &str) -> bool {

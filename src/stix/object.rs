@@ -224,19 +224,24 @@ pub struct ObjectWriter {
 impl ObjectWriter {
     /// Begins an object with what every object has; its type is that of its id.
     pub fn new(id: StixId) -> Self {
-        let mut writer = Self {
+        let mut json = SCRATCH.take();
+        // Neither a type nor an id needs an escape.
+        for part in [
+            r#"{"type":""#,
+            id.stix_type(),
+            r#"","spec_version":"2.1","id":""#,
+            id.as_str(),
+            "\"",
+        ] {
+            json.extend_from_slice(part.as_bytes());
+        }
+        Self {
             id,
-            json: SCRATCH.take(),
+            json,
             failure: None,
             names_type: None,
             places: Places::default(),
-        };
-        writer.json.push(b'{');
-        let id = writer.id.clone();
-        writer.put("type", id.stix_type());
-        writer.put("spec_version", "2.1");
-        writer.put("id", id.as_str());
-        writer
+        }
     }
 
     /// Puts a key with its value.

@@ -416,13 +416,14 @@ fn put_former_ids(
         skipped.push(part(node, PROPERTY, UNKNOWN_SHAPE));
         return;
     };
-    let mut former = Vec::new();
-    for id in ids.unwrap_or_default() {
-        match StixId::of(stix_type, &id.0) {
-            Ok(id) => former.push(id),
-            Err(reason) => skipped.push(part(node, PROPERTY, &reason.to_string())),
+    let mut former = ids.unwrap_or_default();
+    former.retain(|id| match StixId::check(stix_type, &id.0) {
+        Ok(()) => true,
+        Err(reason) => {
+            skipped.push(part(node, PROPERTY, &reason.to_string()));
+            false
         }
-    }
+    });
     object.put_list(PROPERTY, &former);
 }
 
