@@ -92,7 +92,8 @@ async fn the_steps_of_a_run_are_told_in_order() {
         .filter(|message| steps.contains(message))
         .collect();
     assert_eq!(told, steps, "{ended:#?}");
-    assert_eq!(ended.said("work closed").len(), 1, "{ended:#?}");
+    let closed = "nothing more is sent for the work: it is complete when the workers are through";
+    assert_eq!(ended.said(closed).len(), 1, "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

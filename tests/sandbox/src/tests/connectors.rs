@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{ask, both_kinds, open_work, push, register, run_on, wait_for};
+use super::{ask, both_kinds, open_work, push, register, run_on, try_register, wait_for};
 use crate::{Destination, DestinationOptions, Release, Worker};
 
+/// Registrations of a deleted id that are refused.
+const LOCKED_TRIES: usize = 3;
 const TOLD: &str = "connector_state connector_state_reset connector_state_timestamp";
 
 fn destination(release: Release) -> Destination {
@@ -146,6 +148,12 @@ async fn a_deleted_connector_is_refused_until_it_registers_anew() {
             "No connector found with the specified ID"
         );
 
+        // A deleted id stays locked for a moment.
+        for _ in 0..LOCKED_TRIES {
+            let refused = try_register(&destination);
+            let message = refused["errors"][0]["message"].as_str().unwrap();
+            assert!(message.contains("LOCK_ERROR"), "{refused}");
+        }
         register(&destination);
         let anew = seen(&destination);
         assert_eq!(anew["connector_state"], Value::Null);
