@@ -9,6 +9,16 @@ use crate::{Destination, DestinationOptions, Release, Worker};
 const LOCKED_TRIES: usize = 3;
 const TOLD: &str = "connector_state connector_state_reset connector_state_timestamp";
 
+/// A deleted id stays locked for a moment.
+fn register_anew(destination: &Destination) {
+    for _ in 0..LOCKED_TRIES {
+        let refused = try_register(destination);
+        let message = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("LOCK_ERROR"), "{refused}");
+    }
+    register(destination);
+}
+
 fn destination(release: Release) -> Destination {
     Destination::start(DestinationOptions {
         release,
@@ -148,13 +158,7 @@ async fn a_deleted_connector_is_refused_until_it_registers_anew() {
             "No connector found with the specified ID"
         );
 
-        // A deleted id stays locked for a moment.
-        for _ in 0..LOCKED_TRIES {
-            let refused = try_register(&destination);
-            let message = refused["errors"][0]["message"].as_str().unwrap();
-            assert!(message.contains("LOCK_ERROR"), "{refused}");
-        }
-        register(&destination);
+        register_anew(&destination);
         let anew = seen(&destination);
         assert_eq!(anew["connector_state"], Value::Null);
         assert!(timestamp(&anew) > timestamp(&before));
@@ -164,7 +168,7 @@ async fn a_deleted_connector_is_refused_until_it_registers_anew() {
         push(&destination, &open_work(&destination), &bundle);
         wait_for(&worker, 1).await;
         destination.delete_connector("c1").await.unwrap();
-        register(&destination);
+        register_anew(&destination);
         push(&destination, &open_work(&destination), &bundle);
         wait_for(&worker, 2).await;
     }
