@@ -46,6 +46,8 @@
 pub mod connector;
 pub mod connectors;
 pub mod graphql;
+#[cfg(test)]
+mod hostile;
 pub mod opencti;
 pub mod platform;
 pub mod runtime;

@@ -463,6 +463,16 @@ impl Answer {
         })
     }
 
+    /// An answer with this body.
+    #[cfg(test)]
+    pub(crate) fn of_body(body: &str) -> Result<Self, Error> {
+        Self::read(
+            "Rows",
+            "the source",
+            Bytes::copy_from_slice(body.as_bytes()),
+        )
+    }
+
     /// An answer that holds nothing.
     pub fn empty() -> Self {
         Self {
@@ -587,6 +597,10 @@ fn place_in(whole: &[u8], part: &str) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::{corpus, damaged};
+    use crate::telemetry::logs::Chain;
+    use crate::telemetry::safe_text::is_unsafe;
+    use proptest::prelude::*;
 
     fn with_retry_after(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
@@ -834,5 +848,42 @@ mod tests {
             error.to_string().contains("is its address right?"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn answers_of_the_corpus_are_what_they_say() {
+        for (name, body) in corpus("answers") {
+            let answer = Answer::of_body(&body);
+            let is_answer = !matches!(
+                name.as_str(),
+                "page-of-a-web-server" | "cut" | "list" | "errors-of-no-shape"
+            );
+            assert_eq!(answer.is_ok(), is_answer, "{name}");
+            let is_refused = answer.is_ok_and(|answer| answer.refusal().is_some());
+            assert_eq!(
+                is_refused,
+                matches!(name.as_str(), "busy" | "lock"),
+                "{name}"
+            );
+        }
+    }
+
+    proptest! {
+        /// Whatever comes as an answer is none, or a refusal in short words, or data that is JSON.
+        #[test]
+        fn an_answer_of_any_text_is_data_or_a_short_refusal(body in damaged("answers")) {
+            match Answer::of_body(&body) {
+                Err(error) => prop_assert!(error.to_string().len() < 2048),
+                Ok(answer) => {
+                    if let Some(refusal) = answer.refusal() {
+                        let words = Chain(&refusal).to_string();
+                        prop_assert!(words.len() < 2048 && !words.contains(is_unsafe), "{words}");
+                        prop_assert!(answer.decode::<serde_json::Value>().is_err());
+                    } else if let Some(data) = answer.data_text() {
+                        prop_assert!(serde_json::from_str::<&RawValue>(data).is_ok());
+                    }
+                }
+            }
+        }
     }
 }

@@ -359,6 +359,12 @@ impl PageAnswer {
         Parsed::try_new(answer, list_of_answer).map(Self)
     }
 
+    /// An answer with this body; none where it has no list.
+    #[cfg(test)]
+    pub(super) fn of_body(body: &str) -> Option<Self> {
+        Self::read(Answer::of_body(body).ok()?).ok()
+    }
+
     /// An answer that holds nothing.
     pub(super) fn empty() -> Self {
         Self(Parsed::new(Answer::empty(), |_| None))

@@ -580,3 +580,6 @@ fn pointers(targets: &[Edge]) -> Vec<Pointer> {
         .filter(|pointer| !pointer.targets.is_empty())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

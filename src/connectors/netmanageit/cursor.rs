@@ -183,7 +183,7 @@ impl Count {
     /// changes the total, and a row that changes comes again, as a newer one.
     fn shortfall(&self, total: u64) -> Option<Shortfall> {
         let (fewest, most) = self.totals.unwrap_or((total, total));
-        let moved = (most - fewest) + self.newer;
+        let moved = most.saturating_sub(fewest).saturating_add(self.newer);
         (total.saturating_sub(self.rows) > moved).then_some(Shortfall {
             counted: total,
             answered: self.rows,
@@ -405,8 +405,9 @@ impl Reading {
         let newer = versions
             .iter()
             .filter(|version| edge.is_some_and(|edge| version.at > edge));
-        self.pass.count.newer += newer.count() as u64;
-        self.pass.count.rows += rows;
+        let count = &mut self.pass.count;
+        count.newer = count.newer.saturating_add(newer.count() as u64);
+        count.rows = count.rows.saturating_add(rows);
         self.pass.count.note(total);
     }
 

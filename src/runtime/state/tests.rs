@@ -1,9 +1,11 @@
 //! What is read, what is refused, what is kept within bounds.
 
+use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
 use super::*;
+use crate::hostile::{corpus, damaged};
 
 const SOURCE: &str = "https://source.test";
 
@@ -231,4 +233,26 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
     let written = state.write().unwrap();
     assert!(written.len() < 2048, "{} bytes", written.len());
     assert!(!written.contains(['\u{1b}', '\u{202e}']), "{written}");
+}
+
+#[test]
+fn states_of_the_corpus_are_what_they_say() {
+    for (name, text) in corpus("states") {
+        let is_ours = matches!(State::read(Some(&text)), Ok(Found::State(_)));
+        assert_eq!(is_ours, name != "of-another-program", "{name}");
+    }
+}
+
+proptest! {
+    /// Whoever has written the state: it is refused, or it is written again as it was read.
+    #[test]
+    fn a_state_of_any_text_is_refused_or_comes_back(text in damaged("states")) {
+        if let Ok(Found::State(state)) = State::read(Some(&text)) {
+            let written = state.write().unwrap();
+            match State::read(Some(&written)) {
+                Ok(Found::State(again)) => prop_assert_eq!(again, state),
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
 }

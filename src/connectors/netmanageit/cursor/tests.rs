@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::hostile::{corpus, damaged};
 
 const MINUTE: i64 = 60_000;
 const OVERLAP_MS: i64 = 5 * MINUTE;
@@ -617,7 +618,47 @@ fn a_cursor_of_others_is_none_and_one_with_more_in_it_is_one() {
     );
 }
 
+#[test]
+fn cursors_of_the_corpus_are_what_they_say() {
+    for (name, text) in corpus("cursors") {
+        let cursor = serde_json::from_str(&text).unwrap();
+        assert_eq!(Reading::resume(&cursor).is_ok(), name != "empty", "{name}");
+    }
+}
+
 proptest! {
+    /// Whoever has written the cursor: it is refused, or reading goes on from it to the end of the stream.
+    #[test]
+    fn a_cursor_of_any_text_is_refused_or_goes_on(text in damaged("cursors"), times in proptest::collection::vec(any::<i64>(), 1..4)) {
+        let cursor = serde_json::from_str::<Value>(&text);
+        if let Some(mut reading) = cursor.ok().and_then(|cursor| Reading::resume(&cursor).ok()) {
+            for _ in 0..8 {
+                match reading.next() {
+                    Next::Newest => reading.put_newest(times.first().copied().map(Moment::from)),
+                    Next::Scan(_) => reading.put_scanned(&[], true),
+                    Next::Pages { .. } => {
+                        let row = |at: &i64| Row { id: at.to_string().into(), updated_at: Some(Moment::from(*at)) };
+                        let rows: Vec<Row> = times.iter().map(row).collect();
+                        let page = PageEnd {
+                            after: "c".to_owned(),
+                            rows: rows.len() as u64,
+                            total: Some(1),
+                            is_whole: false,
+                            is_last: false,
+                        };
+                        reading.put_page(&rows, &page);
+                        reading.put_end(&[], 0, Some(u64::MAX));
+                    }
+                    Next::Nothing => break,
+                }
+            }
+            prop_assert_eq!(reading.next(), Next::Nothing);
+            if let Some(cursor) = reading.cursor() {
+                prop_assert!(cursor.to_string().len() < LARGEST_CURSOR);
+            }
+        }
+    }
+
     #[test]
     fn windows_come_back_as_they_were(
         versions in proptest::collection::vec((0..i64::from(i32::MAX), 0..50_u32), 0..300),

@@ -1,0 +1,162 @@
+//! What tests feed to whatever reads from outside: the corpus in `tests/corpus`, texts and values made to break
+//! things, and the corpus damaged in places. And the reader that takes nothing but strict JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+/// The texts of one folder of the corpus, by their files' names.
+pub(crate) fn corpus(folder: &str) -> BTreeMap<String, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/corpus")
+        .join(folder);
+    let files = std::fs::read_dir(folder).unwrap().map(|file| {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    });
+    let files: BTreeMap<String, String> = files.collect();
+    assert!(!files.is_empty());
+    files
+}
+
+/// The texts of a folder, each cut, repeated and filled with other texts in some places.
+pub(crate) fn damaged(folder: &str) -> impl Strategy<Value = String> + use<> {
+    let whole: Vec<String> = corpus(folder).into_values().collect();
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), 0..12_usize, texts()), 0..5);
+    (select(whole), edits).prop_map(|(text, edits)| {
+        let mut letters: Vec<char> = text.chars().collect();
+        for (place, cut, insert) in edits {
+            let begin = place.index(letters.len() + 1);
+            let end = letters.len().min(begin + cut);
+            letters.splice(begin..end, insert.chars());
+        }
+        letters.into_iter().collect()
+    })
+}
+
+/// Texts that mean something to somebody.
+pub(crate) fn texts() -> impl Strategy<Value = String> {
+    let known = select(vec![
+        "\"",
+        "\\",
+        "\",\"object_marking_refs\":[],\"x\":\"",
+        "null",
+        "]}",
+        "\u{1b}[31m",
+        "\u{202e}",
+        "\u{0}",
+        "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+        "identity--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+        "domain-name--613f2e26-407d-48c7-9eca-b8e91df99dc9",
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999Z",
+        "-1",
+        "1e400",
+        "\\ud800",
+        "TLP:CLEAR",
+        "extensions",
+    ]);
+    prop_oneof![known.prop_map(str::to_owned), "\\PC{0,8}"]
+}
+
+/// Any value, some levels deep.
+pub(crate) fn values() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        texts().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let fields = prop::collection::vec((texts(), inner.clone()), 0..4);
+        prop_oneof![
+            prop::collection::vec(inner, 0..4).prop_map(Value::from),
+            fields.prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// Reads JSON and refuses a key that comes twice.
+pub(crate) fn read_strictly(text: &str) -> Result<Value, serde_json::Error> {
+    serde_json::from_str::<Strict>(text).map(|strict| strict.0)
+}
+
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((key, value)) = map.next_entry::<String, Strict>()? {
+            if fields.insert(key.clone(), value.0).is_some() {
+                return Err(A::Error::custom(format!("{key:?} comes twice")));
+            }
+        }
+        Ok(Value::Object(fields))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = seq.next_element::<Strict>()? {
+            values.push(value.0);
+        }
+        Ok(values.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+}
+
+#[test]
+fn the_strict_reader_takes_each_key_once() {
+    assert!(read_strictly(r#"{"a":[{"b":1},{"b":null}]}"#).is_ok());
+    for text in [
+        r#"{"a":1,"a":1}"#,
+        r#"[{"b":1,"\u0062":2}]"#,
+        "{}x",
+        r#""\ud800""#,
+    ] {
+        assert!(read_strictly(text).is_err(), "{text}");
+    }
+}
