@@ -166,8 +166,7 @@ impl Client {
     /// What the server's clock says (RFC 9110 §6.6.1); none where it does not say it.
     pub async fn clock(&self) -> Option<SystemTime> {
         let answer = self.http.get(self.url.clone()).send().await.ok()?;
-        let date = answer.headers().get(DATE)?.to_str().ok()?;
-        httpdate::parse_http_date(date).ok()
+        date(answer.headers())
     }
 
     /// Sends an operation until it is answered or the policy gives up; the answer may hold errors.
@@ -337,6 +336,7 @@ impl Client {
                 retry_after,
             });
         }
+        let clocks = Clocks::read(response.headers(), SystemTime::now());
         let limit = limit.bytes();
         // What a platform promises is not believed beyond a usual page; each piece is counted unpacked.
         let promised = response.content_length().unwrap_or_default();
@@ -352,8 +352,33 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Answer::read(operation, &self.platform, body.freeze())
+        let answer = Answer::read(operation, &self.platform, body.freeze())?;
+        Ok(Answer {
+            clocks: Some(clocks),
+            ..answer
+        })
     }
+}
+
+/// The time at which an answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// What the platform calls now; our time where it does not say it.
+    pub theirs: SystemTime,
+    /// Our own time.
+    pub ours: SystemTime,
+}
+
+impl Clocks {
+    fn read(headers: &HeaderMap, ours: SystemTime) -> Self {
+        let theirs = date(headers).unwrap_or(ours);
+        Self { theirs, ours }
+    }
+}
+
+/// What a server calls now; none where it does not say it, or so that it cannot be read.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }
 
 /// Asks the connector that runs on this machine, on this port, whether it is alive; its answer's status. The
@@ -414,6 +439,8 @@ pub struct Answer {
     /// Where in the body the data stands; empty where there is none.
     data: Range<usize>,
     errors: Vec<GraphqlError>,
+    /// When it came; none where it came from nowhere.
+    clocks: Option<Clocks>,
     /// It looks as if it held data and nothing else; whether that is so, shows when the data is read.
     is_assumed: bool,
 }
@@ -438,6 +465,7 @@ impl Answer {
             body,
             data,
             errors: Vec::new(),
+            clocks: None,
             is_assumed: true,
         })
     }
@@ -459,6 +487,7 @@ impl Answer {
             body,
             data,
             errors,
+            clocks: None,
             is_assumed: false,
         })
     }
@@ -481,6 +510,7 @@ impl Answer {
             body: Bytes::from_static(b"{}"),
             data: 0..2,
             errors: Vec::new(),
+            clocks: None,
             is_assumed: false,
         }
     }
@@ -490,7 +520,16 @@ impl Answer {
     /// # Errors
     /// [`Error::NotGraphql`] when it is none.
     pub fn settled(&self) -> Result<Self, Error> {
-        Self::read_whole(self.operation, &self.platform, self.body.clone())
+        let read = Self::read_whole(self.operation, &self.platform, self.body.clone())?;
+        Ok(Self {
+            clocks: self.clocks,
+            ..read
+        })
+    }
+
+    /// When it came, by both clocks.
+    pub fn clocks(&self) -> Option<Clocks> {
+        self.clocks
     }
 
     /// Whether it is not known yet what it holds beside data: see [`Answer::settled`].
@@ -641,6 +680,26 @@ mod tests {
             Some(Duration::from_mins(5))
         );
         assert_eq!(retry_after(&with_retry_after("soon"), now), None);
+    }
+
+    #[test]
+    fn the_platform_says_what_it_calls_now_or_our_clock_counts() {
+        let at = |text| httpdate::parse_http_date(text).unwrap();
+        let ours = at("Fri, 20 Nov 2026 10:00:00 GMT");
+        let theirs = |value: Option<&'static str>| {
+            let date = value.map(|value| (DATE, HeaderValue::from_static(value)));
+            Clocks::read(&date.into_iter().collect(), ours).theirs
+        };
+        let later = "Fri, 20 Nov 2026 10:00:30 GMT";
+        assert_eq!(theirs(Some(later)), at(later));
+        for none in [
+            None,
+            Some(""),
+            Some("soon"),
+            Some("Fri, 99 Nov 2026 10:00:00 GMT"),
+        ] {
+            assert_eq!(theirs(none), ours);
+        }
     }
 
     #[test]

@@ -375,3 +375,28 @@ async fn a_relationship_whose_end_is_gone_is_named_and_costs_nothing_else() {
     remove(&mut data, |_| false);
     assert_identical(&data, &imported, sandbox::Release::LATEST);
 }
+
+/// What carries a time that has not come hides no later change.
+#[rstest]
+#[case("2999-06-01T00:00:00.000Z")]
+#[case("9999-12-31T23:59:59.999Z")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_from_the_future_hides_no_later_change(#[case] future: &str) {
+    let mut data = generated(60, 10);
+    let ids = lone(&data);
+    data.record_mut(&ids[0])
+        .expect("it is there")
+        .set("updated_at", future);
+    let mut later = Later::than_first_run(Line::with(data), Again::Start).await;
+    later.assert_quiet().await;
+    let now = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let ((), sent) = later
+        .sent_after(|data| {
+            let record = data.record_mut(&ids[1]).expect("it is there");
+            record.set("x_opencti_score", 3).set("updated_at", now);
+        })
+        .await;
+    assert_eq!(sent, sorted([&ids[1]]));
+    later.assert_quiet().await;
+    later.end().await;
+}

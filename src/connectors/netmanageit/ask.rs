@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use self_cell::self_cell;
 
-use super::cursor::Span;
+use super::cursor::{Clock, Span};
 use super::operations::{
     IndicatorRows, Indicators, ObservableRows, ObservableStix, Observables, References,
     RelationshipRows, Relationships, indicator_rows, indicators, observable_rows, observable_stix,
@@ -368,6 +368,12 @@ impl PageAnswer {
     /// An answer that holds nothing.
     pub(super) fn empty() -> Self {
         Self(Parsed::new(Answer::empty(), |_| None))
+    }
+
+    /// The source's clock when it answered.
+    pub(super) fn clock(&self) -> Option<Clock> {
+        let clocks = self.0.borrow_owner().clocks()?;
+        Some(Clock::of(clocks.theirs, clocks.ours))
     }
 
     /// The list that the answer holds; none for an answer without data.

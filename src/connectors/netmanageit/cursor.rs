@@ -7,6 +7,10 @@
 //! began (the *edge*), less the overlap; and a [`Window`] of the rows from there on that it handed
 //! out, which the next pass meets again and leaves out.
 //!
+//! No cursor stands behind what the source itself calls now ([`Clock`]): rows whose time has not come are
+//! handed out, held in the window, and met again until it has. Where the clock was set back, the next
+//! pass begins so much earlier.
+//!
 //! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in. May know:
 //! rows and moments. Must not know: how the source is asked, our clock.
 //!
@@ -14,6 +18,7 @@
 //! confirmed: a reading that is resumed from it hands out every version of a row that this one had
 //! not handed out, if it became visible within the overlap.
 
+mod clock;
 mod moment;
 mod window;
 
@@ -23,6 +28,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use clock::Clock;
 pub(super) use moment::Moment;
 use window::{Bulk, Version, Window};
 
@@ -108,6 +114,26 @@ pub(super) struct Ended {
     pub(super) shortfall: Option<Shortfall>,
 }
 
+/// Rows of a page whose time has not come, and the last such time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ahead {
+    pub(super) rows: usize,
+    /// One of them.
+    pub(super) id: Box<str>,
+    pub(super) latest: Moment,
+}
+
+/// What the source's clock means for the pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It goes on.
+    Fine,
+    /// The clock was set back by so much: the pass begins so much earlier, and has to be asked for anew.
+    SetBack(Duration),
+    /// The cursor stood in the future: the stream is read from its beginning.
+    InFuture,
+}
+
 /// The source counts more rows than it answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shortfall {
@@ -122,6 +148,8 @@ pub(super) struct Reading {
     before: Option<Window>,
     /// The newest row of earlier passes.
     updated_at: Option<Moment>,
+    /// The source's clock when the last pass that moved on began.
+    clock: Option<Clock>,
     stage: Stage,
     pass: Pass,
     /// Versions that this run has read, not older than the pass's window.
@@ -153,6 +181,12 @@ struct Pass {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     behind: Option<Moment>,
     count: Count,
+    /// The source's clock when the pass began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock: Option<Clock>,
+    /// The same with its last answer.
+    #[serde(skip)]
+    last_clock: Option<Clock>,
     /// What is handed out, from the start of the next pass on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
@@ -200,6 +234,9 @@ struct Kept {
     /// What they handed out that will be met again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
+    /// The source's clock when the last of them began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clock: Option<Clock>,
     /// The pass that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pass: Option<Pass>,
@@ -215,9 +252,64 @@ pub(super) enum NoCursor {
 }
 
 impl Reading {
-    /// The newest row read so far, in this run or before.
+    /// The newest row read so far, in this run or before; never in the future.
     pub(super) fn newest(&self) -> Option<Moment> {
-        self.pass.updated_at.max(self.updated_at)
+        let newest = self.pass.updated_at.max(self.updated_at);
+        newest.map(|at| self.last_clock().map_or(at, |clock| at.min(clock.now)))
+    }
+
+    fn last_clock(&self) -> Option<Clock> {
+        self.pass.last_clock.or(self.pass.clock).or(self.clock)
+    }
+
+    /// The source's clock, as the answer told it that is put in next; before anything else of it.
+    pub(super) fn put_clock(&mut self, clock: Clock) -> Told {
+        self.pass.last_clock = Some(clock);
+        if self.pass.clock.is_some() {
+            return Told::Fine;
+        }
+        let windows = [&self.before, &self.pass.window];
+        let starts = windows.into_iter().flatten().map(Window::start);
+        let is_in_future = starts.max().is_some_and(|start| start > clock.now);
+        if self.clock.is_none() && is_in_future {
+            *self = Self::first();
+            self.pass.clock = Some(clock);
+            return Told::InFuture;
+        }
+        self.pass.clock = Some(clock);
+        let back = self.clock.and_then(|earlier| clock.set_back_since(earlier));
+        let (Some(back), Some(before)) = (back, &mut self.before) else {
+            return Told::Fine;
+        };
+        before.reach_back(back);
+        self.stage = Stage::Newest;
+        Told::SetBack(back)
+    }
+
+    /// Of these rows, but for those that are known, the ones whose time has not come.
+    pub(super) fn ahead(&self, rows: &[Row], known: &HashSet<Box<str>>) -> Option<Ahead> {
+        let clock = self.last_clock()?;
+        let at = |row: &Row| row.updated_at.filter(|at| clock.is_ahead(*at));
+        let new = rows.iter().filter(|row| !known.contains(&row.id));
+        let ahead = new.filter_map(|row| Some((at(row)?, &row.id)));
+        let (latest, id) = ahead.clone().max()?;
+        Some(Ahead {
+            rows: ahead.count(),
+            id: id.clone(),
+            latest,
+        })
+    }
+
+    /// Whether a cursor says what another one says, whatever the clock showed.
+    pub(super) fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
+        let without_clock = |cursor: Option<&Value>| {
+            let mut cursor = cursor.cloned();
+            if let Some(fields) = cursor.as_mut().and_then(Value::as_object_mut) {
+                fields.remove("clock");
+            }
+            cursor
+        };
+        without_clock(one) == without_clock(other)
     }
 
     /// A stream that was never read.
@@ -232,6 +324,7 @@ impl Reading {
     pub(super) fn resume(cursor: &Value) -> Result<Self, NoCursor> {
         let kept = Kept::deserialize(cursor)?;
         let mut reading = Self::of(kept.window, kept.updated_at);
+        reading.clock = kept.clock;
         match kept.pass {
             Some(pass) if pass.after.as_ref().is_some_and(|after| !after.is_empty()) => {
                 let held = pass.window.iter().flat_map(Window::versions).copied();
@@ -258,6 +351,7 @@ impl Reading {
         Self {
             before,
             updated_at,
+            clock: None,
             stage: if is_short {
                 Stage::Pages
             } else {
@@ -297,6 +391,7 @@ impl Reading {
         let kept = Kept {
             updated_at: self.updated_at,
             window: self.before.clone(),
+            clock: self.clock,
             pass: is_under_way.then(|| self.pass.clone()),
         };
         serde_json::to_value(kept).ok()
@@ -315,6 +410,8 @@ impl Reading {
 
     /// The pass's window begins where rows may still appear; never before that of the pass before.
     fn begin_window(&mut self, edge: Option<Moment>) {
+        let now = self.pass.clock.map(|clock| clock.now);
+        let edge = edge.map(|edge| now.map_or(edge, |now| edge.min(now)));
         let settled = edge.map(|edge| edge.before(OVERLAP));
         let start = settled.max(self.before.as_ref().map(Window::start));
         self.pass.edge = edge;
@@ -399,12 +496,16 @@ impl Reading {
     }
 
     fn count(&mut self, versions: &[Version], rows: u64, total: Option<u64>) {
+        let clock = self.last_clock();
         let newest = versions.iter().map(|version| version.at).max();
+        let newest = newest.map(|at| clock.map_or(at, |clock| at.min(clock.now)));
         self.pass.updated_at = self.pass.updated_at.max(newest);
         let edge = self.pass.edge;
+        // What is ahead of the clock has not changed now.
+        let is_now = |at: Moment| !clock.is_some_and(|clock| clock.is_ahead(at));
         let newer = versions
             .iter()
-            .filter(|version| edge.is_some_and(|edge| version.at > edge));
+            .filter(|version| edge.is_some_and(|edge| version.at > edge) && is_now(version.at));
         let count = &mut self.pass.count;
         count.newer = count.newer.saturating_add(newer.count() as u64);
         count.rows = count.rows.saturating_add(rows);
@@ -442,6 +543,7 @@ impl Reading {
     fn end(&mut self) {
         self.updated_at = self.updated_at.max(self.pass.updated_at);
         self.before = self.pass.window.take();
+        self.clock = self.pass.clock.or(self.clock);
         self.stage = Stage::Over;
     }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::around::{Around, Asker, MissingEnds};
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{Wanted, read_objects};
-use super::cursor::{Moment, Next, Reading, Row, Shortfall, Span, Taken};
+use super::cursor::{Clock, Moment, Next, Reading, Row, Shortfall, Span, Taken, Told};
 use super::files::{FilePage, file_pages};
 use super::page::{EndRow, Ends, List};
 use super::settings::{Creators, NetManageItSettings};
@@ -73,6 +73,8 @@ struct Course {
     /// The cursor of the last page, or of an earlier run.
     cursor: Option<Value>,
     pages: u64,
+    /// That rows carry times which have not come was said.
+    is_ahead_told: bool,
 }
 
 impl Reader {
@@ -132,7 +134,9 @@ impl Reader {
         match course.reading.next() {
             Next::Newest => {
                 course.walk = None;
-                let newest = newest(&self.asker.platform, course.stream).await?;
+                let (newest, clock) = newest(&self.asker.platform, course.stream).await?;
+                // What comes next is asked for with what the clock says.
+                course.has_to_begin_anew(clock);
                 course.reading.put_newest(newest);
             }
             Next::Scan(span) => {
@@ -175,7 +179,14 @@ impl Reader {
     fn take(&mut self, course: &mut Course, step: Step) {
         match step {
             Step::Page(page) => self.take_page(course, *page),
-            Step::End { total, skips } => {
+            Step::End {
+                total,
+                skips,
+                clock,
+            } => {
+                if course.has_to_begin_anew(clock) {
+                    return;
+                }
                 let last = course.close(total, skips);
                 self.read_now
                     .extend(last.map(|page| (page, Around::Nothing)));
@@ -198,6 +209,9 @@ impl Reader {
             end,
             skips,
         } = page;
+        if course.has_to_begin_anew(answer.clock()) {
+            return;
+        }
         let bad = skips.bad.iter().map(|(row, _)| row);
         let all: Vec<Row> = bad.chain(&rows).cloned().collect();
         let known = match course.reading.put_page(&all, &end) {
@@ -207,13 +221,14 @@ impl Reader {
                 return;
             }
         };
+        course.tell_ahead(&all, &known);
         let mut skipped = told(skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
         // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
         // is a few pages that are read again.
         let is_over = course.reading.next() == Next::Nothing;
-        let is_moved = is_over && course.reading.cursor() != course.cursor;
+        let is_moved = is_over && course.has_moved();
         if ids.is_empty() && skipped.is_empty() && !is_moved {
             return;
         }
@@ -476,7 +491,50 @@ impl Course {
             walk: None,
             cursor,
             pages: 0,
+            is_ahead_told: false,
         }
+    }
+
+    /// Whether the reading stands elsewhere than the last cursor says.
+    fn has_moved(&self) -> bool {
+        !Reading::is_same(self.reading.cursor().as_ref(), self.cursor.as_ref())
+    }
+
+    /// Takes what an answer says of the source's clock; true where it has to be asked for anew.
+    fn has_to_begin_anew(&mut self, clock: Option<Clock>) -> bool {
+        let Some(clock) = clock else { return false };
+        match self.reading.put_clock(clock) {
+            Told::Fine => return false,
+            Told::SetBack(back) => tracing::warn!(
+                stream = self.stream.name(),
+                back_s = back.as_secs(),
+                "the source's clock was set back, or ours ahead; so much more of this stream is read once more, which sends some of it twice"
+            ),
+            Told::InFuture => tracing::warn!(
+                stream = self.stream.name(),
+                "the kept position of this stream lies in the source's future, where later changes would be missed; it is read from its beginning"
+            ),
+        }
+        self.walk = None;
+        true
+    }
+
+    /// Says once that rows carry times which have not come.
+    fn tell_ahead(&mut self, rows: &[Row], known: &HashSet<Box<str>>) {
+        if self.is_ahead_told {
+            return;
+        }
+        let Some(ahead) = self.reading.ahead(rows, known) else {
+            return;
+        };
+        self.is_ahead_told = true;
+        tracing::warn!(
+            stream = self.stream.name(),
+            rows = ahead.rows,
+            id = %ahead.id,
+            latest = %ahead.latest,
+            "rows of the source changed at a time that has not come by its own clock; they are sent, and met again until then; look at the clocks of that platform's servers"
+        );
     }
 
     /// The stream has no more rows. A last page, if there is anything to say.
@@ -490,7 +548,7 @@ impl Course {
             .into_iter()
             .collect();
         let has_news = !skipped.is_empty() || !alarms.is_empty();
-        if !has_news && self.reading.cursor() == self.cursor {
+        if !has_news && !self.has_moved() {
             return None;
         }
         Some(RawPage {

@@ -15,7 +15,7 @@ use super::ask::{
     Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, Request, Stream, ask,
     given_up, unreadable,
 };
-use super::cursor::{Moment, PageEnd, Row, Span};
+use super::cursor::{Clock, Moment, PageEnd, Row, Span};
 use super::end_guard::EndGuard;
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
@@ -86,6 +86,7 @@ pub(super) enum Step {
     End {
         total: Option<u64>,
         skips: Skips,
+        clock: Option<Clock>,
     },
     /// The source does not take the place where the way was to go on.
     Refused,
@@ -237,7 +238,12 @@ impl Walk {
         let total = list.page_info.global_count;
         if list.rows() == 0 {
             let skips = std::mem::take(&mut self.since_last_page);
-            return Ok(Some(Step::End { total, skips }));
+            let clock = answer.clock();
+            return Ok(Some(Step::End {
+                total,
+                skips,
+                clock,
+            }));
         }
         let after = self.next_place(list)?;
         let is_from_start = self.after.is_none();
@@ -359,8 +365,8 @@ impl Walk {
     async fn skip_row(&mut self, failure: &Failure) -> Result<(), SourceError> {
         let request = self.request(Detail::Names);
         let (place, name) = match row_at(&self.platform, &request, &mut self.patience).await? {
-            RowAt::Row { place, name } => (place, name),
-            RowAt::Nothing => return Ok(()),
+            RowAt::Row { place, name, .. } => (place, name),
+            RowAt::Nothing(_) => return Ok(()),
         };
         if self.after.as_ref() == Some(&place) {
             return Err(SourceError::new("the source answers the same cursor again"));
@@ -434,8 +440,9 @@ enum RowAt {
         place: String,
         /// Who it is, where the source can say it.
         name: Option<RowName>,
+        clock: Option<Clock>,
     },
-    Nothing,
+    Nothing(Option<Clock>),
 }
 
 /// The first row of what is asked for: with its name if the source can, else its place alone.
@@ -479,18 +486,21 @@ async fn row_at(
 fn read_row(answer: &PageAnswer) -> Option<RowAt> {
     let list = answer.list()?;
     if list.rows() == 0 {
-        return Some(RowAt::Nothing);
+        return Some(RowAt::Nothing(answer.clock()));
     }
     let name = list.nodes().next().and_then(RowName::of);
-    let row = |place| RowAt::Row { place, name };
+    let clock = answer.clock();
+    let row = |place| RowAt::Row { place, name, clock };
     list.first_cursor().map(row)
 }
 
-/// When the newest row of a stream changed; none where there is no row, or none of the newest says it.
+/// When the newest row of a stream changed, and the source's clock; none where there is no row, or none of
+/// the newest says it.
 pub(super) async fn newest(
     platform: &Platform,
     stream: Stream,
-) -> Result<Option<Moment>, SourceError> {
+) -> Result<(Option<Moment>, Option<Clock>), SourceError> {
+    let mut first_clock = None;
     let mut patience = Patience::default();
     let mut request = ListRequest {
         stream,
@@ -502,14 +512,15 @@ pub(super) async fn newest(
     };
     for _ in 0..UNEXPLAINED_ROWS {
         match row_at(platform, &request, &mut patience).await? {
-            RowAt::Nothing => return Ok(None),
-            RowAt::Row { place, name } => {
+            RowAt::Nothing(clock) => return Ok((None, first_clock.or(clock))),
+            RowAt::Row { place, name, clock } => {
+                first_clock = first_clock.or(clock);
                 if let Some(moment) = name.and_then(|name| name.row().updated_at) {
-                    return Ok(Some(moment));
+                    return Ok((Some(moment), first_clock));
                 }
                 request.after = Some(place);
             }
         }
     }
-    Ok(None)
+    Ok((None, first_clock))
 }

@@ -1,7 +1,7 @@
 //! A time of the source, as it stands in its rows: to the millisecond, and only ever compared with
 //! other times of the source.
 //!
-//! Pure. **Invariant.** No moment comes from our own clock.
+//! Pure. **Invariant.** Every moment can be written as RFC 3339 has it, and read again.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,22 +10,44 @@ use std::time::{Duration, SystemTime};
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Milliseconds since 1970, as the source counts them.
+/// The years 1 to 9999, which everybody can write and read.
+const FIRST: i64 = -62_135_596_800_000;
+const LAST: i64 = 253_402_300_799_999;
+
+/// Milliseconds since 1970, as the source counts them; within the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) struct Moment(i64);
 
 impl Moment {
+    fn of(milliseconds: i64) -> Self {
+        Self(milliseconds.clamp(FIRST, LAST))
+    }
+
+    /// A time that the source has said beside its rows.
+    pub(super) fn said(time: SystemTime) -> Self {
+        let milliseconds = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Self::of(match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => milliseconds(since),
+            Err(error) => -milliseconds(error.duration()),
+        })
+    }
+
     /// The moment so much earlier.
     pub(in super::super) fn before(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub_unsigned(u64::try_from(span.as_millis()).unwrap_or(u64::MAX)),
-        )
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self::of(self.0.saturating_sub_unsigned(span))
+    }
+
+    /// The moment so much later.
+    pub(super) fn after(self, span: Duration) -> Self {
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self::of(self.0.saturating_add_unsigned(span))
     }
 
     /// The moment so many milliseconds later, if there is one.
     pub(super) fn later_by(self, milliseconds: u64) -> Option<Self> {
-        self.0.checked_add_unsigned(milliseconds).map(Self)
+        let later = self.0.checked_add_unsigned(milliseconds);
+        later.filter(|later| *later <= LAST).map(Self)
     }
 
     /// Milliseconds from an earlier moment to this one; none where that one is later.
@@ -48,7 +70,7 @@ impl Moment {
 #[cfg(test)]
 impl From<i64> for Moment {
     fn from(milliseconds: i64) -> Self {
-        Self(milliseconds)
+        Self::of(milliseconds)
     }
 }
 
@@ -63,7 +85,8 @@ impl FromStr for Moment {
     type Err = chrono::ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(DateTime::parse_from_rfc3339(text)?.timestamp_millis()))
+        let time = DateTime::parse_from_rfc3339(text)?;
+        Ok(Self::of(time.timestamp_millis()))
     }
 }
 

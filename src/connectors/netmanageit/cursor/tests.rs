@@ -670,3 +670,171 @@ proptest! {
         prop_assert_eq!(serde_json::from_str::<Window>(&text).unwrap(), window);
     }
 }
+
+/// The source's clock at a moment, so many milliseconds ahead of ours.
+fn clock(now: i64, lead: i64) -> Clock {
+    let at = |milliseconds: i64| {
+        let since = Duration::from_millis(u64::try_from(milliseconds).unwrap());
+        std::time::SystemTime::UNIX_EPOCH + since
+    };
+    Clock::of(at(now), at(now - lead))
+}
+
+/// One run at a source with a clock, in one page; what it hands out, the cursor, what the clock meant, and
+/// what is to be told.
+fn run_by_clock(
+    rows: &[Handed],
+    cursor: Option<&Value>,
+    at: Clock,
+) -> (Vec<Handed>, Value, Told, Option<Ahead>) {
+    let mut reading = cursor.map_or_else(Reading::first, |cursor| Reading::resume(cursor).unwrap());
+    let model = Model {
+        now: i64::MAX,
+        rows: rows
+            .iter()
+            .map(|(id, at)| (id.clone(), (*at, *at)))
+            .collect(),
+        made: 0,
+    };
+    let (mut handed, mut meant, mut ahead) = (Vec::new(), Told::Fine, None);
+    while reading.next() != Next::Nothing {
+        let told = reading.put_clock(at);
+        if told != Told::Fine {
+            meant = told;
+            continue;
+        }
+        match reading.next() {
+            Next::Newest => reading.put_newest(model.newest()),
+            Next::Scan(span) => reading.put_scanned(&rows_of(&model.list(span)), true),
+            Next::Pages { span, .. } => {
+                let list = model.list(span);
+                let total = list.len() as u64;
+                let Some(end) = list.last() else {
+                    reading.put_end(&[], 0, Some(0));
+                    continue;
+                };
+                let end = PageEnd {
+                    after: place(end),
+                    rows: total,
+                    total: Some(total),
+                    is_whole: true,
+                    is_last: true,
+                };
+                let page = rows_of(&list);
+                let Taken::But(known) = reading.put_page(&page, &end) else {
+                    continue;
+                };
+                ahead = reading.ahead(&page, &known);
+                handed.extend(
+                    list.into_iter()
+                        .filter(|(id, _)| !known.contains(id.as_str())),
+                );
+            }
+            Next::Nothing => {}
+        }
+    }
+    assert!(reading.newest().is_none_or(|newest| newest <= at.now));
+    (handed, reading.cursor().unwrap(), meant, ahead)
+}
+
+fn moment(text: &str) -> i64 {
+    text.parse::<Moment>().unwrap().milliseconds()
+}
+
+#[test]
+fn a_row_from_the_future_hides_no_later_change_and_is_told_once() {
+    for future in ["2027-06-01T00:00:00Z", "9999-12-31T23:59:59.999Z"].map(moment) {
+        let row = |id: &str, at| (id.to_owned(), at);
+        let mut rows = vec![
+            row("a", moment("0001-01-01T00:00:00Z")),
+            row("b", START - MINUTE),
+        ];
+        rows.push(row("f", future));
+        let now = moment("2026-11-29T00:00:00Z");
+        rows[1].1 = now - 10 * MINUTE;
+        let (first, cursor, _, ahead) = run_by_clock(&rows, None, clock(now, 0));
+        assert_eq!(first.len(), 3);
+        let ahead = ahead.unwrap();
+        assert_eq!(
+            (ahead.rows, &*ahead.id, ahead.latest.milliseconds()),
+            (1, "f", future)
+        );
+        rows[0].1 = now + 60 * MINUTE;
+        let at = clock(now + 70 * MINUTE, 0);
+        let (second, cursor, _, ahead) = run_by_clock(&rows, Some(&cursor), at);
+        assert_eq!((second, ahead), (vec![rows[0].clone()], None));
+        let (third, cursor, ..) = run_by_clock(&rows, Some(&cursor), at);
+        assert_eq!(third, []);
+        let (once_its_time_has_come, ..) =
+            run_by_clock(&rows, Some(&cursor), clock(future.min(now * 2), 0));
+        assert_eq!(once_its_time_has_come, []);
+    }
+}
+
+#[test]
+fn many_rows_from_the_future_lose_nothing() {
+    let now = START;
+    let mut rows: Vec<Handed> = (0..2500_i64)
+        .map(|row| (row.to_string(), now + MINUTE * (row + 10)))
+        .collect();
+    let (first, cursor, ..) = run_by_clock(&rows, None, clock(now, 0));
+    assert_eq!(first.len(), 2500);
+    let (second, cursor, ..) = run_by_clock(&rows, Some(&cursor), clock(now, 0));
+    assert_eq!(second, []);
+    rows.push(("new".to_owned(), now + 1));
+    let (third, cursor, ..) = run_by_clock(&rows, Some(&cursor), clock(now + 2, 0));
+    assert!(third.contains(&rows[2500]));
+    let (fourth, ..) = run_by_clock(&rows, Some(&cursor), clock(now + 3, 0));
+    assert_eq!(fourth, []);
+}
+
+#[test]
+fn a_clock_that_was_set_back_loses_nothing() {
+    let hour = 60 * MINUTE;
+    let rows = [("a".to_owned(), START + hour)];
+    let (_, cursor, ..) = run_by_clock(&rows, None, clock(START + hour, hour));
+    // Set back by an hour; it may have passed the old time again before the next run.
+    for passed in [MINUTE, 2 * hour] {
+        let changed = [rows[0].clone(), ("b".to_owned(), START + MINUTE / 2)];
+        let at = clock(START + passed, 0);
+        let (second, cursor, told, _) = run_by_clock(&changed, Some(&cursor), at);
+        assert!(matches!(told, Told::SetBack(_)), "{told:?}");
+        assert!(second.contains(&changed[1]));
+        let (third, _, told, _) = run_by_clock(&changed, Some(&cursor), at);
+        assert_eq!((third, told), (Vec::new(), Told::Fine));
+    }
+}
+
+#[test]
+fn a_kept_cursor_in_the_future_begins_anew() {
+    let cursor = json!({ "window": { "since": "2027-05-31T23:55:00.000Z" } });
+    let now = moment("2026-11-29T01:00:00Z");
+    let rows = [("a".to_owned(), now - MINUTE)];
+    let (handed, cursor, told, _) = run_by_clock(&rows, Some(&cursor), clock(now, 0));
+    assert_eq!((handed, told), (rows.to_vec(), Told::InFuture));
+    assert_eq!(run_by_clock(&rows, Some(&cursor), clock(now, 0)).0, []);
+}
+
+#[test]
+fn every_moment_can_be_written_and_read_again() {
+    for text in [
+        "0001-01-01T00:00:00.000Z",
+        "9999-12-31T23:59:59.999Z",
+        "1969-12-31T23:59:59.999Z",
+    ] {
+        let moment: Moment = text.parse().unwrap();
+        assert_eq!(moment.to_string(), text);
+        let before = moment.before(OVERLAP).to_string();
+        assert!(
+            before.parse::<Moment>().is_ok() && before.len() == text.len(),
+            "{before}"
+        );
+    }
+    for (beyond, within) in [
+        ("0000-06-01T00:00:00Z", "0001-01-01T00:00:00.000Z"),
+        ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000Z"),
+        ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
+    ] {
+        assert_eq!(beyond.parse::<Moment>().unwrap().to_string(), within);
+    }
+}

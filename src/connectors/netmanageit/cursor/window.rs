@@ -6,6 +6,7 @@
 //! in. What it holds has a fixed size, however many rows there were.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -101,6 +102,11 @@ impl Window {
     /// Where it begins.
     pub(super) fn start(&self) -> Moment {
         self.since
+    }
+
+    /// Begins so much earlier; of the rows from there on it holds none.
+    pub(super) fn reach_back(&mut self, span: Duration) {
+        self.since = self.since.before(span);
     }
 
     /// The rows that are held as a sum.
