@@ -20,6 +20,7 @@ mod period;
 mod problem;
 mod reader;
 mod schema;
+mod secret_file;
 mod standard;
 mod table;
 

@@ -259,10 +259,10 @@ impl<'a> Reader<'a> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(reason) => {
-                let subject = if setting.secret {
-                    "the value".to_owned()
-                } else {
-                    shown(text)
+                let subject = match self.values.secret_file(setting) {
+                    Some(file) => file.subject(),
+                    None if setting.secret => "the value".to_owned(),
+                    None => shown(text),
                 };
                 self.problem(setting, &format!("{subject} {reason}"));
                 None
@@ -275,6 +275,7 @@ impl<'a> Reader<'a> {
         match self.values.get(setting) {
             Given::Nothing => self.fallback(setting, false),
             Given::Placeholder => self.fallback(setting, true),
+            Given::Refused => None,
             Given::Text(text) => Some(text),
             Given::Unquoted(text) if !setting.secret => Some(text),
             Given::Unquoted(_) => {
