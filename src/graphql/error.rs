@@ -315,22 +315,26 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// No answer came: refused, timed out, reset, or cut off in the middle.
-    #[error("no answer from {platform}{}", advice(source))]
+    #[error("no answer from {platform}{}", advice(source, proxy.as_deref()))]
     Transport {
         /// The operation's name.
         operation: &'static str,
         /// Which platform, in words.
         platform: String,
+        /// The proxy through which it was asked, in words.
+        proxy: Option<String>,
         /// The client's own reason.
         source: NoAnswer,
     },
     /// An HTTP status that is not a success.
-    #[error("{platform} answered HTTP {status}{}", advice_on(*status))]
+    #[error("{platform} answered HTTP {status}{}", advice_on(*status, proxy.as_deref()))]
     Status {
         /// The operation's name.
         operation: &'static str,
         /// Which platform, in words.
         platform: String,
+        /// The proxy through which it was asked, in words.
+        proxy: Option<String>,
         /// The status.
         status: reqwest::StatusCode,
         /// How long the server asks to wait (`Retry-After`).
@@ -490,13 +494,17 @@ impl Error {
 }
 
 /// What a person can do where no answer came.
-fn advice(error: &reqwest::Error) -> &'static str {
+fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
     if is_about_certificate(error) {
-        "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
-    } else if error.is_connect() {
-        "; is its address right, is it running, and can it be reached from here?"
+        "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates".to_owned()
+    } else if !error.is_connect() {
+        String::new()
+    } else if let Some(proxy) = proxy {
+        format!(
+            "; it is asked through the proxy at {proxy}: is that right, is it running, and does it let the connector through? NO_PROXY excepts a host"
+        )
     } else {
-        ""
+        "; is its address right, is it running, and can it be reached from here?".to_owned()
     }
 }
 
@@ -515,14 +523,24 @@ fn is_about_certificate(error: &(dyn StdError + 'static)) -> bool {
 }
 
 /// What a person can do about an HTTP status, where that is known.
-fn advice_on(status: reqwest::StatusCode) -> &'static str {
-    match status.as_u16() {
+fn advice_on(status: reqwest::StatusCode, proxy: Option<&str>) -> String {
+    let known = match status.as_u16() {
         301 | 302 | 307 | 308 => "; no redirect is followed: set the address to which it leads",
         401 | 403 => {
             "; check the token, and whether something in front of the platform asks for more"
         }
         404 | 405 => "; is its address right? /graphql is added to it",
+        407 => {
+            "; a proxy asks for a user and a password: they belong into the variable that names it"
+        }
         _ => "",
+    };
+    // These may be the proxy's own.
+    match (status.as_u16(), proxy) {
+        (403 | 407 | 502..=504, Some(proxy)) => {
+            format!("{known}; it is asked through the proxy at {proxy}")
+        }
+        _ => known.to_owned(),
     }
 }
 

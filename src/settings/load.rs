@@ -15,6 +15,7 @@ use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKin
 
 use super::hint::{did_you_mean, nearest};
 use super::problem::{Problem, shown};
+use super::proxy::Proxies;
 use super::secret_file::{self, SecretFile};
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting, table};
@@ -33,6 +34,7 @@ pub(super) struct Values {
     secret_files: BTreeMap<&'static str, SecretFile>,
     /// Keys whose variables cannot be used, about which there is a problem.
     refused: BTreeSet<&'static str>,
+    pub(super) proxies: Proxies,
     pub(super) file: FileState,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<String>,
@@ -81,6 +83,7 @@ pub(super) fn load<S: Section>(
         placeholders: BTreeSet::new(),
         secret_files: BTreeMap::new(),
         refused: BTreeSet::new(),
+        proxies: Proxies::default(),
         file: FileState::Read,
         problems: Vec::new(),
         notices: Vec::new(),
@@ -158,6 +161,7 @@ impl Values {
         let mut paths = Vec::new();
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
+            self.proxies.note(name, &value.to_string_lossy());
             let setting = table.iter().find(|setting| setting.env == name);
             if let Some(secret) = of_file(table, name).filter(|setting| setting.secret) {
                 self.note_path(secret, name, value, &mut paths);

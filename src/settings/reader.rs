@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::load::{FileState, Given, Values};
 use super::problem::{Problem, shown};
 use super::table::{Fallback, Kind, Setting};
-use super::{Pem, TlsTrust, address, pem, period};
+use super::{Pem, Proxies, TlsTrust, address, pem, period};
 
 /// Reads settings one by one and remembers what is wrong with them. Not `Debug`, for it holds
 /// everything that was given, secrets included.
@@ -218,6 +218,11 @@ impl<'a> Reader<'a> {
                 format!("is not known here; write {}", words.join(", "))
             })
         })
+    }
+
+    /// The proxies that the environment names.
+    pub(super) fn proxies(&self) -> Proxies {
+        self.values.proxies.clone()
     }
 
     /// Certificates from a path or from the text itself.
