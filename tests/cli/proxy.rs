@@ -177,7 +177,8 @@ async fn a_proxy_that_wants_a_password_is_named(#[case] variable: &str, #[case] 
     let refusing = tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
             let mut head = [0; 4096];
-            client.read(&mut head).await.ok();
+            let read = client.read(&mut head).await;
+            assert!(read.is_ok_and(|length| length > 0));
             let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
             client.write_all(answer).await.ok();
         }
