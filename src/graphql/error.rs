@@ -495,31 +495,56 @@ impl Error {
 
 /// What a person can do where no answer came.
 fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
-    if is_about_certificate(error) {
-        "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates".to_owned()
-    } else if !error.is_connect() {
-        String::new()
-    } else if let Some(proxy) = proxy {
-        format!(
+    let about_tls = tls_error(error).and_then(advice_on_tls);
+    match (about_tls, proxy) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, _) if !error.is_connect() => String::new(),
+        (None, Some(proxy)) => format!(
             "; it is asked through the proxy at {proxy}: is that right, is it running, and does it let the connector through? NO_PROXY excepts a host"
-        )
-    } else {
-        "; is its address right, is it running, and can it be reached from here?".to_owned()
+        ),
+        (None, None) => {
+            "; is its address right, is it running, and can it be reached from here?".to_owned()
+        }
     }
 }
 
-fn is_about_certificate(error: &(dyn StdError + 'static)) -> bool {
+/// The error of TLS that another one carries. What an I/O error carries is not among its sources.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return matches!(error, rustls::Error::InvalidCertificate(_));
+        return Some(error);
     }
-    // What an I/O error carries is not among its sources.
     let carried = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);
     match carried {
-        Some(carried) => is_about_certificate(carried),
-        None => error.source().is_some_and(is_about_certificate),
+        Some(carried) => tls_error(carried),
+        None => error.source().and_then(tls_error),
     }
+}
+
+fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription, CertificateError as Reason, Error as Tls};
+    Some(match error {
+        Tls::InvalidCertificate(
+            Reason::NotValidForName | Reason::NotValidForNameContext { .. },
+        ) => "; its certificate is for another host: ask it by a name that stands in it",
+        Tls::InvalidCertificate(Reason::Expired | Reason::ExpiredContext { .. }) => {
+            "; its certificate has expired, or the clock of this machine is wrong"
+        }
+        Tls::InvalidCertificate(Reason::NotValidYet | Reason::NotValidYetContext { .. }) => {
+            "; its certificate is not valid yet: is the clock of this machine right?"
+        }
+        Tls::InvalidCertificate(_) => {
+            "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
+        }
+        Tls::AlertReceived(AlertDescription::CertificateRequired) => {
+            "; it demands a certificate of the connector, and none can be set here: ask it by a way that does not"
+        }
+        Tls::InvalidMessage(_) => {
+            "; what answers there speaks no TLS: does its address begin with http:// instead of https://, or is it another port?"
+        }
+        _ => return None,
+    })
 }
 
 /// What a person can do about an HTTP status, where that is known.

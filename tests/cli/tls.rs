@@ -161,13 +161,46 @@ async fn an_unknown_certificate_is_not_believed(
     assert!(line.destination.works().is_empty());
 }
 
-/// Speaks TLS as a broker would, and nothing more: whoever believes it, is answered nothing.
-struct TlsBroker {
+/// What a run says of a destination of which it gets no answer, once.
+async fn said_of_destination(url: &str, variables: &[(&str, &str)]) -> String {
+    let line = Line::with(generated(60, 20)).await;
+    let start = variables
+        .iter()
+        .fold(line.run_once(), |start, (name, value)| {
+            start.set(name, *value)
+        });
+    let mut process = start.set("OPENCTI_URL", url).start();
+    process
+        .until_it_says("no answer from the destination")
+        .await;
+    process.signal("TERM").await;
+    process.ended().await.stderr
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_tls_to_a_platform_is_told() {
+    let believed = [("HTTPS_CA_CERTIFICATES", AUTHORITY)];
+    let server = TlsServer::with(server_config()).await;
+    let named = format!("https://127.0.0.2:{}", server.port);
+    let said = said_of_destination(&named, &believed).await;
+    assert!(said.contains("is for another host"), "{said}");
+    let demanding = TlsServer::with(demanding_config(&rustls::version::TLS13)).await;
+    let named = format!("https://127.0.0.1:{}", demanding.port);
+    let said = said_of_destination(&named, &believed).await;
+    assert!(said.contains("demands a certificate"), "{said}");
+    let line = Line::with(generated(60, 20)).await;
+    let plain = line.destination.url().replace("http://", "https://");
+    let said = said_of_destination(&plain, &believed).await;
+    assert!(said.contains("speaks no TLS"), "{said}");
+}
+
+/// Speaks TLS and nothing more: whoever believes it, is answered nothing.
+struct TlsServer {
     port: u16,
     listening: JoinHandle<()>,
 }
 
-impl TlsBroker {
+impl TlsServer {
     async fn with(config: ServerConfig) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -183,7 +216,7 @@ impl TlsBroker {
     }
 }
 
-impl Drop for TlsBroker {
+impl Drop for TlsServer {
     fn drop(&mut self) {
         self.listening.abort();
     }
@@ -247,7 +280,7 @@ async fn what_is_wrong_with_the_certificate_of_the_broker_is_told(
     #[case] setting: &str,
     #[case] reason: &str,
 ) {
-    let broker = TlsBroker::with(server_config()).await;
+    let broker = TlsServer::with(server_config()).await;
     let said = said_of_broker(broker.port, variables).await;
     assert!(said.contains(setting) && said.contains(reason), "{said}");
     assert!(!said.contains("container network"), "{said}");
@@ -260,7 +293,7 @@ async fn what_is_wrong_with_the_certificate_of_the_broker_is_told(
 async fn a_broker_that_demands_a_certificate_is_told(
     #[case] version: &'static rustls::SupportedProtocolVersion,
 ) {
-    let broker = TlsBroker::with(demanding_config(version)).await;
+    let broker = TlsServer::with(demanding_config(version)).await;
     let said = said_of_broker(broker.port, &[TLS, BELIEVED]).await;
     assert!(
         said.contains("demands a certificate of the connector: set MQ_USE_SSL_CERT"),
@@ -273,7 +306,7 @@ async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_told() {
     let plain = crate::line::broker().await;
     let said = said_of_broker(plain.address().port, &[TLS, BELIEVED]).await;
     assert!(said.contains("speaks no TLS"), "{said}");
-    let broker = TlsBroker::with(server_config()).await;
+    let broker = TlsServer::with(server_config()).await;
     let said = said_of_broker(broker.port, &[("MQ_USE_SSL", "false")]).await;
     assert!(
         said.contains("set MQ_USE_SSL (mq.use_ssl) to true"),

@@ -133,3 +133,76 @@ fn on_io(error: &io::Error, tried: Tried) -> &'static str {
         _ => ELSEWHERE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(error: impl StdError + Send + Sync + 'static, tried: Tried) -> &'static str {
+        // As deep as the client carries it.
+        let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
+        advice(&lapin::Error::from(error), tried)
+    }
+
+    const PLAIN: Tried = Tried {
+        tls: false,
+        identity: false,
+    };
+    const TLS: Tried = Tried {
+        tls: true,
+        identity: false,
+    };
+    const WITH_IDENTITY: Tried = Tried {
+        tls: true,
+        identity: true,
+    };
+
+    #[rstest::rstest]
+    #[case(
+        TlsError::InvalidCertificate(CertificateError::Expired),
+        TLS,
+        "expired"
+    )]
+    #[case(
+        TlsError::InvalidCertificate(CertificateError::NotValidYet),
+        TLS,
+        "clock"
+    )]
+    #[case(
+        TlsError::InvalidCertificate(CertificateError::UnknownIssuer),
+        TLS,
+        "MQ_USE_SSL_CA"
+    )]
+    #[case(
+        TlsError::InvalidCertificate(CertificateError::NotValidForName),
+        TLS,
+        "MQ_HOST"
+    )]
+    #[case(
+        TlsError::AlertReceived(AlertDescription::HandshakeFailure),
+        TLS,
+        "demands a certificate"
+    )]
+    #[case(
+        TlsError::AlertReceived(AlertDescription::UnknownCA),
+        WITH_IDENTITY,
+        "does not take the connector's certificate"
+    )]
+    fn tls_errors_are_told_by_their_reason(
+        #[case] error: TlsError,
+        #[case] tried: Tried,
+        #[case] part: &str,
+    ) {
+        let told = told(error, tried);
+        assert!(told.contains(part), "{told}");
+        assert!(!told.contains("container network"), "{told}");
+    }
+
+    #[rstest::rstest]
+    #[case(io::ErrorKind::ConnectionRefused, "container network")]
+    #[case(io::ErrorKind::ConnectionReset, "MQ_USE_SSL")]
+    fn who_hangs_up_was_reached(#[case] kind: io::ErrorKind, #[case] part: &str) {
+        let told = advice(&lapin::Error::from(io::Error::from(kind)), PLAIN);
+        assert!(told.contains(part), "{told}");
+    }
+}
