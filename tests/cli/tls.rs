@@ -313,3 +313,38 @@ async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_told() {
         "{said}"
     );
 }
+
+/// RabbitMQ itself, which words its refusals by itself.
+#[rstest]
+#[case::tls_1_3("tlsv1.3")]
+#[case::tls_1_2("tlsv1.2")]
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_that_demands_a_certificate_is_told(#[case] version: &str) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/tls");
+    let _broker = sandbox::Broker::start_with(&format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\n\
+         ssl_options.cacertfile = {folder}/authority.pem\n\
+         ssl_options.certfile = {folder}/server.pem\n\
+         ssl_options.keyfile = {folder}/server.key\n\
+         ssl_options.versions.1 = {version}\n\
+         ssl_options.verify = verify_peer\n\
+         ssl_options.fail_if_no_peer_cert = true\n"
+    ))
+    .await
+    .unwrap();
+    let said = said_of_broker(port, &[TLS]).await;
+    assert!(said.contains("authority that signed"), "{said}");
+    let said = said_of_broker(port, &[TLS, BELIEVED]).await;
+    assert!(
+        said.contains("demands a certificate of the connector"),
+        "{said}"
+    );
+    let said = said_of_broker(port, &[("MQ_USE_SSL", "false")]).await;
+    assert!(
+        said.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
+        "{said}"
+    );
+}
