@@ -59,6 +59,7 @@ fn columns(effective: &Effective) -> [String; 3] {
         Origin::Environment => setting.env.to_owned(),
         other => other.to_string(),
     };
+    let origin = safe(&origin, TEXT).into_owned();
     let value = value.as_deref().unwrap_or("–");
     [
         setting.key.to_owned(),

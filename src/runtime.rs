@@ -468,6 +468,7 @@ fn endpoint<S>(settings: &Settings<S>, metrics: &Metrics) -> Endpoint {
         token: platform.token.clone(),
         verify_tls: platform.verifies(),
         extra_ca: platform.authorities(&settings.http),
+        proxy: settings.http.proxies.of(&platform.url),
         longest_silence: LONGEST_SILENCE,
         metrics: metrics.clone(),
     }

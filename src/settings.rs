@@ -18,8 +18,10 @@ mod load;
 mod pem;
 mod period;
 mod problem;
+mod proxy;
 mod reader;
 mod schema;
+mod secret_file;
 mod standard;
 mod table;
 
@@ -36,6 +38,7 @@ pub use effective::{Effective, Origin};
 pub use load::process_environment;
 pub use pem::Pem;
 pub use problem::{Problem, Problems};
+pub use proxy::Proxies;
 pub use reader::Reader;
 pub use schema::schema;
 pub use table::{Fallback, Kind, Section, Setting, table};
@@ -208,6 +211,8 @@ pub struct ClientCertificate {
 pub struct HttpSettings {
     /// Authorities believed besides the system's.
     pub ca: Option<Pem>,
+    /// The proxies that the environment names.
+    pub proxies: Proxies,
 }
 
 /// Reads the settings from the file at `path`, which may be absent, and from `environment`

@@ -24,6 +24,8 @@ mod compare;
 mod export;
 #[path = "cli/interleavings.rs"]
 mod interleavings;
+#[path = "cli/ipv6.rs"]
+mod ipv6;
 #[path = "cli/killed.rs"]
 mod killed;
 #[path = "cli/line.rs"]

@@ -833,3 +833,166 @@ fn the_document_lists_every_setting_with_its_default() {
         );
     }
 }
+
+/// A file that holds this, in a folder that goes with the answer.
+fn secret_file(content: &[u8]) -> (TempDir, String) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, content).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+/// The required variables without this one, and these.
+fn without(name: &str, extra: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut variables = environment(extra);
+    variables.retain(|(other, _)| other != name);
+    variables
+}
+
+#[rstest]
+#[case::bare("")]
+#[case::a_line("\n")]
+#[case::a_line_of_windows("\r\n")]
+fn every_token_may_stand_in_a_file(#[case] end: &str) {
+    for variable in ["OPENCTI_TOKEN", "OPENCTI_NETMANAGEIT_TOKEN"] {
+        let (_folder, path) = secret_file(format!("from-a-file{end}").as_bytes());
+        let file = format!("{variable}_FILE");
+        let settings = settings(from_both("", &without(variable, &[(&file, &path)])));
+        let token = match variable {
+            "OPENCTI_TOKEN" => settings.opencti.token,
+            _ => settings.section.platform.token,
+        };
+        assert_eq!(token.expose_secret(), "from-a-file");
+    }
+}
+
+#[rstest]
+#[case("secret", "secret")]
+#[case(" secret \n", " secret ")]
+#[case("secret\n\n", "secret\n")]
+fn a_password_in_a_file_keeps_its_blanks(#[case] content: &str, #[case] password: &str) {
+    let (_folder, path) = secret_file(content.as_bytes());
+    let settings = settings(from_environment(&[("MQ_PASS_FILE", &path)]));
+    assert_eq!(settings.broker.pass.unwrap().expose_secret(), password);
+}
+
+#[test]
+fn a_key_in_a_file_is_a_key() {
+    let (_folder, path) = secret_file(KEY.as_bytes());
+    let settings = settings(from_environment(&[
+        ("MQ_USE_SSL_CERT", CERTIFICATE),
+        ("MQ_USE_SSL_KEY_FILE", &path),
+    ]));
+    let key = settings.broker.client.unwrap().key;
+    assert_eq!(key.as_bytes(), format!("{KEY}\n").as_bytes());
+}
+
+/// Every secret and nothing else: what is written to the files is judged as what stands in the variable.
+#[test]
+fn every_secret_has_a_variable_for_its_file() {
+    for setting in all() {
+        let file = format!("{}_FILE", setting.env);
+        let missing = "/nonexistent/secret";
+        let read = from_both("", &without(setting.env, &[(&file, missing)]));
+        if setting.secret {
+            let told = problems(read).join("\n");
+            for part in [setting.key, &file, missing, "cannot be read", "mounted"] {
+                assert!(told.contains(part), "no {part:?} in {told}");
+            }
+            assert!(!told.contains(": missing"), "{told}");
+        } else if let Ok(settings) = read {
+            let told = settings.notices.join("\n");
+            assert!(told.contains(&file) && told.contains("no effect"), "{told}");
+        }
+    }
+}
+
+#[rstest]
+#[case::empty(b"", "is empty")]
+#[case::blank(b" \n", "is empty")]
+#[case::not_text(b"\xff\xfe", "not UTF-8")]
+#[case::two_lines(b"one\ntwo\n", "line breaks")]
+#[case::blanks_within(b"two words", "blanks")]
+fn a_bad_secret_in_a_file_is_one_problem(#[case] content: &[u8], #[case] part: &str) {
+    let (_folder, path) = secret_file(content);
+    let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
+    let parts = ["opencti.token", "OPENCTI_TOKEN_FILE", &path, part];
+    assert_one_problem(from_both("", &variables), &parts);
+    // A value in the YAML file does not stand in for it.
+    let yaml = "opencti:\n  token: in-the-file";
+    assert_one_problem(from_both(yaml, &variables), &parts);
+}
+
+#[test]
+fn a_secret_in_a_file_is_read_up_to_a_limit() {
+    for (size, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
+        let (_folder, path) = secret_file(&vec![b'x'; size]);
+        let read = from_environment(&[("MQ_PASS_FILE", &path)]);
+        if is_read {
+            assert!(read.is_ok());
+        } else {
+            assert_one_problem(read, &["MQ_PASS_FILE", &path, "larger than 64 KiB"]);
+        }
+    }
+}
+
+#[rstest]
+#[case::endless("/dev/zero")]
+#[case::a_folder("/")]
+fn what_is_no_file_holds_no_secret(#[case] path: &str) {
+    let read = from_environment(&[("MQ_PASS_FILE", path)]);
+    assert_one_problem(read, &["MQ_PASS_FILE", path, "is not a file"]);
+}
+
+#[test]
+fn a_secret_comes_from_one_place() {
+    let (_folder, path) = secret_file(b"from-a-file");
+    let both = from_environment(&[("OPENCTI_TOKEN_FILE", &path)]);
+    assert_one_problem(
+        both,
+        &["OPENCTI_TOKEN and OPENCTI_TOKEN_FILE", "remove one"],
+    );
+    // One that is blank or the placeholder is not set.
+    for blank in ["", "ChangeMe"] {
+        let read = from_environment(&[("OPENCTI_TOKEN", blank), ("OPENCTI_TOKEN_FILE", &path)]);
+        let token = settings(read).opencti.token;
+        assert_eq!(token.expose_secret(), "from-a-file");
+        let read = from_environment(&[("OPENCTI_TOKEN_FILE", blank)]);
+        assert_eq!(settings(read).opencti.token.expose_secret(), TOKEN);
+    }
+    // As every variable, it wins over the YAML file.
+    let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
+    let read = from_both("opencti:\n  token: in-the-file", &variables);
+    assert_eq!(settings(read).opencti.token.expose_secret(), "from-a-file");
+}
+
+#[test]
+fn the_placeholder_in_a_file_counts_as_missing() {
+    let (_folder, path) = secret_file(b"ChangeMe\n");
+    let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
+    assert_one_problem(from_both("", &variables), &["missing (still ChangeMe)"]);
+}
+
+#[test]
+fn a_secret_in_place_of_its_file_is_not_shown() {
+    for secret in ["hunter2", "33333333-dddd-4eee-8fff-444444444444"] {
+        let lines = problems(from_environment(&[("MQ_PASS_FILE", secret)]));
+        assert!(lines[0].contains("MQ_PASS_FILE") && !lines[0].contains(secret));
+    }
+}
+
+#[test]
+fn a_mistyped_variable_of_a_file_is_named() {
+    assert_one_problem(
+        from_environment(&[("OPENCTI_NETMANAGEIT_TOKEN_FLIE", "/a")]),
+        &["did you mean `OPENCTI_NETMANAGEIT_TOKEN_FILE`?"],
+    );
+    assert_one_problem(
+        from_environment(&[("OPENCTI_NETMANAGEIT_URL_FILE", "/a")]),
+        &[
+            "only secrets are read from files",
+            "set OPENCTI_NETMANAGEIT_URL",
+        ],
+    );
+}

@@ -152,6 +152,7 @@ fn endpoint(settings: &NetManageItSettings, http: &HttpSettings, metrics: &Metri
         token: source.token.clone(),
         verify_tls: source.verifies(),
         extra_ca: source.authorities(http),
+        proxy: http.proxies.of(&source.url),
         longest_silence: LONGEST_SILENCE,
         metrics: metrics.clone(),
     }

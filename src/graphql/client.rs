@@ -46,6 +46,9 @@ pub struct Endpoint {
     pub verify_tls: bool,
     /// Extra certificate authorities, PEM.
     pub extra_ca: Vec<Vec<u8>>,
+    /// The proxy that the environment names for it, in words: host, port, variable. The way through it is the HTTP
+    /// library's own.
+    pub proxy: Option<String>,
     /// How long an answer may be silent, before its first piece and between two of them.
     pub longest_silence: Duration,
     /// Where requests are counted.
@@ -57,6 +60,7 @@ pub struct Endpoint {
 pub struct Client {
     http: reqwest::Client,
     platform: String,
+    proxy: Option<String>,
     url: Url,
     metrics: Metrics,
 }
@@ -153,6 +157,7 @@ impl Client {
         Ok(Self {
             http,
             platform: endpoint.platform.clone(),
+            proxy: endpoint.proxy.clone(),
             url: endpoint.url.clone(),
             metrics: endpoint.metrics.clone(),
         })
@@ -263,6 +268,7 @@ impl Client {
         let transport = |source| Error::Transport {
             operation: OPERATION,
             platform: self.platform.clone(),
+            proxy: self.proxy.clone(),
             source: NoAnswer(source),
         };
         let request = self.http.get(self.storage(file));
@@ -271,6 +277,7 @@ impl Client {
             return Err(Error::Status {
                 operation: OPERATION,
                 platform: self.platform.clone(),
+                proxy: self.proxy.clone(),
                 status: response.status(),
                 retry_after: retry_after(response.headers(), SystemTime::now()),
             });
@@ -308,6 +315,7 @@ impl Client {
         let transport = |source| Error::Transport {
             operation,
             platform: self.platform.clone(),
+            proxy: self.proxy.clone(),
             source: NoAnswer(source),
         };
         let body = serde_json::to_vec(&Request {
@@ -332,6 +340,7 @@ impl Client {
             return Err(Error::Status {
                 operation,
                 platform: self.platform.clone(),
+                proxy: self.proxy.clone(),
                 status,
                 retry_after,
             });
@@ -724,6 +733,7 @@ mod tests {
             token: SecretString::from("a-token".to_owned()),
             verify_tls: true,
             extra_ca: Vec::new(),
+            proxy: None,
             longest_silence: LONGEST_SILENCE,
             metrics: Metrics::default(),
         };
@@ -761,6 +771,7 @@ mod tests {
             token: SecretString::from("a-token".to_owned()),
             verify_tls: true,
             extra_ca: Vec::new(),
+            proxy: None,
             longest_silence: LONGEST_SILENCE,
             metrics: Metrics::default(),
         })

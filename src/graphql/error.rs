@@ -315,22 +315,26 @@ pub enum Error {
         source: reqwest::Error,
     },
     /// No answer came: refused, timed out, reset, or cut off in the middle.
-    #[error("no answer from {platform}{}", advice(source))]
+    #[error("no answer from {platform}{}", advice(source, proxy.as_deref()))]
     Transport {
         /// The operation's name.
         operation: &'static str,
         /// Which platform, in words.
         platform: String,
+        /// The proxy through which it was asked, in words.
+        proxy: Option<String>,
         /// The client's own reason.
         source: NoAnswer,
     },
     /// An HTTP status that is not a success.
-    #[error("{platform} answered HTTP {status}{}", advice_on(*status))]
+    #[error("{platform} answered HTTP {status}{}", advice_on(*status, proxy.as_deref()))]
     Status {
         /// The operation's name.
         operation: &'static str,
         /// Which platform, in words.
         platform: String,
+        /// The proxy through which it was asked, in words.
+        proxy: Option<String>,
         /// The status.
         status: reqwest::StatusCode,
         /// How long the server asks to wait (`Retry-After`).
@@ -490,39 +494,78 @@ impl Error {
 }
 
 /// What a person can do where no answer came.
-fn advice(error: &reqwest::Error) -> &'static str {
-    if is_about_certificate(error) {
-        "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
-    } else if error.is_connect() {
-        "; is its address right, is it running, and can it be reached from here?"
-    } else {
-        ""
+fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
+    let about_tls = tls_error(error).and_then(advice_on_tls);
+    match (about_tls, proxy) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, _) if !error.is_connect() => String::new(),
+        (None, Some(proxy)) => format!(
+            "; it is asked through the proxy at {proxy}: is that right, is it running, and does it let the connector through? NO_PROXY excepts a host"
+        ),
+        (None, None) => {
+            "; is its address right, is it running, and can it be reached from here?".to_owned()
+        }
     }
 }
 
-fn is_about_certificate(error: &(dyn StdError + 'static)) -> bool {
+/// The error of TLS that another one carries. What an I/O error carries is not among its sources.
+fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return matches!(error, rustls::Error::InvalidCertificate(_));
+        return Some(error);
     }
-    // What an I/O error carries is not among its sources.
     let carried = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);
     match carried {
-        Some(carried) => is_about_certificate(carried),
-        None => error.source().is_some_and(is_about_certificate),
+        Some(carried) => tls_error(carried),
+        None => error.source().and_then(tls_error),
     }
 }
 
+fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription, CertificateError as Reason, Error as Tls};
+    Some(match error {
+        Tls::InvalidCertificate(
+            Reason::NotValidForName | Reason::NotValidForNameContext { .. },
+        ) => "; its certificate is for another host: ask it by a name that stands in it",
+        Tls::InvalidCertificate(Reason::Expired | Reason::ExpiredContext { .. }) => {
+            "; its certificate has expired, or the clock of this machine is wrong"
+        }
+        Tls::InvalidCertificate(Reason::NotValidYet | Reason::NotValidYetContext { .. }) => {
+            "; its certificate is not valid yet: is the clock of this machine right?"
+        }
+        Tls::InvalidCertificate(_) => {
+            "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
+        }
+        Tls::AlertReceived(AlertDescription::CertificateRequired) => {
+            "; it demands a certificate of the connector, and none can be set here: ask it by a way that does not"
+        }
+        Tls::InvalidMessage(_) => {
+            "; what answers there speaks no TLS: does its address begin with http:// instead of https://, or is it another port?"
+        }
+        _ => return None,
+    })
+}
+
 /// What a person can do about an HTTP status, where that is known.
-fn advice_on(status: reqwest::StatusCode) -> &'static str {
-    match status.as_u16() {
+fn advice_on(status: reqwest::StatusCode, proxy: Option<&str>) -> String {
+    let known = match status.as_u16() {
         301 | 302 | 307 | 308 => "; no redirect is followed: set the address to which it leads",
         401 | 403 => {
             "; check the token, and whether something in front of the platform asks for more"
         }
         404 | 405 => "; is its address right? /graphql is added to it",
+        407 => {
+            "; a proxy asks for a user and a password: they belong into the variable that names it"
+        }
         _ => "",
+    };
+    // These may be the proxy's own.
+    match (status.as_u16(), proxy) {
+        (403 | 407 | 502..=504, Some(proxy)) => {
+            format!("{known}; it is asked through the proxy at {proxy}")
+        }
+        _ => known.to_owned(),
     }
 }
 

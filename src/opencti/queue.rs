@@ -10,6 +10,7 @@
 //! any more. A Nack, a message that comes back unroutable, and "confirms are off" are not successes.
 //! What may have arrived is announced again before it is sent again.
 
+mod advice;
 mod connection;
 mod depth;
 mod pace;

@@ -21,10 +21,12 @@ pub struct Effective {
 }
 
 /// Where a value comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// From the environment.
     Environment,
+    /// From a file of its own: the variable that names it, and its path.
+    SecretFile(String),
     /// From the file.
     File,
     /// From nowhere: it is the default.
@@ -37,6 +39,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Environment => "environment",
+            Self::SecretFile(file) => file,
             Self::File => "file",
             Self::Default => "default",
             Self::Unset => "not set",
@@ -50,10 +53,14 @@ impl Effective {
         let given = match values.get(&setting) {
             Given::Text(text) | Given::Unquoted(text) => Some(text.trim().to_owned()),
             Given::List(texts) => Some(texts.join(",")),
-            Given::Nothing | Given::Placeholder | Given::Nested => None,
+            Given::Nothing | Given::Placeholder | Given::Nested | Given::Refused => None,
         };
+        let file = values.secret_file(&setting);
         let (value, origin) = match (given, setting.default) {
-            (Some(text), _) if values.is_variable(&setting) => (Some(text), Origin::Environment),
+            (Some(text), _) if values.is_variable(&setting) => {
+                let file = file.map(|file| Origin::SecretFile(file.origin()));
+                (Some(text), file.unwrap_or(Origin::Environment))
+            }
             (Some(text), _) => (Some(text), Origin::File),
             (None, Fallback::Value(text)) => (Some(text.to_owned()), Origin::Default),
             (None, Fallback::Required | Fallback::Unset) => (None, Origin::Unset),

@@ -3,7 +3,8 @@
 //!
 //! May know: the environment and the file. May be known by `settings` alone.
 //!
-//! **Invariant:** the environment wins over the file; what is blank is absent.
+//! **Invariant:** the environment wins over the file; what is blank is absent. A secret's value comes from its
+//! variable, or from the file that its other variable names, never from one of two.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,6 +15,8 @@ use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKin
 
 use super::hint::{did_you_mean, nearest};
 use super::problem::{Problem, shown};
+use super::proxy::Proxies;
+use super::secret_file::{self, SecretFile};
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting, table};
 
@@ -27,6 +30,11 @@ pub(super) struct Values {
     variables: BTreeSet<&'static str>,
     /// Keys whose environment variable holds the placeholder.
     placeholders: BTreeSet<&'static str>,
+    /// Keys whose value stands in a file of its own.
+    secret_files: BTreeMap<&'static str, SecretFile>,
+    /// Keys whose variables cannot be used, about which there is a problem.
+    refused: BTreeSet<&'static str>,
+    pub(super) proxies: Proxies,
     pub(super) file: FileState,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<String>,
@@ -54,6 +62,8 @@ pub(super) enum Given {
     List(Vec<String>),
     /// A mapping, or a list of other than single values.
     Nested,
+    /// Something that cannot be used, about which there is a problem already.
+    Refused,
 }
 
 /// The variables of this process.
@@ -71,6 +81,9 @@ pub(super) fn load<S: Section>(
         given: Map::new(),
         variables: BTreeSet::new(),
         placeholders: BTreeSet::new(),
+        secret_files: BTreeMap::new(),
+        refused: BTreeSet::new(),
+        proxies: Proxies::default(),
         file: FileState::Read,
         problems: Vec::new(),
         notices: Vec::new(),
@@ -93,6 +106,9 @@ pub(super) fn load<S: Section>(
 impl Values {
     /// What was given for `setting`.
     pub(super) fn get(&self, setting: &Setting) -> Given {
+        if self.refused.contains(setting.key) {
+            return Given::Refused;
+        }
         let given = entry(&self.given, setting).map_or(Given::Nothing, |value| given(&value.kind));
         if given == Given::Nothing && self.placeholders.contains(setting.key) {
             return Given::Placeholder;
@@ -103,6 +119,11 @@ impl Values {
     /// Whether what was given for `setting` stands in the environment.
     pub(super) fn is_variable(&self, setting: &Setting) -> bool {
         self.variables.contains(setting.key)
+    }
+
+    /// The file from which the value of `setting` was read, where a variable names one.
+    pub(super) fn secret_file(&self, setting: &Setting) -> Option<&SecretFile> {
+        self.secret_files.get(setting.key)
     }
 
     /// An empty file stands for one that is absent or broken.
@@ -137,9 +158,15 @@ impl Values {
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> BTreeMap<&'static str, String> {
         let mut variables = BTreeMap::new();
+        let mut paths = Vec::new();
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
+            self.proxies.note(name, &value.to_string_lossy());
             let setting = table.iter().find(|setting| setting.env == name);
+            if let Some(secret) = of_file(table, name).filter(|setting| setting.secret) {
+                self.note_path(secret, name, value, &mut paths);
+                continue;
+            }
             match (setting, value.into_string()) {
                 (Some(setting), Ok(text)) if is_placeholder(&text) => {
                     self.placeholders.insert(setting.key);
@@ -153,14 +180,76 @@ impl Values {
                         .push(Problem::new(setting, "is not valid UTF-8; write it anew"));
                 }
                 (None, _) if name.starts_with(S::ENV_PREFIX) => self.refuse_variable::<S>(name),
-                (None, Ok(text)) => self.note_without_effect(name, &text),
+                (None, Ok(text)) => self.note_without_effect(table, name, &text),
                 (None, Err(_)) => {}
             }
+        }
+        for (setting, path) in paths {
+            self.read_secret(setting, &path, &mut variables);
         }
         variables
     }
 
-    fn note_without_effect(&mut self, name: &str, text: &str) {
+    /// What a variable says that names the file of `setting`.
+    fn note_path<'a>(
+        &mut self,
+        setting: &'a Setting,
+        name: &str,
+        value: OsString,
+        paths: &mut Vec<(&'a Setting, String)>,
+    ) {
+        match value.into_string() {
+            Ok(path) if path.trim().is_empty() => {}
+            Ok(path) if is_placeholder(&path) => {
+                self.placeholders.insert(setting.key);
+            }
+            Ok(path) => paths.push((setting, path)),
+            Err(_) => {
+                let text = "is not valid UTF-8; give the file a plain name";
+                self.problems.push(Problem::new(name, text));
+                self.refused.insert(setting.key);
+            }
+        }
+    }
+
+    /// Takes the value of `setting` from its file. One that stands in a variable besides is not judged: which of
+    /// them is meant, nobody knows.
+    fn read_secret(
+        &mut self,
+        setting: &Setting,
+        path: &str,
+        variables: &mut BTreeMap<&'static str, String>,
+    ) {
+        let file = SecretFile::of(setting, path);
+        if variables.contains_key(setting.key) {
+            let names = format!("{} and {}", setting.env, secret_file::variable(setting));
+            let text = "both are set; remove one of them";
+            self.problems.push(Problem::new(names, text));
+            self.refused.insert(setting.key);
+            return;
+        }
+        match file.read(setting) {
+            Ok(text) if is_placeholder(&text) => {
+                self.placeholders.insert(setting.key);
+            }
+            Ok(text) => {
+                variables.insert(setting.key, text);
+                self.secret_files.insert(setting.key, file);
+            }
+            Err(problem) => {
+                self.problems.push(problem);
+                self.refused.insert(setting.key);
+            }
+        }
+    }
+
+    fn note_without_effect(&mut self, table: &[Setting], name: &str, text: &str) {
+        if let Some(setting) = of_file(table, name) {
+            self.notices.push(format!(
+                "{name}: has no effect here: only secrets are read from files of their own; set {}",
+                setting.env
+            ));
+        }
         let known = NO_EFFECT.iter().find(|known| known.env == name);
         if let Some(NoEffect {
             env,
@@ -175,11 +264,20 @@ impl Values {
     }
 
     fn refuse_variable<S: Section>(&mut self, name: &str) {
-        let short = |name: &'static str| name.strip_prefix(S::ENV_PREFIX).unwrap_or(name);
-        let rest = name.strip_prefix(S::ENV_PREFIX).unwrap_or(name);
-        let known = S::SETTINGS.iter().map(|setting| setting.env);
-        let near = nearest(rest, known.clone().map(short));
-        let near = known.clone().find(|known| Some(short(known)) == near);
+        if let Some(setting) = of_file(S::SETTINGS, name) {
+            let text = format!(
+                "only secrets are read from files of their own; set {}",
+                setting.env
+            );
+            self.problems.push(Problem::new(name, text));
+            return;
+        }
+        let plain = S::SETTINGS.iter().map(|setting| setting.env.to_owned());
+        let secrets = S::SETTINGS.iter().filter(|setting| setting.secret);
+        let known: Vec<String> = plain.chain(secrets.map(secret_file::variable)).collect();
+        let near = nearest(short::<S>(name), known.iter().map(|name| short::<S>(name)));
+        let mut names = known.iter().map(String::as_str);
+        let near = names.find(|name| Some(short::<S>(name)) == near);
         let text = format!(
             "no setting has this environment variable{}",
             did_you_mean(near)
@@ -241,6 +339,17 @@ impl Values {
     }
 }
 
+/// The setting whose value would stand in a file that the variable of this name names.
+fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<&'a Setting> {
+    let env = name.strip_suffix(secret_file::SUFFIX)?;
+    table.iter().find(|setting| setting.env == env)
+}
+
+/// The name without what all variables of the connector begin with.
+fn short<S: Section>(name: &str) -> &str {
+    name.strip_prefix(S::ENV_PREFIX).unwrap_or(name)
+}
+
 /// The file as the config crate has it, and once more as plain sections to look through.
 #[derive(Default)]
 struct YamlFile {
@@ -299,7 +408,7 @@ fn given_list(entries: &[Value]) -> Given {
             Given::Nothing => {}
             Given::Placeholder => return Given::Placeholder,
             Given::Text(text) | Given::Unquoted(text) => texts.push(text),
-            Given::List(_) | Given::Nested => return Given::Nested,
+            Given::List(_) | Given::Nested | Given::Refused => return Given::Nested,
         }
     }
     if texts.is_empty() {

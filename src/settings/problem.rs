@@ -78,7 +78,8 @@ fn looks_secret(value: &str) -> bool {
             .any(|run| run.len() >= TOKEN_CHARS)
 }
 
-fn one_line(text: &str) -> String {
+/// The text without line breaks and other control characters.
+pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

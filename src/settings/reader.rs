@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::load::{FileState, Given, Values};
 use super::problem::{Problem, shown};
 use super::table::{Fallback, Kind, Setting};
-use super::{Pem, TlsTrust, address, pem, period};
+use super::{Pem, Proxies, TlsTrust, address, pem, period};
 
 /// Reads settings one by one and remembers what is wrong with them. Not `Debug`, for it holds
 /// everything that was given, secrets included.
@@ -220,6 +220,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The proxies that the environment names.
+    pub(super) fn proxies(&self) -> Proxies {
+        self.values.proxies.clone()
+    }
+
     /// Certificates from a path or from the text itself.
     pub fn certificates(&mut self, setting: &Setting) -> Option<Pem> {
         self.parsed(setting, pem::certificates)
@@ -259,10 +264,10 @@ impl<'a> Reader<'a> {
         match parse(text) {
             Ok(value) => Some(value),
             Err(reason) => {
-                let subject = if setting.secret {
-                    "the value".to_owned()
-                } else {
-                    shown(text)
+                let subject = match self.values.secret_file(setting) {
+                    Some(file) => file.subject(),
+                    None if setting.secret => "the value".to_owned(),
+                    None => shown(text),
                 };
                 self.problem(setting, &format!("{subject} {reason}"));
                 None
@@ -275,6 +280,7 @@ impl<'a> Reader<'a> {
         match self.values.get(setting) {
             Given::Nothing => self.fallback(setting, false),
             Given::Placeholder => self.fallback(setting, true),
+            Given::Refused => None,
             Given::Text(text) => Some(text),
             Given::Unquoted(text) if !setting.secret => Some(text),
             Given::Unquoted(_) => {

@@ -568,5 +568,6 @@ fn read_client_certificate(reader: &mut Reader<'_>) -> Option<ClientCertificate>
 pub(super) fn read_http(reader: &mut Reader<'_>) -> HttpSettings {
     HttpSettings {
         ca: reader.certificates(&HTTPS_CA),
+        proxies: reader.proxies(),
     }
 }

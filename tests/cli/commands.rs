@@ -66,6 +66,33 @@ async fn config_says_what_holds_and_where_it_comes_from() {
 }
 
 #[tokio::test]
+async fn config_names_the_file_of_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    let path = path.to_str().unwrap();
+    std::fs::write(path, TOKEN).unwrap();
+    let start = config().set("OPENCTI_TOKEN_FILE", path);
+    let ended = start.clone().unset("OPENCTI_TOKEN").run().await;
+    ended.assert_code(0);
+    let origin = format!("OPENCTI_TOKEN_FILE ({path})\n");
+    let line = ended
+        .stdout
+        .split_inclusive('\n')
+        .find(|line| line.starts_with("opencti.token "));
+    assert!(
+        line.is_some_and(|line| line.contains("(hidden)") && line.ends_with(&origin)),
+        "{ended:#?}"
+    );
+    assert!(!ended.stdout.contains(TOKEN), "{ended:#?}");
+    let both = start.run().await;
+    both.assert_code(2);
+    assert!(
+        both.stderr.contains("OPENCTI_TOKEN and OPENCTI_TOKEN_FILE"),
+        "{both:#?}"
+    );
+}
+
+#[tokio::test]
 async fn config_refuses_what_a_start_refuses() {
     let ended = config()
         .set("CONNECTOR_DURATION_PERIOD", "hourly")

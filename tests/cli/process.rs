@@ -51,6 +51,12 @@ impl Start {
         self
     }
 
+    /// Without an environment variable.
+    pub(crate) fn unset(mut self, name: &str) -> Self {
+        self.variables.remove(name);
+        self
+    }
+
     /// With a `config.yml` in the folder where it is started.
     pub(crate) fn with_file(mut self, text: impl Into<String>) -> Self {
         self.file = Some(text.into());

@@ -127,6 +127,74 @@ async fn what_is_excepted_is_asked_directly(#[case] variable: &str) {
     );
 }
 
+/// A port of this machine on which nobody listens.
+async fn closed_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+#[rstest]
+#[case::http("HTTP_PROXY", "http", "127.0.0.1")]
+#[case::https("https_proxy", "https", "127.0.0.1")]
+#[case::all("ALL_PROXY", "https", "127.0.0.1")]
+#[case::nowhere("HTTP_PROXY", "http", "proxy.invalid")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_proxy_is_named_without_its_password(
+    #[case] variable: &str,
+    #[case] scheme: &str,
+    #[case] host: &str,
+) {
+    let (line, port) = (Line::with(generated(60, 20)).await, closed_port().await);
+    let url = format!("{scheme}://platform.invalid");
+    let mut process = line
+        .run_once()
+        .set("OPENCTI_URL", &url)
+        .set(
+            variable,
+            format!("http://someone:7c31e0-pass@{host}:{port}"),
+        )
+        .start();
+    process
+        .until_it_says("no answer from the destination")
+        .await;
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    let named = format!("through the proxy at {host}:{port} ({variable})");
+    assert!(ended.stderr.contains(&named), "no {named:?} in {ended:#?}");
+    for secret in ["someone", "7c31e0-pass"] {
+        assert!(!ended.stderr.contains(secret), "{ended:#?}");
+    }
+}
+
+#[rstest]
+#[case::http("HTTP_PROXY", "http")]
+#[case::https("HTTPS_PROXY", "https")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_wants_a_password_is_named(#[case] variable: &str, #[case] scheme: &str) {
+    let line = Line::with(generated(60, 20)).await;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let proxy = listener.local_addr().unwrap();
+    let refusing = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = [0; 4096];
+            let read = client.read(&mut head).await;
+            assert!(read.is_ok_and(|length| length > 0));
+            let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
+            client.write_all(answer).await.ok();
+        }
+    });
+    let mut process = line
+        .run_once()
+        .set("OPENCTI_URL", format!("{scheme}://platform.invalid"))
+        .set(variable, format!("http://{proxy}"))
+        .start();
+    let named = format!("through the proxy at {proxy} ({variable})");
+    process.until_it_says(&named).await;
+    process.signal("TERM").await;
+    process.ended().await;
+    refusing.abort();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_exception_everything_goes_through_the_proxy() {
     let (line, proxy) = (Line::with(generated(60, 20)).await, Proxy::start().await);

@@ -47,6 +47,28 @@ async fn in_a_complete_run() {
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, &line.broker.address().pass]);
 }
 
+/// As Docker and Kubernetes mount them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_takes_the_tokens_from_files() {
+    let (line, start) = talkative().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut start = start;
+    for (variable, token) in [
+        ("OPENCTI_TOKEN", TOKEN),
+        ("OPENCTI_NETMANAGEIT_TOKEN", SOURCE_TOKEN),
+    ] {
+        let path = folder.path().join(variable);
+        std::fs::write(&path, format!("{token}\n")).unwrap();
+        let file = format!("{variable}_FILE");
+        start = start.unset(variable).set(&file, path.to_str().unwrap());
+    }
+    let ended = start.run().await;
+    ended.assert_code(0);
+    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert!(line.source.count("Observables") > 0);
+    assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN]);
+}
+
 #[rstest]
 #[case::source("OPENCTI_NETMANAGEIT_TOKEN", "run failed")]
 #[case::destination("OPENCTI_TOKEN", "the connector cannot run")]

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::line::{Line, generated};
-use crate::process::Start;
+use crate::process::{LIMIT, Start};
 
 const AUTHORITY: &str = include_str!("tls/authority.pem");
 const CERTIFICATE: &str = include_str!("tls/server.pem");
@@ -159,4 +159,192 @@ async fn an_unknown_certificate_is_not_believed(
     assert!(ended.stderr.contains("https.ca_certificates"), "{ended:#?}");
     assert_eq!(line.source.requests().len(), 0);
     assert!(line.destination.works().is_empty());
+}
+
+/// What a run says of a destination of which it gets no answer, once.
+async fn said_of_destination(url: &str, variables: &[(&str, &str)]) -> String {
+    let line = Line::with(generated(60, 20)).await;
+    let start = variables
+        .iter()
+        .fold(line.run_once(), |start, (name, value)| {
+            start.set(name, *value)
+        });
+    let mut process = start.set("OPENCTI_URL", url).start();
+    process
+        .until_it_says("no answer from the destination")
+        .await;
+    process.signal("TERM").await;
+    process.ended().await.stderr
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_tls_to_a_platform_is_told() {
+    let believed = [("HTTPS_CA_CERTIFICATES", AUTHORITY)];
+    let server = TlsServer::with(server_config()).await;
+    let named = format!("https://127.0.0.2:{}", server.port);
+    let said = said_of_destination(&named, &believed).await;
+    assert!(said.contains("is for another host"), "{said}");
+    let demanding = TlsServer::with(demanding_config(&rustls::version::TLS13)).await;
+    let named = format!("https://127.0.0.1:{}", demanding.port);
+    let said = said_of_destination(&named, &believed).await;
+    assert!(said.contains("demands a certificate"), "{said}");
+    let line = Line::with(generated(60, 20)).await;
+    let plain = line.destination.url().replace("http://", "https://");
+    let said = said_of_destination(&plain, &believed).await;
+    assert!(said.contains("speaks no TLS"), "{said}");
+}
+
+/// Speaks TLS and nothing more: whoever believes it, is answered nothing.
+struct TlsServer {
+    port: u16,
+    listening: JoinHandle<()>,
+}
+
+impl TlsServer {
+    async fn with(config: ServerConfig) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let config = Arc::new(config);
+        let listening = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (client, config) = (client.into_std().unwrap(), Arc::clone(&config));
+                // A client that does not believe the certificate hangs up: no error of ours.
+                tokio::task::spawn_blocking(move || listen(client, config).ok());
+            }
+        });
+        Self { port, listening }
+    }
+}
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+/// Reads until the client has enough.
+fn listen(client: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
+    client.set_nonblocking(false)?;
+    client.set_read_timeout(Some(LIMIT))?;
+    let connection = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    let mut client = StreamOwned::new(connection, client);
+    let mut bytes = [0; 64];
+    while client.read(&mut bytes)? > 0 {}
+    Ok(())
+}
+
+fn demanding_config(version: &'static rustls::SupportedProtocolVersion) -> ServerConfig {
+    let mut roots = rustls::RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(AUTHORITY.as_bytes()).unwrap();
+    roots.add(authority).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    );
+    let certificates = vec![CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+    ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(certificates, key)
+        .unwrap()
+}
+
+/// What a run says of a broker at which it ends, once.
+async fn said_of_broker(port: u16, variables: &[(&str, &str)]) -> String {
+    let line = Line::with(generated(60, 20)).await;
+    let start = line
+        .run_once()
+        .set("MQ_HOST", "127.0.0.1")
+        .set("MQ_PORT", port.to_string());
+    let start = variables
+        .iter()
+        .fold(start, |start, (name, value)| start.set(name, *value));
+    let mut process = start.start();
+    process.until_it_says("cannot connect to the broker").await;
+    process.signal("TERM").await;
+    process.ended().await.stderr
+}
+
+const TLS: (&str, &str) = ("MQ_USE_SSL", "true");
+const BELIEVED: (&str, &str) = ("MQ_USE_SSL_CA", AUTHORITY);
+
+#[rstest]
+#[case::an_unknown_authority(&[TLS], "MQ_USE_SSL_CA", "authority")]
+#[case::another_name(&[TLS, BELIEVED, ("MQ_HOST", "127.0.0.2")], "MQ_HOST (mq.host) to a name", "another host")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_certificate_of_the_broker_is_told(
+    #[case] variables: &[(&str, &str)],
+    #[case] setting: &str,
+    #[case] reason: &str,
+) {
+    let broker = TlsServer::with(server_config()).await;
+    let said = said_of_broker(broker.port, variables).await;
+    assert!(said.contains(setting) && said.contains(reason), "{said}");
+    assert!(!said.contains("container network"), "{said}");
+}
+
+#[rstest]
+#[case::tls_1_3(&rustls::version::TLS13)]
+#[case::tls_1_2(&rustls::version::TLS12)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_demands_a_certificate_is_told(
+    #[case] version: &'static rustls::SupportedProtocolVersion,
+) {
+    let broker = TlsServer::with(demanding_config(version)).await;
+    let said = said_of_broker(broker.port, &[TLS, BELIEVED]).await;
+    assert!(
+        said.contains("demands a certificate of the connector: set MQ_USE_SSL_CERT"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_told() {
+    let plain = crate::line::broker().await;
+    let said = said_of_broker(plain.address().port, &[TLS, BELIEVED]).await;
+    assert!(said.contains("speaks no TLS"), "{said}");
+    let broker = TlsServer::with(server_config()).await;
+    let said = said_of_broker(broker.port, &[("MQ_USE_SSL", "false")]).await;
+    assert!(
+        said.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
+        "{said}"
+    );
+}
+
+/// RabbitMQ itself, which words its refusals by itself.
+#[rstest]
+#[case::tls_1_3("tlsv1.3")]
+#[case::tls_1_2("tlsv1.2")]
+#[tokio::test(flavor = "multi_thread")]
+async fn rabbitmq_that_demands_a_certificate_is_told(#[case] version: &str) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/tls");
+    let _broker = sandbox::Broker::start_with(&format!(
+        "listeners.ssl.1 = 127.0.0.1:{port}\n\
+         ssl_options.cacertfile = {folder}/authority.pem\n\
+         ssl_options.certfile = {folder}/server.pem\n\
+         ssl_options.keyfile = {folder}/server.key\n\
+         ssl_options.versions.1 = {version}\n\
+         ssl_options.verify = verify_peer\n\
+         ssl_options.fail_if_no_peer_cert = true\n"
+    ))
+    .await
+    .unwrap();
+    let said = said_of_broker(port, &[TLS]).await;
+    assert!(said.contains("authority that signed"), "{said}");
+    let said = said_of_broker(port, &[TLS, BELIEVED]).await;
+    assert!(
+        said.contains("demands a certificate of the connector"),
+        "{said}"
+    );
+    let said = said_of_broker(port, &[("MQ_USE_SSL", "false")]).await;
+    assert!(
+        said.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
+        "{said}"
+    );
 }

@@ -271,6 +271,7 @@ impl Meeting {
             token: destination.token().to_owned().into(),
             verify_tls: true,
             extra_ca: Vec::new(),
+            proxy: None,
             longest_silence: LONGEST_SILENCE,
             metrics: Metrics::default(),
         });

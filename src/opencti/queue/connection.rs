@@ -13,6 +13,7 @@ use lapin::{Channel, Connection, ConnectionProperties};
 use secrecy::ExposeSecret;
 
 use super::BrokerTls;
+use super::advice::{Tried, advice};
 use crate::opencti::BrokerAddress;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -26,10 +27,12 @@ const FRAME_MAX: u32 = 32 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The broker refuses, or is not there.
-    #[error("cannot connect to the broker at {address}{}", hint(source))]
+    #[error("cannot connect to the broker at {address}{advice}")]
     Refused {
         /// Host and port.
         address: String,
+        /// What a person can do.
+        advice: &'static str,
         /// The client's own reason.
         source: lapin::Error,
     },
@@ -39,18 +42,6 @@ pub enum ConnectError {
         /// Host and port.
         address: String,
     },
-}
-
-fn hint(error: &lapin::Error) -> &'static str {
-    match error.kind() {
-        lapin::ErrorKind::IOError(_) => {
-            "; if the address is that of a container network, set MQ_HOST and MQ_PORT (mq.host, mq.port)"
-        }
-        lapin::ErrorKind::ProtocolError(_) => {
-            "; check MQ_USER, MQ_PASS and MQ_VHOST (mq.user, mq.pass, mq.vhost) if they are set"
-        }
-        _ => "",
-    }
 }
 
 /// Where the broker is, as whom to use it, and what for.
@@ -92,8 +83,19 @@ impl Broker {
         };
         match tokio::time::timeout(CONNECT_LIMIT, opening).await {
             Ok(Ok(open)) => Ok(open),
-            Ok(Err(source)) => Err(ConnectError::Refused { address, source }),
+            Ok(Err(source)) => Err(ConnectError::Refused {
+                address,
+                advice: advice(&source, self.tried()),
+                source,
+            }),
             Err(_) => Err(ConnectError::Limit { address }),
+        }
+    }
+
+    fn tried(&self) -> Tried {
+        Tried {
+            tls: self.address.tls,
+            identity: self.tls.identity.is_some(),
         }
     }
 

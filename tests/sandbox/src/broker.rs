@@ -96,6 +96,11 @@ impl Broker {
 
     /// Starts a broker and waits until it answers.
     pub async fn start() -> Result<Self> {
+        Self::start_with("").await
+    }
+
+    /// The same, with more lines in its `rabbitmq.conf`.
+    pub async fn start_with(configuration: &str) -> Result<Self> {
         if !Self::installed() {
             bail!(
                 "RabbitMQ is not installed: {SERVER} is missing (apt-get install rabbitmq-server)"
@@ -119,7 +124,7 @@ impl Broker {
             distribution_port,
             processes: Mutex::default(),
         };
-        own.prepare()?;
+        own.prepare(configuration)?;
         let broker = Self {
             address,
             own: Some(own),
@@ -224,7 +229,7 @@ impl Broker {
 
 impl Own {
     /// Writes what the server reads at its start.
-    fn prepare(&self) -> Result<()> {
+    fn prepare(&self, configuration: &str) -> Result<()> {
         let write = |name: &str, text: &str| {
             fs::write(self.file(name), text).with_context(|| format!("{name} cannot be written"))
         };
@@ -233,7 +238,9 @@ impl Own {
         // No alarms: a disk that is nearly full must not stop the tests.
         write(
             "rabbitmq.conf",
-            "disk_free_limit.absolute = 1MB\nlog.console = false\nlog.file.level = warning\n",
+            &format!(
+                "disk_free_limit.absolute = 1MB\nlog.console = false\nlog.file.level = warning\n{configuration}"
+            ),
         )
     }
 

@@ -77,6 +77,7 @@ impl Line {
             token: settings.platform.token.clone(),
             verify_tls: true,
             extra_ca: Vec::new(),
+            proxy: None,
             longest_silence: self.longest_silence,
             metrics: crate::telemetry::metrics::Metrics::default(),
         };

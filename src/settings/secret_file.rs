@@ -1,0 +1,112 @@
+//! Secrets in files of their own, as Docker and Kubernetes mount them: `OPENCTI_TOKEN_FILE` names the file in
+//! which the value of `OPENCTI_TOKEN` stands.
+//!
+//! May know: files, the table. May be known by `settings` alone.
+//!
+//! **Invariant:** what is said of a file never shows what is in it, nor what could be the secret itself, written
+//! where its file belongs.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::problem::{Problem, one_line};
+use super::table::Setting;
+
+/// What the variables end in that name a file.
+pub(super) const SUFFIX: &str = "_FILE";
+/// The largest file that is read, in bytes: a key with all its certificates is a tenth.
+const LIMIT: u64 = 64 * 1024;
+
+/// The file that holds a secret: the variable that names it, and its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SecretFile {
+    variable: String,
+    path: String,
+}
+
+impl SecretFile {
+    /// The file at `path`, which the variable of `setting` names.
+    pub(super) fn of(setting: &Setting, path: &str) -> Self {
+        Self {
+            variable: variable(setting),
+            path: path.trim().to_owned(),
+        }
+    }
+
+    /// The value: the text of the file without the line end behind it.
+    pub(super) fn read(&self, setting: &Setting) -> Result<String, Problem> {
+        let content = self
+            .content()
+            .map_err(|reason| self.problem(setting, &reason))?;
+        let text = String::from_utf8(content)
+            .map_err(|_| self.problem(setting, "is not UTF-8; write the value as plain text"))?;
+        let value = text.strip_suffix('\n').map_or(text.as_str(), |line| {
+            line.strip_suffix('\r').unwrap_or(line)
+        });
+        if value.trim().is_empty() {
+            return Err(self.problem(setting, "is empty; write the value into it"));
+        }
+        Ok(value.to_owned())
+    }
+
+    fn content(&self) -> Result<Vec<u8>, String> {
+        let unreadable = |cause: std::io::Error| {
+            let advice = match cause.kind() {
+                ErrorKind::NotFound => "is the secret mounted, and the path right?",
+                ErrorKind::PermissionDenied => "let the user of the connector read it",
+                _ => "name a file that holds the value and nothing else",
+            };
+            format!("cannot be read: {cause}; {advice}")
+        };
+        // What is no file may never end, or never begin.
+        let metadata = std::fs::metadata(&self.path).map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err("is not a file; name one that holds the value and nothing else".to_owned());
+        }
+        let mut content = Vec::new();
+        let file = File::open(&self.path).map_err(unreadable)?;
+        file.take(LIMIT + 1)
+            .read_to_end(&mut content)
+            .map_err(unreadable)?;
+        if u64::try_from(content.len()).unwrap_or(u64::MAX) > LIMIT {
+            return Err(format!(
+                "is larger than {} KiB; name a file that holds the value and nothing else",
+                LIMIT / 1024
+            ));
+        }
+        Ok(content)
+    }
+
+    fn problem(&self, setting: &Setting, reason: &str) -> Problem {
+        Problem::new(
+            format!("{} ({})", setting.key, self.variable),
+            format!("{} {reason}", self.shown()),
+        )
+    }
+
+    /// The path. What is neither an absolute path nor a file that is there may be the secret itself.
+    fn shown(&self) -> String {
+        let path = Path::new(&self.path);
+        if path.is_absolute() || path.exists() {
+            format!("the file {}", one_line(&self.path))
+        } else {
+            "the file (its name is not shown, as it could be the secret itself)".to_owned()
+        }
+    }
+
+    /// For a sentence about the value.
+    pub(super) fn subject(&self) -> String {
+        format!("the value, from {} ({}),", self.shown(), self.variable)
+    }
+
+    /// Where the value comes from: the variable and the path.
+    pub(super) fn origin(&self) -> String {
+        format!("{} ({})", self.variable, one_line(&self.path))
+    }
+}
+
+/// The variable that names the file of a secret.
+pub(super) fn variable(setting: &Setting) -> String {
+    format!("{}{SUFFIX}", setting.env)
+}
