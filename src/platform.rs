@@ -204,7 +204,7 @@ impl Platform {
             let wait = if error.is_lock() {
                 locked.next(None).or_else(|| waits.next(None))
             } else if error.may_pass() {
-                waits.next(None)
+                waits.next(error.asked_wait())
             } else {
                 None
             };
