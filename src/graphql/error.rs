@@ -231,9 +231,8 @@ impl GraphqlError {
     /// Whether it exceeds a limit of what may be asked in one request: its cost, its depth, its length.
     pub fn is_over_limit(&self) -> bool {
         let message = self.message.to_lowercase();
-        let says = |words: &&str| message.contains(words);
-        let is_limit = self.is(LIMITS)
-            || (OVER.iter().any(|words| says(&words)) && MEASURES.iter().any(|words| says(&words)));
+        let says = |words: &&str| message.contains(*words);
+        let is_limit = self.is(LIMITS) || (OVER.iter().any(says) && MEASURES.iter().any(says));
         is_limit && !self.is_busy() && !self.is(AUTHENTICATION) && self.row().is_none()
     }
 

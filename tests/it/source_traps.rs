@@ -287,7 +287,7 @@ async fn a_refusal_of_the_moment_costs_no_row() {
         ("DATABASE_ERROR", 7),
         ("LOCK_ERROR", 7),
     ];
-    together(cases.map(|(name, times)| async move {
+    together(cases.into_iter().map(|(name, times)| async move {
         let line = Line::with(generated(40, 5)).set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "40");
         for operation in ["Observables", "ObservableRows"] {
             let fault = graphql_error(name, times);
@@ -303,7 +303,7 @@ async fn a_refusal_of_the_moment_costs_no_row() {
 /// The limits of what may be asked at once, as a platform with such a guard words them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_requests_makes_them_smaller() {
-    together([200, 400].map(|status| async move {
+    together([200, 400].into_iter().map(|status| async move {
         let line = Line::with(generated(60, 10));
         let body = json!({ "errors": [{
             "message": "Query Cost limit of 5000 exceeded, found 9482.",

@@ -72,8 +72,8 @@ impl Portion {
         }
     }
 
-    /// Some of its objects, asked for from the beginning.
-    fn part(&self, ids: &[String], rows: usize) -> Self {
+    /// Objects, so many rows of them at once.
+    fn part(ids: &[String], rows: usize) -> Self {
         Self {
             rows,
             ..Self::of(ids.to_vec())
@@ -141,7 +141,7 @@ impl<'a> Waiting<'a> {
             portion.rows
         };
         if is_alone && failure.is_over_limit {
-            self.portions.push_front(portion.part(&portion.ids, rows));
+            self.portions.push_front(Portion::part(&portion.ids, rows));
             return Ok(None);
         }
         if !is_alone {
@@ -150,7 +150,7 @@ impl<'a> Waiting<'a> {
             let parts = if failure.is_about_size { 8 } else { 2 };
             let size = portion.ids.len().div_ceil(parts);
             for ids in portion.ids.chunks(size).rev() {
-                self.portions.push_front(portion.part(ids, rows));
+                self.portions.push_front(Portion::part(ids, rows));
             }
             return Ok(None);
         }
