@@ -19,7 +19,7 @@ use std::time::SystemTime;
 
 use graphql_client::GraphQLQuery;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 
 pub use crate::graphql::Download;
 use crate::graphql::{
@@ -204,7 +204,7 @@ impl Platform {
             let wait = if error.is_lock() {
                 locked.next(None).or_else(|| waits.next(None))
             } else if error.may_pass() {
-                waits.next(None)
+                waits.next(error.asked_wait())
             } else {
                 None
             };
@@ -215,6 +215,17 @@ impl Platform {
             self.count_retry();
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// The error of an answer that is not what was asked for, and why.
+    pub fn misshapen(&self, operation: &'static str, reason: &str) -> PlatformError {
+        let source = serde_json::Error::custom(reason);
+        let platform = self.client.platform().to_owned();
+        PlatformError::Request(Error::Shape {
+            operation,
+            platform,
+            source,
+        })
     }
 
     /// Sends an operation and hands out the answer as it is, errors and all.

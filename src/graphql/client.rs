@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderStringWriter;
 use bytes::{Bytes, BytesMut};
 use graphql_client::GraphQLQuery;
+use reqwest::StatusCode;
 use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
@@ -19,6 +20,7 @@ use url::Url;
 use super::{Error, GraphqlError, Kind, NoAnswer, RetryPolicy};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::safe_text::{WORDS, safe};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// The usual limit between two pieces of an answer: what costs the platform long is silent until it is
@@ -280,6 +282,7 @@ impl Client {
                 proxy: self.proxy.clone(),
                 status: response.status(),
                 retry_after: retry_after(response.headers(), SystemTime::now()),
+                said: None,
             });
         }
         let (mut encoder, mut bytes) = (EncoderStringWriter::new(&STANDARD), 0);
@@ -335,15 +338,10 @@ impl Client {
             .body(body);
         let mut response = request.send().await.map_err(transport)?;
         let status = response.status();
+        let retry_after = retry_after(response.headers(), SystemTime::now());
         if !status.is_success() {
-            let retry_after = retry_after(response.headers(), SystemTime::now());
-            return Err(Error::Status {
-                operation,
-                platform: self.platform.clone(),
-                proxy: self.proxy.clone(),
-                status,
-                retry_after,
-            });
+            let body = beginning(&mut response).await;
+            return self.refused_by_status(operation, status, retry_after, body);
         }
         let clocks = Clocks::read(response.headers(), SystemTime::now());
         let limit = limit.bytes();
@@ -364,9 +362,93 @@ impl Client {
         let answer = Answer::read(operation, &self.platform, body.freeze())?;
         Ok(Answer {
             clocks: Some(clocks),
+            wait: retry_after,
             ..answer
         })
     }
+
+    /// What a status that is no success means: where the body holds the errors of GraphQL, it is an answer like
+    /// any other; else the status counts, with what is said of it.
+    fn refused_by_status(
+        &self,
+        operation: &'static str,
+        status: StatusCode,
+        retry_after: Option<Duration>,
+        body: Bytes,
+    ) -> Result<Answer, Error> {
+        let said = said(&body);
+        let by_status = Error::Status {
+            operation,
+            platform: self.platform.clone(),
+            proxy: self.proxy.clone(),
+            status,
+            retry_after,
+            said,
+        };
+        let Ok(mut answer) = Answer::read_whole(operation, &self.platform, body) else {
+            return Err(by_status);
+        };
+        // What stands beside such a status is no data.
+        answer.data = 0..0;
+        let answer = answer.with_wait(retry_after);
+        // Errors say more than a status, but for what it says of the moment, of size and of the token.
+        let says_more = match (by_status.kind(), answer.refusal()) {
+            (_, None) => false,
+            (Kind::Transient(_) | Kind::Authentication, Some(refusal)) => {
+                refusal.kind() == by_status.kind()
+            }
+            (_, Some(refusal)) => !by_status.is_about_size() || refusal.is_about_size(),
+        };
+        if says_more {
+            Ok(answer)
+        } else {
+            Err(by_status)
+        }
+    }
+}
+
+/// The beginning of a body that says why there is no answer, counted unpacked; what does not come is not needed.
+async fn beginning(response: &mut reqwest::Response) -> Bytes {
+    const MOST: usize = 64 * 1024;
+    let mut body = BytesMut::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = MOST - body.len();
+        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if body.len() >= MOST {
+            break;
+        }
+    }
+    body.freeze()
+}
+
+/// What a body says to people: the first error's words or the `message` of a JSON, or a text that is no page for
+/// browsers.
+fn said(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Message {
+        #[serde(default)]
+        message: Option<String>,
+        #[serde(default)]
+        error: Option<serde_json::Value>,
+    }
+    if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body)
+        && let Some(first) = envelope.errors.first()
+    {
+        return Some(first.to_string());
+    }
+    let words = if let Ok(told) = serde_json::from_slice::<Message>(body) {
+        let nested = |error: &serde_json::Value| {
+            let words = error.get("message").unwrap_or(error);
+            words.as_str().map(str::to_owned)
+        };
+        told.message.or_else(|| nested(&told.error?))?
+    } else {
+        let text = std::str::from_utf8(body).ok()?.trim();
+        let is_for_people = !text.starts_with(['<', '{', '[', '"']);
+        is_for_people.then(|| text.to_owned())?
+    };
+    let words = words.trim();
+    (!words.is_empty()).then(|| safe(words, WORDS).into_owned())
 }
 
 /// The time at which an answer came.
@@ -452,6 +534,8 @@ pub struct Answer {
     clocks: Option<Clocks>,
     /// It looks as if it held data and nothing else; whether that is so, shows when the data is read.
     is_assumed: bool,
+    /// How long the server asks to wait before the next try (`Retry-After`).
+    wait: Option<Duration>,
 }
 
 #[derive(Deserialize)]
@@ -476,6 +560,7 @@ impl Answer {
             errors: Vec::new(),
             clocks: None,
             is_assumed: true,
+            wait: None,
         })
     }
 
@@ -498,6 +583,7 @@ impl Answer {
             errors,
             clocks: None,
             is_assumed: false,
+            wait: None,
         })
     }
 
@@ -511,6 +597,10 @@ impl Answer {
         )
     }
 
+    fn with_wait(self, wait: Option<Duration>) -> Self {
+        Self { wait, ..self }
+    }
+
     /// An answer that holds nothing.
     pub fn empty() -> Self {
         Self {
@@ -521,6 +611,7 @@ impl Answer {
             errors: Vec::new(),
             clocks: None,
             is_assumed: false,
+            wait: None,
         }
     }
 
@@ -532,6 +623,7 @@ impl Answer {
         let read = Self::read_whole(self.operation, &self.platform, self.body.clone())?;
         Ok(Self {
             clocks: self.clocks,
+            wait: self.wait,
             ..read
         })
     }
@@ -553,22 +645,24 @@ impl Answer {
 
     /// The first error, as the error of the operation.
     pub fn refusal(&self) -> Option<Error> {
-        let first = Box::new(self.errors.first()?.clone());
-        Some(Error::Refused {
-            operation: self.operation,
-            platform: self.platform.clone(),
-            first,
-        })
+        // A limit of requests stands for all that may stand beside it.
+        let limit = self.errors.iter().find(|error| error.is_over_limit());
+        Some(self.refused(limit.or(self.errors.first())?))
     }
 
     /// The first error that says that the platform is busy, as the error of the operation.
     pub fn busy(&self) -> Option<Error> {
         let first = self.errors.iter().find(|error| error.is_busy())?;
-        Some(Error::Refused {
+        Some(self.refused(first))
+    }
+
+    fn refused(&self, error: &GraphqlError) -> Error {
+        Error::Refused {
             operation: self.operation,
             platform: self.platform.clone(),
-            first: Box::new(first.clone()),
-        })
+            first: Box::new(error.clone()),
+            retry_after: self.wait,
+        }
     }
 
     /// The size of the answer, in bytes.
@@ -876,6 +970,131 @@ mod tests {
             told.starts_with("no answer from the source: ") && !told.contains(": error"),
             "{told}"
         );
+    }
+
+    async fn refused_with(status: &str, body: &str) -> Result<Answer, Error> {
+        let head = format!(
+            "HTTP/1.1 {status}\r\nretry-after: 7\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let port = serve(head.into_bytes(), body.as_bytes().to_vec(), 1);
+        client_of(port)
+            .post(
+                "Op",
+                "query Op { a }",
+                &(),
+                AnswerLimit::Few,
+                RetryPolicy::NEVER,
+            )
+            .await
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "Query Cost limit of 5000 exceeded, found 9482.",
+        "GRAPHQL_VALIDATION_FAILED"
+    )]
+    #[case(
+        "Query depth limit of 10 exceeded, found 12.",
+        "GRAPHQL_VALIDATION_FAILED"
+    )]
+    #[case("Syntax Error: Token limit of 1000 exceeded.", "GRAPHQL_PARSE_FAILED")]
+    #[case("Aliases limit of 15 exceeded, found 20.", "BAD_USER_INPUT")]
+    #[case(
+        "The query exceeds the maximum complexity of 20. Actual complexity is 21",
+        ""
+    )]
+    #[tokio::test]
+    async fn a_limit_of_requests_is_about_size_with_any_status(
+        #[case] words: &str,
+        #[case] code: &str,
+        #[values("200 OK", "400 Bad Request", "413 Content Too Large", "500 Oh")] status: &str,
+    ) {
+        let body = serde_json::json!({ "errors": [
+            { "message": "beside it", "extensions": { "code": "GRAPHQL_VALIDATION_FAILED" } },
+            { "message": words, "extensions": { "code": code } },
+        ] });
+        let answer = refused_with(status, &body.to_string()).await.unwrap();
+        let error = answer.decode::<serde_json::Value>().unwrap_err();
+        assert!(
+            error.is_about_size() && error.kind() == Kind::Permanent,
+            "{error:?}"
+        );
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    #[tokio::test]
+    async fn errors_with_a_status_are_judged_like_others() {
+        let body = |code: &str| {
+            let error =
+                serde_json::json!({ "message": "Why\u{1b}[1m", "extensions": { "code": code } });
+            serde_json::json!({ "errors": [error], "data": { "a": 1 } }).to_string()
+        };
+        let wait = Some(Duration::from_secs(7));
+        for (status, code, kind) in [
+            (
+                "400 Bad Request",
+                "GRAPHQL_VALIDATION_FAILED",
+                Kind::Validation,
+            ),
+            (
+                "400 Bad Request",
+                "TOO_MANY_REQUESTS",
+                Kind::Transient(wait),
+            ),
+            ("200 OK", "TOO_MANY_REQUESTS", Kind::Transient(wait)),
+            ("429 Too Many Requests", "WHATEVER", Kind::Transient(wait)),
+            (
+                "503 Service Unavailable",
+                "GRAPHQL_VALIDATION_FAILED",
+                Kind::Transient(wait),
+            ),
+            ("401 Unauthorized", "WHATEVER", Kind::Authentication),
+            ("400 Bad Request", "AUTH_REQUIRED", Kind::Authentication),
+            (
+                "500 Internal Server Error",
+                "INTERNAL_SERVER_ERROR",
+                Kind::Server,
+            ),
+        ] {
+            let asked = refused_with(status, &body(code)).await;
+            let error = match asked {
+                Ok(answer) => answer.decode::<serde_json::Value>().unwrap_err(),
+                Err(error) => error,
+            };
+            assert_eq!(error.kind(), kind, "{status} {code}");
+            assert!(error.to_string().contains("Why\\u{1b}[1m"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_said_beside_a_status_is_told() {
+        for (body, told) in [
+            (
+                "no such tenant\n",
+                "the source answered HTTP 400 Bad Request: no such tenant",
+            ),
+            (
+                r#"{"message":"no"}"#,
+                "the source answered HTTP 400 Bad Request: no",
+            ),
+            (
+                r#"{"error":{"message":"no"}}"#,
+                "the source answered HTTP 400 Bad Request: no",
+            ),
+            (
+                "<html>a page</html>",
+                "the source answered HTTP 400 Bad Request",
+            ),
+            ("{}", "the source answered HTTP 400 Bad Request"),
+            ("", "the source answered HTTP 400 Bad Request"),
+        ] {
+            let error = refused_with("400 Bad Request", body).await.err().unwrap();
+            assert_eq!(error.to_string(), told);
+        }
+        let long = "x".repeat(200_000);
+        let error = refused_with("400 Bad Request", &long).await.err().unwrap();
+        assert!(error.to_string().len() < 700, "{error}");
     }
 
     #[test]

@@ -228,6 +228,14 @@ impl GraphqlError {
         self.is(BUSY) || BUSY_WORDS.iter().any(|words| message.contains(words))
     }
 
+    /// Whether it exceeds a limit of what may be asked in one request: its cost, its depth, its length.
+    pub fn is_over_limit(&self) -> bool {
+        let message = self.message.to_lowercase();
+        let says = |words: &&str| message.contains(*words);
+        let is_limit = self.is(LIMITS) || (OVER.iter().any(says) && MEASURES.iter().any(says));
+        is_limit && !self.is_busy() && !self.is(AUTHENTICATION) && self.row().is_none()
+    }
+
     fn is(&self, codes: &[&str]) -> bool {
         let named = |text: Option<&str>| text.is_some_and(|text| codes.contains(&text));
         named(self.code()) || named(self.name.as_deref())
@@ -327,7 +335,7 @@ pub enum Error {
         source: NoAnswer,
     },
     /// An HTTP status that is not a success.
-    #[error("{platform} answered HTTP {status}{}", advice_on(*status, proxy.as_deref()))]
+    #[error("{platform} answered HTTP {status}{}{}", words_of(said.as_deref()), advice_on(*status, proxy.as_deref()))]
     Status {
         /// The operation's name.
         operation: &'static str,
@@ -339,6 +347,8 @@ pub enum Error {
         status: reqwest::StatusCode,
         /// How long the server asks to wait (`Retry-After`).
         retry_after: Option<Duration>,
+        /// What the body says to people, made safe for them.
+        said: Option<String>,
     },
     /// The body is not the JSON of a GraphQL answer.
     #[error("the answer of {platform} is not GraphQL; is its address right?")]
@@ -369,6 +379,8 @@ pub enum Error {
         platform: String,
         /// The first error of the answer.
         first: Box<GraphqlError>,
+        /// How long the server asks to wait (`Retry-After`).
+        retry_after: Option<Duration>,
     },
     /// The answer has neither data nor errors, or its data has not the shape asked for.
     #[error("the answer of {platform} has not the expected shape")]
@@ -421,6 +433,26 @@ const BUSY: &[&str] = &[
     "RATE_LIMIT_EXCEEDED",
     "SERVICE_UNAVAILABLE",
 ];
+/// Refusals of what is asked in one request, by their codes; most come with the code of a validation, and are known
+/// by what they measure and that it is over.
+const LIMITS: &[&str] = &[
+    "QUERY_TOO_COMPLEX",
+    "QUERY_COMPLEXITY_LIMIT_EXCEEDED",
+    "COST_LIMIT_EXCEEDED",
+    "COST_ESTIMATED_TOO_EXPENSIVE",
+    "MAX_COST_EXCEEDED",
+    "OPERATION_TOO_LARGE",
+];
+const MEASURES: &[&str] = &[
+    "cost",
+    "depth",
+    "token",
+    "alias",
+    "directive",
+    "complex",
+    "character",
+];
+const OVER: &[&str] = &["exceed", "too complex", "too deep", "too expensive"];
 const BUSY_WORDS: &[&str] = &["too many requests", "rate limit"];
 
 impl Error {
@@ -430,6 +462,14 @@ impl Error {
         match self {
             Self::Refused { first, .. } => first.is(PASSING) || first.is_lock() || first.is_busy(),
             _ => false,
+        }
+    }
+
+    /// How long the server asks to wait.
+    pub fn asked_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } | Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -447,7 +487,10 @@ impl Error {
             Self::Status { status, .. } => status.is_server_error() || status.as_u16() == 408,
             Self::NotGraphql { .. } | Self::TooLarge { .. } | Self::Shape { .. } => true,
             Self::Refused { first, .. } => {
-                !first.is(AUTHENTICATION) && !first.is(VALIDATION) && !first.is_lock()
+                !first.is(AUTHENTICATION)
+                    && !first.is(VALIDATION)
+                    && !first.is_over_limit()
+                    && !first.is_lock()
             }
         }
     }
@@ -459,8 +502,14 @@ impl Error {
             Self::Transport { source, .. } => source.is_timeout() && !source.is_connect(),
             Self::Status { status, .. } => matches!(status.as_u16(), 413 | 504 | 524),
             Self::TooLarge { .. } => true,
+            Self::Refused { first, .. } => first.is_over_limit(),
             _ => false,
         }
+    }
+
+    /// Whether it is a limit of what may be asked in one request: no row is to blame for it.
+    pub fn is_over_limit(&self) -> bool {
+        matches!(self, Self::Refused { first, .. } if first.is_over_limit())
     }
 
     /// Whether something in front of the platform answered in its place. That is of the moment at
@@ -486,8 +535,11 @@ impl Error {
                 _ => Kind::Permanent,
             },
             Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
+            Self::Refused {
+                first, retry_after, ..
+            } if first.is_busy() => Kind::Transient(*retry_after),
+            Self::Refused { first, .. } if first.is_over_limit() => Kind::Permanent,
             Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
-            Self::Refused { first, .. } if first.is_busy() => Kind::Transient(None),
             Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
         }
     }
@@ -545,6 +597,11 @@ fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// What was said, behind a colon.
+fn words_of(said: Option<&str>) -> String {
+    said.map(|said| format!(": {said}")).unwrap_or_default()
 }
 
 /// What a person can do about an HTTP status, where that is known.

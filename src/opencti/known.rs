@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::operations::{
-    KnownIndicators, KnownObject, KnownObservables, List, SetReferences, known_indicators,
+    KnownIndicators, KnownObject, KnownObservables, List, Places, SetReferences, known_indicators,
     known_observables, set_references,
 };
 use crate::graphql::RetryPolicy;
@@ -70,8 +70,8 @@ impl Known {
         Ok(known)
     }
 
-    fn note(&mut self, list: Option<List<KnownObject>>) {
-        for object in list.into_iter().flat_map(List::nodes) {
+    fn note(&mut self, list: List<KnownObject>) {
+        for object in list.nodes() {
             if let Some(id) = &object.id {
                 let stix_ids = object.stix_ids();
                 self.by_stix_id
@@ -93,25 +93,27 @@ fn first(ids: &[&str]) -> Option<i64> {
 async fn ask_observables(
     platform: &Platform,
     ids: &[&str],
-) -> Result<Option<List<KnownObject>>, PlatformError> {
+) -> Result<List<KnownObject>, PlatformError> {
     let variables = known_observables::Variables {
         first: first(ids),
         filters: filter!(known_observables, "ids", owned(ids)),
     };
     let answer = platform.call::<KnownObservables>(variables, RetryPolicy::DURING_RUN);
-    Ok(answer.await?.stix_cyber_observables)
+    let list = answer.await?.stix_cyber_observables;
+    list.ok_or_else(|| platform.misshapen("KnownObservables", "it holds no list"))
 }
 
 async fn ask_indicators(
     platform: &Platform,
     ids: &[&str],
-) -> Result<Option<List<KnownObject>>, PlatformError> {
+) -> Result<List<KnownObject>, PlatformError> {
     let variables = known_indicators::Variables {
         first: first(ids),
         filters: filter!(known_indicators, "ids", owned(ids)),
     };
     let answer = platform.call::<KnownIndicators>(variables, RetryPolicy::DURING_RUN);
-    Ok(answer.await?.indicators)
+    let list = answer.await?.indicators;
+    list.ok_or_else(|| platform.misshapen("KnownIndicators", "it holds no list"))
 }
 
 /// Asks what these observables, by their internal ids, point at by these relations.
@@ -125,7 +127,7 @@ pub async fn set_targets(
 ) -> Result<SetTargets, PlatformError> {
     let mut set = SetTargets::new();
     for holders in holders.chunks(IDS_A_FILTER) {
-        let mut after = None;
+        let (mut after, mut places) = (None, Places::default());
         loop {
             let variables = set_references::Variables {
                 first: Some(REFERENCES_A_PAGE),
@@ -134,10 +136,9 @@ pub async fn set_targets(
                 filters: filter!(set_references, "fromId", owned(holders)),
             };
             let answer = platform.call::<SetReferences>(variables, RetryPolicy::DURING_RUN);
-            let Some(list) = answer.await?.stix_ref_relationships else {
-                break;
-            };
-            after = list.next();
+            let answered = answer.await?.stix_ref_relationships;
+            let (list, next) = places.take(platform, "SetReferences", answered)?;
+            after = next;
             for reference in list.nodes() {
                 if let (Some(relation), Some(holder), Some(target)) = (
                     reference.relationship_type,

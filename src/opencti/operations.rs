@@ -1,11 +1,14 @@
 //! The operations on the destination: checked against our schema file when this is compiled, decoded
 //! by types of our own that take absent and null everywhere.
 
+use std::collections::HashSet;
+
 use graphql_client::{GraphQLQuery, QueryBody};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use crate::graphql::{AnswerLimit, Operation};
+use crate::platform::{Platform, PlatformError};
 
 type DateTime = String;
 type StixId = String;
@@ -262,19 +265,20 @@ pub(crate) struct ConfidenceLevel {
     pub(super) max_confidence: Option<i64>,
 }
 
-/// A list of the platform's.
+/// A list of the platform's. Without its rows it is none.
 #[derive(Debug, Deserialize)]
 pub(crate) struct List<T> {
+    /// Only where it is asked for.
     #[serde(rename = "pageInfo")]
-    pub(super) page_info: Option<PageInfo>,
-    pub(super) edges: Option<Vec<Option<Edge<T>>>>,
+    page_info: Option<PageInfo>,
+    edges: Vec<Option<Edge<T>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PageInfo {
     end_cursor: Option<String>,
-    has_next_page: Option<bool>,
+    has_next_page: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -285,15 +289,61 @@ pub(crate) struct Edge<T> {
 impl<T> List<T> {
     /// What it holds.
     pub(super) fn nodes(self) -> impl Iterator<Item = T> {
-        let edges = self.edges.into_iter().flatten().flatten();
-        edges.filter_map(|edge| edge.node)
+        self.edges
+            .into_iter()
+            .flatten()
+            .filter_map(|edge| edge.node)
+    }
+}
+
+/// The way through a list of the destination, page by page.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    known: HashSet<String>,
+}
+
+impl Places {
+    /// Pages of one list: far more than any has.
+    const MOST: usize = 10_000;
+
+    /// The list of an answer, and the place where it goes on, if it does.
+    ///
+    /// # Errors
+    /// Where there is no list, or it does not end.
+    pub(super) fn take<L>(
+        &mut self,
+        platform: &Platform,
+        operation: &'static str,
+        answered: Option<List<L>>,
+    ) -> Result<(List<L>, Option<String>), PlatformError> {
+        let place = answered
+            .ok_or("it holds no list")
+            .and_then(|list| Ok((self.place_behind(&list)?, list)));
+        match place {
+            Ok((place, list)) => Ok((list, place)),
+            Err(reason) => Err(platform.misshapen(operation, reason)),
+        }
     }
 
-    /// Where it goes on, if it does.
-    pub(super) fn next(&self) -> Option<String> {
-        let info = self.page_info.as_ref()?;
-        let cursor = info.end_cursor.clone()?;
-        (info.has_next_page == Some(true) && !cursor.is_empty()).then_some(cursor)
+    fn place_behind<L>(&mut self, list: &List<L>) -> Result<Option<String>, &'static str> {
+        let info = list
+            .page_info
+            .as_ref()
+            .ok_or("it does not say whether its list goes on")?;
+        if !info.has_next_page {
+            return Ok(None);
+        }
+        let place = info.end_cursor.clone().filter(|place| !place.is_empty());
+        let place = place.ok_or("its list goes on without a cursor")?;
+        if list.edges.is_empty() {
+            return Err("its list goes on behind an empty page");
+        }
+        if self.known.len() >= Self::MOST || !self.known.insert(place.clone()) {
+            return Err(
+                "its list does not end; look for a cache or proxy in front of that platform",
+            );
+        }
+        Ok(Some(place))
     }
 }
 
@@ -358,4 +408,51 @@ macro_rules! limits {
 limits! {
     Few: DeleteConnector, QueueDetails, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
     Many: RegisterConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, SetReferences;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(json: &str) -> Result<List<KnownObject>, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn what_has_no_rows_is_no_empty_list() {
+        for unknown in [
+            "{}",
+            r#"{"edges":null}"#,
+            r#"{"pageInfo":{"hasNextPage":false}}"#,
+            "[]",
+        ] {
+            assert!(list(unknown).is_err(), "{unknown}");
+        }
+        assert_eq!(list(r#"{"edges":[]}"#).unwrap().nodes().count(), 0);
+    }
+
+    #[test]
+    fn a_list_ends_only_where_it_says_so() {
+        let page = |cursor: &str, rows: &str| {
+            let info = format!(r#"{{"endCursor":"{cursor}","hasNextPage":true}}"#);
+            list(&format!(r#"{{"pageInfo":{info},"edges":[{rows}]}}"#)).unwrap()
+        };
+        let mut places = Places::default();
+        assert_eq!(
+            places.place_behind(&page("A", "null")),
+            Ok(Some("A".to_owned()))
+        );
+        assert_eq!(
+            places.place_behind(&page("B", "null")),
+            Ok(Some("B".to_owned()))
+        );
+        assert!(places.place_behind(&page("A", "null")).is_err());
+        assert!(places.place_behind(&page("C", "")).is_err());
+        assert!(places.place_behind(&page("", "null")).is_err());
+        assert!(
+            places
+                .place_behind(&list(r#"{"edges":[]}"#).unwrap())
+                .is_err()
+        );
+    }
 }

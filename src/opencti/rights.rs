@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::operations::{self, Marking, markings, rights};
+use super::operations::{self, Marking, Places, markings, rights};
 use crate::graphql::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
 
@@ -178,7 +178,7 @@ async fn ask_markings(
     policy: RetryPolicy,
 ) -> Result<Vec<Marking>, PlatformError> {
     let mut listed = Vec::new();
-    let mut after: Option<String> = None;
+    let (mut after, mut places) = (None, Places::default());
     loop {
         let variables = markings::Variables {
             first: Some(MARKINGS_A_PAGE),
@@ -187,10 +187,9 @@ async fn ask_markings(
         let answer = platform
             .call::<operations::Markings>(variables, policy)
             .await?;
-        let Some(list) = answer.marking_definitions else {
-            return Ok(listed);
-        };
-        after = list.next();
+        let answered = answer.marking_definitions;
+        let (list, next) = places.take(platform, "Markings", answered)?;
+        after = next;
         listed.extend(list.nodes());
         if after.is_none() {
             return Ok(listed);

@@ -5,7 +5,7 @@ use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, Source, Sourc
 use serde_json::{Value, json};
 
 use crate::compare::{assert_identical, remove};
-use crate::support::{Line, broker, generated};
+use crate::support::{Line, broker, generated, together};
 
 /// Runs the line and compares; `lost` are the ids that cannot arrive.
 async fn check_all_but(line: &Line, lost: &[String]) {
@@ -268,4 +268,81 @@ async fn only_what_is_wanted_is_read() {
     assert_eq!(imported.of_type("indicator").count(), 60);
     assert_eq!(imported.of_type("relationship").count(), 0);
     assert_eq!(line.source.count("Observables"), 0);
+}
+
+fn graphql_error(name: &str, times: usize) -> Fault {
+    Fault::GraphqlError {
+        name: name.into(),
+        message: "Not for the moment.".into(),
+        times,
+    }
+}
+
+/// What an earlier reader took for rows that cannot be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_the_moment_costs_no_row() {
+    let cases = [
+        ("TOO_MANY_REQUESTS", 3),
+        ("INTERNAL_SERVER_ERROR", 9),
+        ("DATABASE_ERROR", 7),
+        ("LOCK_ERROR", 7),
+    ];
+    together(cases.into_iter().map(|(name, times)| async move {
+        let line = Line::with(generated(40, 5)).set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "40");
+        for operation in ["Observables", "ObservableRows"] {
+            let fault = graphql_error(name, times);
+            line.source.faults().add_for(operation, fault);
+        }
+        check_all_but(&line, &[]).await;
+        let message = closing_message(&line);
+        assert!(!message.contains("cannot read"), "{name}: {message}");
+    }))
+    .await;
+}
+
+/// The limits of what may be asked at once, as a platform with such a guard words them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_of_requests_makes_them_smaller() {
+    together([200, 400].into_iter().map(|status| async move {
+        let line = Line::with(generated(60, 10));
+        let body = json!({ "errors": [{
+            "message": "Query Cost limit of 5000 exceeded, found 9482.",
+            "extensions": { "code": "GRAPHQL_VALIDATION_FAILED" },
+        }] });
+        let fault = Fault::Body {
+            status,
+            body: body.to_string(),
+            above: Some(20),
+            times: usize::MAX,
+        };
+        for operation in ["Observables", "Indicators", "Relationships", "References"] {
+            line.source.faults().add_for(operation, fault.clone());
+        }
+        check_all_but(&line, &[]).await;
+        assert!(!closing_message(&line).contains("cannot read"));
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_nothing_fits_fails_the_run_with_the_words_of_the_source() {
+    let line = Line::with(generated(20, 5));
+    let body = json!({ "errors": [{
+        "message": "Query depth limit of 3 exceeded, found 9.",
+        "extensions": { "code": "GRAPHQL_VALIDATION_FAILED" },
+    }] });
+    let fault = Fault::Body {
+        status: 400,
+        body: body.to_string(),
+        above: None,
+        times: usize::MAX,
+    };
+    line.source.faults().add_for("Observables", fault);
+    assert_eq!(line.run().await, End::Failed);
+    let state = line.state().to_string();
+    assert!(
+        state.contains("Query depth limit of 3 exceeded, found 9."),
+        "{state}"
+    );
+    assert!(state.contains("over a limit"), "{state}");
 }

@@ -111,6 +111,7 @@ impl ListRequest {
 /// One request for what objects refer to.
 #[derive(Debug, Clone)]
 pub(super) struct ReferencesRequest {
+    /// Where there are none, any object's.
     pub(super) holders: Vec<String>,
     pub(super) relations: Vec<String>,
     pub(super) first: i64,
@@ -306,7 +307,8 @@ impl ListRequest {
 
 impl ReferencesRequest {
     async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
-        let condition = Some(("fromId", Operator::Eq, self.holders.clone()));
+        let holders = (!self.holders.is_empty()).then(|| self.holders.clone());
+        let condition = holders.map(|holders| ("fromId", Operator::Eq, holders));
         let variables = references::Variables {
             first: Some(self.first),
             after: self.after.clone(),
@@ -400,6 +402,8 @@ pub(super) struct Failure {
     pub(super) suspect: Option<usize>,
     /// It took too long, or was too much.
     pub(super) is_about_size: bool,
+    /// It exceeds a limit of what may be asked at once, which is no row's fault.
+    pub(super) is_over_limit: bool,
     /// The whole source may be at fault, for a while.
     pub(super) may_pass: bool,
     /// How long the source asks to be left alone.
@@ -413,6 +417,7 @@ impl Failure {
         Self {
             suspect: None,
             is_about_size: false,
+            is_over_limit: false,
             may_pass: false,
             wait: None,
             reason: "it answered no list".to_owned(),
@@ -427,6 +432,7 @@ impl Failure {
         Self {
             suspect: None,
             is_about_size,
+            is_over_limit: matches!(error, PlatformError::Request(error) if error.is_over_limit()),
             may_pass: is_about_size,
             wait,
             reason: Chain(error).to_string(),
@@ -440,17 +446,15 @@ impl Failure {
         format!("the source cannot read {what} ({})", self.reason)
     }
 
-    /// Whether the source itself says which row is to blame.
+    /// Whether the source itself says which row is to blame, and for what does not pass.
     pub(super) fn names_row(&self) -> bool {
-        self.suspect.is_some()
+        self.suspect.is_some() && !self.may_pass
     }
 
     /// How often a row alone is asked for before it is taken to be to blame.
     pub(super) fn tries_alone(&self) -> usize {
         match self {
-            Self {
-                suspect: Some(_), ..
-            } => 1,
+            _ if self.names_row() => 1,
             Self {
                 is_about_size: true,
                 ..
@@ -461,7 +465,8 @@ impl Failure {
     }
 }
 
-/// How long the source may fail before it is given up: ten minutes from its last answer.
+/// How long the source may fail before it is given up: ten minutes from its last answer that was of use. An
+/// answer to whether it is there at all is none.
 #[derive(Debug, Default)]
 pub(super) struct Patience {
     /// None while it answers.
@@ -474,8 +479,8 @@ impl Patience {
             .get_or_insert_with(|| RetryPolicy::DURING_RUN.waits())
     }
 
-    /// The source has answered.
-    fn renew(&mut self) {
+    /// The source has answered what is wanted of it.
+    pub(super) fn renew(&mut self) {
         self.waits = None;
     }
 
@@ -606,12 +611,7 @@ pub(super) async fn ask(
         tries += 1;
         let answer = request.send(platform).await;
         let error = match answer.and_then(|answer| judge(answer, skipped)) {
-            Ok(judged) => {
-                if matches!(judged, Asked::Page(_)) {
-                    patience.renew();
-                }
-                return Ok(judged);
-            }
+            Ok(judged) => return Ok(judged),
             Err(error) => error,
         };
         if is_about_size(&error, tries) {
@@ -678,6 +678,7 @@ fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, Platfo
     Ok(Asked::Failed(Failure {
         suspect: blamed.clone().filter_map(GraphqlError::row).min(),
         is_about_size: false,
+        is_over_limit: false,
         may_pass: refusal.may_pass(),
         wait: None,
         reason: blamed
@@ -709,10 +710,19 @@ pub(super) fn unreadable(
     )
 }
 
+/// Not even the smallest request is within a limit of the source.
+pub(super) fn over_limit(stream: Stream, failure: &Failure) -> SourceError {
+    SourceError::new(format!(
+        "cannot read the {} of the source: even a request for one of them is over a limit there, which has to be raised for this connector: {}",
+        stream.name(),
+        failure.reason
+    ))
+}
+
 /// The source has not answered for as long as the patience lasts.
 pub(super) fn given_up(stream: Stream, failure: &Failure) -> SourceError {
     SourceError::new(format!(
-        "cannot read the {} of the source: it has answered none of them for ten minutes, at last: {}; look at the health of that platform, and at its log",
+        "cannot read the {} of the source: it has answered nothing of use for ten minutes, at last: {}; look at the health of that platform, and at its log",
         stream.name(),
         failure.reason
     ))

@@ -12,16 +12,20 @@ use std::sync::Arc;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{
-    Asked, Detail, Failure, ListRequest, PageAnswer, Patience, ReferencesRequest, Request, Stream,
-    ask, given_up, unreadable,
+    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, ReferencesRequest, Request,
+    Stream, ask, given_up, over_limit, unreadable,
 };
+use super::cursor::Span;
 use super::end_guard::EndGuard;
 use super::page::{List, Reference, ReferenceRow, References, UNKNOWN_SHAPE};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 
-/// Rows of references in one answer.
-const REFERENCES_A_PAGE: i64 = 1000;
+/// So many others are asked for where one object fails, to see whether it is the source.
+const OTHERS: usize = 3;
+
+/// Rows in one answer.
+const ROWS_A_PAGE: usize = 1000;
 
 /// Objects that the platform writes as STIX for us: each costs it several queries
 /// (spec/protocol.md §6).
@@ -47,8 +51,12 @@ struct Portion {
     after: Option<String>,
     seen: u64,
     guard: EndGuard,
+    /// Rows that are asked for at once, at most.
+    rows: usize,
     /// Times that a single object was asked for.
     tries: usize,
+    /// The source has answered others since the single object began to fail.
+    is_well_elsewhere: bool,
 }
 
 impl Portion {
@@ -58,7 +66,17 @@ impl Portion {
             after: None,
             seen: 0,
             guard: EndGuard::default(),
+            rows: ROWS_A_PAGE,
             tries: 0,
+            is_well_elsewhere: false,
+        }
+    }
+
+    /// Objects, so many rows of them at once.
+    fn part(ids: &[String], rows: usize) -> Self {
+        Self {
+            rows,
+            ..Self::of(ids.to_vec())
         }
     }
 }
@@ -69,6 +87,8 @@ struct Waiting<'a> {
     platform: &'a Platform,
     /// The stream of the objects.
     stream: Stream,
+    /// All of them: those beside one that fails show whether it is the source.
+    ids: Vec<String>,
     portions: VecDeque<Portion>,
     patience: Patience,
 }
@@ -78,7 +98,8 @@ impl<'a> Waiting<'a> {
         Self {
             platform,
             stream,
-            portions: VecDeque::from([Portion::of(ids)]),
+            portions: VecDeque::from([Portion::of(ids.clone())]),
+            ids,
             patience: Patience::default(),
         }
     }
@@ -88,20 +109,40 @@ impl<'a> Waiting<'a> {
         request: Request,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Asked, SourceError> {
-        ask(self.platform, &request, &mut self.patience, skipped)
+        let asked = ask(self.platform, &request, &mut self.patience, skipped)
             .await
-            .map_err(|error| unreadable(self.stream, error))
+            .map_err(|error| unreadable(self.stream, error))?;
+        if let Asked::Page(answer) = &asked
+            && answer.list().is_some()
+        {
+            self.patience.renew();
+        }
+        Ok(asked)
     }
 
-    /// Asks for less of what failed; the object that fails alone, if it is to blame.
+    /// Asks for less of what failed; the object that fails alone, if it is to blame. `others` asks for the same of
+    /// another object, or of any.
     async fn step_around(
         &mut self,
         mut portion: Portion,
         failure: &Failure,
+        others: impl Fn(Option<String>) -> Request,
     ) -> Result<Option<String>, SourceError> {
         let is_alone = portion.ids.len() == 1;
+        if is_alone && failure.is_over_limit && portion.rows == 1 {
+            return Err(over_limit(self.stream, failure));
+        }
         if !self.patience.rest(failure, is_alone).await {
             return Err(given_up(self.stream, failure));
+        }
+        let rows = if failure.is_about_size {
+            (portion.rows / 8).max(1)
+        } else {
+            portion.rows
+        };
+        if is_alone && failure.is_over_limit {
+            self.portions.push_front(Portion::part(&portion.ids, rows));
+            return Ok(None);
         }
         if !is_alone {
             // Some rows may have been read already; reading them again changes nothing. Each try that
@@ -109,24 +150,48 @@ impl<'a> Waiting<'a> {
             let parts = if failure.is_about_size { 8 } else { 2 };
             let size = portion.ids.len().div_ceil(parts);
             for ids in portion.ids.chunks(size).rev() {
-                self.portions.push_front(Portion::of(ids.to_vec()));
+                self.portions.push_front(Portion::part(ids, rows));
             }
             return Ok(None);
         }
         portion.tries += 1;
-        let has_tried = portion.tries >= failure.tries_alone();
-        if failure.names_row() || (has_tried && self.is_alive(&portion).await?) {
+        if failure.names_row() {
             return Ok(Some(portion.ids.concat()));
+        }
+        if portion.tries >= failure.tries_alone() {
+            if portion.is_well_elsewhere {
+                self.patience.renew();
+                return Ok(Some(portion.ids.concat()));
+            }
+            // Asked once more after the others: it may have been of the moment.
+            portion.tries = 0;
+            portion.is_well_elsewhere = self.answers_others(&portion, others).await?;
+            if !portion.is_well_elsewhere && !self.patience.wait(failure.wait).await {
+                return Err(given_up(self.stream, failure));
+            }
         }
         self.portions.push_front(portion);
         Ok(None)
     }
 
-    /// Whether the source answers, where it is asked for no more than the object's name.
-    async fn is_alive(&mut self, portion: &Portion) -> Result<bool, SourceError> {
-        let request = ListRequest::by_ids(self.stream, Detail::Names, &portion.ids);
-        let asked = self.ask(Request::List(request), &mut Vec::new()).await?;
-        Ok(matches!(asked, Asked::Page(_)))
+    /// Whether the source answers the same for others, while the object at hand fails. Where it does not, it is
+    /// the source.
+    async fn answers_others(
+        &mut self,
+        portion: &Portion,
+        others: impl Fn(Option<String>) -> Request,
+    ) -> Result<bool, SourceError> {
+        let beside = self.ids.iter().rev().filter(|id| !portion.ids.contains(id));
+        let beside: Vec<String> = beside.take(OTHERS).cloned().collect();
+        let requests = beside.into_iter().map(Some).chain([None]).map(others);
+        for request in requests {
+            let asked = ask(self.platform, &request, &mut self.patience, &mut Vec::new()).await;
+            match asked.map_err(|error| unreadable(self.stream, error))? {
+                Asked::Page(_) => return Ok(true),
+                Asked::Failed(_) => {}
+            }
+        }
+        Ok(false)
     }
 }
 
@@ -198,9 +263,11 @@ async fn objects_of(
     let mut waiting = Waiting::new(platform, stream, ids);
     let (mut answers, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
+        let by_ids = ListRequest::by_ids(stream, detail, &portion.ids);
         let request = ListRequest {
             after: portion.after.clone(),
-            ..ListRequest::by_ids(stream, detail, &portion.ids)
+            first: by_ids.first.min(portion.rows),
+            ..by_ids
         };
         let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
             Asked::Page(answer) => match extent(&answer) {
@@ -213,7 +280,18 @@ async fn objects_of(
             },
             Asked::Failed(failure) => failure,
         };
-        if let Some(id) = waiting.step_around(portion, &failure).await? {
+        let others = |id: Option<String>| {
+            let by_ids = ListRequest::by_ids(stream, detail, id.as_slice());
+            Request::List(match id {
+                Some(_) => by_ids,
+                None => ListRequest {
+                    filter: Filter::Span(Span::Everything),
+                    first: 1,
+                    ..by_ids
+                },
+            })
+        };
+        if let Some(id) = waiting.step_around(portion, &failure, others).await? {
             skipped.push(Skipped {
                 id,
                 kind: kind.to_owned(),
@@ -273,7 +351,7 @@ async fn references_of(
         let request = Request::References(ReferencesRequest {
             holders: portion.ids.clone(),
             relations: relations.to_vec(),
-            first: REFERENCES_A_PAGE,
+            first: i64::try_from(portion.rows).unwrap_or(1),
             after: portion.after.clone(),
         });
         match waiting.ask(request, &mut skipped).await? {
@@ -284,7 +362,15 @@ async fn references_of(
                 }
             }
             Asked::Failed(failure) => {
-                if let Some(id) = waiting.step_around(portion, &failure).await? {
+                let others = |id: Option<String>| {
+                    Request::References(ReferencesRequest {
+                        holders: id.into_iter().collect(),
+                        relations: relations.to_vec(),
+                        first: 1,
+                        after: None,
+                    })
+                };
+                if let Some(id) = waiting.step_around(portion, &failure, others).await? {
                     skipped.push(Skipped {
                         id,
                         kind: "references".to_owned(),

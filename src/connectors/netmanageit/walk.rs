@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::ask::{
     Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, Request, Stream, ask,
-    given_up, unreadable,
+    given_up, over_limit, unreadable,
 };
 use super::cursor::{Clock, Moment, PageEnd, Row, Span};
 use super::end_guard::EndGuard;
@@ -55,6 +55,8 @@ pub(super) struct Walk {
     failed_in_a_row: usize,
     /// Times that the row at hand was asked for alone.
     tries_alone: usize,
+    /// The source has answered others whole since the row at hand began to fail.
+    is_well_elsewhere: bool,
     /// A page was shorter than asked for although there was more.
     is_cut: bool,
     /// The place comes from an earlier run, and the source has not answered to it yet.
@@ -122,6 +124,7 @@ impl Walk {
             since_last_page: Skips::default(),
             failed_in_a_row: 0,
             tries_alone: 0,
+            is_well_elsewhere: false,
             is_cut: false,
             is_kept: false,
             patience: Patience::default(),
@@ -235,6 +238,7 @@ impl Walk {
         let Some(list) = answer.list() else {
             return Ok(None);
         };
+        self.patience.renew();
         let total = list.page_info.global_count;
         if list.rows() == 0 {
             let skips = std::mem::take(&mut self.since_last_page);
@@ -264,6 +268,7 @@ impl Walk {
         self.after = Some(after);
         self.failed_in_a_row = 0;
         self.tries_alone = 0;
+        self.is_well_elsewhere = false;
         self.size.grow();
         self.begin_readers(total);
         let page = ReadPage {
@@ -322,12 +327,16 @@ impl Walk {
     }
 
     async fn is_answered(&mut self, request: &ListRequest) -> Result<bool, SourceError> {
+        Ok(self.answer(request).await?.is_some())
+    }
+
+    async fn answer(&mut self, request: &ListRequest) -> Result<Option<PageAnswer>, SourceError> {
         let request = Request::List(request.clone());
         let mut ignored = Vec::new();
         match ask(&self.platform, &request, &mut self.patience, &mut ignored).await {
-            Ok(Asked::Page(_)) => Ok(true),
-            Ok(Asked::Failed(_)) => Ok(false),
-            Err(error) if error.kind() == Kind::Validation => Ok(false),
+            Ok(Asked::Page(answer)) => Ok(Some(answer)),
+            Ok(Asked::Failed(_)) => Ok(None),
+            Err(error) if error.kind() == Kind::Validation => Ok(None),
             Err(error) => Err(unreadable(self.stream, error)),
         }
     }
@@ -341,6 +350,9 @@ impl Walk {
             "the source failed at a page; asking for less of it"
         );
         let is_alone = self.size.rows() == 1;
+        if is_alone && failure.is_over_limit {
+            return Err(over_limit(self.stream, failure));
+        }
         if !self.patience.rest(failure, is_alone).await {
             return Err(given_up(self.stream, failure));
         }
@@ -357,7 +369,58 @@ impl Walk {
             return Ok(());
         }
         self.tries_alone = 0;
-        self.skip_row(failure).await
+        if !failure.names_row() && !self.is_well_elsewhere {
+            // Asked once more after the others: it may have been of the moment.
+            self.is_well_elsewhere = self.answers_others().await?;
+            if !self.is_well_elsewhere && !self.patience.wait(failure.wait).await {
+                return Err(given_up(self.stream, failure));
+            }
+            return Ok(());
+        }
+        self.is_well_elsewhere = false;
+        self.skip_row(failure).await?;
+        // The others were answered, or the row was named.
+        self.patience.renew();
+        Ok(())
+    }
+
+    /// Whether the source answers others of the stream, in the same detail, while the row at hand fails: the one
+    /// behind it, the first of all, or the one behind the first ones. Where it does not, it is the source.
+    async fn answers_others(&mut self) -> Result<bool, SourceError> {
+        let first = ListRequest {
+            filter: Filter::Span(Span::Everything),
+            after: None,
+            ..self.request(self.detail)
+        };
+        if self.is_answered(&first).await? {
+            return Ok(true);
+        }
+        let near = self.request(Detail::Places);
+        let far = ListRequest {
+            first: UNEXPLAINED_ROWS,
+            detail: Detail::Places,
+            ..first.clone()
+        };
+        for from in [near, far] {
+            let place = self.place_behind(&from).await?;
+            let behind = ListRequest {
+                filter: from.filter,
+                after: place.clone(),
+                ..first.clone()
+            };
+            if place.is_some() && self.is_answered(&behind).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The place behind what is asked for, where the source says it.
+    async fn place_behind(&mut self, request: &ListRequest) -> Result<Option<String>, SourceError> {
+        let answer = self.answer(request).await?;
+        let list = answer.as_ref().and_then(PageAnswer::list);
+        let place = list.and_then(|list| list.page_info.end_cursor.clone());
+        Ok(place.filter(|place| !place.is_empty()))
     }
 
     /// Skips the row at hand by name, unless so many were skipped in a row that it is no bad row but a
@@ -409,9 +472,7 @@ impl Walk {
 
 fn rows_in_a_row(failure: &Failure) -> usize {
     match failure {
-        Failure {
-            suspect: Some(_), ..
-        } => FAILED_ROWS,
+        _ if failure.names_row() => FAILED_ROWS,
         Failure {
             is_about_size: true,
             ..
@@ -469,13 +530,8 @@ async fn row_at(
                 Asked::Failed(failure) => last = failure,
             }
         }
-        if !last.may_pass {
-            let what = format!(
-                "the source fails at its {} and does not say where the next one is: {}",
-                stream.name(),
-                last.reason
-            );
-            return Err(SourceError::new(what));
+        if last.is_over_limit {
+            return Err(over_limit(stream, &last));
         }
         if !patience.wait(last.wait).await {
             return Err(given_up(stream, &last));

@@ -23,6 +23,18 @@ pub enum Fault {
         /// How many times.
         times: usize,
     },
+    /// Answered with this HTTP status and this body, so many times; where `above` is given, only requests for more
+    /// rows than that (the variable `first`).
+    Body {
+        /// The status.
+        status: u16,
+        /// The body.
+        body: String,
+        /// The most rows that are still answered.
+        above: Option<i64>,
+        /// How many times.
+        times: usize,
+    },
     /// Carried out, and then answered with this HTTP status, so many times: who asked cannot know.
     AfterStatus(u16, usize),
     /// Every answer comes so much later.
@@ -248,7 +260,10 @@ impl Fault {
 
     fn concerns(&self, asked: Option<i64>) -> bool {
         match self {
-            Self::StatusAbove { rows, .. } => asked.is_some_and(|asked| asked > *rows),
+            Self::StatusAbove { rows, .. }
+            | Self::Body {
+                above: Some(rows), ..
+            } => asked.is_some_and(|asked| asked > *rows),
             _ => true,
         }
     }
@@ -260,6 +275,7 @@ impl Fault {
             Self::Status(_, times)
             | Self::RetryAfter(_, _, times)
             | Self::StatusAbove { times, .. }
+            | Self::Body { times, .. }
             | Self::AfterStatus(_, times)
             | Self::Reset(times)
             | Self::TruncatedBody(times)

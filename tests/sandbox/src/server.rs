@@ -315,6 +315,12 @@ fn break_answer(fault: &Fault) -> Option<Response> {
             let refusal = PlatformError::new(name.as_str(), message.as_str()).refusal();
             json_answer(Bytes::from(refusal.to_string()))
         }
+        Fault::Body { status, body, .. } => (
+            status_of(*status),
+            [(CONTENT_TYPE, "application/json")],
+            body.clone(),
+        )
+            .into_response(),
         Fault::NotJson(_) => (
             [(CONTENT_TYPE, "text/html")],
             "<html><body>Bad gateway</body></html>",
