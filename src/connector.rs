@@ -16,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::{Section, Settings};
@@ -109,6 +110,40 @@ pub struct HeldBack {
     /// Whether only a link of it is held back, and the object itself was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_part: bool,
+    /// What has to be mended at the source; none where it is the destination, or another object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_source: Option<AtSource>,
+}
+
+/// What has to be mended at the source before an object can be sent. Nothing there says when it is: each run
+/// asks for the object once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AtSource {
+    /// The source failed at it.
+    Unread(DaysInVain),
+    /// What it says of the object contradicts itself.
+    Contradiction,
+}
+
+/// The days on which an object was asked for in vain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaysInVain {
+    /// How many.
+    pub days: u32,
+    /// The last of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<NaiveDate>,
+}
+
+impl DaysInVain {
+    /// Counts a day, once.
+    pub fn note(&mut self, today: NaiveDate) {
+        if self.last != Some(today) {
+            self.last = Some(today);
+            self.days = self.days.saturating_add(1);
+        }
+    }
 }
 
 /// What has to happen before an object that was held back can be sent.
@@ -119,6 +154,8 @@ pub enum Obstacle<'a> {
     Cause(&'a str),
     /// Another object has to be sent.
     Object,
+    /// The source has to mend something, and does not say when it has.
+    Source,
     /// Nothing: the next run brings along what was missing.
     None,
 }
@@ -127,6 +164,19 @@ pub enum Obstacle<'a> {
 const MOST_CAUSES: usize = 1000;
 
 impl HeldBack {
+    /// What the source failed at.
+    pub fn unread(stream: &str, skipped: &Skipped) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            id: skipped.id.clone(),
+            kind: skipped.kind.clone(),
+            reason: skipped.reason.clone(),
+            needs: None,
+            is_part: false,
+            at_source: Some(AtSource::Unread(DaysInVain::default())),
+        }
+    }
+
     /// Cuts what is the source's own, and makes it safe for the people who read the state.
     pub fn make_safe(&mut self) {
         make_safe(&mut self.stream, NAME);
@@ -141,6 +191,7 @@ impl HeldBack {
     /// What it waits for.
     pub fn obstacle(&self) -> Obstacle<'_> {
         match &self.needs {
+            _ if self.at_source.is_some() => Obstacle::Source,
             Some(id) if is_marking(id) => Obstacle::Cause(id),
             Some(_) => Obstacle::Object,
             None if self.id.starts_with("relationship--") => Obstacle::None,

@@ -263,6 +263,7 @@ impl Packer {
                     reason: skipped.reason.clone(),
                     needs: Some(end.to_string()),
                     is_part: false,
+                    at_source: None,
                 });
                 held_back.push(skipped);
             } else if !self.largest.holds(object.json.len() + 1) {

@@ -108,7 +108,7 @@ impl Gate {
         match held_back.obstacle() {
             Obstacle::Cause(cause) => self.has_cause_passed(destination, cause).await,
             Obstacle::Object => Ok(false),
-            Obstacle::None => Ok(true),
+            Obstacle::Source | Obstacle::None => Ok(true),
         }
     }
 
@@ -272,6 +272,7 @@ fn note(
             reason: bar.reason.clone(),
             needs: bar.needs,
             is_part,
+            at_source: None,
         });
     }
     skipped.push(Skipped {

@@ -118,6 +118,7 @@ fn endless(object: &StixObject, end: &str, is_elsewhere: bool, stream: &str) -> 
         // The next run reads it once more, and brings its ends along.
         needs: None,
         is_part: false,
+        at_source: None,
     }
 }
 
@@ -150,6 +151,7 @@ pub(super) fn cut(page: &mut Converted, kept_out: &KeptOut) {
                     reason: reason.to_owned(),
                     needs: Some(target.to_owned()),
                     is_part: true,
+                    at_source: None,
                 });
             }
         }

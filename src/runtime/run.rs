@@ -290,8 +290,12 @@ async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result
     let is_unfinished = see_to_work(sending).await?;
     let keeper = sending.keeper();
     let mut again = mended(sending, keeper.look(|state| state.held_back.clone())).await?;
-    let is_object = |held_back: &HeldBack| !held_back.id.starts_with("relationship--");
-    if again.iter().any(is_object) || has_a_cause_passed(sending).await? {
+    // What only the source can mend is asked for in each run: that it is says nothing of the others.
+    let is_object = |held_back: &HeldBack| {
+        held_back.at_source.is_none() && !held_back.id.starts_with("relationship--")
+    };
+    let is_source_mended = keeper.look(|state| state.source_mended);
+    if again.iter().any(is_object) || is_source_mended || has_a_cause_passed(sending).await? {
         read_what_was_not_remembered(sending)?;
     }
     again.retain(|object| streams.contains(&object.stream.as_str()));
@@ -354,7 +358,9 @@ async fn mended(
     }
     let is_mended = |tie: &HeldBack| {
         let needs = tie.needs.as_ref();
-        mended.iter().any(|object| Some(&object.id) == needs)
+        // What only the source can mend may be missing still; when it has come, nothing needs it any more.
+        let mut mended = mended.iter().filter(|object| object.at_source.is_none());
+        mended.any(|object| Some(&object.id) == needs)
     };
     let ties: Vec<HeldBack> = waiting.into_iter().filter(is_mended).collect();
     mended.extend(ties);

@@ -284,11 +284,13 @@ impl<'a> Sending<'a> {
             None => object.kind.clone(),
         };
         // Without its links, an object that only brings its files mends nothing.
-        let mended = if page.counts_as.is_none() {
+        let mut mended = if page.counts_as.is_none() {
             sent_of(&self.held_back_before)
         } else {
             Vec::new()
         };
+        // Of these a part is still missing.
+        mended.retain(|id| !page.held_back.iter().any(|object| *object.id == **id));
         let done = Done {
             kinds: page.objects.iter().map(counted_as).collect(),
             mended,
@@ -690,7 +692,8 @@ impl<'a> Sending<'a> {
     fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {
         self.tally.count_sent(done.kinds.iter().map(|kind| &**kind));
         self.tally.count_skipped(&done.skipped);
-        let progress = &self.progress;
+        let (progress, today) = (&self.progress, Utc::now().date_naive());
+        let mut given_up = Vec::new();
         self.keeper.change(self.generation, |state| {
             progress.write(&mut state.streams);
             if let Some(work) = &mut state.work {
@@ -698,8 +701,17 @@ impl<'a> Sending<'a> {
             }
             state.mend(&done.mended);
             state.note_arrived(&done.arrived);
-            state.hold_back(done.held_back);
-        })
+            given_up = state.hold_back_on(today, done.held_back);
+        })?;
+        for object in given_up {
+            tracing::warn!(
+                id = object.id,
+                kind = object.kind,
+                reason = object.reason,
+                "the source has failed at it on seven different days: it is not asked for again until it changes"
+            );
+        }
+        Ok(())
     }
 
     /// After a failure: what was announced is still delivered, if the broker takes it soon.

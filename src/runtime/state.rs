@@ -8,11 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::connector::{HeldBack, Obstacle};
+use crate::connector::{AtSource, HeldBack, Obstacle};
 use crate::opencti::Echo;
 use crate::telemetry::safe_text::{SENTENCE, make_safe};
 
@@ -22,6 +22,8 @@ const VERSION: u64 = 1;
 const RUNS: usize = 5;
 /// Objects held back that are remembered; more are counted.
 const HELD_BACK: usize = 200;
+/// On so many different days the source may fail at an object until it is given up.
+const DAYS_IN_VAIN: u32 = 7;
 /// Causes that are remembered of what is not; there are not many markings and types.
 const CAUSES: usize = 50;
 /// Works of earlier runs that are still to be finished.
@@ -29,6 +31,10 @@ const LEFT_BEHIND: usize = 10;
 
 /// The state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a person reads them in the state"
+)]
 pub struct State {
     version: u64,
     /// What is read: cursors of another source mean nothing.
@@ -57,6 +63,9 @@ pub struct State {
     /// Why these others were held back: types that the destination lacked, ids of markings.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub held_back_causes: BTreeSet<String>,
+    /// The source has mended something for which more was held back than is remembered.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub source_mended: bool,
     /// Messages of the last work went missing at the broker, and it is sent once more.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sent_again: bool,
@@ -258,6 +267,7 @@ impl State {
             held_back: Vec::new(),
             held_back_more: BTreeMap::new(),
             held_back_causes: BTreeSet::new(),
+            source_mended: false,
             sent_again: false,
             runs: Vec::new(),
             reset_at,
@@ -384,6 +394,42 @@ impl State {
         self.runs.drain(..surplus);
     }
 
+    /// The same on a day on which the source was asked. What it has failed at on too many days is given up:
+    /// that is answered.
+    pub fn hold_back_on(
+        &mut self,
+        today: NaiveDate,
+        held_back: impl IntoIterator<Item = HeldBack>,
+    ) -> Vec<HeldBack> {
+        let mut given_up = Vec::new();
+        for mut object in held_back {
+            if self.has_failed_too_often(&mut object, today) {
+                self.held_back
+                    .retain(|known| known.id != object.id || known.at_source.is_none());
+                given_up.push(object);
+            } else {
+                self.hold_back([object]);
+            }
+        }
+        given_up
+    }
+
+    /// Counts the day, where it is the source that failed.
+    fn has_failed_too_often(&self, object: &mut HeldBack, today: NaiveDate) -> bool {
+        let Some(AtSource::Unread(in_vain)) = &mut object.at_source else {
+            return false;
+        };
+        let of_object = self.held_back.iter().filter(|known| known.id == object.id);
+        for known in of_object {
+            if let Some(AtSource::Unread(before)) = known.at_source {
+                *in_vain = before;
+                object.kind.clone_from(&known.kind);
+            }
+        }
+        in_vain.note(today);
+        in_vain.days > DAYS_IN_VAIN
+    }
+
     /// Remembers what was held back, each object once.
     pub fn hold_back(&mut self, held_back: impl IntoIterator<Item = HeldBack>) {
         for mut object in held_back {
@@ -409,10 +455,12 @@ impl State {
     /// These objects were held back before and are sent now, with the open work.
     pub fn mend(&mut self, ids: &[Box<str>]) {
         let is_sent = |object: &mut HeldBack| ids.iter().any(|id| **id == *object.id);
-        let mended = self.held_back.extract_if(.., is_sent);
+        let mended: Vec<HeldBack> = self.held_back.extract_if(.., is_sent).collect();
+        let is_at_source = |object: &HeldBack| object.at_source.is_some();
+        self.source_mended |= !self.held_back_more.is_empty() && mended.iter().any(is_at_source);
         match &mut self.work {
             Some(work) => work.mended.extend(mended),
-            None => drop(mended.count()),
+            None => drop(mended),
         }
     }
 
@@ -432,6 +480,7 @@ impl State {
             .into_keys()
             .collect();
         self.held_back_causes.clear();
+        self.source_mended = false;
         // A stream may keep its cursor under a longer name.
         let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
         self.streams.retain(|name, _| !is_overflown(name));

@@ -73,6 +73,95 @@ async fn a_row_that_nulls_its_page_costs_only_itself() {
     );
 }
 
+/// What the source failed at is asked for again in the next runs, and arrives once the source can say it,
+/// although nothing about the object has changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_could_not_be_read_comes_when_it_can_be() {
+    let mut data = generated(60, 10);
+    let directory = data.observable_mut("Directory").expect("a directory");
+    let path = directory.get("path").cloned().expect("a path");
+    directory.set("path", Value::Null);
+    let id = directory.standard_id().to_owned();
+    let line = Line::with(data);
+    check_all_but(&line, std::slice::from_ref(&id)).await;
+    let remembered = |state: &Value| state["held_back"].as_array().cloned().unwrap_or_default();
+    let held_back = remembered(&line.state());
+    let of_row: Vec<&Value> = held_back
+        .iter()
+        .filter(|held_back| held_back["id"] == id)
+        .collect();
+    assert_eq!(of_row.len(), 1, "{held_back:#?}");
+    assert_eq!(of_row[0]["at_source"]["unread"]["days"], 1);
+
+    // It fails once more, on the same day: nothing is sent, and it stays remembered.
+    let works = line.destination.works().len();
+    assert_eq!(line.run().await, End::RanOnce);
+    assert_eq!(line.destination.works().len(), works);
+    let ids = |held_back: &[Value]| -> Vec<Value> {
+        held_back.iter().map(|one| one["id"].clone()).collect()
+    };
+    let again = remembered(&line.state());
+    assert_eq!(ids(&again), ids(&held_back));
+    let days = |of: &[Value]| {
+        of.iter()
+            .find(|one| one["id"] == id)
+            .map(|one| one["at_source"].clone())
+    };
+    assert_eq!(days(&again), days(&held_back));
+
+    line.source.edit(|data| {
+        let directory = data
+            .observables
+            .iter_mut()
+            .find(|row| row.standard_id() == id);
+        directory.expect("the directory").set("path", path);
+    });
+    let _workers = line.workers(1);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert!(line.destination.imported().get(&id).is_some());
+    // What is tied to it follows with the next run.
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(remembered(&line.state()), Vec::<Value>::new());
+    assert_identical(
+        &line.source.data(),
+        &line.destination.imported(),
+        Release::LATEST,
+    );
+}
+
+/// A marking whose id and definition are those of two markings holds its objects back until it is corrected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marking_that_contradicts_itself_holds_its_objects_back() {
+    let mut data = generated(60, 0);
+    let red = data
+        .shared
+        .iter()
+        .find(|record| record.text("definition") == "TLP:RED");
+    let red = red.expect("every content has it").id().to_owned();
+    let mut marked = Vec::new();
+    for record in data.observables.iter_mut().take(5) {
+        record.set("objectMarking", json!([red]));
+        marked.push(record.standard_id().to_owned());
+    }
+    let change = |data: &mut DataSet, definition: &str| {
+        let marking = data.record_mut(&red).expect("every content has it");
+        marking.set("definition", definition);
+    };
+    change(&mut data, "TLP:CLEAR");
+    let line = Line::with(data);
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let arrived = |id: &String| line.destination.imported().get(id).is_some();
+    assert!(!marked.iter().any(arrived));
+    line.source.edit(|data| change(data, "TLP:RED"));
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert!(marked.iter().all(arrived));
+}
+
 /// A page that is larger than a page may be is asked for with fewer rows, down to the one that is to blame.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_larger_than_a_page_may_be_costs_only_itself() {

@@ -7,13 +7,16 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ask::{Detail, Extras, PageAnswer, Stream};
-use super::by_id::{Wanted, read_objects, read_references};
+use super::by_id::{REFERENCES, Wanted, read_objects, read_references};
 use super::convert::is_known_type;
-use super::page::{EndRow, List, Node, Reference, References, row_of};
+use super::page::{EndRow, List, Node, Reference, References, RowName, row_of};
 use super::source::RawPage;
-use crate::connector::{Skipped, SourceError};
+use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::platform::Platform;
 use crate::stix::TextSet;
+
+/// As what the target of a nested reference is named that cannot be read.
+pub(super) const NESTED_REFERENCE: &str = "nested reference";
 
 /// What is to be asked for.
 #[derive(Debug)]
@@ -76,9 +79,13 @@ impl Asker {
             Stream::Indicators | Stream::Relationships => vec!["external-reference".to_owned()],
         };
         let (platform, skipped) = (&self.platform, &mut page.skipped);
+        let told = skipped.len();
         page.references = read_references(platform, page.stream, ids, &relations, skipped).await?;
+        let held_back = without_references(page, told);
+        page.held_back.extend(held_back);
+        let skipped = &mut page.skipped;
         let elsewhere = targets_elsewhere(&page.references, ids);
-        let wanted = self.along(Stream::Observables, "nested reference");
+        let wanted = self.along(Stream::Observables, NESTED_REFERENCE);
         let companions = read_objects(platform, wanted, &elsewhere, skipped).await?;
         let answers = std::iter::once(&page.answer).chain(&companions);
         page.written = self.written(page.stream, answers, skipped).await?;
@@ -139,6 +146,33 @@ impl Asker {
         };
         read_objects(&self.platform, wanted, &unknown, skipped).await
     }
+}
+
+/// The objects of a page whose references could not be read: to be asked for again, whole.
+fn without_references(page: &RawPage, told: usize) -> Vec<HeldBack> {
+    let skipped = page.skipped.get(told..).unwrap_or_default();
+    let unread: Vec<&Skipped> = skipped
+        .iter()
+        .filter(|skipped| skipped.kind == REFERENCES)
+        .collect();
+    if unread.is_empty() {
+        return Vec::new();
+    }
+    let names = page.answer.list().into_iter().flat_map(List::nodes);
+    let names = names.filter_map(RowName::of);
+    let names = names.filter_map(|name| Some((name.id, name.standard_id?)));
+    let names: HashMap<String, String> = names.collect();
+    let held_back = unread.into_iter().filter_map(|skipped| {
+        let of_object = Skipped {
+            id: names.get(&skipped.id)?.clone(),
+            ..skipped.clone()
+        };
+        Some(HeldBack {
+            is_part: true,
+            ..HeldBack::unread(page.stream.name(), &of_object)
+        })
+    });
+    held_back.collect()
 }
 
 fn is_of_unknown_type(node: &Node<'_>) -> bool {

@@ -27,6 +27,8 @@ const OTHERS: usize = 3;
 /// Rows in one answer.
 const ROWS_A_PAGE: usize = 1000;
 
+/// As what the references of an object are named that cannot be read.
+pub(super) const REFERENCES: &str = "references";
 /// Objects that the platform writes as STIX for us: each costs it several queries
 /// (spec/protocol.md §6).
 const WRITTEN_A_REQUEST: usize = 100;
@@ -373,7 +375,7 @@ async fn references_of(
                 if let Some(id) = waiting.step_around(portion, &failure, others).await? {
                     skipped.push(Skipped {
                         id,
-                        kind: "references".to_owned(),
+                        kind: REFERENCES.to_owned(),
                         reason: failure.as_reason("them"),
                     });
                 }

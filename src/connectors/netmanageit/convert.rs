@@ -25,12 +25,13 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use url::Url;
 
+use super::around::NESTED_REFERENCE;
 use super::ask::{PageAnswer, Stream};
 use super::files::Content;
 use super::page::{ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
-use crate::connector::{Converted, Converter, HeldBack, Skipped, kind_of_end};
+use crate::connector::{AtSource, Converted, Converter, HeldBack, Skipped, kind_of_end};
 use crate::stix::{
     JsonKind, NotAnId, NotOfKind, ObjectWriter, Pointer, StixId, StixObject, TextMap, TextSet,
 };
@@ -121,7 +122,7 @@ impl Converter for NetManageItConverter {
         let told = skipped.len();
         let written = Written::read(&page.written);
         let companions = self.companions(&page.companions, &written, &mut skipped);
-        let (mut objects, mut held_back) = (Vec::new(), Vec::new());
+        let (mut objects, mut held_back) = (Vec::new(), page.held_back);
         for node in nodes_of(&page.answer, &mut skipped) {
             if is_known(node, &page.known) {
                 continue;
@@ -146,7 +147,11 @@ impl Converter for NetManageItConverter {
         let endless = leave_out_endless(&mut objects, &page.ends_to_come, &companions);
         held_back.extend(endless.iter().map(|tie| tie.held_back(page.stream)));
         skipped.extend(endless.into_iter().map(|tie| tie.skipped));
+        let lost = lost_targets(&skipped);
         let edges = nested_edges(&objects, &companions, &mut skipped);
+        if page.files.is_none() {
+            held_back.extend(waiting_for(&objects, &lost, page.stream));
+        }
         // What is wrong with an object that only brings its files now was told when it came first.
         if page.files.is_some() {
             skipped.truncate(told);
@@ -278,6 +283,7 @@ impl Endless {
             reason: self.skipped.reason.clone(),
             needs: Some(self.end.to_string()),
             is_part: false,
+            at_source: None,
         }
     }
 }
@@ -361,6 +367,7 @@ fn hold_back(stream: Stream, skipped: &Skipped, is_part: bool) -> HeldBack {
         reason: skipped.reason.clone(),
         needs: None,
         is_part,
+        at_source: Some(AtSource::Contradiction),
     }
 }
 
@@ -453,6 +460,34 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
         Reference::External(_) => None,
     });
     nested.collect()
+}
+
+/// The targets of nested references that the source failed at, by their internal ids.
+fn lost_targets(skipped: &[Skipped]) -> TextSet<String> {
+    let lost = skipped
+        .iter()
+        .filter(|skipped| skipped.kind == NESTED_REFERENCE);
+    lost.map(|skipped| skipped.id.clone()).collect()
+}
+
+/// The objects that point at such a target: they come once more when it has come.
+fn waiting_for(objects: &[Bare], lost: &TextSet<String>, stream: Stream) -> Vec<HeldBack> {
+    let mut waiting = Vec::new();
+    for written in objects.iter().filter(|_| !lost.is_empty()) {
+        let targets = written.nested.iter();
+        for target in targets.filter(|target| lost.contains(&*target.id)) {
+            waiting.push(HeldBack {
+                stream: stream.name().to_owned(),
+                id: written.object.id.to_string(),
+                kind: written.object.kind.to_string(),
+                reason: "what it points at cannot be read at the source".to_owned(),
+                needs: Some(target.standard_id.to_string()),
+                is_part: true,
+                at_source: None,
+            });
+        }
+    }
+    waiting
 }
 
 /// What each object points at, by its id: the property and the target's id.

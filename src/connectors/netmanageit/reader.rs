@@ -222,7 +222,7 @@ impl Reader {
             }
         };
         course.tell_ahead(&all, &known);
-        let mut skipped = told(skips, &known);
+        let (mut skipped, held_back) = told(course.stream, skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
         // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
@@ -242,6 +242,7 @@ impl Reader {
         let around = self.look_around(new, &mut skipped);
         let mut page = course.page(answer, known, skipped);
         page.total = end.total;
+        page.held_back = held_back;
         if !self.with_files.is_empty() {
             self.behind_files = page.position.take();
         }
@@ -328,8 +329,15 @@ impl Reader {
         for answer in answers {
             self.take_again(stream, answer);
         }
-        if !skipped.is_empty() {
-            let empty = self.once_more(stream, PageAnswer::empty(), skipped);
+        // What fails again was told when it failed first.
+        let is_asked = |skipped: &mut Skipped| ids.contains(&skipped.id);
+        let unread = skipped.extract_if(.., is_asked);
+        let held_back: Vec<HeldBack> = unread
+            .map(|unread| HeldBack::unread(stream.name(), &unread))
+            .collect();
+        if !skipped.is_empty() || !held_back.is_empty() {
+            let mut empty = self.once_more(stream, PageAnswer::empty(), skipped);
+            empty.held_back = held_back;
             self.read_now.push((empty, Around::Nothing));
         }
         Ok(())
@@ -448,14 +456,17 @@ pub(super) struct New<'a> {
     is_again: bool,
 }
 
-/// What is to be told of rows that could not be read. A bad row is told once, until it changes.
-fn told(skips: Skips, known: &HashSet<Box<str>>) -> Vec<Skipped> {
-    let bad = skips
-        .bad
-        .into_iter()
-        .filter(|(row, _)| !known.contains(&row.id));
-    let bad = bad.map(|(_, skipped)| skipped);
-    skips.skipped.into_iter().chain(bad).collect()
+/// What is to be told of rows that could not be read, and what is to be asked for again. A bad row is told once,
+/// until it changes; it is remembered from then on.
+fn told(stream: Stream, skips: Skips, known: &HashSet<Box<str>>) -> (Vec<Skipped>, Vec<HeldBack>) {
+    let (mut skipped, mut held_back) = (skips.skipped, skips.held_back);
+    for (row, bad) in skips.bad {
+        if !known.contains(&row.id) {
+            held_back.push(HeldBack::unread(stream.name(), &bad));
+            skipped.push(bad);
+        }
+    }
+    (skipped, held_back)
 }
 
 impl Course {
@@ -541,7 +552,7 @@ impl Course {
     fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
         let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
         let ended = self.reading.put_end(&bad, skips.rows, total);
-        let skipped = told(skips, &ended.known);
+        let (skipped, held_back) = told(self.stream, skips, &ended.known);
         let alarms: Vec<String> = ended
             .shortfall
             .map(|shortfall| alarm(self.stream, shortfall))
@@ -552,6 +563,7 @@ impl Course {
             return None;
         }
         Some(RawPage {
+            held_back,
             alarms,
             ..self.page(PageAnswer::empty(), HashSet::new(), skipped)
         })

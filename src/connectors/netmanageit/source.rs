@@ -20,7 +20,7 @@ use super::files::Files;
 use super::page::References;
 use super::reader::Reader;
 use super::settings::NetManageItSettings;
-use crate::connector::{Position, Resume, Skipped, Source, SourceError};
+use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
 use crate::platform::Platform;
 
 /// So many pages may be read while it is asked what their objects refer to.
@@ -48,6 +48,8 @@ pub struct RawPage {
     pub(super) position: Option<Position>,
     pub(super) total: Option<u64>,
     pub(super) skipped: Vec<Skipped>,
+    /// What of that is to be asked for again in later runs.
+    pub(super) held_back: Vec<HeldBack>,
     pub(super) alarms: Vec<String>,
     /// As long as this is there, nothing more is read.
     pub(super) place: Place,
@@ -95,6 +97,7 @@ impl RawPage {
             position: None,
             total: None,
             skipped,
+            held_back: Vec::new(),
             alarms: Vec::new(),
             place: Place::default(),
         }

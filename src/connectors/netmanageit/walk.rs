@@ -20,7 +20,7 @@ use super::end_guard::EndGuard;
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
-use crate::connector::{Skipped, SourceError};
+use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::graphql::Kind;
 use crate::platform::{Platform, PlatformError};
 
@@ -74,6 +74,8 @@ pub(super) struct Walk {
 pub(super) struct Skips {
     /// Each of it by name, with the reason.
     pub(super) skipped: Vec<Skipped>,
+    /// What of that is to be asked for again in later runs.
+    pub(super) held_back: Vec<HeldBack>,
     /// The rows that the source itself named as bad, with what is to be told of each. They stay so
     /// until they change.
     pub(super) bad: Vec<(Row, Skipped)>,
@@ -463,8 +465,14 @@ impl Walk {
         let skips = &mut self.since_last_page;
         skips.rows += 1;
         // What the source does not explain may have been of the moment: it is no bad row for ever.
-        match row.filter(|_| failure.names_row()) {
-            Some(row) => skips.bad.push((row, skipped)),
+        match row {
+            Some(row) if failure.names_row() => skips.bad.push((row, skipped)),
+            Some(_) => {
+                let unread = HeldBack::unread(self.stream.name(), &skipped);
+                skips.held_back.push(unread);
+                skips.skipped.push(skipped);
+            }
+            // Without a name, nobody can ask for it.
             None => skips.skipped.push(skipped),
         }
     }

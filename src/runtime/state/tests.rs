@@ -5,6 +5,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
+use crate::connector::Skipped;
 use crate::hostile::{corpus, damaged};
 
 const SOURCE: &str = "https://source.test";
@@ -119,6 +120,7 @@ fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
         needs: None,
         is_part: false,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
+        at_source: None,
     };
     state.hold_back([object("imei--1"), object("imei--2")]);
     state.mend(&["imei--1".into()]);
@@ -126,6 +128,64 @@ fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
     state.go_back_leaving_work("It was cleared.");
     assert_eq!(state.held_back, [object("imei--2"), object("imei--1")]);
     assert!(state.left_behind[0].mended.is_empty());
+}
+
+fn unread(id: &str) -> HeldBack {
+    let skipped = Skipped {
+        id: id.to_owned(),
+        kind: "Url".to_owned(),
+        reason: "the source cannot read it".to_owned(),
+    };
+    HeldBack::unread("observables", &skipped)
+}
+
+#[test]
+fn what_the_source_fails_at_is_given_up_after_seven_days() {
+    let mut state = used();
+    let day = |number: u64| NaiveDate::default() + chrono::Days::new(number);
+    for number in 0..u64::from(DAYS_IN_VAIN) {
+        // Two runs on each day.
+        for _ in 0..2 {
+            assert_eq!(state.hold_back_on(day(number), [unread("url--1")]), []);
+        }
+    }
+    assert_eq!(state.held_back.len(), 1);
+    let given_up = state.hold_back_on(day(100), [unread("url--1")]);
+    assert_eq!(given_up[0].id, "url--1");
+    assert_eq!(state.held_back, []);
+    // A contradiction stays: nothing but a person ends it.
+    let contradiction = HeldBack {
+        at_source: Some(AtSource::Contradiction),
+        ..unread("url--2")
+    };
+    for number in 0..50 {
+        let again = [contradiction.clone()];
+        assert_eq!(state.hold_back_on(day(number), again), []);
+    }
+    assert_eq!(state.held_back, [contradiction]);
+}
+
+#[test]
+fn what_the_source_mends_has_the_rest_read_that_is_not_remembered() {
+    let mut state = used();
+    let many = (0..HELD_BACK + 5).map(|number| unread(&format!("url--{number}")));
+    state.hold_back_on(NaiveDate::default(), many);
+    assert!(state.held_back_causes.is_empty() && !state.source_mended);
+    state.mend(&["url--3".into()]);
+    assert!(state.source_mended);
+    assert_eq!(state.begin_overflown_streams(), ["observables"]);
+    assert!(!state.source_mended);
+}
+
+#[test]
+fn a_state_from_before_the_days_were_counted_is_read() {
+    let text = r#"{"version":1,"source":"s","first_pass_complete":true,"streams":{},"runs":[],
+        "held_back":[{"stream":"observables","id":"imei--1","kind":"IMEI","reason":"r"}]}"#;
+    let Ok(Found::State(state)) = State::read(Some(text)) else {
+        panic!("it is a state");
+    };
+    assert_eq!(state.held_back[0].obstacle(), Obstacle::Cause("IMEI"));
+    assert!(!state.write().unwrap().contains("at_source"));
 }
 
 #[test]
@@ -154,6 +214,7 @@ fn the_lists_stay_short() {
         needs: None,
         is_part: false,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
+        at_source: None,
     };
     state.hold_back((0..HELD_BACK + 7).map(object));
     state.hold_back([object(0)]);
@@ -227,6 +288,7 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
         reason: long.clone(),
         needs: Some(long.clone()),
         is_part: false,
+        at_source: None,
     }]);
     let closing = Closing::new(long, true, AtOnce::Sentence);
     assert!(closing.message.len() <= 4096 && closing.message.starts_with("\\u{1b}"));

@@ -458,6 +458,7 @@ async fn what_was_held_back_is_read_once_more_first() {
         id: id.to_owned(),
         kind: "any".to_owned(),
         reason: "any".to_owned(),
+        at_source: None,
     };
     let resume = Resume {
         again: vec![
