@@ -709,6 +709,11 @@ impl Answer {
         }
     }
 
+    /// The error of an answer that contradicts itself.
+    pub fn misshapen(&self, reason: &str) -> Error {
+        self.shape(serde::de::Error::custom(reason))
+    }
+
     fn shape(&self, source: serde_json::Error) -> Error {
         Error::Shape {
             operation: self.operation,

@@ -435,3 +435,37 @@ async fn a_limit_that_nothing_fits_fails_the_run_with_the_words_of_the_source() 
     );
     assert!(state.contains("over a limit"), "{state}");
 }
+
+/// An answer of an unknown shape, an empty page that says that it goes on, the same page for ever: each is a failed
+/// run that says so, never the end of the list.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_does_not_end_as_lists_do_fails_the_run() {
+    let page = |edges: Value, end: &str, more: bool| {
+        let info = json!({ "endCursor": end, "hasNextPage": more, "globalCount": 40 });
+        json!({ "data": { "stixCyberObservables": { "pageInfo": info, "edges": edges } } })
+    };
+    let cases = [
+        (json!({ "data": { "stixCyberObservables": {} } }), "shape"),
+        (json!({ "data": {} }), "shape"),
+        (json!({ "data": { "stixCyberObservables": null } }), "shape"),
+        (page(json!([]), "", true), "shape"),
+        (page(json!([null]), "A", true), "the same cursor"),
+    ];
+    together(cases.map(|(body, words)| async move {
+        let line = Line::with(generated(40, 0));
+        let fault = Fault::Body {
+            status: 200,
+            body: body.to_string(),
+            above: None,
+            times: usize::MAX,
+        };
+        line.source.faults().add_for("Observables", fault);
+        assert_eq!(line.run().await, End::Failed, "{body}");
+        let state = line.state();
+        let error = state["runs"][0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains(words), "{body}: {error}");
+        let asked = line.source.count("Observables");
+        assert!(asked <= 20, "{body}: {asked} requests");
+    }))
+    .await;
+}

@@ -385,7 +385,11 @@ impl PageAnswer {
 }
 
 fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, Error> {
-    Ok(Some(answer.borrow_despite_errors::<ListData<'_>>()?.list))
+    let list = answer.borrow_despite_errors::<ListData<'_>>()?.list;
+    if list.is_broken_off() {
+        return Err(answer.misshapen("an empty page says that its list goes on"));
+    }
+    Ok(Some(list))
 }
 
 /// What came of a request.

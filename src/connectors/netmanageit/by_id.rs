@@ -15,9 +15,10 @@ use super::ask::{
     Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, ReferencesRequest, Request,
     Stream, ask, given_up, over_limit, unreadable,
 };
+use super::cursor::Row;
 use super::cursor::Span;
 use super::end_guard::EndGuard;
-use super::page::{List, Reference, ReferenceRow, References, UNKNOWN_SHAPE};
+use super::page::{List, Reference, ReferenceRow, References, UNKNOWN_SHAPE, row_of};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 
@@ -272,10 +273,10 @@ async fn objects_of(
             ..by_ids
         };
         let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
-            Asked::Page(answer) => match extent(&answer) {
-                Some((rows, next)) => {
+            Asked::Page(answer) => match Extent::of(&answer) {
+                Some(extent) => {
                     answers.push(answer);
-                    waiting.portions.extend(go_on(portion, rows, next)?);
+                    waiting.portions.extend(go_on(portion, extent)?);
                     continue;
                 }
                 None => Failure::no_list(),
@@ -302,12 +303,6 @@ async fn objects_of(
         }
     }
     Ok((answers, skipped))
-}
-
-/// How many rows an answer has, and whether its list goes on; none for an answer without a list.
-fn extent(answer: &PageAnswer) -> Option<(u64, Next)> {
-    let list = answer.list()?;
-    Some((list.rows() as u64, Next::of(list)))
 }
 
 /// Reads what these objects refer to: a constant number of requests for many, sent together.
@@ -358,8 +353,8 @@ async fn references_of(
         });
         match waiting.ask(request, &mut skipped).await? {
             Asked::Page(answer) => {
-                let (rows, next) = take_references(&answer, &mut found, &mut skipped)?;
-                if let Some(next) = go_on(portion, rows, next)? {
+                let extent = take_references(&answer, &mut found, &mut skipped)?;
+                if let Some(next) = go_on(portion, extent)? {
                     waiting.portions.push_front(next);
                 }
             }
@@ -404,17 +399,41 @@ impl Next {
     }
 }
 
+/// How far a list has come with an answer.
+struct Extent {
+    /// The rows that say who they are.
+    rows: Vec<Row>,
+    /// All of the answer.
+    page_rows: usize,
+    /// All that the source counts.
+    total: Option<u64>,
+    next: Next,
+}
+
+impl Extent {
+    /// None for an answer without a list.
+    fn of(answer: &PageAnswer) -> Option<Self> {
+        let list = answer.list()?;
+        Some(Self {
+            rows: list.nodes().filter_map(row_of).collect(),
+            page_rows: list.rows(),
+            total: list.page_info.global_count,
+            next: Next::of(list),
+        })
+    }
+}
+
 /// The portion with the place where its list goes on, if it does.
-fn go_on(mut portion: Portion, rows: u64, next: Next) -> Result<Option<Portion>, SourceError> {
-    let seen = portion.seen + rows;
-    let place = match next {
+fn go_on(mut portion: Portion, extent: Extent) -> Result<Option<Portion>, SourceError> {
+    let seen = portion.seen.saturating_add(extent.page_rows as u64);
+    let place = match extent.next {
         Next::At(place) => place,
         Next::MaybeAt(place, total) if seen < total => place,
         Next::MaybeAt(..) | Next::None => return Ok(None),
     };
     portion
         .guard
-        .take_place(&place)
+        .take(&place, &extent.rows, extent.page_rows, extent.total)
         .map_err(|endless| SourceError::because("cannot read what objects refer to", endless))?;
     Ok(Some(Portion {
         after: Some(place),
@@ -428,8 +447,8 @@ fn take_references(
     answer: &PageAnswer,
     found: &mut Vec<(Box<str>, Reference)>,
     skipped: &mut Vec<Skipped>,
-) -> Result<(u64, Next), SourceError> {
-    let Some(list) = answer.list() else {
+) -> Result<Extent, SourceError> {
+    let (Some(list), Some(extent)) = (answer.list(), Extent::of(answer)) else {
         return Err(SourceError::new(
             "the source answered no list of references",
         ));
@@ -451,5 +470,44 @@ fn take_references(
             None => lose("?", UNKNOWN_SHAPE),
         }
     }
-    Ok((list.rows() as u64, Next::of(list)))
+    Ok(extent)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn answer(cursor: &str, rows: &[usize]) -> PageAnswer {
+        let edges: Vec<String> = rows
+            .iter()
+            .map(|row| format!(r#"{{"node":{{"id":"{row}"}}}}"#))
+            .collect();
+        let body = format!(
+            r#"{{"data":{{"stixRefRelationships":{{"pageInfo":{{"endCursor":"{cursor}","hasNextPage":true,"globalCount":2}},"edges":[{}]}}}}}}"#,
+            edges.join(",")
+        );
+        PageAnswer::of_body(&body).unwrap()
+    }
+
+    /// Whatever a source answers, reading by ids ends.
+    #[rstest]
+    #[case::cursors_that_alternate(|page: usize| answer(["A", "B"][page % 2], &[page]))]
+    #[case::new_cursors_over_the_same_rows(|page: usize| answer(&page.to_string(), &[1, 2]))]
+    #[case::far_more_rows_than_counted(|page: usize| answer(&page.to_string(), &[page]))]
+    fn a_list_that_does_not_end_is_an_error(#[case] pages: impl Fn(usize) -> PageAnswer) {
+        let mut portion = Portion::of(vec!["1".to_owned()]);
+        for number in 0..1000 {
+            match go_on(portion, Extent::of(&pages(number)).unwrap()) {
+                Ok(next) => portion = next.expect("it says that it goes on"),
+                Err(error) => {
+                    let cause = std::error::Error::source(&error).unwrap();
+                    assert!(cause.to_string().contains("does not end"), "{cause}");
+                    return;
+                }
+            }
+        }
+        panic!("it is read without an end");
+    }
 }

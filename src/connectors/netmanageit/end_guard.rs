@@ -43,22 +43,19 @@ pub(super) struct EndGuard {
     rows: HashSet<u64>,
     stale_rows: usize,
     stale_pages: usize,
+    answered: u64,
     most_counted: u64,
     largest_page: u64,
 }
 
 impl EndGuard {
-    /// Takes the place behind a page.
-    ///
-    /// # Errors
-    /// Where that place was there before.
-    pub(super) fn take_place(&mut self, place: &str) -> Result<(), Endless> {
+    fn take_place(&mut self, place: &str) -> Result<(), Endless> {
         let is_new = self.places.insert(self.hasher.hash_one(place));
         is_new.then_some(()).ok_or(Endless::SameCursor)
     }
 
-    /// Takes a page: the place behind it, those of its rows that say who they are, how many it has,
-    /// all that the source counts, and how many were answered with it.
+    /// Takes a page: the place behind it, those of its rows that say who they are, how many it has, and all that
+    /// the source counts.
     ///
     /// # Errors
     /// Where the list does not end.
@@ -68,18 +65,18 @@ impl EndGuard {
         rows: &[Row],
         page_rows: usize,
         counted: Option<u64>,
-        answered: u64,
     ) -> Result<(), Endless> {
         self.take_place(place)?;
         self.take_rows(rows)?;
+        self.answered = self.answered.saturating_add(page_rows as u64);
         self.largest_page = self.largest_page.max(page_rows as u64);
         self.most_counted = self.most_counted.max(counted.unwrap_or_default());
         let surplus = SURPLUS_ROWS.max(SURPLUS_PAGES * self.largest_page);
         let most = self.most_counted.saturating_mul(2).saturating_add(surplus);
-        if counted.is_some() && answered > most {
+        if counted.is_some() && self.answered > most {
             return Err(Endless::TooMany {
                 counted: self.most_counted,
-                answered,
+                answered: self.answered,
             });
         }
         Ok(())
@@ -123,17 +120,17 @@ mod tests {
     #[test]
     fn a_cursor_that_comes_back_is_no_end() {
         let mut guard = EndGuard::default();
-        assert_eq!(guard.take("A", &rows(0..40), 40, Some(40), 40), Ok(()));
-        assert_eq!(guard.take("B", &rows(40..80), 40, Some(80), 80), Ok(()));
-        let again = guard.take("A", &rows(80..90), 10, Some(90), 90);
+        assert_eq!(guard.take("A", &rows(0..40), 40, Some(40)), Ok(()));
+        assert_eq!(guard.take("B", &rows(40..80), 40, Some(80)), Ok(()));
+        let again = guard.take("A", &rows(80..90), 10, Some(90));
         assert_eq!(again, Err(Endless::SameCursor));
     }
 
     #[test]
     fn the_same_rows_behind_new_cursors_are_no_end() {
         let mut guard = EndGuard::default();
-        assert_eq!(guard.take("1", &rows(0..40), 40, None, 40), Ok(()));
-        let again = guard.take("2", &rows(0..40), 40, None, 80);
+        assert_eq!(guard.take("1", &rows(0..40), 40, None), Ok(()));
+        let again = guard.take("2", &rows(0..40), 40, None);
         assert_eq!(again, Err(Endless::NothingNew));
     }
 
@@ -143,10 +140,10 @@ mod tests {
         for page in 0..50_u64 {
             let (begin, twice) = (page * 5, page % 2);
             let rows = rows(begin - (begin.min(1) * twice)..begin + 5);
-            let taken = guard.take(&page.to_string(), &rows, 5, Some(250), begin);
+            let taken = guard.take(&page.to_string(), &rows, 5, Some(250));
             assert_eq!(taken, Ok(()));
         }
-        assert_eq!(guard.take("x", &rows(0..5), 5, Some(250), 255), Ok(()));
+        assert_eq!(guard.take("x", &rows(0..5), 5, Some(250)), Ok(()));
     }
 
     #[test]
@@ -156,7 +153,7 @@ mod tests {
         let error = loop {
             let page = rows(answered..answered + 40);
             answered += 40;
-            let taken = guard.take(&answered.to_string(), &page, 40, Some(40), answered);
+            let taken = guard.take(&answered.to_string(), &page, 40, Some(40));
             if let Err(error) = taken {
                 break error;
             }

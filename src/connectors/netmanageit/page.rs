@@ -88,6 +88,11 @@ impl<'a> List<'a> {
         self.edges.len()
     }
 
+    /// Whether it says that it goes on, and does not say where: no list does that by itself.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.rows() == 0 && self.page_info.has_next_page
+    }
+
     /// The rows that can be read, in order.
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<'a>> {
         self.seen().filter_map(|seen| match seen {

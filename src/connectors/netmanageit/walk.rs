@@ -265,7 +265,7 @@ impl Walk {
         };
         let stream = self.stream;
         self.guard
-            .take(&after, &rows, list.rows(), total, self.seen)
+            .take(&after, &rows, list.rows(), total)
             .map_err(|endless| unreadable(stream, endless))?;
         self.after = Some(after);
         self.failed_in_a_row = 0;
@@ -286,7 +286,7 @@ impl Walk {
     /// platform's cap says that there is no next one, always; with a live list the count alone is no
     /// proof. Then only an empty page is the end.
     fn count(&mut self, list: &List<'_>) -> bool {
-        self.seen += list.rows() as u64;
+        self.seen = self.seen.saturating_add(list.rows() as u64);
         let total = list.page_info.global_count;
         let is_all = total.is_some_and(|total| self.seen >= total);
         self.is_cut |= list.rows() < self.size.rows() && !is_all;
@@ -438,7 +438,7 @@ impl Walk {
         }
         self.note_skipped(name, failure);
         self.after = Some(place);
-        self.seen += 1;
+        self.seen = self.seen.saturating_add(1);
         self.failed_in_a_row += 1;
         let limit = rows_in_a_row(failure);
         if self.failed_in_a_row > limit {
