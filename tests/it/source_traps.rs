@@ -444,14 +444,14 @@ async fn a_list_that_does_not_end_as_lists_do_fails_the_run() {
         let info = json!({ "endCursor": end, "hasNextPage": more, "globalCount": 40 });
         json!({ "data": { "stixCyberObservables": { "pageInfo": info, "edges": edges } } })
     };
-    let cases = [
+    let cases = vec![
         (json!({ "data": { "stixCyberObservables": {} } }), "shape"),
         (json!({ "data": {} }), "shape"),
         (json!({ "data": { "stixCyberObservables": null } }), "shape"),
         (page(json!([]), "", true), "shape"),
         (page(json!([null]), "A", true), "the same cursor"),
     ];
-    together(cases.map(|(body, words)| async move {
+    together(cases.into_iter().map(|(body, words)| async move {
         let line = Line::with(generated(40, 0));
         let fault = Fault::Body {
             status: 200,
