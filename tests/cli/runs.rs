@@ -93,7 +93,8 @@ async fn a_source_that_fails_at_once_fails_the_run(
     );
 }
 
-/// A platform that fails at every page, and also where it is asked for a single row.
+/// A platform that fails at every page, and also where it is asked for a single row: nothing is given up for it,
+/// until nothing has happened for as long as the settings allow.
 #[rstest]
 #[case::at_rows_too(&["Observables", "ObservableRows"])]
 #[case::only_at_pages(&["Observables"])]
@@ -108,9 +109,17 @@ async fn a_source_that_fails_at_every_page_fails_the_run(#[case] operations: &[&
     let ended = line
         .run_once()
         .set("PROCESS_INDICATORS", "false")
+        .set("CONNECTOR_STALL_LIMIT", "PT10S")
         .run()
         .await;
-    assert_failed(&ended, &["HTTP 500"]);
+    let words = ["nothing has happened for 10 seconds while reading the source"];
+    assert_failed(&ended, &words);
+    let lines = ended.log();
+    let told = lines
+        .iter()
+        .any(|line| line.to_string().contains("HTTP 500"));
+    assert!(told, "{ended:#?}");
+    assert!(ended.said("not sent").is_empty(), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -495,6 +495,17 @@ impl Patience {
         sleep(wait).await
     }
 
+    /// Waits until the source may have recovered from a failure, longer each time, and says so; false when
+    /// patience is at its end.
+    pub(super) async fn outlast(&mut self, stream: Stream, failure: &Failure) -> bool {
+        tracing::warn!(
+            stream = stream.name(),
+            reason = failure.reason,
+            "the source fails; it is waited for"
+        );
+        self.wait(failure.wait).await
+    }
+
     /// Waits a moment before less is asked for, at least as long as the source asks for; false when
     /// patience is at its end.
     pub(super) async fn pause(&mut self, asked: Option<Duration>) -> bool {

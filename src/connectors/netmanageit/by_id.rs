@@ -135,6 +135,12 @@ impl<'a> Waiting<'a> {
         if is_alone && failure.is_over_limit && portion.rows == 1 {
             return Err(over_limit(self.stream, failure));
         }
+        tracing::warn!(
+            stream = self.stream.name(),
+            ids = portion.ids.len(),
+            reason = failure.reason,
+            "the source failed at objects that others refer to; asking for less of them"
+        );
         if !self.patience.rest(failure, is_alone).await {
             return Err(given_up(self.stream, failure));
         }
@@ -169,7 +175,7 @@ impl<'a> Waiting<'a> {
             // Asked once more after the others: it may have been of the moment.
             portion.tries = 0;
             portion.is_well_elsewhere = self.answers_others(&portion, others).await?;
-            if !portion.is_well_elsewhere && !self.patience.wait(failure.wait).await {
+            if !portion.is_well_elsewhere && !self.patience.outlast(self.stream, failure).await {
                 return Err(given_up(self.stream, failure));
             }
         }

@@ -374,7 +374,7 @@ impl Walk {
         if !failure.names_row() && !self.is_well_elsewhere {
             // Asked once more after the others: it may have been of the moment.
             self.is_well_elsewhere = self.answers_others().await?;
-            if !self.is_well_elsewhere && !self.patience.wait(failure.wait).await {
+            if !self.is_well_elsewhere && !self.patience.outlast(self.stream, failure).await {
                 return Err(given_up(self.stream, failure));
             }
             return Ok(());
@@ -541,7 +541,7 @@ async fn row_at(
         if last.is_over_limit {
             return Err(over_limit(stream, &last));
         }
-        if !patience.wait(last.wait).await {
+        if !patience.outlast(stream, &last).await {
             return Err(given_up(stream, &last));
         }
     }
