@@ -159,11 +159,12 @@ fn assert_short_and_safe(what: &str, text: &str, most: usize) {
 
 /// A message of two megabytes is a short line of the log, a short sentence of the work, and a small state.
 #[rstest]
-#[case::in_error("SOME_ERROR")]
-#[case::refused("FORBIDDEN_ACCESS")]
+#[case::waited_for("SOME_ERROR", "nothing has happened for 10 seconds")]
+#[case::refused("FORBIDDEN_ACCESS", "evil")]
 #[tokio::test(flavor = "multi_thread")]
 async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
     #[case] name: &str,
+    #[case] in_work: &str,
     #[values("true", "false")] json: &str,
 ) {
     let line = Line::with(generated(60, 20)).await;
@@ -173,6 +174,7 @@ async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
         line.source.faults().add_for(operation, fault.clone());
     }
     let start = line.run_once().set("CONNECTOR_LOG_LEVEL", "debug");
+    let start = start.set("CONNECTOR_STALL_LIMIT", "PT10S");
     let ended = start.set("OPENCTI_JSON_LOGGING", json).run().await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.stderr.contains("evil"), "the words are told");
@@ -182,7 +184,7 @@ async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
     let works = works_when_complete(&line.destination).await;
     let told = format!("{:?}", works[0].messages);
     assert_short_and_safe("the work", &works[0].messages.join(" "), 4200);
-    assert!(told.contains("evil"), "{told}");
+    assert!(told.contains(in_work), "{told}");
     assert_short_and_safe("the state", &line.state().to_string(), 8 * 1024);
 }
 
