@@ -285,6 +285,14 @@ impl<'a> Node<'a> {
         (value.get() != "null").then_some(value)
     }
 
+    /// A field that has to be there, and once; null where it is said to be nothing. What comes twice says two
+    /// things.
+    pub(super) fn once(&self, name: &str) -> Option<&'a RawValue> {
+        let mut said = self.fields().filter(|(field, _)| *field == name);
+        let (_, value) = said.next()?;
+        said.next().is_none().then_some(value)
+    }
+
     fn find(&self, name: &str) -> Option<&'a RawValue> {
         let is_it = |(field, _): &(&str, &RawValue)| *field == name;
         let (before, behind) = self

@@ -15,6 +15,8 @@ const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-8
 /// Why a marking cannot be told for sure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadMarking {
+    #[error("the source does not say which markings it or its author has")]
+    NotSaid,
     #[error("its marking has no id of a marking")]
     NoId,
     #[error("its marking has no definition")]

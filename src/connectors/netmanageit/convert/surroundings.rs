@@ -184,14 +184,12 @@ impl Surroundings {
         node: &Node<'_>,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Option<Arc<WrittenMarkings>>, ConvertError> {
-        let Some(text) = node.get("objectMarking") else {
-            return Ok(None);
-        };
+        let text = said_markings(node)?;
         if let Some(known) = self.markings.get(text) {
             return Ok(Some(known));
         }
         let mut objects: Vec<Arc<StixObject>> = Vec::new();
-        for marking in list(node, "objectMarking")? {
+        for marking in entries(text)? {
             let marking = self.marking(marking, skipped)?;
             if !objects.iter().any(|known| known.key == marking.key) {
                 objects.push(marking);
@@ -234,7 +232,7 @@ impl Surroundings {
             ));
         }
         let mut markings = Vec::new();
-        for marking in list(&author, "objectMarking")? {
+        for marking in entries(said_markings(&author)?)? {
             markings.push(self.marking(marking, skipped)?);
         }
         let mut object = ObjectWriter::new(id);
@@ -341,10 +339,19 @@ impl Surroundings {
 }
 
 fn list<'a>(node: &Node<'a>, field: &str) -> Result<Vec<&'a RawValue>, ConvertError> {
-    let Some(text) = node.get(field) else {
-        return Ok(Vec::new());
-    };
-    Ok(serde_json::from_str(text.get())?)
+    node.get(field).map_or(Ok(Vec::new()), entries)
+}
+
+/// What a list holds; nothing where it is null.
+fn entries(text: &RawValue) -> Result<Vec<&RawValue>, ConvertError> {
+    let entries: Option<Vec<&RawValue>> = serde_json::from_str(text.get())?;
+    Ok(entries.unwrap_or_default())
+}
+
+/// The markings that a node says it has. A source that does not say them, a release that calls them something
+/// else among them, does not say that there are none.
+fn said_markings<'a>(node: &Node<'a>) -> Result<&'a RawValue, BadMarking> {
+    node.once("objectMarking").ok_or(BadMarking::NotSaid)
 }
 
 /// None for a label without a text.

@@ -238,6 +238,30 @@ fn rows_of_the_corpus_are_written_or_named() {
     }
 }
 
+/// A release that calls them something else, or a row that says two things: it waits, and its author's markings
+/// count as its own.
+#[test]
+fn a_row_that_does_not_say_its_markings_is_held_back() {
+    let row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
+    let without = |place: &str| {
+        let mut row = row.clone();
+        let place = row.pointer_mut(place).unwrap();
+        place.as_object_mut().unwrap().remove("objectMarking");
+        row.to_string()
+    };
+    let twice = row.to_string().replacen('{', r#"{"objectMarking":[],"#, 1);
+    for row in [without(""), without("/createdBy"), twice] {
+        let page = page(Stream::Observables, std::slice::from_ref(&row), &[]);
+        let converted = converter().convert(page.unwrap());
+        assert!(converted.objects.is_empty(), "{row}");
+        let reason = &converted.held_back[0].reason;
+        assert!(reason.contains("does not say which markings"), "{reason}");
+    }
+    let mut none = row.clone();
+    none["objectMarking"] = Value::Null;
+    assert_eq!(convert_row(&none.to_string()).unwrap().objects.len(), 1);
+}
+
 proptest! {
     /// A well-formed row with any values in any of its fields, and in fields of its parts.
     #[test]
