@@ -7,6 +7,7 @@ use sandbox::{DataSet, ImportedObject, Record, Release, Work};
 use serde_json::{Value, json};
 
 use crate::compare::{assert_identical, remove};
+use crate::made_up;
 use crate::spec::IdVector;
 use crate::support::{Line, generated};
 
@@ -196,10 +197,168 @@ async fn creators_travel_as_the_settings_say(#[case] setting: &str) {
     assert!(asks("Observables") && asks("Indicators"));
 }
 
+/// An external reference with files; the objects that have it.
+fn add_reference(data: &mut DataSet, name: &str, files: &[(&str, usize)], holders: &[&str]) {
+    let mut model = data.shared.iter();
+    let model = model.find(|record| record.typename() == "ExternalReference");
+    let mut reference = model.expect("every content has some").clone();
+    reference
+        .set("id", uuid::Uuid::new_v4().to_string())
+        .set(
+            "standard_id",
+            format!("external-reference--{}", uuid::Uuid::new_v4()),
+        )
+        .set("source_name", name)
+        .set("url", format!("https://files.test/{name}"));
+    let ids: Vec<String> = files
+        .iter()
+        .map(|(file, _)| format!("import/External-Reference/{name}/{file}"))
+        .collect();
+    let files: Vec<_> = files
+        .iter()
+        .zip(&ids)
+        .map(|((file, size), id)| (id.as_str(), *file, *size))
+        .collect();
+    attach(&mut reference, &files);
+    for holder in holders {
+        let mut lists = data.observables.iter().chain(&data.indicators);
+        let holder = lists.find(|record| record.standard_id() == *holder);
+        let refers = made_up::reference(
+            "external-reference",
+            holder.expect("it is there"),
+            &reference,
+        );
+        data.references.push(refers);
+    }
+    data.shared.push(reference);
+}
+
+/// The names of the files that came within an object's external references, each time that they came.
+fn of_references(line: &Line, id: &str) -> Vec<String> {
+    let landed = landed(line, id).reference_files;
+    let names = landed
+        .iter()
+        .map(|(_, file)| file["name"].as_str().unwrap_or_default().to_owned());
+    names.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_external_references_travel_within_their_references() {
+    let mut data = generated(40, 10);
+    let [green, red] = ["TLP:GREEN", "TLP:RED"].map(|definition| {
+        let mut shared = data.shared.iter();
+        let marking = shared.find(|record| record.text("definition") == definition);
+        marking.expect("every content has it").clone()
+    });
+    // One object with files of its own, and one without.
+    attach(
+        &mut data.observables[0],
+        &[("import/1/own.bin", "own.bin", 600_000)],
+    );
+    data.observables[0].set("objectMarking", json!([green.id()]));
+    let [observable, indicator] =
+        [&data.observables[0], &data.indicators[0]].map(|record| record.standard_id().to_owned());
+    let files = [("report.txt", 5), ("too much.bin", 600_000)];
+    add_reference(&mut data, "both", &files, &[&observable]);
+    add_reference(&mut data, "only", &[("advisory.txt", 5)], &[&indicator]);
+    let report = data.shared.iter_mut();
+    let report = report
+        .rev()
+        .find(|record| record.text("source_name") == "both");
+    let mut attached = report.as_ref().expect("it").get("importFiles").cloned();
+    let attached = attached.as_mut().expect("it has files");
+    attached["edges"][0]["node"]["objectMarking"] = json!([{
+        "id": red.id(), "standard_id": red.standard_id(), "entity_type": "Marking-Definition",
+        "definition_type": "TLP", "definition": "TLP:RED", "x_opencti_order": 5,
+    }]);
+    report.expect("it").set("importFiles", attached.clone());
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    for (id, content) in [
+        ("import/1/own.bin", vec![0; 600_000]),
+        (
+            "import/External-Reference/both/report.txt",
+            b"hello".to_vec(),
+        ),
+        (
+            "import/External-Reference/both/too much.bin",
+            vec![0; 600_000],
+        ),
+        (
+            "import/External-Reference/only/advisory.txt",
+            b"hello".to_vec(),
+        ),
+    ] {
+        line.source.store_file(id, content);
+    }
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    let own = landed(&line, &observable).object["x_opencti_files"].clone();
+    assert_eq!(own[0]["name"], "own.bin");
+    let of_reference = landed(&line, &observable).reference_files;
+    let [(reference, file)] = &of_reference[..] else {
+        panic!("{of_reference:?}");
+    };
+    assert_eq!(reference["url"], "https://files.test/both");
+    let has_it = |id: &str| landed(&line, id).external_references.contains(reference);
+    assert!(has_it(&observable) && !has_it(&indicator));
+    let markings = json!([green.standard_id(), red.standard_id()]);
+    assert_eq!(
+        *file,
+        json!({
+            "name": "report.txt", "data": "aGVsbG8=", "mime_type": "text/plain",
+            "version": "2026-03-01T10:00:00.000Z", "object_marking_refs": markings, "no_trigger_import": true,
+        })
+    );
+    assert_eq!(of_references(&line, &indicator), ["advisory.txt"]);
+    let told = work.messages.concat();
+    assert!(told.contains("1 file (larger than"), "{told}");
+    assert!(told.contains("2 object with files"), "{told}");
+    let asked = line.source.count("Storage");
+    assert_eq!(line.run().await, End::RanOnce);
+    assert_eq!(
+        line.source.count("Storage"),
+        asked,
+        "nothing new, nothing fetched"
+    );
+}
+
+/// Objects of another type or with other markings may be all that the destination takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_shared_reference_go_once_for_objects_that_are_alike() {
+    let mut data = generated(60, 20);
+    let markings = data.shared.iter();
+    let markings: Vec<String> = markings
+        .filter(|record| ["TLP:GREEN", "TLP:RED"].contains(&record.text("definition")))
+        .map(|record| record.id().to_owned())
+        .collect();
+    for (number, record) in data.indicators.iter_mut().enumerate() {
+        record.set("objectMarking", json!([markings[number % 2]]));
+    }
+    let ids = data.indicators.iter();
+    let ids: Vec<String> = ids.map(|record| record.standard_id().to_owned()).collect();
+    let holders: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let files = [("a.txt", 5), ("large.bin", 2_000_000)];
+    add_reference(&mut data, "shared", &files, &holders);
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    line.source
+        .store_file("import/External-Reference/shared/a.txt", "hello");
+    line.destination.change_user(|user| {
+        user.barred_markings.insert("TLP:RED".to_owned());
+    });
+    let work = import(&line).await;
+    assert_eq!(line.source.count("Storage"), 2);
+    let imported = line.destination.imported();
+    let landed = ids.iter().filter_map(|id| imported.get(id));
+    let times: usize = landed.map(|object| object.reference_files.len()).sum();
+    assert_eq!(times, 1, "the red one was held back");
+    let told = work.messages.concat();
+    assert!(told.contains("2 file (larger than"), "{told}");
+}
+
 fn attach(record: &mut Record, files: &[(&str, &str, usize)]) {
-    let file = |(id, name, size): &(&str, &str, usize)| json!({ "node": { "id": id, "name": name, "size": size, "metaData": { "mimetype": "text/plain", "version": "2026-03-01T10:00:00.000Z" }, "objectMarking": [] } });
-    let edges: Vec<Value> = files.iter().map(file).collect();
-    record.set("importFiles", json!({ "edges": edges }));
+    let file = |(id, name, size): &(&str, &str, usize)| json!({ "id": id, "name": name, "size": size, "metaData": { "mimetype": "text/plain", "version": "2026-03-01T10:00:00.000Z" }, "objectMarking": [] });
+    let nodes: Vec<Value> = files.iter().map(file).collect();
+    record.set("importFiles", made_up::files(&nodes, false));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -291,7 +450,7 @@ async fn files_keep_their_own_markings(#[case] is_barred: bool) {
         "id": "import/Indicator/1/rule.yar", "name": "rule.yar", "size": 4,
         "metaData": { "file_markings": [red.id()] }, "objectMarking": [marking],
     });
-    indicator.set("importFiles", json!({ "edges": [{ "node": file }] }));
+    indicator.set("importFiles", made_up::files(&[file], false));
     let id = indicator.standard_id().to_owned();
     let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
     line.source
@@ -317,6 +476,8 @@ async fn no_file_is_asked_for_unless_wanted() {
         &mut data.indicators[0],
         &[("import/Indicator/2/rule.yar", "rule.yar", 4)],
     );
+    let id = data.indicators[0].standard_id().to_owned();
+    add_reference(&mut data, "unwanted", &[("a.txt", 5)], &[&id]);
     let line = Line::with(data);
     line.source
         .store_file("import/Indicator/2/rule.yar", "rule");

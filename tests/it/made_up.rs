@@ -65,6 +65,15 @@ pub(crate) fn observable(graphql_type: &str, entity_type: &str, stix_type: &str)
     record
 }
 
+/// A list of files, each a node.
+pub(crate) fn files(nodes: &[Value], has_more: bool) -> Value {
+    let edges: Vec<Value> = nodes.iter().map(|node| json!({ "node": node })).collect();
+    json!({
+        "pageInfo": { "hasNextPage": has_more, "endCursor": "", "globalCount": nodes.len() },
+        "edges": edges,
+    })
+}
+
 /// What leads from one object to another.
 pub(crate) fn reference(relation: &str, from: &Record, to: &Record) -> Record {
     let mut record = Record::new("StixRefRelationship");

@@ -254,6 +254,15 @@ impl Departure {
 async fn judged_by(client: Client, data: DataSet, types: Types) -> BTreeMap<String, String> {
     let release = client.release;
     let line = Line::between(Release::LATEST, release, data);
+    let line = line.set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    for reference in &line.source.data().shared {
+        let files = reference.get("importFiles");
+        let files = files.and_then(|files| files["edges"].as_array());
+        for edge in files.into_iter().flatten() {
+            let id = edge["node"]["id"].as_str().expect("an id");
+            line.source.store_file(id, "hello");
+        }
+    }
     let messages = sent(&line).await;
     let answer = tokio::task::spawn_blocking(move || client.import(&messages)).await;
     let answer = answer.expect("the import ends");
@@ -265,6 +274,14 @@ async fn judged_by(client: Client, data: DataSet, types: Types) -> BTreeMap<Stri
     let source = Source::of(&data, types.as_ref().as_deref());
     let import = Import::of(&answer["calls"]);
     let mut wrong = unexplained(release, &differences(&source, &import));
+    // Files had no markings of their own before.
+    let files = source.reference_files(release > Release::new(6, 2, 12));
+    assert!(!files.is_empty());
+    if files != import.reference_files {
+        let [expected, found] = [&files, &import.reference_files].map(|files| json!(files));
+        let text = format!("should be {expected}, is {found}");
+        wrong.insert(format!("{release}: files of references"), text);
+    }
     for (what, found) in [
         ("errors", &answer["errors"]),
         ("logged", &answer["logged"]),

@@ -7,9 +7,9 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ask::{Detail, Extras, PageAnswer, Stream};
-use super::by_id::{REFERENCES, Wanted, read_objects, read_references};
+use super::by_id::{REFERENCES, Wanted, WantedReferences, read_objects, read_references};
 use super::convert::is_known_type;
-use super::page::{EndRow, List, Node, Reference, References, RowName, row_of};
+use super::page::{EndRow, FilesOfReferences, List, Node, Reference, References, RowName, row_of};
 use super::source::RawPage;
 use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::platform::Platform;
@@ -24,6 +24,8 @@ pub(super) enum Around {
     Nothing,
     /// What these objects of the page refer to, by their internal ids.
     References(Vec<String>),
+    /// The same, where the references were read with the page: what they lead to.
+    Targets(Vec<String>),
     /// The ends of its relationships.
     Ends(MissingEnds),
 }
@@ -68,22 +70,42 @@ impl Asker {
     ) -> Result<(), SourceError> {
         match around {
             Around::Nothing => Ok(()),
-            Around::References(ids) => self.references(page, &ids).await,
+            Around::References(ids) => {
+                self.references(page, &ids).await?;
+                self.targets(page, &ids).await
+            }
+            Around::Targets(ids) => self.targets(page, &ids).await,
             Around::Ends(missing) => self.ends(page, missing).await,
         }
     }
 
-    async fn references(&self, page: &mut RawPage, ids: &[String]) -> Result<(), SourceError> {
+    /// Puts into a page the references of its objects; answers those with files.
+    pub(super) async fn references(
+        &self,
+        page: &mut RawPage,
+        ids: &[String],
+    ) -> Result<FilesOfReferences, SourceError> {
         let relations: Vec<String> = match page.stream {
             Stream::Observables => super::convert::relations().map(str::to_owned).collect(),
             Stream::Indicators | Stream::Relationships => vec!["external-reference".to_owned()],
         };
-        let (platform, skipped) = (&self.platform, &mut page.skipped);
-        let told = skipped.len();
-        page.references = read_references(platform, page.stream, ids, &relations, skipped).await?;
+        let wanted = WantedReferences {
+            stream: page.stream,
+            relations,
+            with_files: self.extras.files,
+        };
+        let told = page.skipped.len();
+        let read = read_references(&self.platform, wanted, ids, &mut page.skipped);
+        let (references, files) = read.await?;
+        page.references = references;
         let held_back = without_references(page, told);
         page.held_back.extend(held_back);
-        let skipped = &mut page.skipped;
+        Ok(files)
+    }
+
+    /// Puts into a page what the references of its objects lead to.
+    async fn targets(&self, page: &mut RawPage, ids: &[String]) -> Result<(), SourceError> {
+        let (platform, skipped) = (&self.platform, &mut page.skipped);
         let elsewhere = targets_elsewhere(&page.references, ids);
         let wanted = self.along(Stream::Observables, NESTED_REFERENCE);
         let companions = read_objects(platform, wanted, &elsewhere, skipped).await?;

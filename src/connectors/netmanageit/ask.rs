@@ -114,6 +114,8 @@ pub(super) struct ReferencesRequest {
     /// Where there are none, any object's.
     pub(super) holders: Vec<String>,
     pub(super) relations: Vec<String>,
+    /// Also the files attached to external references.
+    pub(super) with_files: bool,
     pub(super) first: i64,
     pub(super) after: Option<String>,
 }
@@ -314,6 +316,7 @@ impl ReferencesRequest {
             after: self.after.clone(),
             relationship_types: Some(self.relations.iter().cloned().map(Some).collect()),
             filters: filter_group!(references, condition),
+            with_files: self.with_files,
         };
         platform
             .ask::<References>(variables, RetryPolicy::NEVER)

@@ -18,7 +18,11 @@ use super::ask::{
 use super::cursor::Row;
 use super::cursor::Span;
 use super::end_guard::EndGuard;
-use super::page::{List, Reference, ReferenceRow, References, UNKNOWN_SHAPE, row_of};
+use super::files::shown;
+use super::page::{
+    FilesOfReferences, List, Pointed, Reference, ReferenceFiles, ReferenceRow, References,
+    UNKNOWN_SHAPE, row_of,
+};
 use crate::connector::{Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 
@@ -311,49 +315,85 @@ async fn objects_of(
     Ok((answers, skipped))
 }
 
-/// Reads what these objects refer to: a constant number of requests for many, sent together.
+/// What is asked of the references of objects.
+#[derive(Debug, Clone)]
+pub(super) struct WantedReferences {
+    /// The stream of the objects.
+    pub(super) stream: Stream,
+    pub(super) relations: Vec<String>,
+    /// Also the files attached to external references.
+    pub(super) with_files: bool,
+}
+
+/// Reads what these objects refer to, and the files of external references: a constant number of requests for
+/// many, sent together.
 pub(super) async fn read_references(
     platform: &Arc<Platform>,
-    stream: Stream,
+    wanted: WantedReferences,
     ids: &[String],
-    relations: &[String],
     skipped: &mut Vec<Skipped>,
-) -> Result<References, SourceError> {
+) -> Result<(References, FilesOfReferences), SourceError> {
     let read = together(ids, IDS_A_FILTER, |ids| {
-        let (platform, relations) = (Arc::clone(platform), relations.to_vec());
-        async move { references_of(&platform, stream, ids, &relations).await }
+        let (platform, wanted) = (Arc::clone(platform), wanted.clone());
+        async move { references_of(&platform, ids, &wanted).await }
     });
     let mut references = References::default();
+    let mut files = FilesOfReferences::default();
     for (found, unreadable) in read.await? {
-        for (holder, reference) in found {
-            let of_holder = references.entry(holder).or_default();
-            // A list that changes while it is read, or is read again, shows a row twice.
-            if !of_holder.contains(&reference) {
-                of_holder.push(reference);
-            }
-        }
         skipped.extend(unreadable);
+        for pointed in found {
+            put_pointed(pointed, &mut references, &mut files, skipped);
+        }
     }
-    Ok(references)
+    Ok((references, files))
+}
+
+fn put_pointed(
+    pointed: Pointed,
+    references: &mut References,
+    files: &mut FilesOfReferences,
+    skipped: &mut Vec<Skipped>,
+) {
+    let Pointed {
+        holder,
+        reference,
+        files: attached,
+    } = pointed;
+    let of_holder = references.entry(holder.clone()).or_default();
+    // A list that changes while it is read, or is read again, shows a row twice.
+    if of_holder.contains(&reference) {
+        return;
+    }
+    of_holder.push(reference.clone());
+    let Reference::External(reference) = reference else {
+        return;
+    };
+    let attached = shown(attached, &holder, skipped);
+    if !attached.is_empty() {
+        files.entry(holder).or_default().push(ReferenceFiles {
+            reference,
+            files: attached,
+        });
+    }
 }
 
 /// Holders and what they point at, and what of it could not be read.
-type ReadReferences = (Vec<(Box<str>, Reference)>, Vec<Skipped>);
+type ReadReferences = (Vec<Pointed>, Vec<Skipped>);
 
 /// All references of these objects. Where the source fails at those of some objects, the others are
 /// read all the same.
 async fn references_of(
     platform: &Platform,
-    stream: Stream,
     ids: Vec<String>,
-    relations: &[String],
+    wanted: &WantedReferences,
 ) -> Result<ReadReferences, SourceError> {
-    let mut waiting = Waiting::new(platform, stream, ids);
+    let mut waiting = Waiting::new(platform, wanted.stream, ids);
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let request = Request::References(ReferencesRequest {
             holders: portion.ids.clone(),
-            relations: relations.to_vec(),
+            relations: wanted.relations.clone(),
+            with_files: wanted.with_files,
             first: i64::try_from(portion.rows).unwrap_or(1),
             after: portion.after.clone(),
         });
@@ -368,7 +408,8 @@ async fn references_of(
                 let others = |id: Option<String>| {
                     Request::References(ReferencesRequest {
                         holders: id.into_iter().collect(),
-                        relations: relations.to_vec(),
+                        relations: wanted.relations.clone(),
+                        with_files: wanted.with_files,
                         first: 1,
                         after: None,
                     })
@@ -451,7 +492,7 @@ fn go_on(mut portion: Portion, extent: Extent) -> Result<Option<Portion>, Source
 
 fn take_references(
     answer: &PageAnswer,
-    found: &mut Vec<(Box<str>, Reference)>,
+    found: &mut Vec<Pointed>,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Extent, SourceError> {
     let (Some(list), Some(extent)) = (answer.list(), Extent::of(answer)) else {
@@ -470,8 +511,8 @@ fn take_references(
         lose("?", UNKNOWN_SHAPE);
     }
     for node in list.nodes() {
-        match ReferenceRow::of(node).map(ReferenceRow::into_reference) {
-            Some(Ok(reference)) => found.push(reference),
+        match ReferenceRow::of(node).map(ReferenceRow::into_pointed) {
+            Some(Ok(pointed)) => found.push(pointed),
             Some(Err(id)) => lose(&id, "an end of it cannot be seen at the source"),
             None => lose("?", UNKNOWN_SHAPE),
         }
@@ -495,6 +536,46 @@ mod tests {
             edges.join(",")
         );
         PageAnswer::of_body(&body).unwrap()
+    }
+
+    /// A list of files that cannot be read costs the files, by name, and not the reference.
+    #[rstest]
+    #[case::some(
+        r#"{"edges":[{"node":{"id":"f","name":"a.txt"}},null,{"node":null}]}"#,
+        1,
+        0
+    )]
+    #[case::more_than_it_shows(
+        r#"{"pageInfo":{"hasNextPage":true},"edges":[{"node":{"id":"f","name":"a.txt"}}]}"#,
+        1,
+        1
+    )]
+    #[case::none("null", 0, 0)]
+    #[case::a_text(r#""a""#, 0, 1)]
+    #[case::no_names(r#"{"edges":[{"node":{"id":"f"}}]}"#, 0, 1)]
+    fn files_of_references_are_read(
+        #[case] files: &str,
+        #[case] read: usize,
+        #[case] named: usize,
+    ) {
+        let row = format!(
+            r#"{{"node":{{"id":"1","relationship_type":"external-reference","from":{{"standard_id":"holder"}},
+            "to":{{"source_name":"s","url":"https://e.test","importFiles":{files}}}}}}}"#
+        );
+        let body = format!(
+            r#"{{"data":{{"stixRefRelationships":{{"pageInfo":{{"endCursor":"A","hasNextPage":false,"globalCount":1}},"edges":[{row},{row}]}}}}}}"#
+        );
+        let (mut found, mut skipped) = (Vec::new(), Vec::new());
+        let answer = PageAnswer::of_body(&body).unwrap();
+        take_references(&answer, &mut found, &mut skipped).unwrap();
+        let (mut references, mut files) = (References::default(), FilesOfReferences::default());
+        for pointed in found {
+            put_pointed(pointed, &mut references, &mut files, &mut skipped);
+        }
+        assert_eq!(references["holder"].len(), 1);
+        let of_holder = files.get("holder").into_iter().flatten();
+        let names: usize = of_holder.map(|reference| reference.files.len()).sum();
+        assert_eq!((names, skipped.len()), (read, named), "{skipped:?}");
     }
 
     /// Whatever a source answers, reading by ids ends.

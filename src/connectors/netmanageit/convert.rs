@@ -27,7 +27,7 @@ use url::Url;
 
 use super::around::NESTED_REFERENCE;
 use super::ask::{PageAnswer, Stream};
-use super::files::Content;
+use super::files::Files;
 use super::page::{ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
@@ -123,6 +123,7 @@ impl Converter for NetManageItConverter {
         let written = Written::read(&page.written);
         let companions = self.companions(&page.companions, &written, &mut skipped);
         let (mut objects, mut held_back) = (Vec::new(), page.held_back);
+        let no_files = Files::default();
         for node in nodes_of(&page.answer, &mut skipped) {
             if is_known(node, &page.known) {
                 continue;
@@ -131,7 +132,7 @@ impl Converter for NetManageItConverter {
             let with = With {
                 references: references.map_or(&[][..], Vec::as_slice),
                 written: &written,
-                files: page.files.as_deref().unwrap_or_default(),
+                files: page.files.as_ref().unwrap_or(&no_files),
             };
             match self.object(page.stream, node, &with, &mut skipped) {
                 Ok(object) => objects.push(object),
@@ -190,7 +191,7 @@ struct Bare {
 struct With<'a> {
     references: &'a [Reference],
     written: &'a Written<'a>,
-    files: &'a [Content],
+    files: &'a Files,
 }
 
 impl NetManageItConverter {
@@ -212,12 +213,19 @@ impl NetManageItConverter {
         surrounding.external_references = external_references(node, with.references, skipped);
         creators::put(&self.choices, node, &mut surrounding)?;
         let content = match stream {
-            Stream::Observables => observable::content(node, with.files, skipped)?,
+            Stream::Observables => observable::content(node, &with.files.own, skipped)?,
             Stream::Indicators | Stream::Relationships => None,
         };
-        let files = content.iter().chain(with.files);
+        let files = content.iter().chain(&with.files.own);
         self.surroundings
             .put_files(node, files, &mut surrounding, skipped)?;
+        let of_references = &with.files.of_references;
+        self.surroundings.put_files_of_references(
+            node,
+            of_references,
+            &mut surrounding,
+            skipped,
+        )?;
         let mut object = match stream {
             Stream::Observables => observable::write(node, &surrounding, with.written, skipped)?,
             Stream::Indicators => indicator::write(node, &surrounding, &self.choices, skipped)?,
@@ -240,7 +248,7 @@ impl NetManageItConverter {
         let with = With {
             references: &[],
             written,
-            files: &[],
+            files: &Files::default(),
         };
         let mut companions = Vec::new();
         for (stream, answer) in answers {

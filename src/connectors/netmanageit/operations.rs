@@ -102,6 +102,7 @@ pub(super) mod references {
         pub(in super::super) after: Option<String>,
         pub(in super::super) relationship_types: Option<Vec<Option<String>>>,
         pub(in super::super) filters: Option<FilterGroup>,
+        pub(in super::super) with_files: bool,
     }
 }
 

@@ -177,8 +177,16 @@ fn row(id: &str, updated_at: Option<&str>) -> Row {
 /// The files attached to an object.
 #[derive(Debug, Default, serde::Deserialize)]
 pub(super) struct Files {
+    #[serde(default, rename = "pageInfo")]
+    page_info: Option<FilesInfo>,
     #[serde(default)]
     edges: Option<Vec<Option<FileEdge>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct FilesInfo {
+    #[serde(rename = "hasNextPage")]
+    has_more: bool,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -193,6 +201,16 @@ impl Files {
     /// When it says it in an unknown shape.
     pub(super) fn of(node: &Node<'_>) -> Result<Self, serde_json::Error> {
         Ok(node.decode("importFiles")?.unwrap_or_default())
+    }
+
+    fn read(text: &RawValue) -> Result<Self, serde_json::Error> {
+        let files: Option<Self> = serde_json::from_str(text.get())?;
+        Ok(files.unwrap_or_default())
+    }
+
+    /// Whether the object has more than were asked for.
+    pub(super) fn has_more(&self) -> bool {
+        self.page_info.as_ref().is_some_and(|info| info.has_more)
     }
 
     /// Those that the source shows, in its order.
@@ -478,6 +496,26 @@ impl ExternalReference {
     }
 }
 
+/// An external reference and the files that are attached to it.
+#[derive(Debug, Clone)]
+pub(super) struct ReferenceFiles {
+    pub(super) reference: ExternalReference,
+    pub(super) files: Vec<File>,
+}
+
+/// The external references with files of the objects of a page, by the standard id of the object.
+pub(super) type FilesOfReferences = TextMap<Box<str>, Vec<ReferenceFiles>>;
+
+/// What a row says: an object and what it points at.
+#[derive(Debug)]
+pub(super) struct Pointed {
+    /// The object's standard id.
+    pub(super) holder: Box<str>,
+    pub(super) reference: Reference,
+    /// The files attached to what it points at.
+    pub(super) files: Result<Files, serde_json::Error>,
+}
+
 /// One row of the references' list.
 #[derive(Debug)]
 pub(super) struct ReferenceRow {
@@ -500,6 +538,9 @@ struct ReferenceTarget {
     description: Option<String>,
     url: Option<String>,
     external_id: Option<String>,
+    /// As the source wrote it: an unknown shape costs the files and not the reference.
+    #[serde(rename = "importFiles")]
+    files: Option<Box<RawValue>>,
 }
 
 impl ReferenceRow {
@@ -513,16 +554,16 @@ impl ReferenceRow {
         })
     }
 
-    /// The holder's standard id and what it points at.
+    /// The holder and what it points at.
     ///
     /// # Errors
     /// The row's own id where an end cannot be seen.
-    pub(super) fn into_reference(self) -> Result<(Box<str>, Reference), String> {
+    pub(super) fn into_pointed(self) -> Result<Pointed, String> {
         let id = self.id.clone();
         self.ends().ok_or(id)
     }
 
-    fn ends(self) -> Option<(Box<str>, Reference)> {
+    fn ends(self) -> Option<Pointed> {
         let holder = self.from?.standard_id?;
         let to = self.to?;
         if self.relationship_type == "external-reference" {
@@ -532,14 +573,24 @@ impl ReferenceRow {
                 url: to.url,
                 external_id: to.external_id,
             };
-            return Some((holder, Reference::External(external)));
+            return Some(Pointed {
+                holder,
+                reference: Reference::External(external),
+                files: to
+                    .files
+                    .map_or(Ok(Files::default()), |text| Files::read(&text)),
+            });
         }
         let target = NestedTarget {
             relation: self.relationship_type.into_boxed_str(),
             id: to.id?,
             standard_id: to.standard_id?,
         };
-        Some((holder, Reference::Nested(target)))
+        Some(Pointed {
+            holder,
+            reference: Reference::Nested(target),
+            files: Ok(Files::default()),
+        })
     }
 }
 

@@ -19,8 +19,8 @@ use super::around::{Around, Asker, MissingEnds};
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{Wanted, read_objects};
 use super::cursor::{Clock, Moment, Next, Reading, Row, Shortfall, Span, Taken, Told};
-use super::files::{FilePage, file_pages};
-use super::page::{EndRow, Ends, List};
+use super::files::{FilePage, FilePages};
+use super::page::{EndRow, Ends, FilesOfReferences, List};
 use super::settings::{Creators, NetManageItSettings};
 use super::source::RawPage;
 use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, newest, rows};
@@ -40,6 +40,8 @@ pub(super) struct Reader {
     readers: usize,
     cooldown: Duration,
     max_file_bytes: usize,
+    /// Finds the files to bring.
+    file_pages: FilePages,
     /// Objects of the last page that bring files, each a page of its own.
     with_files: VecDeque<FilePage>,
     /// The position of the last page, which is reached only with its files.
@@ -101,6 +103,7 @@ impl Reader {
             // Each reader pauses for that long.
             cooldown: settings.cooldown / u32::try_from(settings.parallel_readers).unwrap_or(1),
             max_file_bytes: settings.max_file_bytes,
+            file_pages: FilePages::new(settings.max_file_bytes),
             with_files: VecDeque::new(),
             behind_files: None,
             again: again(&streams, &resume.again),
@@ -153,7 +156,7 @@ impl Reader {
                 self.cool_down().await;
                 let step = walk.next().await?;
                 self.last_page = Some(Instant::now());
-                self.take(course, step);
+                self.take(course, step).await?;
             }
             Next::Nothing => {}
         }
@@ -176,16 +179,16 @@ impl Reader {
         Ok(())
     }
 
-    fn take(&mut self, course: &mut Course, step: Step) {
+    async fn take(&mut self, course: &mut Course, step: Step) -> Result<(), SourceError> {
         match step {
-            Step::Page(page) => self.take_page(course, *page),
+            Step::Page(page) => return self.take_page(course, *page).await,
             Step::End {
                 total,
                 skips,
                 clock,
             } => {
                 if course.has_to_begin_anew(clock) {
-                    return;
+                    return Ok(());
                 }
                 let last = course.close(total, skips);
                 self.read_now
@@ -200,9 +203,10 @@ impl Reader {
                 course.walk = None;
             }
         }
+        Ok(())
     }
 
-    fn take_page(&mut self, course: &mut Course, page: ReadPage) {
+    async fn take_page(&mut self, course: &mut Course, page: ReadPage) -> Result<(), SourceError> {
         let ReadPage {
             answer,
             rows,
@@ -210,7 +214,7 @@ impl Reader {
             skips,
         } = page;
         if course.has_to_begin_anew(answer.clock()) {
-            return;
+            return Ok(());
         }
         let bad = skips.bad.iter().map(|(row, _)| row);
         let all: Vec<Row> = bad.chain(&rows).cloned().collect();
@@ -218,11 +222,11 @@ impl Reader {
             Taken::But(known) => known,
             Taken::NotYet => {
                 course.walk = None;
-                return;
+                return Ok(());
             }
         };
         course.tell_ahead(&all, &known);
-        let (mut skipped, held_back) = told(course.stream, skips, &known);
+        let (skipped, held_back) = told(course.stream, skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
         // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
@@ -230,7 +234,7 @@ impl Reader {
         let is_over = course.reading.next() == Next::Nothing;
         let is_moved = is_over && course.has_moved();
         if ids.is_empty() && skipped.is_empty() && !is_moved {
-            return;
+            return Ok(());
         }
         let new = New {
             stream: course.stream,
@@ -239,22 +243,42 @@ impl Reader {
             known: &known,
             is_again: false,
         };
-        let around = self.look_around(new, &mut skipped);
+        let around = self.look_around(new);
         let mut page = course.page(answer, known, skipped);
         page.total = end.total;
         page.held_back = held_back;
+        let around = self.look_for_files(&mut page, around).await?;
         if !self.with_files.is_empty() {
             self.behind_files = page.position.take();
         }
         self.read_now.push((page, around));
+        Ok(())
     }
 
-    /// What the new objects of a page refer to and was not read. Their files are noted, to come behind it.
-    fn look_around(&mut self, new: New<'_>, skipped: &mut Vec<Skipped>) -> Around {
-        if self.asker.extras.files {
-            let pages = file_pages(&new, self.max_file_bytes, skipped);
-            self.with_files.extend(pages);
+    /// Notes the files of the new objects of a page, to come behind it. Whether there are any has to be known
+    /// before its position is given away, so the references that have some are read now.
+    async fn look_for_files(
+        &mut self,
+        page: &mut RawPage,
+        around: Around,
+    ) -> Result<Around, SourceError> {
+        if !self.asker.extras.files {
+            return Ok(around);
         }
+        let (around, of_references) = match around {
+            Around::References(ids) => {
+                let files = self.asker.references(page, &ids).await?;
+                (Around::Targets(ids), files)
+            }
+            other => (other, FilesOfReferences::default()),
+        };
+        let pages = self.file_pages.of_page(page, of_references);
+        self.with_files.extend(pages);
+        Ok(around)
+    }
+
+    /// What the new objects of a page refer to and was not read.
+    fn look_around(&mut self, new: New<'_>) -> Around {
         match new.stream {
             _ if new.ids.is_empty() => Around::Nothing,
             Stream::Observables | Stream::Indicators => Around::References(new.ids),
@@ -327,7 +351,7 @@ impl Reader {
         let answers = read_objects(&self.asker.platform, wanted, ids, &mut skipped).await?;
         self.last_page = Some(Instant::now());
         for answer in answers {
-            self.take_again(stream, answer);
+            self.take_again(stream, answer).await?;
         }
         // What fails again was told when it failed first.
         let is_asked = |skipped: &mut Skipped| ids.contains(&skipped.id);
@@ -343,13 +367,13 @@ impl Reader {
         Ok(())
     }
 
-    fn take_again(&mut self, stream: Stream, answer: PageAnswer) {
+    async fn take_again(&mut self, stream: Stream, answer: PageAnswer) -> Result<(), SourceError> {
         let mut skipped = Vec::new();
         let rows = answer
             .list()
             .map_or_else(Vec::new, |list| rows(list, &mut skipped));
         if rows.is_empty() {
-            return;
+            return Ok(());
         }
         let new = New {
             stream,
@@ -358,9 +382,11 @@ impl Reader {
             known: &HashSet::new(),
             is_again: true,
         };
-        let around = self.look_around(new, &mut skipped);
-        let page = self.once_more(stream, answer, skipped);
+        let around = self.look_around(new);
+        let mut page = self.once_more(stream, answer, skipped);
+        let around = self.look_for_files(&mut page, around).await?;
         self.read_now.push((page, around));
+        Ok(())
     }
 
     fn once_more(&mut self, stream: Stream, answer: PageAnswer, skipped: Vec<Skipped>) -> RawPage {
@@ -445,13 +471,13 @@ fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<St
 }
 
 /// The new rows of a page.
-pub(super) struct New<'a> {
-    pub(super) stream: Stream,
-    pub(super) answer: &'a PageAnswer,
+struct New<'a> {
+    stream: Stream,
+    answer: &'a PageAnswer,
     /// Their internal ids.
     ids: Vec<String>,
     /// The internal ids of the page's other rows.
-    pub(super) known: &'a HashSet<Box<str>>,
+    known: &'a HashSet<Box<str>>,
     /// They are read once more, apart from their stream.
     is_again: bool,
 }

@@ -154,7 +154,7 @@ const MAX_FILE_SIZE: Setting = Setting {
     // In base64, twice, so much is what a message can hold.
     kind: Kind::Whole { min: 0, max: 7 },
     default: Fallback::Value("0"),
-    doc: "size in MB up to which files attached to an object travel with it, at most 7 for all of its files; 0 for no files",
+    doc: "size in MB up to which files attached to an object and to its external references travel with it, at most 7 for all of them; 0 for no files",
     secret: false,
 };
 

@@ -23,6 +23,7 @@ pub(super) fn content(types: Option<&[ObservableType]>) -> DataSet {
             set_former_id(record);
         }
     }
+    add_reference_files(&mut data);
     if let Some(types) = types {
         let full = full_content(types);
         data.observables.extend(full.observables);
@@ -117,6 +118,39 @@ fn set_former_id(record: &mut Record) {
     };
     let former = format!("{stix_type}--{}", Uuid::new_v4());
     record.set("x_opencti_stix_ids", json!([former]));
+}
+
+/// Two external references with files, of an observable and of an indicator, which have markings.
+fn add_reference_files(data: &mut DataSet) {
+    let mut shared = data.shared.iter();
+    let marking = shared.find(|record| record.text("definition") == "TLP:GREEN");
+    let marking = marking.map(|record| json!([record.id()]));
+    let marking = marking.expect("every content has it");
+    let holders = [
+        data.observables
+            .iter_mut()
+            .find(|record| record.typename() == "Url"),
+        data.indicators.first_mut(),
+    ];
+    for (number, holder) in holders.into_iter().enumerate() {
+        let holder = holder.expect("one of them");
+        holder.set("objectMarking", marking.clone());
+        let mut model = data.shared.iter();
+        let model = model.find(|record| record.typename() == "ExternalReference");
+        let mut reference = copy(model.expect("one of them"));
+        let files = ["a.txt", "b é.txt"].map(|name| {
+            json!({
+                "id": format!("import/External-Reference/{number}/{name}"), "name": name, "size": 5,
+                "metaData": { "mimetype": "text/plain" }, "objectMarking": [],
+            })
+        });
+        reference
+            .set("url", format!("https://files.test/{number}"))
+            .set("importFiles", made_up::files(&files, false));
+        let refers = made_up::reference("external-reference", holder, &reference);
+        data.references.push(refers);
+        data.shared.push(reference);
+    }
 }
 
 /// The same as another object.

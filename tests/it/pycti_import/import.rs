@@ -17,6 +17,21 @@ pub(super) struct Import {
     answers: HashMap<String, String>,
     /// References to objects that were not imported before: the platform refuses them.
     pub(super) early: Vec<String>,
+    /// Files of external references.
+    pub(super) reference_files: BTreeSet<ReferenceFile>,
+}
+
+/// A file of an external reference, each part as JSON: the reference's URL, the file's name, type, content
+/// and markings.
+pub(super) type ReferenceFile = [String; 5];
+
+pub(super) fn reference_file(url: &Value, file: &Value, markings: &Value) -> ReferenceFile {
+    let markings = match markings {
+        Value::Array(_) => json!(strings(markings).collect::<BTreeSet<_>>()),
+        other => other.clone(),
+    };
+    let parts = [url, &file["name"], &file["mime"], &file["data"], &markings];
+    parts.map(Value::to_string)
 }
 
 impl Import {
@@ -27,6 +42,7 @@ impl Import {
             match call["operation"].as_str().expect("a name") {
                 "stixRefRelationshipAdd" => import.refer(&variables["input"]),
                 "stixCyberObservableEdit" => import.upload(variables),
+                "externalReferenceEdit" => import.upload_to_reference(variables),
                 operation => import.create(operation, variables, call),
             }
         }
@@ -47,12 +63,28 @@ impl Import {
         add_file(holder, &variables["file"], &variables["fileMarkings"]);
     }
 
+    fn upload_to_reference(&mut self, variables: &Value) {
+        let id = text(&variables["id"]);
+        let reference = self.created.get(id).or_else(|| self.object(id));
+        let url = &reference.expect("it is created")["url"];
+        let file = reference_file(url, &variables["file"], &variables["fileMarkings"]);
+        self.reference_files.insert(file);
+    }
+
     fn create(&mut self, operation: &str, variables: &Value, call: &Value) {
         let input = match &variables["input"] {
             Value::Null => variables,
             input => input,
         };
         let mut properties = self.properties(input);
+        if operation == "externalReferenceAdd" {
+            let files = properties.remove("files").unwrap_or_default();
+            for (number, file) in files.as_array().into_iter().flatten().enumerate() {
+                let markings = &input["filesMarkings"][number];
+                let file = reference_file(&input["url"], file, markings);
+                self.reference_files.insert(file);
+            }
+        }
         // From 6.9.7 on files are uploaded with the object.
         if let Some(files) = properties.remove("files") {
             let markings = properties.get("filesMarkings").cloned();
@@ -72,6 +104,13 @@ impl Import {
             self.answers.insert(standard_id.to_owned(), answer.clone());
         }
         // An object that comes once more keeps its references.
+        let external = "externalReferences";
+        let before = self.created.get(&answer);
+        if let Some(known) = before.and_then(|before| before.get(external)) {
+            let now = properties.get(external).cloned().unwrap_or(json!([]));
+            let all: BTreeSet<&str> = strings(known).chain(strings(&now)).collect();
+            properties.insert(external.to_owned(), json!(all));
+        }
         let before = self.created.get(&answer).map(references);
         for (relation, to) in before.into_iter().flatten() {
             add_reference(&mut properties, &relation, &to);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sandbox::{DataSet, NO_START, NO_STOP, Record};
 use serde_json::{Map, Value, json};
 
+use super::import::{ReferenceFile, reference_file};
 use crate::queued::{AROUND, ids};
 use crate::spec::{ObservableType, Travels};
 
@@ -42,6 +43,27 @@ impl<'a> Source<'a> {
             .chain(relationships)
             .chain(shared)
             .collect()
+    }
+
+    /// The files of external references, each with the markings of the object that has the reference; their
+    /// content is `FILE`.
+    pub(super) fn reference_files(&self, with_markings: bool) -> BTreeSet<ReferenceFile> {
+        let mut files = BTreeSet::new();
+        for row in &self.data.references {
+            let [holder, reference] = ["from", "to"].map(|end| self.records[row.text(end)]);
+            let attached = reference
+                .get("importFiles")
+                .and_then(|files| files["edges"].as_array());
+            for edge in attached.into_iter().flatten() {
+                let file = &edge["node"];
+                let file = json!({ "name": file["name"], "mime": file["metaData"]["mimetype"], "data": FILE });
+                let markings = with_markings.then(|| self.standard_ids(holder, "objectMarking"));
+                let markings = json!(markings);
+                let url = reference.get("url").expect("it has one");
+                files.insert(reference_file(url, &file, &markings));
+            }
+        }
+        files
     }
 
     /// The authors, markings and labels that an object has.
@@ -206,6 +228,9 @@ impl<'a> Source<'a> {
         properties
     }
 }
+
+/// "hello".
+pub(super) const FILE: &str = "aGVsbG8=";
 
 pub(super) const EXTERNAL_REFERENCE: &[&str] =
     &["source_name", "description", "url", "external_id"];

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::marking::{self, BadMarking, WrittenMarking, is_time};
 use super::{ConvertError, part, put_field, put_former_ids};
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::files::Content;
+use crate::connectors::netmanageit::files::{Content, ReferenceContents};
 use crate::connectors::netmanageit::page::{ExternalReference, Node};
 use crate::stix::JsonKind::{self, Integer, Text, Texts, Time};
 use crate::stix::{Json, ObjectWriter, StixId, StixObject, TextMap};
@@ -78,6 +78,8 @@ pub(super) struct Surrounding {
     pub(super) labels: Vec<Arc<str>>,
     /// Its external references.
     pub(super) external_references: Vec<ExternalReference>,
+    /// The same and those that bring files, where there are some.
+    references_with_files: Option<Json>,
     /// Its files.
     files: Option<Json>,
     /// Markings, author and labels as objects.
@@ -98,6 +100,15 @@ struct File<'a> {
     no_trigger_import: bool,
 }
 
+/// An external reference as the import takes it with its files.
+#[derive(Serialize)]
+struct WrittenReference<'a> {
+    #[serde(flatten)]
+    reference: &'a ExternalReference,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    x_opencti_files: Vec<File<'a>>,
+}
+
 impl Surrounding {
     /// Puts all of it into the object.
     pub(super) fn put(&self, object: &mut ObjectWriter) {
@@ -106,7 +117,10 @@ impl Surrounding {
             object.put_json("object_marking_refs", &markings.ids);
         }
         object.put_list("labels", &self.labels);
-        object.put_list("external_references", &self.external_references);
+        match &self.references_with_files {
+            Some(references) => object.put_json("external_references", references),
+            None => object.put_list("external_references", &self.external_references),
+        }
         if let Some(files) = &self.files {
             object.put_json("x_opencti_files", files);
         }
@@ -275,6 +289,51 @@ impl Surroundings {
         skipped: &mut Vec<Skipped>,
     ) -> Result<(), ConvertError> {
         let updated = node.text("updated_at")?.unwrap_or_default();
+        let written = self.files(&updated, files, surrounding, skipped)?;
+        if !written.is_empty() {
+            surrounding.files = Some(Json::of(&written)?);
+        }
+        Ok(())
+    }
+
+    /// Adds the external references that bring files: these have the same markings as the object's own would.
+    pub(super) fn put_files_of_references(
+        &mut self,
+        node: &Node<'_>,
+        references: &[ReferenceContents],
+        surrounding: &mut Surrounding,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<(), ConvertError> {
+        if references.is_empty() {
+            return Ok(());
+        }
+        let updated = node.text("updated_at")?.unwrap_or_default();
+        let mut written = Vec::new();
+        for ReferenceContents { reference, files } in references {
+            let files = self.files(&updated, files.iter(), surrounding, skipped)?;
+            written.push(WrittenReference {
+                reference,
+                x_opencti_files: files,
+            });
+        }
+        let others = surrounding.external_references.iter();
+        let others = others.map(|reference| WrittenReference {
+            reference,
+            x_opencti_files: Vec::new(),
+        });
+        written.extend(others);
+        surrounding.references_with_files = Some(Json::of(&written)?);
+        Ok(())
+    }
+
+    /// Files as they are written; what they need beside is put to what surrounds their object.
+    fn files<'b, 'a: 'b>(
+        &mut self,
+        updated: &'b str,
+        files: impl Iterator<Item = &'a Content>,
+        surrounding: &mut Surrounding,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<File<'b>>, ConvertError> {
         let mut written = Vec::new();
         for file in files {
             let of_object = surrounding.markings.iter();
@@ -292,15 +351,12 @@ impl Surroundings {
                 name: &file.name,
                 data: &file.data,
                 mime_type: mime_type.unwrap_or("application/octet-stream"),
-                version: file.version.as_deref().filter(is_time).unwrap_or(&updated),
+                version: file.version.as_deref().filter(is_time).unwrap_or(updated),
                 object_marking_refs: markings,
                 no_trigger_import: true,
             });
         }
-        if !written.is_empty() {
-            surrounding.files = Some(Json::of(&written)?);
-        }
-        Ok(())
+        Ok(written)
     }
 
     /// A marking's object. A marking that is written wrongly costs its object, which never goes without it.

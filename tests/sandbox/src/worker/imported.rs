@@ -51,6 +51,8 @@ pub struct ImportedObject {
     pub references: BTreeMap<String, BTreeSet<String>>,
     /// External references, each once.
     pub external_references: Vec<Value>,
+    /// The files that came within its external references, one entry for each time, with the reference.
+    pub reference_files: Vec<(Value, Value)>,
     /// How often it was imported.
     pub imports: usize,
     /// When it was last imported, as milliseconds since 1970.
@@ -630,7 +632,13 @@ impl ImportedObject {
     }
 
     fn add_external_references(&mut self, references: Vec<Value>) {
-        for reference in references {
+        for mut reference in references {
+            let files = reference.as_object_mut();
+            let files = files.and_then(|reference| reference.remove("x_opencti_files"));
+            let files = files.as_ref().and_then(Value::as_array);
+            for file in files.into_iter().flatten() {
+                self.reference_files.push((reference.clone(), file.clone()));
+            }
             if !self.external_references.contains(&reference) {
                 self.external_references.push(reference);
             }
