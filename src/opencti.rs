@@ -23,7 +23,7 @@ mod work;
 pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt, Standing};
 pub use directory::{Directory, DirectoryError, write_whole};
 pub use known::{Known, SetTargets, relation_of, set_targets};
-pub use message::{Message, MessageWriter, body_bytes, fitting_bytes};
+pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, Kept, QueueSize, Registration,
     RegistrationError, delete, kept, ping, queue_size, register,

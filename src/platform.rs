@@ -24,7 +24,7 @@ use serde::de::{DeserializeOwned, Error as _};
 pub use crate::graphql::Download;
 use crate::graphql::{
     Answer, AnswerLimit, Client, Error, Kind, NarrowError, Narrowed, Operation, OwnSchema,
-    RetryPolicy, SchemaError, mentioned_types, narrow, prune_variables,
+    RetryPolicy, SchemaError, Waits, mentioned_types, narrow, prune_variables,
 };
 use crate::telemetry::logs::Chain;
 pub use release::{NotARelease, Release};
@@ -102,7 +102,18 @@ impl PlatformError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::Request(error) => error.kind(),
-            _ => Kind::Permanent,
+            Self::Unknown { .. } => Kind::Unknown,
+            Self::NoRelease { .. } | Self::TooOld { .. } | Self::OwnSchema(_) => Kind::Unusable,
+        }
+    }
+
+    /// Whether the platform's release does not know what was asked, by its schema or by its own words. Nothing of the
+    /// moment, and nobody in front of it, can say so.
+    pub fn is_unknown_to_release(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Request(error) => error.is_about_schema(),
+            Self::NoRelease { .. } | Self::TooOld { .. } | Self::OwnSchema(_) => false,
         }
     }
 }
@@ -114,6 +125,8 @@ pub struct Platform {
     release: Release,
     schema: &'static OwnSchema,
     knowledge: RwLock<Knowledge>,
+    /// How long to ask about the schema.
+    probing: RetryPolicy,
 }
 
 /// An operation with its variables, not yet narrowed.
@@ -153,6 +166,7 @@ impl Platform {
             release,
             schema,
             knowledge: RwLock::default(),
+            probing: RetryPolicy::DURING_RUN,
         })
     }
 
@@ -194,26 +208,14 @@ impl Platform {
         Q::ResponseData: DeserializeOwned,
     {
         let request = self.request::<Q>(variables)?;
-        let mut waits = policy.waits();
-        let mut locked = RetryPolicy::LOCKED.waits();
+        let mut tries = Tries::new(&self.client, policy);
         loop {
-            let error = match self.answer(&request, policy).await?.decode() {
+            let answer = self.answer(&request, policy).await?;
+            match answer.decode() {
                 Ok(data) => return Ok(data),
-                Err(error) => error,
-            };
-            let wait = if error.is_lock() {
-                locked.next(None).or_else(|| waits.next(None))
-            } else if error.may_pass() {
-                waits.next(error.asked_wait())
-            } else {
-                None
-            };
-            let Some(wait) = wait else {
-                return Err(error.into());
-            };
-            tracing::warn!(error = %Chain(&error), "the platform could not do it now, trying again");
-            self.count_retry();
-            tokio::time::sleep(wait).await;
+                Err(error) if error.may_pass() => tries.wait_after(error).await?,
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 
@@ -436,53 +438,98 @@ impl Platform {
         Ok(())
     }
 
+    /// Learns what the platform knows of a type. Only the platform's own refusal says that it tells nothing about its
+    /// schema: what it fails at for the moment is waited for.
     async fn probe(&self, type_name: String) -> Result<(), PlatformError> {
+        let policy = self.probing;
         let variables = serde_json::json!({ "name": type_name });
-        let answer = self
-            .client
-            .post(
-                "Probe",
-                PROBE,
-                &variables,
-                AnswerLimit::Many,
-                RetryPolicy::DURING_RUN,
-            )
-            .await?;
-        match answer.decode::<shape::ProbeAnswer>() {
-            Ok(answer) => {
-                self.learn(|knowledge| knowledge.shapes.insert(type_name, answer.shape()));
-            }
-            Err(error) if error.kind() == Kind::Authentication => return Err(error.into()),
-            Err(error) => {
-                tracing::info!(
-                    platform = self.client.platform(),
-                    error = %Chain(&error),
-                    "the platform does not answer questions about its schema; its release decides what it is asked"
-                );
-                self.learn(|knowledge| knowledge.probing_refused = true);
+        let mut tries = Tries::new(&self.client, policy);
+        loop {
+            let asking = self
+                .client
+                .post("Probe", PROBE, &variables, AnswerLimit::Many, policy);
+            match asking.await?.decode::<shape::ProbeAnswer>() {
+                Ok(answer) => {
+                    self.learn(|knowledge| knowledge.shapes.insert(type_name, answer.shape()));
+                    return Ok(());
+                }
+                Err(error) if error.refuses_introspection() => {
+                    tracing::info!(
+                        platform = self.client.platform(),
+                        error = %Chain(&error),
+                        "the platform does not answer questions about its schema; its release decides what it is asked"
+                    );
+                    self.learn(|knowledge| knowledge.probing_refused = true);
+                    return Ok(());
+                }
+                Err(error) if is_of_the_moment(&error) || matches!(error, Error::Shape { .. }) => {
+                    tries.wait_after(error).await?;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
     }
 }
 
 async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, PlatformError> {
-    let about = About::build_query(about::Variables {});
-    let answer = client
-        .post(
-            about.operation_name,
-            about.query,
-            &about.variables,
-            About::LIMIT,
-            policy,
-        )
-        .await?;
-    let answer: about::ResponseData = answer.decode()?;
+    let mut tries = Tries::new(client, policy);
+    let answer: about::ResponseData = loop {
+        let about = About::build_query(about::Variables {});
+        let (operation, variables) = (about.operation_name, &about.variables);
+        let asking = client.post(operation, about.query, variables, About::LIMIT, policy);
+        match asking.await?.decode() {
+            Ok(answer) => break answer,
+            Err(error) if is_of_the_moment(&error) => tries.wait_after(error).await?,
+            Err(error) => return Err(error.into()),
+        }
+    };
     let written = answer.about.map(|about| about.version).unwrap_or_default();
     written.parse().map_err(|source| PlatformError::NoRelease {
         platform: client.platform().to_owned(),
         source,
     })
+}
+
+/// Whether the platform failed at what any platform can be asked: nothing of such a question can be to blame.
+fn is_of_the_moment(error: &Error) -> bool {
+    let is_failure = matches!(error.kind(), Kind::Transient(_) | Kind::Server);
+    matches!(error, Error::Refused { .. }) && (error.may_pass() || is_failure)
+}
+
+/// The tries of one request that is answered with errors that may pass. That no answer comes is the client's.
+struct Tries<'a> {
+    client: &'a Client,
+    waits: Waits,
+    locked: Waits,
+}
+
+impl<'a> Tries<'a> {
+    fn new(client: &'a Client, policy: RetryPolicy) -> Self {
+        Self {
+            client,
+            waits: policy.waits(),
+            locked: RetryPolicy::LOCKED.waits(),
+        }
+    }
+
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// This error, when it is time to give up.
+    async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
+        let locked = if error.is_lock() {
+            self.locked.next(None)
+        } else {
+            None
+        };
+        let Some(wait) = locked.or_else(|| self.waits.next(error.asked_wait())) else {
+            return Err(error);
+        };
+        tracing::warn!(error = %Chain(&error), "the platform could not do it now, trying again");
+        self.client.count_retry();
+        tokio::time::sleep(wait).await;
+        Ok(())
+    }
 }
 
 /// The types that changed over the releases, and the interfaces that list which types there are.
@@ -586,6 +633,108 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A source that answers this operation at first with these faults.
+    fn source(operation: &str, faults: Vec<sandbox::Fault>) -> (sandbox::Source, Client) {
+        let options = sandbox::SourceOptions {
+            release: sandbox::Release::new(7, 270_101, 0),
+            ..sandbox::SourceOptions::default()
+        };
+        let source = sandbox::Source::start(options).unwrap();
+        for fault in faults {
+            source.faults().add_for(operation, fault);
+        }
+        let endpoint = crate::graphql::Endpoint {
+            platform: "the source".to_owned(),
+            url: format!("{}/graphql", source.url()).parse().unwrap(),
+            token: source.token().to_owned().into(),
+            verify_tls: true,
+            extra_ca: Vec::new(),
+            proxy: None,
+            longest_silence: crate::graphql::LONGEST_SILENCE,
+            metrics: crate::telemetry::metrics::Metrics::default(),
+        };
+        let client = Client::new(&endpoint).unwrap();
+        (source, client)
+    }
+
+    fn refusal(name: &str) -> sandbox::Fault {
+        sandbox::Fault::GraphqlError {
+            name: name.to_owned(),
+            message: "no".to_owned(),
+            times: 1,
+        }
+    }
+
+    fn body(status: u16, body: &str) -> sandbox::Fault {
+        sandbox::Fault::Body {
+            status,
+            body: body.to_owned(),
+            above: None,
+            times: 1,
+        }
+    }
+
+    /// What fails for the moment, in each of its forms.
+    fn faults() -> Vec<sandbox::Fault> {
+        let busy = r#"{"errors":[{"message":"Too many requests, please try again later.","extensions":{"code":"TOO_MANY_REQUESTS"}}],"data":null}"#;
+        vec![
+            refusal("TOO_MANY_REQUESTS"),
+            refusal("DATABASE_ERROR"),
+            refusal("LOCK_ERROR"),
+            refusal("INTERNAL_SERVER_ERROR"),
+            body(429, busy),
+            body(503, busy),
+        ]
+    }
+
+    /// Waits as it does, but not as long.
+    const SOON: RetryPolicy = RetryPolicy {
+        first: std::time::Duration::from_millis(1),
+        longest: std::time::Duration::from_millis(5),
+        total: None,
+    };
+
+    #[tokio::test]
+    async fn what_fails_for_the_moment_does_not_keep_a_platform_from_being_met() {
+        let (source, client) = source("About", faults());
+        let platform = Platform::meet(client, SOON).await.unwrap();
+        assert_eq!(source.count("About"), faults().len() + 1);
+        let refused = refusal("FORBIDDEN_ACCESS");
+        source.faults().add_for("About", refused);
+        let error = platform.is_same_release(SOON).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Authentication);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_nothing_hears_why_the_platform_is_not_met() {
+        let (_source, client) = source("About", vec![refusal("INTERNAL_SERVER_ERROR")]);
+        let error = Platform::meet(client, RetryPolicy::NEVER)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("INTERNAL_SERVER_ERROR"));
+    }
+
+    #[tokio::test]
+    async fn only_a_refusal_settles_what_a_platform_tells_about_its_schema() {
+        let mut faults = faults();
+        faults.push(body(200, r#"{"data":{}}"#));
+        faults.push(body(200, r#"{"data":null}"#));
+        let (source, client) = source("Probe", faults.clone());
+        let platform = Platform {
+            probing: SOON,
+            ..Platform::meet(client, SOON).await.unwrap()
+        };
+        // A type that our schema file does not have: only the platform can tell.
+        assert!(!platform.lacks_entity_type("Quantum-Key").await.unwrap());
+        assert_eq!(source.count("Probe"), faults.len() + 1);
+        assert!(platform.lacks_entity_type("Nothing-Like-It").await.unwrap());
+        source
+            .faults()
+            .add_for("Probe", refusal("RESOURCE_NOT_FOUND"));
+        assert!(platform.lacks_entity_type("Other-Key").await.unwrap());
+        assert!(platform.learn(|knowledge| knowledge.probing_refused));
     }
 
     #[test]

@@ -56,7 +56,7 @@ pub use check::{Hop, Verdict, check};
 use destination::{Destination, Sent};
 pub use export::{Exported, export};
 use finisher::Finisher;
-use heartbeat::{Heartbeat, Status};
+use heartbeat::{Asking, Heartbeat, Status};
 use keeper::Keeper;
 pub use progress::Progress;
 use room::Room;
@@ -338,7 +338,7 @@ async fn start<S>(
         keeper: Arc::clone(&keeper),
         run_and_terminate: settings.connector.schedule == Schedule::Once,
         queue_threshold_mb: settings.connector.queue_threshold_mb,
-        asking_is_refused: false,
+        asking: Asking::default(),
     };
     heartbeat.begin().await;
     Ok(Started {

@@ -11,6 +11,7 @@ mod id;
 mod json;
 mod key;
 mod object;
+pub(crate) mod tlp;
 
 pub use bundle::bundle;
 pub use id::{NotAnId, StixId, is_observable_type};

@@ -1022,7 +1022,7 @@ mod tests {
         let answer = refused_with(status, &body.to_string()).await.unwrap();
         let error = answer.decode::<serde_json::Value>().unwrap_err();
         assert!(
-            error.is_about_size() && error.kind() == Kind::Permanent,
+            error.is_about_size() && error.kind() == Kind::OverLimit,
             "{error:?}"
         );
         assert!(error.to_string().contains(words), "{error}");

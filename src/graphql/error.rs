@@ -236,6 +236,19 @@ impl GraphqlError {
         is_limit && !self.is_busy() && !self.is(AUTHENTICATION) && self.row().is_none()
     }
 
+    /// Whether the platform says that its schema lacks something of what was asked, in the words that GraphQL servers
+    /// have for it (graphql-js). Other refusals of a validation may come of anything.
+    pub fn is_about_schema(&self) -> bool {
+        let message = &self.message;
+        self.is(VALIDATION) && LACKING.iter().any(|words| message.contains(words))
+    }
+
+    /// Whether the platform refuses to tell about its schema, and did not only fail to, for the moment.
+    pub fn refuses_introspection(&self) -> bool {
+        let is_said = self.message.to_lowercase().contains("introspection");
+        is_said || self.is(VALIDATION) || self.is(NOT_TOLD) || self.is_over_limit()
+    }
+
     fn is(&self, codes: &[&str]) -> bool {
         let named = |text: Option<&str>| text.is_some_and(|text| codes.contains(&text));
         named(self.code()) || named(self.name.as_deref())
@@ -401,12 +414,19 @@ pub enum Kind {
     Transient(Option<Duration>),
     /// The token is missing, wrong or has not the right.
     Authentication,
-    /// The platform does not know something of what was asked.
+    /// The platform refuses what was asked as not valid.
     Validation,
+    /// The platform's release does not have what has to be asked.
+    Unknown,
     /// The platform failed at this request; asking for less may work.
     Server,
-    /// Anything else; trying again does not help.
-    Permanent,
+    /// It is more than may be asked, sent or answered in one request.
+    OverLimit,
+    /// Something else answered in the platform's place, such as a gateway or a login page: that says nothing about
+    /// what was asked, and nothing about later.
+    Elsewhere,
+    /// The platform cannot be asked at all, as it is set up or as it is.
+    Unusable,
 }
 
 const AUTHENTICATION: &[&str] = &[
@@ -421,6 +441,16 @@ const VALIDATION: &[&str] = &[
     "GRAPHQL_VALIDATION_FAILED",
     "GRAPHQL_PARSE_FAILED",
     "BAD_USER_INPUT",
+];
+
+/// What a schema lacks.
+const LACKING: &[&str] = &["Cannot query field", "Unknown type", "Unknown argument"];
+/// Refusals of questions about the schema.
+const NOT_TOLD: &[&str] = &[
+    "RESOURCE_NOT_FOUND",
+    "INTROSPECTION_DISABLED",
+    "FUNCTIONAL_ERROR",
+    "UNSUPPORTED_ERROR",
 ];
 
 /// Refusals that come of the moment: the search engine is away. So are locks, wherever they are marked.
@@ -507,6 +537,21 @@ impl Error {
         }
     }
 
+    /// Whether the platform itself says that its schema lacks something of what was asked.
+    pub fn is_about_schema(&self) -> bool {
+        matches!(self, Self::Refused { first, .. } if first.is_about_schema())
+    }
+
+    /// Whether the platform itself refuses to tell about its schema.
+    pub fn refuses_introspection(&self) -> bool {
+        matches!(self, Self::Refused { first, .. } if !first.is_busy() && !first.is_lock() && first.refuses_introspection())
+    }
+
+    /// Whether the request itself was too large for somebody on the way, who passed nothing of it on.
+    pub fn refuses_size(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if status.as_u16() == 413)
+    }
+
     /// Whether it is a limit of what may be asked in one request: no row is to blame for it.
     pub fn is_over_limit(&self) -> bool {
         matches!(self, Self::Refused { first, .. } if first.is_over_limit())
@@ -521,8 +566,9 @@ impl Error {
     /// The class of the error, by the one table of this module.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Setup { .. } | Self::TooLarge { .. } => Kind::Permanent,
-            Self::Transport { source, .. } if source.is_builder() => Kind::Permanent,
+            Self::Setup { .. } => Kind::Unusable,
+            Self::TooLarge { .. } => Kind::OverLimit,
+            Self::Transport { source, .. } if source.is_builder() => Kind::Unusable,
             Self::Transport { .. } | Self::NotGraphql { .. } => Kind::Transient(None),
             Self::Status {
                 status,
@@ -531,14 +577,15 @@ impl Error {
             } => match status.as_u16() {
                 408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => Kind::Transient(*retry_after),
                 401 | 403 => Kind::Authentication,
-                413 | 500 => Kind::Server,
-                _ => Kind::Permanent,
+                413 => Kind::OverLimit,
+                500 => Kind::Server,
+                _ => Kind::Elsewhere,
             },
             Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
             Self::Refused {
                 first, retry_after, ..
             } if first.is_busy() => Kind::Transient(*retry_after),
-            Self::Refused { first, .. } if first.is_over_limit() => Kind::Permanent,
+            Self::Refused { first, .. } if first.is_over_limit() => Kind::OverLimit,
             Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
             Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
         }
@@ -679,6 +726,96 @@ mod tests {
         ] {
             assert!(!is_lock(error.clone()), "{error}");
         }
+    }
+
+    fn refused(code: &str, words: &str) -> Error {
+        let error = json!({ "message": words, "extensions": { "code": code } });
+        Error::Refused {
+            operation: "Op",
+            platform: "the source".to_owned(),
+            first: Box::new(serde_json::from_value(error).unwrap()),
+            retry_after: None,
+        }
+    }
+
+    const INTROSPECTION: &str = "GraphQL introspection not authorized!";
+
+    #[rstest::rstest]
+    #[case(
+        "GRAPHQL_VALIDATION_FAILED",
+        "Cannot query field \"me\" on type \"Query\".",
+        true
+    )]
+    #[case(
+        "GRAPHQL_VALIDATION_FAILED",
+        "Unknown argument \"first\" on field \"Query.a\".",
+        true
+    )]
+    #[case(
+        "GRAPHQL_VALIDATION_FAILED",
+        "Query depth limit of 10 exceeded, found 12.",
+        false
+    )]
+    #[case("GRAPHQL_VALIDATION_FAILED", "This operation is not allowed.", false)]
+    #[case("INTERNAL_SERVER_ERROR", "Cannot query field of the index", false)]
+    #[case("TOO_MANY_REQUESTS", "Too many requests", false)]
+    #[case("FORBIDDEN_ACCESS", "You are not allowed to do this.", false)]
+    fn only_words_about_the_schema_are_about_it(
+        #[case] code: &str,
+        #[case] words: &str,
+        #[case] is_about_schema: bool,
+    ) {
+        let error = refused(code, words);
+        assert_eq!(error.is_about_schema(), is_about_schema);
+    }
+
+    #[rstest::rstest]
+    #[case("RESOURCE_NOT_FOUND", INTROSPECTION, true)]
+    #[case("FORBIDDEN_ACCESS", INTROSPECTION, true)]
+    #[case("", INTROSPECTION, true)]
+    #[case("GRAPHQL_VALIDATION_FAILED", "", true)]
+    #[case(
+        "GRAPHQL_VALIDATION_FAILED",
+        "Query depth limit of 3 exceeded, found 5.",
+        true
+    )]
+    #[case("INTERNAL_SERVER_ERROR", "out of memory", false)]
+    #[case("DATABASE_ERROR", "", false)]
+    #[case("LOCK_ERROR", "", false)]
+    #[case("TOO_MANY_REQUESTS", INTROSPECTION, false)]
+    #[case("", "Too many requests, please try again later.", false)]
+    #[case("", "oh", false)]
+    fn introspection_is_refused_only_by_a_verdict(
+        #[case] code: &str,
+        #[case] words: &str,
+        #[case] is_refused: bool,
+    ) {
+        assert_eq!(refused(code, words).refuses_introspection(), is_refused);
+    }
+
+    #[rstest::rstest]
+    #[case(302, Kind::Elsewhere)]
+    #[case(400, Kind::Elsewhere)]
+    #[case(401, Kind::Authentication)]
+    #[case(404, Kind::Elsewhere)]
+    #[case(405, Kind::Elsewhere)]
+    #[case(413, Kind::OverLimit)]
+    #[case(429, Kind::Transient(None))]
+    #[case(500, Kind::Server)]
+    #[case(501, Kind::Elsewhere)]
+    #[case(503, Kind::Transient(None))]
+    fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: Kind) {
+        let error = Error::Status {
+            operation: "Op",
+            platform: "the source".to_owned(),
+            proxy: None,
+            status: status.try_into().unwrap(),
+            retry_after: None,
+            said: None,
+        };
+        assert_eq!(error.kind(), kind);
+        assert!(!error.is_about_schema() && !error.refuses_introspection());
+        assert_eq!(error.refuses_size(), status == 413);
     }
 
     #[test]

@@ -23,6 +23,9 @@ const BOUNDS: Bounds = Bounds {
     bytes: 32 * 1024 * 1024,
 };
 
+/// A message so small is not refused for its size.
+const SMALLEST: usize = 4 * 1024;
+
 /// Starts the sending task; it ends when every [`Pusher`] is dropped.
 pub fn start(platform: Arc<Platform>, connector: Uuid) -> Pusher {
     let (pusher, backlog, board) = Pusher::channel(BOUNDS);
@@ -49,10 +52,27 @@ impl Sender {
             };
             match backlog.during(self.push(&outgoing)).await {
                 Ok(()) => outgoing.confirm(),
-                Err(error) => outgoing.refuse(error),
+                Err(error) => {
+                    if let PushError::TooLarge { limit } = error {
+                        self.note_too_large(&mut backlog, limit);
+                    }
+                    outgoing.refuse(error);
+                }
             }
             self.board.sending();
         }
+    }
+
+    /// Whoever refuses a request for its size does not say what it takes: several objects are tried at half of that,
+    /// one object as long as it is smaller.
+    fn note_too_large(&self, backlog: &mut Backlog, largest: usize) {
+        let several = largest / 2;
+        tracing::warn!(
+            refused_bytes = largest + 1,
+            limit_bytes = several,
+            "the destination, or what stands in front of it, takes no request so large (HTTP 413): messages are packed smaller from now on; its limit for bodies of requests can be raised"
+        );
+        backlog.take_at_most(several, largest);
     }
 
     /// Asks until the platform has an answer that stays.
@@ -64,6 +84,9 @@ impl Sender {
                 Ok(false) => return Err(PushError::Refused("it gave no reason".to_owned())),
                 Err(error) => error,
             };
+            if let Some(limit) = limit_of(&error, outgoing.message.body.len()) {
+                return Err(PushError::TooLarge { limit });
+            }
             let wait = wait_after(&error, |asked_by_server| waits.next(asked_by_server))
                 .ok_or_else(|| PushError::Refused(Chain(&error).to_string()))?;
             let reason = "the destination does not take what is pushed; it is tried again";
@@ -121,8 +144,21 @@ fn wait_after(
     match error.kind() {
         Kind::Transient(asked_by_server) => next(asked_by_server),
         _ if error.may_pass() => next(None),
-        _ => None,
+        Kind::Server
+        | Kind::Authentication
+        | Kind::Validation
+        | Kind::Unknown
+        | Kind::OverLimit
+        | Kind::Elsewhere
+        | Kind::Unusable => None,
     }
+}
+
+/// The largest body that may be taken, where one of so many bytes was refused for its size (HTTP 413); none where size
+/// cannot be the matter.
+fn limit_of(error: &PlatformError, bytes: usize) -> Option<usize> {
+    let is_too_large = matches!(error, PlatformError::Request(error) if error.refuses_size());
+    (is_too_large && bytes > SMALLEST).then(|| bytes - 1)
 }
 
 fn leaves_in_doubt(error: &PlatformError) -> bool {

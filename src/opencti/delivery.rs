@@ -81,10 +81,12 @@ pub enum PushError {
         PATIENCE.as_secs() / 60
     )]
     NothingConfirmed,
-    /// The broker takes no message so large. Nothing of it was taken; smaller ones are.
-    #[error("the broker takes no message over {limit} bytes (its max_message_size)")]
+    /// No message so large is taken. Nothing of it was taken; smaller ones are.
+    #[error(
+        "no message over {limit} bytes is taken, by the broker (its max_message_size) or, with the api protocol, by what stands in front of the destination"
+    )]
     TooLarge {
-        /// The largest body that it takes, as far as is known.
+        /// The largest body that is taken, as far as is known.
         limit: usize,
     },
     /// The platform refuses a bundle (api protocol).
@@ -111,21 +113,39 @@ pub struct Pusher {
     standing: watch::Receiver<Standing>,
 }
 
-/// The largest body that the broker takes, once it has refused one. It only ever falls.
+/// The largest body that is taken, once one was refused. It only ever falls.
 #[derive(Debug, Clone)]
-pub(super) struct SizeLimit(Arc<AtomicUsize>);
+pub(super) struct SizeLimit {
+    several: Arc<AtomicUsize>,
+    one: Arc<AtomicUsize>,
+}
 
 impl SizeLimit {
     fn unknown() -> Self {
-        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+        let unknown = || Arc::new(AtomicUsize::new(usize::MAX));
+        Self {
+            several: unknown(),
+            one: unknown(),
+        }
     }
 
-    fn lower_to(&self, bytes: usize) {
-        self.0.fetch_min(bytes, Ordering::Relaxed);
+    fn lower_to(&self, several: usize, one: usize) {
+        self.several.fetch_min(several, Ordering::Relaxed);
+        self.one.fetch_min(one, Ordering::Relaxed);
     }
 
-    fn get(&self) -> Option<usize> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|bytes| *bytes != usize::MAX)
+    /// With several objects, and with one.
+    fn get(&self) -> Option<(usize, usize)> {
+        let (several, one) = (&self.several, &self.one);
+        let limits = (several.load(Ordering::Relaxed), one.load(Ordering::Relaxed));
+        (limits != (usize::MAX, usize::MAX)).then_some(limits)
+    }
+
+    /// The limit that a message exceeds.
+    fn exceeded_by(&self, message: &Message) -> Option<usize> {
+        let (several, one) = self.get()?;
+        let limit = if message.objects == 1 { one } else { several };
+        (message.body.len() > limit).then_some(limit)
     }
 }
 
@@ -313,9 +333,14 @@ impl Pusher {
         self.standing.clone()
     }
 
-    /// The largest body that the broker takes, in bytes; none as long as it has refused none.
+    /// The largest body with several objects that is taken, in bytes; none as long as none was refused.
     pub fn largest_message(&self) -> Option<usize> {
-        self.limit.get()
+        Some(self.limit.get()?.0)
+    }
+
+    /// The largest body with one object that is taken, in bytes; none as long as none was refused.
+    pub fn largest_alone(&self) -> Option<usize> {
+        Some(self.limit.get()?.1)
     }
 
     /// Hands the messages over, waiting while too many are unconfirmed.

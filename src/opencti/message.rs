@@ -25,15 +25,63 @@ pub struct Message {
 /// What a message holds beside its content, and a bundle beside its objects, in bytes: at most so much.
 const FRAME: usize = 1024;
 
-/// How many bytes of objects fit into a message whose body is no larger than this, in base64 and in its
-/// envelope.
-pub fn fitting_bytes(largest_body: usize) -> usize {
-    (largest_body.saturating_sub(FRAME) / 4 * 3).saturating_sub(FRAME / 8)
+/// How large the body of a message may be on its way, where larger ones were refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MessageLimit {
+    /// The way.
+    pub protocol: QueueProtocol,
+    /// With several objects, in bytes.
+    pub several: usize,
+    /// With one object, in bytes: where nobody names the limit, one object is tried up to what was refused.
+    pub one: usize,
 }
 
-/// The size of the message that holds so many bytes of objects: the other way round.
-pub fn body_bytes(objects: usize) -> usize {
-    (objects + FRAME / 8).div_ceil(3) * 4 + FRAME
+impl MessageLimit {
+    /// How many bytes of objects fit, of several and of one.
+    pub fn fitting_bytes(&self) -> (usize, usize) {
+        let fitting = |body| fitting_bytes(body, self.protocol);
+        (fitting(self.several), fitting(self.one))
+    }
+
+    /// The size of the message that holds so many bytes of objects: the other way round.
+    pub fn body_bytes(&self, objects: usize) -> usize {
+        let bundle = objects + FRAME / 8;
+        match self.protocol {
+            QueueProtocol::Amqp => bundle.div_ceil(3) * 4 + FRAME,
+            QueueProtocol::Api => bundle,
+        }
+    }
+
+    /// What a message is that does not fit.
+    pub fn what_is_larger(&self) -> &'static str {
+        match self.protocol {
+            QueueProtocol::Amqp => "larger than the broker takes",
+            QueueProtocol::Api => "larger than the destination takes in one request",
+        }
+    }
+
+    /// What a person can do for so many bytes of objects.
+    pub fn advice(&self, objects: usize) -> String {
+        let (bytes, limit) = (self.body_bytes(objects), self.one);
+        match self.protocol {
+            QueueProtocol::Amqp => {
+                format!("{bytes} bytes, its limit is {limit}: raise its max_message_size")
+            }
+            QueueProtocol::Api => format!(
+                "{bytes} bytes, and over {limit} it answers HTTP 413: raise the limit for bodies of requests, such as client_max_body_size of nginx, of whatever stands in front of it"
+            ),
+        }
+    }
+}
+
+/// How many bytes of objects fit into a message whose body is no larger than this: in base64 and in its
+/// envelope, or as a bundle.
+fn fitting_bytes(largest_body: usize, protocol: QueueProtocol) -> usize {
+    let bundle = match protocol {
+        QueueProtocol::Amqp => largest_body.saturating_sub(FRAME) / 4 * 3,
+        QueueProtocol::Api => largest_body,
+    };
+    bundle.saturating_sub(FRAME / 8)
 }
 
 /// Writes the messages of one run.

@@ -376,6 +376,7 @@ pub(crate) struct Marking {
     pub(super) id: Option<String>,
     pub(super) standard_id: Option<String>,
     pub(super) x_opencti_stix_ids: Option<Vec<String>>,
+    pub(super) definition_type: Option<String>,
     pub(super) definition: Option<String>,
 }
 

@@ -130,7 +130,7 @@ impl Sender {
             limit_bytes = limit,
             "the broker refuses larger messages (its max_message_size): they are packed smaller from now on"
         );
-        self.backlog.take_at_most(limit);
+        self.backlog.take_at_most(limit, limit);
         Err(SessionError::TooLarge { limit })
     }
 

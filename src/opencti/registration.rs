@@ -68,6 +68,28 @@ pub struct BrokerAddress {
     pub queue: String,
 }
 
+impl BrokerAddress {
+    /// Without the brackets in which an IPv6 address may stand: no resolver takes them.
+    pub(super) fn bare_host(&self) -> &str {
+        let host = self.host.as_str();
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        bare.unwrap_or(host)
+    }
+}
+
+/// Host and port.
+impl std::fmt::Display for BrokerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (host, port) = (self.bare_host(), self.port);
+        if host.contains(':') {
+            return write!(f, "[{host}]:{port}");
+        }
+        write!(f, "{host}:{port}")
+    }
+}
+
 /// Why the platform's answer to the registration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistrationError {
@@ -259,4 +281,29 @@ pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSiz
         messages: details.messages_number.unwrap_or_default(),
         bytes: details.messages_size.unwrap_or_default(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("::1", "[::1]:5672")]
+    #[case("[::1]", "[::1]:5672")]
+    #[case("broker.example", "broker.example:5672")]
+    #[case("127.0.0.1", "127.0.0.1:5672")]
+    fn an_address_is_written_so_that_its_port_is_seen(#[case] host: &str, #[case] written: &str) {
+        let address = BrokerAddress {
+            host: host.to_owned(),
+            port: 5672,
+            vhost: "/".to_owned(),
+            user: "u".to_owned(),
+            password: "p".to_owned().into(),
+            tls: false,
+            exchange: String::new(),
+            routing_key: String::new(),
+            queue: String::new(),
+        };
+        assert_eq!(address.to_string(), written);
+    }
 }

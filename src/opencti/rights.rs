@@ -18,6 +18,14 @@ const MAKES_LABELS: &str = "SETTINGS_SETLABELS";
 const DELETES_CONNECTORS: &str = "MODULES_MODMANAGE";
 const MAKES_PHASES: &str = "SETTINGS_SETKILLCHAINPHASES";
 
+/// What a marking of the destination says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Definition {
+    kind: Option<String>,
+    /// Empty where the destination does not say it.
+    text: String,
+}
+
 /// The rights of the importing user, and the markings that there are.
 #[derive(Debug)]
 pub struct Rights {
@@ -26,8 +34,8 @@ pub struct Rights {
     capabilities: Vec<String>,
     /// Every id of the markings that it may set.
     may_set: HashSet<String>,
-    /// Names of all markings, by each of their ids.
-    markings: HashMap<String, String>,
+    /// What all markings say, by each of their ids; more than one where they share an id.
+    markings: HashMap<String, Vec<Definition>>,
     /// The confidence that it can give at most, in percent; none where nothing can be created.
     max_confidence: Option<i64>,
     /// The destination does not say what the user may do.
@@ -54,7 +62,7 @@ impl Rights {
                 .filter_map(|capability| capability.name)
                 .collect(),
             may_set: all_ids(&allowed, &listed),
-            markings: names(&listed),
+            markings: definitions(&listed),
             max_confidence: me
                 .effective_confidence_level
                 .and_then(|level| level.max_confidence),
@@ -89,6 +97,14 @@ impl Rights {
     /// Whether a marking with this id exists at the destination.
     pub fn has_marking(&self, id: &str) -> bool {
         self.markings.contains_key(id)
+    }
+
+    /// Type and definition of the markings that have this id at the destination, of those that say what they are.
+    pub fn definitions(&self, id: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
+        let there = self.markings.get(id).into_iter().flatten();
+        there
+            .filter(|marking| !marking.text.trim().is_empty())
+            .map(|marking| (marking.kind.as_deref(), marking.text.as_str()))
     }
 
     /// Whether the user may set the marking with this id. One that may do everything may set each that
@@ -138,7 +154,8 @@ impl Rights {
     /// The names of the markings that exist and that the user may not set, in order.
     pub fn barred_markings(&self) -> Vec<&str> {
         let barred = self.markings.iter().filter(|(id, _)| !self.may_set(id));
-        let mut names: Vec<&str> = barred.map(|(_, name)| name.as_str()).collect();
+        let barred = barred.flat_map(|(_, definitions)| definitions);
+        let mut names: Vec<&str> = barred.map(|marking| marking.text.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
@@ -164,13 +181,19 @@ fn all_ids(allowed: &[Marking], listed: &[Marking]) -> HashSet<String> {
         .collect()
 }
 
-fn names(listed: &[Marking]) -> HashMap<String, String> {
-    let mut names = HashMap::new();
+fn definitions(listed: &[Marking]) -> HashMap<String, Vec<Definition>> {
+    let mut definitions: HashMap<String, Vec<Definition>> = HashMap::new();
     for marking in listed {
-        let name = marking.definition.clone().unwrap_or_default();
-        names.extend(ids(marking).map(|id| (id.to_owned(), name.clone())));
+        let definition = Definition {
+            kind: marking.definition_type.clone(),
+            text: marking.definition.clone().unwrap_or_default(),
+        };
+        for id in ids(marking) {
+            let of_id = definitions.entry(id.to_owned()).or_default();
+            of_id.push(definition.clone());
+        }
     }
-    names
+    definitions
 }
 
 async fn ask_markings(
@@ -198,6 +221,25 @@ async fn ask_markings(
 }
 
 #[cfg(test)]
+impl Rights {
+    /// The rights of a user that may do everything, where there are these markings: id, type and definition.
+    pub(crate) fn of_all(markings: &[(&str, Option<&str>, &str)]) -> Self {
+        let listed = markings.iter().map(|(id, kind, definition)| Marking {
+            id: None,
+            standard_id: Some((*id).to_owned()),
+            x_opencti_stix_ids: None,
+            definition_type: kind.map(str::to_owned),
+            definition: Some((*definition).to_owned()),
+        });
+        Self {
+            markings: definitions(&listed.collect::<Vec<_>>()),
+            is_unsaid: false,
+            ..Self::unsaid()
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -207,7 +249,13 @@ mod tests {
             capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
             may_set: HashSet::from(["marking-definition--1".to_owned()]),
             markings: [("1", "TLP:GREEN"), ("2", "TLP:RED")]
-                .map(|(id, name)| (format!("marking-definition--{id}"), name.to_owned()))
+                .map(|(id, name)| {
+                    let definition = Definition {
+                        kind: None,
+                        text: name.to_owned(),
+                    };
+                    (format!("marking-definition--{id}"), vec![definition])
+                })
                 .into(),
             max_confidence: Some(100),
             is_unsaid: false,
@@ -238,6 +286,7 @@ mod tests {
             id: Some(id.to_owned()),
             standard_id: Some(standard_id.to_owned()),
             x_opencti_stix_ids: Some(others.iter().map(|&id| id.to_owned()).collect()),
+            definition_type: None,
             definition: Some(format!("of {id}")),
         }
     }
@@ -258,7 +307,7 @@ mod tests {
         ];
         let rights = Rights {
             may_set: all_ids(&allowed, &listed),
-            markings: names(&listed),
+            markings: definitions(&listed),
             ..rights(&[])
         };
         for id in ["a", "former", "b", "former b", "c", "renamed"] {

@@ -158,7 +158,14 @@ impl Announcer {
             let asked_by_server = match error.kind() {
                 Kind::Transient(wait) => wait,
                 Kind::Server => None,
-                _ => return Err(failed(&self.work, "told what to expect", error)),
+                Kind::Authentication
+                | Kind::Validation
+                | Kind::Unknown
+                | Kind::OverLimit
+                | Kind::Elsewhere
+                | Kind::Unusable => {
+                    return Err(failed(&self.work, "told what to expect", error));
+                }
             };
             self.may_be_too_much.store(true, Ordering::Relaxed);
             let Some(wait) = waits.next(asked_by_server) else {

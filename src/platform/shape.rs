@@ -18,7 +18,8 @@ pub(super) struct Shape {
 /// The answer of `probe.graphql`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ProbeAnswer {
-    #[serde(rename = "__type")]
+    /// Null for a type that is not there. An answer that does not name it says nothing.
+    #[serde(rename = "__type", deserialize_with = "Option::deserialize")]
     probed: Option<ProbedType>,
 }
 

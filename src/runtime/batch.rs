@@ -15,7 +15,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::connector::{Converted, HeldBack, Skipped, is_marking};
-use crate::opencti::{body_bytes, fitting_bytes};
+use crate::opencti::MessageLimit;
 use crate::stix::{KeyMap, KeySet, StixObject, key};
 
 /// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
@@ -41,50 +41,49 @@ const WITH_ITS_CIRCLE: &str = "with its references that close a circle";
 /// How large a message may be.
 #[derive(Debug, Clone, Copy)]
 struct Largest {
-    /// In bytes of objects.
-    bytes: usize,
-    /// What the broker takes, in bytes of a message, where it has refused larger ones.
-    body: Option<usize>,
+    /// In bytes of several objects.
+    several: usize,
+    /// In bytes of one object that goes alone.
+    one: usize,
+    /// What is taken, where larger messages were refused.
+    limit: Option<MessageLimit>,
 }
 
 impl Largest {
-    fn of(body: Option<usize>) -> Self {
-        let fitting = body.map(fitting_bytes);
+    fn of(limit: Option<MessageLimit>) -> Self {
+        let (several, one) = limit.map_or((usize::MAX, usize::MAX), |limit| limit.fitting_bytes());
         Self {
-            bytes: fitting.map_or(LARGEST_BATCH_BYTES, |fitting| {
-                fitting.min(LARGEST_BATCH_BYTES)
-            }),
-            body: body.filter(|body| fitting_bytes(*body) < LARGEST_BATCH_BYTES),
+            several: several.min(LARGEST_BATCH_BYTES),
+            one: one.min(LARGEST_BATCH_BYTES),
+            limit: limit.filter(|_| one < LARGEST_BATCH_BYTES),
         }
     }
 
+    /// Whether a message may hold so many bytes of several objects.
     fn holds(&self, objects: usize) -> bool {
-        objects <= self.bytes
+        objects <= self.several
+    }
+
+    /// Whether a message may hold an object of so many bytes, alone.
+    fn holds_one(&self, object: usize) -> bool {
+        object <= self.one
     }
 
     /// Why so many bytes of objects are not sent. What differs from object to object stands in brackets.
     fn reason(&self, objects: usize, with: Option<&str>) -> String {
-        let mut reason = match self.body {
-            Some(_) => "larger than the broker takes".to_owned(),
-            None => "larger than a message may be".to_owned(),
+        let (what, more) = match &self.limit {
+            None => ("larger than a message may be", None),
+            Some(limit) => (limit.what_is_larger(), Some(limit.advice(objects))),
         };
-        if let Some(with) = with {
-            reason.push_str(", ");
-            reason.push_str(with);
-        }
-        if let Some(limit) = self.body {
-            let bytes = body_bytes(objects);
-            let more =
-                format!(" ({bytes} bytes, its limit is {limit}: raise its max_message_size)");
-            reason.push_str(&more);
-        }
-        reason
+        let with = with.map(|with| format!(", {with}")).unwrap_or_default();
+        let more = more.map(|more| format!(" ({more})")).unwrap_or_default();
+        format!("{what}{with}{more}")
     }
 
     /// Why an object is not sent, if one that it depends on is too large.
     fn refuses_dependency_of(&self, object: &StixObject) -> Option<String> {
         object.dependencies.iter().find_map(|dependency| {
-            if !self.holds(dependency.json.len()) {
+            if !self.holds_one(dependency.json.len()) {
                 return Some(self.reason(dependency.json.len(), Some(WITH_WHAT_IT_NEEDS)));
             }
             self.refuses_dependency_of(dependency)
@@ -102,6 +101,15 @@ pub struct Wave {
     pub waits: bool,
     /// The messages' contents.
     pub batches: Vec<Batch>,
+}
+
+/// What goes ahead of a page.
+#[derive(Debug)]
+pub struct Ahead {
+    /// The messages.
+    pub wave: Wave,
+    /// What no message can hold, each with the reason.
+    pub too_large: Vec<(Arc<StixObject>, String)>,
 }
 
 /// How the objects travel.
@@ -168,10 +176,10 @@ impl Packer {
         }
     }
 
-    /// Messages get no larger than this, in bytes as they are sent: what the broker takes.
+    /// Messages get no larger than this: what is taken.
     #[must_use]
-    pub fn up_to(mut self, largest_body: Option<usize>) -> Self {
-        self.largest = Largest::of(largest_body);
+    pub fn up_to(mut self, limit: Option<MessageLimit>) -> Self {
+        self.largest = Largest::of(limit);
         self
     }
 
@@ -215,16 +223,23 @@ impl Packer {
     }
 
     /// Packs what has to go ahead of a page and needs nothing itself.
-    pub fn pack_ahead(&mut self, mut objects: Batch) -> Wave {
-        // What needs one that is too large is named for that, on its page.
-        objects.retain(|object| self.largest.holds(object.json.len()));
-        match self.packing {
+    pub fn pack_ahead(&mut self, objects: Batch) -> Ahead {
+        let (objects, too_large): (Batch, Batch) = objects
+            .into_iter()
+            .partition(|object| self.largest.holds_one(object.json.len() + 1));
+        let named = |object: Arc<StixObject>| {
+            let reason = self.largest.reason(object.json.len(), None);
+            (object, reason)
+        };
+        let too_large = too_large.into_iter().map(named).collect();
+        let wave = match self.packing {
             Packing::Closed { batch_size } => Wave {
                 waits: false,
                 batches: cut(objects, batch_size.max(1), self.largest),
             },
             Packing::Waves { batch_size } => self.wave(objects, batch_size),
-        }
+        };
+        Ahead { wave, too_large }
     }
 
     /// What was held back before may go now, and the other way round.
@@ -266,7 +281,7 @@ impl Packer {
                     at_source: None,
                 });
                 held_back.push(skipped);
-            } else if !self.largest.holds(object.json.len() + 1) {
+            } else if !self.largest.holds_one(object.json.len() + 1) {
                 let reason = self.largest.reason(object.json.len(), None);
                 held_back.push(skip(object, &reason));
             } else if let Some(reason) = self.largest.refuses_dependency_of(object) {
@@ -335,7 +350,7 @@ impl Packer {
             .companions
             .iter()
             .cloned()
-            .partition(|companion| self.largest.holds(companion.json.len() + 1));
+            .partition(|companion| self.largest.holds_one(companion.json.len() + 1));
         let mut lost: HashSet<String> =
             held_back.iter().map(|skipped| skipped.id.clone()).collect();
         lost.extend(too_large.iter().map(|companion| companion.id.to_string()));
@@ -356,7 +371,7 @@ impl Packer {
         let again = page.late.iter().filter(|object| sent.contains(&*object.id));
         let (late, too_large): (Batch, Batch) = again
             .cloned()
-            .partition(|object| self.largest.holds(object.json.len() + 1));
+            .partition(|object| self.largest.holds_one(object.json.len() + 1));
         links_lost.extend(too_large.iter().map(|object| {
             let bytes = object.json.len();
             skip(object, &self.largest.reason(bytes, Some(WITH_ITS_CIRCLE)))

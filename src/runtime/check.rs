@@ -2,7 +2,7 @@
 //!
 //! **Invariant.** Nothing is imported, and nothing is left behind: a connector that the destination did not know
 //! before is deleted there again, also after a registration that failed half-way, and none is registered that the
-//! user may not delete.
+//! user may not delete, or of which that is not known.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -220,8 +220,8 @@ async fn check_registration<S>(
     };
     let known = kept(platform, profile.id).await;
     let is_known = matches!(known, Ok(Some(_)));
-    if !is_known && rights.is_some_and(|rights| !rights.deletes_connectors()) {
-        return say_not_registered(&known, hops);
+    if !is_known && !rights.is_some_and(Rights::deletes_connectors) {
+        return say_not_registered(&known, rights, hops);
     }
     // Who may not see connectors cannot tell a new one, and must not delete another one's.
     let is_new = matches!(known, Ok(None));
@@ -272,8 +272,8 @@ fn say_registered(known: &Known, profile: &ConnectorProfile, hops: &mut Hops<'_>
     hops.say("registration", verdict, text);
 }
 
-/// A registration would stay for good.
-fn say_not_registered(known: &Known, hops: &mut Hops<'_>) {
+/// A registration would stay for good, or might.
+fn say_not_registered(known: &Known, rights: Option<&Rights>, hops: &mut Hops<'_>) {
     let whether_known = match known {
         Ok(_) => "the platform does not know the connector yet".to_owned(),
         Err(error) => format!(
@@ -281,9 +281,15 @@ fn say_not_registered(known: &Known, hops: &mut Hops<'_>) {
             Chain(error)
         ),
     };
-    let text = format!(
-        "not tried, nor the broker and the queue: {whether_known}, and the user may not delete connectors, so that a registration would stay; the first run registers it; to have all of it tested, give one of the user's roles the right to manage connectors"
-    );
+    let why = match rights {
+        Some(_) => {
+            "the user may not delete connectors, so that a registration would stay; the first run registers it; to have all of it tested, give one of the user's roles the right to manage connectors"
+        }
+        None => {
+            "whether the user may delete connectors is not said, so that a registration might stay; the first run registers it; to have all of it tested, check again when the destination says what the user may do"
+        }
+    };
+    let text = format!("not tried, nor the broker and the queue: {whether_known}, and {why}");
     hops.say("registration", Verdict::Warning, text);
 }
 
@@ -306,7 +312,7 @@ async fn take_back(platform: &Platform, profile: &ConnectorProfile, hops: &mut H
 
 async fn check_broker<S>(settings: &Settings<S>, named: BrokerAddress, hops: &mut Hops<'_>) {
     let broker = overridden(named, &settings.broker);
-    let address = format!("{}:{}", broker.host, broker.port);
+    let address = broker.to_string();
     let origin = match settings.broker.host {
         Some(_) => "set by mq.host (MQ_HOST)",
         None => "as the platform names it",

@@ -79,6 +79,11 @@ impl Gate {
         self.markings.learn_made(destination, made).await
     }
 
+    /// Notes which markings cannot be made, and why.
+    pub(super) fn bar_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
+        self.markings.bar_too_large(barred);
+    }
+
     /// Takes for made what nobody makes now: for files.
     pub(super) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
         self.markings.assume_made(made);

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::destination::Destination;
 use super::keeper::Keeper;
-use crate::graphql::{Kind, RetryPolicy};
+use crate::graphql::{Error, Kind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::telemetry::logs::Chain;
@@ -27,6 +27,8 @@ const STATE_EVERY: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(2);
 /// How much waits in the queue is not worth a longer wait.
 const SIZE_LIMIT: Duration = Duration::from_secs(1);
+/// After the platform has refused to say whether the connector was reset.
+const ASK_AGAIN: Duration = Duration::from_mins(10);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -53,8 +55,26 @@ pub(super) struct Heartbeat {
     pub(super) run_and_terminate: bool,
     /// In megabytes.
     pub(super) queue_threshold_mb: f64,
-    /// The user may not ask whether the connector was reset.
-    pub(super) asking_is_refused: bool,
+    /// Whether it makes sense to ask if the connector was reset.
+    pub(super) asking: Asking,
+}
+
+/// When to ask what the destination may refuse to say.
+#[derive(Debug, Default)]
+pub(super) struct Asking {
+    /// Not before this time: it has refused.
+    not_before: Option<Instant>,
+}
+
+impl Asking {
+    fn is_due(&self) -> bool {
+        self.not_before.is_none_or(|time| Instant::now() >= time)
+    }
+
+    /// Notes why it was not said. Only the platform's own refusal counts, for a while: rights are given meanwhile.
+    fn note(&mut self, error: &PlatformError) {
+        self.not_before = is_own_refusal(error).then(|| Instant::now() + ASK_AGAIN);
+    }
 }
 
 impl Heartbeat {
@@ -184,7 +204,7 @@ impl Heartbeat {
     /// Notices a reset as releases say it that do not tell its time; true where the next ping is
     /// ignored. The state that is kept says it too: the ping that was ignored may have had no answer.
     async fn was_reset(&mut self) -> bool {
-        if self.asking_is_refused {
+        if !self.asking.is_due() {
             return false;
         }
         let destination = &self.destination;
@@ -197,7 +217,7 @@ impl Heartbeat {
                 kept.is_reset
             }
             Ok(Err(error)) => {
-                self.asking_is_refused = is_refused(&error);
+                self.asking.note(&error);
                 tracing::debug!(error = %Chain(&error), "the destination does not say whether it was reset");
                 false
             }
@@ -232,6 +252,59 @@ impl Heartbeat {
     }
 }
 
-fn is_refused(error: &PlatformError) -> bool {
-    matches!(error.kind(), Kind::Authentication | Kind::Validation)
+/// Whether the platform itself refuses: what stands in front of it may do so for a moment, by a status.
+fn is_own_refusal(error: &PlatformError) -> bool {
+    match error {
+        PlatformError::Request(Error::Refused { .. }) => {
+            matches!(error.kind(), Kind::Authentication | Kind::Validation)
+        }
+        _ => error.is_unknown_to_release(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphql::GraphqlError;
+
+    fn refused(code: &str) -> PlatformError {
+        let error = serde_json::json!({ "message": "no", "extensions": { "code": code } });
+        let first: GraphqlError = serde_json::from_value(error).unwrap();
+        PlatformError::Request(Error::Refused {
+            operation: "ConnectorReset",
+            platform: "the destination".to_owned(),
+            first: Box::new(first),
+            retry_after: None,
+        })
+    }
+
+    fn answered(status: u16) -> PlatformError {
+        PlatformError::Request(Error::Status {
+            operation: "ConnectorReset",
+            platform: "the destination".to_owned(),
+            proxy: None,
+            status: status.try_into().unwrap(),
+            retry_after: None,
+            said: None,
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_platform_itself_stops_the_question_and_not_for_ever() {
+        for error in [401, 403, 404, 302, 429, 500].map(answered) {
+            let mut asking = Asking::default();
+            asking.note(&error);
+            assert!(asking.is_due(), "{error}");
+        }
+        for code in ["TOO_MANY_REQUESTS", "INTERNAL_SERVER_ERROR"] {
+            let mut asking = Asking::default();
+            asking.note(&refused(code));
+            assert!(asking.is_due(), "{code}");
+        }
+        let mut asking = Asking::default();
+        asking.note(&refused("FORBIDDEN_ACCESS"));
+        assert!(!asking.is_due());
+        tokio::time::sleep(ASK_AGAIN).await;
+        assert!(asking.is_due());
+    }
 }

@@ -2,8 +2,10 @@
 //! an import that may not set a marking, or does not find it, leaves it away after some tries
 //! (spec/protocol.md §7).
 //!
-//! **Invariant.** A marking counts as usable only after the destination itself has listed it.
+//! **Invariant.** A marking counts as usable only after the destination itself has listed it, as what it is at the
+//! source.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +13,10 @@ use tokio::time::Instant;
 
 use super::destination::Destination;
 use crate::connector::is_marking;
-use crate::graphql::{Kind, RetryPolicy};
+use crate::graphql::RetryPolicy;
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
-use crate::stix::{StixObject, TextMap};
+use crate::stix::{StixObject, TextMap, tlp};
 use crate::telemetry::logs::Chain;
 
 /// How often it is looked whether a marking that was made can be set: users and their rights are
@@ -47,11 +49,60 @@ enum Standing {
 }
 
 impl Standing {
+    /// What these rights make of a marking; none where the destination does not have it. An id alone says nothing: who
+    /// finds a marking by it takes that one's definition.
+    fn of(marking: &StixObject, rights: &Rights) -> Option<Self> {
+        if let Some(other) = Said::of(marking).and_then(|said| said.contradicted_by(rights)) {
+            return Some(Self::Barred(other));
+        }
+        if rights.may_set(&marking.id) {
+            Some(Self::usable(rights))
+        } else if rights.has_marking(&marking.id) {
+            Some(Self::Barred(not_allowed(marking, &rights.user)))
+        } else {
+            None
+        }
+    }
+
     /// A marking that these rights let set; a platform that does not say them lists nothing.
     fn usable(rights: &Rights) -> Self {
         Self::Usable {
             is_listed: rights.lists_markings(),
         }
+    }
+}
+
+/// What a marking says of itself, as it is written.
+#[derive(Debug, serde::Deserialize)]
+struct Said {
+    id: String,
+    definition_type: Option<String>,
+    name: Option<String>,
+    #[serde(default)]
+    extensions: BTreeMap<String, SaidMore>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct SaidMore {
+    /// The ids that it had before: the destination knows a marking by any of its ids.
+    #[serde(default)]
+    stix_ids: Vec<String>,
+}
+
+impl Said {
+    fn of(marking: &StixObject) -> Option<Self> {
+        serde_json::from_str(&marking.json).ok()
+    }
+
+    /// Why it cannot be set, where the destination has another marking under one of its ids.
+    fn contradicted_by(&self, rights: &Rights) -> Option<String> {
+        let own = (self.definition_type.as_deref(), self.name.as_deref()?);
+        let former = self.extensions.values().flat_map(|more| &more.stix_ids);
+        let mut there = std::iter::once(&self.id)
+            .chain(former)
+            .flat_map(|id| rights.definitions(id));
+        let other = there.find(|other| !tlp::are_same(own, *other))?;
+        Some(another_one(own, other))
     }
 }
 
@@ -69,15 +120,13 @@ impl Markings {
                 continue;
             }
             let rights = self.rights(destination).await?;
-            let standing = if rights.may_set(&marking.id) {
-                Standing::usable(rights)
-            } else if rights.has_marking(&marking.id) {
-                Standing::Barred(not_allowed(&marking, &rights.user))
-            } else if rights.makes_markings() {
-                to_make.push(marking);
-                continue;
-            } else {
-                Standing::Barred(not_there(&marking, &rights.user))
+            let standing = match Standing::of(&marking, rights) {
+                Some(standing) => standing,
+                None if rights.makes_markings() => {
+                    to_make.push(marking);
+                    continue;
+                }
+                None => Standing::Barred(not_there(&marking, &rights.user)),
             };
             self.met.insert(marking.id.clone().into(), standing);
         }
@@ -100,13 +149,8 @@ impl Markings {
         }
         let rights = self.rights(destination).await?;
         let standing = |marking: &StixObject| {
-            if rights.may_set(&marking.id) {
-                Standing::usable(rights)
-            } else if rights.has_marking(&marking.id) {
-                Standing::Barred(not_allowed(marking, &rights.user))
-            } else {
-                Standing::Barred(not_made(marking))
-            }
+            let standing = Standing::of(marking, rights);
+            standing.unwrap_or_else(|| Standing::Barred(not_made(marking)))
         };
         let made: Vec<_> = made
             .iter()
@@ -114,6 +158,15 @@ impl Markings {
             .collect();
         self.met.extend(made);
         Ok(())
+    }
+
+    /// Notes which markings no message can hold, each with the reason.
+    pub(super) fn bar_too_large(&mut self, too_large: &[(Arc<StixObject>, String)]) {
+        for (marking, reason) in too_large {
+            let reason = format!("its marking {} is {reason}", name(marking));
+            let id = marking.id.clone().into();
+            self.met.insert(id, Standing::Barred(reason));
+        }
     }
 
     /// Takes markings for made, without a look.
@@ -181,13 +234,15 @@ impl Markings {
     }
 }
 
-/// A platform that does not know the question can still import: then markings travel with their objects.
+/// A platform that does not know the question can still import: then markings travel with their objects. Any other
+/// error says nothing of what the user may do: the run fails with it, once it was waited for, and the next one asks
+/// again.
 async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
     let error = match Rights::ask(&destination.platform, RetryPolicy::DURING_RUN).await {
         Ok(rights) => return Ok(rights),
         Err(error) => error,
     };
-    if !matches!(error.kind(), Kind::Validation | Kind::Permanent) {
+    if !error.is_unknown_to_release() {
         return Err(error);
     }
     tracing::warn!(
@@ -230,6 +285,18 @@ fn name(marking: &StixObject) -> String {
     name.unwrap_or_else(|| marking.id.to_string())
 }
 
+fn another_one(own: (Option<&str>, &str), other: (Option<&str>, &str)) -> String {
+    let named = |(kind, definition): (Option<&str>, &str)| match kind {
+        Some(kind) => format!("{definition} (type {kind})"),
+        None => definition.to_owned(),
+    };
+    format!(
+        "an id of its marking {} is that of another marking at the destination, {}; correct one of them, at the source or there",
+        named(own),
+        named(other)
+    )
+}
+
 fn not_allowed(marking: &StixObject, user: &str) -> String {
     format!(
         "the destination's user {user} may not set its marking {}; allow it to one of the user's groups there",
@@ -249,4 +316,67 @@ fn not_made(marking: &StixObject) -> String {
         "its marking {} could not be made at the destination; the work there says why",
         name(marking)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stix::{ObjectWriter, StixId};
+
+    const OWN: &str = "marking-definition--00000000-0000-4000-8000-000000000001";
+    const FORMER: &str = "marking-definition--00000000-0000-4000-8000-000000000002";
+
+    fn marking(kind: &str, name: &str) -> StixObject {
+        let mut marking = ObjectWriter::new(StixId::of("marking-definition", OWN).unwrap());
+        marking.put("definition_type", kind);
+        marking.put("name", name);
+        let extension =
+            serde_json::json!({ "extension_type": "property-extension", "stix_ids": [FORMER] });
+        marking.put(
+            "extensions",
+            &serde_json::json!({ "extension-definition--1": extension }),
+        );
+        marking.finish("marking").unwrap()
+    }
+
+    fn standing(marking: &StixObject, there: &[(&str, Option<&str>, &str)]) -> Option<Standing> {
+        Standing::of(marking, &Rights::of_all(there))
+    }
+
+    #[test]
+    fn a_marking_that_is_another_one_at_the_destination_is_barred_and_both_are_named() {
+        let secret = marking("statement", "SECRET");
+        let public = Some("statement");
+        for there in [
+            vec![(OWN, public, "PUBLIC")],
+            vec![(FORMER, public, "PUBLIC")],
+            vec![(OWN, public, "SECRET"), (FORMER, public, "PUBLIC")],
+            vec![(OWN, public, "SECRET"), (OWN, public, "PUBLIC")],
+            vec![(OWN, None, "PUBLIC")],
+            vec![(OWN, Some("PAP"), "SECRET")],
+        ] {
+            let Some(Standing::Barred(reason)) = standing(&secret, &there) else {
+                panic!("{there:?}");
+            };
+            let other = there.last().unwrap().2;
+            assert!(
+                reason.contains("SECRET") && reason.contains(other),
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_marking_in_other_letters_is_no_other_one() {
+        let usable = Some(Standing::Usable { is_listed: true });
+        let clear = marking("TLP", "TLP:CLEAR");
+        for definition in ["TLP:CLEAR", "TLP:WHITE", "tlp: white", ""] {
+            let there = [(OWN, Some("TLP"), definition), (FORMER, None, "TLP:CLEAR")];
+            assert_eq!(standing(&clear, &there), usable, "{definition:?}");
+        }
+        let ours = marking("statement", "Only for us");
+        let there = [(OWN, Some("Statement"), "only for us ")];
+        assert_eq!(standing(&ours, &there), usable);
+        assert_eq!(standing(&ours, &[]), None);
+    }
 }

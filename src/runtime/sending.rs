@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
-use super::batch::{Batch, Packer, Packing, Wave};
+use super::batch::{Ahead, Batch, Packer, Packing, Wave};
 use super::destination::Destination;
 use super::gate::{Gate, KeptOut};
 use super::keeper::{Keeper, Overtaken};
@@ -25,7 +25,7 @@ use super::state::{AtOnce, Closing, OpenWork, State};
 use super::stop::{SENDING_GRACE, Stopping};
 use super::summary::summary;
 use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
-use crate::opencti::{Delivery, Expectations, Message, MessageWriter, Pending, Work};
+use crate::opencti::{Delivery, Expectations, Message, MessageLimit, MessageWriter, Pending, Work};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
 use crate::telemetry::Instruments;
@@ -96,7 +96,7 @@ pub(super) struct Sending<'a> {
     packer: Packer,
     batch_size: usize,
     /// The largest message that the packer makes, in bytes, where the broker has refused larger ones.
-    largest_message: Option<usize>,
+    limit: Option<MessageLimit>,
     work: Option<Work>,
     looked_at_work: Instant,
     /// The work was left open by a process before: who knows what that one announced and never sent.
@@ -123,7 +123,7 @@ impl<'a> Sending<'a> {
         title: String,
         batch_size: usize,
     ) -> Self {
-        let largest_message = destination.pusher.largest_message();
+        let limit = message_limit(destination);
         Self {
             destination,
             keeper,
@@ -136,9 +136,9 @@ impl<'a> Sending<'a> {
             held_back_before: HashSet::new(),
             tried_again: HashSet::new(),
             needed: HashSet::new(),
-            packer: Packer::new(packing(destination, batch_size)).up_to(largest_message),
+            packer: Packer::new(packing(destination, batch_size)).up_to(limit),
             batch_size,
-            largest_message,
+            limit,
             work: None,
             looked_at_work: Instant::now(),
             is_taken_over: false,
@@ -188,22 +188,21 @@ impl<'a> Sending<'a> {
         self.keeper.change(self.generation, change)
     }
 
-    /// Begins anew behind the last receipt, with messages as large as the broker takes; false where that
+    /// Begins anew behind the last receipt, with messages as large as are taken; false where that
     /// would make none smaller. As after a death: the work is in the state, and whoever goes on with it
     /// makes up for what was announced and is not sent any more.
     pub(super) fn pack_smaller(&mut self) -> bool {
-        let Some(largest) = self.destination.pusher.largest_message() else {
-            return false;
-        };
-        if self.largest_message.is_some_and(|before| largest >= before) {
+        let limit = message_limit(self.destination);
+        // It only ever falls.
+        if limit == self.limit {
             return false;
         }
         self.given_up.cancel();
         self.given_up = CancellationToken::new();
         self.unconfirmed.clear();
-        self.largest_message = Some(largest);
+        self.limit = limit;
         let packing = packing(self.destination, self.batch_size);
-        self.packer = Packer::new(packing).up_to(self.largest_message);
+        self.packer = Packer::new(packing).up_to(self.limit);
         self.gate = Gate::default();
         self.held_back_now.clear();
         self.work = None;
@@ -332,10 +331,12 @@ impl<'a> Sending<'a> {
             self.gate.assume_made(&to_make);
             return Ok(true);
         }
-        let wave = self.packer.pack_ahead(to_make.clone());
+        let Ahead { wave, too_large } = self.packer.pack_ahead(to_make);
+        self.gate.bar_markings(&too_large);
         if wave.batches.is_empty() {
             return Ok(true);
         }
+        let to_make: Vec<_> = wave.batches.iter().flatten().cloned().collect();
         let sent = self.wave(wave, None, stop).await? && self.until_imported(stop).await?;
         if sent {
             self.gate.learn_made(self.destination, &to_make).await?;
@@ -845,6 +846,16 @@ fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
 
 fn objects_of(messages: &[Message]) -> u64 {
     messages.iter().map(|message| message.objects).sum()
+}
+
+/// How large messages may be, as far as some were refused.
+fn message_limit(destination: &Destination) -> Option<MessageLimit> {
+    let pusher = &destination.pusher;
+    Some(MessageLimit {
+        protocol: destination.protocol,
+        several: pusher.largest_message()?,
+        one: pusher.largest_alone()?,
+    })
 }
 
 fn packing(destination: &Destination, batch_size: usize) -> Packing {

@@ -150,6 +150,24 @@ async fn nothing_is_registered_that_the_user_may_not_delete(#[case] right: Optio
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
 
+/// Nor where it is not known whether the user may delete it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_registered_where_the_rights_are_not_known() {
+    let line = Line::with(generated(4, 1)).await;
+    let fault = Fault::GraphqlError {
+        name: "INTERNAL_SERVER_ERROR".to_owned(),
+        message: "oh".to_owned(),
+        times: 1,
+    };
+    line.destination.faults().add_for("Rights", fault);
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    let hops = hops(&ended);
+    assert!(hops.contains(&("warning", "rights")), "{hops:?}");
+    assert!(hops.contains(&("warning", "registration")), "{hops:?}");
+    assert_eq!(line.destination.count("RegisterConnector"), 0);
+}
+
 /// A connector that is there already can be looked at by whoever sees it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_connector_is_tested_to_its_queue_without_the_right_to_delete_it() {

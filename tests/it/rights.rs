@@ -274,3 +274,80 @@ async fn where_rights_are_not_said_everything_is_sent() {
     assert_eq!(imported.losses(), []);
     assert_identical(&line.source.data(), &imported, Release::LATEST);
 }
+
+/// Whatever answers in the destination's place says nothing of what the user may do: no object goes without it.
+#[rstest::rstest]
+#[case::another_server(Fault::Status(404, 1000))]
+#[case::login(Fault::Status(302, 1000))]
+#[case::too_large(Fault::Body {
+    status: 200,
+    body: format!("{{\"data\":\"{}\"}}", "x".repeat(5 * 1024 * 1024)),
+    above: None,
+    times: 1000,
+})]
+#[case::over_limit(Fault::GraphqlError {
+    name: "GRAPHQL_VALIDATION_FAILED".to_owned(),
+    message: "Query depth limit of 3 exceeded, found 4.".to_owned(),
+    times: 1000,
+})]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_the_platforms_own_word_lets_no_marking_through(
+    #[case] fault: Fault,
+    #[values("Rights", "Markings")] operation: &str,
+) {
+    let mut user = User::default();
+    user.barred_markings.insert("TLP:RED".to_owned());
+    let line = line_to(
+        "7.260817.0",
+        generated(30, 10),
+        user,
+        DataSet::usual_markings(),
+    );
+    line.destination.faults().add_for(operation, fault);
+    assert_eq!(line.run().await, End::Failed);
+    let published = line.destination.published(&line.connector_id).await;
+    assert_eq!(published.expect("it records").len(), 0);
+}
+
+/// A marking that was given another meaning at the source, and keeps its id, is not the destination's of that id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_marking_that_means_something_else_at_the_destination_holds_its_objects_back() {
+    let mut data = generated(150, 50);
+    let record = data.shared.iter_mut();
+    let mut record = record.filter(|record| record.text("definition") == "PAP:GREEN");
+    record
+        .next()
+        .expect("every content has it")
+        .set("definition", "SECRET");
+    let markings = DataSet::usual_markings();
+    let line = line_to("7.260817.0", data, User::default(), markings);
+    let data = line.source.data();
+    let waiting = marked(&data, "SECRET");
+    assert!(waiting.len() > 3, "{}", waiting.len());
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    let imported = line.destination.imported();
+    for record in &waiting {
+        assert!(imported.get(record.standard_id()).is_none());
+    }
+    assert_eq!(imported.losses(), []);
+    let message = works[0].messages.concat();
+    assert!(
+        message.contains("SECRET") && message.contains("PAP:GREEN"),
+        "{message}"
+    );
+    // Corrected at the source, they come.
+    line.source.edit(|data| {
+        let mut markings = data.shared.iter_mut();
+        let marking = markings.find(|record| record.text("definition") == "SECRET");
+        marking.expect("it is there").set("definition", "PAP:GREEN");
+    });
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_identical(
+        &line.source.data(),
+        &line.destination.imported(),
+        Release::LATEST,
+    );
+}

@@ -1,10 +1,10 @@
 //! A broker that takes no large messages: they get smaller, and what cannot is named.
 
 use netmanageit_connector::runtime::End;
-use sandbox::{Broker, DestinationOptions, Release, SourceOptions, Status};
+use sandbox::{Broker, DestinationOptions, Fault, Release, SourceOptions, Status};
 
 use crate::compare::{as_of, differences};
-use crate::support::{Line, generated, limit_messages};
+use crate::support::{Line, broker, generated, limit_messages};
 
 /// Some ten messages of a page are larger than that.
 const LIMIT: usize = 20_000;
@@ -82,4 +82,50 @@ async fn messages_that_are_imported_whole_get_smaller() {
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_of_one_object_are_named_where_they_cannot_get_smaller() {
     all_but_one_arrives("6.6.18").await;
+}
+
+/// What stands in front of the destination takes no large requests, and says so by a status alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_refused_for_their_size_get_smaller() {
+    let mut data = as_of(Release::LATEST, generated(300, 60));
+    let record = &mut data.observables[7];
+    record.set("x_opencti_description", "x".repeat(LIMIT));
+    let too_large = record.standard_id().to_owned();
+    // Alone, it fits.
+    data.observables[8].set("x_opencti_description", "x".repeat(LIMIT * 3 / 4));
+    let large = data.observables[8].standard_id().to_owned();
+    let source = SourceOptions {
+        data,
+        ..SourceOptions::default()
+    };
+    let destination = DestinationOptions {
+        broker: Some(broker().address().clone()),
+        ..DestinationOptions::default()
+    };
+    let line = Line::of(source, destination)
+        .set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "100")
+        .set("CONNECTOR_QUEUE_PROTOCOL", "api");
+    let fault = Fault::TooLarge(LIMIT);
+    line.destination.faults().add_for("PushBundle", fault);
+    let workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    assert_eq!(works.len(), 1, "{works:#?}");
+    assert_eq!(works[0].errors, []);
+    let told = works[0].messages.join(" ");
+    assert!(
+        told.contains("(larger than the destination takes in one request")
+            && told.contains("client_max_body_size"),
+        "{told}"
+    );
+    let imported = line.destination.imported();
+    assert!(imported.get(&too_large).is_none());
+    assert!(imported.get(&large).is_some());
+    let data = line.source.data();
+    let mut all = data.observables.iter().chain(&data.indicators);
+    assert!(all.all(|record| {
+        let id = record.standard_id();
+        id == too_large || imported.get(id).is_some()
+    }));
+    assert_eq!((workers.dropped(), workers.rejected()), (0, 0));
 }

@@ -644,7 +644,12 @@ pub(super) async fn ask(
             }
             Kind::Server => return Ok(Asked::Failed(Failure::of(&error, false))),
             Kind::Transient(wait) => wait,
-            _ => return Err(error),
+            Kind::Authentication
+            | Kind::Validation
+            | Kind::Unknown
+            | Kind::OverLimit
+            | Kind::Elsewhere
+            | Kind::Unusable => return Err(error),
         };
         tracing::warn!(error = %Chain(&error), tries, "no usable answer, trying again");
         platform.count_retry();

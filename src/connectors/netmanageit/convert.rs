@@ -14,7 +14,6 @@ mod marking;
 mod observable;
 mod relationship;
 mod surroundings;
-mod tlp;
 mod types;
 mod validity;
 

@@ -39,27 +39,23 @@ impl Backlog {
                 outgoing.refuse(PushError::GivenUp);
                 continue;
             }
-            match self.limit.get() {
-                Some(limit) if outgoing.message.body.len() > limit => {
-                    outgoing.refuse(PushError::TooLarge { limit });
-                }
-                _ => return Some(outgoing),
+            match self.limit.exceeded_by(&outgoing.message) {
+                Some(limit) => outgoing.refuse(PushError::TooLarge { limit }),
+                None => return Some(outgoing),
             }
         }
         None
     }
 
-    /// Notes the largest body that the broker takes, and refuses what waits and is larger: it was not
-    /// taken, so that it is not in doubt either.
-    pub(in crate::opencti) fn take_at_most(&mut self, bytes: usize) {
-        self.limit.lower_to(bytes);
-        let limit = self.limit.get().unwrap_or(bytes);
-        let (fitting, too_large): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .partition(|outgoing| outgoing.message.body.len() <= limit);
-        self.waiting = fitting;
-        for outgoing in too_large {
-            outgoing.refuse(PushError::TooLarge { limit });
+    /// Notes the largest body that is taken, with several objects and with one, and refuses what waits and is
+    /// larger: it was not taken, so that it is not in doubt either.
+    pub(in crate::opencti) fn take_at_most(&mut self, several: usize, one: usize) {
+        self.limit.lower_to(several, one);
+        for outgoing in std::mem::take(&mut self.waiting) {
+            match self.limit.exceeded_by(&outgoing.message) {
+                Some(limit) => outgoing.refuse(PushError::TooLarge { limit }),
+                None => self.waiting.push_back(outgoing),
+            }
         }
     }
 

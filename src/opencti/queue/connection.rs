@@ -111,15 +111,6 @@ impl Broker {
         .await
     }
 
-    /// Without the brackets in which an IPv6 address may stand: no resolver takes them.
-    fn host(&self) -> &str {
-        let host = self.address.host.as_str();
-        let bare = host
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
-        bare.unwrap_or(host)
-    }
-
     fn uri(&self) -> AMQPUri {
         AMQPUri {
             scheme: if self.address.tls {
@@ -132,7 +123,7 @@ impl Broker {
                     username: self.address.user.clone(),
                     password: self.address.password.expose_secret().to_owned(),
                 },
-                host: self.host().to_owned(),
+                host: self.address.bare_host().to_owned(),
                 port: self.address.port,
             },
             vhost: self.address.vhost.clone(),
@@ -159,11 +150,7 @@ impl Broker {
 /// Host and port.
 impl std::fmt::Display for Broker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (host, port) = (self.host(), self.address.port);
-        if host.contains(':') {
-            return write!(f, "[{host}]:{port}");
-        }
-        write!(f, "{host}:{port}")
+        self.address.fmt(f)
     }
 }
 

@@ -8,6 +8,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::connector::Position;
+use crate::settings::QueueProtocol;
 use crate::stix::{ObjectWriter, Pointer, StixId};
 
 fn id(number: usize) -> String {
@@ -367,6 +368,72 @@ fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
     assert_eq!(size(&mut run), 2);
 }
 
+fn sized(number: usize, bytes: usize) -> StixObject {
+    let mut writer = ObjectWriter::new(stix_id(number));
+    writer.put("value", &"x".repeat(bytes));
+    writer.finish("Text").unwrap()
+}
+
+fn limit(protocol: QueueProtocol, several: usize, one: usize) -> MessageLimit {
+    MessageLimit {
+        protocol,
+        several,
+        one,
+    }
+}
+
+/// Where nobody names the limit, one object is tried up to the size that was refused.
+#[test]
+fn one_object_alone_may_be_larger_than_several() {
+    let limit = limit(QueueProtocol::Api, 10_000, 19_999);
+    let mut objects: Vec<StixObject> = (0..20).map(|number| sized(number, 1_500)).collect();
+    objects.insert(7, sized(98, 15_000));
+    objects.push(sized(99, 20_000));
+    let packing = Packing::Waves { batch_size: 100 };
+    let packed = Packer::new(packing)
+        .up_to(Some(limit))
+        .pack(&page(objects, Vec::new()));
+    let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
+    assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 21);
+    for batch in batches {
+        let most = if batch.len() == 1 { 19_999 } else { 10_000 };
+        assert!(limit.body_bytes(bytes_of(batch.iter())) <= most);
+    }
+    let [skipped] = packed.held_back.as_slice() else {
+        panic!("{:?}", packed.held_back);
+    };
+    assert_eq!(skipped.id, id(99));
+    let reason = &skipped.reason;
+    assert!(
+        reason.starts_with("larger than the destination takes in one request (")
+            && reason.contains("over 19999 it answers HTTP 413"),
+        "{reason}"
+    );
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_goes_ahead_and_is_too_large_is_named(#[case] packing: Packing) {
+    let limit = limit(QueueProtocol::Amqp, 20_000, 20_000);
+    let ahead = Packer::new(packing)
+        .up_to(Some(limit))
+        .pack_ahead(vec![Arc::new(sized(1, 20_000)), Arc::new(sized(2, 10))]);
+    let ids: Vec<&str> = ahead.wave.batches[0]
+        .iter()
+        .map(|object| &*object.id)
+        .collect();
+    assert_eq!(ids, [id(2)]);
+    let [(object, reason)] = ahead.too_large.as_slice() else {
+        panic!("{:?}", ahead.too_large);
+    };
+    assert_eq!(*object.id, *id(1));
+    assert!(
+        reason.starts_with("larger than the broker takes ("),
+        "{reason}"
+    );
+}
+
 /// Where the broker has refused larger messages, they are packed into smaller ones, and what no such message can
 /// hold is named with what it needs.
 #[rstest]
@@ -374,23 +441,19 @@ fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
 #[case(Packing::Waves { batch_size: 100 })]
 fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
     const LIMIT: usize = 20_000;
-    let sized = |number: usize, bytes: usize| {
-        let mut writer = ObjectWriter::new(stix_id(number));
-        writer.put("value", &"x".repeat(bytes));
-        writer.finish("Text").unwrap()
-    };
+    let limit = limit(QueueProtocol::Amqp, LIMIT, LIMIT);
     let mut objects: Vec<StixObject> = (0..40).map(|number| sized(number, 1_500)).collect();
     objects.push(sized(98, LIMIT));
     let mut marked = object(99);
     marked.dependencies = vec![Arc::new(sized(97, LIMIT))];
     objects.push(marked);
     let packed = Packer::new(packing)
-        .up_to(Some(LIMIT))
+        .up_to(Some(limit))
         .pack(&page(objects, Vec::new()));
     let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
     assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 40);
     for batch in batches {
-        assert!(crate::opencti::body_bytes(bytes_of(batch.iter())) <= LIMIT);
+        assert!(limit.body_bytes(bytes_of(batch.iter())) <= LIMIT);
     }
     let reasons: Vec<(&str, &str)> = packed
         .held_back

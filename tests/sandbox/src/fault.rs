@@ -23,6 +23,8 @@ pub enum Fault {
         /// How many times.
         times: usize,
     },
+    /// Requests whose body is larger than so many bytes are answered with HTTP 413, always, as by nginx.
+    TooLarge(usize),
     /// Answered with this HTTP status and this body, so many times; where `above` is given, only requests for more
     /// rows than that (the variable `first`).
     Body {
@@ -180,8 +182,8 @@ impl Faults {
         gates.next()
     }
 
-    /// What a request of this operation meets that asks for so many rows.
-    pub(crate) fn meet(&self, operation: &str, rows: Option<i64>) -> Met {
+    /// What a request of this operation meets that asks for so many rows, and has a body of so many bytes.
+    pub(crate) fn meet(&self, operation: &str, rows: Option<i64>, bytes: usize) -> Met {
         let mut entries = lock(&self.entries);
         let mut met = Met::default();
         entries.retain_mut(|entry| {
@@ -195,7 +197,7 @@ impl Faults {
                 met.delay += delay;
                 return true;
             }
-            if met.fault.is_some() || !fault.concerns(rows) {
+            if met.fault.is_some() || !fault.concerns(rows, bytes) {
                 return true;
             }
             met.fault = Some(fault.clone());
@@ -258,8 +260,9 @@ impl Fault {
         }
     }
 
-    fn concerns(&self, asked: Option<i64>) -> bool {
+    fn concerns(&self, asked: Option<i64>, bytes: usize) -> bool {
         match self {
+            Self::TooLarge(limit) => bytes > *limit,
             Self::StatusAbove { rows, .. }
             | Self::Body {
                 above: Some(rows), ..
@@ -271,7 +274,9 @@ impl Fault {
     /// Counts one use; true after the last one.
     fn is_used_up(&mut self) -> bool {
         let times = match self {
-            Self::Delay(_) | Self::DelayPerRow(_) | Self::Silent => return false,
+            Self::Delay(_) | Self::DelayPerRow(_) | Self::Silent | Self::TooLarge(_) => {
+                return false;
+            }
             Self::Status(_, times)
             | Self::RetryAfter(_, _, times)
             | Self::StatusAbove { times, .. }

@@ -167,12 +167,13 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    let bytes = body.len();
     let Ok(body) = serde_json::from_slice::<RequestBody>(&body) else {
         return (StatusCode::BAD_REQUEST, "the body is not a GraphQL request").into_response();
     };
     let operation = front.record(&body);
     front.faults.let_go(&operation).await;
-    let met = front.faults.meet(&operation, body.rows());
+    let met = front.faults.meet(&operation, body.rows(), bytes);
     if !met.delay.is_zero() {
         tokio::time::sleep(met.delay).await;
     }
@@ -198,7 +199,7 @@ async fn hand_out(
         operation: STORAGE.to_owned(),
         variables: Map::from_iter([("id".to_owned(), file.clone().into())]),
     });
-    let met = front.faults.meet(STORAGE, None);
+    let met = front.faults.meet(STORAGE, None, 0);
     if let Some(broken) = met.fault.as_ref().and_then(break_answer) {
         return broken;
     }
@@ -321,6 +322,7 @@ fn break_answer(fault: &Fault) -> Option<Response> {
             body.clone(),
         )
             .into_response(),
+        Fault::TooLarge(_) => status_of(413).into_response(),
         Fault::NotJson(_) => (
             [(CONTENT_TYPE, "text/html")],
             "<html><body>Bad gateway</body></html>",

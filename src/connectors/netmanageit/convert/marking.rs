@@ -5,8 +5,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::ConvertError;
-use super::tlp::{self, Tlp};
 use crate::connector::Skipped;
+use crate::stix::tlp::{self, Tlp};
 use crate::stix::{ObjectWriter, StixId, StixObject};
 
 /// OpenCTI's extension of STIX objects (spec/protocol.md §3).

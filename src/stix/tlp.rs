@@ -2,13 +2,13 @@
 //! every platform (STIX 2.1 §7.2.1.4; spec/protocol.md §3, §4). What is written in any other way is another
 //! marking: more letters may make it stricter.
 
-use crate::stix::{NotAnId, StixId};
+use super::{NotAnId, StixId};
 
 /// A marking of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tlp {
+pub(crate) struct Tlp {
     /// As the platforms write it.
-    pub(super) definition: &'static str,
+    pub(crate) definition: &'static str,
     /// The id that it has on every platform, then that of the second version of the protocol (OASIS, STIX 2.1
     /// extension for TLP 2.0).
     ids: [&'static str; 2],
@@ -16,7 +16,7 @@ pub(super) struct Tlp {
 
 impl Tlp {
     /// The id that it has on every platform.
-    pub(super) fn stix_id(&self) -> Result<StixId, NotAnId> {
+    pub(crate) fn stix_id(&self) -> Result<StixId, NotAnId> {
         let [id, _] = self.ids;
         StixId::of("marking-definition", id)
     }
@@ -61,13 +61,13 @@ const RED: Tlp = Tlp {
 const ALL: [Tlp; 5] = [CLEAR, GREEN, AMBER, AMBER_STRICT, RED];
 
 /// The marking that has this id everywhere, if it is one of this protocol.
-pub(super) fn of_id(id: &str) -> Option<Tlp> {
+pub(crate) fn of_id(id: &str) -> Option<Tlp> {
     ALL.into_iter().find(|tlp| tlp.ids.contains(&id))
 }
 
 /// The marking that is meant; none where it is none of this protocol. Known are upper and lower case, blanks
 /// around and between the words, and `:`, `-` or `_` behind "TLP" and `+`, `-` or `_` before "STRICT".
-pub(super) fn meant(definition_type: Option<&str>, definition: &str) -> Option<Tlp> {
+pub(crate) fn meant(definition_type: Option<&str>, definition: &str) -> Option<Tlp> {
     let is_tlp = definition_type.map(|kind| kind.trim().eq_ignore_ascii_case("TLP"));
     if is_tlp == Some(false) {
         return None;
@@ -92,6 +92,28 @@ pub(super) fn meant(definition_type: Option<&str>, definition: &str) -> Option<T
     plain
         .into_iter()
         .find_map(|(word, tlp)| is(word).then_some(tlp))
+}
+
+/// Whether two markings, of which type and definition are given, are the same: one of this protocol is so in any of its
+/// spellings, another one in its words, whatever their case and the blanks around them. Where one does not say its type,
+/// the other's counts for both.
+pub(crate) fn are_same(one: (Option<&str>, &str), other: (Option<&str>, &str)) -> bool {
+    let is_said = |kind: &&str| !kind.trim().is_empty();
+    let (one_kind, other_kind) = (one.0.filter(is_said), other.0.filter(is_said));
+    let (one_kind, other_kind) = (one_kind.or(other_kind), other_kind.or(one_kind));
+    match (meant(one_kind, one.1), meant(other_kind, other.1)) {
+        (None, None) => {
+            let kinds = (one_kind.unwrap_or_default(), other_kind.unwrap_or_default());
+            have_same_words(kinds.0, kinds.1) && have_same_words(one.1, other.1)
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn have_same_words(one: &str, other: &str) -> bool {
+    let (one, other) = (one.split_whitespace(), other.split_whitespace());
+    one.map(str::to_ascii_lowercase)
+        .eq(other.map(str::to_ascii_lowercase))
 }
 
 /// What stands behind a word, in whatever case it is written.
@@ -142,6 +164,34 @@ mod tests {
         }
         assert_eq!(meant(Some("PAP"), "TLP:RED"), None);
         assert_eq!(meant(None, "TLP:RED"), Some(RED));
+    }
+
+    #[rstest]
+    #[case((Some("TLP"), "TLP:WHITE"), (Some("TLP"), "TLP:CLEAR"))]
+    #[case((Some("tlp"), "clear"), (Some("TLP"), "TLP:CLEAR"))]
+    #[case((None, "TLP:AMBER-STRICT"), (Some("TLP"), "TLP:AMBER+STRICT"))]
+    #[case((None, "red"), (Some("TLP"), "TLP:RED"))]
+    #[case((Some("statement"), "Only  for us "), (Some("Statement"), "only for us"))]
+    #[case((Some(""), "SECRET"), (Some("statement"), "SECRET"))]
+    fn the_same_in_other_letters_is_the_same(
+        #[case] one: (Option<&str>, &str),
+        #[case] other: (Option<&str>, &str),
+    ) {
+        assert!(are_same(one, other) && are_same(other, one));
+    }
+
+    #[rstest]
+    #[case((Some("statement"), "PUBLIC"), (Some("statement"), "SECRET"))]
+    #[case((Some("TLP"), "TLP:CLEAR"), (Some("TLP"), "TLP:CLEAR禁止"))]
+    #[case((Some("TLP"), "TLP:AMBER"), (Some("TLP"), "TLP:AMBER+STRICT"))]
+    #[case((Some("TLP"), "TLP:RED"), (Some("PAP"), "TLP:RED"))]
+    #[case((Some("PAP"), "RED"), (Some("statement"), "RED"))]
+    #[case((None, "SECRET"), (None, "SECRET NOT"))]
+    fn another_letter_or_type_is_another_marking(
+        #[case] one: (Option<&str>, &str),
+        #[case] other: (Option<&str>, &str),
+    ) {
+        assert!(!are_same(one, other) && !are_same(other, one));
     }
 
     #[test]
