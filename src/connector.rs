@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::settings::{Section, Settings};
 use crate::stix::StixObject;
@@ -85,14 +86,16 @@ pub struct Resume {
     /// never been read. It may have been written by anybody: a source that cannot read it says so and
     /// begins the stream anew.
     pub cursors: BTreeMap<String, serde_json::Value>,
-    /// Objects that earlier runs held back and that may pass now; they are read once more, first.
+    /// Objects that earlier runs held back and that may pass now, or that only the source can mend; they are
+    /// read once more, first.
     pub again: Vec<HeldBack>,
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,
 }
 
-/// An object that was not sent for a reason that can be mended at the destination.
+/// An object, or a part of one, that was not sent for a reason that can pass: one that can be mended at the
+/// destination or at the source, or another object that has to be sent first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldBack {
     /// The stream that it belongs to.
@@ -107,7 +110,7 @@ pub struct HeldBack {
     /// destination that lacks something.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs: Option<String>,
-    /// Whether only a link of it is held back, and the object itself was sent.
+    /// Whether only a part of it is held back, such as a link or its files, and the object itself was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_part: bool,
     /// What has to be mended at the source; none where it is the destination, or another object.
@@ -137,6 +140,11 @@ pub struct DaysInVain {
 }
 
 impl DaysInVain {
+    /// Whether there was none.
+    pub fn is_none(&self) -> bool {
+        self.days == 0
+    }
+
     /// Counts a day, once.
     pub fn note(&mut self, today: NaiveDate) {
         if self.last != Some(today) {
@@ -164,8 +172,8 @@ pub enum Obstacle<'a> {
 const MOST_CAUSES: usize = 1000;
 
 impl HeldBack {
-    /// What the source failed at.
-    pub fn unread(stream: &str, skipped: &Skipped) -> Self {
+    /// What goes once the destination has its type; a relationship, once it is read with its ends.
+    pub fn at_destination(stream: &str, skipped: &Skipped) -> Self {
         Self {
             stream: stream.to_owned(),
             id: skipped.id.clone(),
@@ -173,7 +181,38 @@ impl HeldBack {
             reason: skipped.reason.clone(),
             needs: None,
             is_part: false,
-            at_source: Some(AtSource::Unread(DaysInVain::default())),
+            at_source: None,
+        }
+    }
+
+    /// What goes once this object is sent, or this marking can be set; both by their STIX ids.
+    pub fn waiting_for(stream: &str, skipped: &Skipped, needed: impl Into<String>) -> Self {
+        Self {
+            needs: Some(needed.into()),
+            ..Self::at_destination(stream, skipped)
+        }
+    }
+
+    /// What only the source can mend.
+    pub fn at_source(stream: &str, skipped: &Skipped, at_source: AtSource) -> Self {
+        Self {
+            at_source: Some(at_source),
+            ..Self::at_destination(stream, skipped)
+        }
+    }
+
+    /// What the source failed at.
+    pub fn unread(stream: &str, skipped: &Skipped) -> Self {
+        let at_source = AtSource::Unread(DaysInVain::default());
+        Self::at_source(stream, skipped, at_source)
+    }
+
+    /// Of an object that was sent, a part.
+    #[must_use]
+    pub fn as_part(self) -> Self {
+        Self {
+            is_part: true,
+            ..self
         }
     }
 
@@ -272,7 +311,8 @@ pub struct Converted {
     pub companions: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.
     pub skipped: Vec<Skipped>,
-    /// What of that can be sent once something else has been.
+    /// What of that can be sent later: once another object has been sent, or something was mended at the
+    /// destination or at the source.
     pub held_back: Vec<HeldBack>,
     /// What people have to hear about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
@@ -280,6 +320,13 @@ pub struct Converted {
     /// Ends of this page's relationships that no stream of this connector brings, by the settings: such
     /// a relationship goes only where the destination has that end.
     pub ends_elsewhere: HashSet<Box<str>>,
+    /// Whom the runtime tells which of the objects go.
+    pub tell_sent: Option<TellSent>,
+    /// Objects that were held back before and whose files come in pages of their own, behind this one: they are not
+    /// whole before.
+    pub files_follow: HashSet<Box<str>>,
+    /// The one of these whose files this page brings, or all that is left of them.
+    pub completes: Option<Box<str>>,
     /// As what its objects are counted, where they have been counted as what they are before: none for
     /// objects that come for the first time.
     pub counts_as: Option<&'static str>,
@@ -301,8 +348,49 @@ impl Converted {
             held_back: Vec::new(),
             alarms: Vec::new(),
             ends_elsewhere: HashSet::new(),
+            tell_sent: None,
+            files_follow: HashSet::new(),
+            completes: None,
             counts_as: None,
         }
+    }
+}
+
+/// Tells the source that handed out a page which of the objects that it asks after go: those that are not kept
+/// back by the destination, or by the size of messages. Where it is dropped before, nobody will know.
+#[derive(Debug, Clone)]
+pub struct TellSent {
+    asked_after: HashSet<Box<str>>,
+    sent: Arc<watch::Sender<Option<HashSet<Box<str>>>>>,
+}
+
+/// Hears what [`TellSent`] tells.
+#[derive(Debug, Clone)]
+pub struct HearSent(watch::Receiver<Option<HashSet<Box<str>>>>);
+
+impl TellSent {
+    /// Of these objects, by their STIX ids.
+    pub fn of(asked_after: HashSet<Box<str>>) -> (Self, HearSent) {
+        let (sent, hear) = watch::channel(None);
+        let tell = Self {
+            asked_after,
+            sent: Arc::new(sent),
+        };
+        (tell, HearSent(hear))
+    }
+
+    /// These objects of the page go, and no others.
+    pub fn tell<'a>(&self, ids: impl Iterator<Item = &'a str>) {
+        let sent = ids.filter(|id| self.asked_after.contains(*id));
+        self.sent.send_replace(Some(sent.map(Into::into).collect()));
+    }
+}
+
+impl HearSent {
+    /// Waits until it is known whether an object goes; none where nobody will know.
+    pub async fn goes(&mut self, id: &str) -> Option<bool> {
+        let sent = self.0.wait_for(Option::is_some).await.ok()?;
+        sent.as_ref().map(|sent| sent.contains(id))
     }
 }
 

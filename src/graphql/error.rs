@@ -557,6 +557,11 @@ impl Error {
         matches!(self, Self::Refused { first, .. } if first.is_over_limit())
     }
 
+    /// Whether the platform says that there is no such thing: that does not pass, as other refusals may.
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Status { status, .. } if matches!(status.as_u16(), 404 | 410))
+    }
+
     /// Whether something in front of the platform answered in its place. That is of the moment at
     /// first; what makes the platform fall over again and again may be the size of the request.
     pub fn is_of_gateway(&self) -> bool {

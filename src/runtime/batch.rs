@@ -211,6 +211,11 @@ impl Packer {
             }
         };
         self.note_sent(page, &held_back);
+        if let Some(tell) = &page.tell_sent {
+            let is_held_back = |id: &str| held_back.iter().any(|skipped| skipped.id == id);
+            let ids = page.objects.iter().map(|object| &*object.id);
+            tell.tell(ids.filter(|id| !is_held_back(id)));
+        }
         Packed {
             waves: waves
                 .into_iter()
@@ -271,15 +276,7 @@ impl Packer {
                     held_back.push(skipped);
                     continue;
                 }
-                ties.push(HeldBack {
-                    stream: page.stream.to_owned(),
-                    id: skipped.id.clone(),
-                    kind: skipped.kind.clone(),
-                    reason: skipped.reason.clone(),
-                    needs: Some(end.to_string()),
-                    is_part: false,
-                    at_source: None,
-                });
+                ties.push(HeldBack::waiting_for(page.stream, &skipped, &**end));
                 held_back.push(skipped);
             } else if !self.largest.holds_one(object.json.len() + 1) {
                 let reason = self.largest.reason(object.json.len(), None);

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::batch::{Batch, Packer, Packing};
 use super::destination::{Destination, Sent};
-use super::gate::Gate;
+use super::gate::{Gate, KeptOut};
 use super::{endpoint, note_page};
 use crate::connector::{Connector, Converted, Converter, Resume, Source, Tally};
 use crate::graphql::{Client, RetryPolicy};
@@ -137,14 +137,14 @@ impl Exporter<'_> {
     }
 
     async fn page(&mut self, mut page: Converted) -> anyhow::Result<()> {
-        if let Some(destination) = &self.destination {
+        let kept_out = if let Some(destination) = &self.destination {
             let to_make = self.gate.markings_to_make(destination, &page).await?;
             self.gate.assume_made(&to_make);
-            let kept_out = self.gate.admit(destination, &mut page, true).await?;
-            kept_out.note_in(&mut self.packer);
-        }
-        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
-        self.packer.note_not_sent(skipped);
+            self.gate.admit(destination, &mut page, true).await?
+        } else {
+            KeptOut::default()
+        };
+        kept_out.note_in(&mut self.packer, &page);
         let packed = self.packer.pack(&page);
         for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
             self.write(page.stream, batch)?;

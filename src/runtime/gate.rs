@@ -36,8 +36,13 @@ pub(super) struct KeptOut {
 }
 
 impl KeptOut {
-    /// Lets the packer hold back what ties other objects to these.
-    pub(super) fn note_in(&self, packer: &mut Packer) {
+    /// Lets the packer hold back what ties others to what does not go of a page, kept out or skipped. Objects that
+    /// come a second time have been sent, whatever becomes of them now.
+    pub(super) fn note_in(&self, packer: &mut Packer, page: &Converted) {
+        if page.counts_as.is_some() {
+            return;
+        }
+        packer.note_not_sent(page.skipped.iter().map(|skipped| skipped.id.as_str()));
         packer.note_not_sent(self.ids.iter().map(|id| &**id));
         packer.note_refused(self.refused.iter().map(|id| &**id));
     }
@@ -269,20 +274,17 @@ fn note(
     skipped: &mut Vec<Skipped>,
     held_back: &mut Vec<HeldBack>,
 ) {
-    if bar.can_be_mended {
-        held_back.push(HeldBack {
-            stream: stream.to_owned(),
-            id: object.id.to_string(),
-            kind: object.kind.to_string(),
-            reason: bar.reason.clone(),
-            needs: bar.needs,
-            is_part,
-            at_source: None,
-        });
-    }
-    skipped.push(Skipped {
+    let skip = Skipped {
         id: object.id.to_string(),
         kind: object.kind.to_string(),
         reason: bar.reason,
-    });
+    };
+    if bar.can_be_mended {
+        let held = match bar.needs {
+            Some(needed) => HeldBack::waiting_for(stream, &skip, needed),
+            None => HeldBack::at_destination(stream, &skip),
+        };
+        held_back.push(if is_part { held.as_part() } else { held });
+    }
+    skipped.push(skip);
 }

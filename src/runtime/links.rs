@@ -89,36 +89,30 @@ impl Links {
                 return true;
             };
             let is_elsewhere = ends_elsewhere.contains(&**end);
-            let tie = endless(object, end, is_elsewhere, stream);
-            skipped.push(Skipped {
-                id: tie.id.clone(),
-                kind: tie.kind.clone(),
-                reason: tie.reason.clone(),
-            });
-            // What the settings keep away is read again once they let it come.
-            held_back.extend((!is_elsewhere).then_some(tie));
+            let endless = endless(object, end, is_elsewhere);
+            // What the settings keep away is read again once they let it come; else the next run reads it once
+            // more, and brings its ends along.
+            if !is_elsewhere {
+                held_back.push(HeldBack::at_destination(stream, &endless));
+            }
+            skipped.push(endless);
             false
         });
         Ok(())
     }
 }
 
-fn endless(object: &StixObject, end: &str, is_elsewhere: bool, stream: &str) -> HeldBack {
+fn endless(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
     let kind_of_end = kind_of_end(end);
     let why = if is_elsewhere {
         "not imported by the settings"
     } else {
         "not sent"
     };
-    HeldBack {
-        stream: stream.to_owned(),
+    Skipped {
         id: object.id.to_string(),
         kind: object.kind.to_string(),
         reason: format!("its {kind_of_end} is {why}, and the destination does not have it"),
-        // The next run reads it once more, and brings its ends along.
-        needs: None,
-        is_part: false,
-        at_source: None,
     }
 }
 
@@ -144,15 +138,12 @@ pub(super) fn cut(page: &mut Converted, kept_out: &KeptOut) {
         for (pointer, target) in lost {
             skipped.push(lost_link(object, pointer, target, reason));
             if !kept_out.refused.contains(target) {
-                held_back.push(HeldBack {
-                    stream: (*stream).to_owned(),
+                let holder = Skipped {
                     id: object.id.to_string(),
                     kind: object.kind.to_string(),
                     reason: reason.to_owned(),
-                    needs: Some(target.to_owned()),
-                    is_part: true,
-                    at_source: None,
-                });
+                };
+                held_back.push(HeldBack::waiting_for(stream, &holder, target).as_part());
             }
         }
         let cut = object.pointing_only(|_, target| !kept_out.ids.contains(target));

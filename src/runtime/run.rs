@@ -294,8 +294,9 @@ async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result
     let is_object = |held_back: &HeldBack| {
         held_back.at_source.is_none() && !held_back.id.starts_with("relationship--")
     };
-    let is_source_mended = keeper.look(|state| state.source_mended);
-    if again.iter().any(is_object) || is_source_mended || has_a_cause_passed(sending).await? {
+    let today = Utc::now().date_naive();
+    let is_rest_due = keeper.look(|state| state.is_rest_due(today));
+    if again.iter().any(is_object) || is_rest_due || has_a_cause_passed(sending).await? {
         read_what_was_not_remembered(sending)?;
     }
     again.retain(|object| streams.contains(&object.stream.as_str()));
@@ -382,12 +383,11 @@ async fn has_a_cause_passed(sending: &mut Sending<'_>) -> Result<bool, RunError>
 
 /// Where more was held back than the state remembers, only the stream itself knows what it was.
 fn read_what_was_not_remembered(sending: &Sending<'_>) -> Result<(), RunError> {
-    let is_overflown = |state: &State| !state.held_back_more.is_empty();
-    if !sending.keeper().look(is_overflown) {
+    if !sending.keeper().look(State::has_overflown) {
         return Ok(());
     }
     sending.change(|state| {
-        let streams = state.begin_overflown_streams();
+        let streams = state.begin_overflown_streams(Utc::now().date_naive());
         tracing::warn!(
             streams = streams.join(", "),
             "more was held back than is remembered, and some of it can be sent now: all of these streams is read once more"

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 use super::batch::{Ahead, Batch, Packer, Packing, Wave};
 use super::destination::Destination;
-use super::gate::{Gate, KeptOut};
+use super::gate::Gate;
 use super::keeper::{Keeper, Overtaken};
 use super::progress::Progress;
 use super::room::Room;
@@ -61,7 +61,7 @@ struct Done {
     mended: Vec<Box<str>>,
     /// Objects that others wait for.
     arrived: Vec<Box<str>>,
-    /// Objects that are held back, and that may be mended at the destination.
+    /// What is held back, whatever it waits for.
     held_back: Vec<HeldBack>,
     /// What is not sent.
     skipped: Vec<Skipped>,
@@ -244,7 +244,6 @@ impl<'a> Sending<'a> {
             return Ok(());
         }
         self.look_at_work().await?;
-        self.note_unread(&page.skipped);
         if !self.make_markings(&page, stop).await? {
             return Ok(());
         }
@@ -256,7 +255,7 @@ impl<'a> Sending<'a> {
         let is_settled = !self.is_taken_over;
         let admitted = self.gate.admit(self.destination, &mut page, is_settled);
         let kept_out = admitted.await?;
-        self.note_not_sent(&page, &kept_out);
+        kept_out.note_in(&mut self.packer, &page);
         self.packer.set_listed(self.gate.listed_markings());
         let packed = self.packer.pack(&page);
         page.held_back.extend(packed.ties);
@@ -282,14 +281,19 @@ impl<'a> Sending<'a> {
             Some(kind) => kind.into(),
             None => object.kind.clone(),
         };
-        // Without its links, an object that only brings its files mends nothing.
-        let mut mended = if page.counts_as.is_none() {
-            sent_of(&self.held_back_before)
-        } else {
-            Vec::new()
+        let mut mended = match &page.completes {
+            // Of its first page, something is still missing.
+            Some(id) if self.held_back_now.contains(id) => Vec::new(),
+            Some(id) => vec![id.clone()],
+            // Without its links, an object that only brings its files mends nothing.
+            None if page.counts_as.is_some() => Vec::new(),
+            None => sent_of(&self.held_back_before),
         };
         // Of these a part is still missing.
-        mended.retain(|id| !page.held_back.iter().any(|object| *object.id == **id));
+        mended.retain(|id| {
+            let mut held_back = page.held_back.iter();
+            !page.files_follow.contains(id) && !held_back.any(|object| *object.id == **id)
+        });
         let done = Done {
             kinds: page.objects.iter().map(counted_as).collect(),
             mended,
@@ -386,24 +390,8 @@ impl<'a> Sending<'a> {
         );
     }
 
-    /// What does not go of a page, for the pages that tie something to it. Objects that come a second time
-    /// have been sent, whatever becomes of them now.
-    fn note_not_sent(&mut self, page: &Converted, kept_out: &KeptOut) {
-        if page.counts_as.is_some() {
-            return;
-        }
-        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
-        self.packer.note_not_sent(skipped);
-        kept_out.note_in(&mut self.packer);
-    }
-
-    /// What the source failed at, when it was asked for it once more, is not gone there.
-    fn note_unread(&mut self, skipped: &[Skipped]) {
-        let ids = skipped.iter().map(|skipped| skipped.id.as_str());
-        let unread = ids.filter(|id| self.tried_again.contains(*id));
-        self.held_back_now.extend(unread.map(Into::into));
-    }
-
+    /// What of what is tried again stays held back. What is only skipped does not: it was read, and goes when it
+    /// changes.
     fn note_held_back(&mut self, held_back: &[HeldBack]) {
         for object in held_back {
             if self.tried_again.contains(object.id.as_str()) {
@@ -794,16 +782,14 @@ impl<'a> Sending<'a> {
         self.unconfirmed.is_empty() && !self.is_taken_over && work.expects_what_was_sent()
     }
 
-    /// Everything was read once; what was tried again and did not come is gone at the source.
+    /// Everything was read once; what was tried again and is not held back any more has come, is gone at the source,
+    /// or is skipped for good.
     fn note_complete(&self) -> Result<(), Overtaken> {
-        self.change(|state| {
-            state.first_pass_complete = true;
-            let is_gone = |object: &HeldBack| {
-                self.tried_again.contains(object.id.as_str())
-                    && !self.held_back_now.contains(object.id.as_str())
-            };
-            state.held_back.retain(|object| !is_gone(object));
-        })
+        let is_past = |object: &HeldBack| {
+            let id = object.id.as_str();
+            self.tried_again.contains(id) && !self.held_back_now.contains(id)
+        };
+        self.change(|state| state.complete_pass(is_past))
     }
 
     /// All that the work holds, also what a process before has sent with it.

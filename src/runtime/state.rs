@@ -7,12 +7,13 @@
 //! whatever else stands there is either ours or said to be none.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::connector::{AtSource, HeldBack, Obstacle};
+use crate::connector::{AtSource, DaysInVain, HeldBack, Obstacle};
 use crate::opencti::Echo;
 use crate::telemetry::safe_text::{SENTENCE, make_safe};
 
@@ -20,9 +21,12 @@ use crate::telemetry::safe_text::{SENTENCE, make_safe};
 const VERSION: u64 = 1;
 /// Runs that are remembered.
 const RUNS: usize = 5;
-/// Objects held back that are remembered; more are counted.
+/// Objects held back that are remembered, until something changes at the destination; more are counted.
 const HELD_BACK: usize = 200;
-/// On so many different days the source may fail at an object until it is given up.
+/// The same of those that only the source can mend: so many that it failed at, so many that contradict themselves.
+/// Nothing says when they are mended, so none may be kept out by others.
+const AT_SOURCE: usize = 100;
+/// On so many different days the source fails at an object until it is given up.
 const DAYS_IN_VAIN: u32 = 7;
 /// Causes that are remembered of what is not; there are not many markings and types.
 const CAUSES: usize = 50;
@@ -54,18 +58,26 @@ pub struct State {
     /// Works whose messages are gone and that are still to be closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<OpenWork>,
-    /// What was not sent and may be mended at the destination.
+    /// What was not sent and may be later: once it is mended at the destination or at the source, or another object
+    /// has been sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_back: Vec<HeldBack>,
-    /// How many more there are, by stream.
+    /// How many more wait for the destination or for other objects, by stream.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_back_more: BTreeMap<String, u64>,
+    /// How many more only the source can mend, by stream.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub at_source_more: BTreeMap<String, u64>,
     /// Why these others were held back: types that the destination lacked, ids of markings.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub held_back_causes: BTreeSet<String>,
-    /// The source has mended something for which more was held back than is remembered.
+    /// Something that only the source could mend is not asked for any more, and there is more of it than is
+    /// remembered.
     #[serde(default, skip_serializing_if = "is_false")]
     pub source_mended: bool,
+    /// The days on which streams were read anew for that, since all of it was remembered.
+    #[serde(default, skip_serializing_if = "DaysInVain::is_none")]
+    pub read_anew: DaysInVain,
     /// Messages of the last work went missing at the broker, and it is sent once more.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sent_again: bool,
@@ -266,8 +278,10 @@ impl State {
             left_behind: Vec::new(),
             held_back: Vec::new(),
             held_back_more: BTreeMap::new(),
+            at_source_more: BTreeMap::new(),
             held_back_causes: BTreeSet::new(),
             source_mended: false,
+            read_anew: DaysInVain::default(),
             sent_again: false,
             runs: Vec::new(),
             reset_at,
@@ -326,6 +340,9 @@ impl State {
         self.first_pass_complete = false;
         self.held_back.clear();
         self.held_back_more.clear();
+        self.at_source_more.clear();
+        self.source_mended = false;
+        self.read_anew = DaysInVain::default();
         if let Some(work) = &mut self.work {
             work.began_at.clear();
             work.after_first_pass = false;
@@ -404,8 +421,9 @@ impl State {
         let mut given_up = Vec::new();
         for mut object in held_back {
             if self.has_failed_too_often(&mut object, today) {
-                self.held_back
-                    .retain(|known| known.id != object.id || known.at_source.is_none());
+                self.forget(|known| {
+                    known.id == object.id && matches!(known.at_source, Some(AtSource::Unread(_)))
+                });
                 given_up.push(object);
             } else {
                 self.hold_back([object]);
@@ -427,7 +445,7 @@ impl State {
             }
         }
         in_vain.note(today);
-        in_vain.days > DAYS_IN_VAIN
+        in_vain.days >= DAYS_IN_VAIN
     }
 
     /// Remembers what was held back, each object once.
@@ -439,8 +457,10 @@ impl State {
             });
             if let Some(known) = known {
                 *known = object;
-            } else if self.held_back.len() < HELD_BACK {
+            } else if self.has_room_for(&object) {
                 self.held_back.push(object);
+            } else if object.at_source.is_some() {
+                *self.at_source_more.entry(object.stream).or_default() += 1;
             } else {
                 if let Obstacle::Cause(cause) = object.obstacle()
                     && self.held_back_causes.len() < CAUSES
@@ -452,12 +472,62 @@ impl State {
         }
     }
 
+    /// What may be mended in the same place shares room.
+    fn has_room_for(&self, object: &HeldBack) -> bool {
+        let place = |object: &HeldBack| object.at_source.as_ref().map(mem::discriminant);
+        let known = self.held_back.iter();
+        let beside = known.filter(|known| place(known) == place(object)).count();
+        let room = match object.at_source {
+            Some(_) => AT_SOURCE,
+            None => HELD_BACK,
+        };
+        beside < room
+    }
+
+    /// Everything was read once; what is gone at the source, or is skipped for good, is not asked for any more.
+    pub fn complete_pass(&mut self, is_past: impl Fn(&HeldBack) -> bool) {
+        self.first_pass_complete = true;
+        self.forget(is_past);
+        if self.at_source_more.is_empty() {
+            self.read_anew = DaysInVain::default();
+        }
+    }
+
+    fn forget(&mut self, is_past: impl Fn(&HeldBack) -> bool) {
+        let left = self.held_back.extract_if(.., |held| is_past(held));
+        let left: Vec<HeldBack> = left.collect();
+        self.note_left(&left);
+    }
+
+    /// What makes room among what only the source can mend lets the rest of that be looked for.
+    fn note_left(&mut self, left: &[HeldBack]) {
+        let at_source = left.iter().filter_map(|object| object.at_source);
+        for at_source in at_source {
+            self.source_mended |= !self.at_source_more.is_empty();
+            // Somebody has corrected something there: no day was in vain.
+            if at_source == AtSource::Contradiction {
+                self.read_anew = DaysInVain::default();
+            }
+        }
+    }
+
+    /// Whether the rest of what only the source can mend is to be read now: once a day, and on so many days as what is
+    /// remembered.
+    pub fn is_rest_due(&self, today: NaiveDate) -> bool {
+        let DaysInVain { days, last } = self.read_anew;
+        self.source_mended && last != Some(today) && days < DAYS_IN_VAIN
+    }
+
+    /// Whether more was held back than is remembered.
+    pub fn has_overflown(&self) -> bool {
+        !self.held_back_more.is_empty() || !self.at_source_more.is_empty()
+    }
+
     /// These objects were held back before and are sent now, with the open work.
     pub fn mend(&mut self, ids: &[Box<str>]) {
         let is_sent = |object: &mut HeldBack| ids.iter().any(|id| **id == *object.id);
         let mended: Vec<HeldBack> = self.held_back.extract_if(.., is_sent).collect();
-        let is_at_source = |object: &HeldBack| object.at_source.is_some();
-        self.source_mended |= !self.held_back_more.is_empty() && mended.iter().any(is_at_source);
+        self.note_left(&mended);
         match &mut self.work {
             Some(work) => work.mended.extend(mended),
             None => drop(mended),
@@ -475,10 +545,15 @@ impl State {
 
     /// Reads anew, from the beginning, the streams of which more was held back than is remembered; their
     /// names.
-    pub fn begin_overflown_streams(&mut self) -> Vec<String> {
-        let overflown: Vec<String> = std::mem::take(&mut self.held_back_more)
-            .into_keys()
-            .collect();
+    pub fn begin_overflown_streams(&mut self, today: NaiveDate) -> Vec<String> {
+        if !self.at_source_more.is_empty() {
+            self.read_anew.note(today);
+        }
+        let of_destination = mem::take(&mut self.held_back_more);
+        let of_source = mem::take(&mut self.at_source_more);
+        let both = of_destination.into_keys().chain(of_source.into_keys());
+        let overflown: BTreeSet<String> = both.collect();
+        let overflown: Vec<String> = overflown.into_iter().collect();
         self.held_back_causes.clear();
         self.source_mended = false;
         // A stream may keep its cursor under a longer name.

@@ -3,20 +3,19 @@
 //! May know: pages, requests by id. Must not know: where in its stream a page stands, what was read
 //! before.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::ask::{Detail, Extras, PageAnswer, Stream};
-use super::by_id::{REFERENCES, Wanted, WantedReferences, read_objects, read_references};
+use super::by_id::{
+    ReadObjects, ReadReferences, Unread, Wanted, WantedReferences, read_objects, read_references,
+};
 use super::convert::is_known_type;
 use super::page::{EndRow, FilesOfReferences, List, Node, Reference, References, RowName, row_of};
 use super::source::RawPage;
 use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::platform::Platform;
 use crate::stix::TextSet;
-
-/// As what the target of a nested reference is named that cannot be read.
-pub(super) const NESTED_REFERENCE: &str = "nested reference";
 
 /// What is to be asked for.
 #[derive(Debug)]
@@ -33,9 +32,8 @@ pub(super) enum Around {
 /// Ends of relationships that have to come along.
 #[derive(Debug, Default)]
 pub(super) struct MissingEnds {
-    /// Their internal ids.
-    ids: HashMap<Stream, HashSet<String>>,
-    standard_ids: HashSet<Box<str>>,
+    /// Their STIX ids, by their internal ones.
+    ids: HashMap<Stream, BTreeMap<String, Box<str>>>,
     /// Those that the settings do not let come, by their STIX ids.
     elsewhere: HashSet<Box<str>>,
 }
@@ -44,8 +42,7 @@ impl MissingEnds {
     /// Notes an end that has to come along.
     pub(super) fn add(&mut self, stream: Stream, end: EndRow) {
         let ids = self.ids.entry(stream).or_default();
-        ids.insert(end.row.id.into());
-        self.standard_ids.insert(end.standard_id);
+        ids.insert(end.row.id.into(), end.standard_id);
     }
 
     /// Notes an end that the settings do not let come.
@@ -94,54 +91,54 @@ impl Asker {
             relations,
             with_files: self.extras.files,
         };
-        let told = page.skipped.len();
         let read = read_references(&self.platform, wanted, ids, &mut page.skipped);
-        let (references, files) = read.await?;
+        let ReadReferences {
+            references,
+            files,
+            unread,
+        } = read.await?;
         page.references = references;
-        let held_back = without_references(page, told);
-        page.held_back.extend(held_back);
+        hold_back_without_references(page, &unread);
         Ok(files)
     }
 
     /// Puts into a page what the references of its objects lead to.
     async fn targets(&self, page: &mut RawPage, ids: &[String]) -> Result<(), SourceError> {
-        let (platform, skipped) = (&self.platform, &mut page.skipped);
         let elsewhere = targets_elsewhere(&page.references, ids);
-        let wanted = self.along(Stream::Observables, NESTED_REFERENCE);
-        let companions = read_objects(platform, wanted, &elsewhere, skipped).await?;
-        let answers = std::iter::once(&page.answer).chain(&companions);
-        page.written = self.written(page.stream, answers, skipped).await?;
-        page.companions = with_stream(Stream::Observables, companions);
+        let ids: Vec<String> = elsewhere.keys().cloned().collect();
+        let wanted = self.along(Stream::Observables);
+        let read = read_objects(&self.platform, wanted, &ids, &mut page.skipped);
+        let ReadObjects { answers, unread } = read.await?;
+        page.note_unread("nested reference", unread, &elsewhere);
+        let all = std::iter::once(&page.answer).chain(&answers);
+        page.written = self.written(page.stream, all, &mut page.skipped).await?;
+        page.companions = with_stream(Stream::Observables, answers);
         Ok(())
     }
 
     async fn ends(&self, page: &mut RawPage, missing: MissingEnds) -> Result<(), SourceError> {
-        page.ends_to_come = missing.standard_ids;
         page.ends_elsewhere = missing.elsewhere;
-        for (stream, ids) in missing.ids {
-            let mut ids: Vec<String> = ids.into_iter().collect();
-            ids.sort_unstable();
-            let (wanted, skipped) = (
-                self.along(stream, "end of a relationship"),
-                &mut page.skipped,
-            );
-            let answers = read_objects(&self.platform, wanted, &ids, skipped).await?;
-            let written = self.written(stream, answers.iter(), skipped).await?;
-            page.written.extend(written);
+        for (stream, names) in missing.ids {
+            let ids: Vec<String> = names.keys().cloned().collect();
+            let read = read_objects(&self.platform, self.along(stream), &ids, &mut page.skipped);
+            let ReadObjects { answers, unread } = read.await?;
+            page.note_unread("end of a relationship", unread, &names);
+            page.ends_to_come.extend(names.into_values());
+            let written = self.written(stream, answers.iter(), &mut page.skipped);
+            page.written.extend(written.await?);
             page.companions.extend(with_stream(stream, answers));
         }
         Ok(())
     }
 
     /// Objects that come along with others: their files come with themselves.
-    pub(super) fn along(&self, stream: Stream, kind: &'static str) -> Wanted {
+    pub(super) fn along(&self, stream: Stream) -> Wanted {
         Wanted {
             stream,
             detail: Detail::Whole(Extras {
                 files: false,
                 ..self.extras
             }),
-            kind,
         }
     }
 
@@ -151,7 +148,7 @@ impl Asker {
         stream: Stream,
         answers: impl Iterator<Item = &'a PageAnswer>,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Vec<PageAnswer>, SourceError> {
+    ) -> Result<ReadObjects, SourceError> {
         let mut unknown = Vec::new();
         for answer in answers.filter(|_| stream == Stream::Observables) {
             // What cannot be read is told by the converter.
@@ -164,37 +161,32 @@ impl Asker {
         let wanted = Wanted {
             stream,
             detail: Detail::Stix,
-            kind: "observable of an unknown type",
         };
         read_objects(&self.platform, wanted, &unknown, skipped).await
     }
 }
 
-/// The objects of a page whose references could not be read: to be asked for again, whole.
-fn without_references(page: &RawPage, told: usize) -> Vec<HeldBack> {
-    let skipped = page.skipped.get(told..).unwrap_or_default();
-    let unread: Vec<&Skipped> = skipped
-        .iter()
-        .filter(|skipped| skipped.kind == REFERENCES)
-        .collect();
+/// Tells of the objects of a page whose references could not be read, and has them asked for again, whole.
+fn hold_back_without_references(page: &mut RawPage, unread: &[Unread]) {
     if unread.is_empty() {
-        return Vec::new();
+        return;
     }
     let names = page.answer.list().into_iter().flat_map(List::nodes);
     let names = names.filter_map(RowName::of);
     let names = names.filter_map(|name| Some((name.id, name.standard_id?)));
     let names: HashMap<String, String> = names.collect();
-    let held_back = unread.into_iter().filter_map(|skipped| {
-        let of_object = Skipped {
-            id: names.get(&skipped.id)?.clone(),
-            ..skipped.clone()
-        };
-        Some(HeldBack {
-            is_part: true,
-            ..HeldBack::unread(page.stream.name(), &of_object)
-        })
-    });
-    held_back.collect()
+    for unread in unread {
+        let skipped = unread.named("references");
+        if let Some(name) = names.get(&unread.id) {
+            let of_object = Skipped {
+                id: name.clone(),
+                ..skipped.clone()
+            };
+            let unread = HeldBack::unread(page.stream.name(), &of_object);
+            page.held_back.push(unread.as_part());
+        }
+        page.skipped.push(skipped);
+    }
 }
 
 fn is_of_unknown_type(node: &Node<'_>) -> bool {
@@ -202,20 +194,19 @@ fn is_of_unknown_type(node: &Node<'_>) -> bool {
     entity_type.is_some_and(|entity_type| !is_known_type(&entity_type))
 }
 
-/// The observables that nested references lead to and that are not among these, in order.
-fn targets_elsewhere(references: &References, ids: &[String]) -> Vec<String> {
+/// The observables that nested references lead to and that are not among these: their STIX ids by their
+/// internal ones, in order.
+fn targets_elsewhere(references: &References, ids: &[String]) -> BTreeMap<String, Box<str>> {
     let here: TextSet<&str> = ids.iter().map(String::as_str).collect();
-    let elsewhere: TextSet<&str> = references
-        .values()
-        .flatten()
-        .filter_map(|reference| match reference {
-            Reference::Nested(target) => Some(&*target.id),
-            Reference::External(_) => None,
-        })
-        .filter(|id| !here.contains(id))
-        .collect();
-    let mut elsewhere: Vec<String> = elsewhere.into_iter().map(str::to_owned).collect();
-    elsewhere.sort_unstable();
+    let mut elsewhere = BTreeMap::new();
+    for reference in references.values().flatten() {
+        if let Reference::Nested(target) = reference
+            && !here.contains(&*target.id)
+            && !elsewhere.contains_key(&*target.id)
+        {
+            elsewhere.insert(target.id.to_string(), target.standard_id.clone());
+        }
+    }
     elsewhere
 }
 

@@ -1,9 +1,9 @@
 //! Reads objects by their ids, and what objects refer to: as many at once as the source manages, down
-//! to the single one that it fails at, which is skipped by name.
+//! to the single one that it fails at, which is answered as unread.
 //!
 //! May know: requests and their judged answers. Must not know: why the objects are wanted.
 //!
-//! **Invariant.** An object is skipped only when the source fails at it while it answers for others:
+//! **Invariant.** An object is unread only when the source fails at it while it answers for others:
 //! a source that is away is waited for, and then given up.
 
 use std::collections::VecDeque;
@@ -32,8 +32,6 @@ const OTHERS: usize = 3;
 /// Rows in one answer.
 const ROWS_A_PAGE: usize = 1000;
 
-/// As what the references of an object are named that cannot be read.
-pub(super) const REFERENCES: &str = "references";
 /// Objects that the platform writes as STIX for us: each costs it several queries
 /// (spec/protocol.md §6).
 const WRITTEN_A_REQUEST: usize = 100;
@@ -46,8 +44,43 @@ const AT_ONCE: usize = 4;
 pub(super) struct Wanted {
     pub(super) stream: Stream,
     pub(super) detail: Detail,
-    /// As what those are named that cannot be read.
-    pub(super) kind: &'static str,
+}
+
+/// What the source failed at while it answered for others. Whoever wanted it names it, and remembers what is
+/// not whole without it: a later run asks once more.
+#[derive(Debug, Clone)]
+pub(super) struct Unread {
+    /// The id by which it was asked for.
+    pub(super) id: String,
+    /// Why, in words.
+    pub(super) reason: String,
+}
+
+impl Unread {
+    /// As it is told.
+    pub(super) fn named(&self, kind: &str) -> Skipped {
+        Skipped {
+            id: self.id.clone(),
+            kind: kind.to_owned(),
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+/// What came of a request for objects. Those that the source no longer has are in neither.
+#[derive(Debug, Clone, Default)]
+#[must_use = "what was not read has to be remembered"]
+pub(super) struct ReadObjects {
+    pub(super) answers: Vec<PageAnswer>,
+    pub(super) unread: Vec<Unread>,
+}
+
+impl ReadObjects {
+    /// Takes what came of another request.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.answers.extend(other.answers);
+        self.unread.extend(other.unread);
+    }
 }
 
 /// Objects to ask for in one request.
@@ -209,14 +242,13 @@ impl<'a> Waiting<'a> {
 }
 
 /// Reads the objects of a stream with these ids, of whatever kind the ids are, with requests that are
-/// sent together. Those that the source no longer has are not among the answers; those that it fails at
-/// are skipped by name.
+/// sent together.
 pub(super) async fn read_objects(
     platform: &Arc<Platform>,
     wanted: Wanted,
     ids: &[String],
     skipped: &mut Vec<Skipped>,
-) -> Result<Vec<PageAnswer>, SourceError> {
+) -> Result<ReadObjects, SourceError> {
     let ids_a_request = if wanted.detail == Detail::Stix {
         WRITTEN_A_REQUEST
     } else {
@@ -226,12 +258,12 @@ pub(super) async fn read_objects(
         let platform = Arc::clone(platform);
         async move { objects_of(&platform, wanted, ids).await }
     });
-    let mut answers = Vec::new();
-    for (found, unreadable) in read.await? {
-        answers.extend(found);
-        skipped.extend(unreadable);
+    let mut all = ReadObjects::default();
+    for (found, parts_lost) in read.await? {
+        all.extend(found);
+        skipped.extend(parts_lost);
     }
-    Ok(answers)
+    Ok(all)
 }
 
 /// Cuts ids into portions and reads them, some at once. The answers stand in the order of the ids.
@@ -260,21 +292,14 @@ where
     Ok(answers)
 }
 
-/// Answers with objects, and what of them could not be read.
-type ReadObjects = (Vec<PageAnswer>, Vec<Skipped>);
-
 async fn objects_of(
     platform: &Platform,
     wanted: Wanted,
     ids: Vec<String>,
-) -> Result<ReadObjects, SourceError> {
-    let Wanted {
-        stream,
-        detail,
-        kind,
-    } = wanted;
+) -> Result<(ReadObjects, Vec<Skipped>), SourceError> {
+    let Wanted { stream, detail } = wanted;
     let mut waiting = Waiting::new(platform, stream, ids);
-    let (mut answers, mut skipped) = (Vec::new(), Vec::new());
+    let (mut read, mut skipped) = (ReadObjects::default(), Vec::new());
     while let Some(portion) = waiting.portions.pop_front() {
         let by_ids = ListRequest::by_ids(stream, detail, &portion.ids);
         let request = ListRequest {
@@ -285,7 +310,7 @@ async fn objects_of(
         let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
             Asked::Page(answer) => match Extent::of(&answer) {
                 Some(extent) => {
-                    answers.push(answer);
+                    read.answers.push(answer);
                     waiting.portions.extend(go_on(portion, extent)?);
                     continue;
                 }
@@ -305,14 +330,11 @@ async fn objects_of(
             })
         };
         if let Some(id) = waiting.step_around(portion, &failure, others).await? {
-            skipped.push(Skipped {
-                id,
-                kind: kind.to_owned(),
-                reason: failure.as_reason("it"),
-            });
+            let reason = failure.as_reason("it");
+            read.unread.push(Unread { id, reason });
         }
     }
-    Ok((answers, skipped))
+    Ok((read, skipped))
 }
 
 /// What is asked of the references of objects.
@@ -325,6 +347,17 @@ pub(super) struct WantedReferences {
     pub(super) with_files: bool,
 }
 
+/// What objects refer to.
+#[derive(Debug, Default)]
+#[must_use = "what was not read has to be remembered"]
+pub(super) struct ReadReferences {
+    pub(super) references: References,
+    /// The files of external references.
+    pub(super) files: FilesOfReferences,
+    /// The objects whose references the source failed at, by their internal ids.
+    pub(super) unread: Vec<Unread>,
+}
+
 /// Reads what these objects refer to, and the files of external references: a constant number of requests for
 /// many, sent together.
 pub(super) async fn read_references(
@@ -332,20 +365,20 @@ pub(super) async fn read_references(
     wanted: WantedReferences,
     ids: &[String],
     skipped: &mut Vec<Skipped>,
-) -> Result<(References, FilesOfReferences), SourceError> {
+) -> Result<ReadReferences, SourceError> {
     let read = together(ids, IDS_A_FILTER, |ids| {
         let (platform, wanted) = (Arc::clone(platform), wanted.clone());
         async move { references_of(&platform, ids, &wanted).await }
     });
-    let mut references = References::default();
-    let mut files = FilesOfReferences::default();
-    for (found, unreadable) in read.await? {
-        skipped.extend(unreadable);
-        for pointed in found {
-            put_pointed(pointed, &mut references, &mut files, skipped);
+    let mut all = ReadReferences::default();
+    for portion in read.await? {
+        skipped.extend(portion.skipped);
+        all.unread.extend(portion.unread);
+        for pointed in portion.found {
+            put_pointed(pointed, &mut all.references, &mut all.files, skipped);
         }
     }
-    Ok((references, files))
+    Ok(all)
 }
 
 fn put_pointed(
@@ -377,8 +410,13 @@ fn put_pointed(
     }
 }
 
-/// Holders and what they point at, and what of it could not be read.
-type ReadReferences = (Vec<Pointed>, Vec<Skipped>);
+/// Holders and what they point at.
+#[derive(Default)]
+struct PortionOfReferences {
+    found: Vec<Pointed>,
+    unread: Vec<Unread>,
+    skipped: Vec<Skipped>,
+}
 
 /// All references of these objects. Where the source fails at those of some objects, the others are
 /// read all the same.
@@ -386,9 +424,9 @@ async fn references_of(
     platform: &Platform,
     ids: Vec<String>,
     wanted: &WantedReferences,
-) -> Result<ReadReferences, SourceError> {
+) -> Result<PortionOfReferences, SourceError> {
     let mut waiting = Waiting::new(platform, wanted.stream, ids);
-    let (mut found, mut skipped) = (Vec::new(), Vec::new());
+    let mut read = PortionOfReferences::default();
     while let Some(portion) = waiting.portions.pop_front() {
         let request = Request::References(ReferencesRequest {
             holders: portion.ids.clone(),
@@ -397,9 +435,9 @@ async fn references_of(
             first: i64::try_from(portion.rows).unwrap_or(1),
             after: portion.after.clone(),
         });
-        match waiting.ask(request, &mut skipped).await? {
+        match waiting.ask(request, &mut read.skipped).await? {
             Asked::Page(answer) => {
-                let extent = take_references(&answer, &mut found, &mut skipped)?;
+                let extent = take_references(&answer, &mut read.found, &mut read.skipped)?;
                 if let Some(next) = go_on(portion, extent)? {
                     waiting.portions.push_front(next);
                 }
@@ -415,16 +453,13 @@ async fn references_of(
                     })
                 };
                 if let Some(id) = waiting.step_around(portion, &failure, others).await? {
-                    skipped.push(Skipped {
-                        id,
-                        kind: REFERENCES.to_owned(),
-                        reason: failure.as_reason("them"),
-                    });
+                    let reason = failure.as_reason("them");
+                    read.unread.push(Unread { id, reason });
                 }
             }
         }
     }
-    Ok((found, skipped))
+    Ok(read)
 }
 
 /// Whether a list goes on.

@@ -24,13 +24,14 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::around::NESTED_REFERENCE;
 use super::ask::{PageAnswer, Stream};
 use super::files::Files;
 use super::page::{ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
-use crate::connector::{AtSource, Converted, Converter, HeldBack, Skipped, kind_of_end};
+use crate::connector::{
+    AtSource, Converted, Converter, DaysInVain, HeldBack, Skipped, kind_of_end,
+};
 use crate::stix::{
     JsonKind, NotAnId, NotOfKind, ObjectWriter, Pointer, StixId, StixObject, TextMap, TextSet,
 };
@@ -63,12 +64,19 @@ enum ConvertError {
     OtherRelationship,
     #[error(transparent)]
     Marking(#[from] BadMarking),
+    /// The source failed at what is needed to write it.
+    #[error("{0}")]
+    Unread(String),
 }
 
 impl ConvertError {
-    /// Whether the source may mend it, and the object can go then.
-    fn can_be_mended(&self) -> bool {
-        matches!(self, Self::Marking(_))
+    /// What the source may mend, where the object can go then.
+    fn at_source(&self) -> Option<AtSource> {
+        match self {
+            Self::Marking(_) => Some(AtSource::Contradiction),
+            Self::Unread(_) => Some(AtSource::Unread(DaysInVain::default())),
+            _ => None,
+        }
     }
 }
 
@@ -120,7 +128,8 @@ impl Converter for NetManageItConverter {
         let mut skipped = page.skipped;
         let told = skipped.len();
         let written = Written::read(&page.written);
-        let companions = self.companions(&page.companions, &written, &mut skipped);
+        let mut lost = Lost::of(page.unread);
+        let companions = self.companions(&page.companions, &written, &mut lost, &mut skipped);
         let (mut objects, mut held_back) = (Vec::new(), page.held_back);
         let no_files = Files::default();
         for node in nodes_of(&page.answer, &mut skipped) {
@@ -137,17 +146,21 @@ impl Converter for NetManageItConverter {
                 Ok(object) => objects.push(object),
                 Err(error) => {
                     let skip = skip(node, page.stream, &error);
-                    if error.can_be_mended() {
-                        held_back.push(hold_back(page.stream, &skip, page.files.is_some()));
+                    if let Some(at_source) = error.at_source() {
+                        let held = HeldBack::at_source(page.stream.name(), &skip, at_source);
+                        let is_part = page.files.is_some();
+                        held_back.push(if is_part { held.as_part() } else { held });
                     }
+                    lost.note(node, error);
                     skipped.push(skip);
                 }
             }
         }
         let endless = leave_out_endless(&mut objects, &page.ends_to_come, &companions);
-        held_back.extend(endless.iter().map(|tie| tie.held_back(page.stream)));
-        skipped.extend(endless.into_iter().map(|tie| tie.skipped));
-        let lost = lost_targets(&skipped);
+        for Endless { skipped: skip, end } in endless {
+            held_back.push(lost.hold_back(page.stream, &skip, &end));
+            skipped.push(skip);
+        }
         let edges = nested_edges(&objects, &companions, &mut skipped);
         if page.files.is_none() {
             held_back.extend(waiting_for(&objects, &lost, page.stream));
@@ -174,6 +187,9 @@ impl Converter for NetManageItConverter {
             held_back,
             alarms: page.alarms,
             ends_elsewhere: page.ends_elsewhere,
+            tell_sent: page.tell_sent,
+            files_follow: page.files_follow,
+            completes: page.completes,
             counts_as: page.files.map(|_| "object with files"),
             ..Converted::new(page.stream.name(), page.number, rows)
         }
@@ -242,6 +258,7 @@ impl NetManageItConverter {
         &mut self,
         answers: &[(Stream, PageAnswer)],
         written: &Written<'_>,
+        lost: &mut Lost,
         skipped: &mut Vec<Skipped>,
     ) -> Vec<Arc<StixObject>> {
         let with = With {
@@ -258,6 +275,7 @@ impl NetManageItConverter {
                     Ok(bare) => companions.push(Arc::new(bare.object)),
                     Err(error) => {
                         tracing::debug!(id = %name_of(node), %error, "an object that should come along cannot be written");
+                        lost.note(node, error);
                     }
                 }
             }
@@ -281,16 +299,55 @@ struct Endless {
     end: Box<str>,
 }
 
-impl Endless {
-    fn held_back(&self, stream: Stream) -> HeldBack {
-        HeldBack {
-            stream: stream.name().to_owned(),
-            id: self.skipped.id.clone(),
-            kind: self.skipped.kind.clone(),
-            reason: self.skipped.reason.clone(),
-            needs: Some(self.end.to_string()),
-            is_part: false,
-            at_source: None,
+/// What the objects of a page need and cannot have for now, by its STIX ids.
+#[derive(Debug)]
+struct Lost(TextMap<Box<str>, LostFor>);
+
+/// Why something is lost for now.
+#[derive(Debug)]
+enum LostFor {
+    /// The source failed at it.
+    Unread(String),
+    /// It is held back, and comes by itself.
+    HeldBack,
+}
+
+impl Lost {
+    fn of(unread: TextMap<Box<str>, String>) -> Self {
+        let unread = unread.into_iter();
+        Self(unread.map(|(id, why)| (id, LostFor::Unread(why))).collect())
+    }
+
+    /// Notes what could not be written, where that may pass.
+    fn note(&mut self, node: &Node<'_>, error: ConvertError) {
+        let why = match (error.at_source(), error) {
+            (Some(_), ConvertError::Unread(reason)) => LostFor::Unread(reason),
+            (Some(_), _) => LostFor::HeldBack,
+            (None, _) => return,
+        };
+        if let Some(id) = standard_id(node) {
+            self.0.insert(id.into(), why);
+        }
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Holds back what is not whole without what has this id. What the source failed at may have been sent by an
+    /// earlier run, and never come by itself: so it is this object that is asked for again.
+    fn hold_back(&self, stream: Stream, skipped: &Skipped, needed: &str) -> HeldBack {
+        let stream = stream.name();
+        match self.0.get(needed) {
+            Some(LostFor::Unread(reason)) => {
+                let reason = format!("{} ({reason})", skipped.reason);
+                let skipped = Skipped {
+                    reason,
+                    ..skipped.clone()
+                };
+                HeldBack::unread(stream, &skipped)
+            }
+            Some(LostFor::HeldBack) | None => HeldBack::waiting_for(stream, skipped, needed),
         }
     }
 }
@@ -362,19 +419,6 @@ fn skip(node: &Node<'_>, stream: Stream, error: &ConvertError) -> Skipped {
         id: name_of(node),
         kind: kind.unwrap_or_else(|| stream.name().to_owned()),
         reason: error.to_string(),
-    }
-}
-
-/// An object whose marking the source has to mend.
-fn hold_back(stream: Stream, skipped: &Skipped, is_part: bool) -> HeldBack {
-    HeldBack {
-        stream: stream.name().to_owned(),
-        id: skipped.id.clone(),
-        kind: skipped.kind.clone(),
-        reason: skipped.reason.clone(),
-        needs: None,
-        is_part,
-        at_source: Some(AtSource::Contradiction),
     }
 }
 
@@ -469,29 +513,19 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
     nested.collect()
 }
 
-/// The targets of nested references that the source failed at, by their internal ids.
-fn lost_targets(skipped: &[Skipped]) -> TextSet<String> {
-    let lost = skipped
-        .iter()
-        .filter(|skipped| skipped.kind == NESTED_REFERENCE);
-    lost.map(|skipped| skipped.id.clone()).collect()
-}
-
-/// The objects that point at such a target: they come once more when it has come.
-fn waiting_for(objects: &[Bare], lost: &TextSet<String>, stream: Stream) -> Vec<HeldBack> {
+/// The objects that point at what is lost for now: they come once more when it can be had.
+fn waiting_for(objects: &[Bare], lost: &Lost, stream: Stream) -> Vec<HeldBack> {
     let mut waiting = Vec::new();
-    for written in objects.iter().filter(|_| !lost.is_empty()) {
+    for written in objects {
         let targets = written.nested.iter();
-        for target in targets.filter(|target| lost.contains(&*target.id)) {
-            waiting.push(HeldBack {
-                stream: stream.name().to_owned(),
+        for target in targets.filter(|target| lost.has(&target.standard_id)) {
+            let holder = Skipped {
                 id: written.object.id.to_string(),
                 kind: written.object.kind.to_string(),
                 reason: "what it points at cannot be read at the source".to_owned(),
-                needs: Some(target.standard_id.to_string()),
-                is_part: true,
-                at_source: None,
-            });
+            };
+            let held_back = lost.hold_back(stream, &holder, &target.standard_id);
+            waiting.push(held_back.as_part());
         }
     }
     waiting

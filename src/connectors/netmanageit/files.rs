@@ -3,11 +3,12 @@
 //!
 //! Each object with files is sent once more with them, as a page of its own: a page of a thousand
 //! objects may have more files than fit into memory, one object has at most what the settings allow.
-//! The platform takes files of references only within an object that has the reference.
+//! The platform takes files of references only within an object that has the reference. Whether an object goes is
+//! the destination's to say: that is waited for before its files are fetched.
 //!
 //! May know: answers, the platform. Must not know: STIX.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 
 use serde::Deserialize;
@@ -19,24 +20,33 @@ use super::page::{
     UNKNOWN_SHAPE,
 };
 use super::source::RawPage;
-use crate::connector::{Skipped, SourceError};
-use crate::graphql::Kind;
-use crate::platform::{Download, Platform};
+use crate::connector::{HearSent, HeldBack, Skipped, SourceError, TellSent};
+use crate::graphql::{Kind, RetryPolicy};
+use crate::platform::{Download, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
 /// Kinds of objects of which the platform's import takes no files: it fails at them, or loses them
 /// without a word.
 const WITHOUT_FILES: &[&str] = &["AI-Prompt", "IMEI", "ICCID", "IMSI"];
 
-/// One object and the files that it is to bring.
+/// One object and the files that it may bring.
 #[derive(Debug)]
 pub(super) struct FilePage {
     pub(super) stream: Stream,
     /// Its internal id.
     pub(super) id: String,
-    /// Its STIX id, for messages.
-    name: String,
+    /// Its STIX id.
+    pub(super) name: String,
+    /// Its type.
+    kind: String,
     files: AttachedFiles,
+    /// Of its type and its markings: a file of a reference goes once for all objects that are alike. Those that the
+    /// destination does not take at all do not keep it from the others.
+    alike: u64,
+    /// Whether it is read once more, apart from its stream.
+    is_again: bool,
+    /// Whether it goes itself.
+    hear_sent: HearSent,
 }
 
 /// The files of one object, as the source describes them.
@@ -44,6 +54,19 @@ pub(super) struct FilePage {
 struct AttachedFiles {
     own: Vec<File>,
     of_references: Vec<ReferenceFiles>,
+}
+
+/// What came of the files of one object.
+#[derive(Debug, Default)]
+pub(super) struct Brought {
+    /// Those that are there.
+    pub(super) files: Files,
+    /// Those that do not travel.
+    pub(super) skipped: Vec<Skipped>,
+    /// Why the source did not hand out some that it may hand out later.
+    pub(super) unread: Option<String>,
+    /// The shared ones among those that are there.
+    shared: Vec<u64>,
 }
 
 /// A file as the source describes it.
@@ -110,30 +133,48 @@ pub(super) struct Content {
 pub(super) struct FilePages {
     /// Bytes that the files of one object may have together.
     limit: u64,
-    /// Files of external references that were dealt with: many objects may share a reference.
-    done: HashSet<u64>,
+    /// Files of external references: many objects may share a reference.
+    shared: HashMap<u64, Shared>,
     hasher: RandomState,
+}
+
+/// Where a file of an external reference stands, for objects that are alike.
+#[derive(Debug)]
+enum Shared {
+    /// It was sent, does not travel, or comes when its object is asked for again.
+    Settled,
+    /// It was handed out with an object, by its STIX id. Whether that goes is not known yet.
+    HandedOut {
+        with: String,
+        hear_sent: HearSent,
+        refused: usize,
+    },
+    /// The objects that brought it did not go.
+    Refused(usize),
 }
 
 /// So many files of external references are remembered in a run.
 const REMEMBERED: usize = 10_000;
+/// So many objects bring a file of a reference in vain: then it is the file that does not go.
+const TRIES: usize = 3;
 
 impl FilePages {
     /// Nothing was found yet; `limit` bytes an object.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit: limit as u64,
-            done: HashSet::new(),
+            shared: HashMap::new(),
             hasher: RandomState::new(),
         }
     }
 
-    /// The new objects of a page that bring files, of their own or of their external references. A file that is
-    /// known to be too large is named.
+    /// The new objects of a page that may bring files, of their own or of their external references. The page tells
+    /// which of them go.
     pub(super) fn of_page(
-        &mut self,
+        &self,
         page: &mut RawPage,
         mut of_references: FilesOfReferences,
+        is_again: bool,
     ) -> Vec<FilePage> {
         let RawPage {
             stream,
@@ -142,7 +183,7 @@ impl FilePages {
             skipped,
             ..
         } = page;
-        let mut pages = Vec::new();
+        let mut found = Vec::new();
         for node in answer.list().into_iter().flat_map(List::nodes) {
             // A row without a name is told by the converter.
             let Some(row) = RowName::of(node) else {
@@ -151,79 +192,163 @@ impl FilePages {
             if known.contains(row.id.as_str()) {
                 continue;
             }
+            let name = row.standard_id.unwrap_or_else(|| row.id.clone());
+            let kind = row.entity_type.unwrap_or_default();
+            // As the source wrote them.
             let markings = node.get("objectMarking").map(RawValue::get);
-            let holder = Holder::of(row, markings.unwrap_or_default());
-            let attached = AttachedFiles {
-                own: shown(Attached::of(node), &holder.name, skipped),
-                of_references: of_references.remove(&*holder.name).unwrap_or_default(),
+            let files = AttachedFiles {
+                own: shown(Attached::of(node), &name, skipped),
+                of_references: of_references.remove(&*name).unwrap_or_default(),
             };
-            let chosen = self.choose(&holder, attached, skipped);
-            if !chosen.own.is_empty() || !chosen.of_references.is_empty() {
-                pages.push(FilePage {
-                    stream: *stream,
-                    id: holder.id,
-                    name: holder.name,
-                    files: chosen,
-                });
+            if !files.own.is_empty() || !files.of_references.is_empty() {
+                let alike = self.hasher.hash_one((&kind, markings));
+                found.push((row.id, name, kind, files, alike));
             }
         }
-        pages
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let names = found.iter().map(|(_, name, ..)| name.as_str().into());
+        let names: HashSet<Box<str>> = names.collect();
+        if is_again {
+            page.files_follow.clone_from(&names);
+        }
+        let (tell_sent, hear_sent) = TellSent::of(names);
+        page.tell_sent = Some(tell_sent);
+        let stream = *stream;
+        let pages = found
+            .into_iter()
+            .map(|(id, name, kind, files, alike)| FilePage {
+                stream,
+                id,
+                name,
+                kind,
+                files,
+                alike,
+                is_again,
+                hear_sent: hear_sent.clone(),
+            });
+        pages.collect()
     }
 
-    /// Those that an object may bring, together.
-    fn choose(
+    /// Fetches the files of an object, up to the limit together; those that do not travel are named.
+    ///
+    /// # Errors
+    /// When the source does not answer: its files are fetched by a later run.
+    pub(super) async fn bring(
         &mut self,
-        holder: &Holder<'_>,
-        mut attached: AttachedFiles,
-        skipped: &mut Vec<Skipped>,
-    ) -> AttachedFiles {
-        let mut left = self.limit;
-        let takes_own = !WITHOUT_FILES.contains(&holder.kind.as_str());
-        attached.own.retain(|file| {
+        platform: &Platform,
+        page: &FilePage,
+    ) -> Result<Brought, SourceError> {
+        let mut brought = Brought::default();
+        let mut room = Room {
+            chosen: self.limit,
+            fetched: usize::try_from(self.limit).unwrap_or(usize::MAX),
+        };
+        let takes_own = !WITHOUT_FILES.contains(&page.kind.as_str());
+        for file in &page.files.own {
             let refusal = if takes_own {
-                file.refusal(&mut left)
+                file.refusal(&mut room.chosen)
             } else {
                 Some("the platform's import takes no files of its type")
             };
-            let refused = refusal.map(|reason| skip(&holder.name, file, reason.to_owned()));
-            let is_taken = refused.is_none();
-            skipped.extend(refused);
-            is_taken
-        });
-        for ReferenceFiles { reference, files } in &mut attached.of_references {
-            files.retain(|file| {
-                let key = self
-                    .hasher
-                    .hash_one((&file.id, &holder.kind, holder.markings));
-                if self.done.contains(&key) {
-                    return false;
+            if let Some(reason) = refusal {
+                brought.skip(&page.name, file, reason);
+            } else if let Fetched::Content(content) =
+                fetch(platform, &page.name, file, &mut room, &mut brought).await?
+            {
+                brought.files.own.push(content);
+            }
+        }
+        let name = of_a_reference(&page.name);
+        for ReferenceFiles { reference, files } in &page.files.of_references {
+            let mut contents = Vec::new();
+            for file in files {
+                let key = self.hasher.hash_one((&file.id, page.alike));
+                if self.is_settled(key).await {
+                    continue;
                 }
                 let refusal = if reference.is_importable() {
-                    file.refusal(&mut left)
+                    file.refusal(&mut room.chosen)
                 } else {
                     Some("its external reference cannot be imported")
                 };
-                // Another object may have room for it.
-                if refusal != Some(TOO_LARGE) || file.size() > self.limit {
-                    self.remember(key);
+                if let Some(reason) = refusal {
+                    brought.skip(&name, file, reason);
+                    // Another object may have room for it.
+                    if reason != TOO_LARGE || file.size() > self.limit {
+                        self.remember(key, Shared::Settled);
+                    }
+                    continue;
                 }
-                let name = of_a_reference(&holder.name);
-                let refused = refusal.map(|reason| skip(&name, file, reason.to_owned()));
-                let is_taken = refused.is_none();
-                skipped.extend(refused);
-                is_taken
-            });
+                match fetch(platform, &name, file, &mut room, &mut brought).await? {
+                    Fetched::Content(content) => {
+                        contents.push(content);
+                        brought.shared.push(key);
+                    }
+                    // Told, or to come with this object.
+                    Fetched::Nothing => self.remember(key, Shared::Settled),
+                }
+            }
+            if !contents.is_empty() {
+                brought.files.of_references.push(ReferenceContents {
+                    reference: reference.clone(),
+                    files: contents,
+                });
+            }
         }
-        let has_files = |attached: &ReferenceFiles| !attached.files.is_empty();
-        attached.of_references.retain(has_files);
-        attached
+        Ok(brought)
     }
 
-    fn remember(&mut self, key: u64) {
-        if self.done.len() >= REMEMBERED {
-            self.done.clear();
+    /// Whether a file of a reference need not be brought any more. While it is under way, that is waited for.
+    async fn is_settled(&mut self, key: u64) -> bool {
+        let refused = match self.shared.get_mut(&key) {
+            None => return false,
+            Some(Shared::Settled) => return true,
+            Some(Shared::Refused(refused)) => *refused,
+            Some(Shared::HandedOut {
+                with,
+                hear_sent,
+                refused,
+            }) => {
+                if hear_sent.goes(with).await == Some(true) {
+                    self.shared.insert(key, Shared::Settled);
+                    return true;
+                }
+                *refused + 1
+            }
+        };
+        self.shared.insert(key, Shared::Refused(refused));
+        refused >= TRIES
+    }
+
+    /// The files were handed out; the answer is told whether their object goes.
+    pub(super) fn hand_out(&mut self, page: &FilePage, brought: &Brought) -> Option<TellSent> {
+        if brought.shared.is_empty() {
+            return None;
         }
-        self.done.insert(key);
+        let names = HashSet::from([page.name.as_str().into()]);
+        let (tell_sent, hear_sent) = TellSent::of(names);
+        for key in &brought.shared {
+            let refused = match self.shared.get(key) {
+                Some(Shared::Refused(refused)) => *refused,
+                _ => 0,
+            };
+            let handed_out = Shared::HandedOut {
+                with: page.name.clone(),
+                hear_sent: hear_sent.clone(),
+                refused,
+            };
+            self.remember(*key, handed_out);
+        }
+        Some(tell_sent)
+    }
+
+    fn remember(&mut self, key: u64, shared: Shared) {
+        if self.shared.len() >= REMEMBERED && !self.shared.contains_key(&key) {
+            self.shared.clear();
+        }
+        self.shared.insert(key, shared);
     }
 }
 
@@ -248,28 +373,6 @@ pub(super) fn shown(
 /// The operations ask for so many.
 const MORE_FILES: &str = "it has more than 100 files: the first 100 are read";
 
-/// An object that may bring files. A file of a reference goes once for all objects of one type and with the same
-/// markings: those that the destination does not take at all do not keep it from the others.
-struct Holder<'a> {
-    id: String,
-    /// Its STIX id.
-    name: String,
-    kind: String,
-    /// Its markings, as the source wrote them.
-    markings: &'a str,
-}
-
-impl<'a> Holder<'a> {
-    fn of(row: RowName, markings: &'a str) -> Self {
-        Self {
-            name: row.standard_id.unwrap_or_else(|| row.id.clone()),
-            id: row.id,
-            kind: row.entity_type.unwrap_or_default(),
-            markings,
-        }
-    }
-}
-
 /// How messages name what an object's references have.
 fn of_a_reference(object: &str) -> String {
     format!("an external reference of {object}")
@@ -278,71 +381,85 @@ fn of_a_reference(object: &str) -> String {
 const TOO_LARGE: &str =
     "larger than opencti_netmanageit.max_file_size (OPENCTI_NETMANAGEIT_MAX_FILE_SIZE) allows";
 
-fn skip(object: &str, file: &File, reason: String) -> Skipped {
-    Skipped {
-        id: format!("{} of {object}", file.name),
-        kind: "file".to_owned(),
-        reason,
+impl FilePage {
+    /// Waits until it is known whether the object goes itself: else its files do not either.
+    pub(super) async fn goes(&mut self) -> bool {
+        self.hear_sent.goes(&self.name).await.unwrap_or(true)
+    }
+
+    /// The object that is whole once its files have come.
+    pub(super) fn completes(&self) -> Option<Box<str>> {
+        self.is_again.then(|| self.name.as_str().into())
+    }
+
+    /// Its files could not be had: they come with it when it is asked for again.
+    pub(super) fn unread(&self, reason: String) -> HeldBack {
+        let of_object = Skipped {
+            id: self.name.clone(),
+            kind: self.kind.clone(),
+            reason,
+        };
+        HeldBack::unread(self.stream.name(), &of_object).as_part()
     }
 }
 
-impl FilePage {
-    /// Fetches the files, up to `limit` bytes together; those that cannot be had are named.
-    ///
-    /// # Errors
-    /// When the source does not answer: its files are fetched by a later run.
-    pub(super) async fn download(
-        &self,
-        platform: &Platform,
-        limit: usize,
-        skipped: &mut Vec<Skipped>,
-    ) -> Result<Files, SourceError> {
-        let mut left = limit;
-        let own = self.files.own.iter();
-        let own = fetch(platform, &self.name, own, &mut left, skipped).await?;
-        let mut of_references = Vec::new();
-        let name = of_a_reference(&self.name);
-        for ReferenceFiles { reference, files } in &self.files.of_references {
-            let files = fetch(platform, &name, files.iter(), &mut left, skipped).await?;
-            if !files.is_empty() {
-                of_references.push(ReferenceContents {
-                    reference: reference.clone(),
-                    files,
-                });
-            }
-        }
-        Ok(Files { own, of_references })
+impl Brought {
+    fn skip(&mut self, object: &str, file: &File, reason: impl Into<String>) {
+        self.skipped.push(Skipped {
+            id: format!("{} of {object}", file.name),
+            kind: "file".to_owned(),
+            reason: reason.into(),
+        });
     }
+}
+
+/// Bytes that the files of an object may still have.
+struct Room {
+    /// By what the source says of their sizes.
+    chosen: u64,
+    /// By their contents.
+    fetched: usize,
+}
+
+enum Fetched {
+    Content(Content),
+    /// It is told why.
+    Nothing,
 }
 
 async fn fetch(
     platform: &Platform,
     of: &str,
-    files: impl Iterator<Item = &File>,
-    left: &mut usize,
-    skipped: &mut Vec<Skipped>,
-) -> Result<Vec<Content>, SourceError> {
-    let mut contents = Vec::new();
-    for file in files {
-        let reason = match platform.download(&file.id, *left).await {
-            Ok(Download::Whole { base64, bytes }) => {
-                *left -= bytes.min(*left);
-                contents.push(file.with(base64));
-                continue;
-            }
-            Ok(Download::TooLarge) => TOO_LARGE.to_owned(),
-            Err(error) if matches!(error.kind(), Kind::Transient(_)) => {
-                let what = "cannot fetch a file from the source";
-                return Err(SourceError::because(what, error));
-            }
-            Err(error) => {
-                tracing::debug!(file = file.name, of, error = %Chain(&error), "a file cannot be had");
-                "the source does not hand it out".to_owned()
-            }
-        };
-        skipped.push(skip(of, file, reason));
+    file: &File,
+    room: &mut Room,
+    brought: &mut Brought,
+) -> Result<Fetched, SourceError> {
+    let error = match platform.download(&file.id, room.fetched).await {
+        Ok(Download::Whole { base64, bytes }) => {
+            room.fetched -= bytes.min(room.fetched);
+            return Ok(Fetched::Content(file.with(base64)));
+        }
+        Ok(Download::TooLarge) => {
+            brought.skip(of, file, TOO_LARGE);
+            return Ok(Fetched::Nothing);
+        }
+        Err(error) => error,
+    };
+    // One file alone may fail for long.
+    let is_away = matches!(error.kind(), Kind::Transient(_));
+    if is_away && platform.is_same_release(RetryPolicy::NEVER).await.is_err() {
+        let what = "cannot fetch a file from the source";
+        return Err(SourceError::because(what, error));
     }
-    Ok(contents)
+    if matches!(&error, PlatformError::Request(error) if error.is_gone()) {
+        tracing::debug!(file = file.name, of, error = %Chain(&error), "a file is not there any more");
+        brought.skip(of, file, "the source does not have it any more");
+    } else {
+        let reason = format!("the source does not hand it out ({})", Chain(&error));
+        brought.skip(of, file, reason.as_str());
+        brought.unread.get_or_insert(reason);
+    }
+    Ok(Fetched::Nothing)
 }
 
 impl File {

@@ -17,9 +17,9 @@ use tokio::time::Instant;
 
 use super::around::{Around, Asker, MissingEnds};
 use super::ask::{Detail, Extras, PageAnswer, Stream};
-use super::by_id::{Wanted, read_objects};
+use super::by_id::{ReadObjects, Wanted, read_objects};
 use super::cursor::{Clock, Moment, Next, Reading, Row, Shortfall, Span, Taken, Told};
-use super::files::{FilePage, FilePages};
+use super::files::{Brought, FilePage, FilePages};
 use super::page::{EndRow, Ends, FilesOfReferences, List};
 use super::settings::{Creators, NetManageItSettings};
 use super::source::RawPage;
@@ -39,7 +39,6 @@ pub(super) struct Reader {
     page_size: usize,
     readers: usize,
     cooldown: Duration,
-    max_file_bytes: usize,
     /// Finds the files to bring.
     file_pages: FilePages,
     /// Objects of the last page that bring files, each a page of its own.
@@ -102,7 +101,6 @@ impl Reader {
             readers: settings.parallel_readers,
             // Each reader pauses for that long.
             cooldown: settings.cooldown / u32::try_from(settings.parallel_readers).unwrap_or(1),
-            max_file_bytes: settings.max_file_bytes,
             file_pages: FilePages::new(settings.max_file_bytes),
             with_files: VecDeque::new(),
             behind_files: None,
@@ -247,7 +245,7 @@ impl Reader {
         let mut page = course.page(answer, known, skipped);
         page.total = end.total;
         page.held_back = held_back;
-        let around = self.look_for_files(&mut page, around).await?;
+        let around = self.look_for_files(&mut page, around, false).await?;
         if !self.with_files.is_empty() {
             self.behind_files = page.position.take();
         }
@@ -261,6 +259,7 @@ impl Reader {
         &mut self,
         page: &mut RawPage,
         around: Around,
+        is_again: bool,
     ) -> Result<Around, SourceError> {
         if !self.asker.extras.files {
             return Ok(around);
@@ -272,7 +271,7 @@ impl Reader {
             }
             other => (other, FilesOfReferences::default()),
         };
-        let pages = self.file_pages.of_page(page, of_references);
+        let pages = self.file_pages.of_page(page, of_references, is_again);
         self.with_files.extend(pages);
         Ok(around)
     }
@@ -287,25 +286,53 @@ impl Reader {
         }
     }
 
-    /// The next object that brings files, with their content.
-    async fn page_with_files(&mut self, next: FilePage) -> Result<RawPage, SourceError> {
-        let mut skipped = Vec::new();
-        let files = next
-            .download(&self.asker.platform, self.max_file_bytes, &mut skipped)
-            .await?;
+    /// The next object that brings files, with their content; none where nothing is left to bring or to tell.
+    async fn page_with_files(
+        &mut self,
+        mut next: FilePage,
+    ) -> Result<Option<RawPage>, SourceError> {
+        let goes = next.goes().await;
+        let brought = if goes {
+            self.file_pages.bring(&self.asker.platform, &next).await?
+        } else {
+            Brought::default()
+        };
+        let tell_sent = self.file_pages.hand_out(&next, &brought);
+        let Brought {
+            files,
+            mut skipped,
+            unread,
+            ..
+        } = brought;
+        let unread = unread.map(|reason| next.unread(reason));
+        let mut held_back: Vec<HeldBack> = unread.into_iter().collect();
         let mut answer = PageAnswer::empty();
         if !files.is_empty() {
-            let wanted = self.asker.along(next.stream, "object with files");
+            let wanted = self.asker.along(next.stream);
             let ids = [next.id.clone()];
-            let answers = read_objects(&self.asker.platform, wanted, &ids, &mut skipped).await?;
+            let read = read_objects(&self.asker.platform, wanted, &ids, &mut skipped);
+            let ReadObjects { answers, unread } = read.await?;
+            for unread in unread {
+                skipped.push(unread.named("object with files"));
+                held_back.push(next.unread(unread.reason));
+            }
             answer = answers.into_iter().next().unwrap_or(answer);
         }
-        let mut page = self.once_more(next.stream, answer, skipped);
-        page.files = Some(files);
-        if self.with_files.is_empty() {
-            page.position = self.behind_files.take();
+        let completes = next.completes().filter(|_| goes);
+        let is_last = self.with_files.is_empty();
+        let position = is_last.then(|| self.behind_files.take()).flatten();
+        let has_news = !files.is_empty() || !skipped.is_empty() || completes.is_some();
+        if !has_news && position.is_none() {
+            return Ok(None);
         }
-        Ok(page)
+        Ok(Some(RawPage {
+            files: Some(files),
+            held_back,
+            tell_sent,
+            completes,
+            position,
+            ..self.once_more(next.stream, answer, skipped)
+        }))
     }
 
     /// The ends of new relationships that may not have been read.
@@ -346,16 +373,16 @@ impl Reader {
         let wanted = Wanted {
             stream,
             detail: Detail::Whole(self.asker.extras),
-            kind: stream.name(),
         };
-        let answers = read_objects(&self.asker.platform, wanted, ids, &mut skipped).await?;
+        let read = read_objects(&self.asker.platform, wanted, ids, &mut skipped);
+        let ReadObjects { answers, unread } = read.await?;
         self.last_page = Some(Instant::now());
         for answer in answers {
             self.take_again(stream, answer).await?;
         }
         // What fails again was told when it failed first.
-        let is_asked = |skipped: &mut Skipped| ids.contains(&skipped.id);
-        let unread = skipped.extract_if(.., is_asked);
+        let unread = unread.iter();
+        let unread = unread.map(|unread| unread.named(stream.name()));
         let held_back: Vec<HeldBack> = unread
             .map(|unread| HeldBack::unread(stream.name(), &unread))
             .collect();
@@ -384,7 +411,7 @@ impl Reader {
         };
         let around = self.look_around(new);
         let mut page = self.once_more(stream, answer, skipped);
-        let around = self.look_for_files(&mut page, around).await?;
+        let around = self.look_for_files(&mut page, around, true).await?;
         self.read_now.push((page, around));
         Ok(())
     }
@@ -410,7 +437,8 @@ impl Reader {
     pub(super) async fn step(&mut self) -> Result<bool, SourceError> {
         if let Some(next) = self.with_files.pop_front() {
             let page = self.page_with_files(next).await?;
-            self.read_now.push((page, Around::Nothing));
+            self.read_now
+                .extend(page.map(|page| (page, Around::Nothing)));
             return Ok(true);
         }
         if let Some((stream, ids)) = self.again.pop_front() {

@@ -6,7 +6,7 @@
 //!
 //! May know: the reader, what surrounds pages. Must not know: which page comes next, what pages hold.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -15,13 +15,15 @@ use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::around::{Around, Asker};
 use super::ask::{PageAnswer, Stream};
+use super::by_id::{ReadObjects, Unread};
 use super::convert::{Choices, NetManageItConverter};
 use super::files::Files;
 use super::page::References;
 use super::reader::Reader;
 use super::settings::NetManageItSettings;
-use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError};
+use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError, TellSent};
 use crate::platform::Platform;
+use crate::stix::TextMap;
 
 /// So many pages may be read while it is asked what their objects refer to.
 const AHEAD: usize = 2;
@@ -38,7 +40,9 @@ pub struct RawPage {
     /// Objects of other pages that this one's refer to, with their streams.
     pub(super) companions: Vec<(Stream, PageAnswer)>,
     /// What the source itself writes of objects whose type is not known here.
-    pub(super) written: Vec<PageAnswer>,
+    pub(super) written: ReadObjects,
+    /// What these objects need and the source failed at, by its STIX ids, with the reasons.
+    pub(super) unread: TextMap<Box<str>, String>,
     /// The content of files, where these objects are there once more to bring them.
     pub(super) files: Option<Files>,
     /// Ends of relationships that have to be among the companions, by their STIX ids.
@@ -51,6 +55,11 @@ pub struct RawPage {
     /// What of that is to be asked for again in later runs.
     pub(super) held_back: Vec<HeldBack>,
     pub(super) alarms: Vec<String>,
+    pub(super) tell_sent: Option<TellSent>,
+    /// Objects that are read once more and whose files come behind, by their STIX ids.
+    pub(super) files_follow: HashSet<Box<str>>,
+    /// The one of these that is whole with this page.
+    pub(super) completes: Option<Box<str>>,
     /// As long as this is there, nothing more is read.
     pub(super) place: Place,
 }
@@ -90,7 +99,8 @@ impl RawPage {
             known: HashSet::new(),
             references: References::default(),
             companions: Vec::new(),
-            written: Vec::new(),
+            written: ReadObjects::default(),
+            unread: TextMap::default(),
             files: None,
             ends_to_come: HashSet::new(),
             ends_elsewhere: HashSet::new(),
@@ -99,7 +109,26 @@ impl RawPage {
             skipped,
             held_back: Vec::new(),
             alarms: Vec::new(),
+            tell_sent: None,
+            files_follow: HashSet::new(),
+            completes: None,
             place: Place::default(),
+        }
+    }
+
+    /// Tells of what these objects need and the source failed at, and remembers it by its STIX ids; `names` has
+    /// them by the internal ones.
+    pub(super) fn note_unread(
+        &mut self,
+        kind: &str,
+        unread: Vec<Unread>,
+        names: &BTreeMap<String, Box<str>>,
+    ) {
+        for unread in unread {
+            self.skipped.push(unread.named(kind));
+            if let Some(name) = names.get(&unread.id) {
+                self.unread.insert(name.clone(), unread.reason);
+            }
         }
     }
 

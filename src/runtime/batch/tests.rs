@@ -8,6 +8,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::connector::Position;
+use crate::runtime::gate::KeptOut;
 use crate::settings::QueueProtocol;
 use crate::stix::{ObjectWriter, Pointer, StixId};
 
@@ -227,6 +228,28 @@ fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
         1,
         "an end of an earlier run is there"
     );
+}
+
+/// An object that comes a second time, for its files, was sent, whatever becomes of it then.
+#[test]
+fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
+    let tied = |end: usize| {
+        let mut relationship = object(9);
+        relationship.ends.push(stix_id(end));
+        page(vec![relationship], Vec::new())
+    };
+    for (counts_as, sent) in [(Some("object with files"), 1), (None, 0)] {
+        let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+        let mut again = page(Vec::new(), Vec::new());
+        again.counts_as = counts_as;
+        again.skipped.push(skip(&object(1), "it cannot be read"));
+        let mut kept_out = KeptOut::default();
+        kept_out.ids.insert(id(2).into());
+        kept_out.note_in(&mut run, &again);
+        for end in [1, 2] {
+            assert_eq!(run.pack(&tied(end)).waves.len(), sent, "{counts_as:?}");
+        }
+    }
 }
 
 #[test]

@@ -140,10 +140,10 @@ fn unread(id: &str) -> HeldBack {
 }
 
 #[test]
-fn what_the_source_fails_at_is_given_up_after_seven_days() {
+fn what_the_source_fails_at_on_seven_different_days_is_given_up() {
     let mut state = used();
     let day = |number: u64| NaiveDate::default() + chrono::Days::new(number);
-    for number in 0..u64::from(DAYS_IN_VAIN) {
+    for number in 1..7 {
         // Two runs on each day.
         for _ in 0..2 {
             assert_eq!(state.hold_back_on(day(number), [unread("url--1")]), []);
@@ -165,16 +165,78 @@ fn what_the_source_fails_at_is_given_up_after_seven_days() {
     assert_eq!(state.held_back, [contradiction]);
 }
 
-#[test]
-fn what_the_source_mends_has_the_rest_read_that_is_not_remembered() {
+/// Whatever becomes of one of them: that it is asked for no more says that the source can be asked for the rest.
+#[rstest]
+#[case::sent(|state: &mut State| state.mend(&["url--3".into()]))]
+#[case::gone(|state: &mut State| state.complete_pass(|object| object.id == "url--3"))]
+#[case::given_up(|state: &mut State| {
+    for number in 1..7 {
+        let day = NaiveDate::default() + chrono::Days::new(number);
+        state.hold_back_on(day, [unread("url--3")]);
+    }
+})]
+fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
+    #[case] change: impl Fn(&mut State),
+) {
     let mut state = used();
-    let many = (0..HELD_BACK + 5).map(|number| unread(&format!("url--{number}")));
+    let many = (0..AT_SOURCE + 5).map(|number| unread(&format!("url--{number}")));
     state.hold_back_on(NaiveDate::default(), many);
-    assert!(state.held_back_causes.is_empty() && !state.source_mended);
-    state.mend(&["url--3".into()]);
-    assert!(state.source_mended);
-    assert_eq!(state.begin_overflown_streams(), ["observables"]);
+    assert_eq!(state.held_back.len(), AT_SOURCE);
+    assert!(state.has_overflown());
+    let today = NaiveDate::default() + chrono::Days::new(20);
+    assert!(!state.is_rest_due(today));
+    change(&mut state);
+    assert!(state.is_rest_due(today));
+    assert_eq!(state.begin_overflown_streams(today), ["observables"]);
+    assert!(!state.has_overflown() && state.streams.is_empty());
+}
+
+/// A source that never mends it does not have everything read for ever.
+#[test]
+fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
+    let mut state = used();
+    let overflow = |state: &mut State| {
+        state.hold_back((0..AT_SOURCE + 1).map(|number| unread(&format!("url--{number}"))));
+        state.mend(&["url--0".into()]);
+    };
+    let day = |number: u64| NaiveDate::default() + chrono::Days::new(number);
+    for number in 1..=7 {
+        overflow(&mut state);
+        assert!(state.is_rest_due(day(number)), "{number}");
+        state.begin_overflown_streams(day(number));
+        overflow(&mut state);
+        assert!(!state.is_rest_due(day(number)), "{number}");
+        state.complete_pass(|_| false);
+    }
+    assert!(!state.is_rest_due(day(8)));
+    state.begin_overflown_streams(day(8));
+    state.complete_pass(|_| false);
+    overflow(&mut state);
+    assert!(state.is_rest_due(day(9)), "it had all come");
+}
+
+/// What waits for the destination leaves room for what nobody would ask for otherwise.
+#[test]
+fn what_the_source_fails_at_has_room_of_its_own() {
+    let mut state = used();
+    let lacking = |number: usize| HeldBack {
+        at_source: None,
+        ..unread(&format!("imei--{number}"))
+    };
+    let contradiction = |number: usize| HeldBack {
+        at_source: Some(AtSource::Contradiction),
+        ..unread(&format!("domain-name--{number}"))
+    };
+    state.hold_back((0..HELD_BACK + 1).map(lacking));
+    state.hold_back((0..AT_SOURCE + 1).map(contradiction));
+    state.hold_back_on(NaiveDate::default(), [unread("url--1")]);
+    assert_eq!(state.held_back.last().unwrap().id, "url--1");
+    assert_eq!(state.held_back.len(), HELD_BACK + AT_SOURCE + 1);
+    // None of those that are counted only is one that the source failed at.
+    state.mend(&["imei--1".into()]);
     assert!(!state.source_mended);
+    state.mend(&["domain-name--1".into()]);
+    assert!(state.source_mended);
 }
 
 #[test]

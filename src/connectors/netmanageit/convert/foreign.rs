@@ -13,6 +13,7 @@ use super::surroundings::Surrounding;
 use super::types::NESTED_REFERENCES;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::ask::PageAnswer;
+use crate::connectors::netmanageit::by_id::ReadObjects;
 use crate::connectors::netmanageit::page::{List, Node};
 use crate::stix::{
     ObjectWriter, PropertyName, StixId, StixObject, foreign_value, is_observable_type,
@@ -31,26 +32,33 @@ const NOT_TAKEN: &[&str] = &[
     "description",
 ];
 
-/// What the source writes of some objects, by their internal ids.
+/// What the source writes of some objects, by their internal ids; or why it failed at it.
 #[derive(Debug, Default)]
-pub(super) struct Written<'a>(HashMap<Cow<'a, str>, Cow<'a, str>>);
+pub(super) struct Written<'a>(HashMap<Cow<'a, str>, Result<Cow<'a, str>, &'a str>>);
 
 impl<'a> Written<'a> {
-    pub(super) fn read(answers: &'a [PageAnswer]) -> Self {
-        let mut written = HashMap::new();
+    pub(super) fn read(read: &'a ReadObjects) -> Self {
+        let ReadObjects { answers, unread } = read;
+        let failed = unread.iter();
+        let failed = failed.map(|unread| (Cow::from(&unread.id), Err(&*unread.reason)));
+        let mut written: HashMap<_, _> = failed.collect();
         let lists = answers.iter().filter_map(PageAnswer::list);
         for node in lists.flat_map(List::nodes) {
             // What is not there is told where it is missed.
             if let (Ok(Some(id)), Ok(Some(text))) = (node.text("id"), node.text("toStix")) {
-                written.insert(id, text);
+                written.insert(id, Ok(text));
             }
         }
         Self(written)
     }
 
-    fn get(&self, node: &Node<'_>) -> Result<Option<&str>, ConvertError> {
+    fn get(&self, node: &Node<'_>) -> Result<&str, ConvertError> {
         let id = node.text("id")?;
-        Ok(id.and_then(|id| self.0.get(&*id)).map(|text| &**text))
+        match id.and_then(|id| self.0.get(&*id)) {
+            Some(Ok(text)) => Ok(text),
+            Some(Err(reason)) => Err(ConvertError::Unread((*reason).to_owned())),
+            None => Err(ConvertError::UnknownType),
+        }
     }
 }
 
@@ -65,7 +73,7 @@ pub(super) fn write(
     let standard_id = node
         .text("standard_id")?
         .ok_or(ConvertError::Missing("id"))?;
-    let text = written.get(node)?.ok_or(ConvertError::UnknownType)?;
+    let text = written.get(node)?;
     let own: Node<'_> = serde_json::from_str(text)?;
     let stix_type = own.text("type")?.ok_or(ConvertError::UnknownType)?;
     if !is_observable_type(&stix_type) || !is_entity_type(entity_type) {

@@ -262,6 +262,141 @@ fn a_row_that_does_not_say_its_markings_is_held_back() {
     assert_eq!(convert_row(&none.to_string()).unwrap().objects.len(), 1);
 }
 
+/// What the source failed at for the moment, or what is held back itself, and what is not whole without it.
+mod lost {
+    use super::*;
+    use crate::connector::AtSource;
+    use crate::connectors::netmanageit::by_id::Unread;
+
+    const TARGET: &str = "ipv4-addr--5a4f2e1c-0c3a-5d0e-9a33-6c5d0a5b1f11";
+    const REASON: &str = "the source cannot read it (of the moment)";
+
+    fn row(name: &str) -> Value {
+        serde_json::from_str(&corpus("rows")[name]).unwrap()
+    }
+
+    fn page_of(stream: Stream, rows: &[&Value]) -> RawPage {
+        let rows: Vec<String> = rows.iter().map(ToString::to_string).collect();
+        page(stream, &rows, &[]).unwrap()
+    }
+
+    fn lead(page: &mut RawPage, from: &Value, to: &str) {
+        let nested = NestedTarget {
+            relation: "obs_resolves-to".into(),
+            id: format!("internal id of {to}").into(),
+            standard_id: to.into(),
+        };
+        let holder = from["standard_id"].as_str().unwrap();
+        let of_holder = page.references.entry(holder.into()).or_default();
+        of_holder.push(Reference::Nested(nested));
+    }
+
+    /// Whether something is to be asked for again, and whether only a part of it.
+    fn held_back(
+        converted: &Converted,
+        of: &Value,
+    ) -> Vec<(Option<AtSource>, Option<String>, bool)> {
+        let of_row = converted.held_back.iter();
+        let of_row = of_row.filter(|held_back| of["standard_id"] == held_back.id.as_str());
+        of_row
+            .map(|held_back| {
+                (
+                    held_back.at_source,
+                    held_back.needs.clone(),
+                    held_back.is_part,
+                )
+            })
+            .collect()
+    }
+
+    fn unread() -> Option<AtSource> {
+        Some(AtSource::Unread(DaysInVain::default()))
+    }
+
+    /// It may have come with an earlier run, and would never come by itself.
+    #[test]
+    fn a_target_that_was_not_read_has_its_holder_asked_for_again() {
+        let domain = row("domain");
+        let mut page = page_of(Stream::Observables, &[&domain]);
+        lead(&mut page, &domain, TARGET);
+        page.unread.insert(TARGET.into(), REASON.to_owned());
+        let converted = converter().convert(page);
+        assert_eq!(converted.objects.len(), 1);
+        assert_eq!(held_back(&converted, &domain), [(unread(), None, true)]);
+        let reason = &converted.held_back[0].reason;
+        assert!(reason.ends_with(&format!("({REASON})")), "{reason}");
+    }
+
+    #[test]
+    fn a_relationship_without_an_end_that_was_not_read_is_asked_for_again() {
+        let relationship = row("relationship");
+        let observable = relationship["to"]["standard_id"].as_str().unwrap();
+        let indicator = relationship["from"]["standard_id"].as_str().unwrap();
+        for (missing, is_unread) in [(observable, true), (indicator, true), (observable, false)] {
+            let mut page = page_of(Stream::Relationships, &[&relationship]);
+            page.ends_to_come.insert(missing.into());
+            if is_unread {
+                page.unread.insert(missing.into(), REASON.to_owned());
+            }
+            let converted = converter().convert(page);
+            assert!(converted.objects.is_empty());
+            let expected = if is_unread {
+                (unread(), None, false)
+            } else {
+                (None, Some(missing.to_owned()), false)
+            };
+            assert_eq!(held_back(&converted, &relationship), [expected]);
+        }
+    }
+
+    #[test]
+    fn what_the_source_did_not_write_is_asked_for_again_with_what_leads_there() {
+        let (domain, unknown) = (row("domain"), row("of-a-release-to-come"));
+        let target = unknown["standard_id"].as_str().unwrap();
+        let failed = Unread {
+            id: unknown["id"].as_str().unwrap().to_owned(),
+            reason: REASON.to_owned(),
+        };
+        for is_companion in [false, true] {
+            let mut page = page_of(Stream::Observables, &[&domain]);
+            if is_companion {
+                let other = page_of(Stream::Observables, &[&unknown]);
+                page.companions.push((Stream::Observables, other.answer));
+            } else {
+                page = page_of(Stream::Observables, &[&unknown, &domain]);
+            }
+            lead(&mut page, &domain, target);
+            page.written.unread.push(failed.clone());
+            let converted = converter().convert(page);
+            assert_eq!(held_back(&converted, &domain), [(unread(), None, true)]);
+            let own = held_back(&converted, &unknown);
+            if is_companion {
+                assert_eq!(own, []);
+            } else {
+                assert_eq!(own, [(unread(), None, false)]);
+            }
+        }
+        // What it does not write although it does not fail is of a type that cannot be sent.
+        let page = page_of(Stream::Observables, &[&unknown]);
+        assert_eq!(converter().convert(page).held_back, []);
+    }
+
+    /// It comes by itself, when it is corrected.
+    #[test]
+    fn what_leads_to_what_is_held_back_waits_for_it() {
+        let (domain, mut address) = (row("domain"), row("address"));
+        address.as_object_mut().unwrap().remove("objectMarking");
+        let target = address["standard_id"].as_str().unwrap();
+        let mut page = page_of(Stream::Observables, &[&domain, &address]);
+        lead(&mut page, &domain, target);
+        let converted = converter().convert(page);
+        let waits = (None, Some(target.to_owned()), true);
+        assert_eq!(held_back(&converted, &domain), [waits]);
+        let contradiction = (Some(AtSource::Contradiction), None, false);
+        assert_eq!(held_back(&converted, &address), [contradiction]);
+    }
+}
+
 proptest! {
     /// A well-formed row with any values in any of its fields, and in fields of its parts.
     #[test]
@@ -323,7 +458,7 @@ proptest! {
         let id = serde_json::from_str::<Value>(&row).unwrap()["id"].clone();
         let written = json!({ "id": id, "toStix": format!("{{{}}}", fields.join(",")) });
         let mut page = page(Stream::Observables, &[row], &[]).unwrap();
-        page.written.extend(written_page(&written.to_string()));
+        page.written.answers.extend(written_page(&written.to_string()));
         check(&converter().convert(page));
     }
 

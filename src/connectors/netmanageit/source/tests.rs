@@ -7,7 +7,7 @@ use sandbox::{DataSet, Fault, Record, Shape, SourceOptions};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connector::{Converted, Converter, HeldBack};
+use crate::connector::{AtSource, Converted, Converter, HeldBack};
 use crate::connectors::netmanageit::settings::{Creators, Score};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::settings::{PlatformSettings, TlsTrust};
@@ -437,6 +437,15 @@ async fn a_bad_row_is_told_once() {
     assert!(line.run().await.is_empty());
 }
 
+fn held_back(id: &str) -> HeldBack {
+    let skipped = Skipped {
+        id: id.to_owned(),
+        kind: "any".to_owned(),
+        reason: "any".to_owned(),
+    };
+    HeldBack::at_destination("any", &skipped)
+}
+
 #[tokio::test]
 async fn what_was_held_back_is_read_once_more_first() {
     let mut line = Line::generated(60, 20, 100);
@@ -452,13 +461,8 @@ async fn what_was_held_back_is_read_once_more_first() {
         })
         .collect();
     let held_back = |stream: &str, id: &str| HeldBack {
-        needs: None,
-        is_part: false,
         stream: stream.to_owned(),
-        id: id.to_owned(),
-        kind: "any".to_owned(),
-        reason: "any".to_owned(),
-        at_source: None,
+        ..held_back(id)
     };
     let resume = Resume {
         again: vec![
@@ -492,6 +496,60 @@ async fn what_was_held_back_is_read_once_more_first() {
     assert_eq!(companions, ends);
     assert_eq!(line.cursors, cursors);
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+}
+
+/// What the source failed at came with an earlier run, and will not come by itself: what points at it, or ties
+/// it, is asked for again.
+#[tokio::test]
+async fn what_needs_what_fails_is_asked_for_again() {
+    let mut line = Line::generated(60, 20, 100);
+    let (directory, file, tied) = line.source.edit(|data| {
+        let directory = data.observable_mut("Directory").unwrap().id().to_owned();
+        let file = data.observable_mut("StixFile").unwrap();
+        let (file, name) = (file.id().to_owned(), file.standard_id().to_owned());
+        let mut reference = data.references[0].clone();
+        reference
+            .set("id", "of a file to its directory")
+            .set("relationship_type", "parent-directory")
+            .set("from", file.as_str())
+            .set("to", directory.as_str());
+        data.references.push(reference);
+        let relationship = &mut data.relationships[0];
+        relationship.set("to", directory.as_str());
+        (
+            directory,
+            (file, name),
+            relationship.standard_id().to_owned(),
+        )
+    });
+    line.run().await;
+    line.source.edit(|data| {
+        let moment = after_newest(&data.observables, 30);
+        data.record_mut(&directory)
+            .unwrap()
+            .set("path", Value::Null);
+        data.record_mut(&file.0).unwrap().set("updated_at", moment);
+    });
+    let again = |stream: &str, id: &str| HeldBack {
+        stream: stream.to_owned(),
+        ..held_back(id)
+    };
+    // The file has changed, the relationship is read once more for some other reason.
+    let resume = Resume {
+        again: vec![again("relationships", &tied)],
+        ..line.resume()
+    };
+    let pages = line.run_with(resume).await;
+    let unread = |pages: &[Converted], id: &str| -> Vec<bool> {
+        let all = pages.iter().flat_map(|page| &page.held_back);
+        let of_object = all.filter(|held_back| held_back.id == id && held_back.needs.is_none());
+        let unread =
+            of_object.filter(|held_back| matches!(held_back.at_source, Some(AtSource::Unread(_))));
+        unread.map(|held_back| held_back.is_part).collect()
+    };
+    assert_eq!(unread(&pages, &file.1), [true]);
+    assert_eq!(unread(&pages, &tied), [false]);
+    assert_eq!(ids(&pages), [file.1.as_str()]);
 }
 
 #[tokio::test]
