@@ -307,6 +307,16 @@ impl ListRequest {
     }
 }
 
+impl Request {
+    /// Whether the rows of the answer have to hold something.
+    fn asks_for_nodes(&self) -> bool {
+        match self {
+            Self::List(request) => request.detail != Detail::Places,
+            Self::References(_) => true,
+        }
+    }
+}
+
 impl ReferencesRequest {
     async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
         let holders = (!self.holders.is_empty()).then(|| self.holders.clone());
@@ -429,6 +439,17 @@ impl Failure {
             wait: None,
             reason: "it answered no list".to_owned(),
         }
+    }
+
+    /// A row that came empty, or as something that is none, without an error. No list has such rows: it is asked
+    /// for alone, as one that the source fails at.
+    fn of_row(page: &PageAnswer) -> Option<Self> {
+        let (row, reason) = page.list()?.first_without_node()?;
+        Some(Self {
+            suspect: Some(row),
+            reason: reason.to_owned(),
+            ..Self::no_list()
+        })
     }
 
     fn of(error: &PlatformError, is_about_size: bool) -> Self {
@@ -629,6 +650,10 @@ pub(super) async fn ask(
         tries += 1;
         let answer = request.send(platform).await;
         let error = match answer.and_then(|answer| judge(answer, skipped)) {
+            Ok(Asked::Page(page)) if request.asks_for_nodes() => {
+                let failure = Failure::of_row(&page);
+                return Ok(failure.map_or(Asked::Page(page), Asked::Failed));
+            }
             Ok(judged) => return Ok(judged),
             Err(error) => error,
         };

@@ -26,7 +26,9 @@ use url::Url;
 
 use super::ask::{PageAnswer, Stream};
 use super::files::Files;
-use super::page::{ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE};
+use super::page::{
+    EMPTY_ROW, ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE,
+};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{
@@ -394,7 +396,7 @@ fn nodes_of<'a>(
             kind: "row".to_owned(),
             reason: reason.to_owned(),
         };
-        skipped.extend((0..list.empty_rows()).map(|_| row("the source answered it empty")));
+        skipped.extend((0..list.empty_rows()).map(|_| row(EMPTY_ROW)));
         let unreadable = row(UNKNOWN_SHAPE);
         skipped.extend((0..list.unreadable_rows()).map(|_| unreadable.clone()));
     }

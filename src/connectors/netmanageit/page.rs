@@ -15,6 +15,7 @@ use crate::stix::TextMap;
 
 /// Why something of an answer is not sent.
 pub(super) const UNKNOWN_SHAPE: &str = "the source answered it in an unknown shape";
+pub(super) const EMPTY_ROW: &str = "the source answered it empty";
 
 /// The data of a list's answer: one field, whatever its name.
 #[derive(Debug, serde::Deserialize)]
@@ -109,6 +110,19 @@ impl<'a> List<'a> {
     /// How many rows came as something that is no object.
     pub(super) fn unreadable_rows(&self) -> usize {
         self.seen().count() - self.nodes().count()
+    }
+
+    /// The first row that came empty or as something that is no object, and which of both it is.
+    pub(super) fn first_without_node(&self) -> Option<(usize, &'static str)> {
+        let nodes = self.edges.iter().map(|edge| match edge {
+            Some(Edge { node, .. }) => node.as_ref(),
+            None => None,
+        });
+        nodes.enumerate().find_map(|(row, seen)| match seen {
+            Some(Seen::Node(_)) => None,
+            Some(Seen::Other) => Some((row, UNKNOWN_SHAPE)),
+            None => Some((row, EMPTY_ROW)),
+        })
     }
 
     fn seen(&self) -> impl Iterator<Item = &Seen<'a>> {
@@ -619,6 +633,7 @@ mod tests {
         let counts = (list.rows(), list.nodes().count(), list.empty_rows());
         assert_eq!(counts, (8, 1, 2));
         assert_eq!(list.unreadable_rows(), 5);
+        assert_eq!(list.first_without_node(), Some((0, EMPTY_ROW)));
     }
 
     #[test]

@@ -664,6 +664,45 @@ async fn references_that_fail_for_a_while_are_not_lost() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
+/// Rows without a node and without an error are in no list: they are asked for alone, and nothing is lost.
+#[tokio::test]
+async fn rows_that_come_empty_for_a_moment_are_not_lost() {
+    let shape_of = |pages: &[Converted]| -> BTreeSet<String> {
+        let objects = pages.iter().flat_map(|page| &page.objects);
+        let objects = objects.map(|object| serde_json::from_str::<Value>(&object.json).unwrap());
+        // What points at what depends on where pages begin.
+        objects
+            .map(|object| format!("{} {}", object["id"], object["external_references"]))
+            .collect()
+    };
+    let mut line = Line::generated(30, 5, 100);
+    let whole = line.run().await;
+    for (operation, list) in [
+        ("Observables", "stixCyberObservables"),
+        ("Indicators", "indicators"),
+        ("Relationships", "stixCoreRelationships"),
+        ("References", "stixRefRelationships"),
+    ] {
+        let body = json!({"data": {list: {
+            "pageInfo": {"endCursor": "behind", "hasNextPage": false, "globalCount": 3},
+            "edges": [{"node": null}, null, {"node": 5}],
+        }}});
+        line.cursors.clear();
+        line.source.faults().add_for(
+            operation,
+            Fault::Body {
+                status: 200,
+                body: body.to_string(),
+                above: None,
+                times: 1,
+            },
+        );
+        let pages = line.run().await;
+        assert_eq!(shape_of(&pages), shape_of(&whole), "{operation}");
+        assert_eq!(skipped(&pages), Vec::<&Skipped>::new(), "{operation}");
+    }
+}
+
 /// Waits until something is so.
 async fn until(mut is_so: impl FnMut() -> bool) {
     let waiting = async {
