@@ -438,8 +438,15 @@ async fn references_of(
         match waiting.ask(request, &mut read.skipped).await? {
             Asked::Page(answer) => {
                 let extent = take_references(&answer, &mut read.found, &mut read.skipped)?;
-                if let Some(next) = go_on(portion, extent)? {
-                    waiting.portions.push_front(next);
+                let is_short = extent.is_short_of(portion.seen);
+                match go_on(portion, extent)? {
+                    Some(next) => waiting.portions.push_front(next),
+                    None if is_short => read.skipped.push(Skipped {
+                        id: "?".to_owned(),
+                        kind: "reference".to_owned(),
+                        reason: "the source counts more of them than it answers".to_owned(),
+                    }),
+                    None => {}
                 }
             }
             Asked::Failed(failure) => {
@@ -502,6 +509,12 @@ impl Extent {
             total: list.page_info.global_count,
             next: Next::of(list),
         })
+    }
+
+    /// Whether with this answer, and so many rows before it, fewer came than the source counts.
+    fn is_short_of(&self, seen: u64) -> bool {
+        let seen = seen.saturating_add(self.page_rows as u64);
+        self.total.is_some_and(|total| seen < total)
     }
 }
 

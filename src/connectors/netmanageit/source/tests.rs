@@ -703,6 +703,32 @@ async fn rows_that_come_empty_for_a_moment_are_not_lost() {
     }
 }
 
+/// References have no alarm of their stream: what is missing of them is told as something that is not sent.
+#[tokio::test]
+async fn references_that_are_counted_and_not_answered_are_told() {
+    let mut line = Line::generated(30, 0, 100);
+    let body = json!({"data": {"stixRefRelationships": {
+        "pageInfo": {"endCursor": "", "hasNextPage": false, "globalCount": 12},
+        "edges": [],
+    }}});
+    line.source.faults().add_for(
+        "References",
+        Fault::Body {
+            status: 200,
+            body: body.to_string(),
+            above: None,
+            times: 1,
+        },
+    );
+    let pages = line.run().await;
+    let told: Vec<&str> = skipped(&pages)
+        .iter()
+        .filter(|skipped| skipped.kind == "reference")
+        .map(|skipped| skipped.reason.as_str())
+        .collect();
+    assert_eq!(told, ["the source counts more of them than it answers"]);
+}
+
 /// Waits until something is so.
 async fn until(mut is_so: impl FnMut() -> bool) {
     let waiting = async {
