@@ -334,7 +334,7 @@ impl Platform {
     pub async fn download(&self, file: &str, limit: usize) -> Result<Download, PlatformError> {
         Ok(self
             .client
-            .download(file, limit, RetryPolicy::DURING_RUN)
+            .download(file, limit, RetryPolicy::FOR_A_PART)
             .await?)
     }
 

@@ -5,7 +5,7 @@
 //! message of a work is sent only when the platform has stored the state that names the work.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +91,8 @@ pub(super) struct Sending<'a> {
     held_back_before: HashSet<Box<str>>,
     /// What of that is tried again in this run.
     tried_again: HashSet<Box<str>>,
+    /// Of these, what was sent and only lacks parts: those parts.
+    parts_tried_again: HashMap<Box<str>, Vec<HeldBack>>,
     /// What others wait for that are held back.
     needed: HashSet<Box<str>>,
     packer: Packer,
@@ -135,6 +137,7 @@ impl<'a> Sending<'a> {
             held_back_now: HashSet::new(),
             held_back_before: HashSet::new(),
             tried_again: HashSet::new(),
+            parts_tried_again: HashMap::new(),
             needed: HashSet::new(),
             packer: Packer::new(packing(destination, batch_size)).up_to(limit),
             batch_size,
@@ -226,10 +229,14 @@ impl<'a> Sending<'a> {
             self.needed.extend(object.needs.map(Into::into));
             self.held_back_before.insert(object.id.into());
         }
-        self.tried_again = again
-            .iter()
-            .map(|object| object.id.as_str().into())
-            .collect();
+        for object in again {
+            let id: Box<str> = object.id.as_str().into();
+            let parts = self.parts_tried_again.entry(id.clone()).or_default();
+            parts.push(object.clone());
+            self.tried_again.insert(id);
+        }
+        let is_part = |parts: &[HeldBack]| parts.iter().all(|part| part.is_part);
+        self.parts_tried_again.retain(|_, parts| is_part(parts));
     }
 
     /// Sends one page, and takes the receipts of earlier ones.
@@ -256,6 +263,7 @@ impl<'a> Sending<'a> {
         let admitted = self.gate.admit(self.destination, &mut page, is_settled);
         let kept_out = admitted.await?;
         kept_out.note_in(&mut self.packer, &page);
+        self.leave_what_lacks_the_same(&mut page);
         self.packer.set_listed(self.gate.listed_markings());
         let packed = self.packer.pack(&page);
         page.held_back.extend(packed.ties);
@@ -388,6 +396,31 @@ impl<'a> Sending<'a> {
             stream.total = page.stream_total,
             "page read"
         );
+    }
+
+    /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
+    /// would be for nothing.
+    fn leave_what_lacks_the_same(&self, page: &mut Converted) {
+        if page.position.is_some() || page.counts_as.is_some() || page.held_back.is_empty() {
+            return;
+        }
+        let lacks = |part: &HeldBack| {
+            let mut held_back = page.held_back.iter();
+            held_back.any(|held_back| {
+                let is_at_source = held_back.at_source.is_some() == part.at_source.is_some();
+                is_at_source && held_back.id == part.id && held_back.needs == part.needs
+            })
+        };
+        let is_as_it_was = |object: &Arc<StixObject>| {
+            let parts = self.parts_tried_again.get(&*object.id);
+            let lacks_all = parts.is_some_and(|parts| parts.iter().all(lacks));
+            lacks_all && !page.files_follow.contains(&*object.id)
+        };
+        let sent = page.objects.iter().filter(|object| is_as_it_was(object));
+        let sent: HashSet<Box<str>> = sent.map(|object| object.id.clone().into()).collect();
+        for objects in [&mut page.objects, &mut page.late] {
+            objects.retain(|object| !sent.contains(&*object.id));
+        }
     }
 
     /// What of what is tried again stays held back. What is only skipped does not: it was read, and goes when it
@@ -697,7 +730,7 @@ impl<'a> Sending<'a> {
                 id = object.id,
                 kind = object.kind,
                 reason = object.reason,
-                "the source has failed at it on seven different days: it is not asked for again until it changes"
+                "the source has failed at it on seven different days: it is not asked for again until it changes, or what it needs is sent"
             );
         }
         Ok(())

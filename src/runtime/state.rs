@@ -411,24 +411,32 @@ impl State {
         self.runs.drain(..surplus);
     }
 
-    /// The same on a day on which the source was asked. What it has failed at on too many days is given up:
-    /// that is answered.
+    /// The same on a day on which the source was asked. What it has failed at on too many days is given up, and
+    /// answered: of that, only what needs another object is remembered, until that is sent.
     pub fn hold_back_on(
         &mut self,
         today: NaiveDate,
         held_back: impl IntoIterator<Item = HeldBack>,
     ) -> Vec<HeldBack> {
-        let mut given_up = Vec::new();
-        for mut object in held_back {
-            if self.has_failed_too_often(&mut object, today) {
-                self.forget(|known| {
-                    known.id == object.id && matches!(known.at_source, Some(AtSource::Unread(_)))
-                });
-                given_up.push(object);
-            } else {
-                self.hold_back([object]);
-            }
-        }
+        let held_back = held_back.into_iter().map(|mut object| {
+            let is_given_up = self.has_failed_too_often(&mut object, today);
+            (object, is_given_up)
+        });
+        // All parts of an object have failed on the same days.
+        let (given_up, held_back): (Vec<_>, Vec<_>) =
+            held_back.partition(|(_, is_given_up)| *is_given_up);
+        let given_up: Vec<HeldBack> = given_up.into_iter().map(|(object, _)| object).collect();
+        self.forget(|known| {
+            let is_unread = matches!(known.at_source, Some(AtSource::Unread(_)));
+            is_unread && given_up.iter().any(|object| object.id == known.id)
+        });
+        let waiting = given_up.iter().filter(|object| object.needs.is_some());
+        let waiting = waiting.cloned().map(|object| HeldBack {
+            at_source: None,
+            ..object
+        });
+        let held_back = held_back.into_iter().map(|(object, _)| object);
+        self.hold_back(held_back.chain(waiting));
         given_up
     }
 

@@ -3,13 +3,13 @@
 
 use netmanageit_connector::runtime::End;
 use rstest::rstest;
-use sandbox::{DataSet, ImportedObject, Record, Release, Work};
+use sandbox::{DataSet, Fault, ImportedObject, Record, Release, Work};
 use serde_json::{Value, json};
 
 use crate::compare::{assert_identical, remove};
 use crate::made_up;
 use crate::spec::IdVector;
-use crate::support::{Line, generated};
+use crate::support::{Line, generated, until};
 
 /// Runs once with workers; the one work.
 async fn import(line: &Line) -> Work {
@@ -346,13 +346,169 @@ async fn files_of_a_shared_reference_go_once_for_objects_that_are_alike() {
         user.barred_markings.insert("TLP:RED".to_owned());
     });
     let work = import(&line).await;
-    assert_eq!(line.source.count("Storage"), 2);
+    assert_eq!(
+        line.source.count("Storage"),
+        1,
+        "those that do not go bring nothing"
+    );
     let imported = line.destination.imported();
     let landed = ids.iter().filter_map(|id| imported.get(id));
     let times: usize = landed.map(|object| object.reference_files.len()).sum();
     assert_eq!(times, 1, "the red one was held back");
     let told = work.messages.concat();
-    assert!(told.contains("2 file (larger than"), "{told}");
+    assert!(told.contains("1 file (larger than"), "{told}");
+}
+
+/// The first object that has the reference may be one that the destination refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_a_shared_reference_go_with_an_object_that_goes() {
+    let mut data = generated(60, 5);
+    sort(&mut data.observables);
+    let addresses = data.observables.iter_mut();
+    let mut addresses = addresses.filter(|record| record.typename() == "IPv4Addr");
+    let holders = [(); 3].map(|()| {
+        let address = addresses.next().expect("an address");
+        address.set("objectMarking", json!([]));
+        address
+    });
+    let [first, second, third] = holders;
+    first.set("value", "300.1.2.3");
+    let ids = [first, second, third].map(|record| record.standard_id().to_owned());
+    let [refused, second, third] = ids.each_ref().map(String::as_str);
+    add_reference(
+        &mut data,
+        "shared",
+        &[("a.txt", 5)],
+        &[refused, second, third],
+    );
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    let id = "import/External-Reference/shared/a.txt";
+    line.source.store_file(id, "hello");
+    import(&line).await;
+    assert_eq!(line.source.count("Storage"), 1);
+    assert!(line.destination.imported().get(refused).is_none());
+    assert_eq!(of_references(&line, second), ["a.txt"]);
+    assert_eq!(of_references(&line, third), Vec::<String>::new());
+}
+
+/// As they are read.
+fn sort(records: &mut [Record]) {
+    records.sort_by_key(|record| {
+        (
+            record.text("updated_at").to_owned(),
+            record.standard_id().to_owned(),
+        )
+    });
+}
+
+/// What is remembered, by id.
+fn remembered(line: &Line) -> Vec<String> {
+    let state = line.state();
+    let held_back = state["held_back"].as_array().into_iter().flatten();
+    let ids = held_back.filter_map(|held_back| held_back["id"].as_str());
+    let mut ids: Vec<String> = ids.map(str::to_owned).collect();
+    ids.sort();
+    ids
+}
+
+/// A file that the source does not hand out for a moment comes with the run in which it does; nothing of its object
+/// has changed.
+#[rstest]
+#[case::broken(Fault::Status(500, 4))]
+#[case::not_now(Fault::Status(403, 4))]
+#[case::token(Fault::Status(401, 4))]
+#[case::too_many(Fault::RetryAfter(429, 60, 4))]
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_had_are_asked_for_again(#[case] fault: Fault) {
+    let mut data = generated(40, 10);
+    sort(&mut data.indicators);
+    let own = data.indicators[0].standard_id().to_owned();
+    attach(
+        &mut data.indicators[0],
+        &[("import/Indicator/1/rule.yar", "rule.yar", 4)],
+    );
+    for indicator in &mut data.indicators {
+        indicator.set("objectMarking", json!([]));
+    }
+    let ids = [1, 2].map(|number| data.indicators[number].standard_id().to_owned());
+    let [first, second] = ids.each_ref().map(String::as_str);
+    add_reference(&mut data, "shared", &[("a.txt", 5)], &[first, second]);
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    line.source
+        .store_file("import/Indicator/1/rule.yar", "rule");
+    line.source
+        .store_file("import/External-Reference/shared/a.txt", "hello");
+    line.source.faults().add_for("Storage", fault);
+    let work = import(&line).await;
+    assert!(
+        work.messages
+            .concat()
+            .contains("2 file (the source does not hand it out")
+    );
+    assert_eq!(
+        line.source.count("Storage"),
+        2,
+        "a shared file is asked for once"
+    );
+    let mut both = vec![own.clone(), first.to_owned()];
+    both.sort();
+    assert_eq!(remembered(&line), both);
+    // They fail once more, on the same day.
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(line.source.count("Storage"), 4);
+    assert_eq!(remembered(&line), both);
+    let days = &line.state()["held_back"][0]["at_source"]["unread"]["days"];
+    assert_eq!(*days, 1);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(remembered(&line), Vec::<String>::new());
+    assert_eq!(of_references(&line, first), ["a.txt"]);
+    assert_eq!(of_references(&line, second), Vec::<String>::new());
+    let files = landed(&line, &own).object["x_opencti_files"].clone();
+    assert_eq!(files[0]["data"], "cnVsZQ==");
+    // All of it is there: nothing is asked for any more.
+    assert_eq!(line.run().await, End::RanOnce);
+    assert_eq!(line.source.count("Storage"), 6);
+}
+
+/// The source fails at an object that was read, just when it is to bring its files.
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_an_object_that_cannot_be_read_once_more_are_asked_for_again() {
+    let mut data = generated(60, 5);
+    let directory = data.observable_mut("Directory").expect("a directory");
+    attach(directory, &[("import/Directory/1/a.txt", "a.txt", 5)]);
+    let (internal, id) = (
+        directory.id().to_owned(),
+        directory.standard_id().to_owned(),
+    );
+    let path = directory.get("path").cloned().expect("a path");
+    let line = Line::with(data).set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
+    line.source.store_file("import/Directory/1/a.txt", "hello");
+    let set_path = |path: Value| {
+        let set = |data: &mut DataSet| {
+            data.record_mut(&internal).expect("it").set("path", path);
+        };
+        line.source.edit(set);
+    };
+    let hold = line.source.faults().hold_behind(1, Some("Observables"));
+    let failing = async {
+        until("the object is asked for again", || hold.is_holding()).await;
+        set_path(Value::Null);
+        drop(hold);
+    };
+    let _workers = line.workers(2);
+    let (end, ()) = tokio::join!(line.run(), failing);
+    assert_eq!(end, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(remembered(&line), [id.as_str()]);
+    set_path(path);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert_eq!(remembered(&line), Vec::<String>::new());
+    let files = landed(&line, &id).object["x_opencti_files"].clone();
+    assert_eq!(files[0]["name"], "a.txt");
 }
 
 fn attach(record: &mut Record, files: &[(&str, &str, usize)]) {
@@ -411,7 +567,7 @@ async fn files_travel_with_their_objects_where_they_are_wanted() {
     let told = work.messages.concat();
     assert!(told.contains("2 file (larger than"), "{told}");
     assert!(
-        told.contains("1 file (the source does not hand it out"),
+        told.contains("1 file (the source does not have it any more"),
         "{told}"
     );
     assert!(told.contains("2 object with files"), "{told}");

@@ -131,6 +131,38 @@ async fn a_row_that_could_not_be_read_comes_when_it_can_be() {
     );
 }
 
+/// What is remembered and can be read, but not written, is asked for no more: it comes when it changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_remembered_row_that_is_skipped_for_good_is_forgotten() {
+    let mut data = generated(60, 10);
+    let (row, path) = {
+        let directory = data.observable_mut("Directory").expect("a directory");
+        let path = directory.get("path").cloned().expect("a path");
+        directory.set("path", Value::Null);
+        (directory.id().to_owned(), path)
+    };
+    let line = Line::with(data);
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    let remembers = |id: &str| {
+        let held_back = line.state()["held_back"].clone();
+        let mut held_back = held_back.as_array().into_iter().flatten();
+        held_back.any(|held_back| held_back["id"] == id)
+    };
+    let id = line.source.edit(|data| {
+        let directory = data.record_mut(&row).expect("the directory");
+        directory.set("path", path);
+        // What the source does not write itself of a type that is not known here.
+        directory.set("entity_type", "No-Such-Type");
+        directory.standard_id().to_owned()
+    });
+    assert!(remembers(&id));
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    assert!(!remembers(&id), "{}", line.state());
+}
+
 /// A marking whose id and definition are those of two markings holds its objects back until it is corrected.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_marking_that_contradicts_itself_holds_its_objects_back() {

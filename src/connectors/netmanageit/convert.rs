@@ -337,7 +337,8 @@ impl Lost {
     }
 
     /// Holds back what is not whole without what has this id. What the source failed at may have been sent by an
-    /// earlier run, and never come by itself: so it is this object that is asked for again.
+    /// earlier run, and never come by itself: so it is this object that is asked for again, and waits for the other
+    /// where that is given up.
     fn hold_back(&self, stream: Stream, skipped: &Skipped, needed: &str) -> HeldBack {
         let stream = stream.name();
         match self.0.get(needed) {
@@ -347,7 +348,10 @@ impl Lost {
                     reason,
                     ..skipped.clone()
                 };
-                HeldBack::unread(stream, &skipped)
+                HeldBack {
+                    needs: Some(needed.to_owned()),
+                    ..HeldBack::unread(stream, &skipped)
+                }
             }
             Some(LostFor::HeldBack) | None => HeldBack::waiting_for(stream, skipped, needed),
         }

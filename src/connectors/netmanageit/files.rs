@@ -445,9 +445,14 @@ async fn fetch(
         }
         Err(error) => error,
     };
-    // One file alone may fail for long.
-    let is_away = matches!(error.kind(), Kind::Transient(_));
-    if is_away && platform.is_same_release(RetryPolicy::NEVER).await.is_err() {
+    // A file that fails for long while the source answers is no reason to stop.
+    let may_be_away = matches!(error.kind(), Kind::Transient(_));
+    if may_be_away
+        && platform
+            .is_same_release(RetryPolicy::DURING_RUN)
+            .await
+            .is_err()
+    {
         let what = "cannot fetch a file from the source";
         return Err(SourceError::because(what, error));
     }

@@ -153,6 +153,19 @@ fn what_the_source_fails_at_on_seven_different_days_is_given_up() {
     let given_up = state.hold_back_on(day(100), [unread("url--1")]);
     assert_eq!(given_up[0].id, "url--1");
     assert_eq!(state.held_back, []);
+    // What needs others, which the source fails at, waits for them from then on.
+    let needing = ["ipv4-addr--1", "ipv4-addr--2"].map(|needed| HeldBack {
+        needs: Some(needed.to_owned()),
+        ..unread("domain-name--1").as_part()
+    });
+    for number in 1..=7 {
+        let given_up = state.hold_back_on(day(number), needing.clone());
+        assert_eq!(given_up.len(), if number < 7 { 0 } else { 2 });
+        assert_eq!(state.held_back.len(), 2);
+    }
+    let obstacles: Vec<_> = state.held_back.iter().map(HeldBack::obstacle).collect();
+    assert_eq!(obstacles, [Obstacle::Object, Obstacle::Object]);
+    state.held_back.clear();
     // A contradiction stays: nothing but a person ends it.
     let contradiction = HeldBack {
         at_source: Some(AtSource::Contradiction),

@@ -322,7 +322,8 @@ mod lost {
         page.unread.insert(TARGET.into(), REASON.to_owned());
         let converted = converter().convert(page);
         assert_eq!(converted.objects.len(), 1);
-        assert_eq!(held_back(&converted, &domain), [(unread(), None, true)]);
+        let again = (unread(), Some(TARGET.to_owned()), true);
+        assert_eq!(held_back(&converted, &domain), [again]);
         let reason = &converted.held_back[0].reason;
         assert!(reason.ends_with(&format!("({REASON})")), "{reason}");
     }
@@ -340,11 +341,8 @@ mod lost {
             }
             let converted = converter().convert(page);
             assert!(converted.objects.is_empty());
-            let expected = if is_unread {
-                (unread(), None, false)
-            } else {
-                (None, Some(missing.to_owned()), false)
-            };
+            let at_source = is_unread.then(unread).flatten();
+            let expected = (at_source, Some(missing.to_owned()), false);
             assert_eq!(held_back(&converted, &relationship), [expected]);
         }
     }
@@ -368,7 +366,8 @@ mod lost {
             lead(&mut page, &domain, target);
             page.written.unread.push(failed.clone());
             let converted = converter().convert(page);
-            assert_eq!(held_back(&converted, &domain), [(unread(), None, true)]);
+            let again = (unread(), Some(target.to_owned()), true);
+            assert_eq!(held_back(&converted, &domain), [again]);
             let own = held_back(&converted, &unknown);
             if is_companion {
                 assert_eq!(own, []);

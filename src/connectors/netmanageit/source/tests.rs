@@ -542,7 +542,7 @@ async fn what_needs_what_fails_is_asked_for_again() {
     let pages = line.run_with(resume).await;
     let unread = |pages: &[Converted], id: &str| -> Vec<bool> {
         let all = pages.iter().flat_map(|page| &page.held_back);
-        let of_object = all.filter(|held_back| held_back.id == id && held_back.needs.is_none());
+        let of_object = all.filter(|held_back| held_back.id == id);
         let unread =
             of_object.filter(|held_back| matches!(held_back.at_source, Some(AtSource::Unread(_))));
         unread.map(|held_back| held_back.is_part).collect()
