@@ -10,6 +10,7 @@
 //! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
 //! (spec/protocol.md §1, §5).
 
+mod end_guard;
 mod release;
 mod shape;
 
@@ -27,6 +28,7 @@ use crate::graphql::{
     RetryPolicy, SchemaError, mentioned_types, narrow, prune_variables,
 };
 use crate::telemetry::logs::Chain;
+pub(crate) use end_guard::{EndGuard, Endless};
 pub use release::{NotARelease, Release};
 use shape::{Known, Shape};
 

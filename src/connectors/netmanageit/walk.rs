@@ -16,13 +16,12 @@ use super::ask::{
     given_up, over_limit, unreadable,
 };
 use super::cursor::{Clock, Moment, PageEnd, Row, Span};
-use super::end_guard::EndGuard;
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
 use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::graphql::Kind;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{EndGuard, Endless, Platform, PlatformError};
 
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
 /// bad source.
@@ -264,8 +263,7 @@ impl Walk {
             is_last,
         };
         let stream = self.stream;
-        self.guard
-            .take(&after, &rows, list.rows(), total)
+        self.guard_end(&after, &rows, list)
             .map_err(|endless| unreadable(stream, endless))?;
         self.after = Some(after);
         self.failed_in_a_row = 0;
@@ -280,6 +278,16 @@ impl Walk {
             skips,
         };
         Ok(Some(Step::Page(Box::new(page))))
+    }
+
+    /// Sees to it that the list ends. Rows that were asked for their places alone are known by those.
+    fn guard_end(&mut self, after: &str, rows: &[Row], list: &List<'_>) -> Result<(), Endless> {
+        let (page_rows, total) = (list.rows(), list.page_info.global_count);
+        if self.detail == Detail::Places {
+            let places: Vec<&str> = list.cursors().collect();
+            return self.guard.take(after, &places, page_rows, total);
+        }
+        self.guard.take(after, rows, page_rows, total)
     }
 
     /// Counts a page's rows; true where nothing seems to come behind them. A page cut at the
