@@ -11,6 +11,8 @@ use crate::platform::{Platform, PlatformError};
 
 /// Markings in one answer; platforms have some dozens.
 const MARKINGS_A_PAGE: i64 = 500;
+/// Far more than any platform has.
+const MOST_MARKINGS: usize = 10_000;
 /// Has every other one.
 const EVERYTHING: &str = "BYPASS";
 const MAKES_MARKINGS: &str = "SETTINGS_SETMARKINGS";
@@ -178,7 +180,7 @@ async fn ask_markings(
     policy: RetryPolicy,
 ) -> Result<Vec<Marking>, PlatformError> {
     let mut listed = Vec::new();
-    let (mut after, mut places) = (None, Places::default());
+    let (mut after, mut places) = (None, Places::of_at_most(MOST_MARKINGS));
     loop {
         let variables = markings::Variables {
             first: Some(MARKINGS_A_PAGE),
