@@ -12,6 +12,8 @@
 
 mod end_guard;
 mod release;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod shape;
 
 use std::collections::{BTreeSet, HashMap};

@@ -636,17 +636,11 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
-    use crate::telemetry::metrics::Metrics;
-
-    fn body_of(list: &str, cursor: &str, counted: &str, nodes: &str) -> String {
-        let info =
-            format!(r#"{{"endCursor":"{cursor}","hasNextPage":true,"globalCount":{counted}}}"#);
-        format!(r#"{{"data":{{"{list}":{{"pageInfo":{info},"edges":[{{"node":{nodes}}}]}}}}}}"#)
-    }
+    use crate::platform::scripted::page_that_goes_on;
 
     fn page_of(cursor: &str, counted: &str, nodes: &str) -> PageAnswer {
-        let body = body_of("stixRefRelationships", cursor, counted, nodes);
+        let rows = format!(r#"{{"node":{nodes}}}"#);
+        let body = page_that_goes_on("stixRefRelationships", cursor, counted, &rows);
         PageAnswer::of_body(&body).unwrap()
     }
 
@@ -665,45 +659,10 @@ mod tests {
         page_of(&page.to_string(), "1000000000", &node)
     }
 
-    /// A platform that answers requests for rows with what this makes of their number and their ids.
-    async fn platform_of(
-        rows: impl Fn(usize, Vec<String>) -> String + Send + Sync + 'static,
-    ) -> Platform {
-        use axum::{Json, Router, routing::post};
-        use serde_json::Value;
-        let count = AtomicUsize::new(0);
-        let respond = move |request: Value| match request["operationName"].as_str() {
-            Some("About") => r#"{"data":{"about":{"version":"7.260817.0"}}}"#.to_owned(),
-            Some("Probe") => r#"{"errors":[{"message":"no"}]}"#.to_owned(),
-            _ => {
-                let ids = request["variables"]["filters"]["filters"][0]["values"].clone();
-                let ids = serde_json::from_value(ids).unwrap();
-                rows(count.fetch_add(1, Ordering::Relaxed), ids)
-            }
-        };
-        let respond = Arc::new(respond);
-        let router = Router::new().route(
-            "/graphql",
-            post(move |Json(request): Json<Value>| async move { respond(request) }),
-        );
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-            .await
-            .unwrap();
-        let port = listener.local_addr().unwrap().port();
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let client = Client::new(&Endpoint {
-            platform: "the source".to_owned(),
-            url: format!("http://127.0.0.1:{port}/graphql").parse().unwrap(),
-            token: "a-token".to_owned().into(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: LONGEST_SILENCE,
-            metrics: Metrics::default(),
-        });
-        Platform::meet(client.unwrap(), RetryPolicy::NEVER)
-            .await
-            .unwrap()
+    /// Those that are asked for.
+    fn ids_of(variables: &serde_json::Value) -> Vec<String> {
+        let ids = variables["filters"]["filters"][0]["values"].clone();
+        serde_json::from_value(ids).unwrap()
     }
 
     fn ids(count: usize) -> Vec<String> {
@@ -713,13 +672,14 @@ mod tests {
     /// Of what has far more bytes than it may have, no more is kept, and the rest is named.
     #[tokio::test]
     async fn objects_that_are_too_much_together_are_named() {
-        let platform = platform_of(|number, ids| {
+        let platform = Platform::scripted(|number, variables| {
+            let ids = ids_of(variables);
             let node = format!(
-                r#"{{"id":"{}","toStix":"{}"}}"#,
+                r#"{{"node":{{"id":"{}","toStix":"{}"}}}}"#,
                 ids[number],
                 "x".repeat(50_000)
             );
-            body_of(
+            page_that_goes_on(
                 "stixCyberObservables",
                 &number.to_string(),
                 "1000000000",
@@ -751,13 +711,14 @@ mod tests {
 
     #[tokio::test]
     async fn references_that_are_too_much_together_are_named() {
-        let platform = platform_of(|number, ids| {
+        let platform = Platform::scripted(|number, variables| {
+            let ids = ids_of(variables);
             let node = format!(
-                r#"{{"id":"r{number}","relationship_type":"external-reference","from":{{"id":"{}","standard_id":"s"}},
-                "to":{{"source_name":"s","url":"https://e.test/{number}"}}}}"#,
+                r#"{{"node":{{"id":"r{number}","relationship_type":"external-reference","from":{{"id":"{}","standard_id":"s"}},
+                "to":{{"source_name":"s","url":"https://e.test/{number}"}}}}}}"#,
                 ids[0]
             );
-            body_of(
+            page_that_goes_on(
                 "stixRefRelationships",
                 &number.to_string(),
                 "1000000000",
