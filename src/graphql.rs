@@ -13,9 +13,11 @@ mod narrow;
 mod retry;
 mod schema;
 
+pub(crate) use client::limits;
 pub use client::{
     Answer, AnswerLimit, Client, Download, Endpoint, LONGEST_SILENCE, Operation, ask_local_health,
 };
+pub(crate) use error::tls_error;
 pub use error::{Error, GraphqlError, Kind, NoAnswer};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use retry::RetryPolicy;

@@ -10,7 +10,10 @@
 //! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
 //! (spec/protocol.md §1, §5).
 
+mod end_guard;
 mod release;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod shape;
 
 use std::collections::{BTreeSet, HashMap};
@@ -27,6 +30,7 @@ use crate::graphql::{
     RetryPolicy, SchemaError, Waits, mentioned_types, narrow, prune_variables,
 };
 use crate::telemetry::logs::Chain;
+pub(crate) use end_guard::{EndGuard, Endless};
 pub use release::{NotARelease, Release};
 use shape::{Known, Shape};
 

@@ -17,7 +17,6 @@ mod ask;
 mod by_id;
 mod convert;
 mod cursor;
-mod end_guard;
 mod files;
 mod operations;
 mod page;

@@ -105,6 +105,16 @@ pub trait Operation: GraphQLQuery {
     const LIMIT: AnswerLimit;
 }
 
+/// Says of operations how large their answers may be.
+macro_rules! limits {
+    ($($limit:ident: $($operation:ident),+;)+) => {
+        $($(impl $crate::graphql::Operation for $operation {
+            const LIMIT: $crate::graphql::AnswerLimit = $crate::graphql::AnswerLimit::$limit;
+        })+)+
+    };
+}
+pub(crate) use limits;
+
 /// What came of the download of a file.
 #[derive(Debug)]
 pub enum Download {
@@ -877,6 +887,13 @@ mod tests {
         .unwrap()
     }
 
+    /// Asks whatever is served at this port.
+    async fn ask(port: u16, limit: AnswerLimit) -> Result<Answer, Error> {
+        let client = client_of(port);
+        let asked = client.post("Op", "query Op { a }", &(), limit, RetryPolicy::NEVER);
+        asked.await
+    }
+
     /// A megabyte of blanks as a piece of a gzip stream that can follow itself, behind the stream's head.
     fn packed_megabyte() -> Vec<u8> {
         let mut packed = Vec::with_capacity(64 * 1024);
@@ -911,9 +928,7 @@ mod tests {
                 600,
             )
         };
-        let asked = client_of(port)
-            .post("Op", "query Op { a }", &(), limit, RetryPolicy::NEVER)
-            .await;
+        let asked = ask(port, limit).await;
         let error = asked.err().unwrap();
         assert!(
             matches!(&error, Error::TooLarge { limit: told, .. } if *told == limit.bytes()),
@@ -927,15 +942,7 @@ mod tests {
         let body = format!(r#"{{"data":{{"a":"{}"}}}}"#, "x".repeat(60_000));
         let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
         let port = serve(head.into_bytes(), body.into_bytes(), 1);
-        let asked = client_of(port)
-            .post(
-                "Op",
-                "query Op { a }",
-                &(),
-                AnswerLimit::Few,
-                RetryPolicy::NEVER,
-            )
-            .await;
+        let asked = ask(port, AnswerLimit::Few).await;
         assert!(asked.unwrap().size_bytes() > 60_000);
     }
 
@@ -944,15 +951,7 @@ mod tests {
         let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = closed.local_addr().unwrap().port();
         drop(closed);
-        let asked = client_of(port)
-            .post(
-                "Op",
-                "query Op { a }",
-                &(),
-                AnswerLimit::Few,
-                RetryPolicy::NEVER,
-            )
-            .await;
+        let asked = ask(port, AnswerLimit::Few).await;
         let told = Chain(&asked.err().unwrap()).to_string();
         assert_eq!(
             told,
@@ -961,15 +960,7 @@ mod tests {
         );
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n";
         let port = serve(head.into(), b"{}".to_vec(), 1);
-        let asked = client_of(port)
-            .post(
-                "Op",
-                "query Op { a }",
-                &(),
-                AnswerLimit::Few,
-                RetryPolicy::NEVER,
-            )
-            .await;
+        let asked = ask(port, AnswerLimit::Few).await;
         let told = Chain(&asked.err().unwrap()).to_string();
         assert!(
             told.starts_with("no answer from the source: ") && !told.contains(": error"),
@@ -983,15 +974,7 @@ mod tests {
             body.len()
         );
         let port = serve(head.into_bytes(), body.as_bytes().to_vec(), 1);
-        client_of(port)
-            .post(
-                "Op",
-                "query Op { a }",
-                &(),
-                AnswerLimit::Few,
-                RetryPolicy::NEVER,
-            )
-            .await
+        ask(port, AnswerLimit::Few).await
     }
 
     #[rstest::rstest]

@@ -613,7 +613,7 @@ fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
 }
 
 /// The error of TLS that another one carries. What an I/O error carries is not among its sources.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(error);
     }

@@ -13,6 +13,8 @@ use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
 
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
+/// References of so many objects as one filter takes.
+const MOST_REFERENCES: usize = 1_000_000;
 
 /// Observables and indicators of the destination.
 #[derive(Debug, Default)]
@@ -127,7 +129,7 @@ pub async fn set_targets(
 ) -> Result<SetTargets, PlatformError> {
     let mut set = SetTargets::new();
     for holders in holders.chunks(IDS_A_FILTER) {
-        let (mut after, mut places) = (None, Places::default());
+        let (mut after, mut places) = (None, Places::of_at_most(MOST_REFERENCES));
         loop {
             let variables = set_references::Variables {
                 first: Some(REFERENCES_A_PAGE),

@@ -1,14 +1,12 @@
 //! The operations on the destination: checked against our schema file when this is compiled, decoded
 //! by types of our own that take absent and null everywhere.
 
-use std::collections::HashSet;
-
 use graphql_client::{GraphQLQuery, QueryBody};
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
-use crate::graphql::{AnswerLimit, Operation};
-use crate::platform::{Platform, PlatformError};
+use crate::graphql::limits;
+use crate::platform::{EndGuard, Platform, PlatformError};
 
 type DateTime = String;
 type StixId = String;
@@ -279,6 +277,7 @@ pub(crate) struct List<T> {
 pub(crate) struct PageInfo {
     end_cursor: Option<String>,
     has_next_page: bool,
+    global_count: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -296,53 +295,83 @@ impl<T> List<T> {
     }
 }
 
+/// A row of a list that is read page by page.
+pub(super) trait ListRow {
+    /// The internal id, which says who it is.
+    fn id(&self) -> Option<&str>;
+
+    /// How much text it holds.
+    fn bytes(&self) -> usize;
+}
+
+fn bytes_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
+    texts.into_iter().map(String::len).sum()
+}
+
 /// The way through a list of the destination, page by page.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Places {
-    known: HashSet<String>,
+    guard: EndGuard,
+    /// What its rows may still hold.
+    bytes: usize,
 }
 
 impl Places {
-    /// Pages of one list: far more than any has.
-    const MOST: usize = 10_000;
+    /// What the rows of one list may hold together.
+    const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+    /// Of a list that can hardly have more rows than so many.
+    pub(super) fn of_at_most(rows: usize) -> Self {
+        Self {
+            guard: EndGuard::of_at_most(rows),
+            bytes: Self::MOST_BYTES,
+        }
+    }
 
     /// The list of an answer, and the place where it goes on, if it does.
     ///
     /// # Errors
     /// Where there is no list, or it does not end.
-    pub(super) fn take<L>(
+    pub(super) fn take<L: ListRow>(
         &mut self,
         platform: &Platform,
         operation: &'static str,
         answered: Option<List<L>>,
     ) -> Result<(List<L>, Option<String>), PlatformError> {
         let place = answered
-            .ok_or("it holds no list")
+            .ok_or_else(|| "it holds no list".to_owned())
             .and_then(|list| Ok((self.place_behind(&list)?, list)));
         match place {
             Ok((place, list)) => Ok((list, place)),
-            Err(reason) => Err(platform.misshapen(operation, reason)),
+            Err(reason) => Err(platform.misshapen(operation, &reason)),
         }
     }
 
-    fn place_behind<L>(&mut self, list: &List<L>) -> Result<Option<String>, &'static str> {
+    fn place_behind<L: ListRow>(&mut self, list: &List<L>) -> Result<Option<String>, String> {
         let info = list
             .page_info
             .as_ref()
             .ok_or("it does not say whether its list goes on")?;
+        let rows = || {
+            list.edges
+                .iter()
+                .flatten()
+                .filter_map(|edge| edge.node.as_ref())
+        };
+        let left = self.bytes.checked_sub(rows().map(L::bytes).sum());
+        self.bytes = left.ok_or("its list holds more than can be read")?;
         if !info.has_next_page {
             return Ok(None);
         }
         let place = info.end_cursor.clone().filter(|place| !place.is_empty());
         let place = place.ok_or("its list goes on without a cursor")?;
         if list.edges.is_empty() {
-            return Err("its list goes on behind an empty page");
+            return Err("its list goes on behind an empty page".to_owned());
         }
-        if self.known.len() >= Self::MOST || !self.known.insert(place.clone()) {
-            return Err(
-                "its list does not end; look for a cache or proxy in front of that platform",
-            );
-        }
+        let ids: Vec<&str> = rows().filter_map(L::id).collect();
+        self.guard
+            .take(&place, &ids, list.edges.len(), info.global_count)
+            .map_err(|endless| endless.to_string())?;
         Ok(Some(place))
     }
 }
@@ -363,11 +392,35 @@ impl KnownObject {
     }
 }
 
+impl ListRow for KnownObject {
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn bytes(&self) -> usize {
+        let others = self.x_opencti_stix_ids.iter().flatten();
+        bytes_of(self.id.iter().chain(&self.standard_id).chain(others))
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(crate) struct SetReference {
+    pub(super) id: Option<String>,
     pub(super) relationship_type: Option<String>,
     pub(super) from: Option<KnownObject>,
     pub(super) to: Option<KnownObject>,
+}
+
+impl ListRow for SetReference {
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn bytes(&self) -> usize {
+        let own = self.id.iter().chain(&self.relationship_type);
+        let ends = self.from.iter().chain(&self.to);
+        bytes_of(own) + ends.map(ListRow::bytes).sum::<usize>()
+    }
 }
 
 /// A marking of the platform's.
@@ -378,6 +431,18 @@ pub(crate) struct Marking {
     pub(super) x_opencti_stix_ids: Option<Vec<String>>,
     pub(super) definition_type: Option<String>,
     pub(super) definition: Option<String>,
+}
+
+impl ListRow for Marking {
+    fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    fn bytes(&self) -> usize {
+        let ids = self.id.iter().chain(&self.standard_id);
+        let others = self.x_opencti_stix_ids.iter().flatten();
+        bytes_of(ids.chain(others).chain(&self.definition))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -395,15 +460,6 @@ pub(crate) struct WorkState {
 pub(crate) struct Tracking {
     pub(super) import_expected_number: Option<u64>,
     pub(super) import_processed_number: Option<u64>,
-}
-
-/// How large the answers may be.
-macro_rules! limits {
-    ($($limit:ident: $($operation:ident),+;)+) => {
-        $($(impl Operation for $operation {
-            const LIMIT: AnswerLimit = AnswerLimit::$limit;
-        })+)+
-    };
 }
 
 limits! {
@@ -432,21 +488,18 @@ mod tests {
         assert_eq!(list(r#"{"edges":[]}"#).unwrap().nodes().count(), 0);
     }
 
+    fn page(cursor: &str, rows: &str) -> List<KnownObject> {
+        let info = format!(r#"{{"endCursor":"{cursor}","hasNextPage":true}}"#);
+        list(&format!(r#"{{"pageInfo":{info},"edges":[{rows}]}}"#)).unwrap()
+    }
+
     #[test]
     fn a_list_ends_only_where_it_says_so() {
-        let page = |cursor: &str, rows: &str| {
-            let info = format!(r#"{{"endCursor":"{cursor}","hasNextPage":true}}"#);
-            list(&format!(r#"{{"pageInfo":{info},"edges":[{rows}]}}"#)).unwrap()
-        };
-        let mut places = Places::default();
-        assert_eq!(
-            places.place_behind(&page("A", "null")),
-            Ok(Some("A".to_owned()))
-        );
-        assert_eq!(
-            places.place_behind(&page("B", "null")),
-            Ok(Some("B".to_owned()))
-        );
+        let mut places = Places::of_at_most(10);
+        for cursor in ["A", "B"] {
+            let place = places.place_behind(&page(cursor, "null"));
+            assert_eq!(place, Ok(Some(cursor.to_owned())));
+        }
         assert!(places.place_behind(&page("A", "null")).is_err());
         assert!(places.place_behind(&page("C", "")).is_err());
         assert!(places.place_behind(&page("", "null")).is_err());
@@ -454,6 +507,39 @@ mod tests {
             places
                 .place_behind(&list(r#"{"edges":[]}"#).unwrap())
                 .is_err()
+        );
+    }
+
+    /// How many pages are taken of a list that always goes on, and why no more.
+    fn end_of(rows: impl Fn(usize) -> String) -> (usize, String) {
+        let mut places = Places::of_at_most(1000);
+        for number in 0..10_000 {
+            let page = page(&number.to_string(), &rows(number));
+            if let Err(reason) = places.place_behind(&page) {
+                return (number, reason);
+            }
+        }
+        panic!("it is read without an end");
+    }
+
+    #[test]
+    fn a_list_that_does_not_end_is_an_error_soon() {
+        let row = |id: usize| format!(r#"{{"node":{{"id":"{id}"}}}}"#);
+        let (pages, reason) = end_of(|_| [row(1), row(2)].join(","));
+        assert!(pages <= 3 && reason.contains("the same rows"), "{reason}");
+        let (pages, reason) = end_of(|_| "null".to_owned());
+        assert!(pages <= 20 && reason.contains("does not end"), "{reason}");
+        let (pages, reason) = end_of(row);
+        assert!(
+            pages <= 2200 && reason.contains("more than 1000"),
+            "{reason}"
+        );
+        let long = "x".repeat(4_000_000);
+        let (pages, reason) =
+            end_of(|id| format!(r#"{{"node":{{"id":"{id}","standard_id":"{long}"}}}}"#));
+        assert!(
+            pages <= 17 && reason.contains("more than can be read"),
+            "{reason}"
         );
     }
 }

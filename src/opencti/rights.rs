@@ -11,6 +11,8 @@ use crate::platform::{Platform, PlatformError};
 
 /// Markings in one answer; platforms have some dozens.
 const MARKINGS_A_PAGE: i64 = 500;
+/// Far more than any platform has.
+const MOST_MARKINGS: usize = 10_000;
 /// Has every other one.
 const EVERYTHING: &str = "BYPASS";
 const MAKES_MARKINGS: &str = "SETTINGS_SETMARKINGS";
@@ -201,7 +203,7 @@ async fn ask_markings(
     policy: RetryPolicy,
 ) -> Result<Vec<Marking>, PlatformError> {
     let mut listed = Vec::new();
-    let (mut after, mut places) = (None, Places::default());
+    let (mut after, mut places) = (None, Places::of_at_most(MOST_MARKINGS));
     loop {
         let variables = markings::Variables {
             first: Some(MARKINGS_A_PAGE),
@@ -242,6 +244,7 @@ impl Rights {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::scripted::page_that_goes_on;
 
     fn rights(capabilities: &[&str]) -> Rights {
         Rights {
@@ -315,6 +318,35 @@ mod tests {
         }
         assert!(!rights.may_set("d") && !rights.may_set("former d"));
         assert_eq!(rights.barred_markings(), ["of 4"]);
+    }
+
+    /// However the destination goes on, no more is kept of its markings than there can be.
+    #[rstest::rstest]
+    #[case::the_same_rows(|_| r#"{"node":{"id":"1","definition":"TLP:RED"}}"#.to_owned(), 5)]
+    #[case::rows_of_nobody(|_| "null,null,null".to_owned(), 10)]
+    #[case::always_others(|page| {
+        let row = |at| format!(r#"{{"node":{{"id":"{page}-{at}"}}}}"#);
+        (0..500).map(row).collect::<Vec<_>>().join(",")
+    }, 60)]
+    #[tokio::test]
+    async fn a_list_of_markings_ends(#[case] rows: fn(usize) -> String, #[case] most: usize) {
+        use std::sync::Arc;
+        use std::sync::atomic::{AtomicUsize, Ordering};
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let platform = Platform::scripted(move |page, _| {
+            counted.store(page, Ordering::Relaxed);
+            page_that_goes_on(
+                "markingDefinitions",
+                &page.to_string(),
+                "1000000000",
+                &rows(page),
+            )
+        });
+        let listed = ask_markings(&platform.await, RetryPolicy::NEVER).await;
+        let told = crate::telemetry::logs::Chain(&listed.unwrap_err()).to_string();
+        assert!(told.contains("does not end"), "{told}");
+        assert!(asked.load(Ordering::Relaxed) < most, "{asked:?}");
     }
 
     #[test]

@@ -650,8 +650,8 @@ async fn no_file_is_asked_for_unless_wanted() {
 /// The release of platforms that have a type which nobody knows here.
 const FUTURE: &str = "7.270101.0";
 
-/// A content with three observables of that type; the first one is what an indicator is based on.
-fn of_the_future() -> (DataSet, Vec<String>) {
+/// A content with so many observables of that type; the first one is what an indicator is based on.
+fn of_the_future(count: usize) -> (DataSet, Vec<String>) {
     let mut data = generated(60, 20);
     let mut ids = Vec::new();
     let based_on = data.relationships[0].text("to").to_owned();
@@ -660,7 +660,10 @@ fn of_the_future() -> (DataSet, Vec<String>) {
         .iter()
         .filter(|record| record.typename() == "Text")
         .map(|record| record.id().to_owned());
-    let chosen: Vec<String> = std::iter::once(based_on).chain(others).take(3).collect();
+    let chosen: Vec<String> = std::iter::once(based_on)
+        .chain(others)
+        .take(count)
+        .collect();
     for (number, id) in chosen.iter().enumerate() {
         let record = data.record_mut(id).expect("it is there");
         let standard_id = format!("quantum-key--28bb3599-77cd-5a82-a950-b5bc3caf07c{number}");
@@ -691,7 +694,7 @@ fn of_the_future() -> (DataSet, Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_type_of_the_future_is_carried_as_its_platform_writes_it() {
-    let (data, ids) = of_the_future();
+    let (data, ids) = of_the_future(3);
     let release: Release = FUTURE.parse().expect("a release");
     let line = Line::between(release, release, data);
     let work = import(&line).await;
@@ -740,9 +743,37 @@ async fn a_type_of_the_future_is_carried_as_its_platform_writes_it() {
     );
 }
 
+/// What a source writes for us is asked for row by row where it manages no more, and its list ends all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_of_the_future_comes_row_by_row_where_the_source_manages_no_more() {
+    let (data, ids) = of_the_future(1);
+    let release: Release = FUTURE.parse().expect("a release");
+    let line = Line::between(release, release, data);
+    let error =
+        json!({ "errors": [{ "message": "Query Cost limit of 5000 exceeded, found 9482." }] });
+    let too_much = Fault::Body {
+        status: 400,
+        body: error.to_string(),
+        above: Some(1),
+        times: usize::MAX,
+    };
+    line.source.faults().add_for("ObservableStix", too_much);
+    let work = import(&line).await;
+    assert_eq!(work.errors, []);
+    assert_eq!(landed(&line, &ids[0]).object["qubits"], 7);
+    let rows = line.source.requests();
+    let rows = rows
+        .iter()
+        .filter(|request| request.operation == "ObservableStix" && request.variables["first"] == 1);
+    assert!(
+        rows.count() > 1,
+        "a list of one row ends with an empty page"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_type_of_the_future_is_held_back_where_it_is_not_known() {
-    let (data, ids) = of_the_future();
+    let (data, ids) = of_the_future(3);
     let line = Line::between(FUTURE.parse().expect("a release"), Release::LATEST, data);
     let work = import(&line).await;
     assert_eq!(work.errors, []);

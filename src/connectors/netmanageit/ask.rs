@@ -6,6 +6,7 @@
 //! **Invariant.** An answer with errors is never taken for a whole one, with one exception that is
 //! told: a number that does not fit GraphQL's `Int` costs its field.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use self_cell::self_cell;
@@ -16,7 +17,7 @@ use super::operations::{
     RelationshipRows, Relationships, indicator_rows, indicators, observable_rows, observable_stix,
     observables, references, relationship_rows, relationships,
 };
-use super::page::{Ends, List, ListData};
+use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::{Answer, Error, GraphqlError, Kind, RetryPolicy, Waits};
 use crate::platform::{Platform, PlatformError};
@@ -195,6 +196,52 @@ impl Request {
             Self::References(references) => references.send(platform).await,
         }
     }
+
+    /// What was asked for, by internal ids alone; none where an object may answer to another id as well: a STIX id
+    /// that it had before.
+    fn internal_ids(&self) -> Option<HashSet<&str>> {
+        let ids = match self {
+            Self::List(ListRequest {
+                filter: Filter::Ids(ids),
+                ..
+            }) => ids,
+            Self::References(references) if !references.holders.is_empty() => &references.holders,
+            Self::List(_) | Self::References(_) => return None,
+        };
+        let is_internal = ids.iter().all(|id| !id.contains("--"));
+        is_internal.then(|| ids.iter().map(String::as_str).collect())
+    }
+
+    /// Whether a list holds what was not asked for, as that of another request does.
+    fn is_answered_by_others(&self, list: &List<'_>) -> bool {
+        let Some(asked) = self.internal_ids() else {
+            return false;
+        };
+        let id_of = |node| match self {
+            Self::List(_) => Node::text(node, "id").ok().flatten(),
+            Self::References(_) => holder_of(node),
+        };
+        list.nodes()
+            .filter_map(id_of)
+            .any(|id| !asked.contains(&*id))
+    }
+
+    /// An answer that holds what was not asked for is of an unknown shape.
+    fn check(&self, asked: Asked) -> Result<Asked, PlatformError> {
+        match asked {
+            Asked::Page(page)
+                if page
+                    .list()
+                    .is_some_and(|list| self.is_answered_by_others(list)) =>
+            {
+                let error = page.misshapen(
+                    "it holds objects that were not asked for; look for a cache or proxy in front of that platform",
+                );
+                Err(error.into())
+            }
+            asked => Ok(asked),
+        }
+    }
 }
 
 fn list_of(name: &str) -> Vec<Option<String>> {
@@ -253,6 +300,7 @@ impl ListRequest {
         let condition = self.filter.condition();
         let variables = observable_stix::Variables {
             first: self.first(),
+            after: self.after.clone(),
             filters: filter_group!(observable_stix, condition),
         };
         platform
@@ -349,11 +397,7 @@ type MaybeList<'a> = Option<List<'a>>;
 
 impl std::fmt::Debug for PageAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "PageAnswer({} bytes)",
-            self.0.borrow_owner().size_bytes()
-        )
+        write!(f, "PageAnswer({} bytes)", self.size_bytes())
     }
 }
 
@@ -383,6 +427,16 @@ impl PageAnswer {
     /// An answer that holds nothing.
     pub(super) fn empty() -> Self {
         Self(Parsed::new(Answer::empty(), |_| None))
+    }
+
+    /// How large it came.
+    pub(super) fn size_bytes(&self) -> usize {
+        self.0.borrow_owner().size_bytes()
+    }
+
+    /// The error of an answer that is not what was asked for, and why.
+    fn misshapen(&self, reason: &str) -> Error {
+        self.0.borrow_owner().misshapen(reason)
     }
 
     /// The source's clock when it answered.
@@ -649,7 +703,8 @@ pub(super) async fn ask(
     loop {
         tries += 1;
         let answer = request.send(platform).await;
-        let error = match answer.and_then(|answer| judge(answer, skipped)) {
+        let judged = answer.and_then(|answer| judge(answer, skipped));
+        let error = match judged.and_then(|asked| request.check(asked)) {
             Ok(Asked::Page(page)) if request.asks_for_nodes() => {
                 let failure = Failure::of_row(&page);
                 return Ok(failure.map_or(Asked::Page(page), Asked::Failed));
@@ -786,6 +841,44 @@ mod tests {
             may_pass,
             ..Failure::no_list()
         }
+    }
+
+    fn list(field: &str, rows: &str) -> PageAnswer {
+        let info = r#"{"endCursor":"A","hasNextPage":false,"globalCount":1}"#;
+        let body = format!(r#"{{"data":{{"{field}":{{"pageInfo":{info},"edges":[{rows}]}}}}}}"#);
+        PageAnswer::of_body(&body).unwrap()
+    }
+
+    /// A list by ids holds these and no others, unless it was asked for by ids that another may have had.
+    #[test]
+    fn what_was_not_asked_for_is_no_answer() {
+        let by_ids = |ids: &[&str]| {
+            let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+            let stream = Stream::Observables;
+            Request::List(ListRequest::by_ids(stream, Detail::Stix, &ids))
+        };
+        let rows = r#"{"node":{"id":"a"}},null,{"node":{"id":7}},{"node":{"id":"b"}}"#;
+        let answered = |request: Request| {
+            let checked = request.check(Asked::Page(list("stixCyberObservables", rows)));
+            checked.map_err(|error| is_about_shape(&error)).map(|_| ())
+        };
+        assert_eq!(answered(by_ids(&["a", "b", "c"])), Ok(()));
+        assert_eq!(answered(by_ids(&["a", "c"])), Err(true));
+        assert_eq!(answered(by_ids(&["a", "url--1"])), Ok(()));
+
+        let rows = r#"{"node":{"id":"1","from":{"id":"a"}}},{"node":{"id":"2","from":null}}"#;
+        let answered = |holders: &[&str]| {
+            let request = Request::References(ReferencesRequest {
+                holders: holders.iter().map(|&id| id.to_owned()).collect(),
+                relations: Vec::new(),
+                with_files: false,
+                first: 9,
+                after: None,
+            });
+            let page = Asked::Page(list("stixRefRelationships", rows));
+            request.check(page).is_ok()
+        };
+        assert!(answered(&["a"]) && answered(&[]) && !answered(&["b"]));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,10 +4,13 @@
 //! May know: requests and their judged answers. Must not know: why the objects are wanted.
 //!
 //! **Invariant.** An object is unread only when the source fails at it while it answers for others:
-//! a source that is away is waited for, and then given up.
+//! a source that is away is waited for, and then given up. What one reading keeps is bounded: what goes beyond
+//! is unread too.
 
-use std::collections::VecDeque;
+use std::borrow::Cow;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio_util::task::AbortOnDropHandle;
 
@@ -17,14 +20,13 @@ use super::ask::{
 };
 use super::cursor::Row;
 use super::cursor::Span;
-use super::end_guard::EndGuard;
 use super::files::shown;
 use super::page::{
     FilesOfReferences, List, Pointed, Reference, ReferenceFiles, ReferenceRow, References,
     UNKNOWN_SHAPE, row_of,
 };
 use crate::connector::{Skipped, SourceError};
-use crate::platform::{IDS_A_FILTER, Platform};
+use crate::platform::{EndGuard, IDS_A_FILTER, Platform};
 
 /// So many others are asked for where one object fails, to see whether it is the source.
 const OTHERS: usize = 3;
@@ -38,6 +40,58 @@ const WRITTEN_A_REQUEST: usize = 100;
 
 /// Requests for objects that are sent together.
 const AT_ONCE: usize = 4;
+
+/// What the answers of one reading may have together: those of a usual page have some 5 MB.
+const KEPT_BYTES: usize = 64 * 1024 * 1024;
+
+/// What a row needs in memory beside its text.
+const ROW_BYTES: usize = 512;
+
+const TOO_MUCH: &str = "what is read together with it has more than 64 MiB: a smaller OPENCTI_NETMANAGEIT_PAGE_SIZE (opencti_netmanageit.page_size) needs less";
+
+/// References in one list: what is kept of them ends sooner.
+const MOST_REFERENCES: usize = 1_000_000;
+
+/// What the answers of one reading may still have, of all its requests together.
+#[derive(Debug, Clone)]
+struct Allowance(Arc<AtomicUsize>);
+
+impl Allowance {
+    fn of(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// Takes what an answer needs; false where there is not so much left. Then it is spent, so that the reading
+    /// ends.
+    fn take(&self, answer: &PageAnswer) -> bool {
+        let rows = answer.list().map_or(0, List::rows);
+        let needed = answer.size_bytes() + rows * ROW_BYTES;
+        let rest = |left: usize| left.checked_sub(needed);
+        let taken = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, rest)
+            .is_ok();
+        if !taken {
+            self.0.store(0, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn is_spent(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// The guard of a list of objects by so many ids. Two objects may answer to one id: one of them by an id that it
+/// had before.
+fn guard_of_objects(ids: usize) -> EndGuard {
+    EndGuard::of_at_most(ids * 2)
+}
+
+/// The guard of a list of references, of however many objects.
+fn guard_of_references(_objects: usize) -> EndGuard {
+    EndGuard::of_at_most(MOST_REFERENCES)
+}
 
 /// What is to be read of objects.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +141,8 @@ impl ReadObjects {
 #[derive(Debug)]
 struct Portion {
     ids: Vec<String>,
+    /// Those of them that were answered so far.
+    answered: HashSet<String>,
     /// The place behind the answers so far, and how many rows they had.
     after: Option<String>,
     seen: u64,
@@ -100,24 +156,39 @@ struct Portion {
 }
 
 impl Portion {
-    fn of(ids: Vec<String>) -> Self {
+    /// Objects, so many rows of them at once.
+    fn new(ids: Vec<String>, rows: usize, guard: EndGuard) -> Self {
         Self {
             ids,
+            answered: HashSet::new(),
             after: None,
             seen: 0,
-            guard: EndGuard::default(),
-            rows: ROWS_A_PAGE,
+            guard,
+            rows,
             tries: 0,
             is_well_elsewhere: false,
         }
     }
 
-    /// Objects, so many rows of them at once.
-    fn part(ids: &[String], rows: usize) -> Self {
-        Self {
-            rows,
-            ..Self::of(ids.to_vec())
+    /// Notes which of its objects an answer holds.
+    fn note(&mut self, answer: &PageAnswer) {
+        for node in answer.list().into_iter().flat_map(List::nodes) {
+            let names = ["id", "standard_id"].map(|name| node.text(name).ok().flatten());
+            let names = names.into_iter().flatten().map(Cow::into_owned);
+            self.answered.extend(names);
         }
+    }
+
+    /// What is not read of it because that would be too much.
+    fn left_out(self) -> impl Iterator<Item = Unread> {
+        let unanswered = self
+            .ids
+            .into_iter()
+            .filter(move |id| !self.answered.contains(id));
+        unanswered.map(|id| Unread {
+            id,
+            reason: TOO_MUCH.to_owned(),
+        })
     }
 }
 
@@ -130,18 +201,32 @@ struct Waiting<'a> {
     /// All of them: those beside one that fails show whether it is the source.
     ids: Vec<String>,
     portions: VecDeque<Portion>,
+    /// Makes the guard of a list by so many ids.
+    guard_of: fn(usize) -> EndGuard,
     patience: Patience,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(platform: &'a Platform, stream: Stream, ids: Vec<String>) -> Self {
+    fn new(
+        platform: &'a Platform,
+        stream: Stream,
+        ids: Vec<String>,
+        guard_of: fn(usize) -> EndGuard,
+    ) -> Self {
+        let all = Portion::new(ids.clone(), ROWS_A_PAGE, guard_of(ids.len()));
         Self {
             platform,
             stream,
-            portions: VecDeque::from([Portion::of(ids.clone())]),
+            portions: VecDeque::from([all]),
             ids,
+            guard_of,
             patience: Patience::default(),
         }
+    }
+
+    /// Objects, so many rows of them at once.
+    fn part(&self, ids: &[String], rows: usize) -> Portion {
+        Portion::new(ids.to_vec(), rows, (self.guard_of)(ids.len()))
     }
 
     async fn ask(
@@ -187,7 +272,8 @@ impl<'a> Waiting<'a> {
             portion.rows
         };
         if is_alone && failure.is_over_limit {
-            self.portions.push_front(Portion::part(&portion.ids, rows));
+            let smaller = self.part(&portion.ids, rows);
+            self.portions.push_front(smaller);
             return Ok(None);
         }
         if !is_alone {
@@ -196,7 +282,8 @@ impl<'a> Waiting<'a> {
             let parts = if failure.is_about_size { 8 } else { 2 };
             let size = portion.ids.len().div_ceil(parts);
             for ids in portion.ids.chunks(size).rev() {
-                self.portions.push_front(Portion::part(ids, rows));
+                let part = self.part(ids, rows);
+                self.portions.push_front(part);
             }
             return Ok(None);
         }
@@ -254,9 +341,10 @@ pub(super) async fn read_objects(
     } else {
         IDS_A_FILTER
     };
+    let allowance = Allowance::of(KEPT_BYTES);
     let read = together(ids, ids_a_request, |ids| {
-        let platform = Arc::clone(platform);
-        async move { objects_of(&platform, wanted, ids).await }
+        let (platform, allowance) = (Arc::clone(platform), allowance.clone());
+        async move { objects_of(&platform, wanted, ids, &allowance).await }
     });
     let mut all = ReadObjects::default();
     for (found, parts_lost) in read.await? {
@@ -296,11 +384,16 @@ async fn objects_of(
     platform: &Platform,
     wanted: Wanted,
     ids: Vec<String>,
+    allowance: &Allowance,
 ) -> Result<(ReadObjects, Vec<Skipped>), SourceError> {
     let Wanted { stream, detail } = wanted;
-    let mut waiting = Waiting::new(platform, stream, ids);
+    let mut waiting = Waiting::new(platform, stream, ids, guard_of_objects);
     let (mut read, mut skipped) = (ReadObjects::default(), Vec::new());
-    while let Some(portion) = waiting.portions.pop_front() {
+    while let Some(mut portion) = waiting.portions.pop_front() {
+        if allowance.is_spent() {
+            read.unread.extend(portion.left_out());
+            continue;
+        }
         let by_ids = ListRequest::by_ids(stream, detail, &portion.ids);
         let request = ListRequest {
             after: portion.after.clone(),
@@ -309,7 +402,12 @@ async fn objects_of(
         };
         let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
             Asked::Page(answer) => match Extent::of(&answer) {
+                Some(_) if !allowance.take(&answer) => {
+                    waiting.portions.push_front(portion);
+                    continue;
+                }
                 Some(extent) => {
+                    portion.note(&answer);
                     read.answers.push(answer);
                     waiting.portions.extend(go_on(portion, extent)?);
                     continue;
@@ -366,9 +464,11 @@ pub(super) async fn read_references(
     ids: &[String],
     skipped: &mut Vec<Skipped>,
 ) -> Result<ReadReferences, SourceError> {
+    let allowance = Allowance::of(KEPT_BYTES);
     let read = together(ids, IDS_A_FILTER, |ids| {
         let (platform, wanted) = (Arc::clone(platform), wanted.clone());
-        async move { references_of(&platform, ids, &wanted).await }
+        let allowance = allowance.clone();
+        async move { references_of(&platform, ids, &wanted, &allowance).await }
     });
     let mut all = ReadReferences::default();
     for portion in read.await? {
@@ -419,15 +519,20 @@ struct PortionOfReferences {
 }
 
 /// All references of these objects. Where the source fails at those of some objects, the others are
-/// read all the same.
+/// read all the same. Of one whose references were read in part it is told that not all were.
 async fn references_of(
     platform: &Platform,
     ids: Vec<String>,
     wanted: &WantedReferences,
+    allowance: &Allowance,
 ) -> Result<PortionOfReferences, SourceError> {
-    let mut waiting = Waiting::new(platform, wanted.stream, ids);
+    let mut waiting = Waiting::new(platform, wanted.stream, ids, guard_of_references);
     let mut read = PortionOfReferences::default();
     while let Some(portion) = waiting.portions.pop_front() {
+        if allowance.is_spent() {
+            read.unread.extend(portion.left_out());
+            continue;
+        }
         let request = Request::References(ReferencesRequest {
             holders: portion.ids.clone(),
             relations: wanted.relations.clone(),
@@ -436,6 +541,9 @@ async fn references_of(
             after: portion.after.clone(),
         });
         match waiting.ask(request, &mut read.skipped).await? {
+            Asked::Page(answer) if !allowance.take(&answer) => {
+                waiting.portions.push_front(portion);
+            }
             Asked::Page(answer) => {
                 let extent = take_references(&answer, &mut read.found, &mut read.skipped)?;
                 let is_short = extent.is_short_of(portion.seen);
@@ -522,6 +630,8 @@ impl Extent {
 fn go_on(mut portion: Portion, extent: Extent) -> Result<Option<Portion>, SourceError> {
     let seen = portion.seen.saturating_add(extent.page_rows as u64);
     let place = match extent.next {
+        // It holds nothing more, whatever it counts: what was deleted meanwhile is gone.
+        _ if extent.page_rows == 0 => return Ok(None),
         Next::At(place) => place,
         Next::MaybeAt(place, total) if seen < total => place,
         Next::MaybeAt(..) | Next::None => return Ok(None),
@@ -573,17 +683,122 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::platform::scripted::page_that_goes_on;
+
+    fn page_of(cursor: &str, counted: &str, nodes: &str) -> PageAnswer {
+        let rows = format!(r#"{{"node":{nodes}}}"#);
+        let body = page_that_goes_on("stixRefRelationships", cursor, counted, &rows);
+        PageAnswer::of_body(&body).unwrap()
+    }
 
     fn answer(cursor: &str, rows: &[usize]) -> PageAnswer {
-        let edges: Vec<String> = rows
+        let nodes: Vec<String> = rows
             .iter()
-            .map(|row| format!(r#"{{"node":{{"id":"{row}"}}}}"#))
+            .map(|row| format!(r#"{{"id":"{row}"}}"#))
             .collect();
-        let body = format!(
-            r#"{{"data":{{"stixRefRelationships":{{"pageInfo":{{"endCursor":"{cursor}","hasNextPage":true,"globalCount":2}},"edges":[{}]}}}}}}"#,
-            edges.join(",")
+        page_of(cursor, "2", &nodes.join(r#"},{"node":"#))
+    }
+
+    /// The same object, changed each time.
+    fn ever_newer(page: usize) -> PageAnswer {
+        let changed = format!("2026-11-29T{:02}:{:02}:00Z", page / 60, page % 60);
+        let node = format!(r#"{{"id":"1","updated_at":"{changed}"}}"#);
+        page_of(&page.to_string(), "1000000000", &node)
+    }
+
+    /// Those that are asked for.
+    fn ids_of(variables: &serde_json::Value) -> Vec<String> {
+        let ids = variables["filters"]["filters"][0]["values"].clone();
+        serde_json::from_value(ids).unwrap()
+    }
+
+    fn ids(count: usize) -> Vec<String> {
+        (0..count).map(|id| id.to_string()).collect()
+    }
+
+    /// Of what has far more bytes than it may have, no more is kept, and the rest is named.
+    #[tokio::test]
+    async fn objects_that_are_too_much_together_are_named() {
+        let platform = Platform::scripted(|number, variables| {
+            let ids = ids_of(variables);
+            let node = format!(
+                r#"{{"node":{{"id":"{}","toStix":"{}"}}}}"#,
+                ids[number],
+                "x".repeat(50_000)
+            );
+            page_that_goes_on(
+                "stixCyberObservables",
+                &number.to_string(),
+                "1000000000",
+                &node,
+            )
+        });
+        let platform = platform.await;
+        let wanted = Wanted {
+            stream: Stream::Observables,
+            detail: Detail::Stix,
+        };
+        let allowance = Allowance::of(220_000);
+        let (read, _) = objects_of(&platform, wanted, ids(9), &allowance)
+            .await
+            .unwrap();
+        let names: Vec<&str> = read.unread.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(
+            (read.answers.len(), names),
+            (4, vec!["4", "5", "6", "7", "8"])
         );
-        PageAnswer::of_body(&body).unwrap()
+        assert!(read.unread.iter().all(|one| one.reason == TOO_MUCH));
+        let (read, _) = objects_of(&platform, wanted, ids(2), &allowance)
+            .await
+            .unwrap();
+        assert_eq!(
+            (read.answers.len(), read.unread.len()),
+            (0, 2),
+            "it stays spent"
+        );
+    }
+
+    #[tokio::test]
+    async fn references_that_are_too_much_together_are_named() {
+        let platform = Platform::scripted(|number, variables| {
+            let ids = ids_of(variables);
+            let node = format!(
+                r#"{{"node":{{"id":"r{number}","relationship_type":"external-reference","from":{{"id":"{}","standard_id":"s"}},
+                "to":{{"source_name":"s","url":"https://e.test/{number}"}}}}}}"#,
+                ids[0]
+            );
+            page_that_goes_on(
+                "stixRefRelationships",
+                &number.to_string(),
+                "1000000000",
+                &node,
+            )
+        });
+        let platform = platform.await;
+        let wanted = WantedReferences {
+            stream: Stream::Observables,
+            relations: vec!["external-reference".to_owned()],
+            with_files: false,
+        };
+        let allowance = Allowance::of(100_000);
+        let read = references_of(&platform, ids(2), &wanted, &allowance);
+        let read = read.await.unwrap();
+        assert!(
+            (50..200).contains(&read.found.len()),
+            "{}",
+            read.found.len()
+        );
+        let names: Vec<&str> = read.unread.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(names, ["0", "1"]);
+        assert!(read.unread.iter().all(|one| one.reason == TOO_MUCH));
+    }
+
+    #[test]
+    fn an_empty_page_ends_a_list_by_ids() {
+        let body = r#"{"data":{"indicators":{"pageInfo":{"endCursor":"A","hasNextPage":false,"globalCount":9},"edges":[]}}}"#;
+        let extent = Extent::of(&PageAnswer::of_body(body).unwrap()).unwrap();
+        let portion = Portion::new(ids(1), ROWS_A_PAGE, guard_of_objects(1));
+        assert!(go_on(portion, extent).unwrap().is_none());
     }
 
     /// A list of files that cannot be read costs the files, by name, and not the reference.
@@ -631,8 +846,11 @@ mod tests {
     #[case::cursors_that_alternate(|page: usize| answer(["A", "B"][page % 2], &[page]))]
     #[case::new_cursors_over_the_same_rows(|page: usize| answer(&page.to_string(), &[1, 2]))]
     #[case::far_more_rows_than_counted(|page: usize| answer(&page.to_string(), &[page]))]
+    #[case::more_rows_than_these_ids_can_have(ever_newer)]
+    #[case::rows_that_do_not_say_who_they_are(|page: usize| page_of(&page.to_string(), "null", "{}"))]
     fn a_list_that_does_not_end_is_an_error(#[case] pages: impl Fn(usize) -> PageAnswer) {
-        let mut portion = Portion::of(vec!["1".to_owned()]);
+        let ids = vec!["1".to_owned()];
+        let mut portion = Portion::new(ids, ROWS_A_PAGE, guard_of_objects(1));
         for number in 0..1000 {
             match go_on(portion, Extent::of(&pages(number)).unwrap()) {
                 Ok(next) => portion = next.expect("it says that it goes on"),

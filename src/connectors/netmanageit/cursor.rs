@@ -39,7 +39,7 @@ pub(super) const OVERLAP: Duration = Duration::from_mins(5);
 const REMEMBERED: usize = 500_000;
 
 /// A row, as far as the reading has to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Row {
     /// The source's internal id.
     pub(super) id: Box<str>,

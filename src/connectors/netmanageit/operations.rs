@@ -4,7 +4,7 @@
 
 use graphql_client::{GraphQLQuery, QueryBody};
 
-use crate::graphql::{AnswerLimit, Operation};
+use crate::graphql::limits;
 
 /// JSON as the schema's `Any`.
 pub(super) type Any = String;
@@ -135,16 +135,34 @@ impl GraphQLQuery for References {
 /// An answer that is decoded elsewhere.
 pub(crate) type Raw = serde_json::Value;
 
-/// How large the answers may be.
-macro_rules! limits {
-    ($($limit:ident: $($operation:ident),+;)+) => {
-        $($(impl Operation for $operation {
-            const LIMIT: AnswerLimit = AnswerLimit::$limit;
-        })+)+
-    };
-}
-
 limits! {
     Page: Observables, Indicators, Relationships, ObservableStix, References;
     Many: ObservableRows, IndicatorRows, RelationshipRows;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Any list may be cut into pages, down to one row each: it is of use only where it can be gone on with.
+    #[test]
+    fn every_list_can_be_gone_on_with() {
+        let folder =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("src/connectors/netmanageit/operations");
+        let mut lists = 0;
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (_, behind) = text.split_once("{\n").unwrap();
+            let (arguments, _) = behind.split_once(") {").unwrap();
+            for needed in ["first: $first", "after: $after"] {
+                assert!(arguments.contains(needed), "{}: {needed}", path.display());
+            }
+            for needed in ["endCursor", "hasNextPage", "globalCount"] {
+                assert!(text.contains(needed), "{}: {needed}", path.display());
+            }
+            lists += 1;
+        }
+        assert!(lists > 7, "{lists}");
+    }
 }

@@ -35,8 +35,40 @@ pub(super) struct ListData<'a> {
 pub(super) struct List<'a> {
     #[serde(rename = "pageInfo")]
     pub(super) page_info: PageInfo,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "edges")]
     edges: Vec<Option<Edge<'a>>>,
+}
+
+/// The most rows that are taken of one answer: twice what a platform gives at most. Empty ones need many times
+/// the memory that they have as text.
+const MOST_ROWS: usize = 10_000;
+
+fn edges<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Option<Edge<'a>>>, D::Error> {
+    deserializer.deserialize_seq(Edges)
+}
+
+struct Edges;
+
+impl<'de> Visitor<'de> for Edges {
+    type Value = Vec<Option<Edge<'de>>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("rows")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut edges = Vec::new();
+        while let Some(edge) = seq.next_element()? {
+            if edges.len() >= MOST_ROWS {
+                let told = format!("a page of more than {MOST_ROWS} rows");
+                return Err(A::Error::custom(told));
+            }
+            edges.push(edge);
+        }
+        Ok(edges)
+    }
 }
 
 /// What a page says of its list.
@@ -544,6 +576,12 @@ struct ReferenceHolder {
     standard_id: Option<Box<str>>,
 }
 
+/// The internal id of the object that a reference belongs to, where that can be seen.
+pub(super) fn holder_of<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
+    let holder: End<'a> = node.decode("from").ok()??;
+    holder.id.map(|id| id.0)
+}
+
 #[derive(Debug, serde::Deserialize)]
 struct ReferenceTarget {
     id: Option<Box<str>>,
@@ -653,6 +691,23 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_page_has_no_more_rows_than_a_platform_gives() {
+        let page = |rows: usize| {
+            let rows = vec!["null"; rows].join(",");
+            let text = format!(
+                r#"{{"indicators":{{"edges":[{rows}],"pageInfo":{{"hasNextPage":false}}}}}}"#
+            );
+            serde_json::from_str::<ListData<'_>>(&text).map(|data| data.list.rows())
+        };
+        assert_eq!(page(MOST_ROWS).unwrap(), MOST_ROWS);
+        let error = page(MOST_ROWS + 1).unwrap_err();
+        assert!(
+            error.to_string().contains("more than 10000 rows"),
+            "{error}"
+        );
     }
 
     #[test]

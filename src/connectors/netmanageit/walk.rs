@@ -16,13 +16,12 @@ use super::ask::{
     given_up, over_limit, unreadable,
 };
 use super::cursor::{Clock, Moment, PageEnd, Row, Span};
-use super::end_guard::EndGuard;
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
 use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::graphql::Kind;
-use crate::platform::{Platform, PlatformError};
+use crate::platform::{EndGuard, Endless, Platform, PlatformError};
 
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
 /// bad source.
@@ -264,8 +263,7 @@ impl Walk {
             is_last,
         };
         let stream = self.stream;
-        self.guard
-            .take(&after, &rows, list.rows(), total)
+        self.guard_end(&after, &rows, list)
             .map_err(|endless| unreadable(stream, endless))?;
         self.after = Some(after);
         self.failed_in_a_row = 0;
@@ -280,6 +278,16 @@ impl Walk {
             skips,
         };
         Ok(Some(Step::Page(Box::new(page))))
+    }
+
+    /// Sees to it that the list ends. Rows that were asked for their places alone are known by those.
+    fn guard_end(&mut self, after: &str, rows: &[Row], list: &List<'_>) -> Result<(), Endless> {
+        let (page_rows, total) = (list.rows(), list.page_info.global_count);
+        if self.detail == Detail::Places {
+            let places: Vec<&str> = list.cursors().collect();
+            return self.guard.take(after, &places, page_rows, total);
+        }
+        self.guard.take(after, rows, page_rows, total)
     }
 
     /// Counts a page's rows; true where nothing seems to come behind them. A page cut at the
@@ -587,4 +595,50 @@ pub(super) async fn newest(
         }
     }
     Ok((None, first_clock))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::scripted::page_that_goes_on;
+
+    /// Walks on until an error; how many pages there were.
+    async fn pages_of(
+        detail: Detail,
+        row: fn(usize) -> String,
+    ) -> (usize, Result<(), SourceError>) {
+        let platform = Platform::scripted(move |number, variables| {
+            let first = variables["first"].as_u64().unwrap();
+            let rows = (0..first).map(|at| row(number * 1000 + at as usize));
+            let rows: Vec<String> = rows.collect();
+            let cursor = number.to_string();
+            page_that_goes_on("indicators", &cursor, "null", &rows.join(","))
+        });
+        let (platform, span) = (Arc::new(platform.await), Span::Everything);
+        let mut walk = Walk::new(platform, Stream::Indicators, detail, span, 50);
+        for pages in 0..30 {
+            if let Err(error) = walk.next().await {
+                return (pages, Err(error));
+            }
+        }
+        (30, Ok(()))
+    }
+
+    #[tokio::test]
+    async fn rows_that_do_not_say_who_they_are_are_no_endless_list() {
+        for row in [|_| "null".to_owned(), |_| r#"{"node":{"x":1}}"#.to_owned()] {
+            let (pages, walked) = pages_of(Detail::Names, row).await;
+            let told = crate::telemetry::logs::Chain(&walked.unwrap_err()).to_string();
+            assert!(pages < 4 && told.contains("does not end"), "{pages} {told}");
+        }
+    }
+
+    /// Rows that are asked for their places alone say no more.
+    #[tokio::test]
+    async fn rows_are_known_by_their_places_where_they_say_no_more() {
+        let new_places = |number| format!(r#"{{"cursor":"{number}"}}"#);
+        assert!(pages_of(Detail::Places, new_places).await.1.is_ok());
+        let same_places = |number: usize| format!(r#"{{"cursor":"{}"}}"#, number % 1000);
+        assert!(pages_of(Detail::Places, same_places).await.1.is_err());
+    }
 }

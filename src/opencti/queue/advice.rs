@@ -4,10 +4,11 @@
 //!
 //! **Invariant.** An advice names the settings that matter for this very error.
 
-use std::error::Error as StdError;
 use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+use crate::graphql::tls_error;
 
 /// How the connection was tried.
 #[derive(Debug, Clone, Copy)]
@@ -41,20 +42,6 @@ pub(super) fn advice(error: &lapin::Error, tried: Tried) -> &'static str {
             MAYBE_TLS
         }
         _ => "",
-    }
-}
-
-/// The error of TLS that another one carries. What an I/O error carries is not among its sources.
-fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a TlsError> {
-    if let Some(error) = error.downcast_ref::<TlsError>() {
-        return Some(error);
-    }
-    let carried = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    match carried {
-        Some(carried) => tls_error(carried),
-        None => error.source().and_then(tls_error),
     }
 }
 
@@ -138,7 +125,7 @@ fn on_io(error: &io::Error, tried: Tried) -> &'static str {
 mod tests {
     use super::*;
 
-    fn told(error: impl StdError + Send + Sync + 'static, tried: Tried) -> &'static str {
+    fn told(error: impl std::error::Error + Send + Sync + 'static, tried: Tried) -> &'static str {
         // As deep as the client carries it.
         let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
         advice(&lapin::Error::from(error), tried)
