@@ -27,7 +27,7 @@ use url::Url;
 
 use super::around::NESTED_REFERENCE;
 use super::ask::{PageAnswer, Stream};
-use super::files::Files;
+use super::files::{FILE, Files};
 use super::page::{ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
@@ -65,6 +65,9 @@ enum ConvertError {
     #[error(transparent)]
     Marking(#[from] BadMarking),
 }
+
+/// Why a list that is null is told: the source answers an empty one where there is nothing.
+const NOT_SAID: &str = "the source does not say what it has of these";
 
 impl ConvertError {
     /// Whether the source may mend it, and the object can go then.
@@ -153,9 +156,11 @@ impl Converter for NetManageItConverter {
         if page.files.is_none() {
             held_back.extend(waiting_for(&objects, &lost, page.stream));
         }
-        // What is wrong with an object that only brings its files now was told when it came first.
+        // What else is wrong with an object that only brings its files now was told when it came first.
         if page.files.is_some() {
-            skipped.truncate(told);
+            let mut anew = skipped.split_off(told);
+            anew.retain(|skipped| skipped.kind == FILE);
+            skipped.append(&mut anew);
         }
         let late = objects
             .iter()
