@@ -15,6 +15,6 @@ pub(crate) mod tlp;
 
 pub use bundle::bundle;
 pub use id::{NotAnId, StixId, is_observable_type};
-pub use json::{Checked, Json, JsonKind, NotOfKind, PropertyName, foreign_value};
+pub use json::{Checked, Json, JsonKind, NotOfKind, PropertyName, foreign_value, read_time};
 pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
 pub use object::{ObjectWriter, Pointer, StixObject};

@@ -192,6 +192,17 @@ impl GraphqlError {
         })
     }
 
+    /// The field of the row's object on the error's path, in which the error arose.
+    pub fn field_of_row(&self) -> Option<&str> {
+        let steps = self.path.iter().flatten();
+        let mut within = steps.skip_while(|step| matches!(step, PathStep::Field(_)));
+        // The row's number, the way from it to its object, and the object's field.
+        match within.nth(2)? {
+            PathStep::Field(name) => Some(name),
+            PathStep::Index(_) => None,
+        }
+    }
+
     /// The last field on the error's path: the one that has no value.
     pub fn last_field(&self) -> Option<&str> {
         self.path

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
@@ -217,10 +218,17 @@ fn is_time(text: &str) -> bool {
     let inner = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
-    inner.is_some_and(|time| {
-        let has_year = !time.starts_with("0000");
-        has_year && time.len() <= LONGEST_TIME && chrono::DateTime::parse_from_rfc3339(time).is_ok()
-    })
+    inner.is_some_and(|time| read_time(time).is_some())
+}
+
+/// The moment that a text says, where it is a time that may travel: of the years 0001 to 9999 (RFC 3339), and of no
+/// more characters than a time needs. Whatever becomes a time of an object is read here.
+pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
+    if text.len() > LONGEST_TIME || text.starts_with("0000") {
+        return None;
+    }
+    let moment = DateTime::parse_from_rfc3339(text).ok()?;
+    Some(moment.to_utc())
 }
 
 #[cfg(test)]
@@ -258,6 +266,7 @@ mod tests {
     #[case(JsonKind::Time, r#""0000-01-01T00:00:00Z""#)]
     #[case(JsonKind::Time, r#""2026-13-29T10:00:00Z""#)]
     #[case(JsonKind::Time, "1")]
+    #[case(JsonKind::Time, r#""2026-11-29T10:00:00.1234567890123456789012345Z""#)]
     #[case(JsonKind::Integer, r#""1""#)]
     #[case(JsonKind::Integer, "1.5")]
     #[case(JsonKind::Integer, "1e9")]

@@ -261,6 +261,28 @@ async fn a_number_that_the_api_cannot_say_costs_its_field() {
     );
 }
 
+/// The order of a marking has to be there, so the platform says of the whole list of markings that it is null.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_whose_markings_the_api_cannot_say_is_held_back() {
+    let mut data = generated(60, 0);
+    let markings = data.shared.iter_mut();
+    let mut markings = markings.filter(|record| record.typename() == "MarkingDefinition");
+    let said = markings.next().expect("a marking").id().to_owned();
+    let unsaid = markings.next().expect("another marking");
+    unsaid.set("x_opencti_order", json!(5_000_000_000_i64));
+    let unsaid = unsaid.id().to_owned();
+    for record in &mut data.observables {
+        record.set("objectMarking", json!([said]));
+    }
+    let marked = data.observable_mut("Mutex").expect("a mutex");
+    marked.set("objectMarking", json!([unsaid]));
+    let marked = marked.standard_id().to_owned();
+    let line = Line::with(data);
+    check_all_but(&line, &[marked]).await;
+    let message = closing_message(&line);
+    assert!(message.contains("does not say which markings"), "{message}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_error_beside_http_200_is_no_empty_page() {
     let line = Line::with(generated(300, 50));

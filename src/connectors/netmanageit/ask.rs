@@ -4,7 +4,8 @@
 //! May know: the operations, the platform. Must not know: what the answers are good for.
 //!
 //! **Invariant.** An answer with errors is never taken for a whole one, with one exception that is
-//! told: a number that does not fit GraphQL's `Int` costs its field.
+//! told: a number that does not fit GraphQL's `Int` costs its field, or the field of its row that
+//! has to have it. What is null there is never taken for nothing by the converter.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -449,6 +450,29 @@ impl PageAnswer {
     pub(super) fn list(&self) -> Option<&List<'_>> {
         self.0.borrow_dependent().as_ref()
     }
+
+    /// Whether an error took the row on its path away, and not only a field of it.
+    fn costs_row(&self, error: &GraphqlError) -> bool {
+        error
+            .row()
+            .is_some_and(|row| self.list().and_then(|list| list.node(row)).is_none())
+    }
+
+    /// What a number that is too large costs: a field that has to have it is null as a whole.
+    fn lost_field(&self, error: &GraphqlError) -> Skipped {
+        let row = error.row();
+        let node = row.and_then(|row| self.list()?.node(row));
+        let field = error.field_of_row();
+        let lost = field.filter(|field| node.is_some_and(|node| node.is_null(field)));
+        Skipped {
+            id: row.map_or_else(
+                || "a row".to_owned(),
+                |row| format!("row {row} of its page"),
+            ),
+            kind: lost.or(error.last_field()).unwrap_or("field").to_owned(),
+            reason: "a number larger than the source's API can say".to_owned(),
+        }
+    }
 }
 
 fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, Error> {
@@ -753,7 +777,7 @@ fn is_about_shape(error: &PlatformError) -> bool {
 }
 
 /// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
-/// a number that does not fit GraphQL's `Int` costs its field and nothing else.
+/// a number that does not fit GraphQL's `Int` costs its field and nothing else, where its row is there.
 fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
     if answer.is_assumed() {
         match PageAnswer::read(answer.clone()) {
@@ -771,13 +795,21 @@ fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, Platfo
         return Err(refusal.into());
     }
     let errors = answer.errors();
-    if answer.data_text().is_some() && errors.iter().all(GraphqlError::is_number_out_of_range) {
-        skipped.extend(errors.iter().map(lost_field));
-        return Ok(Asked::Page(PageAnswer::read(answer)?));
+    let only_numbers = errors.iter().all(GraphqlError::is_number_out_of_range);
+    let page = match PageAnswer::read(answer.clone()) {
+        Ok(page) => page,
+        Err(error) if only_numbers && errors.iter().all(|error| error.row().is_none()) => {
+            return Err(error.into());
+        }
+        Err(_) => PageAnswer::empty(),
+    };
+    let is_to_blame =
+        |error: &&GraphqlError| !error.is_number_out_of_range() || page.costs_row(error);
+    if !errors.iter().any(|error| is_to_blame(&error)) {
+        skipped.extend(errors.iter().map(|error| page.lost_field(error)));
+        return Ok(Asked::Page(page));
     }
-    let blamed = errors
-        .iter()
-        .filter(|error| !error.is_number_out_of_range());
+    let blamed = errors.iter().filter(is_to_blame);
     Ok(Asked::Failed(Failure {
         suspect: blamed.clone().filter_map(GraphqlError::row).min(),
         is_about_size: false,
@@ -789,17 +821,6 @@ fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, Platfo
             .next()
             .unwrap_or_default(),
     }))
-}
-
-fn lost_field(error: &GraphqlError) -> Skipped {
-    let row = error
-        .row()
-        .map_or_else(|| "?".to_owned(), |row| row.to_string());
-    Skipped {
-        id: format!("row {row} of its page"),
-        kind: error.last_field().unwrap_or("field").to_owned(),
-        reason: "a number larger than the source's API can say".to_owned(),
-    }
 }
 
 /// A request that cannot be answered at all.
@@ -879,6 +900,63 @@ mod tests {
             request.check(page).is_ok()
         };
         assert!(answered(&["a"]) && answered(&[]) && !answered(&["b"]));
+    }
+
+    /// A page of these nodes, and an error about a number for each of these paths.
+    fn judged(nodes: &[&str], paths: &[&str]) -> (Asked, Vec<Skipped>) {
+        let edges: Vec<String> = nodes
+            .iter()
+            .map(|node| format!(r#"{{"node":{node}}}"#))
+            .collect();
+        let errors: Vec<String> = paths
+            .iter()
+            .map(|path| {
+                format!(r#"{{"message":"Int cannot represent non 32-bit signed integer value: 5","path":{path}}}"#)
+            })
+            .collect();
+        let body = format!(
+            r#"{{"data":{{"indicators":{{"pageInfo":{{"hasNextPage":false}},"edges":[{}]}}}},"errors":[{}]}}"#,
+            edges.join(","),
+            errors.join(",")
+        );
+        let mut skipped = Vec::new();
+        let asked = judge(Answer::of_body(&body).unwrap(), &mut skipped).unwrap();
+        (asked, skipped)
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_costs_what_is_null_and_says_what_that_is() {
+        let nodes = [
+            r#"{"id":"1"}"#,
+            r#"{"id":"2","size":null,"objectMarking":null}"#,
+        ];
+        for (path, lost) in [
+            (r#"["indicators","edges",1,"node","size"]"#, "size"),
+            (
+                r#"["indicators","edges",1,"node","objectMarking",0,"x_opencti_order"]"#,
+                "objectMarking",
+            ),
+            (
+                r#"["indicators","edges",1,"node","files",2,"size"]"#,
+                "size",
+            ),
+        ] {
+            let (asked, skipped) = judged(&nodes, &[path]);
+            assert!(matches!(asked, Asked::Page(_)));
+            assert_eq!((&*skipped[0].kind, skipped.len()), (lost, 1));
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_too_large_and_takes_its_row_away_is_a_failure_of_that_row() {
+        let size = r#"["indicators","edges",0,"node","size"]"#;
+        let taken = r#"["indicators","edges",1,"node","objectMarking",0,"x_opencti_order"]"#;
+        let (asked, skipped) = judged(&[r#"{"id":"1","size":null}"#, "null"], &[size, taken]);
+        let Asked::Failed(failure) = asked else {
+            panic!("the row is gone");
+        };
+        assert_eq!((failure.suspect, skipped.len()), (Some(1), 0));
+        assert!(failure.names_row());
     }
 
     #[tokio::test(start_paused = true)]

@@ -803,10 +803,10 @@ mod tests {
 
     /// A list of files that cannot be read costs the files, by name, and not the reference.
     #[rstest]
-    #[case::some(
+    #[case::some_and_some_unseen(
         r#"{"edges":[{"node":{"id":"f","name":"a.txt"}},null,{"node":null}]}"#,
         1,
-        0
+        1
     )]
     #[case::more_than_it_shows(
         r#"{"pageInfo":{"hasNextPage":true},"edges":[{"node":{"id":"f","name":"a.txt"}}]}"#,

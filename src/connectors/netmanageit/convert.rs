@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::ask::{PageAnswer, Stream};
-use super::files::Files;
+use super::files::{FILE, Files};
 use super::page::{
     EMPTY_ROW, ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE,
 };
@@ -70,6 +70,9 @@ enum ConvertError {
     #[error("{0}")]
     Unread(String),
 }
+
+/// Why a list that is null is told: the source answers an empty one where there is nothing.
+const NOT_SAID: &str = "the source does not say what it has of these";
 
 impl ConvertError {
     /// What the source may mend, where the object can go then.
@@ -167,9 +170,11 @@ impl Converter for NetManageItConverter {
         if page.files.is_none() {
             held_back.extend(waiting_for(&objects, &lost, page.stream));
         }
-        // What is wrong with an object that only brings its files now was told when it came first.
+        // What else is wrong with an object that only brings its files now was told when it came first.
         if page.files.is_some() {
-            skipped.truncate(told);
+            let mut anew = skipped.split_off(told);
+            anew.retain(|skipped| skipped.kind == FILE);
+            skipped.append(&mut anew);
         }
         let late = objects
             .iter()

@@ -360,6 +360,7 @@ pub(super) fn shown(
 ) -> Vec<File> {
     let missing = match &attached {
         Err(_) => Some(UNKNOWN_SHAPE),
+        Ok(attached) if attached.has_unseen() => Some(FILES_UNSEEN),
         Ok(attached) => attached.has_more().then_some(MORE_FILES),
     };
     skipped.extend(missing.map(|reason| Skipped {
@@ -370,6 +371,8 @@ pub(super) fn shown(
     attached.unwrap_or_default().into_files()
 }
 
+const FILES_UNSEEN: &str = "the source does not show all files that it has";
+
 /// The operations ask for so many.
 const MORE_FILES: &str = "it has more than 100 files: the first 100 are read";
 
@@ -377,6 +380,9 @@ const MORE_FILES: &str = "it has more than 100 files: the first 100 are read";
 fn of_a_reference(object: &str) -> String {
     format!("an external reference of {object}")
 }
+
+/// As what files are named that do not travel.
+pub(super) const FILE: &str = "file";
 
 const TOO_LARGE: &str =
     "larger than opencti_netmanageit.max_file_size (OPENCTI_NETMANAGEIT_MAX_FILE_SIZE) allows";
@@ -407,7 +413,7 @@ impl Brought {
     fn skip(&mut self, object: &str, file: &File, reason: impl Into<String>) {
         self.skipped.push(Skipped {
             id: format!("{} of {object}", file.name),
-            kind: "file".to_owned(),
+            kind: FILE.to_owned(),
             reason: reason.into(),
         });
     }
@@ -497,7 +503,9 @@ impl File {
             .meta
             .as_ref()
             .and_then(|meta| meta.file_markings.as_ref());
-        ids.is_some_and(|ids| ids.iter().flatten().count() > self.markings.len())
+        let shown: HashSet<&str> = self.markings.iter().map(|marking| marking.get()).collect();
+        // One that is null has no id, and is one.
+        ids.is_some_and(|ids| ids.iter().collect::<HashSet<_>>().len() > shown.len())
     }
 
     fn with(&self, data: String) -> Content {

@@ -134,6 +134,14 @@ impl<'a> List<'a> {
         })
     }
 
+    /// The row at this place, where it can be read.
+    pub(super) fn node(&self, row: usize) -> Option<&Node<'a>> {
+        match self.edges.get(row)?.as_ref()?.node.as_ref()? {
+            Seen::Node(node) => Some(node),
+            Seen::Other => None,
+        }
+    }
+
     /// How many rows came empty.
     pub(super) fn empty_rows(&self) -> usize {
         self.rows() - self.seen().count()
@@ -254,6 +262,12 @@ impl Files {
         Ok(files.unwrap_or_default())
     }
 
+    /// Whether entries of the list are null, where files should be.
+    pub(super) fn has_unseen(&self) -> bool {
+        let mut edges = self.edges.iter().flatten();
+        edges.any(|edge| edge.as_ref().is_none_or(|edge| edge.node.is_none()))
+    }
+
     /// Whether the object has more than were asked for.
     pub(super) fn has_more(&self) -> bool {
         self.page_info.as_ref().is_some_and(|info| info.has_more)
@@ -349,12 +363,17 @@ impl<'a> Node<'a> {
         (value.get() != "null").then_some(value)
     }
 
-    /// A field that has to be there, and once; null where it is said to be nothing. What comes twice says two
-    /// things.
+    /// Whether the field is there and says nothing. A list that is null is no empty one: platforms answer `[]`
+    /// for that, and null where an error in one of its entries took the whole list away.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|value| value.get() == "null")
+    }
+
+    /// A field that has to be there, once, and to say something. What comes twice says two things.
     pub(super) fn once(&self, name: &str) -> Option<&'a RawValue> {
         let mut said = self.fields().filter(|(field, _)| *field == name);
         let (_, value) = said.next()?;
-        said.next().is_none().then_some(value)
+        (said.next().is_none() && value.get() != "null").then_some(value)
     }
 
     fn find(&self, name: &str) -> Option<&'a RawValue> {

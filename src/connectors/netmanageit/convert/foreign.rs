@@ -32,6 +32,10 @@ const NOT_TAKEN: &[&str] = &[
     "description",
 ];
 
+/// Content, of which the platform's client makes a file without markings, whatever the type. It cannot go as a file
+/// of ours either: the client loses files of some types, and fails at their objects (see the files of objects).
+const CONTENT: &str = "payload_bin";
+
 /// What the source writes of some objects, by their internal ids; or why it failed at it.
 #[derive(Debug, Default)]
 pub(super) struct Written<'a>(HashMap<Cow<'a, str>, Result<Cow<'a, str>, &'a str>>);
@@ -82,7 +86,14 @@ pub(super) fn write(
     let mut object = ObjectWriter::new(StixId::of(&stix_type, &standard_id)?);
     let mut taken = BTreeSet::new();
     for (name, value) in own.fields() {
-        if is_taken(name) {
+        if name == CONTENT {
+            skipped.push(Skipped {
+                id: standard_id.to_string(),
+                kind: name.to_owned(),
+                reason: "its type is not known, and as part of it content would lose its markings"
+                    .to_owned(),
+            });
+        } else if is_taken(name) {
             match property(name, value) {
                 Some((name, value)) if taken.insert(name.clone()) => {
                     object.put_foreign(&name, &value);

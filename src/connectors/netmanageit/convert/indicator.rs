@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::surroundings::Surrounding;
-use super::{Choices, ConvertError, of_field, put_field, put_former_ids, validity};
+use super::{Choices, ConvertError, NOT_SAID, of_field, part, put_field, put_former_ids, validity};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::{self, Node};
 use crate::stix::JsonKind::{self, Boolean, Integer, Text, Texts, Time};
@@ -26,6 +26,8 @@ const PROPERTIES: &[(&str, JsonKind)] = &[
     ("x_opencti_detection", Boolean),
     ("x_mitre_platforms", Texts),
 ];
+
+const KILL_CHAIN_PHASES: &str = "killChainPhases";
 
 #[derive(Serialize, Deserialize)]
 struct KillChainPhase<'a> {
@@ -63,7 +65,10 @@ pub(super) fn write(
     if let Some(observable_type) = node.text("x_opencti_main_observable_type")? {
         object.put_type("x_opencti_main_observable_type", &observable_type);
     }
-    let phases: Vec<KillChainPhase<'_>> = node.decode("killChainPhases")?.unwrap_or_default();
+    if node.is_null(KILL_CHAIN_PHASES) {
+        skipped.push(part(node, KILL_CHAIN_PHASES, NOT_SAID));
+    }
+    let phases: Vec<KillChainPhase<'_>> = node.decode(KILL_CHAIN_PHASES)?.unwrap_or_default();
     object.put_list("kill_chain_phases", &phases);
     surrounding.put(&mut object);
     Ok(object.finish("Indicator")?)

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::ConvertError;
 use crate::connector::Skipped;
 use crate::stix::tlp::{self, Tlp};
-use crate::stix::{ObjectWriter, StixId, StixObject};
+use crate::stix::{ObjectWriter, StixId, StixObject, read_time};
 
 /// OpenCTI's extension of STIX objects (spec/protocol.md §3).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
@@ -21,6 +21,10 @@ pub(super) enum BadMarking {
     NoId,
     #[error("its marking has no definition")]
     NoDefinition,
+    #[error(
+        "the source does not say the order of its marking, without which it would be the weakest of its type ({0})"
+    )]
+    NoOrder(String),
     #[error(
         "the id and the definition of its marking are those of different markings; correct the marking at the source (id of {id}, definition {definition})"
     )]
@@ -61,7 +65,9 @@ pub(super) fn write(
     text: &RawValue,
     skipped: &mut Vec<Skipped>,
 ) -> Result<WrittenMarking, ConvertError> {
-    let marking: Marking = serde_json::from_str(text.get())?;
+    // An entry that is null is a marking all the same.
+    let marking: Option<Marking> = serde_json::from_str(text.get())?;
+    let marking = marking.ok_or(BadMarking::NotSaid)?;
     let own_id = StixId::of("marking-definition", &marking.standard_id);
     let own_id = own_id.map_err(|_| BadMarking::NoId)?;
     let definition = marking.definition.unwrap_or_default();
@@ -71,6 +77,10 @@ pub(super) fn write(
     let former = former_ids(&own_id, marking.x_opencti_stix_ids, skipped);
     let tlp = tlp::meant(marking.definition_type.as_deref(), &definition);
     check_ids(std::iter::once(&own_id).chain(&former), tlp, &definition)?;
+    // The protocol's own are at every destination, with their order.
+    if tlp.is_none() && marking.x_opencti_order.is_none() {
+        return Err(BadMarking::NoOrder(definition).into());
+    }
     let (id, definition_type, definition) = match tlp {
         Some(tlp) => (tlp.stix_id()?, Some("TLP"), tlp.definition),
         None => (
@@ -80,7 +90,9 @@ pub(super) fn write(
         ),
     };
     let mut object = ObjectWriter::new(id.clone());
-    object.put_some("created", marking.created.as_deref().filter(is_time));
+    let created = marking.created.as_deref();
+    let is_time = |text: &&str| read_time(text).is_some();
+    object.put_some("created", created.filter(is_time));
     object.put_some("definition_type", definition_type);
     object.put("name", definition);
     // STIX has statements of its own, with a definition of their own (STIX 2.1 §7.2.1.3).
@@ -112,10 +124,6 @@ pub(super) fn write(
         ids: std::iter::once(id).chain(former).collect(),
         meaning,
     })
-}
-
-pub(super) fn is_time(text: &&str) -> bool {
-    chrono::DateTime::parse_from_rfc3339(text).is_ok()
 }
 
 fn former_ids(own: &StixId, ids: Option<Vec<String>>, skipped: &mut Vec<Skipped>) -> Vec<StixId> {
@@ -169,7 +177,7 @@ mod tests {
     }
 
     fn marking(id: &str, kind: &str, definition: &str) -> Value {
-        json!({"standard_id": id, "definition_type": kind, "definition": definition})
+        json!({"standard_id": id, "definition_type": kind, "definition": definition, "x_opencti_order": 1})
     }
 
     #[rstest]
@@ -226,8 +234,25 @@ mod tests {
     #[case(json!({"standard_id": OWN, "definition": ["TLP:RED"]}))]
     #[case(json!({"definition": "TLP:RED"}))]
     #[case(json!("TLP:RED"))]
+    #[case(json!(null))]
     fn what_is_no_marking_is_none(#[case] text: Value) {
         assert!(written(&text).is_err());
+    }
+
+    /// Without its order the destination makes it the weakest of its type, which everybody may read who may read
+    /// another one.
+    #[test]
+    fn a_marking_without_its_order_is_none_but_for_those_of_the_protocol() {
+        let mut own = marking(OWN, "statement", "SECRET");
+        let mut red = marking(RED, "TLP", "TLP:RED");
+        for marking in [&mut own, &mut red] {
+            marking["x_opencti_order"] = Value::Null;
+        }
+        let error = written(&own).unwrap_err();
+        assert!(
+            matches!(&error, ConvertError::Marking(BadMarking::NoOrder(name)) if name == "SECRET")
+        );
+        assert_eq!(written(&red).unwrap()["id"], RED);
     }
 
     proptest! {

@@ -190,15 +190,29 @@ fn put_hashes(
     value: &RawValue,
     skipped: &mut Vec<Skipped>,
 ) -> Result<(), ConvertError> {
-    let mut hashes: Vec<Hash<'_>> = serde_json::from_str(value.get())?;
-    hashes.retain(|hash| hash.hash.is_some());
-    let is_stored = |hash: &Hash<'_>| HASHES.contains(&&*hash.algorithm.to_uppercase());
-    let (stored, lost): (Vec<_>, Vec<_>) = hashes.into_iter().partition(is_stored);
-    skipped.extend(lost.iter().map(|hash| Skipped {
-        id: super::name_of(node),
-        kind: format!("{} hash", hash.algorithm),
-        reason: "the platform stores no hashes of this kind".to_owned(),
-    }));
+    let hashes: Vec<Hash<'_>> = serde_json::from_str(value.get())?;
+    let mut stored: Vec<(&'static str, Text<'_>)> = Vec::new();
+    for Hash { algorithm, hash } in hashes {
+        let Some(hash) = hash else { continue };
+        let known = HASHES
+            .iter()
+            .find(|known| known.eq_ignore_ascii_case(&algorithm));
+        let reason = match known {
+            None => "the platform stores no hashes of this kind",
+            Some(known) if stored.iter().any(|(stored, _)| stored == known) => {
+                "there can be one such hash, and there is another"
+            }
+            Some(known) => {
+                stored.push((known, hash));
+                continue;
+            }
+        };
+        skipped.push(Skipped {
+            id: super::name_of(node),
+            kind: format!("{algorithm} hash"),
+            reason: reason.to_owned(),
+        });
+    }
     if !stored.is_empty() {
         object.put("hashes", &Hashes(stored));
     }
@@ -213,14 +227,14 @@ struct Hash<'a> {
     hash: Option<Text<'a>>,
 }
 
-/// The source's list of hashes as STIX's dictionary (STIX 2.1 §2.7).
-struct Hashes<'a>(Vec<Hash<'a>>);
+/// The source's list of hashes as STIX's dictionary (STIX 2.1 §2.7): each kind once, by its name of [`HASHES`].
+struct Hashes<'a>(Vec<(&'static str, Text<'a>)>);
 
 impl Serialize for Hashes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for hash in &self.0 {
-            map.serialize_entry(&hash.algorithm, &hash.hash)?;
+        for (algorithm, hash) in &self.0 {
+            map.serialize_entry(algorithm, hash)?;
         }
         map.end()
     }
@@ -263,6 +277,33 @@ mod tests {
         ] {
             assert_eq!(written(artifact).unwrap().0, name, "{artifact}");
         }
+    }
+
+    #[test]
+    fn each_kind_of_hash_goes_once_and_the_others_are_named() {
+        let hashes = r#"[{"algorithm":"MD5","hash":"a"},{"algorithm":"md5","hash":"b"},
+            {"algorithm":"MD5","hash":"a"},{"algorithm":"sha-1","hash":null},{"algorithm":"Sha-1","hash":"c"},
+            {"algorithm":"\u017fHA-256","hash":"d"},{"algorithm":"CRC","hash":"e"}]"#;
+        let row = format!(r#"{{"standard_id":"file--1","hashes":{hashes}}}"#);
+        let node: Node<'_> = serde_json::from_str(&row).unwrap();
+        let id = "file--613f2e26-407d-48c7-9eca-b8e91df99dc9";
+        let mut object = ObjectWriter::new(StixId::of("file", id).unwrap());
+        let mut skipped = Vec::new();
+        put_hashes(
+            &mut object,
+            &node,
+            node.get("hashes").unwrap(),
+            &mut skipped,
+        )
+        .unwrap();
+        let json = object.finish("StixFile").unwrap().json;
+        let written = r#""hashes":{"MD5":"a","SHA-1":"c"}}"#;
+        assert!(json.ends_with(written), "{json}");
+        let named: Vec<&str> = skipped.iter().map(|part| part.kind.as_str()).collect();
+        assert_eq!(
+            named,
+            ["md5 hash", "MD5 hash", "\u{17f}HA-256 hash", "CRC hash"]
+        );
     }
 
     #[test]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::marking::{self, BadMarking, WrittenMarking, is_time};
-use super::{ConvertError, part, put_field, put_former_ids};
+use super::marking::{self, BadMarking, WrittenMarking};
+use super::{ConvertError, NOT_SAID, part, put_field, put_former_ids};
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::files::{Content, ReferenceContents};
+use crate::connectors::netmanageit::files::{Content, FILE, ReferenceContents};
 use crate::connectors::netmanageit::page::{ExternalReference, Node};
 use crate::stix::JsonKind::{self, Integer, Text, Texts, Time};
-use crate::stix::{Json, ObjectWriter, StixId, StixObject, TextMap};
+use crate::stix::{Json, ObjectWriter, StixId, StixObject, TextMap, read_time};
 
 /// Written objects that are remembered; more different ones than this do not stand on a page.
 const REMEMBERED: usize = 10_000;
@@ -20,7 +20,8 @@ const REMEMBERED: usize = 10_000;
 /// Writes markings, authors and labels, and remembers them by their text.
 #[derive(Debug, Default)]
 pub(super) struct Surroundings {
-    written: Remembered<Arc<StixObject>>,
+    authors: Remembered<Arc<Author>>,
+    single_markings: Remembered<Arc<Marking>>,
     markings: Remembered<Arc<WrittenMarkings>>,
     labels: Remembered<WrittenLabel>,
     /// What the ids of markings stand for.
@@ -51,6 +52,14 @@ impl<T: Clone> Remembered<T> {
         written
     }
 }
+
+/// A marking's object: what makes one has checked that it is one.
+#[derive(Debug)]
+struct Marking(Arc<StixObject>);
+
+/// An author's object, which is never taken for a marking's.
+#[derive(Debug)]
+struct Author(Arc<StixObject>);
 
 /// The markings of an object; most objects share theirs with others.
 #[derive(Debug)]
@@ -174,13 +183,14 @@ impl Surroundings {
         if let Some(author) = node.get("createdBy") {
             match self.author(author, skipped)? {
                 Ok(author) => {
+                    let Author(author) = &*author;
                     surrounding.author = Some(author.id.clone());
-                    surrounding.objects.push(author);
+                    surrounding.objects.push(Arc::clone(author));
                 }
                 Err(reason) => skipped.push(part(node, "author", reason)),
             }
         }
-        for label in list(node, "objectLabel")? {
+        for label in list(node, "objectLabel", skipped)? {
             if !self.label(label, &mut surrounding)? {
                 skipped.push(part(
                     node,
@@ -205,8 +215,8 @@ impl Surroundings {
         let mut objects: Vec<Arc<StixObject>> = Vec::new();
         for marking in entries(text)? {
             let marking = self.marking(marking, skipped)?;
-            if !objects.iter().any(|known| known.key == marking.key) {
-                objects.push(marking);
+            if !objects.iter().any(|known| known.key == marking.0.key) {
+                objects.push(Arc::clone(&marking.0));
             }
         }
         if objects.is_empty() {
@@ -223,8 +233,8 @@ impl Surroundings {
         &mut self,
         text: &RawValue,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Result<Arc<StixObject>, &'static str>, ConvertError> {
-        if let Some(known) = self.written.get(text) {
+    ) -> Result<Result<Arc<Author>, &'static str>, ConvertError> {
+        if let Some(known) = self.authors.get(text) {
             return Ok(Ok(known));
         }
         let author: Node<'_> = serde_json::from_str(text.get())?;
@@ -247,7 +257,7 @@ impl Surroundings {
         }
         let mut markings = Vec::new();
         for marking in entries(said_markings(&author)?)? {
-            markings.push(self.marking(marking, skipped)?);
+            markings.push(Arc::clone(&self.marking(marking, skipped)?.0));
         }
         let mut object = ObjectWriter::new(id);
         for (property, kind) in AUTHOR_PROPERTIES {
@@ -258,7 +268,9 @@ impl Surroundings {
         object.put_list("object_marking_refs", &ids);
         let mut object = object.finish("author")?;
         object.dependencies = markings;
-        Ok(Ok(self.written.put(text, Arc::new(object))))
+        Ok(Ok(self
+            .authors
+            .put(text, Arc::new(Author(Arc::new(object))))))
     }
 
     /// False for a label without a text.
@@ -336,14 +348,24 @@ impl Surroundings {
     ) -> Result<Vec<File<'b>>, ConvertError> {
         let mut written = Vec::new();
         for file in files {
+            let said = [file.version.as_deref(), Some(updated)];
+            let mut times = said.into_iter().flatten();
+            let Some(version) = times.find(|time| read_time(time).is_some()) else {
+                skipped.push(Skipped {
+                    id: file.name.clone(),
+                    kind: FILE.to_owned(),
+                    reason: "neither it nor its object says when it was changed".to_owned(),
+                });
+                continue;
+            };
             let of_object = surrounding.markings.iter();
             let of_object = of_object.flat_map(|markings| &markings.objects);
             let mut markings: Vec<StixId> = of_object.map(|marking| marking.id.clone()).collect();
             for marking in &file.markings {
-                let marking = self.marking(marking, skipped)?;
+                let Marking(marking) = &*self.marking(marking, skipped)?;
                 if !markings.contains(&marking.id) {
                     markings.push(marking.id.clone());
-                    surrounding.objects.push(marking);
+                    surrounding.objects.push(Arc::clone(marking));
                 }
             }
             let mime_type = file.mime_type.as_deref();
@@ -351,7 +373,7 @@ impl Surroundings {
                 name: &file.name,
                 data: &file.data,
                 mime_type: mime_type.unwrap_or("application/octet-stream"),
-                version: file.version.as_deref().filter(is_time).unwrap_or(updated),
+                version,
                 object_marking_refs: markings,
                 no_trigger_import: true,
             });
@@ -364,13 +386,14 @@ impl Surroundings {
         &mut self,
         text: &RawValue,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Arc<StixObject>, ConvertError> {
-        if let Some(known) = self.written.get(text) {
+    ) -> Result<Arc<Marking>, ConvertError> {
+        if let Some(known) = self.single_markings.get(text) {
             return Ok(known);
         }
         let written = marking::write(text, skipped)?;
         self.check_meaning(&written)?;
-        Ok(self.written.put(text, Arc::new(written.object)))
+        let marking = Marking(Arc::new(written.object));
+        Ok(self.single_markings.put(text, Arc::new(marking)))
     }
 
     /// One id stands for one marking: the destination keeps the definition that came first.
@@ -394,18 +417,25 @@ impl Surroundings {
     }
 }
 
-fn list<'a>(node: &Node<'a>, field: &str) -> Result<Vec<&'a RawValue>, ConvertError> {
+/// A list of the node. One that is null is named: see [`Node::is_null`].
+fn list<'a>(
+    node: &Node<'a>,
+    field: &str,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Vec<&'a RawValue>, ConvertError> {
+    if node.is_null(field) {
+        skipped.push(part(node, field, NOT_SAID));
+    }
     node.get(field).map_or(Ok(Vec::new()), entries)
 }
 
-/// What a list holds; nothing where it is null.
+/// What a list holds.
 fn entries(text: &RawValue) -> Result<Vec<&RawValue>, ConvertError> {
-    let entries: Option<Vec<&RawValue>> = serde_json::from_str(text.get())?;
-    Ok(entries.unwrap_or_default())
+    Ok(serde_json::from_str(text.get())?)
 }
 
 /// The markings that a node says it has. A source that does not say them, a release that calls them something
-/// else among them, does not say that there are none.
+/// else among them, or says null in their place, does not say that there are none.
 fn said_markings<'a>(node: &Node<'a>) -> Result<&'a RawValue, BadMarking> {
     node.once("objectMarking").ok_or(BadMarking::NotSaid)
 }

@@ -8,6 +8,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::References;
 use crate::hostile::{corpus, damaged, read_strictly, texts, values};
 use crate::stix::bundle;
@@ -179,9 +180,19 @@ fn check(converted: &Converted) {
     assert_eq!(objects.len(), all.len());
     for (object, written) in objects.iter().zip(&all) {
         assert_eq!(object["id"], *written.id);
+        for (property, stix_type) in [
+            ("object_marking_refs", "marking-definition--"),
+            ("created_by_ref", "identity--"),
+        ] {
+            let ids = object[property].as_array().cloned();
+            let ids = ids.unwrap_or_else(|| object.get(property).cloned().into_iter().collect());
+            let fit = |id: &Value| id.as_str().is_some_and(|id| id.starts_with(stix_type));
+            assert!(ids.iter().all(fit), "{property} of {object}");
+        }
         let stix_type = object["type"].as_str().unwrap();
         assert_eq!(stix_type, written.id.stix_type());
         check_references(object);
+        assert_eq!(object.get("payload_bin"), None);
         if known.contains(stix_type) || others.contains(&stix_type) {
             let names = object.as_object().unwrap().keys();
             let foreign: Vec<_> = names.filter(|name| !keys.contains(name.as_str())).collect();
@@ -243,14 +254,25 @@ fn rows_of_the_corpus_are_written_or_named() {
 #[test]
 fn a_row_that_does_not_say_its_markings_is_held_back() {
     let row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
-    let without = |place: &str| {
+    let changed = |place: &str, change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
         let mut row = row.clone();
         let place = row.pointer_mut(place).unwrap();
-        place.as_object_mut().unwrap().remove("objectMarking");
+        change(place.as_object_mut().unwrap());
         row.to_string()
     };
     let twice = row.to_string().replacen('{', r#"{"objectMarking":[],"#, 1);
-    for row in [without(""), without("/createdBy"), twice] {
+    let mut rows = vec![twice];
+    for place in ["", "/createdBy"] {
+        rows.push(changed(place, &|object| {
+            object.remove("objectMarking");
+        }));
+        for said in [Value::Null, json!([null])] {
+            rows.push(changed(place, &|object| {
+                object.insert("objectMarking".to_owned(), said.clone());
+            }));
+        }
+    }
+    for row in rows {
         let page = page(Stream::Observables, std::slice::from_ref(&row), &[]);
         let converted = converter().convert(page.unwrap());
         assert!(converted.objects.is_empty(), "{row}");
@@ -258,7 +280,7 @@ fn a_row_that_does_not_say_its_markings_is_held_back() {
         assert!(reason.contains("does not say which markings"), "{reason}");
     }
     let mut none = row.clone();
-    none["objectMarking"] = Value::Null;
+    none["objectMarking"] = json!([]);
     assert_eq!(convert_row(&none.to_string()).unwrap().objects.len(), 1);
 }
 
@@ -396,6 +418,145 @@ mod lost {
     }
 }
 
+/// The source answers an empty list where there is nothing, and null where an entry could not be had.
+#[test]
+fn a_list_that_is_null_is_named() {
+    for (name, field) in [("domain", "objectLabel"), ("indicator", "killChainPhases")] {
+        let mut row: Value = serde_json::from_str(&corpus("rows")[name]).unwrap();
+        for (said, told) in [(json!([]), 0), (Value::Null, 1)] {
+            row[field] = said;
+            let converted = convert_row(&row.to_string()).unwrap();
+            let of_field = converted.skipped.iter().filter(|part| part.kind == field);
+            assert_eq!(of_field.count(), told, "{row}");
+            assert_eq!(converted.objects.len(), 1);
+        }
+    }
+}
+
+/// The platform's client makes a file without markings of it.
+#[test]
+fn content_of_a_type_to_come_is_named_and_stays() {
+    let row = corpus("rows")["of-a-release-to-come"].clone();
+    let id = serde_json::from_str::<Value>(&row).unwrap()["id"].clone();
+    let stix = json!({"type": "quantum-bit", "mime_type": "text/plain", "payload_bin": "QQ==", "state": 1});
+    let written = json!({ "id": id, "toStix": stix.to_string() });
+    let mut page = page(Stream::Observables, &[row], &[]).unwrap();
+    page.written
+        .answers
+        .extend(written_page(&written.to_string()));
+    let converted = converter().convert(page);
+    let object = read_strictly(&converted.objects[0].json).unwrap();
+    assert_eq!(
+        (&object["mime_type"], &object["state"]),
+        (&json!("text/plain"), &json!(1))
+    );
+    assert_eq!(object.get("payload_bin"), None);
+    assert_eq!(converted.skipped[0].kind, "payload_bin");
+}
+
+/// Times are read at one place, whatever they are times of.
+#[test]
+fn a_time_that_nobody_can_read_does_not_travel() {
+    let long = format!("2026-01-01T00:00:00.{}Z", "1".repeat(1_000_000));
+    for bad in ["0000-01-01T00:00:00Z", &long, "+12026-01-01T00:00:00Z"] {
+        let mut row: Value = serde_json::from_str(&corpus("rows")["indicator"]).unwrap();
+        for field in ["valid_from", "valid_until", "created"] {
+            row[field] = bad.into();
+        }
+        row["objectMarking"][1]["created"] = bad.into();
+        let converted = convert_row(&row.to_string()).unwrap();
+        for written in all_of(&converted) {
+            assert!(!written.json.contains(bad), "{}", written.id);
+        }
+        for field in ["valid_from", "valid_until", "created"] {
+            assert!(converted.skipped.iter().any(|part| part.kind == field));
+        }
+    }
+}
+
+#[test]
+fn nothing_is_valid_until_after_the_last_time() {
+    let mut row: Value = serde_json::from_str(&corpus("rows")["indicator"]).unwrap();
+    for (time, until) in [
+        ("2026-01-01T00:00:00Z", Some("2026-01-01T00:00:01.000Z")),
+        ("9999-12-31T23:59:59Z", None),
+    ] {
+        row["valid_from"] = time.into();
+        row["valid_until"] = time.into();
+        let converted = convert_row(&row.to_string()).unwrap();
+        let object = read_strictly(&converted.objects[0].json).unwrap();
+        assert_eq!(object["valid_from"], time);
+        assert_eq!(object.get("valid_until").and_then(Value::as_str), until);
+        assert!(
+            converted
+                .skipped
+                .iter()
+                .any(|part| part.kind == "valid_until")
+        );
+    }
+}
+
+#[test]
+fn a_file_has_a_time_that_can_be_read_or_stays() {
+    for (version, updated, sent) in [
+        (
+            Some("2026-01-01T00:00:00Z"),
+            "x",
+            Some("2026-01-01T00:00:00Z"),
+        ),
+        (
+            Some("0000-01-01T00:00:00Z"),
+            "2026-02-01T00:00:00Z",
+            Some("2026-02-01T00:00:00Z"),
+        ),
+        (None, "0000-01-01T00:00:00Z", None),
+    ] {
+        let mut row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
+        row["updated_at"] = updated.into();
+        let file = Content {
+            name: "a.txt".to_owned(),
+            mime_type: None,
+            version: version.map(str::to_owned),
+            data: "QQ==".to_owned(),
+            markings: Vec::new(),
+        };
+        let mut page = page(Stream::Observables, &[row.to_string()], &[]).unwrap();
+        page.files = Some(Files {
+            own: vec![file],
+            of_references: Vec::new(),
+        });
+        let converted = converter().convert(page);
+        let object = read_strictly(&converted.objects[0].json).unwrap();
+        let version = object.pointer("/x_opencti_files/0/version");
+        assert_eq!(version.and_then(Value::as_str), sent);
+        let named = converted.skipped.iter().filter(|part| part.kind == FILE);
+        assert_eq!(named.count(), usize::from(sent.is_none()));
+    }
+}
+
+/// What was written as an author is no marking, and the other way round, in whatever order they come.
+#[test]
+fn the_same_text_is_no_author_and_marking_at_once() {
+    let row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
+    for (as_author, as_marking) in [
+        (row["createdBy"].clone(), row["createdBy"].clone()),
+        (
+            row["objectMarking"][0].clone(),
+            row["objectMarking"][0].clone(),
+        ),
+    ] {
+        let mut by_it = row.clone();
+        by_it["createdBy"] = as_author;
+        let mut marked = row.clone();
+        marked["objectMarking"] = json!([as_marking]);
+        for order in [[&by_it, &marked], [&marked, &by_it]] {
+            let rows = order.map(Value::to_string);
+            let converted = converter().convert(page(Stream::Observables, &rows, &[]).unwrap());
+            check(&converted);
+        }
+    }
+}
+
 proptest! {
     /// A well-formed row with any values in any of its fields, and in fields of its parts.
     #[test]
@@ -438,10 +599,32 @@ proptest! {
         }
     }
 
+    /// Hashes of any kinds, twice and in other letters among them.
+    #[test]
+    fn hashes_of_any_kinds_make_no_key_twice(
+        name in select(vec!["file", "artifact"]),
+        hashes in prop::collection::vec(
+            (
+                prop_oneof![4 => select(vec!["MD5", "md5", "SHA-1", "sha-1", "\u{17f}HA-1"]).prop_map(str::to_owned), 1 => texts()],
+                prop_oneof![4 => "[ab]".prop_map(Value::from), 1 => values()],
+            ),
+            0..6,
+        ),
+    ) {
+        let mut row: Value = serde_json::from_str(&corpus("rows")[name]).unwrap();
+        let hashes = hashes.into_iter();
+        let hashes = hashes.map(|(algorithm, hash)| json!({ "algorithm": algorithm, "hash": hash }));
+        row["hashes"] = hashes.collect();
+        convert_row(&row.to_string());
+    }
+
     /// Whatever the source itself writes of a type that this program does not know.
     #[test]
     fn what_the_source_writes_itself_makes_no_other_message(
-        fields in prop::collection::vec((prop_oneof![texts(), "[a-z_]{1,8}"], values()), 0..6),
+        fields in prop::collection::vec(
+            (prop_oneof![texts(), "[a-z_]{1,8}", select(vec!["payload_bin", "mime_type"]).prop_map(str::to_owned)], values()),
+            0..6,
+        ),
         twice in any::<bool>(),
         stix_type in prop_oneof![Just("quantum-bit".to_owned()), texts()],
     ) {

@@ -13,7 +13,7 @@ use super::{Choices, ConvertError, part, put_value};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::Node;
 use crate::connectors::netmanageit::settings::Score;
-use crate::stix::{JsonKind, ObjectWriter};
+use crate::stix::{JsonKind, ObjectWriter, read_time};
 
 /// One time of a node: as it is written there, and what it means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,18 +27,19 @@ impl<'a> Time<'a> {
     fn of(node: &Node<'a>, field: &str) -> Result<Option<Self>, ConvertError> {
         let text = node.text(field)?;
         Ok(text.map(|text| Self {
-            moment: DateTime::parse_from_rfc3339(&text)
-                .ok()
-                .map(|moment| moment.to_utc()),
+            moment: read_time(&text),
             text,
         }))
     }
 
-    fn at(moment: DateTime<Utc>) -> Self {
-        Self {
-            text: moment.to_rfc3339_opts(SecondsFormat::Millis, true).into(),
-            moment: Some(moment),
-        }
+    /// One second after a moment; none at the end of what times can say.
+    fn after(moment: DateTime<Utc>) -> Option<Self> {
+        let moment = moment.checked_add_signed(Duration::seconds(1))?;
+        let text = moment.to_rfc3339_opts(SecondsFormat::Millis, true);
+        Some(Self {
+            moment: Some(read_time(&text)?),
+            text: text.into(),
+        })
     }
 }
 
@@ -68,12 +69,12 @@ pub(super) fn put(
     if let (Some(begin), Some(end)) = (moment(&from), moment(&until))
         && end <= begin
     {
-        until = Some(Time::at(begin + Duration::seconds(1)));
-        skipped.push(part(
-            node,
-            "valid_until",
-            "not after valid_from: sent as one second after it",
-        ));
+        until = Time::after(begin);
+        let what_then = match until {
+            Some(_) => "not after valid_from: sent as one second after it",
+            None => "not after valid_from, and there is no time after that",
+        };
+        skipped.push(part(node, "valid_until", what_then));
     }
     for (property, time) in [("valid_from", from), ("valid_until", until)] {
         match time {
