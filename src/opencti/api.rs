@@ -54,25 +54,13 @@ impl Sender {
                 Ok(()) => outgoing.confirm(),
                 Err(error) => {
                     if let PushError::TooLarge { limit } = error {
-                        self.note_too_large(&mut backlog, limit);
+                        note_too_large(&mut backlog, limit);
                     }
                     outgoing.refuse(error);
                 }
             }
             self.board.sending();
         }
-    }
-
-    /// Whoever refuses a request for its size does not say what it takes: several objects are tried at half of that,
-    /// one object as long as it is smaller.
-    fn note_too_large(&self, backlog: &mut Backlog, largest: usize) {
-        let several = largest / 2;
-        tracing::warn!(
-            refused_bytes = largest + 1,
-            limit_bytes = several,
-            "the destination, or what stands in front of it, takes no request so large (HTTP 413): messages are packed smaller from now on; its limit for bodies of requests can be raised"
-        );
-        backlog.take_at_most(several, largest);
     }
 
     /// Asks until the platform has an answer that stays.
@@ -130,6 +118,18 @@ impl Sender {
             .await?;
         Ok(answer.stix_bundle_push == Some(true))
     }
+}
+
+/// Whoever refuses a request for its size does not say what it takes: several objects are tried at half of that,
+/// one object as long as it is smaller.
+fn note_too_large(backlog: &mut Backlog, largest: usize) {
+    let several = largest / 2;
+    tracing::warn!(
+        refused_bytes = largest + 1,
+        limit_bytes = several,
+        "the destination, or what stands in front of it, takes no request so large (HTTP 413): messages are packed smaller from now on; its limit for bodies of requests can be raised"
+    );
+    backlog.take_at_most(several, largest);
 }
 
 /// How long to wait where the same request may succeed later: what `next` gives for the time that the

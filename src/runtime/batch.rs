@@ -183,6 +183,15 @@ impl Packer {
         self
     }
 
+    /// Begins anew, with messages no larger than this. What was not sent is not sent yet: what is tied to it may lie
+    /// behind the place where the run begins again.
+    pub fn begin_again(&mut self, limit: Option<MessageLimit>) {
+        let anew = Self::new(self.packing).up_to(limit);
+        let before = std::mem::replace(self, anew);
+        self.not_sent = before.not_sent;
+        self.refused = before.refused;
+    }
+
     /// Notes objects that others hold back, in this run or in earlier ones.
     pub fn note_not_sent<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         self.not_sent.extend(ids.into_iter().map(key));

@@ -96,8 +96,7 @@ pub(super) struct Sending<'a> {
     /// What others wait for that are held back.
     needed: HashSet<Box<str>>,
     packer: Packer,
-    batch_size: usize,
-    /// The largest message that the packer makes, in bytes, where the broker has refused larger ones.
+    /// How large messages may be, where larger ones were refused.
     limit: Option<MessageLimit>,
     work: Option<Work>,
     looked_at_work: Instant,
@@ -140,7 +139,6 @@ impl<'a> Sending<'a> {
             parts_tried_again: HashMap::new(),
             needed: HashSet::new(),
             packer: Packer::new(packing(destination, batch_size)).up_to(limit),
-            batch_size,
             limit,
             work: None,
             looked_at_work: Instant::now(),
@@ -204,8 +202,7 @@ impl<'a> Sending<'a> {
         self.given_up = CancellationToken::new();
         self.unconfirmed.clear();
         self.limit = limit;
-        let packing = packing(self.destination, self.batch_size);
-        self.packer = Packer::new(packing).up_to(self.limit);
+        self.packer.begin_again(self.limit);
         self.gate = Gate::default();
         self.held_back_now.clear();
         self.work = None;

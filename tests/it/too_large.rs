@@ -87,12 +87,12 @@ async fn messages_of_one_object_are_named_where_they_cannot_get_smaller() {
 /// What stands in front of the destination takes no large requests, and says so by a status alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_refused_for_their_size_get_smaller() {
-    let mut data = as_of(Release::LATEST, generated(300, 60));
+    let mut data = as_of(Release::LATEST, generated(20, 6));
     let record = &mut data.observables[7];
     record.set("x_opencti_description", "x".repeat(LIMIT));
     let too_large = record.standard_id().to_owned();
     // Alone, it fits.
-    data.observables[8].set("x_opencti_description", "x".repeat(LIMIT * 3 / 4));
+    data.observables[8].set("x_opencti_description", "x".repeat(LIMIT * 4 / 5));
     let large = data.observables[8].standard_id().to_owned();
     let source = SourceOptions {
         data,
@@ -102,9 +102,7 @@ async fn requests_that_are_refused_for_their_size_get_smaller() {
         broker: Some(broker().address().clone()),
         ..DestinationOptions::default()
     };
-    let line = Line::of(source, destination)
-        .set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "100")
-        .set("CONNECTOR_QUEUE_PROTOCOL", "api");
+    let line = Line::of(source, destination).set("CONNECTOR_QUEUE_PROTOCOL", "api");
     let fault = Fault::TooLarge(LIMIT);
     line.destination.faults().add_for("PushBundle", fault);
     let workers = line.workers(2);

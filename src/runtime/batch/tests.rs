@@ -437,6 +437,19 @@ fn one_object_alone_may_be_larger_than_several() {
 #[rstest]
 #[case(Packing::Closed { batch_size: 100 })]
 #[case(Packing::Waves { batch_size: 100 })]
+fn what_was_not_sent_is_not_sent_either_when_a_run_begins_again(#[case] packing: Packing) {
+    let mut run = Packer::new(packing).up_to(Some(limit(QueueProtocol::Api, 10_000, 20_000)));
+    run.pack(&page(vec![sized(1, 20_000)], Vec::new()));
+    run.begin_again(Some(limit(QueueProtocol::Api, 5_000, 10_000)));
+    let mut tie = object(2);
+    tie.ends = vec![stix_id(1)];
+    let packed = run.pack(&page(vec![tie], Vec::new()));
+    assert_eq!((packed.waves.len(), packed.ties.len()), (0, 1));
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
 fn what_goes_ahead_and_is_too_large_is_named(#[case] packing: Packing) {
     let limit = limit(QueueProtocol::Amqp, 20_000, 20_000);
     let ahead = Packer::new(packing)
