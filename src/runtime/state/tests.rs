@@ -209,7 +209,7 @@ fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
 fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
     let mut state = used();
     let overflow = |state: &mut State| {
-        state.hold_back((0..AT_SOURCE + 1).map(|number| unread(&format!("url--{number}"))));
+        state.hold_back((0..=AT_SOURCE).map(|number| unread(&format!("url--{number}"))));
         state.mend(&["url--0".into()]);
     };
     let day = |number: u64| NaiveDate::default() + chrono::Days::new(number);
@@ -240,8 +240,8 @@ fn what_the_source_fails_at_has_room_of_its_own() {
         at_source: Some(AtSource::Contradiction),
         ..unread(&format!("domain-name--{number}"))
     };
-    state.hold_back((0..HELD_BACK + 1).map(lacking));
-    state.hold_back((0..AT_SOURCE + 1).map(contradiction));
+    state.hold_back((0..=HELD_BACK).map(lacking));
+    state.hold_back((0..=AT_SOURCE).map(contradiction));
     state.hold_back_on(NaiveDate::default(), [unread("url--1")]);
     assert_eq!(state.held_back.last().unwrap().id, "url--1");
     assert_eq!(state.held_back.len(), HELD_BACK + AT_SOURCE + 1);

@@ -331,8 +331,8 @@ mod lost {
             .collect()
     }
 
-    fn unread() -> Option<AtSource> {
-        Some(AtSource::Unread(DaysInVain::default()))
+    fn unread() -> AtSource {
+        AtSource::Unread(DaysInVain::default())
     }
 
     /// It may have come with an earlier run, and would never come by itself.
@@ -344,7 +344,7 @@ mod lost {
         page.unread.insert(TARGET.into(), REASON.to_owned());
         let converted = converter().convert(page);
         assert_eq!(converted.objects.len(), 1);
-        let again = (unread(), Some(TARGET.to_owned()), true);
+        let again = (Some(unread()), Some(TARGET.to_owned()), true);
         assert_eq!(held_back(&converted, &domain), [again]);
         let reason = &converted.held_back[0].reason;
         assert!(reason.ends_with(&format!("({REASON})")), "{reason}");
@@ -363,7 +363,7 @@ mod lost {
             }
             let converted = converter().convert(page);
             assert!(converted.objects.is_empty());
-            let at_source = is_unread.then(unread).flatten();
+            let at_source = is_unread.then(unread);
             let expected = (at_source, Some(missing.to_owned()), false);
             assert_eq!(held_back(&converted, &relationship), [expected]);
         }
@@ -388,13 +388,13 @@ mod lost {
             lead(&mut page, &domain, target);
             page.written.unread.push(failed.clone());
             let converted = converter().convert(page);
-            let again = (unread(), Some(target.to_owned()), true);
+            let again = (Some(unread()), Some(target.to_owned()), true);
             assert_eq!(held_back(&converted, &domain), [again]);
             let own = held_back(&converted, &unknown);
             if is_companion {
                 assert_eq!(own, []);
             } else {
-                assert_eq!(own, [(unread(), None, false)]);
+                assert_eq!(own, [(Some(unread()), None, false)]);
             }
         }
         // What it does not write although it does not fail is of a type that cannot be sent.
