@@ -608,8 +608,8 @@ mod tests {
         row: fn(usize) -> String,
     ) -> (usize, Result<(), SourceError>) {
         let platform = Platform::scripted(move |number, variables| {
-            let first = variables["first"].as_u64().unwrap();
-            let rows = (0..first).map(|at| row(number * 1000 + at as usize));
+            let first = usize::try_from(variables["first"].as_u64().unwrap()).unwrap();
+            let rows = (0..first).map(|at| row(number * 1000 + at));
             let rows: Vec<String> = rows.collect();
             let cursor = number.to_string();
             page_that_goes_on("indicators", &cursor, "null", &rows.join(","))
