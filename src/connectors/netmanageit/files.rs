@@ -519,3 +519,36 @@ impl File {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// A file goes only where the source shows as many markings as it says that the file has.
+    #[rstest]
+    #[case(r#"["1","2"]"#, r#"[{"a":1},{"a":2}]"#, true)]
+    #[case("[]", "[]", true)]
+    #[case("null", r#"[{"a":1}]"#, true)]
+    #[case(r#"["1","2"]"#, r#"[{"a":1}]"#, false)]
+    #[case(r#"["1","2"]"#, r#"[{"a":1},{"a":1}]"#, false)]
+    #[case("[null]", "[]", false)]
+    fn a_file_with_markings_that_are_not_shown_stays(
+        #[case] ids: &str,
+        #[case] markings: &str,
+        #[case] goes: bool,
+    ) {
+        let file = format!(
+            r#"{{"id":"f","name":"a","metaData":{{"file_markings":{ids}}},"objectMarking":{markings}}}"#
+        );
+        let file: File = serde_json::from_str(&file).unwrap();
+        assert_eq!(file.refusal(&mut 10).is_none(), goes);
+    }
+
+    #[test]
+    fn a_file_whose_list_of_markings_is_null_is_not_read_as_one_without() {
+        let file = r#"{"id":"f","name":"a","objectMarking":null}"#;
+        assert!(serde_json::from_str::<File>(file).is_err());
+    }
+}
