@@ -226,6 +226,8 @@ impl<'a> Sending<'a> {
             self.needed.extend(object.needs.map(Into::into));
             self.held_back_before.insert(object.id.into());
         }
+        self.tried_again.clear();
+        self.parts_tried_again.clear();
         for object in again {
             let id: Box<str> = object.id.as_str().into();
             let parts = self.parts_tried_again.entry(id.clone()).or_default();

@@ -1,6 +1,8 @@
 //! Killed without warning, and started again: nothing is lost, and nothing that was confirmed is read
 //! a second time.
 
+use std::ops::Range;
+
 use rstest::rstest;
 use sandbox::{DataSet, Fault, Release, Request, Worker};
 
@@ -83,17 +85,25 @@ async fn before_the_destination_answers(
     until_complete_but_for_the_manager(&line).await;
 }
 
-/// Twice in each stream, always on the same work.
+/// Twice in each stream, always on the same work. A release that does not say what waits in a queue makes each start
+/// wait for minutes, so there each stream has a run of its own.
 #[rstest]
+#[case("6.0.0", 0..1)]
+#[case("6.0.0", 1..2)]
+#[case("6.0.0", 2..3)]
+#[case("6.9.5", 0..3)]
+#[case("7.260422.0", 0..3)]
+#[case("7.260609.0", 0..3)]
+#[case("7.260817.0", 0..3)]
 #[tokio::test(flavor = "multi_thread")]
-async fn again_and_again(
-    #[values("6.0.0", "6.9.5", "7.260422.0", "7.260609.0", "7.260817.0")] release: &str,
-) {
+async fn again_and_again(#[case] release: &str, #[case] streams: Range<usize>) {
     let release: Release = release.parse().unwrap();
     let line = Line::of_release(release, generated(120, 40)).await;
     let worker = line.worker();
     let start = in_small_pages(line.run_once());
-    for (number, stream) in STREAMS.iter().enumerate() {
+    let last = streams.end - 1;
+    for number in streams {
+        let stream = &STREAMS[number];
         kill_within(&line, &start, stream).await;
         let before = Before::of(&line);
         kill_within(&line, &start, stream).await;
@@ -102,7 +112,7 @@ async fn again_and_again(
     let before = Before::of(&line);
     let ended = start.run().await;
     ended.assert_code(0);
-    before.assert_gone_on_from(&line, STREAMS.len() - 1);
+    before.assert_gone_on_from(&line, last);
     let going_on = ended.said("going on with the work that was left open");
     assert_eq!(going_on.len(), 1, "{ended:#?}");
     assert_all_complete(&line, 1).await;
