@@ -2,9 +2,8 @@
 //!
 //! Pure. Must not know: which platform, what the rows are good for.
 //!
-//! **Invariant.** A list whose cursors come back, whose pages hold nothing new or nothing that says who it is,
-//! none but what it held before, or that answers far more rows than it counts or can have, is an error after a
-//! bounded number of rows.
+//! **Invariant.** A list whose cursors come back, whose pages hold nothing that is new or nothing that says who it
+//! is, or that answers far more rows than it counts or can have, is an error after a bounded number of rows.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
