@@ -30,7 +30,7 @@ use crate::graphql::{
     RetryPolicy, SchemaError, Waits, mentioned_types, narrow, prune_variables,
 };
 use crate::telemetry::logs::Chain;
-pub(crate) use end_guard::{EndGuard, Endless};
+pub(crate) use end_guard::{EndGuard, Endless, ListedRow};
 pub use release::{NotARelease, Release};
 use shape::{Known, Shape};
 

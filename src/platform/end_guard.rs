@@ -2,8 +2,8 @@
 //!
 //! Pure. Must not know: which platform, what the rows are good for.
 //!
-//! **Invariant.** A list whose cursors come back, whose pages hold nothing new or nothing that says who it is,
-//! or that answers far more rows than it counts or can have, is an error after a bounded number of rows.
+//! **Invariant.** A list whose cursors come back, whose pages hold nothing that is new or nothing that says who it
+//! is, or that answers far more rows than it counts or can have, is an error after a bounded number of rows.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -14,11 +14,27 @@ const REMEMBERED_ROWS: usize = 250_000;
 const STALE_ROWS: usize = 20;
 /// The same, in pages.
 const STALE_PAGES: usize = 3;
+/// So many times may all rows come again, changed: they move to the end of a live list.
+const TIMES_CHANGED: u64 = 10;
+/// Rows that may come again, changed, however few there are.
+const ROWS_CHANGED: u64 = 10_000;
 /// Rows beyond twice those that there can be, at least, and in pages of the largest size that came.
 const SURPLUS_ROWS: u64 = 100;
 const SURPLUS_PAGES: u64 = 5;
 /// Pages of a list of which it is known what it can have at most: far more than any has.
 const PAGES_OF_A_SHORT_LIST: usize = 10_000;
+
+/// A row of a list. Its hash is that of this version of it.
+pub(crate) trait ListedRow: Hash {
+    /// What stays the same when it changes.
+    fn object(&self) -> impl Hash;
+}
+
+impl ListedRow for &str {
+    fn object(&self) -> impl Hash {
+        *self
+    }
+}
 
 /// A list that does not end.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +67,11 @@ pub(crate) struct EndGuard {
     hasher: RandomState,
     places: HashSet<u64>,
     rows: HashSet<u64>,
+    /// Whatever came, in any version.
+    objects: HashSet<u64>,
+    /// Rows that came, of what may be new, and of what came before.
+    new: u64,
+    again: u64,
     stale_rows: usize,
     stale_pages: usize,
     answered: u64,
@@ -79,7 +100,7 @@ impl EndGuard {
     ///
     /// # Errors
     /// Where the list does not end.
-    pub(crate) fn take<R: Hash>(
+    pub(crate) fn take<R: ListedRow>(
         &mut self,
         place: &str,
         rows: &[R],
@@ -88,6 +109,7 @@ impl EndGuard {
     ) -> Result<(), Endless> {
         self.take_place(place)?;
         self.take_rows(rows, page_rows)?;
+        self.take_objects(rows)?;
         self.answered = self.answered.saturating_add(page_rows as u64);
         self.largest_page = self.largest_page.max(page_rows as u64);
         self.most_counted = self.most_counted.max(counted.unwrap_or_default());
@@ -115,7 +137,23 @@ impl EndGuard {
         self.answered > rows.saturating_mul(2).saturating_add(surplus)
     }
 
-    fn take_rows<R: Hash>(&mut self, rows: &[R], page_rows: usize) -> Result<(), Endless> {
+    /// The same objects in ever newer versions are no end either.
+    fn take_objects<R: ListedRow>(&mut self, rows: &[R]) -> Result<(), Endless> {
+        for row in rows {
+            let object = self.hasher.hash_one(row.object());
+            let is_again = self.objects.contains(&object);
+            self.again += u64::from(is_again);
+            self.new += u64::from(!is_again);
+            if self.objects.len() < REMEMBERED_ROWS {
+                self.objects.insert(object);
+            }
+        }
+        let most = self.new.saturating_mul(TIMES_CHANGED);
+        let is_endless = self.again > most.saturating_add(ROWS_CHANGED);
+        (!is_endless).then_some(()).ok_or(Endless::NothingNew)
+    }
+
+    fn take_rows<R: ListedRow>(&mut self, rows: &[R], page_rows: usize) -> Result<(), Endless> {
         let all: Vec<u64> = rows.iter().map(|row| self.hasher.hash_one(row)).collect();
         let is_nameless = all.is_empty();
         let is_known = |row: Option<&u64>| row.is_some_and(|one| self.rows.contains(one));
@@ -157,8 +195,40 @@ impl EndGuard {
 mod tests {
     use super::*;
 
+    impl ListedRow for u64 {
+        fn object(&self) -> impl Hash {
+            *self
+        }
+    }
+
+    /// An object and when it changed.
+    impl ListedRow for (u64, u64) {
+        fn object(&self) -> impl Hash {
+            self.0
+        }
+    }
+
     fn rows(ids: std::ops::Range<u64>) -> Vec<u64> {
         ids.collect()
+    }
+
+    /// Takes so many pages of 40 objects, each in a version of its own.
+    fn take_changed(objects: u64, pages: u64) -> Result<(), Endless> {
+        let mut guard = EndGuard::default();
+        (0..pages).try_for_each(|page| {
+            let rows = page * 40..(page + 1) * 40;
+            let rows: Vec<(u64, u64)> = rows.map(|row| (row % objects, row)).collect();
+            guard.take(&page.to_string(), &rows, 40, None)
+        })
+    }
+
+    #[test]
+    fn the_same_rows_in_ever_newer_versions_are_no_end() {
+        assert_eq!(take_changed(40, 300), Err(Endless::NothingNew));
+        assert_eq!(take_changed(40, 250), Ok(()));
+        // A live list, all of which changes several times while it is read.
+        assert_eq!(take_changed(4000, 1000), Ok(()));
+        assert_eq!(take_changed(4000, 1500), Err(Endless::NothingNew));
     }
 
     /// How many pages are taken before it is an error, and which.

@@ -9,6 +9,7 @@
 //! **Invariant.** A list ends with an empty page, or when as many rows have been seen as there are;
 //! never because `hasNextPage` is false, which a page cut at the platform's cap says too.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ask::{
@@ -21,7 +22,7 @@ use super::page_size::PageSize;
 use super::parallel::Readers;
 use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::graphql::Kind;
-use crate::platform::{EndGuard, Endless, Platform, PlatformError};
+use crate::platform::{EndGuard, Endless, ListedRow, Platform, PlatformError};
 
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
 /// bad source.
@@ -80,6 +81,12 @@ pub(super) struct Skips {
     pub(super) bad: Vec<(Row, Skipped)>,
     /// How many rows in all.
     pub(super) rows: u64,
+}
+
+impl ListedRow for Row {
+    fn object(&self) -> impl Hash {
+        &self.id
+    }
 }
 
 /// One step of the way.
