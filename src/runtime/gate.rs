@@ -12,7 +12,7 @@ use super::batch::Packer;
 use super::destination::Destination;
 use super::links::{self, Links};
 use super::markings::{Markings, markings_of};
-use crate::connector::{Converted, HeldBack, Obstacle, Skipped, is_marking};
+use crate::connector::{AtSource, Converted, HeldBack, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
 use crate::stix::{StixObject, TextMap, TextSet};
@@ -57,6 +57,8 @@ struct Bar {
     can_be_mended: bool,
     /// What it waits for.
     needs: Option<String>,
+    /// Where only reading it again shows whether the reason is gone.
+    at_source: Option<AtSource>,
 }
 
 impl Gate {
@@ -241,6 +243,7 @@ impl Gate {
                 reason: format!("the destination's release {release} does not have its type"),
                 can_be_mended: true,
                 needs: None,
+                at_source: None,
             });
         }
         let release = destination.platform.release();
@@ -250,13 +253,15 @@ impl Gate {
                 reason: format!("the destination would refuse it: {reason}"),
                 can_be_mended: false,
                 needs: None,
+                at_source: None,
             });
         }
-        let (marking, reason) = self.markings.bar(object)?;
+        let bar = self.markings.bar(object)?;
         Some(Bar {
-            reason: reason.to_owned(),
+            reason: bar.reason.to_owned(),
             can_be_mended: true,
-            needs: Some(marking.to_owned()),
+            needs: (!bar.is_unfit).then(|| bar.marking.to_owned()),
+            at_source: bar.is_unfit.then_some(AtSource::Contradiction),
         })
     }
 }
@@ -277,7 +282,7 @@ fn note(
             reason: bar.reason.clone(),
             needs: bar.needs,
             is_part,
-            at_source: None,
+            at_source: bar.at_source,
         });
     }
     skipped.push(Skipped {
