@@ -125,7 +125,7 @@ pub struct HeldBack {
 pub enum AtSource {
     /// The source failed at it.
     Unread(DaysInVain),
-    /// What it says of the object contradicts itself.
+    /// What it says of the object contradicts itself, or what the destination says.
     Contradiction,
 }
 

@@ -12,7 +12,7 @@ use super::batch::Packer;
 use super::destination::Destination;
 use super::links::{self, Links};
 use super::markings::{Markings, markings_of};
-use crate::connector::{Converted, HeldBack, Obstacle, Skipped, is_marking};
+use crate::connector::{AtSource, Converted, HeldBack, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
 use crate::stix::{StixObject, TextMap, TextSet};
@@ -62,6 +62,8 @@ struct Bar {
     can_be_mended: bool,
     /// What it waits for.
     needs: Option<String>,
+    /// Where only reading it again shows whether the reason is gone.
+    at_source: Option<AtSource>,
 }
 
 impl Gate {
@@ -246,6 +248,7 @@ impl Gate {
                 reason: format!("the destination's release {release} does not have its type"),
                 can_be_mended: true,
                 needs: None,
+                at_source: None,
             });
         }
         let release = destination.platform.release();
@@ -255,13 +258,15 @@ impl Gate {
                 reason: format!("the destination would refuse it: {reason}"),
                 can_be_mended: false,
                 needs: None,
+                at_source: None,
             });
         }
-        let (marking, reason) = self.markings.bar(object)?;
+        let bar = self.markings.bar(object)?;
         Some(Bar {
-            reason: reason.to_owned(),
+            reason: bar.reason.to_owned(),
             can_be_mended: true,
-            needs: Some(marking.to_owned()),
+            needs: (!bar.is_unfit).then(|| bar.marking.to_owned()),
+            at_source: bar.is_unfit.then_some(AtSource::Contradiction),
         })
     }
 }
@@ -280,9 +285,10 @@ fn note(
         reason: bar.reason,
     };
     if bar.can_be_mended {
-        let held = match bar.needs {
-            Some(needed) => HeldBack::waiting_for(stream, &skip, needed),
-            None => HeldBack::at_destination(stream, &skip),
+        let held = match (bar.at_source, bar.needs) {
+            (Some(at_source), _) => HeldBack::at_source(stream, &skip, at_source),
+            (None, Some(needed)) => HeldBack::waiting_for(stream, &skip, needed),
+            (None, None) => HeldBack::at_destination(stream, &skip),
         };
         held_back.push(if is_part { held.as_part() } else { held });
     }

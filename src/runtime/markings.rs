@@ -46,6 +46,19 @@ enum Standing {
     },
     /// It cannot be set, for this reason.
     Barred(String),
+    /// It cannot be set as it is. Whether that has changed shows only when it is read again.
+    Unfit(String),
+}
+
+/// Why an object cannot go with a marking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct MarkingBar<'a> {
+    /// The marking's id.
+    pub(super) marking: &'a str,
+    /// Why it cannot be set.
+    pub(super) reason: &'a str,
+    /// Whether only reading it again shows that this has changed.
+    pub(super) is_unfit: bool,
 }
 
 impl Standing {
@@ -53,7 +66,7 @@ impl Standing {
     /// finds a marking by it takes that one's definition.
     fn of(marking: &StixObject, rights: &Rights) -> Option<Self> {
         if let Some(other) = Said::of(marking).and_then(|said| said.contradicted_by(rights)) {
-            return Some(Self::Barred(other));
+            return Some(Self::Unfit(other));
         }
         if rights.may_set(&marking.id) {
             Some(Self::usable(rights))
@@ -165,7 +178,7 @@ impl Markings {
         for (marking, reason) in too_large {
             let reason = format!("its marking {} is {reason}", name(marking));
             let id = marking.id.clone().into();
-            self.met.insert(id, Standing::Barred(reason));
+            self.met.insert(id, Standing::Unfit(reason));
         }
     }
 
@@ -188,12 +201,20 @@ impl Markings {
     }
 
     /// The first marking of an object, or of what it depends on, that cannot be set, and why.
-    pub(super) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<(&'a str, &'a str)> {
+    pub(super) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<MarkingBar<'a>> {
         object.dependencies.iter().find_map(|dependency| {
+            let bar = |reason, is_unfit| {
+                Some(MarkingBar {
+                    marking: &*dependency.id,
+                    reason,
+                    is_unfit,
+                })
+            };
             match self.met.get(&*dependency.id) {
-                Some(Standing::Barred(reason)) => Some((&*dependency.id, reason.as_str())),
+                Some(Standing::Barred(reason)) => bar(reason.as_str(), false),
+                Some(Standing::Unfit(reason)) => bar(reason.as_str(), true),
                 Some(Standing::Usable { .. }) => None,
-                None if is_marking(&dependency.id) => Some((&*dependency.id, NOT_MET)),
+                None if is_marking(&dependency.id) => bar(NOT_MET, false),
                 // An author has markings of its own.
                 None => self.bar(dependency),
             }
@@ -215,7 +236,7 @@ impl Markings {
         if self.asked.is_some_and(|asked| asked.elapsed() > LISTED_FOR) {
             self.rights = None;
             self.met
-                .retain(|_, standing| matches!(standing, Standing::Barred(_)));
+                .retain(|_, standing| !matches!(standing, Standing::Usable { .. }));
         }
     }
 
@@ -355,7 +376,7 @@ mod tests {
             vec![(OWN, None, "PUBLIC")],
             vec![(OWN, Some("PAP"), "SECRET")],
         ] {
-            let Some(Standing::Barred(reason)) = standing(&secret, &there) else {
+            let Some(Standing::Unfit(reason)) = standing(&secret, &there) else {
                 panic!("{there:?}");
             };
             let other = there.last().unwrap().2;
@@ -364,6 +385,22 @@ mod tests {
                 "{reason}"
             );
         }
+    }
+
+    #[test]
+    fn a_marking_that_no_message_can_hold_is_barred_with_the_reason() {
+        let large = Arc::new(marking("statement", "SECRET"));
+        let mut markings = Markings::default();
+        let mut object = marking("statement", "any object");
+        object.dependencies.push(Arc::clone(&large));
+        assert_eq!(markings.bar(&object).unwrap().reason, NOT_MET);
+        markings.bar_too_large(&[(large, "larger than the broker takes (why)".to_owned())]);
+        let bar = markings.bar(&object).unwrap();
+        assert_eq!(
+            bar.reason,
+            "its marking SECRET is larger than the broker takes (why)"
+        );
+        assert!(bar.is_unfit && bar.marking == OWN);
     }
 
     #[test]

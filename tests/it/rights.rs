@@ -337,12 +337,17 @@ async fn a_marking_that_means_something_else_at_the_destination_holds_its_object
         message.contains("SECRET") && message.contains("PAP:GREEN"),
         "{message}"
     );
+    let held_back = &line.state()["held_back"][0];
+    assert_eq!(held_back["at_source"], "contradiction", "{held_back}");
     // Corrected at the source, they come.
     line.source.edit(|data| {
         let mut markings = data.shared.iter_mut();
         let marking = markings.find(|record| record.text("definition") == "SECRET");
         marking.expect("it is there").set("definition", "PAP:GREEN");
     });
+    assert_eq!(line.run().await, End::RanOnce);
+    line.works_when_complete().await;
+    // What is tied to them follows one run later.
     assert_eq!(line.run().await, End::RanOnce);
     line.works_when_complete().await;
     assert_identical(
