@@ -11,6 +11,8 @@ use super::Platform;
 use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
 use crate::telemetry::metrics::Metrics;
 
+const INTROSPECTION_REFUSED: &str = r#"{"errors":[{"message":"GraphQL introspection is not allowed","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}"#;
+
 impl Platform {
     /// A platform that answers each request for a list with what this makes of its number and its variables.
     pub(crate) async fn scripted(
@@ -19,7 +21,7 @@ impl Platform {
         let count = AtomicUsize::new(0);
         let respond = move |request: Value| match request["operationName"].as_str() {
             Some("About") => r#"{"data":{"about":{"version":"7.260817.0"}}}"#.to_owned(),
-            Some("Probe") => r#"{"errors":[{"message":"no"}]}"#.to_owned(),
+            Some("Probe") => INTROSPECTION_REFUSED.to_owned(),
             _ => answer(count.fetch_add(1, Ordering::Relaxed), &request["variables"]),
         };
         let respond = Arc::new(respond);
