@@ -205,7 +205,7 @@ impl Markings {
         object.dependencies.iter().find_map(|dependency| {
             let bar = |reason, is_unfit| {
                 Some(MarkingBar {
-                    marking: &*dependency.id,
+                    marking: &dependency.id,
                     reason,
                     is_unfit,
                 })
