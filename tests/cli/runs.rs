@@ -143,7 +143,6 @@ async fn a_wrong_token_of_the_source_fails_the_run() {
     );
 }
 
-/// What was sent before stays sent, and the work says what happened.
 /// What a terminal obeys, and what turns the order in which people read.
 const ACTIVE: [char; 4] = ['\u{1b}', '\u{202e}', '\u{2066}', '\u{9b}'];
 
@@ -188,6 +187,7 @@ async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
     assert_short_and_safe("the state", &line.state().to_string(), 8 * 1024);
 }
 
+/// What was sent before stays sent, and the work says what happened.
 #[rstest]
 #[case::refused(
     refused("FORBIDDEN_ACCESS", "You are not allowed to do this."),
