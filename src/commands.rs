@@ -149,7 +149,7 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
     }
     let _infallible = writeln!(
         text,
-        "{not_sent} objects, or parts of them, left out; {held_back} of these could follow once something has changed at the destination"
+        "{not_sent} objects, or parts of them, left out; {held_back} of these could follow once something has changed at the destination or the source"
     );
     for ((kind, reason), count) in &tally.skipped {
         let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));

@@ -32,7 +32,7 @@ pub struct Exported {
     pub tally: Tally,
     /// How many bundles.
     pub bundles: usize,
-    /// Of what is not written: what would be, once something has changed at the destination.
+    /// Of what is not written: what would be, once something has changed at the destination or the source.
     pub held_back: usize,
     /// Whether the wish to stop came first.
     pub is_cut_short: bool,
