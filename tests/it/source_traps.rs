@@ -490,6 +490,39 @@ async fn a_limit_that_nothing_fits_fails_the_run_with_the_words_of_the_source() 
     assert!(state.contains("over a limit"), "{state}");
 }
 
+/// The same rows behind cursors that alternate, or that are always new: the run fails and says so, after few requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_come_again_and_again_fail_the_run() {
+    let alternating: fn(usize) -> String = |page| ["A", "B"][page % 2].to_owned();
+    let always_new: fn(usize) -> String = |page| page.to_string();
+    together([alternating, always_new].map(|cursor| async move {
+        let line = Line::with(generated(40, 0));
+        let rows = (0..40).map(|row| {
+            let id = format!("url--00000000-0000-5000-8000-{row:012}");
+            json!({ "node": { "id": id, "standard_id": id, "entity_type": "Url", "updated_at": "2026-01-01T00:00:00Z" } })
+        });
+        let rows: Vec<Value> = rows.collect();
+        for page in 0..30 {
+            let info = json!({ "endCursor": cursor(page), "hasNextPage": true, "globalCount": 40 });
+            let list = json!({ "pageInfo": info, "edges": rows });
+            let fault = Fault::Body {
+                status: 200,
+                body: json!({ "data": { "stixCyberObservables": list } }).to_string(),
+                above: None,
+                times: 1,
+            };
+            line.source.faults().add_for("Observables", fault);
+        }
+        assert_eq!(line.run().await, End::Failed);
+        let state = line.state();
+        let error = state["runs"][0]["error"].as_str().unwrap_or_default();
+        assert!(error.contains("does not end"), "{error}");
+        let asked = line.source.count("Observables");
+        assert!(asked <= 20, "{asked} requests");
+    }))
+    .await;
+}
+
 /// An answer of an unknown shape, an empty page that says that it goes on, the same page for ever: each is a failed
 /// run that says so, never the end of the list.
 #[tokio::test(flavor = "multi_thread")]

@@ -8,10 +8,10 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connectors::netmanageit::files::Content;
+use crate::connectors::netmanageit::files::{Content, ReferenceContents};
 use crate::connectors::netmanageit::page::References;
 use crate::hostile::{corpus, damaged, read_strictly, texts, values};
-use crate::stix::bundle;
+use crate::stix::{bundle, tlp};
 
 /// The keys that are written beside those of the table of types.
 const KEYS: &[&str] = &[
@@ -191,6 +191,12 @@ fn check(converted: &Converted) {
         }
         let stix_type = object["type"].as_str().unwrap();
         assert_eq!(stix_type, written.id.stix_type());
+        if let Some(known) = tlp::of_id(&written.id) {
+            assert_eq!(
+                object["name"], known.definition,
+                "a marking under another's id"
+            );
+        }
         check_references(object);
         assert_eq!(object.get("payload_bin"), None);
         if known.contains(stix_type) || others.contains(&stix_type) {
@@ -282,6 +288,52 @@ fn a_row_that_does_not_say_its_markings_is_held_back() {
     let mut none = row.clone();
     none["objectMarking"] = json!([]);
     assert_eq!(convert_row(&none.to_string()).unwrap().objects.len(), 1);
+}
+
+/// An id that closes the text that it stands in, or brings keys of its own, as what an object leads to.
+#[test]
+fn a_target_whose_id_is_none_leaves_its_object_as_it_is() {
+    let mut row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
+    row["objectMarking"] =
+        json!([serde_json::from_str::<Value>(&corpus("markings")["red"]).unwrap()]);
+    let clear = "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9";
+    for id in [
+        "ipv4-addr--\"".to_owned(),
+        format!(r#"ipv4-addr--y"],"object_marking_refs":["{clear}"],"x":[""#),
+    ] {
+        let mut page = page(Stream::Observables, &[row.to_string()], &[]).unwrap();
+        let nested = NestedTarget {
+            relation: "obs_resolves-to".into(),
+            id: id.as_str().into(),
+            standard_id: id.as_str().into(),
+        };
+        let holder = row["standard_id"].as_str().unwrap();
+        let of_holder = page.references.entry(holder.into()).or_default();
+        of_holder.push(Reference::Nested(nested));
+        let converted = converter().convert(page);
+        check(&converted);
+        let object = read_strictly(&converted.objects[0].json).unwrap();
+        assert_eq!(
+            object["object_marking_refs"],
+            json!([row["objectMarking"][0]["standard_id"]])
+        );
+        assert_eq!(object.get("resolves_to_refs"), None);
+        assert!(!converted.skipped.is_empty(), "it is named");
+    }
+}
+
+/// Python's reader fails at a thousand levels, and with it the whole bundle.
+#[test]
+fn a_field_of_ten_thousand_levels_stays() {
+    let mut row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
+    row["x_opencti_description"] = "HERE".into();
+    let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+    let row = row.to_string().replace("\"HERE\"", &deep);
+    let converted = convert_row(&row).unwrap();
+    let object = read_strictly(&converted.objects[0].json).unwrap();
+    assert_eq!(object.get("x_opencti_description"), None);
+    let told = |skipped: &Skipped| skipped.kind == "x_opencti_description";
+    assert!(converted.skipped.iter().any(told));
 }
 
 /// What the source failed at for the moment, or what is held back itself, and what is not whole without it.
@@ -641,6 +693,48 @@ proptest! {
         let written = json!({ "id": id, "toStix": format!("{{{}}}", fields.join(",")) });
         let mut page = page(Stream::Observables, &[row], &[]).unwrap();
         page.written.answers.extend(written_page(&written.to_string()));
+        check(&converter().convert(page));
+    }
+
+    /// Any text where a marking should be.
+    #[test]
+    fn a_marking_of_any_text_makes_no_other_message(marking in damaged("markings"), of_author in any::<bool>()) {
+        let mut row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
+        let place = if of_author { &mut row["createdBy"]["objectMarking"] } else { &mut row["objectMarking"] };
+        *place = json!(["HERE"]);
+        let row = row.to_string().replace("\"HERE\"", &marking);
+        convert_row(&row);
+    }
+
+    /// Files of any names, of an object and of what it refers to.
+    #[test]
+    fn files_of_any_names_make_no_other_message(
+        files in prop::collection::vec((texts(), prop::option::of(texts()), prop::option::of(texts()), prop::collection::vec(values(), 0..2)), 0..3),
+        reference in (texts(), texts()),
+    ) {
+        let row = corpus("rows")["domain"].clone();
+        let files: Vec<Content> = files
+            .into_iter()
+            .map(|(name, mime_type, version, markings)| Content {
+                name,
+                mime_type,
+                version,
+                data: "QQ==".to_owned(),
+                markings: markings
+                    .iter()
+                    .map(|marking| RawValue::from_string(marking.to_string()).unwrap())
+                    .collect(),
+            })
+            .collect();
+        let reference = json!({ "source_name": reference.0, "url": reference.1 });
+        let mut page = page(Stream::Observables, &[row], &[]).unwrap();
+        page.files = Some(Files {
+            own: files.clone(),
+            of_references: vec![ReferenceContents {
+                reference: serde_json::from_value(reference).unwrap(),
+                files,
+            }],
+        });
         check(&converter().convert(page));
     }
 
