@@ -536,6 +536,7 @@ async fn a_list_that_does_not_end_as_lists_do_fails_the_run() {
         (json!({ "data": {} }), "shape"),
         (json!({ "data": { "stixCyberObservables": null } }), "shape"),
         (page(json!([]), "", true), "shape"),
+        (page(json!([]), "", false), "shape"),
         (page(json!([{ "node": {} }]), "A", true), "the same cursor"),
     ];
     together(cases.into_iter().map(|(body, words)| async move {

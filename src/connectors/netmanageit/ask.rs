@@ -227,9 +227,23 @@ impl Request {
             .any(|id| !asked.contains(&*id))
     }
 
-    /// An answer that holds what was not asked for is of an unknown shape.
+    /// Whether a list is counted from its beginning and none of it is there.
+    fn is_answered_by_nothing(&self, list: &List<'_>) -> bool {
+        let is_from_start = matches!(self, Self::List(request) if request.after.is_none());
+        let is_counted = list.page_info.global_count.is_some_and(|total| total > 0);
+        is_from_start && is_counted && list.rows() == 0
+    }
+
+    /// An answer that holds what was not asked for, or nothing of what it counts, is of an unknown shape.
     fn check(&self, asked: Asked) -> Result<Asked, PlatformError> {
         match asked {
+            Asked::Page(page)
+                if page
+                    .list()
+                    .is_some_and(|list| self.is_answered_by_nothing(list)) =>
+            {
+                Err(page.misshapen("it counts rows and holds none").into())
+            }
             Asked::Page(page)
                 if page
                     .list()
@@ -886,6 +900,11 @@ mod tests {
         assert_eq!(answered(by_ids(&["a", "b", "c"])), Ok(()));
         assert_eq!(answered(by_ids(&["a", "c"])), Err(true));
         assert_eq!(answered(by_ids(&["a", "url--1"])), Ok(()));
+        let none = by_ids(&["a"]).check(Asked::Page(list("stixCyberObservables", "")));
+        assert!(
+            none.is_err_and(|error| is_about_shape(&error)),
+            "one is counted"
+        );
 
         let rows = r#"{"node":{"id":"1","from":{"id":"a"}}},{"node":{"id":"2","from":null}}"#;
         let answered = |holders: &[&str]| {
