@@ -860,7 +860,7 @@ pub(super) fn over_limit(stream: Stream, failure: &Failure) -> SourceError {
 /// The source has not answered for as long as the patience lasts.
 pub(super) fn given_up(stream: Stream, failure: &Failure) -> SourceError {
     SourceError::new(format!(
-        "cannot read the {} of the source: it has answered nothing of use for ten minutes, at last: {}; look at the health of that platform, and at its log",
+        "cannot read the {} of the source: it has answered nothing of use within the ten minutes that it is given, or asks for a longer wait, at last: {}; look at the health of that platform, and at its log",
         stream.name(),
         failure.reason
     ))
