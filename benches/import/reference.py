@@ -60,6 +60,7 @@ def reference_rows(source, ids, relations):
             "first": PAGE,
             "after": None,
             "relationshipTypes": relations,
+            "withFiles": False,
             "filters": {"mode": "and", "filters": [of_these], "filterGroups": []},
         }
         while True:
