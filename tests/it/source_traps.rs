@@ -495,7 +495,7 @@ async fn a_limit_that_nothing_fits_fails_the_run_with_the_words_of_the_source() 
 async fn rows_that_come_again_and_again_fail_the_run() {
     let alternating: fn(usize) -> String = |page| ["A", "B"][page % 2].to_owned();
     let always_new: fn(usize) -> String = |page| page.to_string();
-    together([alternating, always_new].map(|cursor| async move {
+    together(vec![alternating, always_new].into_iter().map(|cursor| async move {
         let line = Line::with(generated(40, 0));
         let rows = (0..40).map(|row| {
             let id = format!("url--00000000-0000-5000-8000-{row:012}");
