@@ -333,14 +333,10 @@ impl Pusher {
         self.standing.clone()
     }
 
-    /// The largest body with several objects that is taken, in bytes; none as long as none was refused.
-    pub fn largest_message(&self) -> Option<usize> {
-        Some(self.limit.get()?.0)
-    }
-
-    /// The largest body with one object that is taken, in bytes; none as long as none was refused.
-    pub fn largest_alone(&self) -> Option<usize> {
-        Some(self.limit.get()?.1)
+    /// The largest bodies that are taken, in bytes: with several objects, and with one. None as long as none was
+    /// refused.
+    pub fn largest_bodies(&self) -> Option<(usize, usize)> {
+        self.limit.get()
     }
 
     /// Hands the messages over, waiting while too many are unconfirmed.

@@ -868,11 +868,11 @@ fn objects_of(messages: &[Message]) -> u64 {
 
 /// How large messages may be, as far as some were refused.
 fn message_limit(destination: &Destination) -> Option<MessageLimit> {
-    let pusher = &destination.pusher;
+    let (several, one) = destination.pusher.largest_bodies()?;
     Some(MessageLimit {
         protocol: destination.protocol,
-        several: pusher.largest_message()?,
-        one: pusher.largest_alone()?,
+        several,
+        one,
     })
 }
 

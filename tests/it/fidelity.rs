@@ -233,6 +233,16 @@ fn add_reference(data: &mut DataSet, name: &str, files: &[(&str, usize)], holder
     data.shared.push(reference);
 }
 
+async fn assert_a_run_fetches_nothing(line: &Line) {
+    let asked = line.source.count("Storage");
+    assert_eq!(line.run().await, End::RanOnce);
+    assert_eq!(
+        line.source.count("Storage"),
+        asked,
+        "nothing new, nothing fetched"
+    );
+}
+
 /// The names of the files that came within an object's external references, each time that they came.
 fn of_references(line: &Line, id: &str) -> Vec<String> {
     let landed = landed(line, id).reference_files;
@@ -313,13 +323,7 @@ async fn files_of_external_references_travel_within_their_references() {
     let told = work.messages.concat();
     assert!(told.contains("1 file (larger than"), "{told}");
     assert!(told.contains("2 object with files"), "{told}");
-    let asked = line.source.count("Storage");
-    assert_eq!(line.run().await, End::RanOnce);
-    assert_eq!(
-        line.source.count("Storage"),
-        asked,
-        "nothing new, nothing fetched"
-    );
+    assert_a_run_fetches_nothing(&line).await;
 }
 
 /// Objects of another type or with other markings may be all that the destination takes.
@@ -575,13 +579,7 @@ async fn files_travel_with_their_objects_where_they_are_wanted() {
     for record in data.observables.iter_mut().chain(&mut data.indicators) {
         record.set("importFiles", Value::Null);
     }
-    let asked = line.source.count("Storage");
-    assert_eq!(line.run().await, End::RanOnce);
-    assert_eq!(
-        line.source.count("Storage"),
-        asked,
-        "nothing new, nothing fetched"
-    );
+    assert_a_run_fetches_nothing(&line).await;
 }
 
 /// A file never lands with less marking than it had: with those of its object and its own, or not at all.

@@ -1,7 +1,9 @@
 //! What the importing user may not do: said at the start, and never at the cost of a marking.
 
 use netmanageit_connector::runtime::End;
-use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, SourceOptions, Status, User};
+use sandbox::{
+    DataSet, DestinationOptions, Fault, Record, Release, SourceOptions, Status, User, Work,
+};
 
 use crate::compare::{assert_identical, differences};
 use crate::support::{Line, as_of, broker, generated};
@@ -73,6 +75,19 @@ async fn markings_are_made_before_their_objects(#[case] release: &str) {
     }
 }
 
+/// A run that brings none of these, and loses nothing of the others.
+async fn run_without(line: &Line, waiting: &[&Record]) -> Vec<Work> {
+    assert!(waiting.len() > 3, "{}", waiting.len());
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    let imported = line.destination.imported();
+    for record in waiting {
+        assert!(imported.get(record.standard_id()).is_none());
+    }
+    assert_eq!(imported.losses(), []);
+    works
+}
+
 /// An object never lands with less marking than it had; once the user may set the marking, the object
 /// comes, with its links.
 #[rstest::rstest]
@@ -99,16 +114,8 @@ async fn without_the_right_to_a_marking_its_objects_wait(
     markings.retain(|marking| has_it || marking.text("definition") != definition);
     let line = line_to("7.260817.0", data, user, markings);
     let data = line.source.data();
-    let waiting = marked(&data, definition);
-    assert!(waiting.len() > 3, "{}", waiting.len());
     let _workers = line.workers(2);
-    assert_eq!(line.run().await, End::RanOnce);
-    let works = line.works_when_complete().await;
-    let imported = line.destination.imported();
-    for record in &waiting {
-        assert!(imported.get(record.standard_id()).is_none());
-    }
-    assert_eq!(imported.losses(), []);
+    let works = run_without(&line, &marked(&data, definition)).await;
     assert!(works[0].errors.is_empty(), "{:#?}", works[0].errors);
     let message = works[0].messages.concat();
     assert!(message.contains(definition), "{message}");
@@ -322,16 +329,8 @@ async fn a_marking_that_means_something_else_at_the_destination_holds_its_object
     let markings = DataSet::usual_markings();
     let line = line_to("7.260817.0", data, User::default(), markings);
     let data = line.source.data();
-    let waiting = marked(&data, "SECRET");
-    assert!(waiting.len() > 3, "{}", waiting.len());
     let _workers = line.workers(2);
-    assert_eq!(line.run().await, End::RanOnce);
-    let works = line.works_when_complete().await;
-    let imported = line.destination.imported();
-    for record in &waiting {
-        assert!(imported.get(record.standard_id()).is_none());
-    }
-    assert_eq!(imported.losses(), []);
+    let works = run_without(&line, &marked(&data, "SECRET")).await;
     let message = works[0].messages.concat();
     assert!(
         message.contains("SECRET") && message.contains("PAP:GREEN"),

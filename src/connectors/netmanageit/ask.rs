@@ -234,28 +234,27 @@ impl Request {
         is_from_start && is_counted && list.rows() == 0
     }
 
+    /// Why a list is no answer to this, if it is none.
+    fn misfit(&self, list: &List<'_>) -> Option<&'static str> {
+        if self.is_answered_by_nothing(list) {
+            Some("it counts rows and holds none")
+        } else if self.is_answered_by_others(list) {
+            Some(
+                "it holds objects that were not asked for; look for a cache or proxy in front of that platform",
+            )
+        } else {
+            None
+        }
+    }
+
     /// An answer that holds what was not asked for, or nothing of what it counts, is of an unknown shape.
     fn check(&self, asked: Asked) -> Result<Asked, PlatformError> {
-        match asked {
-            Asked::Page(page)
-                if page
-                    .list()
-                    .is_some_and(|list| self.is_answered_by_nothing(list)) =>
-            {
-                Err(page.misshapen("it counts rows and holds none").into())
-            }
-            Asked::Page(page)
-                if page
-                    .list()
-                    .is_some_and(|list| self.is_answered_by_others(list)) =>
-            {
-                let error = page.misshapen(
-                    "it holds objects that were not asked for; look for a cache or proxy in front of that platform",
-                );
-                Err(error.into())
-            }
-            asked => Ok(asked),
+        if let Asked::Page(page) = &asked
+            && let Some(reason) = page.list().and_then(|list| self.misfit(list))
+        {
+            return Err(page.misshapen(reason).into());
         }
+        Ok(asked)
     }
 }
 

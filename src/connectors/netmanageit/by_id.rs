@@ -141,8 +141,6 @@ impl ReadObjects {
 #[derive(Debug)]
 struct Portion {
     ids: Vec<String>,
-    /// Those of them that were answered so far.
-    answered: HashSet<String>,
     /// The place behind the answers so far, and how many rows they had.
     after: Option<String>,
     seen: u64,
@@ -160,7 +158,6 @@ impl Portion {
     fn new(ids: Vec<String>, rows: usize, guard: EndGuard) -> Self {
         Self {
             ids,
-            answered: HashSet::new(),
             after: None,
             seen: 0,
             guard,
@@ -170,26 +167,26 @@ impl Portion {
         }
     }
 
-    /// Notes which of its objects an answer holds.
-    fn note(&mut self, answer: &PageAnswer) {
-        for node in answer.list().into_iter().flat_map(List::nodes) {
-            let names = ["id", "standard_id"].map(|name| node.text(name).ok().flatten());
-            let names = names.into_iter().flatten().map(Cow::into_owned);
-            self.answered.extend(names);
-        }
-    }
-
-    /// What is not read of it because that would be too much.
-    fn left_out(self) -> impl Iterator<Item = Unread> {
-        let unanswered = self
-            .ids
-            .into_iter()
-            .filter(move |id| !self.answered.contains(id));
-        unanswered.map(|id| Unread {
+    /// What is not read of it because that would be too much: all of its objects but those in these answers.
+    fn left_out(self, answers: &[PageAnswer]) -> impl Iterator<Item = Unread> {
+        let answered = names_in(answers);
+        let mut unanswered = self.ids;
+        unanswered.retain(|id| !answered.contains(id.as_str()));
+        unanswered.into_iter().map(|id| Unread {
             id,
             reason: TOO_MUCH.to_owned(),
         })
     }
+}
+
+/// The ids, of either kind, of the objects that answers hold.
+fn names_in(answers: &[PageAnswer]) -> HashSet<Cow<'_, str>> {
+    let lists = answers.iter().filter_map(PageAnswer::list);
+    let names = lists.flat_map(List::nodes).flat_map(|node| {
+        let names = ["id", "standard_id"].map(|name| node.text(name).ok().flatten());
+        names.into_iter().flatten()
+    });
+    names.collect()
 }
 
 /// What is still to be asked for.
@@ -389,9 +386,9 @@ async fn objects_of(
     let Wanted { stream, detail } = wanted;
     let mut waiting = Waiting::new(platform, stream, ids, guard_of_objects);
     let (mut read, mut skipped) = (ReadObjects::default(), Vec::new());
-    while let Some(mut portion) = waiting.portions.pop_front() {
+    while let Some(portion) = waiting.portions.pop_front() {
         if allowance.is_spent() {
-            read.unread.extend(portion.left_out());
+            read.unread.extend(portion.left_out(&read.answers));
             continue;
         }
         let by_ids = ListRequest::by_ids(stream, detail, &portion.ids);
@@ -407,9 +404,8 @@ async fn objects_of(
                     continue;
                 }
                 Some(extent) => {
-                    portion.note(&answer);
+                    waiting.portions.extend(go_on(portion, extent, &answer)?);
                     read.answers.push(answer);
-                    waiting.portions.extend(go_on(portion, extent)?);
                     continue;
                 }
                 None => Failure::no_list(),
@@ -530,7 +526,7 @@ async fn references_of(
     let mut read = PortionOfReferences::default();
     while let Some(portion) = waiting.portions.pop_front() {
         if allowance.is_spent() {
-            read.unread.extend(portion.left_out());
+            read.unread.extend(portion.left_out(&[]));
             continue;
         }
         let request = Request::References(ReferencesRequest {
@@ -547,7 +543,7 @@ async fn references_of(
             Asked::Page(answer) => {
                 let extent = take_references(&answer, &mut read.found, &mut read.skipped)?;
                 let is_short = extent.is_short_of(portion.seen);
-                match go_on(portion, extent)? {
+                match go_on(portion, extent, &answer)? {
                     Some(next) => waiting.portions.push_front(next),
                     None if is_short => read.skipped.push(Skipped {
                         id: "?".to_owned(),
@@ -598,9 +594,7 @@ impl Next {
 
 /// How far a list has come with an answer.
 struct Extent {
-    /// The rows that say who they are.
-    rows: Vec<Row>,
-    /// All of the answer.
+    /// The answer's rows.
     page_rows: usize,
     /// All that the source counts.
     total: Option<u64>,
@@ -612,7 +606,6 @@ impl Extent {
     fn of(answer: &PageAnswer) -> Option<Self> {
         let list = answer.list()?;
         Some(Self {
-            rows: list.nodes().filter_map(row_of).collect(),
             page_rows: list.rows(),
             total: list.page_info.global_count,
             next: Next::of(list),
@@ -626,8 +619,12 @@ impl Extent {
     }
 }
 
-/// The portion with the place where its list goes on, if it does.
-fn go_on(mut portion: Portion, extent: Extent) -> Result<Option<Portion>, SourceError> {
+/// The portion with the place where its list goes on behind an answer, if it does.
+fn go_on(
+    mut portion: Portion,
+    extent: Extent,
+    answer: &PageAnswer,
+) -> Result<Option<Portion>, SourceError> {
     let seen = portion.seen.saturating_add(extent.page_rows as u64);
     let place = match extent.next {
         // It holds nothing more, whatever it counts: what was deleted meanwhile is gone.
@@ -636,9 +633,11 @@ fn go_on(mut portion: Portion, extent: Extent) -> Result<Option<Portion>, Source
         Next::MaybeAt(place, total) if seen < total => place,
         Next::MaybeAt(..) | Next::None => return Ok(None),
     };
+    let nodes = answer.list().into_iter().flat_map(List::nodes);
+    let rows: Vec<Row> = nodes.filter_map(row_of).collect();
     portion
         .guard
-        .take(&place, &extent.rows, extent.page_rows, extent.total)
+        .take(&place, &rows, extent.page_rows, extent.total)
         .map_err(|endless| SourceError::because("cannot read what objects refer to", endless))?;
     Ok(Some(Portion {
         after: Some(place),
@@ -796,9 +795,10 @@ mod tests {
     #[test]
     fn an_empty_page_ends_a_list_by_ids() {
         let body = r#"{"data":{"indicators":{"pageInfo":{"endCursor":"A","hasNextPage":false,"globalCount":9},"edges":[]}}}"#;
-        let extent = Extent::of(&PageAnswer::of_body(body).unwrap()).unwrap();
+        let answer = PageAnswer::of_body(body).unwrap();
+        let extent = Extent::of(&answer).unwrap();
         let portion = Portion::new(ids(1), ROWS_A_PAGE, guard_of_objects(1));
-        assert!(go_on(portion, extent).unwrap().is_none());
+        assert!(go_on(portion, extent, &answer).unwrap().is_none());
     }
 
     /// A list of files that cannot be read costs the files, by name, and not the reference.
@@ -852,7 +852,8 @@ mod tests {
         let ids = vec!["1".to_owned()];
         let mut portion = Portion::new(ids, ROWS_A_PAGE, guard_of_objects(1));
         for number in 0..1000 {
-            match go_on(portion, Extent::of(&pages(number)).unwrap()) {
+            let answer = pages(number);
+            match go_on(portion, Extent::of(&answer).unwrap(), &answer) {
                 Ok(next) => portion = next.expect("it says that it goes on"),
                 Err(error) => {
                     let cause = std::error::Error::source(&error).unwrap();

@@ -688,18 +688,20 @@ async fn rows_that_come_empty_for_a_moment_are_not_lost() {
             "edges": [{"node": null}, null, {"node": 5}],
         }}});
         line.cursors.clear();
-        line.source.faults().add_for(
-            operation,
-            Fault::Body {
-                status: 200,
-                body: body.to_string(),
-                above: None,
-                times: 1,
-            },
-        );
+        line.source.faults().add_for(operation, once(&body));
         let pages = line.run().await;
         assert_eq!(shape_of(&pages), shape_of(&whole), "{operation}");
         assert_eq!(skipped(&pages), Vec::<&Skipped>::new(), "{operation}");
+    }
+}
+
+/// One answer that is this.
+fn once(body: &Value) -> Fault {
+    Fault::Body {
+        status: 200,
+        body: body.to_string(),
+        above: None,
+        times: 1,
     }
 }
 
@@ -711,15 +713,7 @@ async fn references_that_are_counted_and_not_answered_are_told() {
         "pageInfo": {"endCursor": "", "hasNextPage": false, "globalCount": 12},
         "edges": [],
     }}});
-    line.source.faults().add_for(
-        "References",
-        Fault::Body {
-            status: 200,
-            body: body.to_string(),
-            above: None,
-            times: 1,
-        },
-    );
+    line.source.faults().add_for("References", once(&body));
     let pages = line.run().await;
     let told: Vec<&str> = skipped(&pages)
         .iter()
