@@ -664,17 +664,18 @@ async fn references_that_fail_for_a_while_are_not_lost() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
+/// Objects with what they refer to outside; what points at what depends on where pages begin.
+fn shape_of(pages: &[Converted]) -> BTreeSet<String> {
+    let objects = pages.iter().flat_map(|page| &page.objects);
+    let objects = objects.map(|object| serde_json::from_str::<Value>(&object.json).unwrap());
+    objects
+        .map(|object| format!("{} {}", object["id"], object["external_references"]))
+        .collect()
+}
+
 /// Rows without a node and without an error are in no list: they are asked for alone, and nothing is lost.
 #[tokio::test]
 async fn rows_that_come_empty_for_a_moment_are_not_lost() {
-    let shape_of = |pages: &[Converted]| -> BTreeSet<String> {
-        let objects = pages.iter().flat_map(|page| &page.objects);
-        let objects = objects.map(|object| serde_json::from_str::<Value>(&object.json).unwrap());
-        // What points at what depends on where pages begin.
-        objects
-            .map(|object| format!("{} {}", object["id"], object["external_references"]))
-            .collect()
-    };
     let mut line = Line::generated(30, 5, 100);
     let whole = line.run().await;
     for (operation, list) in [
@@ -693,6 +694,85 @@ async fn rows_that_come_empty_for_a_moment_are_not_lost() {
         assert_eq!(shape_of(&pages), shape_of(&whole), "{operation}");
         assert_eq!(skipped(&pages), Vec::<&Skipped>::new(), "{operation}");
     }
+}
+
+/// Does something in a time that passes quickly while the source is asked nothing, and stands still else. The source
+/// lives on threads of its own.
+async fn in_quick_time<T>(source: &sandbox::Source, doing: impl Future<Output = T>) -> T {
+    tokio::time::pause();
+    // While something blocks, time does not jump over the waits for answers.
+    let (_stands_still, end) = std::sync::mpsc::channel::<()>();
+    tokio::task::spawn_blocking(move || end.recv());
+    let passing = async {
+        loop {
+            let asked = source.requests().len();
+            let turn = || std::thread::sleep(Duration::from_millis(2));
+            tokio::task::spawn_blocking(turn).await.unwrap();
+            if source.requests().len() == asked {
+                tokio::time::advance(Duration::from_millis(500)).await;
+            }
+        }
+    };
+    tokio::select! {
+        done = doing => done,
+        () = passing => unreachable!("time does not end"),
+    }
+}
+
+/// One list is refused for a while, whatever is asked of it: no row of it is skipped, and none is put off.
+#[rstest::rstest]
+#[tokio::test]
+async fn a_list_that_is_refused_for_a_while_is_waited_for(
+    #[values(
+        &["Observables", "ObservableRows"],
+        &["Indicators", "IndicatorRows"],
+        &["Relationships", "RelationshipRows"],
+        // Who the rows are is answered.
+        &["Observables"],
+        &["Indicators"],
+        &["Relationships"],
+        &["References"],
+    )]
+    operations: &[&str],
+    #[values(
+        ("TOO_MANY_REQUESTS", "Too many requests, please try again later."),
+        ("INTERNAL_SERVER_ERROR", "An unknown error has occurred.")
+    )]
+    (name, message): (&str, &str),
+) {
+    let mut line = Line::generated(30, 10, 20);
+    let whole = line.run().await;
+    line.cursors.clear();
+    line.longest_silence = Duration::from_hours(1);
+    for operation in operations {
+        let refused = Fault::GraphqlError {
+            name: name.to_owned(),
+            message: message.to_owned(),
+            times: usize::MAX,
+        };
+        line.source.faults().add_for(operation, refused);
+    }
+    let asked = || -> usize {
+        let counts = operations.iter().map(|one| line.source.count(one));
+        counts.sum()
+    };
+    let before = asked();
+    let mut reader = line.open(line.resume()).await;
+    let source = &line.source;
+    let passing = async {
+        while asked() == before {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(25)).await;
+        source.faults().clear();
+    };
+    let reading = async { tokio::join!(rest(&mut reader), passing) };
+    let (pages, ()) = in_quick_time(source, reading).await;
+    let pages = pages.unwrap();
+    assert_eq!(shape_of(&pages), shape_of(&whole));
+    assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
+    assert!(pages.iter().all(|page| page.held_back.is_empty()));
+    assert!(asked() - before > 3);
 }
 
 /// One answer that is this.
