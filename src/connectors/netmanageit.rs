@@ -23,6 +23,7 @@ mod page;
 mod page_size;
 mod parallel;
 mod reader;
+mod row_place;
 mod settings;
 mod source;
 mod walk;

@@ -21,9 +21,10 @@ use super::by_id::{ReadObjects, Wanted, read_objects};
 use super::cursor::{Clock, Moment, Next, Reading, Row, Shortfall, Span, Taken, Told};
 use super::files::{Brought, FilePage, FilePages};
 use super::page::{EndRow, Ends, FilesOfReferences, List};
+use super::row_place::RowPlace;
 use super::settings::{Creators, NetManageItSettings};
 use super::source::RawPage;
-use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, newest, rows};
+use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, Who, newest, rows, who_stands_at};
 use crate::connector::{HeldBack, Position, Resume, Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 use crate::telemetry::logs::Chain;
@@ -369,12 +370,16 @@ impl Reader {
     /// Reads objects that were held back once more. Those that are gone are not there.
     async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
         self.cool_down().await;
+        let places = ids.iter().filter_map(|id| id.parse().ok());
+        let mut held_back = self.ask_who(stream, places.collect()).await?;
+        let is_id = |id: &&String| id.parse::<RowPlace>().is_err();
+        let ids: Vec<String> = ids.iter().filter(is_id).cloned().collect();
         let mut skipped = Vec::new();
         let wanted = Wanted {
             stream,
             detail: Detail::Whole(self.asker.extras),
         };
-        let read = read_objects(&self.asker.platform, wanted, ids, &mut skipped);
+        let read = read_objects(&self.asker.platform, wanted, &ids, &mut skipped);
         let ReadObjects { answers, unread } = read.await?;
         self.last_page = Some(Instant::now());
         for answer in answers {
@@ -383,15 +388,40 @@ impl Reader {
         // What fails again was told when it failed first.
         let unread = unread.iter();
         let unread = unread.map(|unread| unread.named(stream.name()));
-        let held_back: Vec<HeldBack> = unread
-            .map(|unread| HeldBack::unread(stream.name(), &unread))
-            .collect();
+        held_back.extend(unread.map(|unread| HeldBack::unread(stream.name(), &unread)));
         if !skipped.is_empty() || !held_back.is_empty() {
             let mut empty = self.once_more(stream, PageAnswer::empty(), skipped);
             empty.held_back = held_back;
             self.read_now.push((empty, Around::Nothing));
         }
         Ok(())
+    }
+
+    /// Asks who the rows are that could not be named. What has a name by now is remembered by that, and read in the
+    /// next run; what has none stays remembered by its place.
+    async fn ask_who(
+        &self,
+        stream: Stream,
+        places: Vec<RowPlace>,
+    ) -> Result<Vec<HeldBack>, SourceError> {
+        let mut held_back = Vec::new();
+        for place in places {
+            let id = place.to_string();
+            let (id, kind, reason) =
+                match who_stands_at(&self.asker.platform, stream, place).await? {
+                    Who::Nobody => continue,
+                    Who::Unsaid(reason) => (id, None, reason),
+                    Who::Named(name) => (
+                        name.standard_id.unwrap_or(name.id),
+                        name.entity_type,
+                        "the source could not say who it is".to_owned(),
+                    ),
+                };
+            let kind = kind.unwrap_or_else(|| stream.name().to_owned());
+            let unread = Skipped { id, kind, reason };
+            held_back.push(HeldBack::unread(stream.name(), &unread));
+        }
+        Ok(held_back)
     }
 
     async fn take_again(&mut self, stream: Stream, answer: PageAnswer) -> Result<(), SourceError> {

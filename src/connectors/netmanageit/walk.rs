@@ -20,9 +20,11 @@ use super::cursor::{Clock, Moment, PageEnd, Row, Span};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
+use super::row_place::RowPlace;
 use crate::connector::{HeldBack, Skipped, SourceError};
 use crate::graphql::Kind;
 use crate::platform::{EndGuard, Endless, ListedRow, Platform, PlatformError};
+use crate::telemetry::logs::Chain;
 
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
 /// bad source.
@@ -471,9 +473,9 @@ impl Walk {
         let row = name.as_ref().map(RowName::row);
         let kind = name.as_ref().and_then(|name| name.entity_type.clone());
         let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
-        let place = self.after.as_deref().unwrap_or("(start)");
+        let place = RowPlace::of(self.span, self.after.as_deref());
         let skipped = Skipped {
-            id: id.unwrap_or_else(|| format!("the row behind cursor {place}")),
+            id: id.unwrap_or_else(|| place.to_string()),
             kind: kind.unwrap_or_else(|| self.stream.name().to_owned()),
             reason: failure.as_reason("it"),
         };
@@ -482,13 +484,14 @@ impl Walk {
         // What the source does not explain may have been of the moment: it is no bad row for ever.
         match row {
             Some(row) if failure.names_row() => skips.bad.push((row, skipped)),
-            Some(_) => {
-                let unread = HeldBack::unread(self.stream.name(), &skipped);
-                skips.held_back.push(unread);
+            // Without a name it is asked for by where it stands.
+            named => {
+                if named.is_some() || place.can_be_kept() {
+                    let unread = HeldBack::unread(self.stream.name(), &skipped);
+                    skips.held_back.push(unread);
+                }
                 skips.skipped.push(skipped);
             }
-            // Without a name, nobody can ask for it.
-            None => skips.skipped.push(skipped),
         }
     }
 }
@@ -515,6 +518,50 @@ pub(super) fn rows(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<Row> {
         reason: "their object has no id to ask for them by".to_owned(),
     }));
     rows
+}
+
+/// Who stands at a place where the source could not say it.
+pub(super) enum Who {
+    /// It can say it now.
+    Named(RowName),
+    /// Still not, and why.
+    Unsaid(String),
+    /// Nobody any more.
+    Nobody,
+}
+
+/// Asks once who stands at a place.
+pub(super) async fn who_stands_at(
+    platform: &Platform,
+    stream: Stream,
+    place: RowPlace,
+) -> Result<Who, SourceError> {
+    let request = Request::List(ListRequest {
+        stream,
+        detail: Detail::Names,
+        filter: Filter::Span(place.span),
+        first: 1,
+        after: place.after,
+        is_newest_first: false,
+    });
+    let patience = &mut Patience::default();
+    let answer = match ask(platform, &request, patience, &mut Vec::new()).await {
+        Ok(Asked::Page(answer)) => answer,
+        Ok(Asked::Failed(failure)) => return Ok(Who::Unsaid(failure.as_reason("it"))),
+        // Another release may not take the cursor.
+        Err(error) if error.kind() == Kind::Validation => {
+            return Ok(Who::Unsaid(Chain(&error).to_string()));
+        }
+        Err(error) => return Err(unreadable(stream, error)),
+    };
+    Ok(match read_row(&answer) {
+        Some(RowAt::Row { name, .. }) => {
+            let unsaid = || Who::Unsaid("the source does not say who it is".to_owned());
+            name.map_or_else(unsaid, Who::Named)
+        }
+        Some(RowAt::Nothing(_)) => Who::Nobody,
+        None => Who::Unsaid(Failure::no_list().as_reason("it")),
+    })
 }
 
 /// What stands at a place.

@@ -437,6 +437,76 @@ async fn a_bad_row_is_told_once() {
     assert!(line.run().await.is_empty());
 }
 
+/// A row of which the source cannot say who it is is remembered by its place, until it says it.
+#[rstest::rstest]
+#[case::in_the_middle(17, "row behind ")]
+#[case::the_first_one(0, "first row")]
+#[case::the_first_of_what_is_new(0, "first row from ")]
+#[tokio::test]
+async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &str) {
+    let mut line = Line::generated(40, 5, 10);
+    let is_later = place.contains("from");
+    if is_later {
+        line.run().await;
+    }
+    let (id, name, kind) = line.source.edit(|data| {
+        let later = after_newest(&data.observables, 30);
+        data.observables
+            .sort_by_key(|record| record.text("updated_at").to_owned());
+        let record = &mut data.observables[at];
+        let kind = record.text("entity_type").to_owned();
+        record.set("entity_type", Value::Null);
+        let (id, name) = (record.id().to_owned(), record.standard_id().to_owned());
+        if is_later {
+            record.set("updated_at", later);
+            // Nothing of what was handed out is met again before it.
+            data.observables.retain(|record| record.id() == id);
+        }
+        (id, name, kind)
+    });
+    let remembered = |pages: &[Converted]| -> Vec<HeldBack> {
+        let held_back = pages.iter().flat_map(|page| &page.held_back);
+        let held_back = held_back.filter(|one| one.stream == "observables" && !one.is_part);
+        held_back.cloned().collect()
+    };
+    let pages = line.run().await;
+    let by_place = remembered(&pages);
+    assert_eq!(by_place.len(), 1, "{by_place:?}");
+    let told = skipped(&pages).into_iter();
+    let told = told.filter(|one| one.id == by_place[0].id);
+    assert_eq!(told.count(), 1);
+    assert!(by_place[0].id.starts_with(place), "{by_place:?}");
+    assert!(!set_of(&pages).contains(&name));
+    let again = |again: &[HeldBack], line: &Line| Resume {
+        again: again.to_vec(),
+        ..line.resume()
+    };
+
+    // It stays so, and so does one whose cursor the source does not take any more.
+    let refused = HeldBack {
+        id: "row behind no cursor".to_owned(),
+        ..by_place[0].clone()
+    };
+    let resume = again(&[by_place[0].clone(), refused.clone()], &line);
+    let still = remembered(&line.run_with(resume).await);
+    for one in [&by_place[0], &refused] {
+        assert!(still.iter().any(|still| still.id == one.id), "{still:?}");
+    }
+
+    line.source.edit(|data| {
+        let record = data.record_mut(&id).unwrap();
+        record.set("entity_type", kind.clone());
+    });
+    let resume = again(&by_place, &line);
+    let by_name = remembered(&line.run_with(resume).await);
+    assert_eq!(by_name.len(), 1, "{by_name:?}");
+    assert_eq!((&by_name[0].id, &by_name[0].kind), (&name, &kind));
+    let resume = again(&by_name, &line);
+    let pages = line.run_with(resume).await;
+    assert!(set_of(&pages).contains(&name));
+    assert_eq!(remembered(&pages), []);
+}
+
 fn held_back(id: &str) -> HeldBack {
     let skipped = Skipped {
         id: id.to_owned(),
