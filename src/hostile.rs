@@ -40,6 +40,63 @@ pub(crate) fn damaged(folder: &str) -> impl Strategy<Value = String> + use<> {
     })
 }
 
+/// The texts of a folder that are JSON, with other values in some places, whole parts among them: still JSON.
+pub(crate) fn misfilled(folder: &str) -> impl Strategy<Value = String> + use<> {
+    let whole = corpus(folder).into_values();
+    let whole: Vec<Value> = whole
+        .filter_map(|text| serde_json::from_str(&text).ok())
+        .collect();
+    let values = values().prop_map(without_fractions);
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), values), 0..4);
+    (select(whole), edits).prop_map(|(mut json, edits)| {
+        for (place, value) in edits {
+            let places = places(&json);
+            let pointer: &String = place.get(&places);
+            if let Some(part) = json.pointer_mut(pointer) {
+                *part = value;
+            }
+        }
+        json.to_string()
+    })
+}
+
+/// The reader of JSON does not give every fraction back as it was.
+fn without_fractions(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => 5.into(),
+        Value::Array(parts) => parts.into_iter().map(without_fractions).collect(),
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            fields
+                .map(|(name, part)| (name, without_fractions(part)))
+                .collect()
+        }
+        other => other,
+    }
+}
+
+/// Where something stands in a value, as JSON pointers (RFC 6901); the last one is the whole.
+fn places(json: &Value) -> Vec<String> {
+    let parts: Vec<(String, &Value)> = match json {
+        Value::Object(fields) => {
+            let name = |name: &str| name.replace('~', "~0").replace('/', "~1");
+            fields.iter().map(|(key, part)| (name(key), part)).collect()
+        }
+        Value::Array(parts) => {
+            let parts = parts.iter().enumerate();
+            parts.map(|(at, part)| (at.to_string(), part)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let inside = parts.into_iter().flat_map(|(name, part)| {
+        let inside = places(part);
+        inside
+            .into_iter()
+            .map(move |place| format!("/{name}{place}"))
+    });
+    inside.chain([String::new()]).collect()
+}
+
 /// Texts that mean something to somebody.
 pub(crate) fn texts() -> impl Strategy<Value = String> {
     let known = select(vec![
@@ -56,6 +113,13 @@ pub(crate) fn texts() -> impl Strategy<Value = String> {
         "domain-name--613f2e26-407d-48c7-9eca-b8e91df99dc9",
         "0001-01-01T00:00:00Z",
         "9999-12-31T23:59:59.999Z",
+        "+262142-12-31",
+        "18446744073709551615",
+        "4294967295",
+        "-9223372036854775808",
+        "{\"unread\":{\"days\":4294967295}}",
+        "\"contradiction\"",
+        "true",
         "-1",
         "1e400",
         "\\ud800",
@@ -71,6 +135,7 @@ pub(crate) fn values() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
+        select(vec![0, 7, u64::from(u32::MAX), u64::MAX]).prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         texts().prop_map(Value::from),
     ];
@@ -159,4 +224,12 @@ fn the_strict_reader_takes_each_key_once() {
     ] {
         assert!(read_strictly(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn every_place_of_a_value_can_be_filled_otherwise() {
+    let json = serde_json::json!({ "a/b": [1, { "~": null }] });
+    let places = places(&json);
+    assert_eq!(places, ["/a~1b/0", "/a~1b/1/~0", "/a~1b/1", "/a~1b", ""]);
+    assert!(places.iter().all(|place| json.pointer(place).is_some()));
 }

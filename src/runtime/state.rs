@@ -121,7 +121,7 @@ impl OpenWork {
         for kind in kinds {
             let kind = kind.as_ref();
             match self.sent.get_mut(kind) {
-                Some(count) => *count += 1,
+                Some(count) => *count = count.saturating_add(1),
                 None => {
                     self.sent.insert(kind.to_owned(), 1);
                 }
@@ -263,6 +263,12 @@ fn yes() -> bool {
 )]
 fn is_false(fact: &bool) -> bool {
     !*fact
+}
+
+/// Counts one more; what was counted before may have been written by anybody.
+fn count_one(counts: &mut BTreeMap<String, u64>, name: String) {
+    let count = counts.entry(name).or_default();
+    *count = count.saturating_add(1);
 }
 
 impl State {
@@ -468,14 +474,14 @@ impl State {
             } else if self.has_room_for(&object) {
                 self.held_back.push(object);
             } else if object.at_source.is_some() {
-                *self.at_source_more.entry(object.stream).or_default() += 1;
+                count_one(&mut self.at_source_more, object.stream);
             } else {
                 if let Obstacle::Cause(cause) = object.obstacle()
                     && self.held_back_causes.len() < CAUSES
                 {
                     self.held_back_causes.insert(cause.to_owned());
                 }
-                *self.held_back_more.entry(object.stream).or_default() += 1;
+                count_one(&mut self.held_back_more, object.stream);
             }
         }
     }

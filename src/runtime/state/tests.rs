@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::connector::Skipped;
-use crate::hostile::{corpus, damaged};
+use crate::hostile::{corpus, damaged, misfilled};
 
 const SOURCE: &str = "https://source.test";
 
@@ -375,21 +375,85 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
 #[test]
 fn states_of_the_corpus_are_what_they_say() {
     for (name, text) in corpus("states") {
-        let is_ours = matches!(State::read(Some(&text)), Ok(Found::State(_)));
-        assert_eq!(is_ours, name != "of-another-program", "{name}");
+        match State::read(Some(&text)).unwrap() {
+            Found::State(state) => {
+                let written: Value = serde_json::from_str(&state.write().unwrap()).unwrap();
+                let text: Value = serde_json::from_str(&text).unwrap();
+                for part in [
+                    "held_back",
+                    "at_source_more",
+                    "source_mended",
+                    "read_anew",
+                    "streams",
+                ] {
+                    assert_eq!(written.get(part), text.get(part), "{part} of {name}");
+                }
+                assert_eq!(written["work"]["sent"], text["work"]["sent"], "{name}");
+            }
+            Found::Unusable(reason) => {
+                let is_damaged = name.starts_with("damaged");
+                assert!(is_damaged || name == "of-another-program", "{name}");
+                assert_eq!(
+                    reason.contains("a part of it is damaged"),
+                    is_damaged,
+                    "{reason}"
+                );
+            }
+            Found::Nothing => panic!("{name}"),
+        }
     }
 }
 
+/// What a run, and the end of its work, do with a state.
+fn use_it(state: &mut State, today: NaiveDate) {
+    let ids: Vec<Box<str>> = state
+        .held_back
+        .iter()
+        .map(|one| one.id.as_str().into())
+        .collect();
+    let again = state.held_back.clone();
+    if state.is_rest_due(today) {
+        state.begin_overflown_streams(today);
+    }
+    state.begin_run(DateTime::UNIX_EPOCH);
+    state.hold_back_on(today, again);
+    let more = (0..=AT_SOURCE).map(|number| unread(&format!("url--{number}")));
+    state.hold_back_on(today, more);
+    let lacking = (0..=HELD_BACK).map(|number| HeldBack {
+        at_source: None,
+        ..unread(&format!("imei--{number}"))
+    });
+    state.hold_back(lacking);
+    state.note_arrived(&ids);
+    if let Some(work) = &mut state.work {
+        work.count_sent(&["Url", "IPv4-Addr"]);
+    }
+    state.mend(&ids);
+    state.complete_pass(|object| object.kind == "Url");
+    state.go_back();
+}
+
 proptest! {
-    /// Whoever has written the state: it is refused, or it is written again as it was read.
+    /// Whoever has written the state: it is refused, or it is written again as it was read, and it can be gone on
+    /// with.
     #[test]
-    fn a_state_of_any_text_is_refused_or_comes_back(text in damaged("states")) {
-        if let Ok(Found::State(state)) = State::read(Some(&text)) {
-            let written = state.write().unwrap();
-            match State::read(Some(&written)) {
-                Ok(Found::State(again)) => prop_assert_eq!(again, state),
-                other => prop_assert!(false, "{other:?}"),
-            }
+    fn a_state_of_any_text_is_refused_or_comes_back(
+        text in prop_oneof![damaged("states"), misfilled("states")],
+        days in 0_u64..10_000_000,
+    ) {
+        if let Ok(Found::State(mut state)) = State::read(Some(&text)) {
+            let come_back = |state: &State| -> Result<(), TestCaseError> {
+                let written = state.write().unwrap();
+                match State::read(Some(&written)) {
+                    Ok(Found::State(again)) => prop_assert_eq!(&*again, state),
+                    other => prop_assert!(false, "{other:?}"),
+                }
+                Ok(())
+            };
+            come_back(&state)?;
+            let today = NaiveDate::default().checked_add_days(chrono::Days::new(days));
+            use_it(&mut state, today.unwrap());
+            come_back(&state)?;
         }
     }
 }

@@ -74,7 +74,7 @@ impl Bulk {
     }
 
     pub(super) fn add(&mut self, version: Version) {
-        self.rows += 1;
+        self.rows = self.rows.saturating_add(1);
         self.sum = self.sum.wrapping_add(version.mark);
     }
 }
