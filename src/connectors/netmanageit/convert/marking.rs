@@ -255,6 +255,175 @@ mod tests {
         assert_eq!(written(&red).unwrap()["id"], RED);
     }
 
+    /// The ids of each of the protocol's markings, with its name.
+    const WELL_KNOWN: [(&str, &str); 10] = [
+        (CLEAR, "TLP:CLEAR"),
+        (
+            "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
+            "TLP:CLEAR",
+        ),
+        (
+            "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
+            "TLP:GREEN",
+        ),
+        (
+            "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
+            "TLP:GREEN",
+        ),
+        (
+            "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
+            "TLP:AMBER",
+        ),
+        (
+            "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
+            "TLP:AMBER",
+        ),
+        (
+            "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37",
+            "TLP:AMBER+STRICT",
+        ),
+        (
+            "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
+            "TLP:AMBER+STRICT",
+        ),
+        (RED, "TLP:RED"),
+        (
+            "marking-definition--e828b379-4e03-4974-9ac4-e53a884c97c1",
+            "TLP:RED",
+        ),
+    ];
+
+    /// The exact spellings: a list, in upper case, where the program reads letter by letter.
+    fn spelled(definition: &str) -> Option<&'static str> {
+        let mut flat = format!(" {} ", definition.to_ascii_uppercase());
+        flat = flat.split_whitespace().collect::<Vec<_>>().join(" ");
+        for separator in [":", "-", "_", "+"] {
+            let (before, behind) = (format!(" {separator}"), format!("{separator} "));
+            flat = flat.replace(&before, separator).replace(&behind, separator);
+        }
+        let colours = [
+            ("CLEAR", "TLP:CLEAR"),
+            ("WHITE", "TLP:CLEAR"),
+            ("GREEN", "TLP:GREEN"),
+            ("AMBER", "TLP:AMBER"),
+            ("RED", "TLP:RED"),
+            ("AMBER+STRICT", "TLP:AMBER+STRICT"),
+            ("AMBER-STRICT", "TLP:AMBER+STRICT"),
+            ("AMBER_STRICT", "TLP:AMBER+STRICT"),
+            ("AMBER STRICT", "TLP:AMBER+STRICT"),
+            ("AMBERSTRICT", "TLP:AMBER+STRICT"),
+        ];
+        let is_it = |colour: &str| {
+            let separated = [":", "-", "_", " "].iter();
+            let mut separated = separated.map(|separator| format!("TLP{separator}{colour}"));
+            flat == colour || separated.any(|spelling| flat == spelling)
+        };
+        colours
+            .iter()
+            .find(|(colour, _)| is_it(colour))
+            .map(|(_, name)| *name)
+    }
+
+    /// Spellings of the protocol's markings in any case, with blanks and separators, and often with something in them
+    /// that is not theirs.
+    fn spellings() -> impl Strategy<Value = String> {
+        let blank = || prop_oneof![6 => Just(""), 1 => Just(" "), 1 => Just("\u{a0}\t")];
+        let separator = prop_oneof![
+            8 => prop::sample::select(vec![":", "-", "_", " ", "+"]),
+            1 => prop::sample::select(vec!["", "::", ":-", ".", "/", "\u{ff1a}", "\u{2013}", "=", ";", "\n", "\u{200b}"]),
+        ];
+        let colour = prop::sample::select(vec![
+            "CLEAR",
+            "WHITE",
+            "GREEN",
+            "AMBER",
+            "RED",
+            "AMBER+STRICT",
+            "AMBER-STRICT",
+            "AMBER STRICT",
+            "AMBER_STRICT",
+            "AMBERSTRICT",
+            "AMBER.STRICT",
+            "AMBER+",
+            "STRICT",
+            "PAP",
+            "",
+        ]);
+        let head =
+            prop_oneof![5 => Just("TLP"), 1 => Just(""), 1 => Just("PAP"), 1 => Just("TLPv2")];
+        let parts = (blank(), head, blank(), separator, blank(), colour, blank());
+        let whole = parts.prop_map(|(a, head, b, separator, c, colour, d)| {
+            [a, head, b, separator, c, colour, d].concat()
+        });
+        let foreign = prop_oneof![
+            prop::sample::select(vec![
+                "С", "ｅ", "ſ", "\u{202e}", "\u{200b}", "\u{301}", "禁", "!", "\0", "N", "NOT ",
+                "+", "\"", "\u{130}",
+            ])
+            .prop_map(str::to_owned),
+            "\\PC{1,2}",
+        ];
+        let foreign = prop::option::weighted(0.5, (any::<prop::sample::Index>(), foreign));
+        (whole, prop::collection::vec(any::<bool>(), 40), foreign).prop_map(
+            |(whole, lower, foreign)| {
+                let letters = whole.chars().zip(lower);
+                let letters = letters.map(|(letter, is_lower)| {
+                    if is_lower {
+                        letter.to_ascii_lowercase()
+                    } else {
+                        letter
+                    }
+                });
+                let mut letters: Vec<char> = letters.collect();
+                if let Some((place, foreign)) = foreign {
+                    let at = place.index(letters.len() + 1);
+                    letters.splice(at..at, foreign.chars());
+                }
+                letters.into_iter().collect()
+            },
+        )
+    }
+
+    #[rstest]
+    #[case("TLP:RED", Some("TLP:RED"))]
+    #[case(" tlp - amber _ strict", Some("TLP:AMBER+STRICT"))]
+    #[case("TLP:R ED", None)]
+    #[case("TLP::RED", None)]
+    #[case("xTLP:RED", None)]
+    fn the_list_of_spellings_is_one(#[case] text: &str, #[case] name: Option<&str>) {
+        assert_eq!(spelled(text), name);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1024))]
+
+        /// An exact spelling is the marking of the protocol, under its id; any other is itself, under its own. Where an
+        /// id of the protocol says another marking, nothing is written.
+        #[test]
+        fn only_exact_spellings_are_markings_of_the_protocol(
+            definition in spellings(),
+            id in prop_oneof![1 => Just(OWN), 2 => prop::sample::select(WELL_KNOWN.map(|(id, _)| id).to_vec())],
+            is_former in any::<bool>(),
+        ) {
+            let mut row = marking(id, "TLP", &definition);
+            if is_former {
+                row["standard_id"] = json!(OWN);
+                row["x_opencti_stix_ids"] = json!([id]);
+            }
+            let of_id = WELL_KNOWN.iter().find(|(known, _)| *known == id).map(|(_, name)| *name);
+            let meant = spelled(&definition);
+            let written = written(&row);
+            if definition.trim().is_empty() || of_id.is_some_and(|of_id| Some(of_id) != meant) {
+                prop_assert!(written.is_err(), "{definition:?} by {id}");
+                return Ok(());
+            }
+            let written = written.unwrap();
+            let id_of = |name: &str| WELL_KNOWN.iter().find(|(_, known)| *known == name).map(|(id, _)| *id);
+            let expected = meant.map_or((definition.as_str(), OWN), |name| (name, id_of(name).unwrap()));
+            prop_assert_eq!((written["name"].as_str().unwrap(), written["id"].as_str().unwrap()), expected);
+        }
+    }
+
     proptest! {
         /// Whatever its spelling and its ids: what is written is the marking that was meant, or itself, or
         /// nothing at all.
