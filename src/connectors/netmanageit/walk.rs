@@ -687,6 +687,39 @@ mod tests {
         }
     }
 
+    /// Whatever is answered of a place, it costs no run.
+    #[tokio::test]
+    async fn who_stands_at_a_place_is_said_or_not() {
+        let error = |code| {
+            format!(
+                r#"{{"errors":[{{"message":"m","extensions":{{"code":"{code}"}}}}],"data":null}}"#
+            )
+        };
+        let rows = |rows: &str| {
+            let info = r#"{"endCursor":"","hasNextPage":false,"globalCount":9}"#;
+            format!(r#"{{"data":{{"indicators":{{"pageInfo":{info},"edges":[{rows}]}}}}}}"#)
+        };
+        for (answer, expected) in [
+            (error("GRAPHQL_VALIDATION_FAILED"), "unsaid"),
+            (error("INTERNAL_SERVER_ERROR"), "unsaid"),
+            (rows(r#"{"cursor":"A","node":null}"#), "unsaid"),
+            (rows(r#"{"cursor":"A","node":{"id":null}}"#), "unsaid"),
+            (rows(r#"{"cursor":"A","node":{"id":"i"}}"#), "i"),
+            (rows(""), "nobody"),
+        ] {
+            let told = answer.clone();
+            let platform = Platform::scripted(move |_, _| answer.clone()).await;
+            let place = RowPlace::of(Span::Everything, Some("A"));
+            let who = who_stands_at(&platform, Stream::Indicators, place).await;
+            let who = match who.unwrap() {
+                Who::Named(name) => name.id,
+                Who::Unsaid(_) => "unsaid".to_owned(),
+                Who::Nobody => "nobody".to_owned(),
+            };
+            assert_eq!(who, expected, "{told}");
+        }
+    }
+
     /// Rows that are asked for their places alone say no more.
     #[tokio::test]
     async fn rows_are_known_by_their_places_where_they_say_no_more() {
