@@ -234,13 +234,14 @@ pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<Kept>, Platfor
     }))
 }
 
-/// Takes the connector off the platform, with its queue.
+/// Takes the connector off the platform, with its queue. A platform that is busy is asked again: what is not
+/// deleted stays for good.
 ///
 /// # Errors
 /// [`PlatformError`] when the platform does not, as where the user may not manage connectors.
 pub async fn delete(platform: &Platform, id: Uuid) -> Result<(), PlatformError> {
     let variables = delete_connector::Variables { id: id.to_string() };
-    let deleting = platform.call::<DeleteConnector>(variables, RetryPolicy::NEVER);
+    let deleting = platform.call::<DeleteConnector>(variables, RetryPolicy::FOR_A_PART);
     deleting.await.map(|_| ())
 }
 

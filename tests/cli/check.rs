@@ -1,9 +1,10 @@
 //! The check of every hop: what it says, and that it leaves nothing behind.
 
 use sandbox::{Fault, Release};
+use serde_json::json;
 
 use crate::line::{Line, generated, works_when_complete};
-use crate::process::{Ended, Start};
+use crate::process::{Ended, HOSTILE, Start};
 
 fn check(line: &Line) -> Start {
     line.run_once().with_words(&["check"])
@@ -277,4 +278,92 @@ async fn relationships_that_cannot_travel_are_said() {
     let remark = format!("{} of the {all} relationships can travel", all - 3);
     assert!(ended.stdout.contains(&remark), "{}", ended.stdout);
     assert!(hops(&ended).contains(&("warning", "source rows")));
+}
+
+/// Deleting is a mutation like the others: a lock on it passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_passes_when_the_registration_is_deleted_again() {
+    let line = Line::with(generated(4, 1)).await;
+    let fault = Fault::GraphqlError {
+        name: "INTERNAL_SERVER_ERROR".to_owned(),
+        message: r#"Unexpected error value: { name: "LOCK_ERROR" }"#.to_owned(),
+        times: 2,
+    };
+    line.destination.faults().add_for("DeleteConnector", fault);
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    assert!(hops(&ended).contains(&("ok", "cleaning up")));
+    assert_eq!(line.destination.count("DeleteConnector"), 3);
+    assert!(line.destination.connector(&line.connector_id).is_none());
+}
+
+/// A platform that is busy when the registration is to be deleted is asked once more; one that refuses is told as the
+/// reason why the registration stays.
+#[rstest::rstest]
+#[case::busy("TOO_MANY_REQUESTS", 1, "ok")]
+#[case::refused("FUNCTIONAL_ERROR", usize::MAX, "warning")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_cannot_be_deleted_is_tried_again_or_told(
+    #[case] name: &str,
+    #[case] times: usize,
+    #[case] verdict: &str,
+) {
+    let line = Line::with(generated(4, 1)).await;
+    let fault = Fault::GraphqlError {
+        name: name.to_owned(),
+        message: "Not for the moment.".to_owned(),
+        times,
+    };
+    line.destination.faults().add_for("DeleteConnector", fault);
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    assert!(
+        hops(&ended).contains(&(verdict, "cleaning up")),
+        "{ended:#?}"
+    );
+    let stays = line.destination.connector(&line.connector_id).is_some();
+    assert_eq!(stays, verdict == "warning");
+    let is_told = ["stays registered", "Not for the moment."];
+    let is_told = is_told.iter().all(|words| ended.stdout.contains(words));
+    assert_eq!(is_told, stays, "{}", ended.stdout);
+}
+
+/// Whatever the platforms say: it commands no terminal, and begins no line of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_the_platforms_are_safe_on_the_screen() {
+    let refused = |code: &str| {
+        let error = json!({ "message": HOSTILE, "name": code, "extensions": { "code": code } });
+        json!({ "errors": [error], "data": null }).to_string()
+    };
+    let body = |status: u16, body: String| Fault::Body {
+        status,
+        body,
+        above: None,
+        times: usize::MAX,
+    };
+    let release = json!({ "data": { "about": { "version": HOSTILE } } }).to_string();
+    let of_source = [
+        ("About", body(200, refused("FORBIDDEN_ACCESS"))),
+        ("About", body(400, HOSTILE.to_owned())),
+        ("About", body(200, release)),
+        ("ObservableRows", body(200, refused("FORBIDDEN_ACCESS"))),
+    ];
+    let line = Line::with(generated(4, 1)).await;
+    for operation in ["Rights", "ConnectorReset"] {
+        let fault = body(200, refused("FORBIDDEN_ACCESS"));
+        line.destination.faults().add_for(operation, fault);
+    }
+    for (operation, fault) in of_source {
+        let what = format!("{operation} {fault:?}");
+        line.source.faults().clear();
+        line.source.faults().add_for(operation, fault);
+        let ended = check(&line).run().await;
+        ended.assert_safe(&what);
+        let hops = hops(&ended);
+        assert!(hops.contains(&("FAILED", "source")), "{what}: {hops:?}");
+        assert!(hops.contains(&("warning", "rights")), "{what}: {hops:?}");
+        // They were there.
+        let told = ended.stdout.matches(r"\u{1b}").count();
+        assert!(told > 2, "{what}: {}", ended.stdout);
+    }
 }

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use sandbox::Fault;
 use serde_json::Value;
 
 use crate::line::{Line, generated, works_when_complete};
+use crate::process::HOSTILE;
 
 fn files(folder: &Path) -> Vec<Value> {
     let mut paths: Vec<_> = std::fs::read_dir(folder)
@@ -86,6 +88,39 @@ async fn a_dry_run_only_says_what_there_would_be() {
         ended.stdout
     );
     assert!(line.destination.works().is_empty());
+}
+
+/// Whatever the source says: it commands no terminal, and begins no line of its own, in the report and in the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_the_source_are_safe_on_the_screen() {
+    let line = Line::with(generated(60, 20)).await;
+    line.source.edit(|data| {
+        // What the source does not write itself, of a type that is not known here.
+        let directory = data.observable_mut("Directory").unwrap();
+        directory.set("entity_type", format!("No-Such{HOSTILE}"));
+        let red = data.shared.iter_mut();
+        let mut red = red.filter(|record| record.text("definition") == "TLP:RED");
+        red.next()
+            .unwrap()
+            .set("definition", format!("TLP:CLEAR{HOSTILE}"));
+    });
+    for json in ["true", "false"] {
+        let fault = Fault::GraphqlError {
+            name: "DATABASE_ERROR".to_owned(),
+            message: HOSTILE.to_owned(),
+            times: 1,
+        };
+        line.source.faults().add_for("Indicators", fault);
+        let start = line.run_once().with_words(&["export", "--dry-run"]);
+        let start = start.set("CONNECTOR_LOG_LEVEL", "debug");
+        let ended = start.set("OPENCTI_JSON_LOGGING", json).run().await;
+        ended.assert_code(0);
+        ended.assert_safe(json);
+        for words in [r"No-Such\u{1b}", r"TLP:CLEAR\u{1b}"] {
+            assert!(ended.stdout.contains(words), "{}", ended.stdout);
+        }
+        assert!(ended.stderr.contains(r"\u{1b}"), "{}", ended.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use netmanageit_connector::telemetry::safe_text::is_unsafe;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -256,6 +257,9 @@ pub(crate) async fn send_signal(process: u32, name: &str) {
     );
 }
 
+/// Words of a platform that command a terminal, turn what is read, hide, and begin a line of their own.
+pub(crate) const HOSTILE: &str = "\u{1b}]0;x\u{7}\u{1b}[2J\u{9b}1mno\u{202e}\u{2066}\u{200b}\u{e0041}\r\nok       forged  line\u{2028}.";
+
 /// What is left of a process.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -278,6 +282,19 @@ impl Ended {
         let mut lines = self.log();
         lines.retain(|line| line.get("message").and_then(Value::as_str) == Some(message));
         lines
+    }
+
+    /// Nothing of [`HOSTILE`] does something to who reads what it wrote.
+    pub(crate) fn assert_safe(&self, what: &str) {
+        for text in [&self.stdout, &self.stderr] {
+            let unsafe_one = text.chars().find(|c| *c != '\n' && is_unsafe(*c));
+            assert_eq!(unsafe_one, None, "{what}: {text:?}");
+            let mut lines = text.lines();
+            assert!(
+                !lines.any(|line| line.starts_with("ok       forged")),
+                "{what}"
+            );
+        }
     }
 
     /// Ended with this code, and nothing of what it wrote is the trace of a panic.
