@@ -1,17 +1,28 @@
-//! How often the way of a page asks for memory, for each object: counted, because it stands for time and is
-//! the same on every machine.
+//! How often the way of a page asks for memory, for each object, and how much an answer that does not end is given:
+//! counted, because it stands for time and for room, and is the same on every machine.
 
 #[path = "../benches/conversion/line.rs"]
 mod line;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::sync::{Mutex, PoisonError};
+
 use dhat::{Alloc, HeapStats, Profiler};
 use netmanageit_connector::connector::Converter;
+use netmanageit_connector::graphql::{
+    AnswerLimit, Client, Endpoint, Error, LONGEST_SILENCE, RetryPolicy,
+};
 use netmanageit_connector::opencti::Message;
+use netmanageit_connector::telemetry::metrics::Metrics;
 
 use line::{Pages, STREAMS, batches, bundles, writer};
 
 #[global_allocator]
 static ALLOCATOR: Alloc = Alloc;
+
+/// What is counted is the whole process's.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Allocations for an object, from the answer to the message: what they were when this was written, and a
 /// tenth.
@@ -24,6 +35,7 @@ fn allocations() -> f64 {
 
 #[test]
 fn an_object_asks_for_memory_a_few_times() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     for (stream, most) in STREAMS.into_iter().zip(MOST) {
         let (page, mut converter) = Pages::of(stream);
         // The first page brings the texts that most rows share.
@@ -46,4 +58,82 @@ fn an_object_asks_for_memory_a_few_times() {
             "{stream}: {each:.1} allocations for each object"
         );
     }
+}
+
+const MEBIBYTE: usize = 1024 * 1024;
+
+/// Answers every request with a gzip stream (RFC 1952 §2.3) that unpacks to gigabytes of blanks. The server asks for
+/// no memory while it does.
+fn serve_bombs(status: &str) -> u16 {
+    let mut piece = Vec::with_capacity(64 * 1024);
+    flate2::Compress::new(flate2::Compression::fast(), false)
+        .compress_vec(
+            &vec![b' '; MEBIBYTE],
+            &mut piece,
+            flate2::FlushCompress::Full,
+        )
+        .unwrap();
+    let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-encoding: gzip\r\n\r\n");
+    let head = [head.as_bytes(), &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]].concat();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).unwrap() > 0);
+            let mut sent = stream.write_all(&head);
+            for _ in 0..4096 {
+                // Whoever has enough closes.
+                sent = sent.and_then(|()| stream.write_all(&piece));
+            }
+        }
+    });
+    port
+}
+
+/// How an answer is refused that does not end, and how many bytes the process held at most for that.
+fn refused(port: u16, limit: AnswerLimit) -> (Error, usize) {
+    let client = Client::new(&Endpoint {
+        platform: "the source".to_owned(),
+        url: format!("http://127.0.0.1:{port}/graphql").parse().unwrap(),
+        token: "a-token".to_owned().into(),
+        verify_tls: true,
+        extra_ca: Vec::new(),
+        proxy: None,
+        longest_silence: LONGEST_SILENCE,
+        metrics: Metrics::default(),
+    });
+    let client = client.unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let profiler = Profiler::builder().testing().build();
+    let asking = client.post("Op", "query Op { a }", &(), limit, RetryPolicy::NEVER);
+    let error = runtime.block_on(asking).err().unwrap();
+    let most = HeapStats::get().max_bytes;
+    drop(profiler);
+    (error, most)
+}
+
+/// What is unpacked is counted while it is: no more of it is ever held than the operation's answer may have.
+#[test]
+fn an_answer_that_unpacks_without_end_takes_no_more_than_its_limit() {
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = serve_bombs("200 OK");
+    for limit in [AnswerLimit::Few, AnswerLimit::Many, AnswerLimit::Page] {
+        let (error, most) = refused(port, limit);
+        assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+        // Room grows by doubling.
+        assert!(
+            most < 2 * limit.bytes() + MEBIBYTE,
+            "{limit:?}: {most} bytes"
+        );
+    }
+    // Of what says why there is no answer, the beginning is enough.
+    let port = serve_bombs("500 Internal Server Error");
+    let (error, most) = refused(port, AnswerLimit::Page);
+    assert!(matches!(error, Error::Status { .. }), "{error:?}");
+    assert!(most < MEBIBYTE, "{most} bytes");
 }
