@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use netmanageit_connector::runtime::End;
 use rstest::rstest;
-use sandbox::{DataSet, Record, Shape, Work};
+use sandbox::{DataSet, Fault, Record, Shape, Work};
 use serde_json::Value;
 
 use crate::compare::{assert_identical, differences, remove};
@@ -398,5 +398,40 @@ async fn a_row_from_the_future_hides_no_later_change(#[case] future: &str) {
         .await;
     assert_eq!(sent, sorted([&ids[1]]));
     later.assert_quiet().await;
+    later.end().await;
+}
+
+/// The source's own clock counts, wherever it stands beside ours: what is ahead of it is sent and hides no later
+/// change, nor does what came by it once it has been set right.
+#[rstest]
+#[case::ahead(86_400)]
+#[case::behind(-86_400)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_with_another_clock_loses_no_change(#[case] ahead_s: i64) {
+    let at = |seconds: i64| {
+        let time = chrono::Utc::now() + chrono::TimeDelta::seconds(seconds);
+        time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+    };
+    let mut data = generated(60, 10);
+    let ids = lone(&data);
+    let first = data.record_mut(&ids[0]).expect("it is there");
+    first.set("updated_at", at(ahead_s + 7200));
+    let line = Line::with(data);
+    line.source.faults().add(Fault::Clock(ahead_s));
+    let mut later = Later::than_first_run(line, Again::Start).await;
+    later.assert_quiet().await;
+    let change = |id: &str, time: String| {
+        let id = id.to_owned();
+        move |data: &mut DataSet| {
+            let record = data.record_mut(&id).expect("it is there");
+            record.set("x_opencti_score", 3).set("updated_at", time);
+        }
+    };
+    let ((), sent) = later.sent_after(change(&ids[1], at(ahead_s))).await;
+    assert_eq!(sent, sorted([&ids[1]]));
+    later.assert_quiet().await;
+    later.line.source.faults().clear();
+    let ((), sent) = later.sent_after(change(&ids[2], at(0))).await;
+    assert!(sent.contains(&ids[2]), "{sent:?}");
     later.end().await;
 }

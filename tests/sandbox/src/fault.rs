@@ -39,6 +39,8 @@ pub enum Fault {
     },
     /// Carried out, and then answered with this HTTP status, so many times: who asked cannot know.
     AfterStatus(u16, usize),
+    /// The platform's clock is so many seconds ahead of ours, or behind: each answer says so in its `Date`.
+    Clock(i64),
     /// Every answer comes so much later.
     Delay(Duration),
     /// Every answer comes so much later for each row asked for (the variable `first`).
@@ -73,7 +75,8 @@ pub enum Fault {
     },
 }
 
-/// The faults of one platform. Delays add up; of the others the first one added comes first.
+/// The faults of one platform. Delays add up, and so does what its clock is ahead; of the others the first one added
+/// comes first.
 #[derive(Debug, Default)]
 pub struct Faults {
     entries: Arc<Mutex<Vec<Entry>>>,
@@ -109,6 +112,8 @@ type Gate = Arc<watch::Sender<()>>;
 #[derive(Debug, Default)]
 pub(crate) struct Met {
     pub(crate) delay: Duration,
+    /// How many seconds the platform's clock is ahead of ours.
+    pub(crate) clock_ahead_s: i64,
     pub(crate) fault: Option<Fault>,
 }
 
@@ -197,6 +202,10 @@ impl Faults {
                 met.delay += delay;
                 return true;
             }
+            if let Fault::Clock(seconds) = fault {
+                met.clock_ahead_s += *seconds;
+                return true;
+            }
             if met.fault.is_some() || !fault.concerns(rows, bytes) {
                 return true;
             }
@@ -274,7 +283,11 @@ impl Fault {
     /// Counts one use; true after the last one.
     fn is_used_up(&mut self) -> bool {
         let times = match self {
-            Self::Delay(_) | Self::DelayPerRow(_) | Self::Silent | Self::TooLarge(_) => {
+            Self::Clock(_)
+            | Self::Delay(_)
+            | Self::DelayPerRow(_)
+            | Self::Silent
+            | Self::TooLarge(_) => {
                 return false;
             }
             Self::Status(_, times)

@@ -9,10 +9,11 @@ use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use chrono::{TimeDelta, Utc};
 use futures_util::{StreamExt, stream};
 use serde_json::{Map, Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -184,9 +185,21 @@ async fn answer(
     let is_known = front.knows(&headers);
     let rendered =
         tokio::task::spawn_blocking(move || front.respond(&body, is_known, met.fault.as_ref()));
-    rendered
+    let rendered = rendered
         .await
-        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
+    dated(rendered, met.clock_ahead_s)
+}
+
+/// An answer by a clock that is so many seconds ahead; the server dates others itself.
+fn dated(mut answer: Response, ahead_s: i64) -> Response {
+    let now = Utc::now().checked_add_signed(TimeDelta::seconds(ahead_s));
+    let date = now.map(|now| now.format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    let date = date.and_then(|date| HeaderValue::from_str(&date).ok());
+    if let Some(date) = date.filter(|_| ahead_s != 0) {
+        answer.headers_mut().insert(DATE, date);
+    }
+    answer
 }
 
 /// Hands out a stored file; noted as the operation "Storage".

@@ -70,6 +70,29 @@ fn faults_come_so_often_and_only_where_wanted() {
 }
 
 #[test]
+fn a_clock_that_is_ahead_or_behind_is_said_in_each_answer() {
+    let source = source(DataSet::default(), 5000);
+    let ahead_s = || {
+        let answer = version(&source).unwrap();
+        let dates: Vec<&str> = answer
+            .lines()
+            .filter_map(|line| line.strip_prefix("date: "))
+            .collect();
+        assert_eq!(dates.len(), 1, "{answer}");
+        let date = chrono::DateTime::parse_from_rfc2822(dates[0]).unwrap();
+        (date.to_utc() - chrono::Utc::now()).num_seconds()
+    };
+    for seconds in [86_400, -3_600] {
+        source.faults().add(Fault::Clock(seconds));
+        source.faults().add(Fault::Status(502, 1));
+        assert!(version(&source).unwrap().starts_with("HTTP/1.1 502"));
+        assert!((ahead_s() - seconds).abs() < 60);
+        source.faults().clear();
+        assert!(ahead_s().abs() < 60);
+    }
+}
+
+#[test]
 fn a_reset_connection_has_no_answer() {
     let source = source(DataSet::default(), 5000);
     source.faults().add_for("Version", Fault::Reset(2));
