@@ -1,6 +1,11 @@
 //! How often the way of a page asks for memory, for each object, and how much an answer that does not end is given:
 //! counted, because it stands for time and for room, and is the same on every machine.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
 #[path = "../benches/conversion/line.rs"]
 mod line;
 

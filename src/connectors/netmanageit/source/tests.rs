@@ -776,7 +776,7 @@ async fn in_quick_time<T>(source: &sandbox::Source, doing: impl Future<Output = 
     let passing = async {
         loop {
             let asked = source.requests().len();
-            let turn = || std::thread::sleep(Duration::from_millis(2));
+            let turn = || std::thread::park_timeout(Duration::from_millis(2));
             tokio::task::spawn_blocking(turn).await.unwrap();
             if source.requests().len() == asked {
                 tokio::time::advance(Duration::from_millis(500)).await;
