@@ -367,3 +367,29 @@ async fn words_of_the_platforms_are_safe_on_the_screen() {
         assert!(told > 2, "{what}: {}", ended.stdout);
     }
 }
+
+/// A clock that is wrong is a warning, of each platform for itself.
+#[rstest::rstest]
+#[case::neither(0, 0, 0)]
+#[case::one(-7_200, 0, 1)]
+#[case::both(7_200, -7_200, 2)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_differs_is_said(
+    #[case] of_source_s: i64,
+    #[case] of_destination_s: i64,
+    #[case] warnings: usize,
+) {
+    let line = Line::with(generated(4, 1)).await;
+    line.source.faults().add(Fault::Clock(of_source_s));
+    line.destination
+        .faults()
+        .add(Fault::Clock(of_destination_s));
+    let ended = check(&line).run().await;
+    ended.assert_code(0);
+    let hops = hops(&ended).into_iter();
+    let told = hops.filter(|hop| *hop == ("warning", "clock")).count();
+    assert_eq!(told, warnings, "{}", ended.stdout);
+    // Whole seconds, and the time of the request.
+    let hours = ended.stdout.matches("differ by 7").count();
+    assert_eq!(hours, warnings, "{}", ended.stdout);
+}

@@ -187,6 +187,17 @@ impl Faults {
         gates.next()
     }
 
+    /// How many seconds the platform's clock is ahead of ours, whatever is asked.
+    pub(crate) fn clock_ahead_s(&self) -> i64 {
+        let entries = lock(&self.entries);
+        let of_all = entries.iter().filter(|entry| entry.operation.is_none());
+        let ahead = of_all.map(|entry| match entry.effect {
+            Effect::Fault(Fault::Clock(seconds)) => seconds,
+            _ => 0,
+        });
+        ahead.sum()
+    }
+
     /// What a request of this operation meets that asks for so many rows, and has a body of so many bytes.
     pub(crate) fn meet(&self, operation: &str, rows: Option<i64>, bytes: usize) -> Met {
         let mut entries = lock(&self.entries);

@@ -95,7 +95,7 @@ impl Server {
             answers: cached_answers.then(Mutex::default),
         });
         let router = Router::new()
-            .route("/graphql", post(answer))
+            .route("/graphql", post(answer).get(tell_the_time))
             .route("/storage/get/{*file}", get(hand_out))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .with_state(Arc::clone(&front));
@@ -189,6 +189,12 @@ async fn answer(
         .await
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
     dated(rendered, met.clock_ahead_s)
+}
+
+/// Refuses what is no POST, as the platform does; each answer says its time all the same.
+async fn tell_the_time(State(front): State<Arc<Front>>) -> Response {
+    let refused = StatusCode::METHOD_NOT_ALLOWED.into_response();
+    dated(refused, front.faults.clock_ahead_s())
 }
 
 /// An answer by a clock that is so many seconds ahead; the server dates others itself.
