@@ -317,3 +317,36 @@ async fn a_daemon_runs_again_and_tells_when() {
     assert!(names.len() >= 2);
     assert_closed(destination);
 }
+
+/// What the source's clock means for a run is said once, and not again while nothing of it is new.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_clock_of_the_source_means_is_said_once() {
+    let mut data = generated(60, 20);
+    for record in data.observables.iter_mut().take(25) {
+        record.set("updated_at", "2999-06-01T00:00:00.000Z");
+    }
+    let line = Line::with(data).await;
+    let _worker = line.worker();
+    let start = || line.run_once().set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "10");
+    let told = |ended: &Ended, begin: &str| -> Vec<String> {
+        let log = ended.log().into_iter();
+        let told = log.filter(|line| line["message"].as_str().unwrap().starts_with(begin));
+        told.map(|line| attribute(&line, "stream").as_str().unwrap().to_owned())
+            .collect()
+    };
+    let ahead = "rows of the source changed at a time that has not come";
+    let set_back = "the source's clock was set back";
+    let ended = start().run().await;
+    ended.assert_code(0);
+    assert_eq!(told(&ended, ahead), ["observables"], "{ended:#?}");
+    works_when_complete(&line.destination).await;
+    let ended = start().run().await;
+    ended.assert_code(0);
+    assert_eq!(told(&ended, ahead), [""; 0], "{ended:#?}");
+    assert_eq!(told(&ended, set_back), [""; 0], "{ended:#?}");
+    line.source.faults().add(Fault::Clock(-3_600));
+    let ended = start().run().await;
+    ended.assert_code(0);
+    let streams = ["observables", "indicators", "relationships"];
+    assert_eq!(told(&ended, set_back), streams, "{ended:#?}");
+}
