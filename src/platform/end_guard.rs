@@ -6,7 +6,9 @@
 //! is, or that answers far more rows than it counts or can have, is an error after a bounded number of rows.
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::RandomState;
 
 /// Rows that are remembered one by one; of what follows, the ends of pages.
 const REMEMBERED_ROWS: usize = 250_000;
@@ -23,6 +25,9 @@ const SURPLUS_ROWS: u64 = 100;
 const SURPLUS_PAGES: u64 = 5;
 /// Pages of a list of which it is known what it can have at most: far more than any has.
 const PAGES_OF_A_SHORT_LIST: usize = 10_000;
+
+/// A set of hashes.
+type Hashes = HashSet<u64, RandomState>;
 
 /// A row of a list. Its hash is that of this version of it.
 pub(crate) trait ListedRow: Hash {
@@ -65,10 +70,10 @@ pub(crate) enum Endless {
 #[derive(Debug, Default)]
 pub(crate) struct EndGuard {
     hasher: RandomState,
-    places: HashSet<u64>,
-    rows: HashSet<u64>,
+    places: Hashes,
+    rows: Hashes,
     /// Whatever came, in any version.
-    objects: HashSet<u64>,
+    objects: Hashes,
     /// Rows that came, of what may be new, and of what came before.
     new: u64,
     again: u64,

@@ -7,7 +7,6 @@
 //! told: a number that does not fit GraphQL's `Int` costs its field, or the field of its row that
 //! has to have it. What is null there is never taken for nothing by the converter.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use self_cell::self_cell;
@@ -22,6 +21,7 @@ use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::{Answer, Error, GraphqlError, Kind, RetryPolicy, Waits};
 use crate::platform::{Platform, PlatformError};
+use crate::stix::TextSet;
 use crate::telemetry::logs::Chain;
 
 /// Before the source is asked for less, or once more, when that is likely to help.
@@ -200,7 +200,7 @@ impl Request {
 
     /// What was asked for, by internal ids alone; none where an object may answer to another id as well: a STIX id
     /// that it had before.
-    fn internal_ids(&self) -> Option<HashSet<&str>> {
+    fn internal_ids(&self) -> Option<TextSet<&str>> {
         let ids = match self {
             Self::List(ListRequest {
                 filter: Filter::Ids(ids),
