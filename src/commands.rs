@@ -17,7 +17,7 @@ use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops
 use netmanageit_connector::settings::{
     self, Effective, MetricsSettings, Origin, Section, Settings,
 };
-use netmanageit_connector::telemetry::logs::Chain;
+use netmanageit_connector::telemetry::logs::{self, Chain};
 use netmanageit_connector::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 
 /// From a signal to the end of a check.
@@ -90,6 +90,9 @@ pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
         tell_of_settings(Verdict::Warning, notice);
     }
     tell_of_settings(Verdict::Fine, "all of them can be used");
+    if let Err(error) = logs::init_waiting(&settings.connector.name) {
+        return complain(&format!("nothing can be tested: {}", Chain(&error)));
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("nothing can be tested: {error}")),
