@@ -15,7 +15,7 @@ use netmanageit_connector::connector::Connector;
 use netmanageit_connector::graphql::ask_local_health;
 use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops, on_signals};
 use netmanageit_connector::settings::{
-    self, Effective, MetricsSettings, Origin, Section, Settings,
+    self, AllEffective, Effective, MetricsSettings, Origin, Section, Settings,
 };
 use netmanageit_connector::telemetry::logs::{self, Chain};
 use netmanageit_connector::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
@@ -32,8 +32,17 @@ pub(crate) fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Prints the settings. What is to be known of them goes to standard error, so that whatever reads the table finds
+/// nothing else in it.
+pub(crate) fn config(effective: &AllEffective) -> ExitCode {
+    for notice in &effective.notices {
+        say_aside(&format!("warning: {notice}"));
+    }
+    print(&table(&effective.settings))
+}
+
 /// The settings, one line each: name, value, where it comes from.
-pub(crate) fn table(settings: &[Effective]) -> String {
+fn table(settings: &[Effective]) -> String {
     let lines: Vec<[String; 3]> = settings.iter().map(columns).collect();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
@@ -197,8 +206,13 @@ pub(crate) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
 /// Says on standard error what is wrong.
 fn complain(text: &str) -> ExitCode {
     // Where nobody reads it, the exit code says it.
-    writeln!(std::io::stderr(), "{}", safe(text, SENTENCE)).ok();
+    say_aside(text);
     ExitCode::FAILURE
+}
+
+/// Says something on standard error, to whoever reads it.
+fn say_aside(text: &str) {
+    writeln!(std::io::stderr(), "{}", safe(text, SENTENCE)).ok();
 }
 
 /// The completions of a command line.
