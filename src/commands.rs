@@ -143,6 +143,16 @@ fn line(hop: &Hop) -> String {
 
 /// Says what an export came to.
 pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
+    let printed = print(&outcome(exported, folder));
+    if exported.is_cut_short {
+        ExitCode::FAILURE
+    } else {
+        printed
+    }
+}
+
+/// What an export came to; first of all, whether it came to its end.
+fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     let Exported {
         tally,
         bundles,
@@ -150,11 +160,19 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
         is_cut_short,
     } = exported;
     let (objects, not_sent) = (tally.sent_total(), tally.skipped_total());
-    let place = folder.map_or_else(
-        || "nothing was written".to_owned(),
-        |folder| format!("written to {}", folder.display()),
-    );
-    let mut text = format!("{objects} objects in {bundles} bundles, {place}\n");
+    let is_empty = objects + not_sent == 0 && *held_back == 0;
+    let place = match folder {
+        Some(folder) if !is_cut_short || *bundles > 0 => {
+            format!("written to {}", folder.display())
+        }
+        _ => "nothing was written".to_owned(),
+    };
+    let mut text = match (is_cut_short, is_empty) {
+        (false, _) => String::new(),
+        (true, true) => return format!("stopped before the end: {place}\n"),
+        (true, false) => "stopped before the end; until then:\n".to_owned(),
+    };
+    let _infallible = writeln!(text, "{objects} objects in {bundles} bundles, {place}");
     for (kind, count) in &tally.sent {
         let kind = safe(kind, NAME);
         let _infallible = writeln!(text, "  {count:>9}  {kind}");
@@ -167,15 +185,7 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
         let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));
         let _infallible = writeln!(text, "  {count:>9}  {kind}: {reason}");
     }
-    if *is_cut_short {
-        text.push_str("stopped before the end\n");
-    }
-    let printed = print(&text);
-    if *is_cut_short {
-        ExitCode::FAILURE
-    } else {
-        printed
-    }
+    text
 }
 
 /// Asks the connector that runs on this machine whether it is alive. Where it does not serve that, there is
