@@ -9,8 +9,8 @@ RUN apt-get update \
 WORKDIR /build
 
 # The dependencies alone first: this layer stays valid until a manifest changes. cargo wants every
-# workspace member to exist, so the sandbox stands there empty. It does not miss the benchmarks, which the
-# manifest names too, as long as none is built.
+# workspace member to exist, so the sandbox stands there empty. It does not miss the benchmarks and the demo,
+# which the manifest names too, as long as none is built.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY tests/sandbox/Cargo.toml tests/sandbox/

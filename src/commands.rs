@@ -15,9 +15,9 @@ use netmanageit_connector::connector::Connector;
 use netmanageit_connector::graphql::ask_local_health;
 use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops, on_signals};
 use netmanageit_connector::settings::{
-    self, Effective, MetricsSettings, Origin, Section, Settings,
+    self, AllEffective, Effective, MetricsSettings, Origin, Section, Settings,
 };
-use netmanageit_connector::telemetry::logs::Chain;
+use netmanageit_connector::telemetry::logs::{self, Chain};
 use netmanageit_connector::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 
 /// From a signal to the end of a check.
@@ -32,8 +32,17 @@ pub(crate) fn print(text: &str) -> ExitCode {
     }
 }
 
+/// Prints the settings. What is to be known of them goes to standard error, so that whatever reads the table finds
+/// nothing else in it.
+pub(crate) fn config(effective: &AllEffective) -> ExitCode {
+    for notice in &effective.notices {
+        say_aside(&format!("warning: {notice}"));
+    }
+    print(&table(&effective.settings))
+}
+
 /// The settings, one line each: name, value, where it comes from.
-pub(crate) fn table(settings: &[Effective]) -> String {
+fn table(settings: &[Effective]) -> String {
     let lines: Vec<[String; 3]> = settings.iter().map(columns).collect();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
@@ -90,6 +99,9 @@ pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
         tell_of_settings(Verdict::Warning, notice);
     }
     tell_of_settings(Verdict::Fine, "all of them can be used");
+    if let Err(error) = logs::init_waiting(&settings.connector.name) {
+        return complain(&format!("nothing can be tested: {}", Chain(&error)));
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&format!("nothing can be tested: {error}")),
@@ -131,6 +143,16 @@ fn line(hop: &Hop) -> String {
 
 /// Says what an export came to.
 pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
+    let printed = print(&outcome(exported, folder));
+    if exported.is_cut_short {
+        ExitCode::FAILURE
+    } else {
+        printed
+    }
+}
+
+/// What an export came to; first of all, whether it came to its end.
+fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     let Exported {
         tally,
         bundles,
@@ -138,11 +160,19 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
         is_cut_short,
     } = exported;
     let (objects, not_sent) = (tally.sent_total(), tally.skipped_total());
-    let place = folder.map_or_else(
-        || "nothing was written".to_owned(),
-        |folder| format!("written to {}", folder.display()),
-    );
-    let mut text = format!("{objects} objects in {bundles} bundles, {place}\n");
+    let is_empty = objects + not_sent == 0 && *held_back == 0;
+    let place = match folder {
+        Some(folder) if !is_cut_short || *bundles > 0 => {
+            format!("written to {}", folder.display())
+        }
+        _ => "nothing was written".to_owned(),
+    };
+    let mut text = match (is_cut_short, is_empty) {
+        (false, _) => String::new(),
+        (true, true) => return format!("stopped before the end: {place}\n"),
+        (true, false) => "stopped before the end; until then:\n".to_owned(),
+    };
+    let _infallible = writeln!(text, "{objects} objects in {bundles} bundles, {place}");
     for (kind, count) in &tally.sent {
         let kind = safe(kind, NAME);
         let _infallible = writeln!(text, "  {count:>9}  {kind}");
@@ -155,15 +185,7 @@ pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
         let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));
         let _infallible = writeln!(text, "  {count:>9}  {kind}: {reason}");
     }
-    if *is_cut_short {
-        text.push_str("stopped before the end\n");
-    }
-    let printed = print(&text);
-    if *is_cut_short {
-        ExitCode::FAILURE
-    } else {
-        printed
-    }
+    text
 }
 
 /// Asks the connector that runs on this machine whether it is alive. Where it does not serve that, there is
@@ -194,8 +216,13 @@ pub(crate) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
 /// Says on standard error what is wrong.
 fn complain(text: &str) -> ExitCode {
     // Where nobody reads it, the exit code says it.
-    writeln!(std::io::stderr(), "{}", safe(text, SENTENCE)).ok();
+    say_aside(text);
     ExitCode::FAILURE
+}
+
+/// Says something on standard error, to whoever reads it.
+fn say_aside(text: &str) {
+    writeln!(std::io::stderr(), "{}", safe(text, SENTENCE)).ok();
 }
 
 /// The completions of a command line.

@@ -210,10 +210,13 @@ impl HeldBack {
     /// Of an object that was sent, a part.
     #[must_use]
     pub fn as_part(self) -> Self {
-        Self {
-            is_part: true,
-            ..self
-        }
+        self.as_part_if(true)
+    }
+
+    /// Of an object that was sent, a part, if this is so; else the object itself.
+    #[must_use]
+    pub fn as_part_if(self, is_part: bool) -> Self {
+        Self { is_part, ..self }
     }
 
     /// Cuts what is the source's own, and makes it safe for the people who read the state.

@@ -18,7 +18,7 @@ pub use client::{
     Answer, AnswerLimit, Client, Download, Endpoint, LONGEST_SILENCE, Operation, ask_local_health,
 };
 pub(crate) use error::tls_error;
-pub use error::{Error, GraphqlError, Kind, NoAnswer};
+pub use error::{Error, GraphqlError, Kind, NoAnswer, Peer};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use retry::RetryPolicy;
 pub(crate) use retry::Waits;

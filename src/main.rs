@@ -99,7 +99,7 @@ fn main() -> ExitCode {
         Command::Config => {
             let environment = settings::process_environment();
             match settings::effective::<NetManageItSettings, _, _>(&config, environment) {
-                Ok(settings) => commands::print(&commands::table(&settings)),
+                Ok(settings) => commands::config(&settings),
                 Err(problems) => refuse(&problems),
             }
         }

@@ -34,7 +34,7 @@ use tracing::Level;
 use url::Url;
 use uuid::Uuid;
 
-pub use effective::{Effective, Origin};
+pub use effective::{AllEffective, Effective, Origin};
 pub use load::process_environment;
 pub use pem::Pem;
 pub use problem::{Problem, Problems};
@@ -56,8 +56,8 @@ pub struct Settings<S> {
     pub http: HttpSettings,
     /// The connector's own settings.
     pub section: S,
-    /// What the operator should know although it stops nothing, one sentence each: to be logged
-    /// as warnings once logging works.
+    /// What the operator should know although it stops nothing, one sentence each: to be told as warnings by every
+    /// command.
     pub notices: Vec<String>,
 }
 
@@ -237,7 +237,8 @@ where
     read_values(&values)
 }
 
-/// Every setting with its value and where that comes from, in the order of the table, secrets hidden.
+/// Every setting with its value and where that comes from, in the order of the table, secrets hidden; and the
+/// notices that a start with them brings.
 ///
 /// # Errors
 ///
@@ -245,18 +246,21 @@ where
 pub fn effective<S, K, V>(
     path: &Path,
     environment: impl IntoIterator<Item = (K, V)>,
-) -> Result<Vec<Effective>, Problems>
+) -> Result<AllEffective, Problems>
 where
     S: Section,
     K: Into<OsString>,
     V: Into<OsString>,
 {
     let values = load::load::<S>(path, owned(environment));
-    read_values::<S>(&values)?;
+    let Settings { notices, .. } = read_values::<S>(&values)?;
     let settings = table::<S>().into_iter();
-    Ok(settings
-        .map(|setting| Effective::of(setting, &values))
-        .collect())
+    Ok(AllEffective {
+        settings: settings
+            .map(|setting| Effective::of(setting, &values))
+            .collect(),
+        notices,
+    })
 }
 
 fn owned<K, V>(

@@ -8,6 +8,7 @@ pub mod health;
 pub mod logs;
 pub mod metrics;
 pub mod safe_text;
+pub mod waiting;
 
 use std::time::Duration;
 

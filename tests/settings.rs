@@ -924,6 +924,26 @@ fn a_bad_secret_in_a_file_is_one_problem(#[case] content: &[u8], #[case] part: &
     assert_one_problem(from_both(yaml, &variables), &parts);
 }
 
+/// Under the name by which it was given.
+#[test]
+fn a_placeholder_is_told_where_it_stands() {
+    let (_folder, path) = secret_file(b"ChangeMe\n");
+    for (value, parts) in [
+        ("ChangeMe", ["(still ChangeMe)", ""]),
+        (&path, [&path, "still holds ChangeMe"]),
+    ] {
+        let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", value)]);
+        let subject = "opencti.token (OPENCTI_TOKEN_FILE): missing";
+        assert_one_problem(from_both("", &variables), &[subject, parts[0], parts[1]]);
+    }
+    // What can do without says so too.
+    let notices = settings(from_environment(&[("MQ_PASS_FILE", &path)])).notices;
+    let told = notices.join("\n");
+    for part in ["mq.pass (MQ_PASS_FILE): ", &path, "taken as not set"] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
 #[test]
 fn a_secret_in_a_file_is_read_up_to_a_limit() {
     for (size, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
@@ -965,13 +985,6 @@ fn a_secret_comes_from_one_place() {
     let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
     let read = from_both("opencti:\n  token: in-the-file", &variables);
     assert_eq!(settings(read).opencti.token.expose_secret(), "from-a-file");
-}
-
-#[test]
-fn the_placeholder_in_a_file_counts_as_missing() {
-    let (_folder, path) = secret_file(b"ChangeMe\n");
-    let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
-    assert_one_problem(from_both("", &variables), &["missing (still ChangeMe)"]);
 }
 
 #[test]

@@ -108,8 +108,9 @@ impl Progress {
                 workers.set_position(imported);
                 workers.set_message("imports");
             }
+            // The labels, markings and authors of objects are imports too: these are not objects of those.
             Self::Lines => say(&format!(
-                "  {:>3} s  read {} of {}, imported {} of {} sent{}{waiting}",
+                "  {:>3} s  {} of {} objects read, {} of {} imports done{}{waiting}",
                 started.elapsed().as_secs(),
                 HumanCount(read),
                 HumanCount(readable),

@@ -47,7 +47,8 @@ impl Summary<'_> {
     pub(crate) fn text(&self) -> String {
         let mut text = Text::default();
         text.0.push('\n');
-        self.table(&mut text);
+        let total = self.comparison.total();
+        table(&mut text, self.comparison.rows.iter().chain([&total]));
         self.surroundings(&mut text);
         self.effort(&mut text);
         match self.stage.work() {
@@ -56,30 +57,6 @@ impl Summary<'_> {
         }
         self.verdict(&mut text);
         text.0.trim_end().to_owned()
-    }
-
-    /// By type: how many there are, how many arrived, and why the others did not.
-    fn table(&self, text: &mut Text) {
-        text.line(format_args!(
-            "  {:<28} {:>9}  {:>9}  not sent, and why",
-            "type", "in source", "arrived"
-        ));
-        let total = self.comparison.total();
-        for row in self.comparison.rows.iter().chain([&total]) {
-            let mut shortfall = shortfall(row).into_iter();
-            let line = format!(
-                "  {:<28} {:>9}  {:>9}  {}",
-                row.kind,
-                HumanCount(row.in_source).to_string(),
-                HumanCount(row.arrived).to_string(),
-                shortfall.next().unwrap_or_default(),
-            );
-            text.line(format_args!("{}", line.trim_end()));
-            for more in shortfall {
-                text.line(format_args!("{:53}{more}", ""));
-            }
-        }
-        text.0.push('\n');
     }
 
     /// Labels, markings, and the parts of objects that were left out.
@@ -103,21 +80,21 @@ impl Summary<'_> {
                 HumanCount(markings.objects as u64),
             ),
         );
-        let kinds: Vec<&str> = self
-            .comparison
-            .rows
-            .iter()
-            .map(|row| row.kind.as_str())
-            .collect();
-        let parts = self.notes.not_sent().into_iter();
-        let parts = parts.filter(|((kind, _), _)| !kinds.contains(&kind.as_str()));
-        for ((kind, reason), count) in parts {
+        for ((kind, reason), count) in self.parts_left_out() {
             let left_out = format!("{} × {kind}: {reason}", HumanCount(count));
             text.fact("left out", &left_out);
         }
         for (kind, count) in &self.comparison.losses {
             text.fact("lost", &format!("{count} × {kind}: unknown at the import"));
         }
+    }
+
+    /// What is not sent of objects that are, by kind and reason.
+    fn parts_left_out(&self) -> BTreeMap<(String, String), u64> {
+        let mut parts = self.notes.not_sent();
+        let rows = &self.comparison.rows;
+        parts.retain(|(kind, _), _| rows.iter().all(|row| row.kind != *kind));
+        parts
     }
 
     /// Time, requests, messages.
@@ -177,10 +154,8 @@ impl Summary<'_> {
         let total = self.comparison.total();
         let sent = HumanCount(total.arrived + total.missing);
         let verdict = if self.is_good() {
-            format!(
-                "✓ Identical: all {sent} objects that can be imported stand at the destination,\n  \
-                 under the same ids, and no others."
-            )
+            let parts = self.parts_left_out().values().sum();
+            success(total.arrived, total.in_source - total.arrived, parts)
         } else if missing.is_empty() {
             "✗ No object is missing, but not everything is as it should be: see above.".to_owned()
         } else {
@@ -200,6 +175,60 @@ impl Summary<'_> {
             ));
         }
     }
+}
+
+/// By type: how many there are, how many arrived, and why the others did not.
+fn table<'a>(text: &mut Text, rows: impl Iterator<Item = &'a Row> + Clone) {
+    let is_short = |row: &Row| !shortfall(row).is_empty();
+    let reasons = if rows.clone().any(is_short) {
+        "not sent, and why"
+    } else {
+        ""
+    };
+    let mut line = |kind: &str, in_source: &str, arrived: &str, why: &str| {
+        let line = format!("  {kind:<28} {in_source:>9}  {arrived:>9}  {why}");
+        text.line(format_args!("{}", line.trim_end()));
+    };
+    line("type", "in source", "arrived", reasons);
+    for row in rows {
+        let [in_source, arrived] = [row.in_source, row.arrived].map(HumanCount);
+        let mut shortfall = shortfall(row).into_iter();
+        line(
+            &row.kind,
+            &in_source.to_string(),
+            &arrived.to_string(),
+            &shortfall.next().unwrap_or_default(),
+        );
+        for more in shortfall {
+            line("", "", "", &more);
+        }
+    }
+    text.0.push('\n');
+}
+
+/// What there is to say where nothing is missing. Only what has no difference at all is identical.
+fn success(arrived: u64, not_sent: u64, parts: u64) -> String {
+    let arrived = HumanCount(arrived);
+    let left_out = [(not_sent, "objects"), (parts, "parts of objects")];
+    let left_out = left_out.iter().filter(|(count, _)| *count > 0);
+    let left_out = left_out.map(|(count, what)| format!("{} {what}", HumanCount(*count)));
+    let left_out = left_out.collect::<Vec<_>>().join(" and ");
+    if left_out.is_empty() {
+        return format!(
+            "✓ Identical: all {arrived} objects of the source stand at the destination,\n  \
+             under the same ids, and no others."
+        );
+    }
+    let which = if not_sent > 0 {
+        "that can be imported"
+    } else {
+        "of the source"
+    };
+    format!(
+        "Complete: all {arrived} objects {which} stand at the destination,\n  \
+         under the same ids, and no others. Not sent, for the reasons above:\n  \
+         {left_out}."
+    )
 }
 
 /// What there is to say after Ctrl-C.
@@ -297,5 +326,52 @@ impl Text {
             line.push_str(word);
         }
         self.line(format_args!("{}", line.trim_end()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(kind: &str, reason: Option<&str>) -> Row {
+        Row {
+            kind: kind.to_owned(),
+            in_source: 4,
+            arrived: 3,
+            not_sent: reason
+                .map(|reason| (reason.to_owned(), 1))
+                .into_iter()
+                .collect(),
+            missing: 0,
+        }
+    }
+
+    #[test]
+    fn a_table_without_shortfall_has_no_column_for_it() {
+        for (reason, is_told) in [(None, false), (Some("it has no path"), true)] {
+            let rows = [row("Url", None), row("Directory", reason)];
+            let mut text = Text::default();
+            table(&mut text, rows.iter());
+            assert_eq!(text.0.contains("not sent, and why"), is_told, "{}", text.0);
+            assert_eq!(text.0.contains("1: it has no path"), is_told, "{}", text.0);
+            assert_eq!(text.0.trim_end().lines().count(), 3);
+        }
+    }
+
+    #[test]
+    fn only_what_has_no_difference_is_identical() {
+        assert!(success(1157, 0, 0).starts_with("✓ Identical: all 1,157 objects of the source"));
+        for (not_sent, parts, counts) in [
+            (42, 0, "above:\n  42 objects."),
+            (0, 5, "above:\n  5 parts of objects."),
+            (42, 5, "above:\n  42 objects and 5 parts of objects."),
+        ] {
+            let told = success(1115, not_sent, parts);
+            assert!(
+                !told.contains(['✓', '✗']) && !told.contains("Identical"),
+                "{told}"
+            );
+            assert!(told.contains(counts), "{told}");
+        }
     }
 }

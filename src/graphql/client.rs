@@ -17,10 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Error, GraphqlError, Kind, NoAnswer, RetryPolicy};
+use super::{Error, GraphqlError, Kind, NoAnswer, Peer, RetryPolicy};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::safe_text::{WORDS, safe};
+use crate::telemetry::waiting;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// The usual limit between two pieces of an answer: what costs the platform long is silent until it is
@@ -61,7 +62,7 @@ pub struct Endpoint {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    platform: String,
+    platform: Peer,
     proxy: Option<String>,
     url: Url,
     metrics: Metrics,
@@ -70,7 +71,7 @@ pub struct Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("platform", &self.platform)
+            .field("platform", &self.platform.name())
             .field("url", &self.url.as_str())
             .finish_non_exhaustive()
     }
@@ -168,7 +169,7 @@ impl Client {
         let http = builder.build().map_err(setup)?;
         Ok(Self {
             http,
-            platform: endpoint.platform.clone(),
+            platform: Peer::new(&endpoint.platform, &endpoint.url),
             proxy: endpoint.proxy.clone(),
             url: endpoint.url.clone(),
             metrics: endpoint.metrics.clone(),
@@ -177,12 +178,13 @@ impl Client {
 
     /// The platform, in words.
     pub fn platform(&self) -> &str {
-        &self.platform
+        self.platform.name()
     }
 
     /// What the server's clock says (RFC 9110 §6.6.1); none where it does not say it.
     pub async fn clock(&self) -> Option<SystemTime> {
-        let answer = self.http.get(self.url.clone()).send().await.ok()?;
+        let asking = self.http.get(self.url.clone()).send();
+        let answer = self.awaited(asking).await.ok()?;
         date(answer.headers())
     }
 
@@ -206,7 +208,7 @@ impl Client {
                 Err(error) => error,
             };
             // What people are told does not name it.
-            tracing::debug!(operation, platform = %self.platform, error = %Chain(&error), "a request failed");
+            tracing::debug!(operation, platform = self.platform.name(), error = %Chain(&error), "a request failed");
             let Kind::Transient(asked_by_server) = error.kind() else {
                 return Err(error);
             };
@@ -215,7 +217,7 @@ impl Client {
             };
             tracing::warn!(
                 operation,
-                platform = %self.platform,
+                platform = self.platform.name(),
                 wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 error = %Chain(&error),
                 "no usable answer, trying again"
@@ -227,7 +229,18 @@ impl Client {
 
     /// Counts that something is asked once more that brought no usable answer.
     pub fn count_retry(&self) {
-        self.metrics.platforms.count_retry(&self.platform);
+        self.metrics.platforms.count_retry(self.platform.name());
+    }
+
+    /// Waits for what is asked of the platform; where that takes long, people are told whom it waits for.
+    fn awaited<T>(&self, request: impl Future<Output = T>) -> impl Future<Output = T> {
+        let answer = || {
+            let through = self.proxy.as_ref();
+            let through = through.map(|proxy| format!(", through the proxy at {proxy}"));
+            let platform = &self.platform;
+            format!("the answer of {platform}{}", through.unwrap_or_default())
+        };
+        waiting::told(answer, request)
     }
 
     /// Counts one request, and how long it took.
@@ -236,11 +249,11 @@ impl Client {
         request: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Error> {
         let began = Instant::now();
-        let outcome = request.await;
+        let outcome = self.awaited(request).await;
         let metrics = &self.metrics;
         metrics
             .platforms
-            .count_request(&self.platform, began.elapsed());
+            .count_request(self.platform.name(), began.elapsed());
         if outcome.is_err() {
             metrics.standard.client_errors.inc();
         }
@@ -338,7 +351,7 @@ impl Client {
         })
         .map_err(|source| Error::Shape {
             operation,
-            platform: self.platform.clone(),
+            platform: self.platform.name().to_owned(),
             source,
         })?;
         let request = self
@@ -363,7 +376,7 @@ impl Client {
             if body.len() + chunk.len() > limit {
                 return Err(Error::TooLarge {
                     operation,
-                    platform: self.platform.clone(),
+                    platform: self.platform.name().to_owned(),
                     limit,
                 });
             }
@@ -535,7 +548,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 #[derive(Clone)]
 pub struct Answer {
     operation: &'static str,
-    platform: String,
+    platform: Peer,
     body: Bytes,
     /// Where in the body the data stands; empty where there is none.
     data: Range<usize>,
@@ -558,13 +571,13 @@ struct Envelope<'a> {
 
 impl Answer {
     /// A large answer is not read twice: it is taken for what it looks like until its data is read.
-    fn read(operation: &'static str, platform: &str, body: Bytes) -> Result<Self, Error> {
+    fn read(operation: &'static str, platform: &Peer, body: Bytes) -> Result<Self, Error> {
         let Some(data) = assumed_data(&body) else {
             return Self::read_whole(operation, platform, body);
         };
         Ok(Self {
             operation,
-            platform: platform.to_owned(),
+            platform: platform.clone(),
             body,
             data,
             errors: Vec::new(),
@@ -574,11 +587,11 @@ impl Answer {
         })
     }
 
-    fn read_whole(operation: &'static str, platform: &str, body: Bytes) -> Result<Self, Error> {
+    fn read_whole(operation: &'static str, platform: &Peer, body: Bytes) -> Result<Self, Error> {
         let envelope: Envelope<'_> =
             serde_json::from_slice(&body).map_err(|source| Error::NotGraphql {
                 operation,
-                platform: platform.to_owned(),
+                platform: platform.clone(),
                 source,
             })?;
         let data = envelope.data.map(RawValue::get);
@@ -587,7 +600,7 @@ impl Answer {
         let errors = envelope.errors;
         Ok(Self {
             operation,
-            platform: platform.to_owned(),
+            platform: platform.clone(),
             body,
             data,
             errors,
@@ -600,11 +613,8 @@ impl Answer {
     /// An answer with this body.
     #[cfg(test)]
     pub(crate) fn of_body(body: &str) -> Result<Self, Error> {
-        Self::read(
-            "Rows",
-            "the source",
-            Bytes::copy_from_slice(body.as_bytes()),
-        )
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        Self::read("Rows", &Peer::default(), body)
     }
 
     fn with_wait(self, wait: Option<Duration>) -> Self {
@@ -615,7 +625,7 @@ impl Answer {
     pub fn empty() -> Self {
         Self {
             operation: "",
-            platform: String::new(),
+            platform: Peer::default(),
             body: Bytes::from_static(b"{}"),
             data: 0..2,
             errors: Vec::new(),
@@ -669,7 +679,7 @@ impl Answer {
     fn refused(&self, error: &GraphqlError) -> Error {
         Error::Refused {
             operation: self.operation,
-            platform: self.platform.clone(),
+            platform: self.platform.name().to_owned(),
             first: Box::new(error.clone()),
             retry_after: self.wait,
         }
@@ -727,7 +737,7 @@ impl Answer {
     fn shape(&self, source: serde_json::Error) -> Error {
         Error::Shape {
             operation: self.operation,
-            platform: self.platform.clone(),
+            platform: self.platform.name().to_owned(),
             source,
         }
     }
@@ -755,9 +765,10 @@ fn place_in(whole: &[u8], part: &str) -> Range<usize> {
 mod tests {
     use super::*;
     use crate::hostile::{corpus, damaged};
-    use crate::telemetry::logs::Chain;
+    use crate::telemetry::logs::{Chain, logged};
     use crate::telemetry::safe_text::is_unsafe;
     use proptest::prelude::*;
+    use tracing::Level;
 
     fn with_retry_after(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
@@ -766,7 +777,7 @@ mod tests {
     #[test]
     fn a_large_answer_is_what_its_data_shows() {
         let rows = vec![r#"{"id":"1"}"#; 2000].join(",");
-        let read = |body: String| Answer::read("Rows", "the source", body.into()).unwrap();
+        let read = |body: String| Answer::read("Rows", &Peer::default(), body.into()).unwrap();
         let data = read(format!(r#"{{"data":{{"rows":[{rows}]}}}}"#) + "\n");
         assert!(data.is_assumed() && data.decode::<serde_json::Value>().is_ok());
         let with_errors = format!(r#"{{"data":{{"rows":[{rows}]}},"errors":[{{"message":"m"}}]}}"#);
@@ -953,19 +964,40 @@ mod tests {
         drop(closed);
         let asked = ask(port, AnswerLimit::Few).await;
         let told = Chain(&asked.err().unwrap()).to_string();
-        assert_eq!(
-            told,
-            "no answer from the source; is its address right, is it running, and can it be reached from here?: \
+        let expected = format!(
+            "no answer from the source at http://127.0.0.1:{port}; is its address right, is it running, and can it be reached from here?: \
              tcp connect error: Connection refused (os error 111)"
         );
+        assert_eq!(told, expected);
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n";
         let port = serve(head.into(), b"{}".to_vec(), 1);
         let asked = ask(port, AnswerLimit::Few).await;
         let told = Chain(&asked.err().unwrap()).to_string();
         assert!(
-            told.starts_with("no answer from the source: ") && !told.contains(": error"),
+            told.starts_with(&format!(
+                "no answer from the source at http://127.0.0.1:{port}: "
+            )) && !told.contains(": error"),
             "{told}"
         );
+    }
+
+    /// Takes connections, and answers nothing.
+    #[test]
+    fn a_silent_platform_is_named_long_before_it_is_given_up() {
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let text = logged(false, Level::INFO, || {
+            let asked = runtime.block_on(ask(port, AnswerLimit::Few));
+            assert!(asked.is_err());
+            assert_eq!(runtime.block_on(client_of(port).clock()), None);
+        });
+        let line = format!("still waiting for the answer of the source at http://127.0.0.1:{port}");
+        assert_eq!(text.matches(&line).count(), 2, "{text}");
     }
 
     async fn refused_with(status: &str, body: &str) -> Result<Answer, Error> {
@@ -1078,7 +1110,10 @@ mod tests {
             ("", "the source answered HTTP 400 Bad Request"),
         ] {
             let error = refused_with("400 Bad Request", body).await.err().unwrap();
-            assert_eq!(error.to_string(), told);
+            let error = error.to_string();
+            let (name, rest) = error.split_once(" at http://127.0.0.1:").unwrap();
+            let (_port, rest) = rest.split_once(' ').unwrap();
+            assert_eq!(format!("{name} {rest}"), told);
         }
         let long = "x".repeat(200_000);
         let error = refused_with("400 Bad Request", &long).await.err().unwrap();
@@ -1088,7 +1123,7 @@ mod tests {
     #[test]
     fn an_answer_with_errors_is_never_a_success() {
         let body = br#"{"data":{"a":1},"errors":[{"message":"no","name":"X","path":["a",3,"b"]}]}"#;
-        let answer = Answer::read("Op", "the source", Bytes::from_static(body)).unwrap();
+        let answer = Answer::read("Op", &Peer::default(), Bytes::from_static(body)).unwrap();
         assert!(matches!(
             answer.decode::<serde_json::Value>(),
             Err(Error::Refused { .. })
@@ -1103,13 +1138,13 @@ mod tests {
         let harmless = r#"{"message":"Int cannot represent non 32-bit signed integer value: 5"}"#;
         let errors = vec![harmless; 10_000].join(",");
         let body = format!(r#"{{"data":{{"a":1}},"errors":[{errors}]}}"#);
-        let answer = Answer::read("Op", "the source", body.into()).unwrap();
+        let answer = Answer::read("Op", &Peer::default(), body.into()).unwrap();
         assert!(answer.errors().len() < 5000);
         let last = answer.errors().last().unwrap();
         assert!(!last.is_number_out_of_range() && last.message.ends_with(" more errors"));
         let without = Answer::read(
             "Op",
-            "the source",
+            &Peer::default(),
             Bytes::from_static(br#"{"data":{},"errors":null}"#),
         );
         assert!(without.unwrap().errors().is_empty());
@@ -1117,13 +1152,17 @@ mod tests {
 
     #[test]
     fn a_web_page_is_not_an_answer() {
-        let error = Answer::read("Op", "the source", Bytes::from_static(b"<html>"))
+        let url = "http://a-user:a-word@cti.example/a/graphql"
+            .parse()
+            .unwrap();
+        let source = Peer::new("the source", &url);
+        let error = Answer::read("Op", &source, Bytes::from_static(b"<html>"))
             .err()
             .unwrap();
         assert_eq!(error.kind(), Kind::Transient(None));
-        assert!(
-            error.to_string().contains("is its address right?"),
-            "{error}"
+        assert_eq!(
+            error.to_string(),
+            "the answer of the source at http://cti.example is not GraphQL; is its address right?"
         );
     }
 

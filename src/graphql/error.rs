@@ -3,10 +3,12 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use url::Url;
 
 use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
@@ -334,6 +336,39 @@ impl StdError for NoAnswer {
     }
 }
 
+/// A platform, and where it is asked: for errors that the address may be to blame for.
+#[derive(Debug, Clone, Default)]
+pub struct Peer(Arc<Place>);
+
+#[derive(Debug, Default)]
+struct Place {
+    name: String,
+    /// Scheme, host and port, made safe for people.
+    address: String,
+}
+
+impl Peer {
+    /// The platform at this address, of which neither a user nor a path is shown.
+    pub fn new(name: &str, url: &Url) -> Self {
+        let address = url.origin().ascii_serialization();
+        Self(Arc::new(Place {
+            name: name.to_owned(),
+            address: safe(&address, WORDS).into_owned(),
+        }))
+    }
+
+    /// Which platform, in words: "the source", "the destination".
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.0.name, self.0.address)
+    }
+}
+
 /// Why a request has no usable answer. Its words do not name the operation, which means nothing to people; the log
 /// does, at debug.
 #[derive(Debug, thiserror::Error)]
@@ -351,8 +386,8 @@ pub enum Error {
     Transport {
         /// The operation's name.
         operation: &'static str,
-        /// Which platform, in words.
-        platform: String,
+        /// Which platform, and where.
+        platform: Peer,
         /// The proxy through which it was asked, in words.
         proxy: Option<String>,
         /// The client's own reason.
@@ -363,8 +398,8 @@ pub enum Error {
     Status {
         /// The operation's name.
         operation: &'static str,
-        /// Which platform, in words.
-        platform: String,
+        /// Which platform, and where.
+        platform: Peer,
         /// The proxy through which it was asked, in words.
         proxy: Option<String>,
         /// The status.
@@ -379,8 +414,8 @@ pub enum Error {
     NotGraphql {
         /// The operation's name.
         operation: &'static str,
-        /// Which platform, in words.
-        platform: String,
+        /// Which platform, and where.
+        platform: Peer,
         /// Where the JSON breaks.
         source: serde_json::Error,
     },
@@ -823,7 +858,7 @@ mod tests {
     fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: Kind) {
         let error = Error::Status {
             operation: "Op",
-            platform: "the source".to_owned(),
+            platform: Peer::default(),
             proxy: None,
             status: status.try_into().unwrap(),
             retry_after: None,

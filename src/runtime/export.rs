@@ -3,6 +3,8 @@
 //! May know: the source, the gate, the packer. Must not know: works, the queue, the state: every export begins
 //! at the beginning, and leaves no trace at the destination.
 
+mod made_folder;
+
 use std::collections::HashSet;
 use std::error::Error;
 use std::path::Path;
@@ -24,6 +26,7 @@ use crate::settings::Settings;
 use crate::stix::bundle;
 use crate::telemetry::Instruments;
 use crate::telemetry::logs::Chain;
+use made_folder::MadeFolder;
 
 /// What an export came to.
 #[derive(Debug, Default)]
@@ -39,7 +42,8 @@ pub struct Exported {
 }
 
 /// Writes the whole import into a folder, which is made; without one, only counts. Whether it `waits` for a
-/// source that does not answer yet, or gives up at once. The wish to stop ends it whatever it waits for.
+/// source that does not answer yet, or gives up at once. The wish to stop ends it whatever it waits for. A folder
+/// that was made and is empty where it does not come to its end is removed again.
 ///
 /// # Errors
 /// When the source cannot be read, or the folder not be written to.
@@ -50,10 +54,7 @@ pub async fn export<C: Connector>(
     instruments: &Instruments,
     stop: &CancellationToken,
 ) -> anyhow::Result<Exported> {
-    if let Some(folder) = folder {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
-    }
+    let made = folder.map(MadeFolder::make).transpose()?;
     let connector = C::new(settings, &instruments.metrics)?;
     let batch_size = connector.batch_size();
     let mut exporter = Exporter {
@@ -72,7 +73,12 @@ pub async fn export<C: Connector>(
         exporter.all(&connector).await
     };
     match stop.run_until_cancelled(exporting).await {
-        Some(ended) => ended?,
+        Some(ended) => {
+            ended?;
+            if let Some(made) = made {
+                made.keep();
+            }
+        }
         None => exporter.exported.is_cut_short = true,
     }
     instruments.bars.end();
@@ -185,8 +191,12 @@ impl Exporter<'_> {
         if let Some(folder) = self.folder {
             let name = format!("{:06}-{stream}", self.exported.bundles);
             let path = folder.join(name);
-            write_whole(&path, bundle(batch).as_bytes())
-                .with_context(|| format!("{} cannot be written", path.display()))?;
+            write_whole(&path, bundle(batch).as_bytes()).with_context(|| {
+                format!(
+                    "{} cannot be written; is there room, and may this user write there?",
+                    path.display()
+                )
+            })?;
         }
         Ok(())
     }

@@ -290,7 +290,7 @@ fn note(
             (None, Some(needed)) => HeldBack::waiting_for(stream, &skip, needed),
             (None, None) => HeldBack::at_destination(stream, &skip),
         };
-        held_back.push(if is_part { held.as_part() } else { held });
+        held_back.push(held.as_part_if(is_part));
     }
     skipped.push(skip);
 }

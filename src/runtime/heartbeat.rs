@@ -265,7 +265,7 @@ fn is_own_refusal(error: &PlatformError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graphql::GraphqlError;
+    use crate::graphql::{GraphqlError, Peer};
 
     fn refused(code: &str) -> PlatformError {
         let error = serde_json::json!({ "message": "no", "extensions": { "code": code } });
@@ -281,7 +281,7 @@ mod tests {
     fn answered(status: u16) -> PlatformError {
         PlatformError::Request(Error::Status {
             operation: "ConnectorReset",
-            platform: "the destination".to_owned(),
+            platform: Peer::default(),
             proxy: None,
             status: status.try_into().unwrap(),
             retry_after: None,

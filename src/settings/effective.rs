@@ -9,6 +9,15 @@ use std::fmt;
 use super::load::{Given, Values};
 use super::table::{Fallback, Setting};
 
+/// What all settings are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AllEffective {
+    /// Each of them, in the order of the table.
+    pub settings: Vec<Effective>,
+    /// What the operator should know although it stops nothing, as in [`super::Settings`].
+    pub notices: Vec<String>,
+}
+
 /// What one setting is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Effective {

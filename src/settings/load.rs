@@ -28,8 +28,8 @@ pub(super) struct Values {
     given: Map<String, Value>,
     /// Keys whose environment variable sets something.
     variables: BTreeSet<&'static str>,
-    /// Keys whose environment variable holds the placeholder.
-    placeholders: BTreeSet<&'static str>,
+    /// Keys for which the environment holds the placeholder, and where.
+    placeholders: BTreeMap<&'static str, Placeholder>,
     /// Keys whose value stands in a file of its own.
     secret_files: BTreeMap<&'static str, SecretFile>,
     /// Keys whose variables cannot be used, about which there is a problem.
@@ -38,6 +38,24 @@ pub(super) struct Values {
     pub(super) file: FileState,
     pub(super) problems: Vec<Problem>,
     pub(super) notices: Vec<String>,
+}
+
+/// Where a placeholder stands.
+#[derive(Clone)]
+pub(super) struct Placeholder {
+    /// The setting, with the name by which it was given.
+    pub(super) subject: String,
+    /// What still holds it.
+    pub(super) still: String,
+}
+
+impl Placeholder {
+    fn under(subject: String) -> Self {
+        Self {
+            subject,
+            still: "still ChangeMe".to_owned(),
+        }
+    }
 }
 
 /// What became of the file.
@@ -80,7 +98,7 @@ pub(super) fn load<S: Section>(
     let mut values = Values {
         given: Map::new(),
         variables: BTreeSet::new(),
-        placeholders: BTreeSet::new(),
+        placeholders: BTreeMap::new(),
         secret_files: BTreeMap::new(),
         refused: BTreeSet::new(),
         proxies: Proxies::default(),
@@ -110,10 +128,16 @@ impl Values {
             return Given::Refused;
         }
         let given = entry(&self.given, setting).map_or(Given::Nothing, |value| given(&value.kind));
-        if given == Given::Nothing && self.placeholders.contains(setting.key) {
+        if given == Given::Nothing && self.placeholders.contains_key(setting.key) {
             return Given::Placeholder;
         }
         given
+    }
+
+    /// Where the placeholder stands that was given for `setting`.
+    pub(super) fn placeholder(&self, setting: &Setting) -> Placeholder {
+        let known = self.placeholders.get(setting.key).cloned();
+        known.unwrap_or_else(|| Placeholder::under(setting.to_string()))
     }
 
     /// Whether what was given for `setting` stands in the environment.
@@ -169,7 +193,8 @@ impl Values {
             }
             match (setting, value.into_string()) {
                 (Some(setting), Ok(text)) if is_placeholder(&text) => {
-                    self.placeholders.insert(setting.key);
+                    let placeholder = Placeholder::under(setting.to_string());
+                    self.placeholders.insert(setting.key, placeholder);
                 }
                 (_, Ok(text)) if text.trim().is_empty() => {}
                 (Some(setting), Ok(text)) => {
@@ -201,7 +226,8 @@ impl Values {
         match value.into_string() {
             Ok(path) if path.trim().is_empty() => {}
             Ok(path) if is_placeholder(&path) => {
-                self.placeholders.insert(setting.key);
+                let placeholder = Placeholder::under(secret_file::name(setting));
+                self.placeholders.insert(setting.key, placeholder);
             }
             Ok(path) => paths.push((setting, path)),
             Err(_) => {
@@ -230,7 +256,11 @@ impl Values {
         }
         match file.read(setting) {
             Ok(text) if is_placeholder(&text) => {
-                self.placeholders.insert(setting.key);
+                let placeholder = Placeholder {
+                    subject: secret_file::name(setting),
+                    still: file.still_placeholder(),
+                };
+                self.placeholders.insert(setting.key, placeholder);
             }
             Ok(text) => {
                 variables.insert(setting.key, text);

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::load::{FileState, Given, Values};
+use super::load::{FileState, Given, Placeholder, Values};
 use super::problem::{Problem, shown};
 use super::table::{Fallback, Kind, Setting};
 use super::{Pem, Proxies, TlsTrust, address, pem, period};
@@ -307,7 +307,8 @@ impl<'a> Reader<'a> {
                 None
             }
             Fallback::Value(_) | Fallback::Unset if placeholder => {
-                self.notice(format!("{setting}: still ChangeMe, taken as not set"));
+                let Placeholder { subject, still } = self.values.placeholder(setting);
+                self.notice(format!("{subject}: {still}, taken as not set"));
                 self.fallback(setting, false)
             }
             Fallback::Value(text) => Some(text.to_owned()),
@@ -322,11 +323,14 @@ impl<'a> Reader<'a> {
             return;
         }
         self.missing = true;
-        let still = if placeholder { " (still ChangeMe)" } else { "" };
-        self.problem(
-            setting,
-            &format!("missing{still}; put the {} there", setting.doc),
-        );
+        let (subject, still) = if placeholder {
+            let Placeholder { subject, still } = self.values.placeholder(setting);
+            (subject, format!(" ({still})"))
+        } else {
+            (setting.to_string(), String::new())
+        };
+        let text = format!("missing{still}; put the {} there", setting.doc);
+        self.problems.push(Problem::new(subject, text));
     }
 }
 

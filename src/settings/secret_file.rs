@@ -79,10 +79,12 @@ impl SecretFile {
     }
 
     fn problem(&self, setting: &Setting, reason: &str) -> Problem {
-        Problem::new(
-            format!("{} ({})", setting.key, self.variable),
-            format!("{} {reason}", self.shown()),
-        )
+        Problem::new(name(setting), format!("{} {reason}", self.shown()))
+    }
+
+    /// For a sentence about a file that nobody has filled in.
+    pub(super) fn still_placeholder(&self) -> String {
+        format!("{} still holds ChangeMe", self.shown())
     }
 
     /// The path. What is neither an absolute path nor a file that is there may be the secret itself.
@@ -104,6 +106,11 @@ impl SecretFile {
     pub(super) fn origin(&self) -> String {
         format!("{} ({})", self.variable, one_line(&self.path))
     }
+}
+
+/// A secret, with the variable that names its file.
+pub(super) fn name(setting: &Setting) -> String {
+    format!("{} ({})", setting.key, variable(setting))
 }
 
 /// The variable that names the file of a secret.

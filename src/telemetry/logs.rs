@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use super::bars::Bars;
 use super::safe_text::{TEXT, safe};
+use super::waiting;
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::Value;
@@ -47,6 +48,19 @@ pub enum LogsError {
 pub fn init(level: Level, json: bool, name: &str, bars: Bars) -> Result<(), LogsError> {
     tracing_subscriber::registry()
         .with(lines(json, name, bars).with_filter(filter(level)))
+        .try_init()
+        .map_err(LogsError::AlreadySetUp)
+}
+
+/// Sets up logging to standard error of what is waited for, and of nothing else: for a command that says by itself
+/// what it finds.
+///
+/// # Errors
+///
+/// When the process already has a subscriber.
+pub fn init_waiting(name: &str) -> Result<(), LogsError> {
+    tracing_subscriber::registry()
+        .with(lines(false, name, std::io::stderr).with_filter(only_waiting()))
         .try_init()
         .map_err(LogsError::AlreadySetUp)
 }
@@ -91,6 +105,11 @@ fn filter(level: Level) -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
         targets.would_enable(metadata.target(), metadata.level())
     })
     .with_max_level_hint(most)
+}
+
+/// Lets through what is waited for.
+fn only_waiting() -> Targets {
+    Targets::new().with_target(waiting::TARGET, LevelFilter::INFO)
 }
 
 fn lines<W>(json: bool, name: &str, writer: W) -> Lines<W> {
@@ -300,9 +319,13 @@ impl Visit for Fields {
 }
 
 #[cfg(test)]
+pub(crate) use tests::logged;
+
+#[cfg(test)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
+    use std::time::Duration;
 
     use super::*;
 
@@ -319,15 +342,56 @@ mod tests {
         }
     }
 
-    /// What `run` logs, without the 27 characters of the first time stamp.
-    fn logged(json: bool, level: Level, run: impl FnOnce()) -> String {
+    /// What `run` logs.
+    pub(crate) fn logged(json: bool, level: Level, run: impl FnOnce()) -> String {
+        logged_through(filter(level), json, run)
+    }
+
+    fn logged_through(
+        filter: impl tracing_subscriber::layer::Filter<tracing_subscriber::Registry>
+        + Send
+        + Sync
+        + 'static,
+        json: bool,
+        run: impl FnOnce(),
+    ) -> String {
         let captured = Captured::default();
         let writer = captured.clone();
         let layer = lines(json, "NetManageIT", move || writer.clone());
-        let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter(level)));
+        let subscriber = tracing_subscriber::registry().with(layer.with_filter(filter));
         tracing::subscriber::with_default(subscriber, run);
         let bytes = captured.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
+    }
+
+    /// Something that takes just short of too long, then something that takes very long.
+    fn wait() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let soon = waiting::TELL_AFTER.saturating_sub(Duration::from_millis(1));
+            waiting::told(|| "the first".to_owned(), tokio::time::sleep(soon)).await;
+            tracing::warn!("something else");
+            let late = tokio::time::sleep(Duration::from_hours(1));
+            waiting::told(|| "the second".to_owned(), late).await;
+        });
+    }
+
+    #[test]
+    fn what_is_waited_for_is_told_once() {
+        let text = logged(false, Level::INFO, wait);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(
+            lines[1].ends_with("INFO still waiting for the second"),
+            "{text}"
+        );
+        let text = logged_through(only_waiting(), false, wait);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.ends_with("still waiting for the second\n"), "{text}");
     }
 
     fn after_timestamp(line: &str) -> String {

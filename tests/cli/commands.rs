@@ -92,6 +92,43 @@ async fn config_names_the_file_of_a_secret() {
     );
 }
 
+/// What a start warns of, `check` and `config` tell too, in the same words.
+#[tokio::test]
+async fn config_tells_what_check_warns_of() {
+    let settings = |word| {
+        Start::with_arguments(&[word])
+            .with_file("conector:\n  name: Ours\nopencti:\n  unheard_of: true\n")
+            .set("OPENCTI_URL", "http://127.0.0.1:1")
+            .set("OPENCTI_TOKEN", TOKEN)
+            .set("OPENCTI_SSL_VERIFY", "false")
+            .set("CONNECTOR_ID", "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d")
+            .set("OPENCTI_NETMANAGEIT_URL", "http://127.0.0.2:1")
+            .set("OPENCTI_NETMANAGEIT_TOKEN", SOURCE_TOKEN)
+    };
+    let (config, check) = (
+        settings("config").run().await,
+        settings("check").run().await,
+    );
+    config.assert_code(0);
+    let warned: Vec<&str> = check
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with("warning  settings "))
+        .filter_map(|line| Some(line.split_once(" ms  ")?.1))
+        .collect();
+    let told: Vec<&str> = config
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("warning: "))
+        .collect();
+    assert_eq!(told, warned, "{config:#?}");
+    assert_eq!(told.len(), 3, "{config:#?}");
+    assert_eq!(config.stderr.lines().count(), 3, "{config:#?}");
+    // Whatever reads the table finds settings and nothing else.
+    let is_setting = |line: &str| line.split("  ").next().is_some_and(|key| key.contains('.'));
+    assert!(config.stdout.lines().all(is_setting), "{config:#?}");
+}
+
 #[tokio::test]
 async fn config_refuses_what_a_start_refuses() {
     let ended = config()

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::Duration;
 
 use sandbox::Fault;
 use serde_json::Value;
@@ -140,6 +141,78 @@ async fn where_the_destination_is_away_everything_is_written() {
             .len(),
         1
     );
+}
+
+/// What is left of an export into this folder that is stopped once this is so.
+async fn stopped(
+    line: &Line,
+    folder: &Path,
+    what: &str,
+    is_so: impl FnMut() -> bool,
+) -> crate::process::Ended {
+    let start = line.run_once().set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "10");
+    let words = ["export", folder.to_str().unwrap()];
+    let mut process = start.with_words(&words).start();
+    process.until(what, is_so).await;
+    process.signal("TERM").await;
+    let ended = process.ended().await;
+    ended.assert_code(1);
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_stopped_says_so_first_and_leaves_nothing_empty() {
+    let line = Line::with(generated(60, 20)).await;
+    let silent = Fault::Delay(Duration::from_hours(1));
+    line.source.faults().add_for("About", silent);
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("new/bundles");
+    for (asked, (into, stays)) in [(into.as_path(), false), (folder.path(), true)]
+        .into_iter()
+        .enumerate()
+    {
+        let is_asked = || line.source.count("About") > asked;
+        let ended = stopped(&line, into, "the source was asked", is_asked).await;
+        assert_eq!(
+            ended.stdout,
+            "stopped before the end: nothing was written\n"
+        );
+        assert_eq!(into.exists(), stays);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_stopped_keeps_what_it_has_written() {
+    let line = Line::with(generated(400, 20)).await;
+    let slow = Fault::Delay(Duration::from_millis(300));
+    line.source.faults().add_for("Observables", slow);
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("bundles");
+    let is_written = || std::fs::read_dir(&into).is_ok_and(|files| files.count() > 0);
+    let ended = stopped(&line, &into, "a bundle was written", is_written).await;
+    let written = files(&into).len();
+    let (reason, rest) = ended.stdout.split_once('\n').unwrap();
+    assert_eq!(reason, "stopped before the end; until then:");
+    let told = format!(
+        " objects in {written} bundles, written to {}\n",
+        into.display()
+    );
+    assert!(rest.contains(&told), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_in_the_way_of_an_export_is_named() {
+    let line = Line::with(generated(4, 1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("f");
+    std::fs::write(&file, "mine").unwrap();
+    let words = ["export", file.to_str().unwrap()];
+    let ended = line.run_once().with_words(&words).run().await;
+    ended.assert_code(1);
+    let told = format!("{} is there and is not a folder", file.display());
+    assert!(ended.stderr.contains(&told), "{ended:#?}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -385,3 +385,25 @@ async fn every_command_ends_while_a_platform_is_away(
         "{told}"
     );
 }
+
+/// Long before it is given up.
+#[rstest]
+#[case::run("run", "the destination at http://127.0.0.1:")]
+#[case::check("check", "the source at http://127.0.0.2:")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_platform_is_named(#[case] word: &'static str, #[case] named: &str) {
+    let away = Away::new(true).await;
+    let [destination, source] = away.addresses();
+    let mut process = crate::process::Start::default()
+        .set("OPENCTI_URL", destination)
+        .set("OPENCTI_TOKEN", "the-destination-s-token")
+        .set("CONNECTOR_ID", uuid::Uuid::new_v4().to_string())
+        .set("OPENCTI_NETMANAGEIT_URL", source)
+        .set("OPENCTI_NETMANAGEIT_TOKEN", "the-source-s-token")
+        .with_words(&[word])
+        .start();
+    let line = format!("still waiting for the answer of {named}");
+    process.until_it_says(&line).await;
+    process.signal("TERM").await;
+    process.ended().await;
+}

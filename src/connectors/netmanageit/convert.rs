@@ -153,8 +153,7 @@ impl Converter for NetManageItConverter {
                     let skip = skip(node, page.stream, &error);
                     if let Some(at_source) = error.at_source() {
                         let held = HeldBack::at_source(page.stream.name(), &skip, at_source);
-                        let is_part = page.files.is_some();
-                        held_back.push(if is_part { held.as_part() } else { held });
+                        held_back.push(held.as_part_if(page.files.is_some()));
                     }
                     lost.note(node, error);
                     skipped.push(skip);

@@ -15,6 +15,7 @@ use secrecy::ExposeSecret;
 use super::BrokerTls;
 use super::advice::{Tried, advice};
 use crate::opencti::BrokerAddress;
+use crate::telemetry::waiting;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -81,6 +82,8 @@ impl Broker {
             let channel = connection.create_channel().await?;
             Ok((connection, channel))
         };
+        let broker = || format!("the answer of the broker at {address}");
+        let opening = waiting::told(broker, opening);
         match tokio::time::timeout(CONNECT_LIMIT, opening).await {
             Ok(Ok(open)) => Ok(open),
             Ok(Err(source)) => Err(ConnectError::Refused {
@@ -159,5 +162,47 @@ pub(super) async fn close(connection: &Connection) {
     let closing = connection.close(200, "done".into());
     if !matches!(tokio::time::timeout(CLOSE_LIMIT, closing).await, Ok(Ok(()))) {
         tracing::debug!("the connection to the broker was gone already");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+    use crate::telemetry::logs::logged;
+
+    /// Takes the connection, and says nothing.
+    #[test]
+    fn a_silent_broker_is_named_before_it_is_given_up() {
+        let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let address = BrokerAddress {
+            host: "127.0.0.1".to_owned(),
+            port,
+            vhost: "/".to_owned(),
+            user: "someone".to_owned(),
+            password: "a-word".to_owned().into(),
+            tls: false,
+            exchange: String::new(),
+            routing_key: String::new(),
+            queue: String::new(),
+        };
+        let broker = Broker::new(address, BrokerTls::default(), "a name");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        let text = logged(false, Level::INFO, || {
+            let connected = runtime.block_on(broker.connect());
+            assert!(matches!(connected, Err(ConnectError::Limit { .. })));
+        });
+        let line = format!("still waiting for the answer of the broker at 127.0.0.1:{port}\n");
+        assert!(text.ends_with(&line), "{text}");
+        assert!(
+            !text.contains("someone") && !text.contains("a-word"),
+            "{text}"
+        );
     }
 }

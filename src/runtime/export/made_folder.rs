@@ -1,0 +1,99 @@
+//! The folder of an export, which nobody has to clean up where nothing came of it.
+//!
+//! May know: the file system. May be known by the export alone.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+/// The folders that had to be made for a path. Dropped, those that are empty are removed again.
+#[derive(Debug, Default)]
+pub(super) struct MadeFolder {
+    /// The innermost first.
+    made: Vec<PathBuf>,
+}
+
+impl MadeFolder {
+    /// Makes the folder, and those around it, where they are not there yet.
+    pub(super) fn make(path: &Path) -> anyhow::Result<Self> {
+        let around = path.ancestors().filter(|path| *path != Path::new(""));
+        let lacking = around.take_while(|path| !path.exists());
+        let this = Self {
+            made: lacking.map(Path::to_owned).collect(),
+        };
+        std::fs::create_dir_all(path)
+            .with_context(|| format!("{} cannot be made; {}", path.display(), advice(path)))?;
+        Ok(this)
+    }
+
+    /// The folders stay, empty or not.
+    pub(super) fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for MadeFolder {
+    fn drop(&mut self) {
+        for path in &self.made {
+            // One that holds something cannot be removed, which is as it should be.
+            std::fs::remove_dir(path).ok();
+        }
+    }
+}
+
+/// What a person can do about a folder that cannot be made.
+fn advice(path: &Path) -> String {
+    let mut around = path.ancestors();
+    match around.find(|path| path.exists() && !path.is_dir()) {
+        Some(other) => format!(
+            "{} is there and is not a folder: name another folder, or move that away",
+            other.display()
+        ),
+        None => "name a folder where this user may write".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_made_and_is_empty_is_removed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        // Made half-way.
+        let too_long = folder.path().join("new").join("x".repeat(300));
+        assert!(MadeFolder::make(&too_long).is_err());
+        assert!(!folder.path().join("new").exists());
+        let inner = folder.path().join("new/bundles");
+        drop(MadeFolder::make(&inner).unwrap());
+        assert!(!folder.path().join("new").exists());
+        MadeFolder::make(&inner).unwrap().keep();
+        assert!(inner.is_dir());
+        // It was there: it is somebody else's.
+        drop(MadeFolder::make(&inner).unwrap());
+        assert!(inner.is_dir());
+        let with_file = folder.path().join("other/bundles");
+        let made = MadeFolder::make(&with_file).unwrap();
+        std::fs::write(folder.path().join("other/file"), "").unwrap();
+        drop(made);
+        assert!(folder.path().join("other/file").exists() && !with_file.exists());
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f");
+        std::fs::write(&file, "mine").unwrap();
+        for path in [file.clone(), file.join("bundles")] {
+            let error = MadeFolder::make(&path).unwrap_err().to_string();
+            let told = format!(
+                "{} cannot be made; {} is there",
+                path.display(),
+                file.display()
+            );
+            assert!(error.starts_with(&told), "{error}");
+            assert!(error.contains("name another folder"), "{error}");
+        }
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
+    }
+}
