@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use base64::engine::general_purpose::STANDARD;
@@ -21,7 +22,7 @@ use super::{Error, GraphqlError, Kind, NoAnswer, Peer, RetryPolicy};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::safe_text::{WORDS, safe};
-use crate::telemetry::waiting;
+use crate::telemetry::waiting::Waiting;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// The usual limit between two pieces of an answer: what costs the platform long is silent until it is
@@ -66,6 +67,7 @@ pub struct Client {
     proxy: Option<String>,
     url: Url,
     metrics: Metrics,
+    waiting: Arc<Waiting>,
 }
 
 impl fmt::Debug for Client {
@@ -173,6 +175,7 @@ impl Client {
             proxy: endpoint.proxy.clone(),
             url: endpoint.url.clone(),
             metrics: endpoint.metrics.clone(),
+            waiting: Arc::default(),
         })
     }
 
@@ -240,7 +243,7 @@ impl Client {
             let platform = &self.platform;
             format!("the answer of {platform}{}", through.unwrap_or_default())
         };
-        waiting::told(answer, request)
+        self.waiting.told(answer, request)
     }
 
     /// Counts one request, and how long it took.

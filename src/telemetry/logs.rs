@@ -328,6 +328,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::telemetry::waiting::Waiting;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -364,34 +365,42 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    /// Something that takes just short of too long, then something that takes very long.
-    fn wait() {
+    /// Waits so long, one after another.
+    fn wait(waits: &[(&'static str, Duration)]) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
+        let waiting = Waiting::default();
         runtime.block_on(async {
-            let soon = waiting::TELL_AFTER.saturating_sub(Duration::from_millis(1));
-            waiting::told(|| "the first".to_owned(), tokio::time::sleep(soon)).await;
+            for (what, wait) in waits {
+                let wait = tokio::time::sleep(*wait);
+                waiting.told(|| (*what).to_owned(), wait).await;
+            }
             tracing::warn!("something else");
-            let late = tokio::time::sleep(Duration::from_hours(1));
-            waiting::told(|| "the second".to_owned(), late).await;
         });
     }
 
     #[test]
     fn what_is_waited_for_is_told_once() {
-        let text = logged(false, Level::INFO, wait);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 2, "{text}");
-        assert!(
-            lines[1].ends_with("INFO still waiting for the second"),
-            "{text}"
-        );
-        let text = logged_through(only_waiting(), false, wait);
-        assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.ends_with("still waiting for the second\n"), "{text}");
+        let soon = waiting::TELL_AFTER.saturating_sub(Duration::from_millis(1));
+        let late = Duration::from_hours(1);
+        let waits = [
+            ("the first", soon),
+            ("the second", late),
+            ("the third", late),
+            ("the fourth", soon),
+            ("the fifth", late),
+        ];
+        let whole = logged(false, Level::INFO, || wait(&waits));
+        let alone = logged_through(only_waiting(), false, || wait(&waits));
+        for (text, others) in [(whole, 1), (alone, 0)] {
+            let lines: Vec<&str> = text.lines().collect();
+            assert_eq!(lines.len(), 2 + others, "{text}");
+            assert!(lines[0].ends_with("INFO still waiting for the second"));
+            assert!(lines[1].ends_with("INFO still waiting for the fifth"));
+        }
     }
 
     fn after_timestamp(line: &str) -> String {

@@ -15,7 +15,7 @@ use secrecy::ExposeSecret;
 use super::BrokerTls;
 use super::advice::{Tried, advice};
 use crate::opencti::BrokerAddress;
-use crate::telemetry::waiting;
+use crate::telemetry::waiting::Waiting;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -83,7 +83,8 @@ impl Broker {
             Ok((connection, channel))
         };
         let broker = || format!("the answer of the broker at {address}");
-        let opening = waiting::told(broker, opening);
+        let waiting = Waiting::default();
+        let opening = waiting.told(broker, opening);
         match tokio::time::timeout(CONNECT_LIMIT, opening).await {
             Ok(Ok(open)) => Ok(open),
             Ok(Err(source)) => Err(ConnectError::Refused {
