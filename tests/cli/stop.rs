@@ -336,6 +336,19 @@ impl Away {
         ["127.0.0.1", "127.0.0.2"].map(|host| format!("http://{host}:{port}"))
     }
 
+    /// A process for which both its platforms are this.
+    fn start(&self, words: &[&str]) -> Process {
+        let [destination, source] = self.addresses();
+        crate::process::Start::default()
+            .set("OPENCTI_URL", destination)
+            .set("OPENCTI_TOKEN", "the-destination-s-token")
+            .set("CONNECTOR_ID", uuid::Uuid::new_v4().to_string())
+            .set("OPENCTI_NETMANAGEIT_URL", source)
+            .set("OPENCTI_NETMANAGEIT_TOKEN", "the-source-s-token")
+            .with_words(words)
+            .start()
+    }
+
     /// The process has come so far: it waits for an answer, or tries once more.
     async fn until_asked(self, process: &mut Process) -> Option<tokio::net::TcpStream> {
         match self {
@@ -366,15 +379,7 @@ async fn every_command_ends_while_a_platform_is_away(
         return;
     }
     let away = Away::new(is_silent).await;
-    let [destination, source] = away.addresses();
-    let mut process = crate::process::Start::default()
-        .set("OPENCTI_URL", destination)
-        .set("OPENCTI_TOKEN", "the-destination-s-token")
-        .set("CONNECTOR_ID", uuid::Uuid::new_v4().to_string())
-        .set("OPENCTI_NETMANAGEIT_URL", source)
-        .set("OPENCTI_NETMANAGEIT_TOKEN", "the-source-s-token")
-        .with_words(words)
-        .start();
+    let mut process = away.start(words);
     let _connection = away.until_asked(&mut process).await;
     process.signal(signal).await;
     let ended = process.ended_within(PROMISED).await;
@@ -391,17 +396,9 @@ async fn every_command_ends_while_a_platform_is_away(
 #[case::run("run", "the destination at http://127.0.0.1:")]
 #[case::check("check", "the source at http://127.0.0.2:")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silent_platform_is_named(#[case] word: &'static str, #[case] named: &str) {
+async fn a_silent_platform_is_named(#[case] word: &str, #[case] named: &str) {
     let away = Away::new(true).await;
-    let [destination, source] = away.addresses();
-    let mut process = crate::process::Start::default()
-        .set("OPENCTI_URL", destination)
-        .set("OPENCTI_TOKEN", "the-destination-s-token")
-        .set("CONNECTOR_ID", uuid::Uuid::new_v4().to_string())
-        .set("OPENCTI_NETMANAGEIT_URL", source)
-        .set("OPENCTI_NETMANAGEIT_TOKEN", "the-source-s-token")
-        .with_words(&[word])
-        .start();
+    let mut process = away.start(&[word]);
     let line = format!("still waiting for the answer of {named}");
     process.until_it_says(&line).await;
     process.signal("TERM").await;
