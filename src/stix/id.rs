@@ -139,6 +139,11 @@ impl StixId {
         }
     }
 
+    /// Whether a text is an id, of whatever type.
+    pub fn is_one(text: &str) -> bool {
+        type_in(text).is_ok()
+    }
+
     /// An id of an observable: of a type that is known, or that a release to come may have.
     ///
     /// # Errors

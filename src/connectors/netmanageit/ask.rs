@@ -247,14 +247,27 @@ impl Request {
         }
     }
 
-    /// An answer that holds what was not asked for, or nothing of what it counts, is of an unknown shape.
-    fn check(&self, asked: Asked) -> Result<Asked, PlatformError> {
-        if let Asked::Page(page) = &asked
-            && let Some(reason) = page.list().and_then(|list| self.misfit(list))
-        {
-            return Err(page.misshapen(reason).into());
+    /// How many rows it asks for at most.
+    fn rows(&self) -> usize {
+        match self {
+            Self::List(list) => list.first,
+            Self::References(references) => usize::try_from(references.first).unwrap_or_default(),
         }
-        Ok(asked)
+    }
+
+    /// An answer that holds what was not asked for, or nothing of what it counts, is of an unknown shape. A failure
+    /// that blames a row beyond those that were asked for blames none.
+    fn check(&self, asked: Asked) -> Result<Asked, PlatformError> {
+        match asked {
+            Asked::Page(page) => match page.list().and_then(|list| self.misfit(list)) {
+                Some(reason) => Err(page.misshapen(reason).into()),
+                None => Ok(Asked::Page(page)),
+            },
+            Asked::Failed(failure) => Ok(Asked::Failed(Failure {
+                suspect: failure.suspect.filter(|row| *row < self.rows()),
+                ..failure
+            })),
+        }
     }
 }
 
@@ -918,6 +931,23 @@ mod tests {
             request.check(page).is_ok()
         };
         assert!(answered(&["a"]) && answered(&[]) && !answered(&["b"]));
+    }
+
+    #[test]
+    fn a_row_that_was_not_asked_for_is_not_to_blame() {
+        let request = |first| {
+            let list = ListRequest::by_ids(Stream::Indicators, Detail::Stix, &[]);
+            Request::List(ListRequest { first, ..list })
+        };
+        let suspect = |request: Request| match request.check(Asked::Failed(failure(Some(3), false)))
+        {
+            Ok(Asked::Failed(failure)) => failure.suspect,
+            _ => panic!("it failed"),
+        };
+        assert_eq!(
+            [1, 3, 4, 50].map(request).map(suspect),
+            [None, None, Some(3), Some(3)]
+        );
     }
 
     /// A page of these nodes, and an error about a number for each of these paths.

@@ -7,9 +7,9 @@
 //! began (the *edge*), less the overlap; and a [`Window`] of the rows from there on that it handed
 //! out, which the next pass meets again and leaves out.
 //!
-//! No cursor stands behind what the source itself calls now ([`Clock`]): rows whose time has not come are
-//! handed out, held in the window, and met again until it has. Where the clock was set back, the next
-//! pass begins so much earlier.
+//! No cursor stands behind what the source itself calls now ([`Clock`]), nor is it moved by rows whose time has not
+//! come: these are handed out, held in the window, and met again until it has. Where the clock was set back, the
+//! next pass begins so much earlier.
 //!
 //! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in. May know:
 //! rows and moments. Must not know: how the source is asked, our clock.
@@ -465,9 +465,15 @@ impl Reading {
                 self.stage = Stage::Newest;
                 return Taken::NotYet;
             }
-            let last = versions.last().filter(|_| page.is_whole);
             // Where the newest row cannot be told, everything may be new.
-            self.begin_window(last.or(versions.first()).map(|version| version.at));
+            let edge = if page.is_whole {
+                self.newest_come(&versions)
+            } else {
+                versions.first().map(|version| version.at)
+            };
+            // What is only ahead moves no start; but there has to be one.
+            let any = versions.first().filter(|_| self.before.is_none());
+            self.begin_window(edge.or(any.map(|version| version.at)));
         }
         let known = self.known(rows);
         self.count(&versions, page.rows, page.total);
@@ -497,9 +503,7 @@ impl Reading {
 
     fn count(&mut self, versions: &[Version], rows: u64, total: Option<u64>) {
         let clock = self.last_clock();
-        let newest = versions.iter().map(|version| version.at).max();
-        let newest = newest.map(|at| clock.map_or(at, |clock| at.min(clock.now)));
-        self.pass.updated_at = self.pass.updated_at.max(newest);
+        self.pass.updated_at = self.pass.updated_at.max(self.newest_come(versions));
         let edge = self.pass.edge;
         // What is ahead of the clock has not changed now.
         let is_now = |at: Moment| !clock.is_some_and(|clock| clock.is_ahead(at));
@@ -510,6 +514,15 @@ impl Reading {
         count.newer = count.newer.saturating_add(newer.count() as u64);
         count.rows = count.rows.saturating_add(rows);
         self.pass.count.note(total);
+    }
+
+    /// The newest of these whose time has come; never later than the source's now.
+    fn newest_come(&self, versions: &[Version]) -> Option<Moment> {
+        let clock = self.last_clock();
+        let times = versions.iter().map(|version| version.at);
+        let come = times.filter(|at| !clock.is_some_and(|clock| clock.is_ahead(*at)));
+        let newest = come.max();
+        newest.map(|at| clock.map_or(at, |clock| at.min(clock.now)))
     }
 
     fn hold(&mut self, versions: &[Version]) {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::cursor::Row;
 use super::files::File;
-use crate::stix::TextMap;
+use crate::stix::{StixId, TextMap};
 
 /// Why something of an answer is not sent.
 pub(super) const UNKNOWN_SHAPE: &str = "the source answered it in an unknown shape";
@@ -213,6 +213,12 @@ impl RowName {
             entity_type: node.decode("entity_type").ok()?,
             updated_at: node.decode("updated_at").ok()?,
         })
+    }
+
+    /// What it is remembered and asked for by: its STIX id where it has one, else the source's own.
+    pub(super) fn into_id(self) -> String {
+        let standard_id = self.standard_id.filter(|id| StixId::is_one(id));
+        standard_id.unwrap_or(self.id)
     }
 
     /// What the reading has to know of it.

@@ -411,11 +411,11 @@ impl Reader {
                 match who_stands_at(&self.asker.platform, stream, place).await? {
                     Who::Nobody => continue,
                     Who::Unsaid(reason) => (id, None, reason),
-                    Who::Named(name) => (
-                        name.standard_id.unwrap_or(name.id),
-                        name.entity_type,
-                        "the source could not say who it is".to_owned(),
-                    ),
+                    Who::Named(mut name) => {
+                        let kind = name.entity_type.take();
+                        let reason = "the source could not say who it is".to_owned();
+                        (name.into_id(), kind, reason)
+                    }
                 };
             let kind = kind.unwrap_or_else(|| stream.name().to_owned());
             let unread = Skipped { id, kind, reason };

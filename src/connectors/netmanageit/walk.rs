@@ -397,9 +397,13 @@ impl Walk {
             return Ok(());
         }
         self.is_well_elsewhere = false;
-        self.skip_row(failure).await?;
-        // The others were answered, or the row was named.
-        self.patience.renew();
+        if self.skip_row(failure).await? {
+            // The others were answered, or the row was named.
+            self.patience.renew();
+        } else if !self.patience.outlast(self.stream, failure).await {
+            // One list has a row there, and another of the same rows has none.
+            return Err(given_up(self.stream, failure));
+        }
         Ok(())
     }
 
@@ -443,12 +447,12 @@ impl Walk {
     }
 
     /// Skips the row at hand by name, unless so many were skipped in a row that it is no bad row but a
-    /// bad source.
-    async fn skip_row(&mut self, failure: &Failure) -> Result<(), SourceError> {
+    /// bad source. False where no row stands there.
+    async fn skip_row(&mut self, failure: &Failure) -> Result<bool, SourceError> {
         let request = self.request(Detail::Names);
         let (place, name) = match row_at(&self.platform, &request, &mut self.patience).await? {
             RowAt::Row { place, name, .. } => (place, name),
-            RowAt::Nothing(_) => return Ok(()),
+            RowAt::Nothing(_) => return Ok(false),
         };
         if self.after.as_ref() == Some(&place) {
             return Err(SourceError::new("the source answers the same cursor again"));
@@ -466,13 +470,15 @@ impl Walk {
             )));
         }
         self.size.step_behind(self.failed_in_a_row == 1);
-        Ok(())
+        Ok(true)
     }
 
     fn note_skipped(&mut self, name: Option<RowName>, failure: &Failure) {
         let row = name.as_ref().map(RowName::row);
         let kind = name.as_ref().and_then(|name| name.entity_type.clone());
-        let id = name.and_then(|name| name.standard_id.or(Some(name.id)));
+        // What looks like a place would be asked for as one.
+        let id = name.map(RowName::into_id);
+        let id = id.filter(|id| id.parse::<RowPlace>().is_err());
         let place = RowPlace::of(self.span, self.after.as_deref());
         let skipped = Skipped {
             id: id.unwrap_or_else(|| place.to_string()),
@@ -526,7 +532,7 @@ pub(super) enum Who {
     Named(RowName),
     /// Still not, and why.
     Unsaid(String),
-    /// Nobody any more.
+    /// Nobody any more: the stream has no rows.
     Nobody,
 }
 
@@ -548,12 +554,25 @@ pub(super) async fn who_stands_at(
     let answer = match ask(platform, &request, patience, &mut Vec::new()).await {
         Ok(Asked::Page(answer)) => answer,
         Ok(Asked::Failed(failure)) => return Ok(Who::Unsaid(failure.as_reason("it"))),
-        // Another release may not take the cursor.
-        Err(error) if error.kind() == Kind::Validation => {
-            return Ok(Who::Unsaid(Chain(&error).to_string()));
+        // The source is away, or does not know us: it says nothing of the place.
+        Err(error) if matches!(error.kind(), Kind::Transient(_) | Kind::Authentication) => {
+            return Err(unreadable(stream, error));
         }
-        Err(error) => return Err(unreadable(stream, error)),
+        // Another release may not take the cursor.
+        Err(error) => return Ok(Who::Unsaid(Chain(&error).to_string())),
     };
+    let list = answer.list();
+    let rows = list.map_or(0, List::rows);
+    let counted = list.and_then(|list| list.page_info.global_count);
+    if rows > 1 {
+        return Ok(Who::Unsaid(
+            "more was answered than stands there".to_owned(),
+        ));
+    }
+    // A list that is not empty may be so for a moment.
+    if rows == 0 && counted != Some(0) {
+        return Ok(Who::Unsaid("nothing was answered for it".to_owned()));
+    }
     Ok(match read_row(&answer) {
         Some(RowAt::Row { name, .. }) => {
             let unsaid = || Who::Unsaid("the source does not say who it is".to_owned());
@@ -620,13 +639,13 @@ fn read_row(answer: &PageAnswer) -> Option<RowAt> {
     list.first_cursor().map(row)
 }
 
-/// When the newest row of a stream changed, and the source's clock; none where there is no row, or none of
-/// the newest says it.
+/// When the newest row of a stream changed whose time has come, and the source's clock; none where there is no row,
+/// or none of the newest says it. Where the time of none of the newest has come, that of the first.
 pub(super) async fn newest(
     platform: &Platform,
     stream: Stream,
 ) -> Result<(Option<Moment>, Option<Clock>), SourceError> {
-    let mut first_clock = None;
+    let (mut first_clock, mut ahead) = (None, None);
     let mut patience = Patience::default();
     let mut request = ListRequest {
         stream,
@@ -638,22 +657,28 @@ pub(super) async fn newest(
     };
     for _ in 0..UNEXPLAINED_ROWS {
         match row_at(platform, &request, &mut patience).await? {
-            RowAt::Nothing(clock) => return Ok((None, first_clock.or(clock))),
+            RowAt::Nothing(clock) => return Ok((ahead, first_clock.or(clock))),
             RowAt::Row { place, name, clock } => {
                 first_clock = first_clock.or(clock);
                 if let Some(moment) = name.and_then(|name| name.row().updated_at) {
-                    return Ok((Some(moment), first_clock));
+                    if !first_clock.is_some_and(|clock| clock.is_ahead(moment)) {
+                        return Ok((Some(moment), first_clock));
+                    }
+                    ahead = ahead.or(Some(moment));
                 }
                 request.after = Some(place);
             }
         }
     }
-    Ok((None, first_clock))
+    Ok((ahead, first_clock))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+    use crate::connectors::netmanageit::ask::Extras;
     use crate::platform::scripted::page_that_goes_on;
 
     /// Walks on until an error; how many pages there were.
@@ -687,7 +712,32 @@ mod tests {
         }
     }
 
-    /// Whatever is answered of a place, it costs no run.
+    /// One list says that a row stands there, and another of the same rows that there is none: the source is waited
+    /// for, ever longer, and given up in the end.
+    #[tokio::test(start_paused = true)]
+    async fn a_row_that_only_one_list_has_is_no_endless_list() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let platform = Platform::scripted(move |_, variables| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let rows = if variables.get("named").is_some() {
+                ""
+            } else {
+                "null"
+            };
+            let info = r#"{"endCursor":null,"hasNextPage":false,"globalCount":1}"#;
+            format!(r#"{{"data":{{"indicators":{{"pageInfo":{info},"edges":[{rows}]}}}}}}"#)
+        });
+        let (platform, detail) = (Arc::new(platform.await), Detail::Whole(Extras::default()));
+        let walk = Walk::new(platform, Stream::Indicators, detail, Span::Everything, 50);
+        let mut walk = walk.going_on(Some("A".to_owned()), 1);
+        let error = walk.next().await.err().unwrap();
+        let told = Chain(&error).to_string();
+        assert!(told.contains("ten minutes"), "{told}");
+        assert!(asked.load(Ordering::Relaxed) < 500);
+    }
+
+    /// Whatever is answered of a place, it costs no run, but where the source does not know us.
     #[tokio::test]
     async fn who_stands_at_a_place_is_said_or_not() {
         let error = |code| {
@@ -702,19 +752,27 @@ mod tests {
         for (answer, expected) in [
             (error("GRAPHQL_VALIDATION_FAILED"), "unsaid"),
             (error("INTERNAL_SERVER_ERROR"), "unsaid"),
+            (error("FORBIDDEN_ACCESS"), "refused"),
+            (r#"{"data":{"indicators":{}}}"#.to_owned(), "unsaid"),
             (rows(r#"{"cursor":"A","node":null}"#), "unsaid"),
             (rows(r#"{"cursor":"A","node":{"id":null}}"#), "unsaid"),
             (rows(r#"{"cursor":"A","node":{"id":"i"}}"#), "i"),
-            (rows(""), "nobody"),
+            (
+                rows(r#"{"cursor":"A","node":{"id":"i"}},{"cursor":"B","node":{"id":"j"}}"#),
+                "unsaid",
+            ),
+            (rows(""), "unsaid"),
+            (rows("").replace(":9", ":0"), "nobody"),
         ] {
             let told = answer.clone();
             let platform = Platform::scripted(move |_, _| answer.clone()).await;
             let place = RowPlace::of(Span::Everything, Some("A"));
             let who = who_stands_at(&platform, Stream::Indicators, place).await;
-            let who = match who.unwrap() {
-                Who::Named(name) => name.id,
-                Who::Unsaid(_) => "unsaid".to_owned(),
-                Who::Nobody => "nobody".to_owned(),
+            let who = match who {
+                Ok(Who::Named(name)) => name.id,
+                Ok(Who::Unsaid(_)) => "unsaid".to_owned(),
+                Ok(Who::Nobody) => "nobody".to_owned(),
+                Err(_) => "refused".to_owned(),
             };
             assert_eq!(who, expected, "{told}");
         }

@@ -31,7 +31,7 @@ impl Clock {
     }
 
     /// Whether a row carries a time that has not come.
-    pub(super) fn is_ahead(self, at: Moment) -> bool {
+    pub(in super::super) fn is_ahead(self, at: Moment) -> bool {
         at > self.now.after(TOLERANCE)
     }
 

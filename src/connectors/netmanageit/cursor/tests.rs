@@ -713,13 +713,17 @@ fn run_by_clock(
             continue;
         }
         match reading.next() {
-            Next::Newest => reading.put_newest(model.newest()),
+            Next::Newest => {
+                let times = rows.iter().map(|(_, at)| Moment::from(*at));
+                let come = times.clone().filter(|time| !at.is_ahead(*time)).max();
+                reading.put_newest(come.or(times.max()));
+            }
             Next::Scan(span) => reading.put_scanned(&rows_of(&model.list(span)), true),
-            Next::Pages { span, .. } => {
+            Next::Pages { span, after, .. } => {
                 let list = model.list(span);
                 let total = list.len() as u64;
-                let Some(end) = list.last() else {
-                    reading.put_end(&[], 0, Some(0));
+                let Some(end) = list.last().filter(|_| after.is_none()) else {
+                    reading.put_end(&[], 0, Some(total));
                     continue;
                 };
                 let end = PageEnd {
@@ -777,6 +781,23 @@ fn a_row_from_the_future_hides_no_later_change_and_is_told_once() {
         let (once_its_time_has_come, ..) =
             run_by_clock(&rows, Some(&cursor), clock(future.min(now * 2), 0));
         assert_eq!(once_its_time_has_come, []);
+    }
+}
+
+/// A `Date` that is wrong cannot be told from a right one: a row from the future must not lift the cursor to it.
+#[test]
+fn a_row_from_the_future_hides_nothing_where_the_clock_is_ahead() {
+    let (hour, future) = (60 * MINUTE, moment("2027-06-01T00:00:00Z"));
+    let mut rows = vec![("a".to_owned(), START), ("f".to_owned(), future)];
+    let (first, mut cursor, ..) = run_by_clock(&rows, None, clock(START + hour, hour));
+    assert_eq!(first, rows);
+    for run in 1..4 {
+        let now = START + run * MINUTE;
+        let changed = (run.to_string(), now);
+        rows.push(changed.clone());
+        let handed;
+        (handed, cursor, ..) = run_by_clock(&rows, Some(&cursor), clock(now + hour, hour));
+        assert_eq!(handed, [changed]);
     }
 }
 
