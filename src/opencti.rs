@@ -26,7 +26,7 @@ pub use known::{Known, SetTargets, relation_of, set_targets};
 pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, Kept, QueueSize, Registration,
-    RegistrationError, delete, kept, ping, queue_size, register,
+    RegistrationError, delete, is_too_large, kept, ping, queue_size, register,
 };
 pub use rights::Rights;
 pub use rules::{Expectations, Rules, Unsupported};

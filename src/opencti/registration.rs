@@ -8,7 +8,7 @@ use super::operations::{
     RegisteredConnector, connector_reset, delete_connector, ping_connector, queue_details,
     register_connector,
 };
-use crate::graphql::RetryPolicy;
+use crate::graphql::{Error, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::safe_text::{NAME, safe};
 
@@ -95,12 +95,32 @@ impl std::fmt::Display for BrokerAddress {
 pub enum RegistrationError {
     /// The request failed.
     #[error("cannot register the connector at the destination")]
-    Request(#[from] PlatformError),
+    Request(#[source] PlatformError),
+    /// The answer holds the kept state, and nothing else of any size.
+    #[error(
+        "cannot register the connector at the destination: the state that it keeps for the connector is too large; \
+         reset the connector on the platform, which empties it: everything is then read from the beginning"
+    )]
+    StateTooLarge(#[source] PlatformError),
     /// The answer lacks something that the connector cannot do without.
     #[error(
         "the destination registered the connector but did not answer its {0}; is the token's user allowed to run connectors?"
     )]
     Incomplete(&'static str),
+}
+
+impl From<PlatformError> for RegistrationError {
+    fn from(error: PlatformError) -> Self {
+        if is_too_large(&error) {
+            return Self::StateTooLarge(error);
+        }
+        Self::Request(error)
+    }
+}
+
+/// Whether the answer to a request for the connector itself is too large: that can only be its state.
+pub fn is_too_large(error: &PlatformError) -> bool {
+    matches!(error, PlatformError::Request(Error::TooLarge { .. }))
 }
 
 /// Registers the connector; the platform declares its queues. May be repeated.
@@ -287,6 +307,24 @@ pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSiz
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_is_too_large_names_the_state_and_the_reset() {
+        let too_large = Error::TooLarge {
+            operation: "RegisterConnector",
+            platform: "the destination".to_owned(),
+            limit: 4_194_304,
+        };
+        let error = RegistrationError::from(PlatformError::Request(too_large));
+        let said = error.to_string();
+        assert!(said.contains("the state that it keeps"), "{said}");
+        assert!(
+            said.contains("reset the connector on the platform"),
+            "{said}"
+        );
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert_eq!(cause, "the answer of the destination exceeds 4194304 bytes");
+    }
 
     #[rstest::rstest]
     #[case("::1", "[::1]:5672")]

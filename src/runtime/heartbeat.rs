@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use super::keeper::Keeper;
 use crate::graphql::{Error, Kind, RetryPolicy};
-use crate::opencti::{ConnectorInfo, ConnectorProfile, kept, ping, register};
+use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::telemetry::logs::Chain;
 
@@ -150,6 +150,7 @@ impl Heartbeat {
                 None
             }
         };
+        let is_written = state.is_some();
         let pinging = ping(
             &destination.platform,
             destination.connector_id,
@@ -161,14 +162,21 @@ impl Heartbeat {
             Ok(Ok(echo)) => {
                 if self.keeper.shows_reset(&echo) {
                     self.reset();
-                } else if !is_ignored {
+                } else if is_written && !is_ignored {
                     self.keeper.note_stored(revision);
                 }
                 tracing::debug!("pinged");
                 true
             }
             Ok(Err(error)) => {
-                tracing::warn!(error = %Chain(&error), "the destination did not take a ping; the next one follows");
+                if is_too_large(&error) {
+                    tracing::error!(
+                        error = %Chain(&error),
+                        "the state that the destination keeps for the connector is too large: reset the connector on the platform, which empties it; everything is then read from the beginning"
+                    );
+                } else {
+                    tracing::warn!(error = %Chain(&error), "the destination did not take a ping; the next one follows");
+                }
                 if error.kind() == Kind::Server {
                     self.register_again().await;
                 }

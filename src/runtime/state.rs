@@ -3,19 +3,25 @@
 //! Pure. It is read once, at the start; from then on the copy in memory is the true one, and the
 //! platform's answers, which may be echoes of older states, are compared with it and never taken over.
 //!
-//! **Invariant.** A state that was written by a newer version is not read, and so never overwritten;
-//! whatever else stands there is either ours or said to be none.
+//! **Invariant.** A state that was written by a newer version is not read, and so never overwritten: nor is whatever
+//! else names a version that is not ours. Anything else that stands there is either ours or said to be none. What
+//! is read and what is written is within [`bounds`].
+
+mod bounds;
+mod version;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::connector::{AtSource, DaysInVain, HeldBack, Obstacle};
 use crate::opencti::Echo;
-use crate::telemetry::safe_text::{SENTENCE, make_safe};
+use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
+use bounds::{KINDS, MENDED};
 
 /// The version that this program writes.
 const VERSION: u64 = 1;
@@ -30,6 +36,8 @@ const AT_SOURCE: usize = 100;
 const DAYS_IN_VAIN: u32 = 7;
 /// Causes that are remembered of what is not; there are not many markings and types.
 const CAUSES: usize = 50;
+/// What is sent beyond the types that are counted one by one.
+const OTHER_KINDS: &str = "other types";
 /// Works of earlier runs that are still to be finished.
 const LEFT_BEHIND: usize = 10;
 
@@ -119,12 +127,13 @@ impl OpenWork {
     /// Counts objects of these types as sent with it.
     pub fn count_sent(&mut self, kinds: &[impl AsRef<str>]) {
         for kind in kinds {
-            let kind = kind.as_ref();
-            match self.sent.get_mut(kind) {
-                Some(count) => *count = count.saturating_add(1),
-                None => {
-                    self.sent.insert(kind.to_owned(), 1);
-                }
+            let kind = safe(kind.as_ref(), NAME);
+            if let Some(count) = self.sent.get_mut(&*kind) {
+                *count = count.saturating_add(1);
+            } else if self.sent.len() < KINDS {
+                self.sent.insert(kind.into_owned(), 1);
+            } else {
+                count_one(&mut self.sent, OTHER_KINDS.to_owned());
             }
         }
     }
@@ -243,14 +252,16 @@ pub enum Found {
     Unusable(String),
 }
 
-/// The state was written by a newer version of this program.
+/// The state was written by a newer version of this program, as far as its version says.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the state that the destination keeps for this connector has version {found}, and this program reads version {VERSION}: \
-     it was written by a newer version of the connector; run that one, or reset the connector on the platform to begin anew"
+     it was written by a newer version of the connector, or by another program; run that one, or reset the connector on the \
+     platform to begin anew"
 )]
 pub struct NewerVersion {
-    found: u64,
+    /// The version as it stands there, made safe.
+    found: String,
 }
 
 fn yes() -> bool {
@@ -300,33 +311,68 @@ impl State {
     /// # Errors
     /// [`NewerVersion`] when it must not be touched.
     pub fn read(text: Option<&str>) -> Result<Found, NewerVersion> {
-        let Some(text) = text.map(str::trim).filter(|text| !text.is_empty()) else {
+        let text = text.map(|text| text.trim_start_matches('\u{feff}').trim());
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
             return Ok(Found::Nothing);
         };
+        let versions = version::versions(text);
+        let is_ours = |version: &Value| version.as_u64() == Some(VERSION);
+        if let Some(other) = versions.iter().find(|version| !is_ours(version)) {
+            let found = safe(&other.to_string(), NAME).into_owned();
+            return Err(NewerVersion { found });
+        }
         let value: Value = match serde_json::from_str(text) {
             Ok(Value::Null) => return Ok(Found::Nothing),
             Ok(Value::Object(fields)) if fields.is_empty() => return Ok(Found::Nothing),
             Ok(value) => value,
             Err(error) => return Ok(Found::Unusable(format!("it is not JSON: {error}"))),
         };
-        match value.get("version").and_then(Value::as_u64) {
-            Some(found) if found > VERSION => Err(NewerVersion { found }),
-            Some(_) => Ok(match serde_json::from_value(value) {
-                Ok(state) => Found::State(Box::new(state)),
-                Err(error) => Found::Unusable(format!("a part of it is damaged: {error}")),
-            }),
-            None => Ok(Found::Unusable(
-                "it has no version: another program wrote it".to_owned(),
-            )),
+        if !value.get("version").is_some_and(is_ours) {
+            let reason = "it has no version: another program wrote it";
+            return Ok(Found::Unusable(reason.to_owned()));
         }
+        let read = serde_json::from_value(value).map_err(|error| error.to_string());
+        let read = read.and_then(|state| match bounds::check(&state) {
+            Ok(()) => Ok(state),
+            Err(error) => Err(error.to_string()),
+        });
+        Ok(match read {
+            Ok(state) => Found::State(Box::new(state)),
+            Err(error) => Found::Unusable(format!("a part of it is damaged: {error}")),
+        })
     }
 
-    /// The text that the platform keeps.
+    /// The text that the platform keeps, never longer than what it can answer again. Where it would be, what was held
+    /// back is counted only, and what is not ours is left out.
     ///
     /// # Errors
-    /// When it cannot be written as JSON.
+    /// When it cannot be written as JSON, or is too long all the same.
     pub fn write(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string(self)
+        let text = serde_json::to_string(self)?;
+        if text.len() <= bounds::LONGEST {
+            return Ok(text);
+        }
+        let text = serde_json::to_string(&self.counted_only())?;
+        if text.len() <= bounds::LONGEST {
+            return Ok(text);
+        }
+        let (found, most) = (text.len(), bounds::LONGEST);
+        Err(serde_json::Error::custom(format!(
+            "it would have {found} bytes, and {most} are kept at most"
+        )))
+    }
+
+    /// The same state with nothing by name that can be found again by reading its stream.
+    fn counted_only(&self) -> Self {
+        let mut state = self.clone();
+        state.other.clear();
+        let of_work = state.work.as_mut().map(|work| mem::take(&mut work.mended));
+        let mut objects = mem::take(&mut state.held_back);
+        objects.extend(of_work.into_iter().flatten());
+        for object in objects {
+            state.count_only(object);
+        }
+        state
     }
 
     /// Whether the platform has reset the connector since this was written: a process that died right
@@ -473,17 +519,24 @@ impl State {
                 *known = object;
             } else if self.has_room_for(&object) {
                 self.held_back.push(object);
-            } else if object.at_source.is_some() {
-                count_one(&mut self.at_source_more, object.stream);
             } else {
-                if let Obstacle::Cause(cause) = object.obstacle()
-                    && self.held_back_causes.len() < CAUSES
-                {
-                    self.held_back_causes.insert(cause.to_owned());
-                }
-                count_one(&mut self.held_back_more, object.stream);
+                self.count_only(object);
             }
         }
+    }
+
+    /// Counts an object that there is no room for by name.
+    fn count_only(&mut self, object: HeldBack) {
+        if object.at_source.is_some() {
+            count_one(&mut self.at_source_more, object.stream);
+            return;
+        }
+        if let Obstacle::Cause(cause) = object.obstacle()
+            && self.held_back_causes.len() < CAUSES
+        {
+            self.held_back_causes.insert(cause.to_owned());
+        }
+        count_one(&mut self.held_back_more, object.stream);
     }
 
     /// What may be mended in the same place shares room.
@@ -542,9 +595,12 @@ impl State {
         let is_sent = |object: &mut HeldBack| ids.iter().any(|id| **id == *object.id);
         let mended: Vec<HeldBack> = self.held_back.extract_if(.., is_sent).collect();
         self.note_left(&mended);
-        match &mut self.work {
-            Some(work) => work.mended.extend(mended),
-            None => drop(mended),
+        let Some(work) = &mut self.work else { return };
+        work.mended.extend(mended);
+        // Should the work be lost, these are found again by reading their streams.
+        let beyond = work.mended.split_off(work.mended.len().min(MENDED));
+        for object in beyond {
+            self.count_only(object);
         }
     }
 

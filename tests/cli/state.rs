@@ -85,3 +85,42 @@ async fn a_newer_version_is_refused_and_left_alone() {
     assert_eq!(line.destination.count("PingConnector"), 0);
     assert_eq!(line.source.requests().len(), 0);
 }
+
+/// What is larger than any state of ours is read anew, and what is written then is small.
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_of_megabytes_are_not_carried_on() {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = line.worker();
+    line.run_once().run().await.assert_code(0);
+    works_when_complete(&line.destination).await;
+    let mut state = line.state();
+    for stream in ["observables", "indicators", "relationships"] {
+        let count = serde_json::json!({"rows": 1, "newer": 0});
+        state["streams"][stream] =
+            serde_json::json!({"pass": {"after": "A".repeat(1_000_000), "count": count}});
+    }
+    line.destination
+        .set_state(&line.connector_id, &state.to_string());
+    let ended = line.run_once().run().await;
+    ended.assert_code(0);
+    let told = ended.said("the state that the destination keeps cannot be used: everything is read from the beginning");
+    let reason = attribute(&told[0], "reason").as_str().unwrap();
+    assert!(reason.contains("`streams` has 300"), "{reason}");
+    assert!(line.state().to_string().len() < 100_000);
+}
+
+/// The words name what is too large, and what helps.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_cannot_be_answered_is_named_with_the_reset() {
+    let line = Line::with(generated(60, 20)).await;
+    let huge = serde_json::json!({"version": 1, "note": "n".repeat(4_500_000)});
+    line.destination
+        .set_state(&line.connector_id, &huge.to_string());
+    let ended = line.run_once().run().await;
+    ended.assert_code(1);
+    let cannot = ended.said("the connector cannot run");
+    let error = attribute(&cannot[0], "error").as_str().unwrap();
+    for words in ["the state that it keeps", "reset the connector", "exceeds"] {
+        assert!(error.contains(words), "no {words:?} in {error:?}");
+    }
+}

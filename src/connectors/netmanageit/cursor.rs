@@ -28,9 +28,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::page::LONGEST_CURSOR;
 pub(super) use clock::Clock;
 pub(super) use moment::Moment;
-use window::{Bulk, Version, Window};
+use window::{Bulk, HELD_ROWS, Version, Window};
 
 /// How long a row may have its `updated_at` before it can be seen.
 pub(super) const OVERLAP: Duration = Duration::from_mins(5);
@@ -242,6 +243,21 @@ struct Kept {
     pass: Option<Pass>,
 }
 
+impl Kept {
+    /// Whether it holds no more than what is written.
+    fn is_bounded(&self) -> bool {
+        let pass = self.pass.as_ref();
+        let windows = [
+            self.window.as_ref(),
+            pass.and_then(|pass| pass.window.as_ref()),
+        ];
+        let mut windows = windows.into_iter().flatten();
+        let after = pass.and_then(|pass| pass.after.as_deref());
+        windows.all(|window| window.versions().len() <= HELD_ROWS)
+            && after.is_none_or(|after| after.len() <= LONGEST_CURSOR)
+    }
+}
+
 /// A cursor that nobody of ours has written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoCursor {
@@ -249,6 +265,8 @@ pub(super) enum NoCursor {
     Shape(#[from] serde_json::Error),
     #[error("it says nothing")]
     Empty,
+    #[error("it is longer than any of ours")]
+    TooLong,
 }
 
 impl Reading {
@@ -323,6 +341,9 @@ impl Reading {
     /// [`NoCursor`] when it cannot be read.
     pub(super) fn resume(cursor: &Value) -> Result<Self, NoCursor> {
         let kept = Kept::deserialize(cursor)?;
+        if !kept.is_bounded() {
+            return Err(NoCursor::TooLong);
+        }
         let mut reading = Self::of(kept.window, kept.updated_at);
         reading.clock = kept.clock;
         match kept.pass {

@@ -86,7 +86,7 @@ pub(super) struct PageInfo {
 }
 
 /// The longest cursor that is taken: it goes into the state. The platform's own have some hundred bytes.
-const LONGEST_CURSOR: usize = 4096;
+pub(super) const LONGEST_CURSOR: usize = 4096;
 
 fn cursor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let cursor = Option::<String>::deserialize(deserializer)?;

@@ -83,6 +83,229 @@ fn a_newer_version_is_refused() {
     );
 }
 
+/// Whatever names a version that is not ours is left alone, however it is written.
+#[rstest]
+#[case::with_a_fraction(r#"{"version": 2.0}"#, "2.0")]
+#[case::as_a_text(r#"{"version": "2"}"#, "\"2\"")]
+#[case::with_an_exponent(r#"{"version": 1e30}"#, "1e+30")]
+#[case::of_sixty_four_bits(r#"{"version": 18446744073709551615}"#, "18446744073709551615")]
+#[case::of_more_bits(r#"{"version": 18446744073709551616}"#, "1.8446744073709552e+19")]
+#[case::beyond_numbers(r#"{"version": 1e999}"#, "\"that cannot be read\"")]
+#[case::ours_with_a_fraction(r#"{"version": 1.0}"#, "1.0")]
+#[case::ours_as_a_text(r#"{"version": "1"}"#, "\"1\"")]
+#[case::older_than_any(r#"{"version": 0}"#, "0")]
+#[case::negative(r#"{"version": -1}"#, "-1")]
+#[case::of_parts(r#"{"version": {"major": 2}}"#, r#"{"major":2}"#)]
+#[case::behind_a_mark("\u{feff}{\"version\": 2}", "2")]
+#[case::behind_a_blank_and_a_mark(" \u{feff} {\"version\": 2}", "2")]
+#[case::in_a_list(r#"[{"version": 2}]"#, "2")]
+#[case::second_in_a_list(r#"[1, {"version": 1}, {"version": 2}]"#, "2")]
+#[case::in_a_text(r#""{\"version\": 2}""#, "2")]
+#[case::in_a_text_in_a_text(r#""\"{\\\"version\\\": 2}\"""#, "2")]
+#[case::twice_ours_last(r#"{"version": 2, "version": 1}"#, "2")]
+#[case::twice_ours_first(r#"{"version": 1, "version": 2}"#, "2")]
+#[case::cut_off(r#"{"version": 2, "source": "https://s"#, "2")]
+#[case::with_more_behind(r#"{"version": 2} {}"#, "2")]
+fn another_version_is_left_alone(#[case] text: &str, #[case] named: &str) {
+    let said = State::read(Some(text)).unwrap_err().to_string();
+    let named = format!("has version {named}, and this program reads version 1");
+    assert!(said.contains(&named), "{said}");
+    assert!(said.contains("reset the connector"), "{said}");
+}
+
+#[rstest]
+#[case::behind_a_mark("\u{feff}", true)]
+#[case::in_a_list("[", false)]
+fn our_version_is_read_where_it_is_a_state(#[case] before: &str, #[case] is_state: bool) {
+    let after = if before == "[" { "]" } else { "" };
+    let text = format!("{before}{}{after}", used().write().unwrap());
+    let found = State::read(Some(&text)).unwrap();
+    assert_eq!(matches!(found, Found::State(_)), is_state);
+    assert_eq!(matches!(found, Found::Unusable(_)), !is_state);
+    let without = State::read(Some(r#"{"version": null, "streams": {"version": 2}}"#)).unwrap();
+    assert!(matches!(without, Found::Unusable(_)));
+}
+
+/// A version of a megabyte is not said as a whole.
+#[test]
+fn a_version_that_is_left_alone_is_told_in_short() {
+    let text = json!({"version": "2".repeat(1_000_000)}).to_string();
+    let said = State::read(Some(&text)).unwrap_err().to_string();
+    assert!(said.len() < 1024, "{}", said.len());
+}
+
+fn with(change: impl FnOnce(&mut Value)) -> String {
+    let mut value: Value = serde_json::from_str(&used().write().unwrap()).unwrap();
+    change(&mut value);
+    value.to_string()
+}
+
+fn held(id: &str) -> Value {
+    json!({"stream": "observables", "id": id, "kind": "Url", "reason": "r"})
+}
+
+/// Each part that others may have written has the bound that it has when it is written.
+#[rstest]
+#[case::cursor("streams", |state: &mut Value| {
+    state["streams"]["observables"] = json!({"pass": {"after": "A".repeat(1_000_000), "count": {"rows": 1, "newer": 0}}});
+})]
+#[case::streams("streams", |state: &mut Value| {
+    for number in 0..30_000 {
+        state["streams"][format!("stream-{number}")] = json!({});
+    }
+})]
+#[case::where_the_work_began("work.began_at", |state: &mut Value| {
+    state["work"]["began_at"] = json!({"observables": "A".repeat(1_000_000)});
+})]
+#[case::id_of_the_work("work.id", |state: &mut Value| state["work"]["id"] = json!("w".repeat(1000)))]
+#[case::mended("work.mended", |state: &mut Value| state["work"]["mended"] = json!([held(&"x".repeat(1000))]))]
+#[case::types_sent("work.sent", |state: &mut Value| {
+    state["work"]["sent"] = (0..1000).map(|number| (format!("T{number}"), json!(1))).collect();
+})]
+#[case::sentence("work.closing.message", |state: &mut Value| {
+    state["work"]["closing"] = json!({"message": "m".repeat(5000), "in_error": false, "said": false, "released": false});
+})]
+#[case::works("left_behind", |state: &mut Value| {
+    state["left_behind"] = (0..100).map(|number| json!({"id": format!("w{number}")})).collect();
+})]
+#[case::id_held_back("held_back", |state: &mut Value| state["held_back"] = json!([held(&"x".repeat(100_000))]))]
+#[case::held_back("held_back", |state: &mut Value| {
+    state["held_back"] = (0..1000).map(|number| held(&format!("url--{number}"))).collect();
+})]
+#[case::more_of_it("held_back_more", |state: &mut Value| {
+    state["held_back_more"] = (0..3000).map(|number| (format!("s{number}"), json!(1))).collect();
+})]
+#[case::more_at_the_source("at_source_more", |state: &mut Value| {
+    state["at_source_more"] = json!({"s".repeat(1000): 1});
+})]
+#[case::causes("held_back_causes", |state: &mut Value| {
+    state["held_back_causes"] = (0..1000).map(|number| json!(format!("T{number}"))).collect();
+})]
+#[case::runs("runs", |state: &mut Value| {
+    let run = json!({"began": "2026-11-20T10:00:00Z", "outcome": "complete"});
+    state["runs"] = vec![run; 100].into();
+})]
+#[case::error_of_a_run("runs.error", |state: &mut Value| {
+    state["runs"] = json!([{"began": "2026-11-20T10:00:00Z", "outcome": "failed", "error": "e".repeat(5000)}]);
+})]
+#[case::source("source", |state: &mut Value| state["source"] = json!("s".repeat(5000)))]
+#[case::reset("reset_at", |state: &mut Value| state["reset_at"] = json!("2".repeat(1000)))]
+#[case::unknown("what else there is", |state: &mut Value| state["note"] = json!("n".repeat(1_000_000)))]
+#[case::many_unknown("what else there is", |state: &mut Value| {
+    for number in 0..30_000 {
+        state[format!("note-{number}")] = json!(number);
+    }
+})]
+fn a_part_beyond_its_bound_is_damaged(#[case] part: &str, #[case] change: impl FnOnce(&mut Value)) {
+    match State::read(Some(&with(change))) {
+        Ok(Found::Unusable(said)) => {
+            let begin = format!("a part of it is damaged: `{part}` has ");
+            assert!(said.starts_with(&begin), "{said}");
+            assert!(said.len() < 256, "{said}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Everything that a run can put in, in its longest form.
+#[test]
+fn the_largest_state_of_ours_is_written_whole_and_read_again() {
+    let mut state = used();
+    let long = |number: usize| format!("{number:0>128}");
+    let object = |number: usize, at_source| HeldBack {
+        stream: "relationships".to_owned(),
+        id: long(number),
+        kind: long(0),
+        reason: "r".repeat(600),
+        needs: Some(long(1)),
+        is_part: true,
+        at_source,
+    };
+    let unread = Some(AtSource::Unread(DaysInVain::default()));
+    let hold_all = |state: &mut State, first: usize| {
+        state.hold_back((0..=HELD_BACK).map(|number| object(first + number, None)));
+        let first = first + 1000;
+        state.hold_back((0..=AT_SOURCE).map(|number| object(first + number, unread)));
+        let first = first + 1000;
+        let contradiction = Some(AtSource::Contradiction);
+        state.hold_back((0..=AT_SOURCE).map(|number| object(first + number, contradiction)));
+    };
+    // Works are left behind and runs fail, as often as one likes.
+    for _ in 0..20 {
+        let work = state.work.clone();
+        state.go_back_leaving_work(&"m".repeat(5000));
+        state.work = work;
+        state.begin_run(DateTime::UNIX_EPOCH);
+    }
+    // Two windows of 1000 rows and a place, of each stream and of relationships once more.
+    let cursor = json!({"window": "w".repeat(16_000), "pass": {"window": "w".repeat(16_000), "after": "\u{1}".repeat(4096)}});
+    for stream in [
+        "observables",
+        "indicators",
+        "relationships",
+        "relationships of some",
+    ] {
+        state.streams.insert(stream.to_owned(), cursor.clone());
+    }
+    for first in [0, 10_000, 20_000] {
+        hold_all(&mut state, first);
+        let ids: Vec<Box<str>> = state
+            .held_back
+            .iter()
+            .map(|one| one.id.as_str().into())
+            .collect();
+        state.mend(&ids);
+    }
+    hold_all(&mut state, 30_000);
+    let began_at = state.streams.clone();
+    let work = state.work.as_mut().unwrap();
+    work.began_at = began_at;
+    assert_eq!(work.mended.len(), MENDED);
+    for number in 0..1000 {
+        work.count_sent(&[format!("{number}-{}", long(0))]);
+    }
+    assert_eq!(work.sent[OTHER_KINDS], 800);
+    let written = state.write().unwrap();
+    assert!(
+        (1_200_000..bounds::LONGEST).contains(&written.len()),
+        "{}",
+        written.len()
+    );
+    let Ok(Found::State(read)) = State::read(Some(&written)) else {
+        panic!("it is ours");
+    };
+    assert!(read.write().unwrap() == written, "it comes back otherwise");
+    assert_eq!(read.held_back.len(), MENDED);
+}
+
+/// Whatever made it so long: what is written fits into an answer, and nothing that waits is forgotten.
+#[test]
+fn a_state_is_never_written_beyond_what_can_be_answered() {
+    let mut state = used();
+    // Longer than what is read.
+    let object = |number: usize| HeldBack {
+        reason: "\"".repeat(10_000),
+        ..unread(&format!("url--{number}"))
+    };
+    state.held_back = (0..100).map(object).collect();
+    state.work.as_mut().unwrap().mended = (100..200).map(object).collect();
+    state.other.insert("note".to_owned(), json!("n"));
+    let written = state.write().unwrap();
+    assert!(written.len() <= bounds::LONGEST);
+    let Ok(Found::State(read)) = State::read(Some(&written)) else {
+        panic!("it is ours");
+    };
+    assert_eq!(read.streams, state.streams);
+    assert_eq!(read.at_source_more["observables"], 200);
+    assert!(read.held_back.is_empty() && read.other.is_empty());
+    // A cursor that no source of ours makes is not cut: no other place would be true.
+    state
+        .streams
+        .insert("observables".to_owned(), json!("A".repeat(bounds::LONGEST)));
+    let said = state.write().unwrap_err().to_string();
+    assert!(said.contains("are kept at most"), "{said}");
+}
+
 #[test]
 fn a_reset_leaves_only_the_works_that_are_still_to_be_closed() {
     let state = used().after_reset(Some("2026-11-21T10:00:00.000Z".to_owned()));
@@ -375,7 +598,10 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
 #[test]
 fn states_of_the_corpus_are_what_they_say() {
     for (name, text) in corpus("states") {
-        match State::read(Some(&text)).unwrap() {
+        let read = State::read(Some(&text));
+        assert_eq!(read.is_err(), name.starts_with("newer"), "{name}");
+        let Ok(found) = read else { continue };
+        match found {
             Found::State(state) => {
                 let written: Value = serde_json::from_str(&state.write().unwrap()).unwrap();
                 let text: Value = serde_json::from_str(&text).unwrap();

@@ -607,6 +607,17 @@ fn a_cursor_of_others_is_none_and_one_with_more_in_it_is_one() {
     ] {
         assert!(Reading::resume(&foreign).is_err(), "{foreign}");
     }
+    // As long as those that a source may answer, and as many rows as a window holds; and one more.
+    let since: Moment = "2026-11-20T10:00:00.000Z".parse().unwrap();
+    for (bytes, rows, is_ours) in [(4096, 1000, true), (4097, 1, false), (1, 1001, false)] {
+        let mut window = serde_json::to_value(Window::since(since)).unwrap();
+        window["rows"] = json!("AAAAAAAA".repeat(rows));
+        let pass = json!({ "after": "A".repeat(bytes), "count": { "rows": 0, "newer": 0 }, "window": window });
+        let resumed = Reading::resume(&json!({ "pass": pass }));
+        assert_eq!(resumed.is_ok(), is_ours, "{bytes} {rows}");
+        let resumed = Reading::resume(&json!({ "window": window }));
+        assert_eq!(resumed.is_ok(), rows <= 1000, "{rows}");
+    }
     let more = json!({ "more": 1, "window": { "since": "2026-11-20T10:00:00Z", "more": 2 } });
     let reading = Reading::resume(&more).unwrap();
     let Next::Pages { span, .. } = reading.next() else {
