@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
 use netmanageit_connector::settings::{
-    Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, TlsTrust, read, table,
+    Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, ShortName, TlsTrust, read,
+    table,
 };
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -361,10 +362,13 @@ fn every_broker_override_is_read() {
         ("MQ_USE_SSL_KEY", KEY),
     ]));
     let broker = &settings.broker;
-    assert_eq!(broker.host.as_deref(), Some("broker.example"));
+    assert_eq!(
+        broker.host.as_ref().map(ShortName::as_str),
+        Some("broker.example")
+    );
     assert_eq!(broker.port, Some(5671));
-    assert_eq!(broker.vhost.as_deref(), Some("/v"));
-    assert_eq!(broker.user.as_deref(), Some("u"));
+    assert_eq!(broker.vhost.as_ref().map(ShortName::as_str), Some("/v"));
+    assert_eq!(broker.user.as_ref().map(ShortName::as_str), Some("u"));
     assert_eq!(
         broker.pass.as_ref().map(ExposeSecret::expose_secret),
         Some(" p w ")
@@ -372,6 +376,20 @@ fn every_broker_override_is_read() {
     assert_eq!(broker.use_ssl, Some(true));
     assert!(broker.ca.is_some());
     assert!(broker.client.is_some());
+}
+
+#[rstest]
+#[case("MQ_VHOST", "v".repeat(300), "has 300 bytes; a broker takes at most 255")]
+#[case("MQ_VHOST", "/\0v".to_owned(), "control characters")]
+#[case("MQ_USER", "u".repeat(100_000), "has 100000 bytes; a broker takes at most 255")]
+#[case("MQ_PASS", "p".repeat(100_000), "longer than 8192 bytes")]
+#[case("MQ_PASS", "p\0p".to_owned(), "a NUL")]
+fn what_no_broker_takes_is_refused(
+    #[case] variable: &str,
+    #[case] value: String,
+    #[case] why: &str,
+) {
+    assert_one_problem(from_environment(&[(variable, &value)]), &[variable, why]);
 }
 
 #[rstest]

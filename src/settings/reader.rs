@@ -15,7 +15,10 @@ use uuid::Uuid;
 use super::load::{FileState, Given, Placeholder, Values};
 use super::problem::{Problem, shown};
 use super::table::{Fallback, Kind, Setting};
-use super::{Pem, Proxies, TlsTrust, address, pem, period};
+use super::{Pem, Proxies, ShortName, TlsTrust, address, pem, period};
+
+/// The most of a password: a broker reads so much before it knows who is there.
+const PASSWORD_BYTES: usize = 8192;
 
 /// Reads settings one by one and remembers what is wrong with them. Not `Debug`, for it holds
 /// everything that was given, secrets included.
@@ -101,7 +104,15 @@ impl<'a> Reader<'a> {
 
     /// A password, with the blanks around it.
     pub fn password(&mut self, setting: &Setting) -> Option<SecretString> {
-        self.written(setting).map(SecretString::from)
+        let password = self.written(setting)?;
+        if password.len() > PASSWORD_BYTES || password.contains('\0') {
+            let text = format!(
+                "is longer than {PASSWORD_BYTES} bytes, or holds a NUL: a broker takes neither"
+            );
+            self.problem(setting, &text);
+            return None;
+        }
+        Some(SecretString::from(password))
     }
 
     /// A text, without the blanks around it. The fewest characters stand in the table.
@@ -121,8 +132,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The name or address of a machine; an IPv6 address with or without brackets.
-    pub fn host(&mut self, setting: &Setting) -> Option<String> {
-        self.parsed(setting, address::host)
+    pub fn host(&mut self, setting: &Setting) -> Option<ShortName> {
+        self.parsed(setting, |text| short_name(address::host(text)?))
+    }
+
+    /// A name that a broker takes, without the blanks around it.
+    pub fn short_name(&mut self, setting: &Setting) -> Option<ShortName> {
+        self.parsed(setting, |text| short_name(text))
     }
 
     /// Texts: separated by commas, or a YAML list.
@@ -340,6 +356,10 @@ fn split(text: &str) -> Vec<String> {
         .filter(|entry| !entry.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+fn short_name(text: impl Into<String>) -> Result<ShortName, String> {
+    ShortName::new(text).map_err(|error| error.to_string())
 }
 
 fn boolean(text: &str) -> Option<bool> {
