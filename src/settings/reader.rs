@@ -86,7 +86,12 @@ impl<'a> Reader<'a> {
 
     /// The GraphQL endpoint of a platform.
     pub fn platform_url(&mut self, setting: &Setting) -> Option<Url> {
-        self.parsed(setting, address::endpoint)
+        let url = self.parsed(setting, address::endpoint)?;
+        if let Some(text) = self.values.proxies.refusal(&url) {
+            self.problem(setting, &text);
+            return None;
+        }
+        Some(url)
     }
 
     /// A token, without the blanks around it.
@@ -343,7 +348,11 @@ impl<'a> Reader<'a> {
             let Placeholder { subject, still } = self.values.placeholder(setting);
             (subject, format!(" ({still})"))
         } else {
-            (setting.to_string(), String::new())
+            let unread = self.values.file_variable(setting);
+            let still = unread.map(|name| {
+                format!(" ({name} has no effect: only secrets are read from files of their own)")
+            });
+            (setting.to_string(), still.unwrap_or_default())
         };
         let text = format!("missing{still}; put the {} there", setting.doc);
         self.problems.push(Problem::new(subject, text));
