@@ -111,7 +111,7 @@ async fn names_that_no_broker_takes_are_told_and_nothing_stays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_vhost_that_no_broker_takes_is_a_bad_setting() {
     let line = Line::with(generated(4, 1)).await;
-    let ended = check(&line).set("MQ_VHOST", &"v".repeat(300)).run().await;
+    let ended = check(&line).set("MQ_VHOST", "v".repeat(300)).run().await;
     ended.assert_code(2);
     assert!(ended.stderr.contains("MQ_VHOST"), "{ended:#?}");
     assert!(!ended.stderr.contains("panicked"), "{ended:#?}");
