@@ -1027,11 +1027,12 @@ fn a_placeholder_is_told_where_it_stands() {
 fn a_secret_in_a_file_is_read_up_to_a_limit() {
     for (size, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
         let (_folder, path) = secret_file(&vec![b'x'; size]);
-        let read = from_environment(&[("MQ_PASS_FILE", &path)]);
+        let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
+        let read = from_both("", &variables);
         if is_read {
             assert!(read.is_ok());
         } else {
-            assert_one_problem(read, &["MQ_PASS_FILE", &path, "larger than 64 KiB"]);
+            assert_one_problem(read, &["OPENCTI_TOKEN_FILE", &path, "larger than 64 KiB"]);
         }
     }
 }

@@ -17,7 +17,8 @@ use super::problem::{Problem, shown};
 use super::table::{Fallback, Kind, Setting};
 use super::{Pem, Proxies, ShortName, TlsTrust, address, pem, period};
 
-/// The most of a password: a broker reads so much before it knows who is there.
+/// The most of a password, in bytes: before it knows who is there, RabbitMQ reads a frame of so much (older
+/// releases half of it), unless it is told otherwise.
 const PASSWORD_BYTES: usize = 8192;
 
 /// Reads settings one by one and remembers what is wrong with them. Not `Debug`, for it holds
