@@ -454,6 +454,13 @@ impl Tally {
     pub fn skipped_total(&self) -> u64 {
         self.skipped.values().sum()
     }
+
+    /// Objects not sent for reasons that begin so.
+    pub fn skipped_for(&self, reason: &str) -> u64 {
+        let skipped = self.skipped.iter();
+        let these = skipped.filter(|((_, why), _)| why.starts_with(reason));
+        these.map(|(_, count)| count).sum()
+    }
 }
 
 /// Why a source cannot be read any further.

@@ -400,7 +400,7 @@ async fn connect<S>(
         scope: settings.connector.scope.clone(),
     };
     let registration = register(&platform, &profile, RetryPolicy::AT_START).await?;
-    tracing::info!(connector.id = %profile.id, queue = registration.broker.queue, "registered");
+    tracing::info!(connector.id = %profile.id, queue = %registration.broker.queue, "registered");
     instruments.health.note_registered();
     preflight::say_what_is_lacking(&platform).await;
     let Registration {

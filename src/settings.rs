@@ -22,6 +22,7 @@ mod proxy;
 mod reader;
 mod schema;
 mod secret_file;
+mod short_name;
 mod standard;
 mod table;
 
@@ -41,6 +42,7 @@ pub use problem::{Problem, Problems};
 pub use proxy::Proxies;
 pub use reader::Reader;
 pub use schema::schema;
+pub use short_name::{NameError, ShortName};
 pub use table::{Fallback, Kind, Section, Setting, table};
 
 /// Everything a connector was told, checked. `S` is the connector's own part.
@@ -180,13 +182,13 @@ pub enum QueueProtocol {
 #[derive(Debug, Clone)]
 pub struct BrokerOverrides {
     /// Host name or address.
-    pub host: Option<String>,
+    pub host: Option<ShortName>,
     /// Port.
     pub port: Option<u16>,
     /// Virtual host.
-    pub vhost: Option<String>,
+    pub vhost: Option<ShortName>,
     /// User.
-    pub user: Option<String>,
+    pub user: Option<ShortName>,
     /// Password of the user.
     pub pass: Option<SecretString>,
     /// Whether the connection uses TLS.

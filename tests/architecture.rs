@@ -70,6 +70,11 @@ const ONLY_IN: &[(&str, &str, &str)] = &[
         "src/opencti/queue",
         "the broker's client has one user",
     ),
+    (
+        "ShortString",
+        "src/opencti/queue/names.rs",
+        "lapin panics over a text that is too long",
+    ),
     ("reqwest::", "src/graphql/", "the HTTP client has one user"),
     (
         "env::var",
@@ -332,6 +337,22 @@ fn misplaced(file: &str, text: &str) -> Vec<String> {
     found
 }
 
+/// Where a text may become a short string of the broker unseen: by a conversion that does not name it.
+fn hidden_conversions(file: &str, text: &str) -> Vec<String> {
+    let is_judged = file.starts_with("src/opencti/queue") && !file.ends_with("/names.rs");
+    let lines = product(text);
+    let found = lines
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| is_judged && (line.contains(".into()") || line.contains("Into::into")));
+    let told = |(_, number)| {
+        format!(
+            "{file}:{number}: name the type, or make a short string in src/opencti/queue/names.rs"
+        )
+    };
+    found.map(told).collect()
+}
+
 fn assert_none(violations: &[String]) {
     assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
 }
@@ -353,6 +374,16 @@ fn modules_know_only_what_they_may() {
 #[test]
 fn lapin_reqwest_environment_and_clock_have_one_place_each() {
     assert_none(&in_product(misplaced));
+}
+
+#[test]
+fn short_strings_of_the_broker_are_made_in_one_place() {
+    assert_none(&in_product(hidden_conversions));
+    let text = "channel.queue_declare(\n    queue.into(),\n);";
+    assert_eq!(
+        hidden_conversions("src/opencti/queue/depth.rs", text).len(),
+        1
+    );
 }
 
 #[test]

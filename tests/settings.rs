@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
 use netmanageit_connector::settings::{
-    Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, TlsTrust, read, table,
+    Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, ShortName, TlsTrust, read,
+    table,
 };
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -221,6 +222,40 @@ fn every_missing_setting_is_named_with_key_and_variable() {
     );
 }
 
+/// Whoever mounts all settings as files sees which of them are not read so.
+#[test]
+fn a_missing_setting_names_the_variable_that_was_meant_for_it() {
+    let variables = environment(&[("OPENCTI_URL", ""), ("OPENCTI_URL_FILE", "/run/url")]);
+    let lines = problems(from_both("", &variables));
+    assert!(
+        lines[0].contains("OPENCTI_URL_FILE has no effect"),
+        "{lines:#?}"
+    );
+}
+
+#[rstest]
+#[case::used("", true)]
+#[case::not_used("opencti.example,source.example", false)]
+fn a_proxy_of_another_kind_is_refused_where_it_is_used(
+    #[case] except: &str,
+    #[case] is_refused: bool,
+) {
+    let read = from_environment(&[
+        ("OPENCTI_URL", "http://opencti.example"),
+        ("OPENCTI_NETMANAGEIT_URL", "https://source.example"),
+        ("HTTP_PROXY", "socks4://u:hunter2@proxy:1080"),
+        ("NO_PROXY", except),
+    ]);
+    if is_refused {
+        assert_one_problem(
+            read,
+            &["opencti.url (OPENCTI_URL)", "HTTP_PROXY", "socks4://"],
+        );
+    } else {
+        settings(read);
+    }
+}
+
 #[test]
 fn an_absent_file_is_named_when_something_is_missing() {
     let lines = problems(from_environment(&[("CONNECTOR_ID", "")]));
@@ -361,10 +396,13 @@ fn every_broker_override_is_read() {
         ("MQ_USE_SSL_KEY", KEY),
     ]));
     let broker = &settings.broker;
-    assert_eq!(broker.host.as_deref(), Some("broker.example"));
+    assert_eq!(
+        broker.host.as_ref().map(ShortName::as_str),
+        Some("broker.example")
+    );
     assert_eq!(broker.port, Some(5671));
-    assert_eq!(broker.vhost.as_deref(), Some("/v"));
-    assert_eq!(broker.user.as_deref(), Some("u"));
+    assert_eq!(broker.vhost.as_ref().map(ShortName::as_str), Some("/v"));
+    assert_eq!(broker.user.as_ref().map(ShortName::as_str), Some("u"));
     assert_eq!(
         broker.pass.as_ref().map(ExposeSecret::expose_secret),
         Some(" p w ")
@@ -372,6 +410,20 @@ fn every_broker_override_is_read() {
     assert_eq!(broker.use_ssl, Some(true));
     assert!(broker.ca.is_some());
     assert!(broker.client.is_some());
+}
+
+#[rstest]
+#[case("MQ_VHOST", "v".repeat(300), "has 300 bytes; a broker takes at most 255")]
+#[case("MQ_VHOST", "/\0v".to_owned(), "control characters")]
+#[case("MQ_USER", "u".repeat(100_000), "has 100000 bytes; a broker takes at most 255")]
+#[case("MQ_PASS", "p".repeat(100_000), "longer than 8192 bytes")]
+#[case("MQ_PASS", "p\0p".to_owned(), "a NUL")]
+fn what_no_broker_takes_is_refused(
+    #[case] variable: &str,
+    #[case] value: String,
+    #[case] why: &str,
+) {
+    assert_one_problem(from_environment(&[(variable, &value)]), &[variable, why]);
 }
 
 #[rstest]
@@ -398,6 +450,10 @@ fn every_broker_override_is_read() {
 #[case::verify(("OPENCTI_SSL_VERIFY", "/nonexistent/ca.pem"), &["opencti.ssl_verify (OPENCTI_SSL_VERIFY)", "neither true nor false", "No such file"])]
 #[case::ca_is_key(("MQ_USE_SSL_CA", KEY), &["mq.use_ssl_ca (MQ_USE_SSL_CA)", "holds no certificate"])]
 #[case::into_itself(("OPENCTI_NETMANAGEIT_URL", "http://OPENCTI:8080/graphql/"), &["opencti_netmanageit.url (OPENCTI_NETMANAGEIT_URL)", "itself"])]
+#[case::port_zero(("OPENCTI_URL", "http://127.0.0.1:0"), &["opencti.url (OPENCTI_URL)", "port 0"])]
+#[case::no_name_of_a_platform(("OPENCTI_NETMANAGEIT_URL", "http://*"), &["opencti_netmanageit.url (OPENCTI_NETMANAGEIT_URL)", "no machine"])]
+#[case::any_host(("MQ_HOST", "*"), &["mq.host (MQ_HOST)", "`*`", "neither the name nor the address"])]
+#[case::host_with_a_gap(("MQ_HOST", "a..b"), &["mq.host (MQ_HOST)", "neither the name nor the address"])]
 #[case::unknown_variable(("OPENCTI_NETMANAGEIT_PAGESIZE", "10"), &["OPENCTI_NETMANAGEIT_PAGESIZE", "did you mean `OPENCTI_NETMANAGEIT_PAGE_SIZE`?"])]
 #[case::flag_with_prefix(("OPENCTI_NETMANAGEIT_PROCESS_INDICATORS", "true"), &["did you mean `PROCESS_INDICATORS`?"])]
 fn one_bad_variable_is_one_problem(#[case] variable: (&str, &str), #[case] parts: &[&str]) {
@@ -508,6 +564,10 @@ fn what_stops_nothing_is_noticed(#[case] yaml: &str, #[case] parts: &[&str]) {
 #[case("MQ_USE_SSL_PASSPHRASE", "hunter2", &["without a passphrase"])]
 #[case("QUEUE_PROTOCOL", "api", &["CONNECTOR_QUEUE_PROTOCOL"])]
 #[case("CONNECTOR_UPDATE_EXISTING_DATA", "false", &["always updated"])]
+#[case("OPENCTI_URL_FILE", "/run/secrets/hunter2", &["set OPENCTI_URL"])]
+#[case("CONNECTOR_ID_FILE", "/run/secrets/hunter2", &["set CONNECTOR_ID"])]
+#[case("HTTP_PROXY", "hunter2 hunter2", &["not the address of a proxy"])]
+#[case("https_proxy", "http://u:hunter2@proxy:port", &["not the address of a proxy"])]
 fn variables_without_an_effect_are_noticed(
     #[case] name: &str,
     #[case] value: &str,
@@ -597,6 +657,25 @@ fn long_values_are_shortened_in_problems() {
     let long = "loud ".repeat(100);
     let lines = problems(from_environment(&[("CONNECTOR_LOG_LEVEL", &long)]));
     assert!(lines[0].chars().count() < 250, "{}", lines[0]);
+}
+
+#[rstest]
+#[case::secret_file("OPENCTI_TOKEN_FILE")]
+#[case::unknown("OPENCTI_NETMANAGEIT_")]
+fn what_was_given_does_not_flood_a_problem(#[case] variable: &str) {
+    let long = "/a".repeat(50_000);
+    let (name, value) = if variable.ends_with('_') {
+        (format!("{variable}{long}"), String::new())
+    } else {
+        (variable.to_owned(), long)
+    };
+    let mut variables = environment(&[(&name, &value)]);
+    variables.retain(|(name, _)| name != "OPENCTI_TOKEN");
+    variables.push(("MQ_PORT".to_owned(), "1".to_owned()));
+    let lines = problems(from_both("", &variables));
+    for line in lines {
+        assert!(line.chars().count() < 2_100, "{} characters", line.len());
+    }
 }
 
 /// The sample with something in every required place.
@@ -948,11 +1027,12 @@ fn a_placeholder_is_told_where_it_stands() {
 fn a_secret_in_a_file_is_read_up_to_a_limit() {
     for (size, is_read) in [(64 * 1024, true), (64 * 1024 + 1, false)] {
         let (_folder, path) = secret_file(&vec![b'x'; size]);
-        let read = from_environment(&[("MQ_PASS_FILE", &path)]);
+        let variables = without("OPENCTI_TOKEN", &[("OPENCTI_TOKEN_FILE", &path)]);
+        let read = from_both("", &variables);
         if is_read {
             assert!(read.is_ok());
         } else {
-            assert_one_problem(read, &["MQ_PASS_FILE", &path, "larger than 64 KiB"]);
+            assert_one_problem(read, &["OPENCTI_TOKEN_FILE", &path, "larger than 64 KiB"]);
         }
     }
 }

@@ -65,10 +65,12 @@ impl MessageLimit {
         let (bytes, limit) = (self.body_bytes(objects), self.one);
         match self.protocol {
             QueueProtocol::Amqp => {
-                format!("{bytes} bytes, its limit is {limit}: raise its max_message_size")
+                format!(
+                    "{bytes} bytes, its limit is {limit}: raise its max_message_size, then reset the connector"
+                )
             }
             QueueProtocol::Api => format!(
-                "{bytes} bytes, and over {limit} it answers HTTP 413: raise the limit for bodies of requests, such as client_max_body_size of nginx, of whatever stands in front of it"
+                "{bytes} bytes, and over {limit} it answers HTTP 413: raise the limit for bodies of requests, such as client_max_body_size of nginx, of whatever stands in front of it, then reset the connector"
             ),
         }
     }

@@ -13,6 +13,7 @@
 mod advice;
 mod connection;
 mod depth;
+mod names;
 mod pace;
 mod session;
 mod too_large;

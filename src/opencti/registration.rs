@@ -10,6 +10,7 @@ use super::operations::{
 };
 use crate::graphql::{Error, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
+use crate::settings::{NameError, ShortName};
 use crate::telemetry::safe_text::{NAME, safe};
 
 /// Who the connector is, as the platform shows it.
@@ -49,23 +50,23 @@ pub struct Echo {
 #[derive(Debug, Clone)]
 pub struct BrokerAddress {
     /// Host name or address.
-    pub host: String,
+    pub host: ShortName,
     /// Port.
     pub port: u16,
     /// Virtual host.
-    pub vhost: String,
+    pub vhost: ShortName,
     /// User.
-    pub user: String,
+    pub user: ShortName,
     /// Password.
     pub password: SecretString,
     /// Whether to speak TLS.
     pub tls: bool,
     /// The exchange to publish to.
-    pub exchange: String,
+    pub exchange: ShortName,
     /// The routing key of the push queue.
-    pub routing_key: String,
+    pub routing_key: ShortName,
     /// The push queue itself.
-    pub queue: String,
+    pub queue: ShortName,
 }
 
 impl BrokerAddress {
@@ -84,9 +85,9 @@ impl std::fmt::Display for BrokerAddress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (host, port) = (self.bare_host(), self.port);
         if host.contains(':') {
-            return write!(f, "[{host}]:{port}");
+            return write!(f, "[{}]:{port}", safe(host, NAME));
         }
-        write!(f, "{host}:{port}")
+        write!(f, "{}:{port}", safe(host, NAME))
     }
 }
 
@@ -107,6 +108,16 @@ pub enum RegistrationError {
         "the destination registered the connector but did not answer its {0}; is the token's user allowed to run connectors?"
     )]
     Incomplete(&'static str),
+    /// The answer holds a name that no broker takes.
+    #[error(
+        "the destination gave a {field} that {error}; correct what its settings say of RabbitMQ"
+    )]
+    Name {
+        /// Which name.
+        field: &'static str,
+        /// What is wrong with it.
+        error: NameError,
+    },
 }
 
 impl From<PlatformError> for RegistrationError {
@@ -145,31 +156,42 @@ pub async fn register(
     let answer = platform
         .call::<RegisterConnector>(variables, policy)
         .await?;
-    read_registration(answer.register_connector).map_err(RegistrationError::Incomplete)
+    read_registration(answer.register_connector)
 }
 
-fn read_registration(connector: Option<RegisteredConnector>) -> Result<Registration, &'static str> {
-    let connector = connector.ok_or("connector")?;
-    let config = connector.config.ok_or("queue")?;
-    let connection = config.connection.ok_or("broker")?;
+fn read_registration(
+    connector: Option<RegisteredConnector>,
+) -> Result<Registration, RegistrationError> {
+    let connector = given(connector, "connector")?;
+    let config = given(connector.config, "queue")?;
+    let connection = given(config.connection, "broker")?;
+    let vhost = connection.vhost.unwrap_or_else(|| "/".to_owned());
     Ok(Registration {
-        applicant_id: connector.connector_user_id.ok_or("user")?,
+        applicant_id: given(connector.connector_user_id, "user")?,
         echo: echo(
             connector.connector_state,
             connector.connector_state_timestamp,
         ),
         broker: BrokerAddress {
-            host: connection.host.ok_or("broker's host")?,
-            port: connection.port.ok_or("broker's port")?,
-            vhost: connection.vhost.unwrap_or_else(|| "/".to_owned()),
-            user: connection.user.ok_or("broker's user")?,
-            password: connection.pass.ok_or("broker's password")?,
+            host: name(connection.host, "broker's host")?,
+            port: given(connection.port, "broker's port")?,
+            vhost: name(Some(vhost), "broker's vhost")?,
+            user: name(connection.user, "broker's user")?,
+            password: given(connection.pass, "broker's password")?,
             tls: connection.use_ssl.unwrap_or(false),
-            exchange: config.push_exchange.ok_or("push exchange")?,
-            routing_key: config.push_routing.ok_or("push routing key")?,
-            queue: config.push.ok_or("push queue")?,
+            exchange: name(config.push_exchange, "push exchange")?,
+            routing_key: name(config.push_routing, "push routing key")?,
+            queue: name(config.push, "push queue")?,
         },
     })
+}
+
+fn given<T>(value: Option<T>, field: &'static str) -> Result<T, RegistrationError> {
+    value.ok_or(RegistrationError::Incomplete(field))
+}
+
+fn name(text: Option<String>, field: &'static str) -> Result<ShortName, RegistrationError> {
+    ShortName::new(given(text, field)?).map_err(|error| RegistrationError::Name { field, error })
 }
 
 fn echo(state: Option<String>, reset_at: Option<String>) -> Echo {
@@ -332,17 +354,54 @@ mod tests {
     #[case("broker.example", "broker.example:5672")]
     #[case("127.0.0.1", "127.0.0.1:5672")]
     fn an_address_is_written_so_that_its_port_is_seen(#[case] host: &str, #[case] written: &str) {
+        let short = |text: &str| ShortName::new(text).unwrap();
         let address = BrokerAddress {
-            host: host.to_owned(),
+            host: short(host),
             port: 5672,
-            vhost: "/".to_owned(),
-            user: "u".to_owned(),
+            vhost: short("/"),
+            user: short("u"),
             password: "p".to_owned().into(),
             tls: false,
-            exchange: String::new(),
-            routing_key: String::new(),
-            queue: String::new(),
+            exchange: short(""),
+            routing_key: short(""),
+            queue: short(""),
         };
         assert_eq!(address.to_string(), written);
+    }
+
+    fn answered(pointer: &str, text: &str) -> Result<Registration, RegistrationError> {
+        let mut answer = serde_json::json!({
+            "connector_user_id": "u",
+            "config": {
+                "connection": {
+                    "host": "h", "port": 5672, "vhost": "/", "user": "u", "pass": "p", "use_ssl": false
+                },
+                "push": "q", "push_routing": "r", "push_exchange": "e",
+            },
+        });
+        *answer.pointer_mut(pointer).unwrap() = text.into();
+        read_registration(Some(serde_json::from_value(answer).unwrap()))
+    }
+
+    #[rstest::rstest]
+    #[case("/config/push", "push queue")]
+    #[case("/config/push_routing", "push routing key")]
+    #[case("/config/push_exchange", "push exchange")]
+    #[case("/config/connection/vhost", "broker's vhost")]
+    #[case("/config/connection/host", "broker's host")]
+    #[case("/config/connection/user", "broker's user")]
+    fn a_name_that_no_broker_takes_is_told_by_its_field(
+        #[case] pointer: &str,
+        #[case] field: &str,
+    ) {
+        assert!(answered(pointer, &"a".repeat(255)).is_ok());
+        for (text, why) in [
+            ("a".repeat(256), "has 256 bytes; a broker takes at most 255"),
+            ("a\0b".to_owned(), "holds control characters"),
+        ] {
+            let told = answered(pointer, &text).unwrap_err().to_string();
+            let start = format!("the destination gave a {field} that {why}");
+            assert!(told.starts_with(&start), "{told}");
+        }
     }
 }

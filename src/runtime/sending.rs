@@ -791,6 +791,7 @@ impl<'a> Sending<'a> {
             Outcome::Complete => self.note_complete(),
             Outcome::Stopped | Outcome::Failed(_) => Ok(()),
         };
+        self.raise_alarm_if_nothing_fits();
         let Some(work) = &self.work else {
             return overtaken_or(ending, outcome);
         };
@@ -806,6 +807,21 @@ impl<'a> Sending<'a> {
             }
         });
         overtaken_or(ending.and(noted), outcome)
+    }
+
+    /// A run whose objects were all too large does not look well: somebody has to change a limit.
+    fn raise_alarm_if_nothing_fits(&mut self) {
+        let Some(limit) = message_limit(self.destination) else {
+            return;
+        };
+        let what = limit.what_is_larger();
+        let too_large = self.tally.skipped_for(what);
+        if too_large == 0 || self.tally.sent_total() > 0 {
+            return;
+        }
+        let alarm = format!("Nothing could be sent: {too_large} objects are {what}.");
+        tracing::error!("{alarm}");
+        self.alarms.push(alarm);
     }
 
     /// Whether the work expects just what the broker has confirmed. Else what was announced and may not

@@ -31,6 +31,18 @@ pub(super) fn endpoint(text: &str) -> Result<Url, String> {
             "has a query or a fragment; leave it out, {EXAMPLE}"
         ));
     }
+    if url.port() == Some(0) {
+        return Err(format!(
+            "has the port 0, on which nothing answers; {EXAMPLE}"
+        ));
+    }
+    if let Some(Host::Domain(name)) = url.host()
+        && !is_name(name)
+    {
+        return Err(format!(
+            "has a host that no machine can have as its name; {EXAMPLE}"
+        ));
+    }
     let path = endpoint_path(url.path());
     url.set_path(&path);
     Ok(url)
@@ -46,13 +58,33 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     if let Ok(address) = bare.unwrap_or(text).parse::<Ipv6Addr>() {
         return Ok(address.to_string());
     }
+    let refused = |cause: &dyn std::fmt::Display| {
+        format!(
+            "is neither the name nor the address of a machine ({cause}); no port and no scheme, {EXAMPLE}"
+        )
+    };
     match Host::parse(text) {
+        Ok(Host::Domain(name)) if !is_name(&name) => Err(refused(&"no such name can be looked up")),
         Ok(Host::Domain(_)) if text.is_ascii() => Ok(text.to_owned()),
         Ok(host) => Ok(host.to_string()),
-        Err(cause) => Err(format!(
-            "is neither the name nor the address of a machine ({cause}); no port and no scheme, {EXAMPLE}"
-        )),
+        Err(cause) => Err(refused(&cause)),
     }
+}
+
+/// Whether a resolver looks the name up: letters, digits, `-` and `_` between dots, as RFC 1035 bounds them. Names
+/// of containers may also have an underscore, or end in a hyphen.
+fn is_name(text: &str) -> bool {
+    const NAME_BYTES: usize = 253;
+    const LABEL_BYTES: usize = 63;
+    let name = text.strip_suffix('.').unwrap_or(text);
+    let is_label = |label: &str| {
+        (1..=LABEL_BYTES).contains(&label.len())
+            && !label.starts_with('-')
+            && label
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    };
+    name.len() <= NAME_BYTES && name.split('.').all(is_label)
 }
 
 /// Keeps the prefix under which a proxy publishes the platform.
@@ -91,6 +123,9 @@ mod tests {
     #[case("127.0.0.1", "127.0.0.1")]
     #[case("broker", "broker")]
     #[case("rabbit_mq.example.com", "rabbit_mq.example.com")]
+    #[case("broker.example.com.", "broker.example.com.")]
+    #[case("broker-", "broker-")]
+    #[case("bröker", "xn--brker-kua")]
     fn takes_a_host(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(host(text).unwrap(), expected);
     }
@@ -102,7 +137,23 @@ mod tests {
     #[case("[broker]")]
     #[case("a b")]
     #[case("user@broker")]
+    #[case("*")]
+    #[case("*.example.com")]
+    #[case("a..b")]
+    #[case(".")]
+    #[case("-")]
+    #[case("-broker")]
     fn refuses_what_is_no_host(#[case] text: &str) {
+        assert_no_host(text);
+    }
+
+    #[test]
+    fn refuses_a_host_that_is_too_long() {
+        assert_no_host(&"a".repeat(64));
+        assert_no_host(&"a.".repeat(128));
+    }
+
+    fn assert_no_host(text: &str) {
         let error = host(text).unwrap_err();
         assert!(
             error.contains("neither the name nor the address"),
@@ -118,6 +169,10 @@ mod tests {
     #[case("https://:pw@h", "user or a password")]
     #[case("https://h/?a=b", "query")]
     #[case("https://", "not an address")]
+    #[case("http://127.0.0.1:0", "port 0")]
+    #[case("https://*", "no machine")]
+    #[case("https://a..b/", "no machine")]
+    #[case("https://-:8080", "no machine")]
     fn refuses_the_rest(#[case] text: &str, #[case] reason: &str) {
         let error = endpoint(text).unwrap_err();
         assert!(error.contains(reason), "{error}");

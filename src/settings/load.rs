@@ -32,6 +32,8 @@ pub(super) struct Values {
     placeholders: BTreeMap<&'static str, Placeholder>,
     /// Keys whose value stands in a file of its own.
     secret_files: BTreeMap<&'static str, SecretFile>,
+    /// Keys that are no secrets, with the variables that name files for them all the same.
+    file_variables: BTreeMap<&'static str, String>,
     /// Keys whose variables cannot be used, about which there is a problem.
     refused: BTreeSet<&'static str>,
     pub(super) proxies: Proxies,
@@ -100,6 +102,7 @@ pub(super) fn load<S: Section>(
         variables: BTreeSet::new(),
         placeholders: BTreeMap::new(),
         secret_files: BTreeMap::new(),
+        file_variables: BTreeMap::new(),
         refused: BTreeSet::new(),
         proxies: Proxies::default(),
         file: FileState::Read,
@@ -148,6 +151,11 @@ impl Values {
     /// The file from which the value of `setting` was read, where a variable names one.
     pub(super) fn secret_file(&self, setting: &Setting) -> Option<&SecretFile> {
         self.secret_files.get(setting.key)
+    }
+
+    /// The variable that names a file for `setting`, which is no secret.
+    pub(super) fn file_variable(&self, setting: &Setting) -> Option<&str> {
+        self.file_variables.get(setting.key).map(String::as_str)
     }
 
     /// An empty file stands for one that is absent or broken.
@@ -209,6 +217,7 @@ impl Values {
                 (None, Err(_)) => {}
             }
         }
+        self.notices.extend(self.proxies.notices());
         for (setting, path) in paths {
             self.read_secret(setting, &path, &mut variables);
         }
@@ -275,6 +284,7 @@ impl Values {
 
     fn note_without_effect(&mut self, table: &[Setting], name: &str, text: &str) {
         if let Some(setting) = of_file(table, name) {
+            self.file_variables.insert(setting.key, name.to_owned());
             self.notices.push(format!(
                 "{name}: has no effect here: only secrets are read from files of their own; set {}",
                 setting.env

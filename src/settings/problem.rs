@@ -19,8 +19,8 @@ impl Problem {
     /// what to do.
     pub fn new(subject: impl fmt::Display, text: impl fmt::Display) -> Self {
         Self {
-            subject: one_line(&subject.to_string()),
-            text: one_line(&text.to_string()),
+            subject: one_line(&shortened(&subject.to_string(), PART_CHARS)),
+            text: one_line(&shortened(&text.to_string(), PART_CHARS)),
         }
     }
 }
@@ -53,6 +53,10 @@ impl std::error::Error for Problems {}
 
 /// Values longer than this are cut when shown, in characters.
 const SHOWN_CHARS: usize = 60;
+/// And paths longer than this.
+const PATH_CHARS: usize = 200;
+/// A problem's subject and its text are each cut behind so many characters: either may hold what was given.
+const PART_CHARS: usize = 1000;
 /// An unbroken run of so many letters and digits is more likely a token than a mistyped value.
 const TOKEN_CHARS: usize = 32;
 
@@ -62,11 +66,20 @@ pub(super) fn shown(value: &str) -> String {
     if looks_secret(value) {
         return "the value (not shown)".to_owned();
     }
-    let mut short: String = value.chars().take(SHOWN_CHARS).collect();
-    if short.len() < value.len() {
+    format!("`{}`", one_line(&shortened(value, SHOWN_CHARS)))
+}
+
+/// The path as a message may show it.
+pub(super) fn shown_path(path: &str) -> String {
+    one_line(&shortened(path, PATH_CHARS))
+}
+
+fn shortened(text: &str, chars: usize) -> String {
+    let mut short: String = text.chars().take(chars).collect();
+    if short.len() < text.len() {
         short.push('…');
     }
-    format!("`{}`", one_line(&short))
+    short
 }
 
 fn looks_secret(value: &str) -> bool {

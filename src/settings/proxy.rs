@@ -7,12 +7,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use hyper_util::client::proxy::matcher::Matcher;
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use url::Url;
 
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const HTTPS: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
 const ALL: [&str; 2] = ["ALL_PROXY", "all_proxy"];
+/// The kinds of proxies that the HTTP client speaks to.
+const SPOKEN: [&str; 2] = ["http", "https"];
+/// An address for which no exception is made.
+const SOMEWHERE: &str = "http://opencti.example.com/";
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
 /// What the environment says of proxies; the HTTP client reads the same by itself. `Debug` shows the names alone.
@@ -36,6 +40,33 @@ impl Proxies {
             .find_map(|names| self.named_by(names, url))
     }
 
+    /// Why `url` cannot be asked through the proxy that is named for it.
+    pub(super) fn refusal(&self, url: &Url) -> Option<String> {
+        let own = if url.scheme() == "http" { HTTP } else { HTTPS };
+        let mut named = [own, ALL].into_iter();
+        let (name, proxy) = named.find_map(|names| self.intercepting(names, url))?;
+        let scheme = proxy.uri().scheme_str()?;
+        (!SPOKEN.contains(&scheme)).then(|| {
+            format!(
+                "would be asked through a proxy of a kind that is not spoken here: {name} begins with {scheme}://; name one that begins with http:// or https://, or put this host into NO_PROXY"
+            )
+        })
+    }
+
+    /// What is to be known of variables that name no proxy, although something stands in them.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let given = [HTTP, HTTPS, ALL]
+            .into_iter()
+            .filter_map(|names| self.first(names));
+        let useless = given.filter(|(_, value)| !value.trim().is_empty() && !is_proxy(value));
+        let told = |(name, _)| {
+            format!(
+                "{name}: is not the address of a proxy; write for example http://proxy.example.com:3128, or remove it"
+            )
+        };
+        useless.map(told).collect()
+    }
+
     /// Of two spellings, the first that is there counts.
     fn first(&self, names: [&'static str; 2]) -> Option<(&'static str, &str)> {
         let mut found = names
@@ -44,14 +75,23 @@ impl Proxies {
         found.next().map(|(name, value)| (name, value.as_str()))
     }
 
-    fn named_by(&self, names: [&'static str; 2], url: &Url) -> Option<String> {
+    /// The variable that names the proxy through which `url` is asked, and the proxy.
+    fn intercepting(
+        &self,
+        names: [&'static str; 2],
+        url: &Url,
+    ) -> Option<(&'static str, Intercept)> {
         let (name, value) = self.first(names)?;
         let except = self.first(EXCEPT).map_or("", |(_, value)| value);
         let matcher = Matcher::builder()
             .all(value.to_owned())
             .no(except.to_owned())
             .build();
-        let proxy = matcher.intercept(&url.as_str().parse().ok()?)?;
+        Some((name, matcher.intercept(&url.as_str().parse().ok()?)?))
+    }
+
+    fn named_by(&self, names: [&'static str; 2], url: &Url) -> Option<String> {
+        let (name, proxy) = self.intercepting(names, url)?;
         let host = proxy.uri().host()?;
         let port = proxy.uri().port_u16().or(match proxy.uri().scheme_str() {
             Some("http") => Some(80),
@@ -66,6 +106,19 @@ impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// Whether the HTTP client takes the value for a proxy, and can tell its port.
+fn is_proxy(value: &str) -> bool {
+    let matcher = Matcher::builder().all(value.to_owned()).build();
+    let is_taken = |url| matcher.intercept(&url).is_some();
+    let has_scheme = value.contains("://");
+    let address = if has_scheme {
+        value
+    } else {
+        &format!("http://{value}")
+    };
+    SOMEWHERE.parse().is_ok_and(is_taken) && Url::parse(address).is_ok()
 }
 
 #[cfg(test)]
@@ -93,5 +146,34 @@ mod tests {
         }
         assert_eq!(proxies.of(&Url::parse(url).unwrap()).as_deref(), told);
         assert!(!format!("{proxies:?}").contains("pass@"));
+    }
+
+    #[rstest::rstest]
+    #[case("HTTP_PROXY", "socks4://proxy:1080", true, 0)]
+    #[case("all_proxy", "socks5h://user:pass@proxy", true, 0)]
+    #[case("HTTPS_PROXY", "socks5://proxy", false, 0)]
+    #[case("HTTP_PROXY", "proxy:3128", false, 0)]
+    #[case("HTTP_PROXY", "https://proxy", false, 0)]
+    #[case("HTTP_PROXY", "", false, 0)]
+    #[case("HTTP_PROXY", "no pass@ at all", false, 1)]
+    #[case("HTTP_PROXY", "ftp://proxy", false, 1)]
+    #[case("https_proxy", "http://proxy:port", false, 1)]
+    fn a_proxy_that_cannot_be_used_is_told(
+        #[case] name: &str,
+        #[case] value: &str,
+        #[case] is_refused: bool,
+        #[case] notices: usize,
+    ) {
+        let mut proxies = Proxies::default();
+        proxies.note(name, value);
+        let refusal = proxies.refusal(&Url::parse("http://h/").unwrap());
+        assert_eq!(refusal.is_some(), is_refused, "{refusal:?}");
+        let noticed = proxies.notices();
+        assert_eq!(noticed.len(), notices, "{noticed:?}");
+        for told in refusal.iter().chain(&noticed) {
+            assert!(told.contains(name) && !told.contains("pass@"), "{told}");
+        }
+        proxies.note("NO_PROXY", "h");
+        assert_eq!(proxies.refusal(&Url::parse("http://h/").unwrap()), None);
     }
 }

@@ -15,7 +15,11 @@ use uuid::Uuid;
 use super::load::{FileState, Given, Placeholder, Values};
 use super::problem::{Problem, shown};
 use super::table::{Fallback, Kind, Setting};
-use super::{Pem, Proxies, TlsTrust, address, pem, period};
+use super::{Pem, Proxies, ShortName, TlsTrust, address, pem, period};
+
+/// The most of a password, in bytes: before it knows who is there, RabbitMQ reads a frame of so much (older
+/// releases half of it), unless it is told otherwise.
+const PASSWORD_BYTES: usize = 8192;
 
 /// Reads settings one by one and remembers what is wrong with them. Not `Debug`, for it holds
 /// everything that was given, secrets included.
@@ -83,7 +87,12 @@ impl<'a> Reader<'a> {
 
     /// The GraphQL endpoint of a platform.
     pub fn platform_url(&mut self, setting: &Setting) -> Option<Url> {
-        self.parsed(setting, address::endpoint)
+        let url = self.parsed(setting, address::endpoint)?;
+        if let Some(text) = self.values.proxies.refusal(&url) {
+            self.problem(setting, &text);
+            return None;
+        }
+        Some(url)
     }
 
     /// A token, without the blanks around it.
@@ -101,7 +110,15 @@ impl<'a> Reader<'a> {
 
     /// A password, with the blanks around it.
     pub fn password(&mut self, setting: &Setting) -> Option<SecretString> {
-        self.written(setting).map(SecretString::from)
+        let password = self.written(setting)?;
+        if password.len() > PASSWORD_BYTES || password.contains('\0') {
+            let text = format!(
+                "is longer than {PASSWORD_BYTES} bytes, or holds a NUL: a broker takes neither"
+            );
+            self.problem(setting, &text);
+            return None;
+        }
+        Some(SecretString::from(password))
     }
 
     /// A text, without the blanks around it. The fewest characters stand in the table.
@@ -121,8 +138,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The name or address of a machine; an IPv6 address with or without brackets.
-    pub fn host(&mut self, setting: &Setting) -> Option<String> {
-        self.parsed(setting, address::host)
+    pub fn host(&mut self, setting: &Setting) -> Option<ShortName> {
+        self.parsed(setting, |text| short_name(address::host(text)?))
+    }
+
+    /// A name that a broker takes, without the blanks around it.
+    pub fn short_name(&mut self, setting: &Setting) -> Option<ShortName> {
+        self.parsed(setting, |text| short_name(text))
     }
 
     /// Texts: separated by commas, or a YAML list.
@@ -327,7 +349,11 @@ impl<'a> Reader<'a> {
             let Placeholder { subject, still } = self.values.placeholder(setting);
             (subject, format!(" ({still})"))
         } else {
-            (setting.to_string(), String::new())
+            let unread = self.values.file_variable(setting);
+            let still = unread.map(|name| {
+                format!(" ({name} has no effect: only secrets are read from files of their own)")
+            });
+            (setting.to_string(), still.unwrap_or_default())
         };
         let text = format!("missing{still}; put the {} there", setting.doc);
         self.problems.push(Problem::new(subject, text));
@@ -340,6 +366,10 @@ fn split(text: &str) -> Vec<String> {
         .filter(|entry| !entry.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+fn short_name(text: impl Into<String>) -> Result<ShortName, String> {
+    ShortName::new(text).map_err(|error| error.to_string())
 }
 
 fn boolean(text: &str) -> Option<bool> {

@@ -10,7 +10,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use super::problem::{Problem, one_line};
+use super::problem::{Problem, shown_path};
 use super::table::Setting;
 
 /// What the variables end in that name a file.
@@ -91,7 +91,7 @@ impl SecretFile {
     fn shown(&self) -> String {
         let path = Path::new(&self.path);
         if path.is_absolute() || path.exists() {
-            format!("the file {}", one_line(&self.path))
+            format!("the file {}", shown_path(&self.path))
         } else {
             "the file (its name is not shown, as it could be the secret itself)".to_owned()
         }
@@ -104,7 +104,7 @@ impl SecretFile {
 
     /// Where the value comes from: the variable and the path.
     pub(super) fn origin(&self) -> String {
-        format!("{} ({})", self.variable, one_line(&self.path))
+        format!("{} ({})", self.variable, shown_path(&self.path))
     }
 }
 

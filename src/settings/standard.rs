@@ -522,8 +522,8 @@ pub(super) fn read_broker(
     let overrides = BrokerOverrides {
         host: reader.host(&MQ_HOST),
         port: reader.whole(&MQ_PORT),
-        vhost: reader.text(&MQ_VHOST),
-        user: reader.text(&MQ_USER),
+        vhost: reader.short_name(&MQ_VHOST),
+        user: reader.short_name(&MQ_USER),
         pass: reader.password(&MQ_PASS),
         use_ssl: reader.boolean(&MQ_USE_SSL),
         ca: reader.certificates(&MQ_CA),

@@ -1,6 +1,6 @@
 //! The check of every hop: what it says, and that it leaves nothing behind.
 
-use sandbox::{Fault, Release};
+use sandbox::{Destination, DestinationOptions, Fault, Release};
 use serde_json::json;
 
 use crate::line::{Line, generated, works_when_complete};
@@ -75,6 +75,46 @@ async fn a_broker_that_is_not_reached_comes_with_advice() {
     assert!(hops.contains(&("FAILED", "broker")), "{hops:?}");
     assert!(ended.stdout.contains("MQ_HOST"), "{}", ended.stdout);
     assert!(line.destination.connector(&line.connector_id).is_none());
+}
+
+/// The broker's client would end the process over such a name.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_no_broker_takes_are_told_and_nothing_stays() {
+    let mut line = Line::with(generated(4, 1)).await;
+    let options = DestinationOptions {
+        queue_prefix: "a".repeat(256),
+        ..DestinationOptions::default()
+    };
+    line.destination = Destination::start(options).expect("the destination starts");
+    let ended = check(&line).run().await;
+    ended.assert_code(1);
+    let hops = hops(&ended);
+    for hop in [("FAILED", "registration"), ("ok", "cleaning up")] {
+        assert!(hops.contains(&hop), "{hop:?} in {hops:?}");
+    }
+    let text = &ended.stdout;
+    assert!(
+        text.contains("the destination gave a push exchange that has"),
+        "{text}"
+    );
+    assert!(line.destination.connector(&line.connector_id).is_none());
+    assert!(!ended.stderr.contains("panicked"), "{ended:#?}");
+
+    let ended = line.run_once().run().await;
+    ended.assert_code(1);
+    assert!(
+        ended.stderr.contains("a broker takes at most 255"),
+        "{ended:#?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vhost_that_no_broker_takes_is_a_bad_setting() {
+    let line = Line::with(generated(4, 1)).await;
+    let ended = check(&line).set("MQ_VHOST", "v".repeat(300)).run().await;
+    ended.assert_code(2);
+    assert!(ended.stderr.contains("MQ_VHOST"), "{ended:#?}");
+    assert!(!ended.stderr.contains("panicked"), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,6 +84,32 @@ async fn messages_of_one_object_are_named_where_they_cannot_get_smaller() {
     all_but_one_arrives("6.6.18").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_which_nothing_fits_ends_its_work_in_error() {
+    let broker = Broker::start().await.expect("a broker of our own");
+    limit_messages(&broker, LIMIT).await;
+    let mut data = generated(3, 0);
+    data.relationships.clear();
+    for record in &mut data.observables {
+        record.set("x_opencti_description", "x".repeat(LIMIT));
+    }
+    let source = SourceOptions {
+        data,
+        ..SourceOptions::default()
+    };
+    let destination = DestinationOptions {
+        broker: Some(broker.address().clone()),
+        ..DestinationOptions::default()
+    };
+    let line = Line::of(source, destination);
+    let _workers = line.workers(1);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    let errors = format!("{:?}", works[0].errors);
+    let told = "Nothing could be sent: 3 objects are larger than the broker takes.";
+    assert!(errors.contains(told), "{works:#?}");
+}
+
 /// What stands in front of the destination takes no large requests, and says so by a status alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_refused_for_their_size_get_smaller() {

@@ -8,13 +8,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lapin::types::LongString;
 use lapin::uri::{AMQPAuthority, AMQPQueryString, AMQPScheme, AMQPUri, AMQPUserInfo};
 use lapin::{Channel, Connection, ConnectionProperties};
 use secrecy::ExposeSecret;
 
 use super::BrokerTls;
 use super::advice::{Tried, advice};
+use super::names::fixed;
 use crate::opencti::BrokerAddress;
+use crate::settings::ShortName;
+use crate::telemetry::safe_text::{NAME, safe};
 use crate::telemetry::waiting::Waiting;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -54,23 +58,24 @@ pub(super) struct Broker {
 }
 
 impl Broker {
+    /// The name is for the broker's pages; one that is long would not fit into the first frame.
     pub(super) fn new(address: BrokerAddress, tls: BrokerTls, name: &str) -> Self {
         Self {
             address: Arc::new(address),
             tls,
-            name: name.to_owned(),
+            name: safe(name, NAME).into_owned(),
         }
     }
 
-    pub(super) fn exchange(&self) -> &str {
+    pub(super) fn exchange(&self) -> &ShortName {
         &self.address.exchange
     }
 
-    pub(super) fn routing_key(&self) -> &str {
+    pub(super) fn routing_key(&self) -> &ShortName {
         &self.address.routing_key
     }
 
-    pub(super) fn queue(&self) -> &str {
+    pub(super) fn queue(&self) -> &ShortName {
         &self.address.queue
     }
 
@@ -104,8 +109,8 @@ impl Broker {
     }
 
     async fn open(&self) -> Result<Connection, lapin::Error> {
-        let properties =
-            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let name = LongString::from(self.name.as_str());
+        let properties = ConnectionProperties::default().with_connection_name(name);
         Connection::connect_uri_with_config(
             self.uri(),
             properties,
@@ -124,13 +129,13 @@ impl Broker {
             },
             authority: AMQPAuthority {
                 userinfo: AMQPUserInfo {
-                    username: self.address.user.clone(),
+                    username: self.address.user.as_str().to_owned(),
                     password: self.address.password.expose_secret().to_owned(),
                 },
                 host: self.address.bare_host().to_owned(),
                 port: self.address.port,
             },
-            vhost: self.address.vhost.clone(),
+            vhost: self.address.vhost.as_str().to_owned(),
             query: AMQPQueryString {
                 heartbeat: Some(HEARTBEAT_SECONDS),
                 frame_max: Some(FRAME_MAX),
@@ -160,7 +165,7 @@ impl std::fmt::Display for Broker {
 
 /// Says goodbye; a broker that is gone does not answer.
 pub(super) async fn close(connection: &Connection) {
-    let closing = connection.close(200, "done".into());
+    let closing = connection.close(200, fixed("done"));
     if !matches!(tokio::time::timeout(CLOSE_LIMIT, closing).await, Ok(Ok(()))) {
         tracing::debug!("the connection to the broker was gone already");
     }
@@ -178,16 +183,17 @@ mod tests {
     fn a_silent_broker_is_named_before_it_is_given_up() {
         let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = silent.local_addr().unwrap().port();
+        let name = |text| ShortName::new(text).unwrap();
         let address = BrokerAddress {
-            host: "127.0.0.1".to_owned(),
+            host: name("127.0.0.1"),
             port,
-            vhost: "/".to_owned(),
-            user: "someone".to_owned(),
+            vhost: name("/"),
+            user: name("someone"),
             password: "a-word".to_owned().into(),
             tls: false,
-            exchange: String::new(),
-            routing_key: String::new(),
-            queue: String::new(),
+            exchange: name(""),
+            routing_key: name(""),
+            queue: name(""),
         };
         let broker = Broker::new(address, BrokerTls::default(), "a name");
         let runtime = tokio::runtime::Builder::new_current_thread()

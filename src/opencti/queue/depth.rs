@@ -15,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::BrokerTls;
 use super::connection::{Broker, ConnectError};
+use super::names::short;
 use crate::opencti::BrokerAddress;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
@@ -93,11 +94,11 @@ impl Depth {
         let passive = QueueDeclareOptions::durable().passive();
         let asking = open
             .channel
-            .queue_declare(queue.into(), passive, FieldTable::default());
+            .queue_declare(short(queue), passive, FieldTable::default());
         match tokio::time::timeout(ANSWER_LIMIT, asking).await {
-            Ok(Ok(known)) => Ok(known.message_count().into()),
+            Ok(Ok(known)) => Ok(u64::from(known.message_count())),
             Ok(Err(source)) => Err(DepthError::Refused {
-                queue: queue.to_owned(),
+                queue: queue.as_str().to_owned(),
                 source,
             }),
             Err(_) => Err(DepthError::Limit),

@@ -16,10 +16,12 @@ use tokio::time::Instant;
 
 use super::LOOK_EVERY;
 use super::connection::{Broker, ConnectError, close};
+use super::names::{fixed, number, short};
 use super::too_large::TooLarge;
 use super::window::{Answer, Window};
 use crate::opencti::WorkError;
 use crate::opencti::delivery::StandingBoard;
+use crate::settings::ShortName;
 
 /// For the broker to confirm something, or to read on.
 const ANSWER_LIMIT: Duration = Duration::from_mins(2);
@@ -84,8 +86,8 @@ type Confirmed = (u64, Result<Confirmation, lapin::Error>);
 pub(super) struct Session {
     connection: Connection,
     channel: Channel,
-    exchange: String,
-    routing_key: String,
+    exchange: ShortName,
+    routing_key: ShortName,
     confirms: JoinSet<Confirmed>,
     /// When the broker last answered, or was first asked.
     last_sign: Instant,
@@ -105,8 +107,8 @@ impl Session {
         Ok(Self {
             connection,
             channel,
-            exchange: broker.exchange().to_owned(),
-            routing_key: broker.routing_key().to_owned(),
+            exchange: broker.exchange().clone(),
+            routing_key: broker.routing_key().clone(),
             confirms: JoinSet::new(),
             last_sign: Instant::now(),
             too_large: None,
@@ -129,10 +131,9 @@ impl Session {
             self.last_sign = Instant::now();
         }
         let channel = self.channel.clone();
-        let (exchange, routing_key) = (self.exchange.as_str(), self.routing_key.as_str());
         let publishing = channel.basic_publish(
-            exchange.into(),
-            routing_key.into(),
+            short(&self.exchange),
+            short(&self.routing_key),
             BasicPublishOptions {
                 mandatory: true,
                 immediate: false,
@@ -228,12 +229,12 @@ impl Session {
     }
 }
 
-fn properties(number: u64) -> BasicProperties {
+fn properties(message: u64) -> BasicProperties {
     BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
-        .with_content_type("application/json".into())
-        .with_content_encoding("utf-8".into())
-        .with_message_id(number.to_string().into())
+        .with_content_type(fixed("application/json"))
+        .with_content_encoding(fixed("utf-8"))
+        .with_message_id(number(message))
 }
 
 fn number_of(returned: &BasicReturnMessage) -> Option<u64> {

@@ -508,6 +508,6 @@ fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
     assert!(
         reasons[1]
             .1
-            .ends_with("its limit is 20000: raise its max_message_size)")
+            .ends_with("its limit is 20000: raise its max_message_size, then reset the connector)")
     );
 }
