@@ -905,3 +905,21 @@ fn overtaken_or(changed: Result<(), Overtaken>, outcome: Outcome) -> Outcome {
         Err(Overtaken) => Outcome::Overtaken,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_got_nowhere_for_moments_does_not_wait_a_minute_more() {
+        let stalled = |limit| RunError::Stalled {
+            limit,
+            doing: "sending".to_owned(),
+        };
+        let moments = Duration::from_secs(8);
+        assert_eq!(grace_after(&stalled(moments)), moments);
+        let long = Duration::from_mins(30);
+        assert_eq!(grace_after(&stalled(long)), LAST_RECEIPTS);
+        assert_eq!(grace_after(&RunError::NoWork), LAST_RECEIPTS);
+    }
+}
