@@ -283,6 +283,28 @@ async fn a_ping_that_is_refused_for_good_ends_a_connector_that_runs_once() {
     assert_eq!(line.source.requests().len(), 0);
 }
 
+/// A right that is taken away in the middle of a run: no state is kept any more, and no work can be closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_that_are_refused_from_now_on_end_a_connector_that_runs_once() {
+    let line = Line::with(generated(60, 20)).await;
+    let hold = line.source.faults().hold("Observables");
+    let mut process = line.run_once().start();
+    line.until_source_asked(&mut process, "Observables", 1)
+        .await;
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for("PingConnector", fault);
+    drop(hold);
+    let ended = process.ended().await;
+    assert_failed(
+        &ended,
+        &["does not keep the connector's state", "You are not allowed"],
+    );
+    let told = ended.said(
+        "the destination has not stored the connector's state; what it lacks is sent once more",
+    );
+    assert_eq!(told.len(), 1, "{ended:#?}");
+}
+
 /// A daemon goes on trying: rights are given meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_goes_on_with_a_ping_that_is_refused() {
@@ -299,11 +321,14 @@ async fn a_daemon_goes_on_with_a_ping_that_is_refused() {
 }
 
 /// Everything was sent, and its work stays open at the destination: that is said once, and is no success.
+#[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once() {
+async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once(
+    #[values("FinishWork", "ReportExpectation")] operation: &str,
+) {
     let line = Line::with(generated(60, 20)).await;
     let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
-    line.destination.faults().add_for("FinishWork", fault);
+    line.destination.faults().add_for(operation, fault);
     let ended = line.run_once().run().await;
     ended.assert_code(1);
     assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
