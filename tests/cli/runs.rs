@@ -187,6 +187,25 @@ async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
     assert_short_and_safe("the state", &line.state().to_string(), 8 * 1024);
 }
 
+/// There is never more than one work: the next run would wait for the one before for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_work_that_may_never_be_closed_fails_the_run_that_waits_for_it() {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = line.worker();
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for("FinishWork", fault);
+    line.run_once().run().await.assert_code(1);
+    let changed = line.source.data().observables[0].standard_id().to_owned();
+    line.source.edit(|data| data.touch(&changed)).unwrap();
+    let ended = line.run_once().run().await;
+    let words = [
+        "of the run before cannot be closed",
+        "You are not allowed to do this.",
+    ];
+    assert_failed(&ended, &words);
+    assert_eq!(line.destination.works().len(), 1);
+}
+
 /// What was sent before stays sent, and the work says what happened.
 #[rstest]
 #[case::refused(
