@@ -32,6 +32,7 @@ mod state;
 mod still;
 mod stop;
 mod summary;
+mod trouble;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,6 +69,7 @@ pub use state::{Closing, Ended, Found, NewerVersion, OpenWork, ResetWatch, Run, 
 use stop::Stopping;
 pub use stop::on_signals;
 pub use summary::summary;
+use trouble::Attempt;
 
 /// A connector that runs once waits so long for workers that report nothing before it leaves the rest
 /// to the next start.
@@ -99,7 +101,7 @@ pub async fn run_connector<C: Connector>(
                 keeper = Some(Arc::clone(&started.keeper));
                 serve(&settings, &connector, started, due, &stop)
             }
-            Err(error) if keeper.is_none() => return Err(error),
+            Err(error) if keeper.is_none() || is_once(&settings) => return Err(error),
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
@@ -192,25 +194,73 @@ async fn keep(
     let Kept::Ended(end) = kept else { return kept };
     let generation = keeper.generation();
     let closed = tokio::time::timeout(PATIENCE, until(keeper, |closing| !closing.is_due()));
-    let is_closed = tokio::select! {
+    let is_in_time = tokio::select! {
         closed = closed => closed.is_ok(),
         () = stopping.after(stop::CLOSING_GRACE) => false,
     };
-    if !is_closed {
+    if !is_in_time {
         tracing::warn!("the work could not be closed in time; the next start closes it");
     }
-    if end != End::Stopped {
+    let are_closed = || keeper.look(|state| are_all(state, |_, closing| !closing.is_due()));
+    if end != End::Stopped && are_closed() {
         stopping
             .token()
             .run_until_cancelled(until_released(keeper))
             .await;
     }
-    let is_stored = tokio::time::timeout(PATIENCE, keeper.stored(keeper.generation())).await;
+    let is_refused = says_what_is_refused(keeper);
+    let is_stored = is_stored(keeper).await;
     let is_undone = keeper.generation() != generation;
+    let is_done = is_stored && are_closed() && !is_refused && !is_undone;
     Kept::Ended(match end {
-        End::RanOnce if is_stored.is_err() || is_undone => End::Failed,
+        End::RanOnce if !is_done => End::Failed,
         end => end,
     })
+}
+
+/// Whether the destination refuses for good to close a work; people are told.
+fn says_what_is_refused(keeper: &Keeper) -> bool {
+    let is_open = |work: &OpenWork| {
+        work.closing
+            .as_ref()
+            .is_some_and(|closing| !closing.released)
+    };
+    let open: Vec<String> = keeper.look(|state| {
+        let works = state.work.iter().chain(&state.left_behind);
+        works
+            .filter(|work| is_open(work))
+            .map(|work| work.id.clone())
+            .collect()
+    });
+    let mut is_refused = false;
+    for id in open {
+        let Some(reason) = keeper.why_given_up(&Attempt::Closing(id.clone())) else {
+            continue;
+        };
+        is_refused = true;
+        tracing::error!(
+            work.id = id,
+            error = reason,
+            "the work stays open at the destination: it does not let it be closed; the next start tries it again"
+        );
+    }
+    is_refused
+}
+
+/// Waits until the destination has stored the state, as long as that may be; people are told where it is not.
+async fn is_stored(keeper: &Keeper) -> bool {
+    let reason = tokio::select! {
+        // It may stand there already.
+        biased;
+        _ = keeper.stored(keeper.generation()) => return true,
+        reason = keeper.state_refused() => reason,
+        () = tokio::time::sleep(PATIENCE) => "it has not taken a ping in time".to_owned(),
+    };
+    tracing::error!(
+        error = reason,
+        "the destination has not stored the connector's state; what it lacks is sent once more"
+    );
+    false
 }
 
 fn ended_early(task: &'static str, ended: Result<(), JoinError>) -> anyhow::Error {
@@ -233,7 +283,7 @@ impl<T> Drop for AbortOnDrop<T> {
 /// it except by the workers.
 async fn until_released(keeper: &Keeper) {
     let is_released = |closing: &Closing| closing.released;
-    if !keeper.look(|state| are_all(state, is_released)) {
+    if !keeper.look(|state| are_all(state, |_, closing| is_released(closing))) {
         tracing::info!(
             limit_minutes = PATIENCE.as_secs() / 60,
             "waiting until the workers are through: some messages were sent twice, or may not have arrived"
@@ -247,19 +297,30 @@ async fn until_released(keeper: &Keeper) {
     }
 }
 
-/// Waits until all works whose runs are over have come so far.
+/// Waits until all works whose runs are over have come so far, or are not worth waiting for. Without the state,
+/// none is closed.
 async fn until(keeper: &Keeper, is_so: impl Fn(&Closing) -> bool) {
+    let is_given_up = |work: &OpenWork| {
+        let attempts = [Attempt::Closing(work.id.clone()), Attempt::Ping];
+        let mut attempts = attempts.iter();
+        attempts.any(|attempt| keeper.why_given_up(attempt).is_some())
+    };
     let mut changes = keeper.changes();
-    while !keeper.look(|state| are_all(state, &is_so)) {
+    while !keeper.look(|state| are_all(state, |work, closing| is_so(closing) || is_given_up(work)))
+    {
         if changes.changed().await.is_err() {
             return;
         }
     }
 }
 
-fn are_all(state: &State, is_so: impl Fn(&Closing) -> bool) -> bool {
-    let works = state.work.iter().chain(&state.left_behind);
-    works.filter_map(|work| work.closing.as_ref()).all(is_so)
+fn are_all(state: &State, is_so: impl Fn(&OpenWork, &Closing) -> bool) -> bool {
+    let mut works = state.work.iter().chain(&state.left_behind);
+    works.all(|work| {
+        work.closing
+            .as_ref()
+            .is_none_or(|closing| is_so(work, closing))
+    })
 }
 
 /// The run task.
@@ -336,11 +397,11 @@ async fn start<S>(
         destination: Arc::clone(&destination),
         profile,
         keeper: Arc::clone(&keeper),
-        run_and_terminate: settings.connector.schedule == Schedule::Once,
+        run_and_terminate: is_once(settings),
         queue_threshold_mb: settings.connector.queue_threshold_mb,
         asking: Asking::default(),
     };
-    heartbeat.begin().await;
+    heartbeat.begin(patience_at_start(settings)).await?;
     Ok(Started {
         destination,
         keeper,
@@ -384,6 +445,20 @@ fn read_state(echo: &Echo, source: String) -> Result<State, NewerVersion> {
     Ok(state)
 }
 
+fn is_once<S>(settings: &Settings<S>) -> bool {
+    settings.connector.schedule == Schedule::Once
+}
+
+/// A connector that goes on for ever waits as long for its platform. One that runs once has an end, whatever
+/// happens: whoever starts it starts it again.
+fn patience_at_start<S>(settings: &Settings<S>) -> RetryPolicy {
+    if is_once(settings) {
+        RetryPolicy::DURING_RUN
+    } else {
+        RetryPolicy::AT_START
+    }
+}
+
 /// Meets the destination and registers there.
 async fn connect<S>(
     settings: &Settings<S>,
@@ -391,7 +466,8 @@ async fn connect<S>(
 ) -> anyhow::Result<(Destination, ConnectorProfile, Echo)> {
     instruments.health.note_meeting();
     let client = Client::new(&endpoint(settings, &instruments.metrics))?;
-    let platform = Arc::new(Platform::meet(client, RetryPolicy::AT_START).await?);
+    let patience = patience_at_start(settings);
+    let platform = Arc::new(Platform::meet(client, patience).await?);
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol)?;
     let profile = ConnectorProfile {
@@ -399,7 +475,7 @@ async fn connect<S>(
         name: settings.connector.name.clone(),
         scope: settings.connector.scope.clone(),
     };
-    let registration = register(&platform, &profile, RetryPolicy::AT_START).await?;
+    let registration = register(&platform, &profile, patience).await?;
     tracing::info!(connector.id = %profile.id, queue = %registration.broker.queue, "registered");
     instruments.health.note_registered();
     preflight::say_what_is_lacking(&platform).await;

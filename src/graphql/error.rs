@@ -475,6 +475,21 @@ pub enum Kind {
     Unusable,
 }
 
+impl Kind {
+    /// Whether it does not pass by itself: somebody has to change something. Where the platform only failed, or
+    /// another one answered in its place, that is not known.
+    pub fn is_for_good(self) -> bool {
+        match self {
+            Self::Transient(_) | Self::Server | Self::Elsewhere => false,
+            Self::Authentication
+            | Self::Validation
+            | Self::Unknown
+            | Self::OverLimit
+            | Self::Unusable => true,
+        }
+    }
+}
+
 const AUTHENTICATION: &[&str] = &[
     "AUTH_REQUIRED",
     "AUTH_FAILURE",

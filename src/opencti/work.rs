@@ -55,6 +55,13 @@ pub enum WorkError {
     },
 }
 
+impl WorkError {
+    /// Whether the platform refuses it, and somebody has to change something there.
+    pub fn is_for_good(&self) -> bool {
+        matches!(self, Self::Request { source, .. } if source.kind().is_for_good())
+    }
+}
+
 /// An open work.
 #[derive(Debug)]
 pub struct Work {

@@ -15,6 +15,7 @@ use super::destination::Destination;
 use super::keeper::{Keeper, Overtaken};
 use super::state::{AtOnce, Closing, OpenWork, State};
 use super::still::Stillness;
+use super::trouble::{Attempt, Failure};
 use crate::opencti::{Condition, Work, WorkCount, WorkError};
 use crate::telemetry::logs::Chain;
 
@@ -78,9 +79,13 @@ impl Finisher {
         }
         let looked = self.look_at(open, closing).await;
         let wait = match looked {
-            Ok(()) => LOOK_EVERY,
+            Ok(()) => {
+                let attempt = Attempt::Closing(open.id.clone());
+                self.keeper.note_success(&attempt);
+                LOOK_EVERY
+            }
             Err(error) => {
-                tracing::warn!(work.id = open.id, error = %Chain(&error), "a work cannot be closed now; it is tried again");
+                self.tell(open, &error);
                 PAUSE
             }
         };
@@ -89,6 +94,21 @@ impl Finisher {
             watched.next_look = Some(next_look);
         }
         next_look
+    }
+
+    /// What is refused for good is said once, and tried again all the same: rights are given meanwhile.
+    fn tell(&self, open: &OpenWork, error: &WorkError) {
+        let failure = Failure {
+            reason: Chain(error).to_string(),
+            is_for_good: error.is_for_good(),
+        };
+        let attempt = Attempt::Closing(open.id.clone());
+        let is_new = self.keeper.note_failure(attempt, failure);
+        if is_new || !error.is_for_good() {
+            tracing::warn!(work.id = open.id, error = %Chain(error), "a work cannot be closed now; it is tried again");
+        } else {
+            tracing::debug!(work.id = open.id, error = %Chain(error), "a work still cannot be closed");
+        }
     }
 
     async fn look_at(&mut self, open: &OpenWork, closing: &Closing) -> Result<(), WorkError> {

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::destination::Destination;
 use super::keeper::Keeper;
+use super::trouble::{Attempt, Failure};
 use crate::graphql::{Error, Kind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
@@ -41,6 +42,68 @@ pub(super) struct Status {
     pub(super) next_run: Option<DateTime<Utc>>,
     /// Whether the run waits: for the queue to shrink, the workers, the broker.
     pub(super) buffering: bool,
+}
+
+/// Why a ping was not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PingError {
+    /// The platform refuses, or does not answer.
+    #[error(
+        "the destination does not take the connector's ping, which carries its state, and without which nothing is sent"
+    )]
+    Request(#[source] PlatformError),
+    /// Its answer holds the state, and nothing else of any size.
+    #[error(
+        "the state that the destination keeps for the connector is too large: reset the connector on the platform, which empties it; everything is then read from the beginning"
+    )]
+    StateTooLarge(#[source] PlatformError),
+    /// It has not answered in time.
+    #[error("the destination did not answer a ping within {} seconds", LIMIT.as_secs())]
+    Silent,
+}
+
+impl From<PlatformError> for PingError {
+    fn from(error: PlatformError) -> Self {
+        if is_too_large(&error) {
+            return Self::StateTooLarge(error);
+        }
+        Self::Request(error)
+    }
+}
+
+impl PingError {
+    /// Whether somebody has to change something before one is taken.
+    fn is_for_good(&self) -> bool {
+        match self {
+            Self::Request(error) => error.kind().is_for_good(),
+            Self::StateTooLarge(_) => true,
+            Self::Silent => false,
+        }
+    }
+
+    /// How long the platform asks to wait.
+    fn asked_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Request(PlatformError::Request(error)) => error.asked_wait(),
+            _ => None,
+        }
+    }
+
+    /// Says it, and that it is tried again.
+    fn tell(&self) {
+        match self {
+            Self::StateTooLarge(error) => {
+                tracing::error!(error = %Chain(error), "{self}");
+            }
+            Self::Request(error) => {
+                tracing::warn!(error = %Chain(error), "the destination did not take a ping; the next one follows");
+            }
+            Self::Silent => tracing::warn!(
+                limit_seconds = LIMIT.as_secs(),
+                "the destination did not answer a ping in time; the next one follows"
+            ),
+        }
+    }
 }
 
 /// What does not change from ping to ping.
@@ -79,11 +142,24 @@ impl Asking {
 
 impl Heartbeat {
     /// The first ping: until it is taken, nothing else begins. Whatever reset came before it is over
-    /// with it.
-    pub(super) async fn begin(&mut self) {
-        let mut waits = RetryPolicy::AT_START.waits();
-        while !self.ping_once(&Status::default()).await {
-            tokio::time::sleep(waits.next(None).unwrap_or(EVERY)).await;
+    /// with it. A connector that goes on for ever waits as long for it; one that runs once has nothing to
+    /// wait for where it is refused for good, and otherwise waits as long as for anything else at the start.
+    ///
+    /// # Errors
+    /// [`PingError`] when a connector that runs once gives up.
+    pub(super) async fn begin(&mut self, policy: RetryPolicy) -> Result<(), PingError> {
+        let mut waits = policy.waits();
+        loop {
+            let Err(error) = self.ping_once(&Status::default()).await else {
+                return Ok(());
+            };
+            let wait = waits.next(error.asked_wait());
+            let is_over = self.run_and_terminate && (error.is_for_good() || wait.is_none());
+            if is_over {
+                return Err(error);
+            }
+            error.tell();
+            tokio::time::sleep(wait.unwrap_or(EVERY)).await;
         }
     }
 
@@ -114,30 +190,41 @@ impl Heartbeat {
                 Ok(()) = status.changed() => {}
             }
             let now = status.borrow_and_update().clone();
-            if self.ping_once(&now).await {
-                failures = 0;
-            } else {
-                failures += 1;
+            match self.ping_once(&now).await {
+                Ok(()) => failures = 0,
+                Err(error) => {
+                    error.tell();
+                    failures += 1;
+                }
             }
             last = Instant::now();
         }
     }
 
-    /// One ping, counted; whether it was taken.
-    async fn ping_once(&mut self, status: &Status) -> bool {
-        let is_taken = self.ping_now(status).await;
+    /// One ping, counted.
+    async fn ping_once(&mut self, status: &Status) -> Result<(), PingError> {
+        let pinged = self.ping_now(status).await;
         let instruments = &self.destination.instruments;
-        instruments.health.note_ping(is_taken);
-        let standard = &instruments.metrics.standard;
-        if is_taken {
-            standard.pings.inc();
-        } else {
-            standard.ping_errors.inc();
+        instruments.health.note_ping(pinged.is_ok());
+        match &pinged {
+            Ok(()) => self.keeper.note_success(&Attempt::Ping),
+            Err(error) => {
+                let failure = Failure {
+                    reason: Chain(error).to_string(),
+                    is_for_good: error.is_for_good(),
+                };
+                self.keeper.note_failure(Attempt::Ping, failure);
+            }
         }
-        is_taken
+        let standard = &instruments.metrics.standard;
+        match &pinged {
+            Ok(()) => standard.pings.inc(),
+            Err(_) => standard.ping_errors.inc(),
+        };
+        pinged
     }
 
-    async fn ping_now(&mut self, status: &Status) -> bool {
+    async fn ping_now(&mut self, status: &Status) -> Result<(), PingError> {
         let destination = Arc::clone(&self.destination);
         let info = self.info(status).await;
         // The first ping after a reset is not stored.
@@ -166,29 +253,15 @@ impl Heartbeat {
                     self.keeper.note_stored(revision);
                 }
                 tracing::debug!("pinged");
-                true
+                Ok(())
             }
             Ok(Err(error)) => {
-                if is_too_large(&error) {
-                    tracing::error!(
-                        error = %Chain(&error),
-                        "the state that the destination keeps for the connector is too large: reset the connector on the platform, which empties it; everything is then read from the beginning"
-                    );
-                } else {
-                    tracing::warn!(error = %Chain(&error), "the destination did not take a ping; the next one follows");
-                }
                 if error.kind() == Kind::Server {
                     self.register_again().await;
                 }
-                false
+                Err(error.into())
             }
-            Err(_) => {
-                tracing::warn!(
-                    limit_seconds = LIMIT.as_secs(),
-                    "the destination did not answer a ping in time; the next one follows"
-                );
-                false
-            }
+            Err(_) => Err(PingError::Silent),
         }
     }
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::state::{ResetWatch, State};
+use super::trouble::{Attempt, Failure, Troubles};
 use crate::opencti::Echo;
 
 /// The state in memory: the true one.
@@ -24,6 +25,8 @@ pub(super) struct Keeper {
     generation: watch::Sender<u64>,
     /// How many wait until the platform has stored something.
     waiting: AtomicUsize,
+    /// What the destination does not take.
+    troubles: Mutex<Troubles>,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,7 @@ impl Keeper {
             stored: watch::Sender::new(0),
             generation: watch::Sender::new(0),
             waiting: AtomicUsize::new(0),
+            troubles: Mutex::default(),
         }
     }
 
@@ -125,7 +129,41 @@ impl Keeper {
         *self.stored.borrow() < *self.revision.borrow()
     }
 
-    /// Counts the changes; also moves when somebody begins to wait.
+    /// The destination does not take something; true where it was not refused just so before.
+    pub(super) fn note_failure(&self, attempt: Attempt, failure: Failure) -> bool {
+        let is_new = self.troubles().note(attempt, failure);
+        // Wakes whoever waits for it, without a change.
+        self.revision.send_modify(|_| ());
+        is_new
+    }
+
+    /// The destination has taken it.
+    pub(super) fn note_success(&self, attempt: &Attempt) {
+        self.troubles().forget(attempt);
+    }
+
+    /// Why something is not worth waiting for; none while it is.
+    pub(super) fn why_given_up(&self, attempt: &Attempt) -> Option<String> {
+        self.troubles().why_given_up(attempt).map(str::to_owned)
+    }
+
+    /// Completes when the destination refuses the state for good, with the reason.
+    pub(super) async fn state_refused(&self) -> String {
+        let mut changes = self.changes();
+        loop {
+            if let Some(reason) = self.why_given_up(&Attempt::Ping) {
+                return reason;
+            }
+            // The sender lives as long as this does.
+            drop(changes.changed().await);
+        }
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the changes; also moves when somebody begins to wait, or something was not taken.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }

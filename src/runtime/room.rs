@@ -12,7 +12,9 @@ use super::activity::Activity;
 use super::destination::Destination;
 use super::heartbeat::Status;
 use super::keeper::Keeper;
+use super::run::RunError;
 use super::still::Stillness;
+use super::trouble::Attempt;
 use crate::opencti::{Standing, Work, WorkError};
 
 /// Between two looks at the queue.
@@ -104,10 +106,14 @@ impl Room {
         destination: &Destination,
         keeper: &Arc<Keeper>,
         activity: &Activity,
-    ) {
+    ) -> Result<(), RunError> {
         let mut wait = Wait::new(&self.status, activity);
         while let Some(work) = keeper.look(|state| state.work.as_ref().map(|work| work.id.clone()))
         {
+            let closing = Attempt::Closing(work.clone());
+            if let Some(reason) = keeper.why_given_up(&closing) {
+                return Err(RunError::PreviousStaysOpen { work, reason });
+            }
             wait.say(|| {
                 tracing::info!(
                     work.id = work,
@@ -128,6 +134,7 @@ impl Room {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         wait.end("the workers are through: going on");
+        Ok(())
     }
 
     /// Returns when the workers have imported all that was sent so far, as far as they ever will.

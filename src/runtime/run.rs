@@ -64,6 +64,21 @@ pub enum RunError {
         .0.as_secs() / 60
     )]
     NotStored(Duration),
+    /// The destination refuses the state.
+    #[error(
+        "the destination does not keep the connector's state, and nothing is sent that could not be found again: {0}"
+    )]
+    StateRefused(String),
+    /// The work of the run before cannot be closed.
+    #[error(
+        "the work {work} of the run before cannot be closed, and there is never more than one: {reason}"
+    )]
+    PreviousStaysOpen {
+        /// The work's id.
+        work: String,
+        /// Why, in words for people.
+        reason: String,
+    },
     /// Nothing has happened for long.
     #[error(
         "nothing has happened for {} while {doing} (connector.stall_limit, CONNECTOR_STALL_LIMIT)",
@@ -92,7 +107,12 @@ impl RunError {
     pub fn is_of_destination(&self) -> bool {
         matches!(
             self,
-            Self::Work(_) | Self::Destination(_) | Self::Push(_) | Self::NotStored(_)
+            Self::Work(_)
+                | Self::Destination(_)
+                | Self::Push(_)
+                | Self::NotStored(_)
+                | Self::StateRefused(_)
+                | Self::PreviousStaysOpen { .. }
         )
     }
 }

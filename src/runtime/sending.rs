@@ -498,7 +498,7 @@ impl<'a> Sending<'a> {
             .room
             .wait_for_previous(self.destination, self.keeper, self.activity);
         tokio::select! {
-            waited = stop.run_until_cancelled(previous) => Ok(waited.is_some()),
+            waited = stop.run_until_cancelled(previous) => Ok(waited.transpose()?.is_some()),
             () = self.keeper.overtaken(self.generation) => Err(RunError::Overtaken),
         }
     }
@@ -545,10 +545,11 @@ impl<'a> Sending<'a> {
         // From here on messages name the work: whoever comes after a death has to find it.
         self.activity
             .now("waiting until the destination has stored the state");
-        let storing = self.keeper.stored(self.generation);
-        match tokio::time::timeout(STORED_LIMIT, storing).await {
-            Ok(stored) => stored?,
-            Err(_) => return Err(RunError::NotStored(STORED_LIMIT)),
+        tokio::select! {
+            biased;
+            stored = self.keeper.stored(self.generation) => stored?,
+            reason = self.keeper.state_refused() => return Err(RunError::StateRefused(reason)),
+            () = tokio::time::sleep(STORED_LIMIT) => return Err(RunError::NotStored(STORED_LIMIT)),
         }
         Ok(true)
     }
@@ -736,7 +737,7 @@ impl<'a> Sending<'a> {
     }
 
     /// After a failure: what was announced is still delivered, if the broker takes it soon.
-    async fn last_receipts(&mut self, stopping: &Stopping) {
+    async fn last_receipts(&mut self, grace: Duration, stopping: &Stopping) {
         let all = async {
             if let Err(error) = self.receipts(0).await {
                 tracing::warn!(error = %Chain(&error), "not every message of the failed run was delivered");
@@ -744,7 +745,7 @@ impl<'a> Sending<'a> {
         };
         tokio::select! {
             () = all => {}
-            () = tokio::time::sleep(LAST_RECEIPTS) => {}
+            () = tokio::time::sleep(grace) => {}
             () = stopping.after(SENDING_GRACE) => {}
         }
     }
@@ -770,8 +771,8 @@ impl<'a> Sending<'a> {
     /// Ends the run: what is not delivered is given up, and the state says how the work is to be
     /// closed. Closing it is the finisher's.
     pub(super) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
-        if matches!(outcome, Outcome::Failed(_)) {
-            self.last_receipts(stopping).await;
+        if let Outcome::Failed(error) = &outcome {
+            self.last_receipts(grace_after(error), stopping).await;
         }
         self.given_up.cancel();
         let ending = match &outcome {
@@ -873,6 +874,15 @@ impl<'a> Sending<'a> {
     }
 }
 
+/// How long to wait for the receipts of what was announced before the run failed: where nothing has happened for a
+/// while, not for longer than that while.
+fn grace_after(error: &RunError) -> Duration {
+    match error {
+        RunError::Stalled { limit, .. } => LAST_RECEIPTS.min(*limit),
+        _ => LAST_RECEIPTS,
+    }
+}
+
 /// The work that messages need; without one, sending would lose them.
 fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
     work.as_mut().ok_or(RunError::NoWork)
@@ -909,5 +919,23 @@ fn overtaken_or(changed: Result<(), Overtaken>, outcome: Outcome) -> Outcome {
     match changed {
         Ok(()) => outcome,
         Err(Overtaken) => Outcome::Overtaken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_got_nowhere_for_moments_does_not_wait_a_minute_more() {
+        let stalled = |limit| RunError::Stalled {
+            limit,
+            doing: "sending".to_owned(),
+        };
+        let moments = Duration::from_secs(8);
+        assert_eq!(grace_after(&stalled(moments)), moments);
+        let long = Duration::from_mins(30);
+        assert_eq!(grace_after(&stalled(long)), LAST_RECEIPTS);
+        assert_eq!(grace_after(&RunError::NoWork), LAST_RECEIPTS);
     }
 }

@@ -187,6 +187,25 @@ async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
     assert_short_and_safe("the state", &line.state().to_string(), 8 * 1024);
 }
 
+/// There is never more than one work: the next run would wait for the one before for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_work_that_may_never_be_closed_fails_the_run_that_waits_for_it() {
+    let line = Line::with(generated(60, 20)).await;
+    let _worker = line.worker();
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for("FinishWork", fault);
+    line.run_once().run().await.assert_code(1);
+    let changed = line.source.data().observables[0].standard_id().to_owned();
+    line.source.edit(|data| data.touch(&changed)).unwrap();
+    let ended = line.run_once().run().await;
+    let words = [
+        "of the run before cannot be closed",
+        "You are not allowed to do this.",
+    ];
+    assert_failed(&ended, &words);
+    assert_eq!(line.destination.works().len(), 1);
+}
+
 /// What was sent before stays sent, and the work says what happened.
 #[rstest]
 #[case::refused(
@@ -260,6 +279,91 @@ async fn a_wrong_token_of_the_destination_ends_the_start_with_a_hint() {
     );
     assert_eq!(line.source.requests().len(), 0);
     assert!(line.destination.connector(&line.connector_id).is_none());
+}
+
+/// Nobody is there to mend it while a connector that runs once waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_that_is_refused_for_good_ends_a_connector_that_runs_once() {
+    let line = Line::with(generated(60, 20)).await;
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for("PingConnector", fault);
+    let ended = line.run_once().run().await;
+    ended.assert_code(1);
+    let cannot = ended.said("the connector cannot run");
+    assert_eq!(cannot.len(), 1, "{ended:#?}");
+    let error = attribute(&cannot[0], "error").as_str().unwrap();
+    for words in [
+        "does not take the connector's ping",
+        "You are not allowed to do this. (FORBIDDEN_ACCESS)",
+        "a user of the group Connectors",
+    ] {
+        assert!(error.contains(words), "no {words:?} in {error:?}");
+    }
+    assert_eq!(line.source.requests().len(), 0);
+}
+
+/// A right that is taken away in the middle of a run: no state is kept any more, and no work can be closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn pings_that_are_refused_from_now_on_end_a_connector_that_runs_once() {
+    let line = Line::with(generated(60, 20)).await;
+    let hold = line.source.faults().hold("Observables");
+    let mut process = line.run_once().start();
+    line.until_source_asked(&mut process, "Observables", 1)
+        .await;
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for("PingConnector", fault);
+    drop(hold);
+    let ended = process.ended().await;
+    assert_failed(
+        &ended,
+        &["does not keep the connector's state", "You are not allowed"],
+    );
+    let told = ended.said(
+        "the destination has not stored the connector's state; what it lacks is sent once more",
+    );
+    assert_eq!(told.len(), 1, "{ended:#?}");
+}
+
+/// A daemon goes on trying: rights are given meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_goes_on_with_a_ping_that_is_refused() {
+    let line = Line::with(generated(60, 20)).await;
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for("PingConnector", fault);
+    let mut process = line.run_every("PT1H").start();
+    line.until_destination_asked(&mut process, "PingConnector", 2)
+        .await;
+    line.destination.faults().clear();
+    process.until_it_says("run complete").await;
+    process.signal("TERM").await;
+    process.ended().await.assert_code(0);
+}
+
+/// Everything was sent, and its work stays open at the destination: that is said once, and is no success.
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once(
+    #[values("FinishWork", "ReportExpectation")] operation: &str,
+) {
+    let line = Line::with(generated(60, 20)).await;
+    let fault = refused("FORBIDDEN_ACCESS", "You are not allowed to do this.");
+    line.destination.faults().add_for(operation, fault);
+    let ended = line.run_once().run().await;
+    ended.assert_code(1);
+    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    let tried = ended.said("a work cannot be closed now; it is tried again");
+    assert!(tried.len() <= 1, "{ended:#?}");
+    let open = ended.said(
+        "the work stays open at the destination: it does not let it be closed; the next start tries it again",
+    );
+    assert_eq!(open.len(), 1, "{ended:#?}");
+    let error = attribute(&open[0], "error").as_str().unwrap();
+    assert!(error.contains("You are not allowed to do this."), "{error}");
+    // The next start finds it.
+    assert_eq!(
+        line.work_in_state(),
+        Some(line.destination.works()[0].id.clone())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
