@@ -127,11 +127,14 @@ impl OpenWork {
     /// Counts objects of these types as sent with it.
     pub fn count_sent(&mut self, kinds: &[impl AsRef<str>]) {
         for kind in kinds {
-            let kind = safe(kind.as_ref(), NAME);
-            if let Some(count) = self.sent.get_mut(&*kind) {
+            // Each object is counted here, and nearly all are of types that stand there already.
+            if let Some(count) = self.sent.get_mut(kind.as_ref()) {
                 *count = count.saturating_add(1);
-            } else if self.sent.len() < KINDS {
-                self.sent.insert(kind.into_owned(), 1);
+                continue;
+            }
+            let kind = safe(kind.as_ref(), NAME);
+            if self.sent.contains_key(&*kind) || self.sent.len() < KINDS {
+                count_one(&mut self.sent, kind.into_owned());
             } else {
                 count_one(&mut self.sent, OTHER_KINDS.to_owned());
             }
