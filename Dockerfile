@@ -14,15 +14,15 @@ WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY tests/sandbox/Cargo.toml tests/sandbox/
-RUN mkdir -p src tests/sandbox/src \
+RUN mkdir -p src/bin tests/sandbox/src \
     && touch src/lib.rs tests/sandbox/src/lib.rs \
-    && echo 'fn main() {}' > src/main.rs \
-    && cargo build --locked --profile dist --package netmanageit-connector
+    && echo 'fn main() {}' > src/bin/netmanageit-connector.rs \
+    && cargo build --locked --profile dist --bin netmanageit-connector
 
 COPY src src
 # cargo compares times, and the copied files may be older than the empty ones just built.
-RUN touch src/lib.rs src/main.rs \
-    && cargo build --locked --profile dist --package netmanageit-connector
+RUN touch src/lib.rs src/bin/*.rs \
+    && cargo build --locked --profile dist --bin netmanageit-connector
 
 FROM gcr.io/distroless/cc-debian12:nonroot
 COPY --from=build /build/target/dist/netmanageit-connector /usr/local/bin/netmanageit-connector

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser;
-use netmanageit_connector::connectors::netmanageit::NetManageIt;
-use netmanageit_connector::runtime::{End, on_signals, run_connector};
-use netmanageit_connector::telemetry::Instruments;
+use opencti_connectors::connectors::netmanageit::NetManageIt;
+use opencti_connectors::runtime::{End, on_signals, run_connector};
+use opencti_connectors::telemetry::Instruments;
 use sandbox::{Release, Work};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;

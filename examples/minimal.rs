@@ -5,27 +5,26 @@
 //!
 //! ```sh
 //! ADDRESSES_FILE=addresses.txt cargo run --example minimal
-//! ADDRESSES_FILE=addresses.txt cargo run --example minimal check
+//! ADDRESSES_FILE=addresses.txt cargo run --example minimal -- check
 //! ```
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use netmanageit_connector::connector::{
-    Connector, Converted, Converter, Position, Resume, Skipped, Source, SourceError, SourceLook,
+use opencti_connectors::cli;
+use opencti_connectors::connector::{
+    Connector, Converted, Converter, Importer, Position, Resume, Skipped, Source, SourceError,
+    SourceLook,
 };
-use netmanageit_connector::runtime::{self, End, Hop, on_signals, run_connector};
-use netmanageit_connector::settings::{self, Fallback, Kind, Reader, Section, Setting, Settings};
-use netmanageit_connector::stix::{ObjectWriter, StixId, StixObject};
-use netmanageit_connector::telemetry::bars::Bars;
-use netmanageit_connector::telemetry::metrics::Metrics;
-use netmanageit_connector::telemetry::{Instruments, logs};
+use opencti_connectors::settings::{Fallback, Kind, Reader, Section, Setting, Settings};
+use opencti_connectors::stix::{ObjectWriter, StixId, StixObject};
+use opencti_connectors::telemetry::metrics::Metrics;
 use serde::ser::Error as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -77,12 +76,17 @@ pub(crate) struct Addresses {
 
 impl Connector for Addresses {
     type Section = AddressSettings;
-    type Source = AddressSource;
+    const PROGRAM: &'static str = "addresses-connector";
+    const ABOUT: &'static str = "Imports the IPv4 addresses of a text file";
 
     fn new(settings: &Settings<AddressSettings>, _: &Metrics) -> Result<Self, SourceError> {
         let file = settings.section.file.clone();
         Ok(Self { file })
     }
+}
+
+impl Importer for Addresses {
+    type Source = AddressSource;
 
     fn subject(&self) -> String {
         "IPv4 addresses".to_owned()
@@ -322,59 +326,5 @@ fn write_marking() -> Result<StixObject, serde_json::Error> {
 }
 
 fn main() -> ExitCode {
-    let environment = settings::process_environment();
-    let read = settings::read::<AddressSettings, _, _>(Path::new("config.yml"), environment);
-    let settings = match read {
-        Ok(settings) => settings,
-        Err(problems) => {
-            writeln!(std::io::stderr(), "{problems}").ok();
-            return ExitCode::from(2);
-        }
-    };
-    let is_check = std::env::args().nth(1).is_some_and(|word| word == "check");
-    let is_well = if is_check {
-        check(&settings)
-    } else {
-        run(settings)
-    };
-    match is_well {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            writeln!(std::io::stderr(), "{error:#}").ok();
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Runs until a signal comes, or once; whether all went well.
-fn run(settings: Settings<AddressSettings>) -> anyhow::Result<bool> {
-    let connector = &settings.connector;
-    let is_for_people = std::io::stderr().is_terminal();
-    let json = connector.json_logging.unwrap_or(!is_for_people);
-    logs::init(connector.log_level, json, &connector.name, Bars::default())?;
-    for notice in &settings.notices {
-        tracing::warn!("{notice}");
-    }
-    let runtime = tokio::runtime::Runtime::new()?;
-    let end = runtime.block_on(async {
-        run_connector::<Addresses>(settings, Instruments::default(), on_signals()?).await
-    });
-    runtime.shutdown_background();
-    Ok(end? != End::Failed)
-}
-
-/// Tests every hop from the file to the queue, and prints what it finds.
-fn check(settings: &Settings<AddressSettings>) -> anyhow::Result<bool> {
-    let mut tell = |hop: Hop| {
-        let Hop {
-            name,
-            verdict,
-            text,
-            ..
-        } = hop;
-        writeln!(std::io::stdout(), "{verdict:?} {name}: {text}").ok();
-    };
-    let runtime = tokio::runtime::Runtime::new()?;
-    Ok(runtime.block_on(runtime::check::<Addresses>(settings, &mut tell)))
+    cli::run_importer::<Addresses>()
 }

@@ -1,6 +1,6 @@
 //! The contract between the runtime and a connector: what one has to bring to be run.
 //!
-//! An importer brings three things: a [`Connector`] (who it is, its settings), a [`Source`] (the
+//! An importer brings three things: a [`Connector`] that is an [`Importer`] (who it is, its settings), a [`Source`] (the
 //! next page, with all the waiting on the network) and a [`Converter`] (a page into STIX objects,
 //! pure). The runtime brings the rest: the schedule, the queue, the work, the state, the stop.
 //!
@@ -25,18 +25,26 @@ use crate::stix::StixObject;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
 
-/// An importer: reads a source, page by page, into STIX objects.
+/// A connector: who it is, and what it is made from.
 pub trait Connector: Sized + Send + Sync + 'static {
     /// Its own sections of the settings.
     type Section: Section + Send + Sync + 'static;
-    /// One run's reader.
-    type Source: Source;
+    /// The name of its program.
+    const PROGRAM: &'static str;
+    /// What its program does, in one sentence without a full stop.
+    const ABOUT: &'static str;
 
     /// Prepares the connector, which counts its requests; asks nothing of the network yet.
     ///
     /// # Errors
     /// [`SourceError`] when the settings cannot be used, for example a CA certificate.
     fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError>;
+}
+
+/// An importer: reads a source, page by page, into STIX objects.
+pub trait Importer: Connector {
+    /// One run's reader.
+    type Source: Source;
 
     /// What a run imports, in words, for the name of its work: "observables and indicators".
     fn subject(&self) -> String;

@@ -4,4 +4,5 @@
 //! [`crate::stix`], [`crate::settings`] and [`crate::telemetry`]. It must not know the runtime, the
 //! destination or another connector; only the binaries know it.
 
+#[cfg(feature = "netmanageit")]
 pub mod netmanageit;

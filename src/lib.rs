@@ -1,4 +1,4 @@
-//! Imports the observables and indicators of one OpenCTI platform into another.
+//! Connectors for OpenCTI on one runtime: programs that bring threat intelligence into the platform, or out of it.
 //!
 //! # The way of the data
 //!
@@ -43,6 +43,7 @@
 //! - Confirmed is not yet imported: the state knows where the open work began, until it is complete.
 //! - Secrets are of a type that cannot be printed.
 
+pub mod cli;
 pub mod connector;
 pub mod connectors;
 pub mod graphql;

@@ -42,7 +42,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Connector, Converted};
+use crate::connector::{Converted, Importer};
 use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
@@ -83,7 +83,7 @@ const MEET_AGAIN: Duration = Duration::from_mins(1);
 /// # Errors
 /// When the connector cannot be started: bad certificates, a token that the destination refuses, a
 /// destination that cannot do what the settings ask for, a state that a newer version has written.
-pub async fn run_connector<C: Connector>(
+pub async fn run_connector<C: Importer>(
     settings: Settings<C::Section>,
     instruments: Instruments,
     stop: CancellationToken,
@@ -123,7 +123,7 @@ pub async fn run_connector<C: Connector>(
 }
 
 /// Runs a connector at a destination as it was met.
-async fn serve<C: Connector>(
+async fn serve<C: Importer>(
     settings: &Settings<C::Section>,
     connector: &Arc<C>,
     started: Started,
@@ -333,7 +333,7 @@ struct Runner<C> {
     stall_limit: Option<Duration>,
 }
 
-impl<C: Connector> Runner<C> {
+impl<C: Importer> Runner<C> {
     /// One run for each request, one at a time. What overtakes a run ends it.
     async fn run_when_asked(
         mut self,

@@ -14,12 +14,12 @@ use std::net::TcpListener;
 use std::sync::{Mutex, PoisonError};
 
 use dhat::{Alloc, HeapStats, Profiler};
-use netmanageit_connector::connector::Converter;
-use netmanageit_connector::graphql::{
+use opencti_connectors::connector::Converter;
+use opencti_connectors::graphql::{
     AnswerLimit, Client, Endpoint, Error, LONGEST_SILENCE, RetryPolicy,
 };
-use netmanageit_connector::opencti::Message;
-use netmanageit_connector::telemetry::metrics::Metrics;
+use opencti_connectors::opencti::Message;
+use opencti_connectors::telemetry::metrics::Metrics;
 
 use line::{Pages, STREAMS, batches, bundles, writer};
 

@@ -44,6 +44,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cli",
+        &["connector", "graphql", "runtime", "settings", "telemetry"],
+    ),
+    (
         "runtime",
         &[
             "connector",
@@ -56,12 +60,6 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         ],
     ),
 ];
-
-/// The same for the parts of the program around the library.
-const PROGRAM_MAY_KNOW: &[(&str, &[&str])] = &[(
-    "commands",
-    &["connector", "graphql", "runtime", "settings", "telemetry"],
-)];
 
 /// What only some files may name: the text, where it may stand, and why.
 const ONLY_IN: &[(&str, &str, &str)] = &[
@@ -89,7 +87,7 @@ const ONLY_IN: &[(&str, &str, &str)] = &[
 ];
 
 /// The name under which the binary knows the library.
-const LIBRARY: &str = "netmanageit_connector";
+const LIBRARY: &str = "opencti_connectors";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -123,7 +121,8 @@ fn module_path(file: &str) -> Vec<&str> {
     let inside = file.strip_prefix("src/").unwrap_or(file);
     let names = inside.strip_suffix(".rs").unwrap_or(inside);
     match names {
-        "lib" | "main" => Vec::new(),
+        "lib" => Vec::new(),
+        names if names.starts_with("bin/") => Vec::new(),
         names => names.split('/').collect(),
     }
 }
@@ -298,7 +297,6 @@ fn is_allowed(own: &[&str], path: &[String]) -> bool {
     }
     let allowed = MAY_KNOW
         .iter()
-        .chain(PROGRAM_MAY_KNOW)
         .find(|(known, _)| *known == module)
         .map_or(&[][..], |(_, allowed)| allowed);
     let item = format!("{named}::{}", path.get(1).map_or("", String::as_str));
@@ -463,7 +461,7 @@ fn a_forbidden_arrow_is_found(#[case] file: &str, #[case] text: &str, #[case] li
 )]
 #[case::in_tests("src/stix.rs", "#[cfg(test)]\nmod tests {\n    use crate::runtime;\n}")]
 #[case::visibility("src/stix.rs", "pub(crate) fn f() {}")]
-#[case::binary("src/main.rs", "use netmanageit_connector::runtime::End;")]
+#[case::binary("src/bin/a-connector.rs", "use opencti_connectors::runtime::End;")]
 fn an_allowed_arrow_is_not(#[case] file: &str, #[case] text: &str) {
     assert_none(&forbidden_arrows(file, text));
 }
@@ -472,7 +470,11 @@ fn an_allowed_arrow_is_not(#[case] file: &str, #[case] text: &str) {
 #[case("src/opencti/api.rs", "use lapin::Channel;", 1)]
 #[case("src/opencti/queue.rs", "use lapin::Channel;", 0)]
 #[case("src/runtime.rs", "let client = reqwest::Client::new();", 1)]
-#[case("src/main.rs", "std::env::var(\"HOME\"); std::env::vars_os()", 1)]
+#[case(
+    "src/bin/a-connector.rs",
+    "std::env::var(\"HOME\"); std::env::vars_os()",
+    1
+)]
 #[case("src/settings.rs", "use std::env;\nenv::var_os(\"A\")", 1)]
 #[case("src/opencti/work.rs", "chrono::Utc::now()", 1)]
 #[case("src/runtime/run.rs", "Utc::now()", 0)]

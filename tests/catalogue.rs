@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
-use netmanageit_connector::settings::{Fallback, Kind, schema, table};
+use opencti_connectors::connectors::netmanageit::NetManageItSettings;
+use opencti_connectors::settings::{Fallback, Kind, schema, table};
 use serde_json::{Map, Value, json};
 
 /// The formats that the platform's validator knows; any other one makes it refuse the whole catalogue.

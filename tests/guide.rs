@@ -10,9 +10,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use minimal::{AddressSettings, Addresses};
-use netmanageit_connector::runtime::{End, check, run_connector};
-use netmanageit_connector::settings::{self, Settings};
-use netmanageit_connector::telemetry::Instruments;
+use opencti_connectors::runtime::{End, check, run_connector};
+use opencti_connectors::settings::{self, Settings};
+use opencti_connectors::telemetry::Instruments;
 use sandbox::{Broker, Destination, DestinationOptions, Work, Worker};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use config::{Config, File, FileFormat};
-use netmanageit_connector::telemetry::metrics::{Fate, Metrics};
+use opencti_connectors::telemetry::metrics::{Fate, Metrics};
 use regex::Regex;
 use rstest::rstest;
 use serde::Deserialize;

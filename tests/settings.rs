@@ -14,8 +14,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
-use netmanageit_connector::settings::{
+use opencti_connectors::connectors::netmanageit::NetManageItSettings;
+use opencti_connectors::settings::{
     Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, ShortName, TlsTrust, read,
     table,
 };

@@ -9,16 +9,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use netmanageit_connector::connector::{Connector, Converted, Resume, Source};
-use netmanageit_connector::connectors::netmanageit::{
+use opencti_connectors::connector::{Connector, Converted, Importer, Resume, Source};
+use opencti_connectors::connectors::netmanageit::{
     NetManageIt, NetManageItConverter, NetManageItSettings, RawPage,
 };
-use netmanageit_connector::opencti::{MessageWriter, Rules};
-use netmanageit_connector::platform::Release;
-use netmanageit_connector::runtime::batch::{Batch, Packer, Packing};
-use netmanageit_connector::settings::{self, QueueProtocol, Settings};
-use netmanageit_connector::stix::bundle;
-use netmanageit_connector::telemetry::metrics::Metrics;
+use opencti_connectors::opencti::{MessageWriter, Rules};
+use opencti_connectors::platform::Release;
+use opencti_connectors::runtime::batch::{Batch, Packer, Packing};
+use opencti_connectors::settings::{self, QueueProtocol, Settings};
+use opencti_connectors::stix::bundle;
+use opencti_connectors::telemetry::metrics::Metrics;
 use sandbox::{DataSet, Shape, SourceOptions};
 
 pub(crate) const STREAMS: [&str; 3] = ["observables", "indicators", "relationships"];
@@ -26,7 +26,7 @@ pub(crate) const STREAMS: [&str; 3] = ["observables", "indicators", "relationshi
 /// A page of 1000 rows of each stream, and a converter for them.
 pub(crate) struct Pages {
     pages: BTreeMap<&'static str, RawPage>,
-    source: <NetManageIt as Connector>::Source,
+    source: <NetManageIt as Importer>::Source,
 }
 
 impl Pages {

@@ -5,7 +5,7 @@ mod line;
 
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher};
-use netmanageit_connector::connector::{Converted, Converter};
+use opencti_connectors::connector::{Converted, Converter};
 
 use line::{Pages, STREAMS, batches, bundles, writer};
 

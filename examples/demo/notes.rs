@@ -12,7 +12,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
-const CONNECTOR: &str = "netmanageit_connector";
+const CONNECTOR: &str = "opencti_connectors";
 /// The message under which the connector names what it does not send, one by one.
 const NOT_SENT: &str = "not sent";
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use indicatif::HumanCount;
-use netmanageit_connector::connectors::netmanageit::NetManageItSettings;
-use netmanageit_connector::settings::{self, Settings};
+use opencti_connectors::connectors::netmanageit::NetManageItSettings;
+use opencti_connectors::settings::{self, Settings};
 use sandbox::{
     Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
     Worker,

@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 use std::time::Duration;
 
 use indicatif::HumanCount;
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{Request, Status, Work};
 
 use crate::Run;

@@ -31,7 +31,7 @@ mod walk;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connector::{Connector, Resume, SourceError, SourceLook};
+use crate::connector::{Connector, Importer, Resume, SourceError, SourceLook};
 use crate::graphql::{Client, Endpoint, RetryPolicy};
 use crate::platform::Platform;
 use crate::settings::{HttpSettings, Settings};
@@ -74,7 +74,9 @@ impl NetManageIt {
 
 impl Connector for NetManageIt {
     type Section = NetManageItSettings;
-    type Source = NetManageItSource;
+    const PROGRAM: &'static str = "netmanageit-connector";
+    const ABOUT: &'static str =
+        "Imports the observables and indicators of one OpenCTI platform into another";
 
     fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError> {
         let endpoint = endpoint(&settings.section, &settings.http, metrics);
@@ -86,6 +88,10 @@ impl Connector for NetManageIt {
             platform: tokio::sync::Mutex::default(),
         })
     }
+}
+
+impl Importer for NetManageIt {
+    type Source = NetManageItSource;
 
     fn subject(&self) -> String {
         match (

@@ -44,8 +44,8 @@ pub struct Delivery {
 /// The proof that all messages of a delivery were confirmed; nothing else lets a run's progress move.
 ///
 /// ```compile_fail
-/// use netmanageit_connector::connector::Position;
-/// use netmanageit_connector::opencti::Receipt;
+/// use opencti_connectors::connector::Position;
+/// use opencti_connectors::opencti::Receipt;
 /// // A receipt cannot be made by hand: its field is private, and there is no constructor.
 /// let forged = Receipt { position: Some(Position { stream: "observables", cursor: "x".into(), as_of: None }) };
 /// ```

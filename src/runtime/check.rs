@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::{broker_tls, endpoint, overridden, preflight};
-use crate::connector::{Connector, SourceLook};
+use crate::connector::{Importer, SourceLook};
 use crate::graphql::{Client, RetryPolicy};
 use crate::opencti::queue::Depth;
 use crate::opencti::{
@@ -76,7 +76,7 @@ impl Hops<'_> {
 }
 
 /// Tests the hops in their order and tells of each; whether an import would work.
-pub async fn check<C: Connector>(
+pub async fn check<C: Importer>(
     settings: &Settings<C::Section>,
     tell: &mut (dyn FnMut(Hop) + Send),
 ) -> bool {
@@ -94,7 +94,7 @@ pub async fn check<C: Connector>(
     hops.is_fine
 }
 
-async fn check_source<C: Connector>(settings: &Settings<C::Section>, hops: &mut Hops<'_>) {
+async fn check_source<C: Importer>(settings: &Settings<C::Section>, hops: &mut Hops<'_>) {
     let looked = match C::new(settings, &Metrics::default()) {
         Ok(connector) => connector.look().await,
         Err(error) => Err(error),

@@ -18,7 +18,7 @@ use super::batch::{Batch, Packer, Packing};
 use super::destination::{Destination, Sent};
 use super::gate::{Gate, KeptOut};
 use super::{endpoint, note_page};
-use crate::connector::{Connector, Converted, Converter, Resume, Source, Tally};
+use crate::connector::{Converted, Converter, Importer, Resume, Source, Tally};
 use crate::graphql::{Client, RetryPolicy};
 use crate::opencti::{Pusher, Rules, write_whole};
 use crate::platform::Platform;
@@ -47,7 +47,7 @@ pub struct Exported {
 ///
 /// # Errors
 /// When the source cannot be read, or the folder not be written to.
-pub async fn export<C: Connector>(
+pub async fn export<C: Importer>(
     settings: &Settings<C::Section>,
     folder: Option<&Path>,
     waits: bool,
@@ -128,7 +128,7 @@ struct Exporter<'a> {
 
 impl Exporter<'_> {
     /// Page by page. May be broken off: nothing is written by halves.
-    async fn all<C: Connector>(&mut self, connector: &C) -> anyhow::Result<()> {
+    async fn all<C: Importer>(&mut self, connector: &C) -> anyhow::Result<()> {
         let mut source = connector.open(Resume::default()).await?;
         let mut converter = source.converter();
         loop {

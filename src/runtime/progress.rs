@@ -20,8 +20,8 @@ impl Progress {
     /// to when its changes are confirmed now, where the source says so.
     ///
     /// ```compile_fail
-    /// use netmanageit_connector::connector::Position;
-    /// use netmanageit_connector::runtime::Progress;
+    /// use opencti_connectors::connector::Position;
+    /// use opencti_connectors::runtime::Progress;
     /// let mut progress = Progress::default();
     /// // A position alone is no proof that anything arrived.
     /// progress.advance(Position { stream: "observables", cursor: "x".into(), as_of: None });

@@ -19,7 +19,7 @@ use super::room::{Room, watch_pauses};
 use super::sending::Sending;
 use super::state::State;
 use super::stop::{SENDING_GRACE, Stopping};
-use crate::connector::{Connector, Converter, HeldBack, Resume, Source, SourceError, Tally};
+use crate::connector::{Converter, HeldBack, Importer, Resume, Source, SourceError, Tally};
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
 
@@ -166,7 +166,7 @@ pub(super) struct Circumstances<'a> {
 }
 
 /// Runs once, from where earlier runs ended.
-pub(super) async fn run<C: Connector>(connector: &C, with: Circumstances<'_>) -> Report {
+pub(super) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> Report {
     let Circumstances {
         destination,
         keeper,
@@ -252,7 +252,7 @@ async fn watch_over(activity: &Activity, limit: Option<Duration>) -> RunError {
     }
 }
 
-async fn drive<C: Connector>(
+async fn drive<C: Importer>(
     connector: &C,
     sending: &mut Sending<'_>,
     stopping: &Stopping,

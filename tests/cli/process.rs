@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use netmanageit_connector::telemetry::safe_text::is_unsafe;
+use opencti_connectors::telemetry::safe_text::is_unsafe;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt};

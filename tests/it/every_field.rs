@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{DataSet, Record, Release};
 use serde_json::{Map, Value, json};
 

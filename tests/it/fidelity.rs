@@ -1,7 +1,7 @@
 //! What needs more than carrying over: values that no platform takes, times and scores of indicators,
 //! creators, files, types of the future.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use rstest::rstest;
 use sandbox::{DataSet, Fault, ImportedObject, Record, Release, Work};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{DataSet, Destination, DestinationOptions, Record, Release};
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use rstest::rstest;
 use sandbox::{DataSet, Fault, Record, Shape, Work};
 use serde_json::Value;

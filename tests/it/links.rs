@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use rstest::rstest;
 use sandbox::{DataSet, Imported, Record, Release, Status};
 use serde_json::{Value, json};

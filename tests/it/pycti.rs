@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lapin::options::BasicGetOptions;
 use lapin::{Connection, ConnectionProperties};
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::Release;
 use serde_json::{Value, json};
 

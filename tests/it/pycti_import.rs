@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{DataSet, Record, Release};
 use serde_json::{Value, json};
 

@@ -12,15 +12,15 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use netmanageit_connector::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
-use netmanageit_connector::opencti::queue::{BrokerTls, Depth, DepthError};
-use netmanageit_connector::opencti::{
+use opencti_connectors::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
+use opencti_connectors::opencti::queue::{BrokerTls, Depth, DepthError};
+use opencti_connectors::opencti::{
     Announcer, BrokerAddress, ConnectorInfo, ConnectorProfile, Delivery, Message, Pending,
     PushError, Pusher, Standing, Work, api, ping, queue, register,
 };
-use netmanageit_connector::platform::Platform;
-use netmanageit_connector::runtime::End;
-use netmanageit_connector::telemetry::metrics::Metrics;
+use opencti_connectors::platform::Platform;
+use opencti_connectors::runtime::End;
+use opencti_connectors::telemetry::metrics::Metrics;
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};

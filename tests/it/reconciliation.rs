@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use rstest::rstest;
 use sandbox::{DataSet, Status, Work};
 

@@ -1,7 +1,7 @@
 //! Every row of what releases do differently, as source and destination: everything arrives, and works
 //! reach exactly what they expect.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use rstest::rstest;
 use sandbox::{DestinationOptions, Record, Release, SourceOptions, Status};
 

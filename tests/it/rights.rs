@@ -1,6 +1,6 @@
 //! What the importing user may not do: said at the start, and never at the cost of a marking.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{
     DataSet, DestinationOptions, Fault, Record, Release, SourceOptions, Status, User, Work,
 };

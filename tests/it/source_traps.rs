@@ -1,6 +1,6 @@
 //! What a source can do to its reader (spec/protocol.md §1), and that nothing is lost over it.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, Source, SourceOptions, Status};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! What the state looks like that the platform shows to people.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::DataSet;
 use serde_json::{Value, json};
 

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
-use netmanageit_connector::runtime::{End, run_connector};
-use netmanageit_connector::settings::{self, Settings};
-use netmanageit_connector::telemetry::Instruments;
+use opencti_connectors::connectors::netmanageit::{NetManageIt, NetManageItSettings};
+use opencti_connectors::runtime::{End, run_connector};
+use opencti_connectors::settings::{self, Settings};
+use opencti_connectors::telemetry::Instruments;
 use sandbox::{
     Broker, DataSet, Destination, DestinationOptions, Release, Shape, Source, SourceOptions, Work,
     Worker,

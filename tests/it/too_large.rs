@@ -1,6 +1,6 @@
 //! A broker that takes no large messages: they get smaller, and what cannot is named.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{Broker, DestinationOptions, Fault, Release, SourceOptions, Status};
 
 use crate::compare::{as_of, differences};

@@ -1,6 +1,6 @@
 //! What is put into the queue, before any worker takes it.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::DataSet;
 
 use crate::queued::not_in;

@@ -1,6 +1,6 @@
 //! Everything arrives, and the work says so.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{DataSet, Release, Status};
 
 use crate::compare::{assert_identical, differences};

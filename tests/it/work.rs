@@ -1,6 +1,6 @@
 //! The work of a run: what is told to the platform, and in which order.
 
-use netmanageit_connector::runtime::End;
+use opencti_connectors::runtime::End;
 use sandbox::{
     Broker, Destination, DestinationOptions, Fault, Mutation, Release, SourceOptions, Status,
 };

@@ -1,7 +1,7 @@
 //! What the commands print that do not run the connector.
 //!
 //! May know: settings, the check of the hops, what an export came to, and how to ask a connector that runs.
-//! May be known by the program alone.
+//! Known by: the command line.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -9,22 +9,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::CommandFactory;
+use crate::connector::Importer;
+use crate::graphql::ask_local_health;
+use crate::runtime::{Exported, Hop, Verdict, check as check_hops, on_signals};
+use crate::settings::{self, AllEffective, Effective, MetricsSettings, Origin, Section, Settings};
+use crate::telemetry::logs::{self, Chain};
+use crate::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 use clap_complete::Shell;
-use netmanageit_connector::connector::Connector;
-use netmanageit_connector::graphql::ask_local_health;
-use netmanageit_connector::runtime::{Exported, Hop, Verdict, check as check_hops, on_signals};
-use netmanageit_connector::settings::{
-    self, AllEffective, Effective, MetricsSettings, Origin, Section, Settings,
-};
-use netmanageit_connector::telemetry::logs::{self, Chain};
-use netmanageit_connector::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 
 /// From a signal to the end of a check.
 const CHECK_GRACE: Duration = Duration::from_secs(5);
 
 /// Prints a text. Whoever does not read it to its end (`| head`) has not made it fail.
-pub(crate) fn print(text: &str) -> ExitCode {
+pub(super) fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
@@ -34,7 +31,7 @@ pub(crate) fn print(text: &str) -> ExitCode {
 
 /// Prints the settings. What is to be known of them goes to standard error, so that whatever reads the table finds
 /// nothing else in it.
-pub(crate) fn config(effective: &AllEffective) -> ExitCode {
+pub(super) fn config(effective: &AllEffective) -> ExitCode {
     for notice in &effective.notices {
         say_aside(&format!("warning: {notice}"));
     }
@@ -78,12 +75,12 @@ fn columns(effective: &Effective) -> [String; 3] {
 }
 
 /// The schema of a connector's settings, as JSON for people.
-pub(crate) fn schema<S: Section>() -> String {
+pub(super) fn schema<S: Section>() -> String {
     format!("{:#}\n", settings::schema::<S>())
 }
 
 /// Tests every hop and prints a line for each.
-pub(crate) fn check<C: Connector>(settings: &Settings<C::Section>) -> ExitCode {
+pub(super) fn check<C: Importer>(settings: &Settings<C::Section>) -> ExitCode {
     let mut tell = |hop: Hop| {
         print(&line(&hop));
     };
@@ -142,7 +139,7 @@ fn line(hop: &Hop) -> String {
 }
 
 /// Says what an export came to.
-pub(crate) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
+pub(super) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
     let printed = print(&outcome(exported, folder));
     if exported.is_cut_short {
         ExitCode::FAILURE
@@ -190,7 +187,7 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
 
 /// Asks the connector that runs on this machine whether it is alive. Where it does not serve that, there is
 /// nobody to ask, and nothing is wrong.
-pub(crate) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
+pub(super) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
     let Some(port) = metrics.port else {
         return print(
             "health is not served (connector.expose_metrics, CONNECTOR_EXPOSE_METRICS)\n",
@@ -226,8 +223,7 @@ fn say_aside(text: &str) {
 }
 
 /// The completions of a command line.
-pub(crate) fn completions<C: CommandFactory>(shell: Shell) -> String {
-    let mut command = C::command();
+pub(super) fn completions(mut command: clap::Command, shell: Shell) -> String {
     let name = command.get_name().to_owned();
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);

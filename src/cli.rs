@@ -1,4 +1,6 @@
-//! The NetManageIT connector: commands, settings, logs, and the runtime with this connector in it.
+//! The commands of every connector's program: arguments, settings, logs, and the runtime with the connector in it.
+//!
+//! May know: everything but the connectors. Known by: the programs in `src/bin`.
 
 mod commands;
 
@@ -6,19 +8,15 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
-use netmanageit_connector::connectors::netmanageit::{NetManageIt, NetManageItSettings};
-use netmanageit_connector::runtime::{self, End, on_signals, run_connector};
-use netmanageit_connector::settings::{self, Problems, Schedule, Settings};
-use netmanageit_connector::telemetry::bars::Bars;
-use netmanageit_connector::telemetry::metrics::Metrics;
-use netmanageit_connector::telemetry::{Instruments, admin, logs};
 
-/// Takes a fifth less processor time than the system's, and gives memory back.
-#[cfg(feature = "jemalloc")]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+use crate::connector::{Connector, Importer};
+use crate::runtime::{self, End, on_signals, run_connector};
+use crate::settings::{self, Problems, Schedule, Settings};
+use crate::telemetry::bars::Bars;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::{Instruments, admin, logs};
 
 /// One reads while the other one writes; more would wait, each with memory of its own.
 const WORKER_THREADS: usize = 2;
@@ -32,9 +30,9 @@ Exit codes:
   1  it failed: the last lines of the log say why
   2  an argument or a setting cannot be used: one line for each";
 
-/// Imports the observables and indicators of one OpenCTI platform into another.
+/// The arguments of every program; name and description are the connector's.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
+#[command(version, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -78,13 +76,15 @@ enum Command {
     },
 }
 
-fn main() -> ExitCode {
-    let Arguments { command, config } = Arguments::parse();
+/// The program of an importer: reads the arguments and does what they ask for.
+pub fn run_importer<C: Importer>() -> ExitCode {
+    let Arguments { command, config } = match parse::<C>() {
+        Ok(arguments) => arguments,
+        Err(refused) => refused.exit(),
+    };
     match command.unwrap_or(Command::Run { once: false }) {
-        Command::Run { once } => with_settings(&config, |settings| run(settings, once)),
-        Command::Check => with_settings(&config, |settings| {
-            commands::check::<NetManageIt>(&settings)
-        }),
+        Command::Run { once } => with_settings::<C>(&config, |settings| run::<C>(settings, once)),
+        Command::Check => with_settings::<C>(&config, |settings| commands::check::<C>(&settings)),
         Command::Export {
             folder,
             dry_run,
@@ -92,32 +92,43 @@ fn main() -> ExitCode {
         } => {
             let folder = folder.filter(|_| !dry_run);
             let waits = wait || !std::io::stderr().is_terminal();
-            with_settings(&config, |settings| {
-                export(&settings, folder.as_deref(), waits)
+            with_settings::<C>(&config, |settings| {
+                export::<C>(&settings, folder.as_deref(), waits)
             })
         }
         Command::Config => {
             let environment = settings::process_environment();
-            match settings::effective::<NetManageItSettings, _, _>(&config, environment) {
+            match settings::effective::<C::Section, _, _>(&config, environment) {
                 Ok(settings) => commands::config(&settings),
                 Err(problems) => refuse(&problems),
             }
         }
-        Command::Healthcheck => with_settings(&config, |settings| {
+        Command::Healthcheck => with_settings::<C>(&config, |settings| {
             commands::healthcheck(&settings.connector.metrics)
         }),
-        Command::Schema => commands::print(&commands::schema::<NetManageItSettings>()),
+        Command::Schema => commands::print(&commands::schema::<C::Section>()),
         Command::Completions { shell } => {
-            commands::print(&commands::completions::<Arguments>(shell))
+            commands::print(&commands::completions(command_line::<C>(), shell))
         }
     }
 }
 
-fn run(mut settings: Settings<NetManageItSettings>, once: bool) -> ExitCode {
+/// The command line of a connector's program.
+fn command_line<C: Connector>() -> clap::Command {
+    Arguments::command().name(C::PROGRAM).about(C::ABOUT)
+}
+
+fn parse<C: Connector>() -> Result<Arguments, clap::Error> {
+    let mut command_line = command_line::<C>();
+    let matches = command_line.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command_line))
+}
+
+fn run<C: Importer>(mut settings: Settings<C::Section>, once: bool) -> ExitCode {
     if once {
         settings.connector.schedule = Schedule::Once;
     }
-    match start(settings) {
+    match start::<C>(settings) {
         Ok(End::Stopped | End::RanOnce) => ExitCode::SUCCESS,
         Ok(End::Failed) => ExitCode::FAILURE,
         Err(error) => {
@@ -128,9 +139,9 @@ fn run(mut settings: Settings<NetManageItSettings>, once: bool) -> ExitCode {
 }
 
 /// Does something with the settings, or says what is wrong with them.
-fn with_settings(
+fn with_settings<C: Connector>(
     config: &Path,
-    act: impl FnOnce(Settings<NetManageItSettings>) -> ExitCode,
+    act: impl FnOnce(Settings<C::Section>) -> ExitCode,
 ) -> ExitCode {
     match settings::read(config, settings::process_environment()) {
         Ok(settings) => act(settings),
@@ -149,7 +160,7 @@ fn refuse(problems: &Problems) -> ExitCode {
     ExitCode::from(BAD_SETTINGS)
 }
 
-fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
+fn start<C: Importer>(settings: Settings<C::Section>) -> anyhow::Result<End> {
     let instruments = begin(&settings)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     let runtime = runtime()?;
@@ -158,15 +169,15 @@ fn start(settings: Settings<NetManageItSettings>) -> anyhow::Result<End> {
             let address = admin::serve(port, instruments.clone()).await?;
             tracing::info!(%address, "metrics and health are served");
         }
-        run_connector::<NetManageIt>(settings, instruments, on_signals()?).await
+        run_connector::<C>(settings, instruments, on_signals()?).await
     });
     // What is still waiting somewhere waits in vain.
     runtime.shutdown_background();
     end
 }
 
-fn export(
-    settings: &Settings<NetManageItSettings>,
+fn export<C: Importer>(
+    settings: &Settings<C::Section>,
     folder: Option<&Path>,
     waits: bool,
 ) -> ExitCode {
@@ -175,7 +186,7 @@ fn export(
         let runtime = runtime()?;
         let exported = runtime.block_on(async {
             let stop = on_signals()?;
-            runtime::export::<NetManageIt>(settings, folder, waits, &instruments, &stop).await
+            runtime::export::<C>(settings, folder, waits, &instruments, &stop).await
         });
         runtime.shutdown_background();
         exported
@@ -190,7 +201,7 @@ fn export(
 }
 
 /// Sets up the log, and what else tells how the connector fares.
-fn begin(settings: &Settings<NetManageItSettings>) -> anyhow::Result<Instruments> {
+fn begin<S>(settings: &Settings<S>) -> anyhow::Result<Instruments> {
     let is_for_people = std::io::stderr().is_terminal();
     let connector = &settings.connector;
     let json = connector.json_logging.unwrap_or(!is_for_people);
