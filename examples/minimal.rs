@@ -19,12 +19,11 @@ use std::time::Duration;
 
 use opencti_connectors::cli;
 use opencti_connectors::connector::{
-    Connector, Converted, Converter, Importer, Position, Resume, Skipped, Source, SourceError,
-    SourceLook,
+    Checks, Connector, Context, Converted, Converter, Importer, Position, Resume, Skipped, Source,
+    SourceError,
 };
 use opencti_connectors::settings::{Fallback, Kind, Reader, Section, Setting, Settings};
 use opencti_connectors::stix::{ObjectWriter, StixId, StixObject};
-use opencti_connectors::telemetry::metrics::Metrics;
 use serde::ser::Error as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -79,9 +78,16 @@ impl Connector for Addresses {
     const PROGRAM: &'static str = "addresses-connector";
     const ABOUT: &'static str = "Imports the IPv4 addresses of a text file";
 
-    fn new(settings: &Settings<AddressSettings>, _: &Metrics) -> Result<Self, SourceError> {
+    fn new(settings: &Settings<AddressSettings>, _: &Context) -> Result<Self, SourceError> {
         let file = settings.section.file.clone();
         Ok(Self { file })
+    }
+
+    async fn check(&self, checks: &mut Checks<'_>) {
+        match AddressSource::open(&self.file).and_then(AddressSource::count) {
+            Ok(lines) => checks.count_rows(STREAM, Some(lines)),
+            Err(error) => checks.fail_with("source", &error),
+        }
     }
 }
 
@@ -106,18 +112,6 @@ impl Importer for Addresses {
 
     fn source(&self) -> String {
         self.file.display().to_string()
-    }
-
-    async fn look(&self) -> Result<SourceLook, SourceError> {
-        let mut source = AddressSource::open(&self.file)?;
-        while source.next_line()?.is_some() {}
-        Ok(SourceLook {
-            address: self.source(),
-            release: "none (a file)".to_owned(),
-            counts: vec![(STREAM, Some(source.read))],
-            remarks: Vec::new(),
-            clock: None,
-        })
     }
 
     async fn open(&self, resume: Resume) -> Result<AddressSource, SourceError> {
@@ -176,6 +170,12 @@ impl AddressSource {
             again: Vec::new(),
             marking: Arc::new(marking),
         })
+    }
+
+    /// How many lines there are.
+    fn count(mut self) -> Result<u64, SourceError> {
+        while self.next_line()?.is_some() {}
+        Ok(self.read)
     }
 
     /// Goes on behind so many lines, and keeps those of them that are wanted once more; false where the file

@@ -10,6 +10,9 @@
 //! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
 //! and comes back only inside the receipt of their confirmed push.
 
+mod checks;
+mod context;
+
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error as StdError;
 use std::future::Future;
@@ -22,8 +25,9 @@ use tokio::sync::watch;
 
 use crate::settings::{Section, Settings};
 use crate::stix::StixObject;
-use crate::telemetry::metrics::Metrics;
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
+pub use checks::{Check, CheckOutcome, Checks};
+pub use context::{Clock, Context};
 
 /// A connector: who it is, and what it is made from.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -38,7 +42,11 @@ pub trait Connector: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SourceError`] when the settings cannot be used, for example a CA certificate.
-    fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError>;
+    fn new(settings: &Settings<Self::Section>, context: &Context) -> Result<Self, SourceError>;
+
+    /// Checks what only this connector knows, as it is now, once and without waiting, for a person who wants to know
+    /// before the first run. Changes nothing anywhere.
+    fn check(&self, checks: &mut Checks<'_>) -> impl Future<Output = ()> + Send;
 }
 
 /// An importer: reads a source, page by page, into STIX objects.
@@ -62,29 +70,11 @@ pub trait Importer: Connector {
     /// mean nothing in another.
     fn source(&self) -> String;
 
-    /// Looks at the source as it is now, once and without waiting, for a check before the first run.
-    fn look(&self) -> impl Future<Output = Result<SourceLook, SourceError>> + Send;
-
     /// Opens the source for one run, which goes on where earlier ones ended.
     fn open(
         &self,
         resume: Resume,
     ) -> impl Future<Output = Result<Self::Source, SourceError>> + Send;
-}
-
-/// What a look at the source found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceLook {
-    /// Its address, without anything secret.
-    pub address: String,
-    /// Its release.
-    pub release: String,
-    /// The streams, with how many objects each has for this user, where the source says so.
-    pub counts: Vec<(&'static str, Option<u64>)>,
-    /// What a person should know of these counts: why fewer may come.
-    pub remarks: Vec<String>,
-    /// What its clock says; none where it does not say it.
-    pub clock: Option<SystemTime>,
 }
 
 /// What earlier runs left to this one.

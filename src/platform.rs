@@ -10,6 +10,7 @@
 //! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
 //! (spec/protocol.md §1, §5).
 
+mod access;
 mod end_guard;
 mod release;
 #[cfg(test)]
@@ -26,10 +27,12 @@ use serde::de::{DeserializeOwned, Error as _};
 
 pub use crate::graphql::Download;
 use crate::graphql::{
-    Answer, AnswerLimit, Client, Error, Kind, NarrowError, Narrowed, Operation, OwnSchema,
-    RetryPolicy, SchemaError, Waits, mentioned_types, narrow, prune_variables,
+    Answer, AnswerLimit, Client, Error, NarrowError, Narrowed, Operation, OwnSchema, SchemaError,
+    mentioned_types, narrow, prune_variables,
 };
+use crate::http::{Kind, RetryPolicy, Waits};
 use crate::telemetry::logs::Chain;
+pub use access::PlatformAccess;
 pub(crate) use end_guard::{EndGuard, Endless, ListedRow};
 pub use release::{NotARelease, Release};
 use shape::{Known, Shape};
@@ -649,17 +652,9 @@ mod tests {
         for fault in faults {
             source.faults().add_for(operation, fault);
         }
-        let endpoint = crate::graphql::Endpoint {
-            platform: "the source".to_owned(),
-            url: format!("{}/graphql", source.url()).parse().unwrap(),
-            token: source.token().to_owned().into(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: crate::graphql::LONGEST_SILENCE,
-            metrics: crate::telemetry::metrics::Metrics::default(),
-        };
-        let client = Client::new(&endpoint).unwrap();
+        let url = format!("{}/graphql", source.url()).parse().unwrap();
+        let token = source.token().to_owned().into();
+        let client = Client::new(crate::http::Site::new("the source", url), &token).unwrap();
         (source, client)
     }
 

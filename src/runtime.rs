@@ -42,18 +42,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Converted, Importer};
-use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
+use crate::connector::{Clock, Connector, Context, Converted, Importer};
+use crate::graphql;
+use crate::http::RetryPolicy;
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
     BrokerAddress, ConnectorProfile, Directory, DirectoryError, Echo, Registration, Rules, api,
     queue, register,
 };
-use crate::platform::Platform;
+use crate::platform::PlatformAccess;
 use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Schedule, Settings};
 use crate::telemetry::Instruments;
 use crate::telemetry::metrics::{Doing, Metrics};
-pub use check::{Hop, Verdict, check};
+pub use check::check;
 use destination::{Destination, Sent};
 pub use export::{Exported, export};
 use finisher::Finisher;
@@ -88,11 +89,18 @@ pub async fn run_connector<C: Importer>(
     instruments: Instruments,
     stop: CancellationToken,
 ) -> anyhow::Result<End> {
-    let connector = Arc::new(C::new(&settings, &instruments.metrics)?);
+    let context = context::<C>(&settings, &instruments.metrics)?;
+    let connector = Arc::new(C::new(&settings, &context)?);
     let mut keeper = None;
     let mut due = None;
     loop {
-        let starting = start(&settings, &instruments, connector.source(), keeper.clone());
+        let starting = start(
+            &settings,
+            &context.platform,
+            &instruments,
+            connector.source(),
+            keeper.clone(),
+        );
         let Some(started) = stop.run_until_cancelled(starting).await else {
             return Ok(End::Stopped);
         };
@@ -381,11 +389,12 @@ struct Started {
 /// Meets the destination, registers there, reads the state, unless it is known, and pings once.
 async fn start<S>(
     settings: &Settings<S>,
+    home: &PlatformAccess,
     instruments: &Instruments,
     source: String,
     known: Option<Arc<Keeper>>,
 ) -> anyhow::Result<Started> {
-    let (destination, profile, echo) = connect(settings, instruments).await?;
+    let (destination, profile, echo) = connect(settings, home, instruments).await?;
     let keeper = if let Some(keeper) = known {
         keeper
     } else {
@@ -462,12 +471,12 @@ fn patience_at_start<S>(settings: &Settings<S>) -> RetryPolicy {
 /// Meets the destination and registers there.
 async fn connect<S>(
     settings: &Settings<S>,
+    home: &PlatformAccess,
     instruments: &Instruments,
 ) -> anyhow::Result<(Destination, ConnectorProfile, Echo)> {
     instruments.health.note_meeting();
-    let client = Client::new(&endpoint(settings, &instruments.metrics))?;
     let patience = patience_at_start(settings);
-    let platform = Arc::new(Platform::meet(client, patience).await?);
+    let platform = home.meet(patience).await?;
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol)?;
     let profile = ConnectorProfile {
@@ -536,18 +545,15 @@ fn note_page(instruments: &Instruments, page: &Converted, waited: Duration) {
     }
 }
 
-fn endpoint<S>(settings: &Settings<S>, metrics: &Metrics) -> Endpoint {
-    let platform = &settings.opencti;
-    Endpoint {
-        platform: "the destination".to_owned(),
-        url: platform.url.clone(),
-        token: platform.token.clone(),
-        verify_tls: platform.verifies(),
-        extra_ca: platform.authorities(&settings.http),
-        proxy: settings.http.proxies.of(&platform.url),
-        longest_silence: LONGEST_SILENCE,
-        metrics: metrics.clone(),
-    }
+/// What a connector with these settings is made from, with this machine's clock.
+///
+/// # Errors
+/// [`graphql::Error`] where a certificate of the settings cannot be used.
+pub fn context<C: Connector>(
+    settings: &Settings<C::Section>,
+    metrics: &Metrics,
+) -> Result<Context, graphql::Error> {
+    Context::of::<C>(settings, metrics.clone(), Clock::new(Utc::now))
 }
 
 /// Registration answers the broker as the platform sees it; the settings know better where set.

@@ -74,24 +74,6 @@ pub struct PlatformSettings {
     pub tls: TlsTrust,
 }
 
-impl PlatformSettings {
-    /// Whether the platform's certificate is checked.
-    pub fn verifies(&self) -> bool {
-        self.tls != TlsTrust::Anyone
-    }
-
-    /// The authorities believed besides the system's, PEM: those of every https connection and the
-    /// platform's own.
-    pub fn authorities(&self, http: &HttpSettings) -> Vec<Vec<u8>> {
-        let own = match &self.tls {
-            TlsTrust::SystemAnd(pem) => Some(pem),
-            TlsTrust::System | TlsTrust::Anyone => None,
-        };
-        let all = http.ca.iter().chain(own);
-        all.map(|pem| pem.as_bytes().to_vec()).collect()
-    }
-}
-
 /// Which server certificates are believed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TlsTrust {

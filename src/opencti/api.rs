@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::delivery::{Backlog, Bounds, Outgoing, PushError, Pusher, StandingBoard};
 use super::operations::{PushBundle, push_bundle};
-use crate::graphql::{Kind, RetryPolicy};
+use crate::http::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 

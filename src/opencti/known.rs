@@ -8,7 +8,7 @@ use super::operations::{
     KnownIndicators, KnownObject, KnownObservables, List, Places, SetReferences, known_indicators,
     known_observables, set_references,
 };
-use crate::graphql::RetryPolicy;
+use crate::http::RetryPolicy;
 use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
 
 /// Rows of references in one answer.

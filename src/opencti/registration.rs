@@ -8,7 +8,7 @@ use super::operations::{
     RegisteredConnector, connector_reset, delete_connector, ping_connector, queue_details,
     register_connector,
 };
-use crate::graphql::{Error, RetryPolicy};
+use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
 use crate::settings::{NameError, ShortName};
 use crate::telemetry::safe_text::{NAME, safe};
@@ -131,7 +131,7 @@ impl From<PlatformError> for RegistrationError {
 
 /// Whether the answer to a request for the connector itself is too large: that can only be its state.
 pub fn is_too_large(error: &PlatformError) -> bool {
-    matches!(error, PlatformError::Request(Error::TooLarge { .. }))
+    matches!(error, PlatformError::Request(error) if error.is_too_large())
 }
 
 /// Registers the connector; the platform declares its queues. May be repeated.
@@ -329,14 +329,19 @@ pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graphql::{Error, HttpFailure};
+    use crate::http;
 
     #[test]
     fn an_answer_that_is_too_large_names_the_state_and_the_reset() {
-        let too_large = Error::TooLarge {
+        let url = "https://cti.example/graphql".parse().unwrap();
+        let too_large = Error::Http(HttpFailure {
             operation: "RegisterConnector",
-            platform: "the destination".to_owned(),
-            limit: 4_194_304,
-        };
+            error: http::Error::TooLarge {
+                peer: http::Peer::new("the destination", &url),
+                limit: 4_194_304,
+            },
+        });
         let error = RegistrationError::from(PlatformError::Request(too_large));
         let said = error.to_string();
         assert!(said.contains("the state that it keeps"), "{said}");

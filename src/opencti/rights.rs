@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::operations::{self, Marking, Places, markings, rights};
-use crate::graphql::RetryPolicy;
+use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
 
 /// Markings in one answer; platforms have some dozens.

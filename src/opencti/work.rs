@@ -18,7 +18,7 @@ use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
     add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
 };
-use crate::graphql::{Kind, RetryPolicy};
+use crate::http::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};

@@ -8,7 +8,6 @@ mod made_folder;
 use std::collections::HashSet;
 use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::time::Instant;
@@ -17,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 use super::batch::{Batch, Packer, Packing};
 use super::destination::{Destination, Sent};
 use super::gate::{Gate, KeptOut};
-use super::{endpoint, note_page};
-use crate::connector::{Converted, Converter, Importer, Resume, Source, Tally};
-use crate::graphql::{Client, RetryPolicy};
+use super::{context, note_page};
+use crate::connector::{Checks, Converted, Converter, Importer, Resume, Source, Tally};
+use crate::http::RetryPolicy;
 use crate::opencti::{Pusher, Rules, write_whole};
-use crate::platform::Platform;
+use crate::platform::PlatformAccess;
 use crate::settings::Settings;
 use crate::stix::bundle;
 use crate::telemetry::Instruments;
@@ -55,7 +54,8 @@ pub async fn export<C: Importer>(
     stop: &CancellationToken,
 ) -> anyhow::Result<Exported> {
     let made = folder.map(MadeFolder::make).transpose()?;
-    let connector = C::new(settings, &instruments.metrics)?;
+    let context = context::<C>(settings, &instruments.metrics)?;
+    let connector = C::new(settings, &context)?;
     let batch_size = connector.batch_size();
     let mut exporter = Exporter {
         folder,
@@ -67,9 +67,9 @@ pub async fn export<C: Importer>(
     };
     let exporting = async {
         if !waits {
-            connector.look().await?;
+            look(&connector).await?;
         }
-        exporter.destination = ask_destination(settings, instruments).await;
+        exporter.destination = ask_destination(settings, &context.platform, instruments).await;
         exporter.all(&connector).await
     };
     match stop.run_until_cancelled(exporting).await {
@@ -85,15 +85,24 @@ pub async fn export<C: Importer>(
     Ok(exporter.exported)
 }
 
+/// Whether the source answers at all.
+async fn look<C: Importer>(connector: &C) -> anyhow::Result<()> {
+    let mut ignore = |_| {};
+    let mut checks = Checks::new(&mut ignore);
+    connector.check(&mut checks).await;
+    match checks.first_failure() {
+        Some(failure) => Err(anyhow::anyhow!("{failure}")),
+        None => Ok(()),
+    }
+}
+
 /// The destination, to be asked what it takes. From a place where it cannot be reached, everything is written.
 async fn ask_destination<S>(
     settings: &Settings<S>,
+    home: &PlatformAccess,
     instruments: &Instruments,
 ) -> Option<Destination> {
-    let met = match Client::new(&endpoint(settings, &instruments.metrics)) {
-        Ok(client) => Platform::meet(client, RetryPolicy::NEVER).await,
-        Err(error) => Err(error.into()),
-    };
+    let met = home.meet(RetryPolicy::NEVER).await;
     let not_asked = |error: &dyn Error| {
         tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: nothing is held back for it");
     };
@@ -102,7 +111,7 @@ async fn ask_destination<S>(
     let rules = Rules::of(platform.release(), protocol);
     let rules = rules.inspect_err(|error| not_asked(error)).ok()?;
     Some(Destination {
-        platform: Arc::new(platform),
+        platform,
         connector_id: settings.connector.id,
         connector_name: settings.connector.name.clone(),
         applicant_id: String::new(),

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use super::destination::Destination;
 use super::keeper::Keeper;
 use super::trouble::{Attempt, Failure};
-use crate::graphql::{Error, Kind, RetryPolicy};
+use crate::graphql::Error;
+use crate::http::{Kind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::telemetry::logs::Chain;
@@ -346,7 +347,8 @@ fn is_own_refusal(error: &PlatformError) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graphql::{GraphqlError, Peer};
+    use crate::graphql::{GraphqlError, HttpFailure};
+    use crate::http::{self, Peer};
 
     fn refused(code: &str) -> PlatformError {
         let error = serde_json::json!({ "message": "no", "extensions": { "code": code } });
@@ -360,14 +362,15 @@ mod tests {
     }
 
     fn answered(status: u16) -> PlatformError {
-        PlatformError::Request(Error::Status {
-            operation: "ConnectorReset",
-            platform: Peer::default(),
+        let error = http::Error::Status {
+            peer: Peer::default(),
             proxy: None,
             status: status.try_into().unwrap(),
             retry_after: None,
             said: None,
-        })
+        };
+        let operation = "ConnectorReset";
+        PlatformError::Request(Error::Http(HttpFailure { operation, error }))
     }
 
     #[tokio::test(start_paused = true)]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::destination::Destination;
 use crate::connector::is_marking;
-use crate::graphql::RetryPolicy;
+use crate::http::RetryPolicy;
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
 use crate::stix::{StixObject, TextMap, tlp};

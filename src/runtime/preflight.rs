@@ -1,6 +1,6 @@
 //! Says at a start what the importing user may not do, before anything is lost for it.
 
-use crate::graphql::RetryPolicy;
+use crate::http::RetryPolicy;
 use crate::opencti::Rights;
 use crate::platform::Platform;
 use crate::telemetry::logs::Chain;

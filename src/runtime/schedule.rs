@@ -13,7 +13,7 @@ use super::heartbeat::Status;
 use super::keeper::Keeper;
 use super::run::{Outcome, Report};
 use super::state::{Ended, Run, State};
-use crate::graphql::RetryPolicy;
+use crate::http::RetryPolicy;
 use crate::settings::Schedule;
 use crate::telemetry::logs::Chain;
 

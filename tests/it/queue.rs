@@ -12,7 +12,8 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use opencti_connectors::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
+use opencti_connectors::graphql::Client;
+use opencti_connectors::http::{RetryPolicy, Site};
 use opencti_connectors::opencti::queue::{BrokerTls, Depth, DepthError};
 use opencti_connectors::opencti::{
     Announcer, BrokerAddress, ConnectorInfo, ConnectorProfile, Delivery, Message, Pending,
@@ -20,7 +21,6 @@ use opencti_connectors::opencti::{
 };
 use opencti_connectors::platform::Platform;
 use opencti_connectors::runtime::End;
-use opencti_connectors::telemetry::metrics::Metrics;
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -263,18 +263,10 @@ struct Meeting {
 
 impl Meeting {
     async fn at(destination: Destination) -> Self {
-        let client = Client::new(&Endpoint {
-            platform: "the destination".to_owned(),
-            url: format!("{}/graphql", destination.url())
-                .parse()
-                .expect("a URL"),
-            token: destination.token().to_owned().into(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: LONGEST_SILENCE,
-            metrics: Metrics::default(),
-        });
+        let url = format!("{}/graphql", destination.url());
+        let token = destination.token().to_owned().into();
+        let site = Site::new("the destination", url.parse().expect("a URL"));
+        let client = Client::new(site, &token);
         let client = client.expect("a client");
         let platform = Platform::meet(client, RetryPolicy::NEVER)
             .await

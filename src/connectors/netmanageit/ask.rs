@@ -19,7 +19,8 @@ use super::operations::{
 };
 use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
-use crate::graphql::{Answer, Error, GraphqlError, Kind, RetryPolicy, Waits};
+use crate::graphql::{Answer, Error, GraphqlError};
+use crate::http::{Kind, RetryPolicy, Waits};
 use crate::platform::{Platform, PlatformError};
 use crate::stix::TextSet;
 use crate::telemetry::logs::Chain;

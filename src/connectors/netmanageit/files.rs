@@ -21,7 +21,7 @@ use super::page::{
 };
 use super::source::RawPage;
 use crate::connector::{HearSent, HeldBack, Skipped, SourceError, TellSent};
-use crate::graphql::{Kind, RetryPolicy};
+use crate::http::{Kind, RetryPolicy};
 use crate::platform::{Download, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 

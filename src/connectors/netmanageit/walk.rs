@@ -22,7 +22,7 @@ use super::page_size::PageSize;
 use super::parallel::Readers;
 use super::row_place::RowPlace;
 use crate::connector::{HeldBack, Skipped, SourceError};
-use crate::graphql::Kind;
+use crate::http::Kind;
 use crate::platform::{EndGuard, Endless, ListedRow, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::connector::{AtSource, Converted, Converter, HeldBack};
 use crate::connectors::netmanageit::settings::{Creators, Score};
-use crate::graphql::{Client, Endpoint, RetryPolicy};
+use crate::graphql::Client;
+use crate::http::{RetryPolicy, Site};
 use crate::settings::{PlatformSettings, TlsTrust};
 use crate::telemetry::logs::Chain;
 
@@ -71,17 +72,11 @@ impl Line {
 
     async fn open(&self, resume: Resume) -> NetManageItSource {
         let settings = self.settings();
-        let endpoint = Endpoint {
-            platform: "the source".to_owned(),
-            url: settings.platform.url.clone(),
-            token: settings.platform.token.clone(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: self.longest_silence,
-            metrics: crate::telemetry::metrics::Metrics::default(),
+        let site = Site {
+            silence_limit: self.longest_silence,
+            ..Site::new("the source", settings.platform.url.clone())
         };
-        let client = Client::new(&endpoint).unwrap();
+        let client = Client::new(site, &settings.platform.token).unwrap();
         let platform = Platform::meet(client, RetryPolicy::NEVER).await.unwrap();
         NetManageItSource::new(Arc::new(platform), &settings, resume)
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
+use super::Kind;
+
 /// Exponential waits with jitter, limited by their total.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -80,6 +82,14 @@ impl Waits {
     pub(crate) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
         let wait = self.delays.next()?;
         self.allow(wait.max(asked_by_server.unwrap_or_default()))
+    }
+
+    /// The wait before what failed like this is tried again; none where that is for nothing.
+    pub(crate) fn after(&mut self, kind: Kind) -> Option<Duration> {
+        match kind {
+            Kind::Transient(asked_by_server) => self.next(asked_by_server),
+            _ => None,
+        }
     }
 
     /// This wait, unless it is time to give up.
