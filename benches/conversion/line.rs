@@ -15,8 +15,8 @@ use opencti_connectors::connectors::netmanageit::{
 };
 use opencti_connectors::opencti::{MessageWriter, Rules};
 use opencti_connectors::platform::Release;
-use opencti_connectors::runtime::batch::{Batch, Packer, Packing};
 use opencti_connectors::runtime::context;
+use opencti_connectors::runtime::import::packer::{Batch, Packer, Packing};
 use opencti_connectors::settings::{self, QueueProtocol, Settings};
 use opencti_connectors::stix::bundle;
 use opencti_connectors::telemetry::metrics::Metrics;

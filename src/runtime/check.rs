@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{broker_tls, context, overridden, preflight};
 use crate::connector::{Check, CheckOutcome, Checks, Importer};
 use crate::http::RetryPolicy;
 use crate::opencti::queue::Depth;
@@ -15,6 +14,10 @@ use crate::opencti::{
     BrokerAddress, ConnectorProfile, Kept, Rights, Rules, delete, kept, queue_size, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
+use crate::runtime::context;
+use crate::runtime::import::broker_tls;
+use crate::runtime::import::overridden;
+use crate::runtime::session::preflight;
 use crate::settings::{QueueProtocol, Settings};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 
 /// What is tried again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Attempt {
+pub(crate) enum Attempt {
     /// The ping, which carries the state.
     Ping,
     /// Closing the work with this id.
@@ -23,20 +23,20 @@ pub(super) enum Attempt {
 
 /// How an attempt fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
+pub(crate) struct Failure {
     /// In words for people.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// It does not pass by itself.
-    pub(super) is_for_good: bool,
+    pub(crate) is_for_good: bool,
 }
 
 /// What fails at the moment, since when, and how at last.
 #[derive(Debug, Default)]
-pub(super) struct Troubles(HashMap<Attempt, (Instant, Failure)>);
+pub(crate) struct Troubles(HashMap<Attempt, (Instant, Failure)>);
 
 impl Troubles {
     /// It failed; true where it has not failed just so before.
-    pub(super) fn note(&mut self, attempt: Attempt, failure: Failure) -> bool {
+    pub(crate) fn note(&mut self, attempt: Attempt, failure: Failure) -> bool {
         let (_, last) = self.0.entry(attempt).or_insert_with(|| {
             let none = Failure {
                 reason: String::new(),
@@ -50,12 +50,12 @@ impl Troubles {
     }
 
     /// It was taken.
-    pub(super) fn forget(&mut self, attempt: &Attempt) {
+    pub(crate) fn forget(&mut self, attempt: &Attempt) {
         self.0.remove(attempt);
     }
 
     /// Why it is not worth waiting for; none while it is.
-    pub(super) fn why_given_up(&self, attempt: &Attempt) -> Option<&str> {
+    pub(crate) fn why_given_up(&self, attempt: &Attempt) -> Option<&str> {
         let (since, failure) = self.0.get(attempt)?;
         let is_given_up = failure.is_for_good || since.elapsed() >= PATIENCE;
         is_given_up.then_some(failure.reason.as_str())

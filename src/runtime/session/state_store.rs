@@ -9,13 +9,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::state::{ResetWatch, State};
-use super::trouble::{Attempt, Failure, Troubles};
 use crate::opencti::Echo;
+use crate::runtime::session::state::{ResetWatch, State};
+use crate::runtime::session::trouble::{Attempt, Failure, Troubles};
 
 /// The state in memory: the true one.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(crate) struct Keeper {
     kept: Mutex<Kept>,
     /// Counts the changes.
     revision: watch::Sender<u64>,
@@ -37,10 +37,10 @@ struct Kept {
 
 /// Something has overtaken the run: its progress does not count any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Overtaken;
+pub(crate) struct Overtaken;
 
 impl Keeper {
-    pub(super) fn new(state: State, resets: ResetWatch) -> Self {
+    pub(crate) fn new(state: State, resets: ResetWatch) -> Self {
         Self {
             kept: Mutex::new(Kept { state, resets }),
             revision: watch::Sender::new(1),
@@ -52,29 +52,29 @@ impl Keeper {
     }
 
     /// The state as it is now.
-    pub(super) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.lock().state.clone()
     }
 
     /// Looks at the state without copying it.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.lock().state)
     }
 
     /// What a run has to name with each of its changes.
-    pub(super) fn generation(&self) -> u64 {
+    pub(crate) fn generation(&self) -> u64 {
         *self.generation.borrow()
     }
 
     /// Completes when something overtakes the run of this generation.
-    pub(super) async fn overtaken(&self, generation: u64) {
+    pub(crate) async fn overtaken(&self, generation: u64) {
         let mut seen = self.generation.subscribe();
         // The sender lives as long as this does.
         drop(seen.wait_for(|now| *now != generation).await);
     }
 
     /// Changes the state for the run of this generation.
-    pub(super) fn change(
+    pub(crate) fn change(
         &self,
         generation: u64,
         change: impl FnOnce(&mut State),
@@ -90,13 +90,13 @@ impl Keeper {
     }
 
     /// Changes what is not the progress of a run.
-    pub(super) fn change_always(&self, change: impl FnOnce(&mut State)) {
+    pub(crate) fn change_always(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock().state);
         self.note_change();
     }
 
     /// Changes how far the source was read; whatever run goes on is overtaken by it.
-    pub(super) fn overtake(&self, change: impl FnOnce(&mut State)) {
+    pub(crate) fn overtake(&self, change: impl FnOnce(&mut State)) {
         let mut kept = self.lock();
         change(&mut kept.state);
         self.generation.send_modify(|generation| *generation += 1);
@@ -109,7 +109,7 @@ impl Keeper {
     }
 
     /// Waits until the platform has stored the state as it is now, or something overtakes the run.
-    pub(super) async fn stored(&self, generation: u64) -> Result<(), Overtaken> {
+    pub(crate) async fn stored(&self, generation: u64) -> Result<(), Overtaken> {
         let wanted = *self.revision.borrow();
         let mut stored = self.stored.subscribe();
         let _waiting = Waiting::new(self);
@@ -120,17 +120,17 @@ impl Keeper {
     }
 
     /// Whether somebody waits until the state is stored.
-    pub(super) fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// Whether the platform lacks the last changes.
-    pub(super) fn is_behind(&self) -> bool {
+    pub(crate) fn is_behind(&self) -> bool {
         *self.stored.borrow() < *self.revision.borrow()
     }
 
     /// The destination does not take something; true where it was not refused just so before.
-    pub(super) fn note_failure(&self, attempt: Attempt, failure: Failure) -> bool {
+    pub(crate) fn note_failure(&self, attempt: Attempt, failure: Failure) -> bool {
         let is_new = self.troubles().note(attempt, failure);
         // Wakes whoever waits for it, without a change.
         self.revision.send_modify(|_| ());
@@ -138,17 +138,17 @@ impl Keeper {
     }
 
     /// The destination has taken it.
-    pub(super) fn note_success(&self, attempt: &Attempt) {
+    pub(crate) fn note_success(&self, attempt: &Attempt) {
         self.troubles().forget(attempt);
     }
 
     /// Why something is not worth waiting for; none while it is.
-    pub(super) fn why_given_up(&self, attempt: &Attempt) -> Option<String> {
+    pub(crate) fn why_given_up(&self, attempt: &Attempt) -> Option<String> {
         self.troubles().why_given_up(attempt).map(str::to_owned)
     }
 
     /// Completes when the destination refuses the state for good, with the reason.
-    pub(super) async fn state_refused(&self) -> String {
+    pub(crate) async fn state_refused(&self) -> String {
         let mut changes = self.changes();
         loop {
             if let Some(reason) = self.why_given_up(&Attempt::Ping) {
@@ -164,29 +164,29 @@ impl Keeper {
     }
 
     /// Counts the changes; also moves when somebody begins to wait, or something was not taken.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
 
     /// The text for the platform and the number of its last change.
-    pub(super) fn writing(&self) -> (u64, Result<String, serde_json::Error>) {
+    pub(crate) fn writing(&self) -> (u64, Result<String, serde_json::Error>) {
         let kept = self.lock();
         (*self.revision.borrow(), kept.state.write())
     }
 
     /// The platform took the state with this change.
-    pub(super) fn note_stored(&self, revision: u64) {
+    pub(crate) fn note_stored(&self, revision: u64) {
         self.stored
             .send_modify(|stored| *stored = revision.max(*stored));
     }
 
     /// Whether the platform says when it was last reset.
-    pub(super) fn knows_reset_time(&self) -> bool {
+    pub(crate) fn knows_reset_time(&self) -> bool {
         self.lock().resets.reset_at().is_some()
     }
 
     /// Judges an answer of the platform; true when it shows that somebody has reset the connector.
-    pub(super) fn shows_reset(&self, echo: &Echo) -> bool {
+    pub(crate) fn shows_reset(&self, echo: &Echo) -> bool {
         let mut kept = self.lock();
         let is_reset = kept.resets.shows_reset(echo);
         let reset_at = kept.resets.reset_at().map(str::to_owned);
@@ -199,7 +199,7 @@ impl Keeper {
     }
 
     /// Somebody has reset the connector: drops the state.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         let reset_at = self.lock().resets.note_reset();
         self.overtake(|state| *state = state.after_reset(reset_at));
     }

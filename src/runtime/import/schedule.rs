@@ -8,29 +8,19 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::destination::Destination;
-use super::heartbeat::Status;
-use super::keeper::Keeper;
-use super::run::{Outcome, Report};
-use super::state::{Ended, Run, State};
 use crate::http::RetryPolicy;
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::run::{Outcome, Report};
+use crate::runtime::session::End;
+use crate::runtime::session::heartbeat::Status;
+use crate::runtime::session::state::{Ended, Run, State};
+use crate::runtime::session::state_store::Keeper;
 use crate::settings::Schedule;
 use crate::telemetry::logs::Chain;
 
-/// How the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It was asked to stop.
-    Stopped,
-    /// Its one run is complete.
-    RanOnce,
-    /// Its one run is not complete: it failed, or somebody cleared its work.
-    Failed,
-}
-
 /// When the run after this one begins: a period after this one's beginning, or at once when it took
 /// longer; a period from now at the latest, should the clock have been set back.
-pub fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
+pub(super) fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
     let after = |time: DateTime<Utc>| {
         let period = chrono::Duration::from_std(period).ok();
         period.and_then(|period| time.checked_add_signed(period))
@@ -43,7 +33,7 @@ pub fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duration) -> D
 
 /// When the first run of a process begins: at once, unless the last run of the process before was
 /// complete and its period is not over. A beginning in the future is the mistake of a clock.
-pub fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedule) -> DateTime<Utc> {
+pub(super) fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedule) -> DateTime<Utc> {
     match (last, schedule) {
         (Some(last), Schedule::Every(period))
             if last.outcome == Ended::Complete && last.began <= now =>
@@ -56,7 +46,7 @@ pub fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedule) -> 
 
 /// What became of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kept {
+pub(crate) enum Kept {
     /// It is over.
     Ended(End),
     /// The destination has to be met anew before the next run, which is due then.
@@ -67,20 +57,20 @@ pub(super) enum Kept {
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Asks for runs and takes their reports.
-pub(super) struct Keeping {
-    pub(super) schedule: Schedule,
-    pub(super) destination: Arc<Destination>,
-    pub(super) keeper: Arc<Keeper>,
-    pub(super) start_run: mpsc::Sender<()>,
-    pub(super) reports: mpsc::Receiver<Report>,
-    pub(super) status: watch::Sender<Status>,
-    pub(super) stop: CancellationToken,
+pub(crate) struct Keeping {
+    pub(crate) schedule: Schedule,
+    pub(crate) destination: Arc<Destination>,
+    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) start_run: mpsc::Sender<()>,
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) status: watch::Sender<Status>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Keeping {
     /// Until stopped, or after the one run if there is to be only one. The runs themselves are another
     /// task's.
-    pub(super) async fn keep(mut self, due: Option<DateTime<Utc>>) -> Kept {
+    pub(crate) async fn keep(mut self, due: Option<DateTime<Utc>>) -> Kept {
         let last = self.keeper.look(|state| state.runs.last().cloned());
         let mut due = due.unwrap_or_else(|| first_run(last.as_ref(), Utc::now(), self.schedule));
         let mut generation = self.keeper.generation();
@@ -130,7 +120,7 @@ impl Keeping {
     /// Whether the destination has another release than when it was met. One that does not answer now
     /// is for the run to wait for.
     async fn has_changed(&self) -> bool {
-        let platform = &self.destination.platform;
+        let platform = &self.destination.home.platform;
         let asking = platform.is_same_release(RetryPolicy::NEVER);
         let has_changed = matches!(tokio::time::timeout(LIMIT, asking).await, Ok(Ok(false)));
         if has_changed {

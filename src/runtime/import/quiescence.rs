@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::destination::Destination;
 use crate::opencti::WorkCount;
+use crate::runtime::import::destination::Destination;
 
 /// An answer about the queue that takes longer is not waited for.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -20,14 +20,14 @@ const STILL_BLIND: Duration = Duration::from_mins(10);
 
 /// A work's numbers as they stood at the last look, and since when.
 #[derive(Debug, Default)]
-pub(super) struct Stillness {
+pub(crate) struct Stillness {
     since: Option<(WorkCount, Instant)>,
 }
 
 impl Stillness {
     /// Whether nothing waits in the queue and nothing was reported for a while: what is missing then
     /// will never come.
-    pub(super) async fn is_reached(&mut self, destination: &Destination, count: WorkCount) -> bool {
+    pub(crate) async fn is_reached(&mut self, destination: &Destination, count: WorkCount) -> bool {
         let since = match self.since {
             Some((before, since)) if before == count => since,
             _ => {

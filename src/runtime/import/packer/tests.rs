@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::connector::Position;
-use crate::runtime::gate::KeptOut;
+use crate::runtime::import::admission::KeptOut;
 use crate::settings::QueueProtocol;
 use crate::stix::{ObjectWriter, Pointer, StixId};
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::destination::Destination;
 use crate::connector::is_marking;
 use crate::http::RetryPolicy;
 use crate::opencti::Rights;
 use crate::platform::PlatformError;
+use crate::runtime::import::destination::Destination;
 use crate::stix::{StixObject, TextMap, tlp};
 use crate::telemetry::logs::Chain;
 
@@ -30,7 +30,7 @@ const NOT_MET: &str = "nothing is known of its marking";
 
 /// The markings that were met in a run.
 #[derive(Debug, Default)]
-pub(super) struct Markings {
+pub(crate) struct Markings {
     rights: Option<Rights>,
     /// When the destination was last asked.
     asked: Option<Instant>,
@@ -52,13 +52,13 @@ enum Standing {
 
 /// Why an object cannot go with a marking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct MarkingBar<'a> {
+pub(crate) struct MarkingBar<'a> {
     /// The marking's id.
-    pub(super) marking: &'a str,
+    pub(crate) marking: &'a str,
     /// Why it cannot be set.
-    pub(super) reason: &'a str,
+    pub(crate) reason: &'a str,
     /// Whether only reading it again shows that this has changed.
-    pub(super) is_unfit: bool,
+    pub(crate) is_unfit: bool,
 }
 
 impl Standing {
@@ -121,7 +121,7 @@ impl Said {
 
 impl Markings {
     /// Learns of these markings; answers those that have to be made at the destination first.
-    pub(super) async fn learn(
+    pub(crate) async fn learn(
         &mut self,
         destination: &Destination,
         markings: Vec<Arc<StixObject>>,
@@ -147,7 +147,7 @@ impl Markings {
     }
 
     /// Looks what has become of markings that were sent.
-    pub(super) async fn learn_made(
+    pub(crate) async fn learn_made(
         &mut self,
         destination: &Destination,
         made: &[Arc<StixObject>],
@@ -174,7 +174,7 @@ impl Markings {
     }
 
     /// Notes which markings no message can hold, each with the reason.
-    pub(super) fn bar_too_large(&mut self, too_large: &[(Arc<StixObject>, String)]) {
+    pub(crate) fn bar_too_large(&mut self, too_large: &[(Arc<StixObject>, String)]) {
         for (marking, reason) in too_large {
             let reason = format!("its marking {} is {reason}", name(marking));
             let id = marking.id.clone().into();
@@ -183,14 +183,14 @@ impl Markings {
     }
 
     /// Takes markings for made, without a look.
-    pub(super) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
+    pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
         let usable = Standing::Usable { is_listed: false };
         let ids = made.iter().map(|marking| marking.id.clone());
         self.met.extend(ids.map(|id| (id.into(), usable.clone())));
     }
 
     /// Whether an object that waits for this marking can be tried again.
-    pub(super) async fn may_become_usable(
+    pub(crate) async fn may_become_usable(
         &mut self,
         destination: &Destination,
         marking: &str,
@@ -201,7 +201,7 @@ impl Markings {
     }
 
     /// The first marking of an object, or of what it depends on, that cannot be set, and why.
-    pub(super) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<MarkingBar<'a>> {
+    pub(crate) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<MarkingBar<'a>> {
         object.dependencies.iter().find_map(|dependency| {
             let bar = |reason, is_unfit| {
                 Some(MarkingBar {
@@ -222,7 +222,7 @@ impl Markings {
     }
 
     /// The markings that the destination has listed and that can be set.
-    pub(super) fn listed(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
         let is_listed = |standing: &Standing| *standing == Standing::Usable { is_listed: true };
         let listed = self
             .met
@@ -241,7 +241,7 @@ impl Markings {
     }
 
     /// Asked now and then, and again when markings were made.
-    pub(super) async fn rights(
+    pub(crate) async fn rights(
         &mut self,
         destination: &Destination,
     ) -> Result<&Rights, PlatformError> {
@@ -259,7 +259,7 @@ impl Markings {
 /// error says nothing of what the user may do: the run fails with it, once it was waited for, and the next one asks
 /// again.
 async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
-    let error = match Rights::ask(&destination.platform, RetryPolicy::DURING_RUN).await {
+    let error = match Rights::ask(&destination.home.platform, RetryPolicy::DURING_RUN).await {
         Ok(rights) => return Ok(rights),
         Err(error) => error,
     };
@@ -274,7 +274,7 @@ async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
 }
 
 /// The markings that these objects need, each once.
-pub(super) fn markings_of<'a>(
+pub(crate) fn markings_of<'a>(
     objects: impl Iterator<Item = &'a Arc<StixObject>>,
 ) -> Vec<Arc<StixObject>> {
     let mut markings: Vec<Arc<StixObject>> = Vec::new();

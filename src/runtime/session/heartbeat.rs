@@ -4,6 +4,7 @@
 //! **Invariant.** What the platform answers never becomes the state: it only tells whether somebody
 //! has reset the connector.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,13 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::destination::Destination;
-use super::keeper::Keeper;
-use super::trouble::{Attempt, Failure};
 use crate::graphql::Error;
 use crate::http::{Kind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
+use crate::runtime::session::Home;
+use crate::runtime::session::state_store::Keeper;
+use crate::runtime::session::trouble::{Attempt, Failure};
 use crate::telemetry::logs::Chain;
 
 /// A connector counts as active while its last ping is younger than five minutes
@@ -34,20 +35,24 @@ const ASK_AGAIN: Duration = Duration::from_mins(10);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Says how much waits in the connector's queue, in megabytes, if it is known within this time.
+pub(crate) type QueueMegabytes =
+    Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = Option<f64>> + Send>> + Send + Sync>;
+
 /// What the loop lets the ping tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// When the last run began.
-    pub(super) last_run: Option<DateTime<Utc>>,
+    pub(crate) last_run: Option<DateTime<Utc>>,
     /// When the next run begins; none while one is running or when there will be none.
-    pub(super) next_run: Option<DateTime<Utc>>,
+    pub(crate) next_run: Option<DateTime<Utc>>,
     /// Whether the run waits: for the queue to shrink, the workers, the broker.
-    pub(super) buffering: bool,
+    pub(crate) buffering: bool,
 }
 
 /// Why a ping was not taken.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PingError {
+pub(crate) enum PingError {
     /// The platform refuses, or does not answer.
     #[error(
         "the destination does not take the connector's ping, which carries its state, and without which nothing is sent"
@@ -108,24 +113,26 @@ impl PingError {
 }
 
 /// What does not change from ping to ping.
-pub(super) struct Heartbeat {
-    /// The platform.
-    pub(super) destination: Arc<Destination>,
+pub(crate) struct Heartbeat {
+    /// The platform, and who the connector is there.
+    pub(crate) home: Home,
     /// To register once more, should the connector be deleted there.
-    pub(super) profile: ConnectorProfile,
+    pub(crate) profile: ConnectorProfile,
     /// The state.
-    pub(super) keeper: Arc<Keeper>,
+    pub(crate) keeper: Arc<Keeper>,
     /// Whether the connector ends after one run.
-    pub(super) run_and_terminate: bool,
+    pub(crate) run_and_terminate: bool,
     /// In megabytes.
-    pub(super) queue_threshold_mb: f64,
+    pub(crate) queue_threshold_mb: f64,
+    /// How much waits in the connector's queue; none where it has none.
+    pub(crate) queue_megabytes: Option<QueueMegabytes>,
     /// Whether it makes sense to ask if the connector was reset.
-    pub(super) asking: Asking,
+    pub(crate) asking: Asking,
 }
 
 /// When to ask what the destination may refuse to say.
 #[derive(Debug, Default)]
-pub(super) struct Asking {
+pub(crate) struct Asking {
     /// Not before this time: it has refused.
     not_before: Option<Instant>,
 }
@@ -148,7 +155,7 @@ impl Heartbeat {
     ///
     /// # Errors
     /// [`PingError`] when a connector that runs once gives up.
-    pub(super) async fn begin(&mut self, policy: RetryPolicy) -> Result<(), PingError> {
+    pub(crate) async fn begin(&mut self, policy: RetryPolicy) -> Result<(), PingError> {
         let mut waits = policy.waits();
         loop {
             let Err(error) = self.ping_once(&Status::default()).await else {
@@ -166,7 +173,7 @@ impl Heartbeat {
 
     /// Pings until the end: every forty seconds, when the status changes, soon after the state has
     /// changed, and at once when somebody waits for it to be stored.
-    pub(super) async fn beat(mut self, mut status: watch::Receiver<Status>) {
+    pub(crate) async fn beat(mut self, mut status: watch::Receiver<Status>) {
         let mut changes = self.keeper.changes();
         let mut last = Instant::now();
         let mut failures = 0;
@@ -205,7 +212,7 @@ impl Heartbeat {
     /// One ping, counted.
     async fn ping_once(&mut self, status: &Status) -> Result<(), PingError> {
         let pinged = self.ping_now(status).await;
-        let instruments = &self.destination.instruments;
+        let instruments = &self.home.instruments;
         instruments.health.note_ping(pinged.is_ok());
         match &pinged {
             Ok(()) => self.keeper.note_success(&Attempt::Ping),
@@ -226,7 +233,6 @@ impl Heartbeat {
     }
 
     async fn ping_now(&mut self, status: &Status) -> Result<(), PingError> {
-        let destination = Arc::clone(&self.destination);
         let info = self.info(status).await;
         // The first ping after a reset is not stored.
         let is_ignored = !self.keeper.knows_reset_time() && self.was_reset().await;
@@ -239,12 +245,7 @@ impl Heartbeat {
             }
         };
         let is_written = state.is_some();
-        let pinging = ping(
-            &destination.platform,
-            destination.connector_id,
-            state,
-            &info,
-        );
+        let pinging = ping(&self.home.platform, self.home.connector_id, state, &info);
         let pinged = tokio::time::timeout(LIMIT, pinging).await;
         match pinged {
             Ok(Ok(echo)) => {
@@ -268,16 +269,15 @@ impl Heartbeat {
 
     async fn info(&self, status: &Status) -> ConnectorInfo {
         // For display only: a platform that does not say it is pinged all the same.
-        let asking = self.destination.waiting(SIZE_LIMIT);
-        let waiting = tokio::time::timeout(SIZE_LIMIT, asking)
-            .await
-            .ok()
-            .flatten();
+        let queue_mb = match &self.queue_megabytes {
+            Some(megabytes) => tokio::time::timeout(SIZE_LIMIT, megabytes(SIZE_LIMIT)).await,
+            None => Ok(None),
+        };
         ConnectorInfo {
             run_and_terminate: self.run_and_terminate,
             buffering: status.buffering,
             queue_threshold_mb: self.queue_threshold_mb,
-            queue_mb: waiting.map_or(0.0, |waiting| waiting.megabytes),
+            queue_mb: queue_mb.ok().flatten().unwrap_or_default(),
             last_run: status.last_run,
             next_run: status.next_run,
         }
@@ -289,8 +289,7 @@ impl Heartbeat {
         if !self.asking.is_due() {
             return false;
         }
-        let destination = &self.destination;
-        let asking = kept(&destination.platform, destination.connector_id);
+        let asking = kept(&self.home.platform, self.home.connector_id);
         match tokio::time::timeout(LIMIT, asking).await {
             Ok(Ok(Some(kept))) => {
                 if kept.is_reset || self.keeper.shows_reset(&kept.echo) {
@@ -311,13 +310,13 @@ impl Heartbeat {
         tracing::warn!(
             "somebody has reset the connector at the destination: what it remembered is dropped, and everything is read anew"
         );
-        self.destination.instruments.metrics.reading.forget();
+        self.home.instruments.metrics.reading.forget();
         self.keeper.reset();
     }
 
     /// A connector that somebody deleted is made known once more; its queue is a new one.
     async fn register_again(&self) {
-        let platform = &self.destination.platform;
+        let platform = &self.home.platform;
         let registering = register(platform, &self.profile, RetryPolicy::NEVER);
         match tokio::time::timeout(LIMIT, registering).await {
             Ok(Ok(registration)) => {

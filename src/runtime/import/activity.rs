@@ -13,24 +13,24 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// The signs of life of one run.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(crate) struct Activity {
     last: Mutex<(Instant, String)>,
 }
 
 impl Activity {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             last: Mutex::new((Instant::now(), "beginning".to_owned())),
         }
     }
 
     /// The run has got somewhere and now does this, in words that follow "while".
-    pub(super) fn now(&self, doing: impl Into<String>) {
+    pub(crate) fn now(&self, doing: impl Into<String>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), doing.into());
     }
 
     /// What the run was doing, once it has shown no sign of life for so long.
-    pub(super) async fn stalled(&self, limit: Duration) -> String {
+    pub(crate) async fn stalled(&self, limit: Duration) -> String {
         loop {
             tokio::time::sleep(LOOK_EVERY.min(limit)).await;
             let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);

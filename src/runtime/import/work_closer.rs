@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::destination::Destination;
-use super::keeper::{Keeper, Overtaken};
-use super::state::{AtOnce, Closing, OpenWork, State};
-use super::still::Stillness;
-use super::trouble::{Attempt, Failure};
 use crate::opencti::{Condition, Work, WorkCount, WorkError};
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::quiescence::Stillness;
+use crate::runtime::session::state::{AtOnce, Closing, OpenWork, State};
+use crate::runtime::session::state_store::{Keeper, Overtaken};
+use crate::runtime::session::trouble::{Attempt, Failure};
 use crate::telemetry::logs::Chain;
 
 /// Between two looks at a work.
@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const STORING: Duration = Duration::from_secs(30);
 
 /// Looks after the works whose runs are over, until they are complete.
-pub(super) struct Finisher {
+pub(crate) struct Finisher {
     destination: Arc<Destination>,
     keeper: Arc<Keeper>,
     watched: HashMap<String, Watched>,
@@ -43,7 +43,7 @@ struct Watched {
 }
 
 impl Finisher {
-    pub(super) fn new(destination: Arc<Destination>, keeper: Arc<Keeper>) -> Self {
+    pub(crate) fn new(destination: Arc<Destination>, keeper: Arc<Keeper>) -> Self {
         Self {
             destination,
             keeper,
@@ -52,7 +52,7 @@ impl Finisher {
     }
 
     /// Goes on for ever.
-    pub(super) async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut changes = self.keeper.changes();
         loop {
             let works = self.keeper.look(unfinished);
@@ -112,7 +112,7 @@ impl Finisher {
     }
 
     async fn look_at(&mut self, open: &OpenWork, closing: &Closing) -> Result<(), WorkError> {
-        let work = Work::known(Arc::clone(&self.destination.platform), open.id.clone());
+        let work = Work::known(Arc::clone(&self.destination.home.platform), open.id.clone());
         match work.condition().await? {
             Condition::Complete(count) | Condition::Open(count)
                 if self.has_begun_anew(open, count) =>

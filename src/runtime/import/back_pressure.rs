@@ -8,14 +8,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::activity::Activity;
-use super::destination::Destination;
-use super::heartbeat::Status;
-use super::keeper::Keeper;
-use super::run::RunError;
-use super::still::Stillness;
-use super::trouble::Attempt;
 use crate::opencti::{Standing, Work, WorkError};
+use crate::runtime::import::activity::Activity;
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::quiescence::Stillness;
+use crate::runtime::import::run::RunError;
+use crate::runtime::session::heartbeat::Status;
+use crate::runtime::session::state_store::Keeper;
+use crate::runtime::session::trouble::Attempt;
 
 /// Between two looks at the queue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -32,7 +32,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Watches the size of the queue against the threshold.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(crate) struct Room {
     threshold_mb: f64,
     status: watch::Sender<Status>,
     looked: Option<Look>,
@@ -54,7 +54,7 @@ struct Wait<'a> {
 }
 
 impl Room {
-    pub(super) fn new(threshold_mb: f64, status: watch::Sender<Status>) -> Self {
+    pub(crate) fn new(threshold_mb: f64, status: watch::Sender<Status>) -> Self {
         Self {
             threshold_mb,
             status,
@@ -64,7 +64,7 @@ impl Room {
 
     /// Returns when there is room. Looks once a second, and before much was sent since; a platform
     /// that does not say how much waits, or does not answer, holds nothing up.
-    pub(super) async fn wait(&mut self, destination: &Destination, activity: &Activity) {
+    pub(crate) async fn wait(&mut self, destination: &Destination, activity: &Activity) {
         let sent = destination.sent.megabytes();
         if self.looked.is_some_and(|look| self.is_fresh(look, sent)) {
             return;
@@ -101,7 +101,7 @@ impl Room {
 
     /// Returns when the work of the run before is complete and nothing waits in the queue: some
     /// releases drop the messages of a work as soon as there is a newer one (spec/protocol.md §5).
-    pub(super) async fn wait_for_previous(
+    pub(crate) async fn wait_for_previous(
         &mut self,
         destination: &Destination,
         keeper: &Arc<Keeper>,
@@ -138,7 +138,7 @@ impl Room {
     }
 
     /// Returns when the workers have imported all that was sent so far, as far as they ever will.
-    pub(super) async fn wait_until_imported(
+    pub(crate) async fn wait_until_imported(
         &self,
         destination: &Destination,
         work: &mut Work,
@@ -173,14 +173,14 @@ impl Room {
     }
 
     /// For [`watch_pauses`].
-    pub(super) fn status(&self) -> watch::Sender<Status> {
+    pub(crate) fn status(&self) -> watch::Sender<Status> {
         self.status.clone()
     }
 }
 
 /// Tells the ping whether the broker takes nothing at the moment, and that such a pause is no hang; goes
 /// on for ever. The sender itself says it in the log.
-pub(super) async fn watch_pauses(
+pub(crate) async fn watch_pauses(
     status: watch::Sender<Status>,
     mut standing: watch::Receiver<Standing>,
     activity: &Activity,

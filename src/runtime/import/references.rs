@@ -6,11 +6,11 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use super::destination::Destination;
-use super::gate::KeptOut;
 use crate::connector::{Converted, HeldBack, Skipped, kind_of_end};
 use crate::opencti::{Known, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
+use crate::runtime::import::admission::KeptOut;
+use crate::runtime::import::destination::Destination;
 use crate::stix::{ManyIds, Pointer, StixObject, key};
 
 /// The single references that the destination sets with the object itself, or sets again by itself:
@@ -19,14 +19,14 @@ const SET_WITH_OBJECT: &[&str] = &["src_ref", "dst_ref"];
 
 /// What this run has sent.
 #[derive(Debug, Default)]
-pub(super) struct Links {
+pub(crate) struct Links {
     /// One that is taken for another costs no more than a question that is not asked.
     sent: ManyIds,
 }
 
 impl Links {
     /// Notes that a page's objects go.
-    pub(super) fn note_sent(&mut self, page: &Converted) {
+    pub(crate) fn note_sent(&mut self, page: &Converted) {
         // Nothing is tied to what ties others together.
         let objects = page.objects.iter().filter(|object| object.ends.is_empty());
         for object in objects {
@@ -35,7 +35,7 @@ impl Links {
     }
 
     /// Whether a page cannot be judged without a look at what the destination has.
-    pub(super) fn look_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
+    pub(crate) fn look_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
         let refuses_set = destination.rules.refuses_set_references;
         let has_single = || {
             page.objects
@@ -61,7 +61,7 @@ impl Links {
     /// Relationships go only where both ends are: sent in this run, or found at the destination. While
     /// messages of an earlier process may be at the workers, only what the settings keep away is looked
     /// for: the rest may still be imported.
-    pub(super) async fn find_ends(
+    pub(crate) async fn find_ends(
         &self,
         destination: &Destination,
         page: &mut Converted,
@@ -73,7 +73,7 @@ impl Links {
             return Ok(());
         }
         let ends: Vec<&str> = in_doubt.into_iter().collect();
-        let known = Known::ask(&destination.platform, &ends).await?;
+        let known = Known::ask(&destination.home.platform, &ends).await?;
         let missing = ends.into_iter().filter(|end| !known.has(end));
         let missing: HashSet<Box<str>> = missing.map(Into::into).collect();
         let Converted {
@@ -118,7 +118,7 @@ fn endless(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
 
 /// Objects that point at what is kept out go without that link: a link to what is not there is an error
 /// at import, and costs the links behind it too (spec/protocol.md §7).
-pub(super) fn cut(page: &mut Converted, kept_out: &KeptOut) {
+pub(crate) fn cut(page: &mut Converted, kept_out: &KeptOut) {
     let Converted {
         objects,
         late,
@@ -177,7 +177,7 @@ fn is_single(pointer: &Pointer) -> bool {
 }
 
 /// Takes out single references that are set at the destination: setting one again is an error there.
-pub(super) async fn leave_what_is_set(
+pub(crate) async fn leave_what_is_set(
     destination: &Destination,
     page: &mut Converted,
 ) -> Result<(), PlatformError> {
@@ -227,13 +227,13 @@ impl Set {
             return Ok(Self::default());
         }
         let holders: Vec<&str> = holders.into_iter().collect();
-        let known = Known::ask(&destination.platform, &holders).await?;
+        let known = Known::ask(&destination.home.platform, &holders).await?;
         let internal = holders
             .iter()
             .filter_map(|holder| known.internal_id(holder));
         let internal: Vec<&str> = internal.collect();
         let relations: Vec<String> = relations.into_iter().collect();
-        let targets = set_targets(&destination.platform, &internal, &relations).await?;
+        let targets = set_targets(&destination.home.platform, &internal, &relations).await?;
         Ok(Self { known, targets })
     }
 

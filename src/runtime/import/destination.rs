@@ -1,57 +1,45 @@
 //! The destination as a run needs it: the platform, the rules of its release, the queue.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use uuid::Uuid;
-
 use crate::opencti::queue::Depth;
 use crate::opencti::{Directory, Message, Pusher, Rules, queue_size};
-use crate::platform::Platform;
+use crate::runtime::session::Home;
 use crate::settings::QueueProtocol;
-use crate::telemetry::Instruments;
 use crate::telemetry::logs::Chain;
 
 /// Where a run's objects go.
 #[derive(Debug)]
-pub(super) struct Destination {
-    /// The platform.
-    pub(super) platform: Arc<Platform>,
-    /// The connector's id there.
-    pub(super) connector_id: Uuid,
-    /// The connector's name there.
-    pub(super) connector_name: String,
-    /// The user on whose behalf the workers import.
-    pub(super) applicant_id: String,
+pub(crate) struct Destination {
+    /// The platform, and who the connector is there.
+    pub(crate) home: Home,
     /// The way to the queue.
-    pub(super) protocol: QueueProtocol,
+    pub(crate) protocol: QueueProtocol,
     /// What the platform's release asks for.
-    pub(super) rules: Rules,
+    pub(crate) rules: Rules,
     /// The queue.
-    pub(super) pusher: Pusher,
+    pub(crate) pusher: Pusher,
     /// How much waits there by the broker's word; none where the broker is not reached.
-    pub(super) depth: Option<Depth>,
+    pub(crate) depth: Option<Depth>,
     /// What was sent so far: the broker says how many messages wait, and not how large they are.
-    pub(super) sent: Sent,
+    pub(crate) sent: Sent,
     /// Whether messages go out; otherwise only files are written.
-    pub(super) sends_to_queue: bool,
+    pub(crate) sends_to_queue: bool,
     /// Where bundles are written as files too.
-    pub(super) directory: Option<Directory>,
-    /// Where it is written down how the connector fares.
-    pub(super) instruments: Instruments,
+    pub(crate) directory: Option<Directory>,
 }
 
 /// How much was sent.
 #[derive(Debug, Default)]
-pub(super) struct Sent {
+pub(crate) struct Sent {
     messages: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Sent {
     /// Counts messages.
-    pub(super) fn note(&self, messages: &[Message]) {
+    pub(crate) fn note(&self, messages: &[Message]) {
         let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
         self.messages
             .fetch_add(messages.len() as u64, Ordering::Relaxed);
@@ -60,7 +48,7 @@ impl Sent {
 
     /// All of it, in megabytes.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn megabytes(&self) -> f64 {
+    pub(crate) fn megabytes(&self) -> f64 {
         const MEGABYTE: f64 = 1_000_000.0;
         self.bytes.load(Ordering::Relaxed) as f64 / MEGABYTE
     }
@@ -78,24 +66,24 @@ impl Sent {
 
 /// What waits in the push queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Waiting {
+pub(crate) struct Waiting {
     /// Messages.
-    pub(super) messages: f64,
+    pub(crate) messages: f64,
     /// Their size.
-    pub(super) megabytes: f64,
+    pub(crate) megabytes: f64,
     /// Whether messages count that a worker is busy with.
-    pub(super) counts_taken: bool,
+    pub(crate) counts_taken: bool,
 }
 
 impl Destination {
     /// How much waits in the queue, by the platform's word, else by the broker's; none where nobody
     /// says it within the limit.
-    pub(super) async fn waiting(&self, limit: Duration) -> Option<Waiting> {
+    pub(crate) async fn waiting(&self, limit: Duration) -> Option<Waiting> {
         let waiting = match self.waiting_by_platform(limit).await {
             Some(waiting) => waiting,
             None => self.waiting_by_broker(limit).await?,
         };
-        let metrics = &self.instruments.metrics;
+        let metrics = &self.home.instruments.metrics;
         metrics.queue.set(waiting.messages, waiting.megabytes);
         Some(waiting)
     }
@@ -118,7 +106,7 @@ impl Destination {
     }
 
     async fn waiting_by_platform(&self, limit: Duration) -> Option<Waiting> {
-        let asking = queue_size(&self.platform, self.connector_id);
+        let asking = queue_size(&self.home.platform, self.home.connector_id);
         match tokio::time::timeout(limit, asking).await {
             Ok(Ok(size)) => size.map(|size| Waiting {
                 messages: size.messages,

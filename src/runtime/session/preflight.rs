@@ -7,7 +7,7 @@ use crate::telemetry::logs::Chain;
 
 /// Asks the destination for the user's rights, and says in the log what they cost. Whatever cannot be
 /// asked now holds nothing up: a run asks again for what it must know.
-pub(super) async fn say_what_is_lacking(platform: &Platform) {
+pub(crate) async fn say_what_is_lacking(platform: &Platform) {
     let rights = match Rights::ask(platform, RetryPolicy::NEVER).await {
         Ok(rights) => rights,
         Err(error) => {
@@ -21,15 +21,15 @@ pub(super) async fn say_what_is_lacking(platform: &Platform) {
 }
 
 /// Something that the user may not do.
-pub(super) struct Lack {
+pub(crate) struct Lack {
     /// What, and what it costs, in a sentence.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Whether it costs everything.
-    pub(super) is_fatal: bool,
+    pub(crate) is_fatal: bool,
 }
 
 /// What the user may not do, and what it costs, in sentences.
-pub(super) fn lacks(rights: &Rights) -> Vec<Lack> {
+pub(crate) fn lacks(rights: &Rights) -> Vec<Lack> {
     let mut lacks = Vec::new();
     let mut lack = |text| {
         lacks.push(Lack {

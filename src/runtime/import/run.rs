@@ -11,21 +11,21 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::Activity;
-use super::destination::Destination;
-use super::keeper::{Keeper, Overtaken};
-use super::note_page;
-use super::room::{Room, watch_pauses};
-use super::sending::Sending;
-use super::state::State;
-use super::stop::{SENDING_GRACE, Stopping};
 use crate::connector::{Converter, HeldBack, Importer, Resume, Source, SourceError, Tally};
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
+use crate::runtime::import::activity::Activity;
+use crate::runtime::import::back_pressure::{Room, watch_pauses};
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::note_page;
+use crate::runtime::import::sink::Sending;
+use crate::runtime::session::state::State;
+use crate::runtime::session::state_store::{Keeper, Overtaken};
+use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
 
 /// Why a run failed.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(super) enum RunError {
     /// The source cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -104,7 +104,7 @@ fn in_words(time: Duration) -> String {
 
 impl RunError {
     /// Whether it is the destination that failed, and not the source.
-    pub fn is_of_destination(&self) -> bool {
+    pub(super) fn is_of_destination(&self) -> bool {
         matches!(
             self,
             Self::Work(_)
@@ -125,7 +125,7 @@ impl From<Overtaken> for RunError {
 
 /// How a run ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub(super) enum Outcome {
     /// Everything was read and confirmed.
     Complete,
     /// It was asked to stop.
@@ -140,7 +140,7 @@ pub enum Outcome {
 
 /// What a run did.
 #[derive(Debug)]
-pub struct Report {
+pub(super) struct Report {
     /// When it began.
     pub began: DateTime<Utc>,
     /// Of the state, as it was for this run.
@@ -154,19 +154,19 @@ pub struct Report {
 }
 
 /// What a run works with.
-pub(super) struct Circumstances<'a> {
-    pub(super) destination: &'a Destination,
-    pub(super) keeper: &'a Arc<Keeper>,
+pub(crate) struct Circumstances<'a> {
+    pub(crate) destination: &'a Destination,
+    pub(crate) keeper: &'a Arc<Keeper>,
     /// Of the keeper, for this run.
-    pub(super) generation: u64,
-    pub(super) room: &'a mut Room,
-    pub(super) stopping: &'a Stopping,
+    pub(crate) generation: u64,
+    pub(crate) room: &'a mut Room,
+    pub(crate) stopping: &'a Stopping,
     /// Without a sign of life for so long, a run has failed; none for no limit.
-    pub(super) stall_limit: Option<Duration>,
+    pub(crate) stall_limit: Option<Duration>,
 }
 
 /// Runs once, from where earlier runs ended.
-pub(super) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> Report {
+pub(crate) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> Report {
     let Circumstances {
         destination,
         keeper,
@@ -177,13 +177,13 @@ pub(super) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> 
     } = with;
     let began = Utc::now();
     keeper.change_always(|state| state.begin_run(began));
-    let instruments = &destination.instruments;
+    let instruments = &destination.home.instruments;
     instruments.note_begin();
     let activity = Activity::new();
     let pauses = watch_pauses(room.status(), destination.pusher.standing(), &activity);
     let title = format!(
         "{}: {}, {}",
-        destination.connector_name,
+        destination.home.connector_name,
         connector.subject(),
         began.format("%Y-%m-%d %H:%M UTC")
     );
@@ -283,7 +283,7 @@ async fn drive<C: Importer>(
                 Some(page) => match page? {
                     Some(page) => {
                         let page = converter.convert(page);
-                        let instruments = &sending.destination().instruments;
+                        let instruments = &sending.destination().home.instruments;
                         note_page(instruments, &page, waiting_since.elapsed());
                         sending.page(page, stop).await?;
                         waiting_since = Instant::now();
@@ -335,7 +335,7 @@ async fn see_to_work(sending: &mut Sending<'_>) -> Result<bool, RunError> {
     let Some(left) = sending.keeper().look(|state| state.work.clone()) else {
         return Ok(false);
     };
-    let mut work = Work::known(Arc::clone(&sending.destination().platform), left.id);
+    let mut work = Work::known(Arc::clone(&sending.destination().home.platform), left.id);
     let condition = work.condition().await?;
     if left.closing.is_some() && condition != Condition::Cleared {
         // It is the finisher's.

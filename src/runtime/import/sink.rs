@@ -13,19 +13,19 @@ use chrono::Utc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::activity::Activity;
-use super::batch::{Ahead, Batch, Packer, Packing, Wave};
-use super::destination::Destination;
-use super::gate::Gate;
-use super::keeper::{Keeper, Overtaken};
-use super::progress::Progress;
-use super::room::Room;
-use super::run::{Outcome, RunError};
-use super::state::{AtOnce, Closing, OpenWork, State};
-use super::stop::{SENDING_GRACE, Stopping};
-use super::summary::summary;
 use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
 use crate::opencti::{Delivery, Expectations, Message, MessageLimit, MessageWriter, Pending, Work};
+use crate::runtime::import::activity::Activity;
+use crate::runtime::import::admission::Gate;
+use crate::runtime::import::back_pressure::Room;
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::packer::{Ahead, Batch, Packer, Packing, Wave};
+use crate::runtime::import::progress::Progress;
+use crate::runtime::import::run::{Outcome, RunError};
+use crate::runtime::import::summary::summary;
+use crate::runtime::session::state::{AtOnce, Closing, OpenWork, State};
+use crate::runtime::session::state_store::{Keeper, Overtaken};
+use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
 use crate::telemetry::Instruments;
@@ -76,7 +76,7 @@ struct Unconfirmed {
 }
 
 /// The sending half of a run.
-pub(super) struct Sending<'a> {
+pub(crate) struct Sending<'a> {
     destination: &'a Destination,
     keeper: &'a Arc<Keeper>,
     /// Of the keeper, for this run.
@@ -115,7 +115,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl<'a> Sending<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         destination: &'a Destination,
         keeper: &'a Arc<Keeper>,
         generation: u64,
@@ -154,45 +154,45 @@ impl<'a> Sending<'a> {
     }
 
     /// Whether the reason for which an object was held back is gone.
-    pub(super) async fn has_passed(&mut self, held_back: &HeldBack) -> Result<bool, RunError> {
+    pub(crate) async fn has_passed(&mut self, held_back: &HeldBack) -> Result<bool, RunError> {
         Ok(self.gate.has_passed(self.destination, held_back).await?)
     }
 
     /// Whether something that was held back for this cause can be sent now.
-    pub(super) async fn has_cause_passed(&mut self, cause: &str) -> Result<bool, RunError> {
+    pub(crate) async fn has_cause_passed(&mut self, cause: &str) -> Result<bool, RunError> {
         let passed = self.gate.has_cause_passed(self.destination, cause);
         Ok(passed.await?)
     }
 
-    pub(super) fn destination(&self) -> &'a Destination {
+    pub(crate) fn destination(&self) -> &'a Destination {
         self.destination
     }
 
-    pub(super) fn keeper(&self) -> &'a Arc<Keeper> {
+    pub(crate) fn keeper(&self) -> &'a Arc<Keeper> {
         self.keeper
     }
 
-    pub(super) fn activity(&self) -> &'a Activity {
+    pub(crate) fn activity(&self) -> &'a Activity {
         self.activity
     }
 
-    pub(super) fn pages(&self) -> u64 {
+    pub(crate) fn pages(&self) -> u64 {
         self.progress.pages()
     }
 
-    pub(super) fn into_tally(self) -> Tally {
+    pub(crate) fn into_tally(self) -> Tally {
         self.tally
     }
 
     /// Changes the state, unless something has overtaken the run.
-    pub(super) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Overtaken> {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Overtaken> {
         self.keeper.change(self.generation, change)
     }
 
     /// Begins anew behind the last receipt, with messages as large as are taken; false where that
     /// would make none smaller. As after a death: the work is in the state, and whoever goes on with it
     /// makes up for what was announced and is not sent any more.
-    pub(super) fn pack_smaller(&mut self) -> bool {
+    pub(crate) fn pack_smaller(&mut self) -> bool {
         let limit = message_limit(self.destination);
         // It only ever falls.
         if limit == self.limit {
@@ -211,13 +211,13 @@ impl<'a> Sending<'a> {
     }
 
     /// Goes on with a work that a process before left open.
-    pub(super) fn take_over(&mut self, work: Work) {
+    pub(crate) fn take_over(&mut self, work: Work) {
         self.work = Some(work);
         self.is_taken_over = true;
     }
 
     /// Notes what earlier runs held back, and which of it is tried again.
-    pub(super) fn try_again(&mut self, again: &[HeldBack]) {
+    pub(crate) fn try_again(&mut self, again: &[HeldBack]) {
         let known = self.keeper.look(|state| state.held_back.clone());
         let not_sent = known.iter().filter(|object| !object.is_part);
         self.packer
@@ -239,7 +239,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Sends one page, and takes the receipts of earlier ones.
-    pub(super) async fn page(
+    pub(crate) async fn page(
         &mut self,
         mut page: Converted,
         stop: &CancellationToken,
@@ -366,7 +366,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Fails if somebody has cleared the work.
-    pub(super) async fn check_work(&self) -> Result<(), RunError> {
+    pub(crate) async fn check_work(&self) -> Result<(), RunError> {
         match &self.work {
             Some(work) => Ok(work.check().await?),
             None => Ok(()),
@@ -516,8 +516,8 @@ impl<'a> Sending<'a> {
         if !self.wait_for_previous(stop).await? {
             return Ok(false);
         }
-        let platform = Arc::clone(&self.destination.platform);
-        let work = Work::open(platform, self.destination.connector_id, &self.title).await?;
+        let platform = Arc::clone(&self.destination.home.platform);
+        let work = Work::open(platform, self.destination.home.connector_id, &self.title).await?;
         // Whoever may not look at works could never tell that one is complete.
         if let Err(error) = work.count().await {
             let message = Chain(&error).to_string();
@@ -568,7 +568,7 @@ impl<'a> Sending<'a> {
         let writer = MessageWriter {
             rules: self.destination.rules,
             protocol: self.destination.protocol,
-            applicant_id: self.destination.applicant_id.clone(),
+            applicant_id: self.destination.home.applicant_id.clone(),
             work_id,
         };
         let write = |batch: &Batch| Ok(writer.write(bundle(batch), batch.len() as u64)?);
@@ -655,7 +655,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Takes receipts, in order, until no more than so many are outstanding.
-    pub(super) async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
+    pub(crate) async fn receipts(&mut self, outstanding: usize) -> Result<(), RunError> {
         while self.unconfirmed.len() > outstanding {
             self.next_receipt().await?;
         }
@@ -664,7 +664,7 @@ impl<'a> Sending<'a> {
 
     /// Takes the next receipt when it comes; where none is outstanding, none ever comes. What has its
     /// receipt counts as sent, and the state moves over it. May be broken off.
-    pub(super) async fn next_receipt(&mut self) -> Result<(), RunError> {
+    pub(crate) async fn next_receipt(&mut self) -> Result<(), RunError> {
         let Some(first) = self.unconfirmed.front_mut() else {
             return std::future::pending().await;
         };
@@ -678,7 +678,7 @@ impl<'a> Sending<'a> {
         let confirmed = self.progress.advance(receipt);
         self.count_confirmed(messages, took, &done);
         if let Some((stream, until)) = confirmed {
-            let reading = &self.destination.instruments.metrics.reading;
+            let reading = &self.destination.home.instruments.metrics.reading;
             reading.note_seen(stream, until);
         }
         self.note_done(done)?;
@@ -688,7 +688,7 @@ impl<'a> Sending<'a> {
     fn count_confirmed(&self, messages: usize, took: Duration, done: &Done) {
         let Instruments {
             metrics, health, ..
-        } = &self.destination.instruments;
+        } = &self.destination.home.instruments;
         health.note_progress();
         if messages > 0 {
             metrics.queue.count_confirm(took);
@@ -770,7 +770,7 @@ impl<'a> Sending<'a> {
 
     /// Ends the run: what is not delivered is given up, and the state says how the work is to be
     /// closed. Closing it is the finisher's.
-    pub(super) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
+    pub(crate) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         if let Outcome::Failed(error) = &outcome {
             self.last_receipts(grace_after(error), stopping).await;
         }

@@ -7,22 +7,22 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// From the signal to the end of the process at the latest.
-pub(super) const STOP_LIMIT: Duration = Duration::from_secs(9);
+pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(9);
 /// From the signal, for what is being sent at that moment.
-pub(super) const SENDING_GRACE: Duration = Duration::from_secs(4);
+pub(crate) const SENDING_GRACE: Duration = Duration::from_secs(4);
 /// From the signal, for closing the work.
-pub(super) const CLOSING_GRACE: Duration = Duration::from_secs(8);
+pub(crate) const CLOSING_GRACE: Duration = Duration::from_secs(8);
 
 /// The wish to stop, and how long ago it came: the graces of the steps of a stop all count from the
 /// signal, so that together they end before [`STOP_LIMIT`].
 #[derive(Debug, Clone)]
-pub(super) struct Stopping {
+pub(crate) struct Stopping {
     token: CancellationToken,
     since: Arc<OnceLock<Instant>>,
 }
 
 impl Stopping {
-    pub(super) fn new(token: CancellationToken) -> Self {
+    pub(crate) fn new(token: CancellationToken) -> Self {
         let stopping = Self {
             token,
             since: Arc::default(),
@@ -33,12 +33,12 @@ impl Stopping {
     }
 
     /// The token itself.
-    pub(super) fn token(&self) -> &CancellationToken {
+    pub(crate) fn token(&self) -> &CancellationToken {
         &self.token
     }
 
     /// Completes so long after the wish to stop.
-    pub(super) async fn after(&self, grace: Duration) {
+    pub(crate) async fn after(&self, grace: Duration) {
         self.token.cancelled().await;
         let since = *self.since.get_or_init(Instant::now);
         tokio::time::sleep_until(since + grace).await;

@@ -9,7 +9,7 @@ use crate::opencti::Receipt;
 
 /// The position in each stream up to which everything is confirmed.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Progress {
+pub(super) struct Progress {
     confirmed: BTreeMap<&'static str, Value>,
     pages: u64,
 }
@@ -26,7 +26,7 @@ impl Progress {
     /// // A position alone is no proof that anything arrived.
     /// progress.advance(Position { stream: "observables", cursor: "x".into(), as_of: None });
     /// ```
-    pub fn advance(&mut self, receipt: Receipt) -> Option<(&'static str, SystemTime)> {
+    pub(super) fn advance(&mut self, receipt: Receipt) -> Option<(&'static str, SystemTime)> {
         let position = receipt.into_position()?;
         self.confirmed.insert(position.stream, position.cursor);
         self.pages += 1;
@@ -34,7 +34,7 @@ impl Progress {
     }
 
     /// Writes the confirmed positions over those of earlier runs.
-    pub fn write(&self, streams: &mut BTreeMap<String, Value>) {
+    pub(super) fn write(&self, streams: &mut BTreeMap<String, Value>) {
         for (stream, cursor) in &self.confirmed {
             if streams.get(*stream) != Some(cursor) {
                 streams.insert((*stream).to_owned(), cursor.clone());
@@ -43,7 +43,7 @@ impl Progress {
     }
 
     /// How many pages are confirmed.
-    pub fn pages(&self) -> u64 {
+    pub(super) fn pages(&self) -> u64 {
         self.pages
     }
 }

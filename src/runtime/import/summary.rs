@@ -6,7 +6,7 @@ use crate::connector::Tally;
 const NAMED: usize = 20;
 
 /// The sentence: what was sent, by type, and what was not, by reason.
-pub fn summary(tally: &Tally) -> String {
+pub(super) fn summary(tally: &Tally) -> String {
     let mut text = format!("Sent {} objects", tally.sent_total());
     let mut sent: Vec<(&str, u64)> = tally
         .sent

@@ -8,18 +8,18 @@
 
 use std::sync::Arc;
 
-use super::batch::Packer;
-use super::destination::Destination;
-use super::links::{self, Links};
-use super::markings::{Markings, markings_of};
 use crate::connector::{AtSource, Converted, HeldBack, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::markings::{Markings, markings_of};
+use crate::runtime::import::packer::Packer;
+use crate::runtime::import::references::{self, Links};
 use crate::stix::{StixObject, TextMap, TextSet};
 
 /// What was learnt of the destination in a run.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(crate) struct Gate {
     /// Whether the destination lacks the type, for each that was met.
     unknown_types: TextMap<Box<str>, bool>,
     markings: Markings,
@@ -28,17 +28,17 @@ pub(super) struct Gate {
 
 /// What does not go, by its ids.
 #[derive(Debug, Default)]
-pub(super) struct KeptOut {
+pub(crate) struct KeptOut {
     /// All of it, companions too.
-    pub(super) ids: TextSet<Box<str>>,
+    pub(crate) ids: TextSet<Box<str>>,
     /// Of that, what will not go as long as it stays as it is.
-    pub(super) refused: TextSet<Box<str>>,
+    pub(crate) refused: TextSet<Box<str>>,
 }
 
 impl KeptOut {
     /// Lets the packer hold back what ties others to what does not go of a page, kept out or skipped. Objects that
     /// come a second time have been sent, whatever becomes of them now.
-    pub(super) fn note_in(&self, packer: &mut Packer, page: &Converted) {
+    pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
         if page.counts_as.is_some() {
             return;
         }
@@ -68,7 +68,7 @@ struct Bar {
 
 impl Gate {
     /// The markings of a page that have to be made at the destination before its objects.
-    pub(super) async fn markings_to_make(
+    pub(crate) async fn markings_to_make(
         &mut self,
         destination: &Destination,
         page: &Converted,
@@ -78,7 +78,7 @@ impl Gate {
     }
 
     /// Looks what has become of markings that were sent.
-    pub(super) async fn learn_made(
+    pub(crate) async fn learn_made(
         &mut self,
         destination: &Destination,
         made: &[Arc<StixObject>],
@@ -87,22 +87,22 @@ impl Gate {
     }
 
     /// Notes which markings cannot be made, and why.
-    pub(super) fn bar_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
+    pub(crate) fn bar_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
         self.markings.bar_too_large(barred);
     }
 
     /// Takes for made what nobody makes now: for files.
-    pub(super) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
+    pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
         self.markings.assume_made(made);
     }
 
     /// The markings that the destination has, by its own word.
-    pub(super) fn listed_markings(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn listed_markings(&self) -> impl Iterator<Item = &str> {
         self.markings.listed()
     }
 
     /// The user on whose behalf the workers import, if it can create nothing.
-    pub(super) async fn powerless_user(
+    pub(crate) async fn powerless_user(
         &mut self,
         destination: &Destination,
     ) -> Result<Option<String>, PlatformError> {
@@ -112,7 +112,7 @@ impl Gate {
 
     /// Whether the reason for which an object was held back is gone. What waits for an object is not
     /// the gate's.
-    pub(super) async fn has_passed(
+    pub(crate) async fn has_passed(
         &mut self,
         destination: &Destination,
         held_back: &HeldBack,
@@ -126,7 +126,7 @@ impl Gate {
 
     /// Whether the destination has the type, or lets the marking be set, for which something was held
     /// back.
-    pub(super) async fn has_cause_passed(
+    pub(crate) async fn has_cause_passed(
         &mut self,
         destination: &Destination,
         cause: &str,
@@ -134,17 +134,17 @@ impl Gate {
         if is_marking(cause) {
             return self.markings.may_become_usable(destination, cause).await;
         }
-        Ok(!destination.platform.lacks_entity_type(cause).await?)
+        Ok(!destination.home.platform.lacks_entity_type(cause).await?)
     }
 
     /// Whether it takes a look at what the destination has to judge this page: then the workers have to
     /// be through with the run before.
-    pub(super) fn looks_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
+    pub(crate) fn looks_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
         self.links.look_at_destination(destination, page)
     }
 
     /// Takes out of a page what must not go. `is_settled`: no message of an earlier run is at the workers.
-    pub(super) async fn admit(
+    pub(crate) async fn admit(
         &mut self,
         destination: &Destination,
         page: &mut Converted,
@@ -170,11 +170,11 @@ impl Gate {
             for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
                 objects.retain(|object| !kept_out.ids.contains(&*object.id));
             }
-            links::cut(page, &kept_out);
+            references::cut(page, &kept_out);
         }
         self.links.find_ends(destination, page, is_settled).await?;
         if destination.rules.refuses_set_references {
-            links::leave_what_is_set(destination, page).await?;
+            references::leave_what_is_set(destination, page).await?;
         }
         self.leave_what_may_not_be_made(destination, page).await?;
         self.links.note_sent(page);
@@ -217,7 +217,11 @@ impl Gate {
             let named = object.names_type.as_ref().map(|(named, _)| &**named);
             for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
                 if !self.unknown_types.contains_key(entity_type) {
-                    let is_lacking = destination.platform.lacks_entity_type(entity_type).await?;
+                    let is_lacking = destination
+                        .home
+                        .platform
+                        .lacks_entity_type(entity_type)
+                        .await?;
                     self.unknown_types.insert(entity_type.into(), is_lacking);
                 }
             }
@@ -243,7 +247,7 @@ impl Gate {
         // Objects of a type that the destination does not have would be dropped there, and on several
         // releases their work would wait for them for ever (spec/protocol.md §7).
         if self.is_lacking(&object.kind) {
-            let release = destination.platform.release();
+            let release = destination.home.platform.release();
             return Some(Bar {
                 reason: format!("the destination's release {release} does not have its type"),
                 can_be_mended: true,
@@ -251,7 +255,7 @@ impl Gate {
                 at_source: None,
             });
         }
-        let release = destination.platform.release();
+        let release = destination.home.platform.release();
         let value_of = |property: &str| object.from_value(property);
         if let Some(reason) = refusal(&object.kind, value_of, release) {
             return Some(Bar {

@@ -13,14 +13,16 @@ use anyhow::Context;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::batch::{Batch, Packer, Packing};
-use super::destination::{Destination, Sent};
-use super::gate::{Gate, KeptOut};
-use super::{context, note_page};
 use crate::connector::{Checks, Converted, Converter, Importer, Resume, Source, Tally};
 use crate::http::RetryPolicy;
 use crate::opencti::{Pusher, Rules, write_whole};
 use crate::platform::PlatformAccess;
+use crate::runtime::context;
+use crate::runtime::import::admission::{Gate, KeptOut};
+use crate::runtime::import::destination::{Destination, Sent};
+use crate::runtime::import::note_page;
+use crate::runtime::import::packer::{Batch, Packer, Packing};
+use crate::runtime::session::Home;
 use crate::settings::Settings;
 use crate::stix::bundle;
 use crate::telemetry::Instruments;
@@ -110,11 +112,15 @@ async fn ask_destination<S>(
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol);
     let rules = rules.inspect_err(|error| not_asked(error)).ok()?;
-    Some(Destination {
+    let home = Home {
         platform,
         connector_id: settings.connector.id,
         connector_name: settings.connector.name.clone(),
         applicant_id: String::new(),
+        instruments: instruments.clone(),
+    };
+    Some(Destination {
+        home,
         protocol,
         rules,
         pusher: Pusher::nowhere(),
@@ -122,7 +128,6 @@ async fn ask_destination<S>(
         sent: Sent::default(),
         sends_to_queue: false,
         directory: None,
-        instruments: instruments.clone(),
     })
 }
 
