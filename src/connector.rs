@@ -86,7 +86,7 @@ pub struct Resume {
     pub cursors: BTreeMap<String, serde_json::Value>,
     /// Objects that earlier runs held back and that may pass now, or that only the source can mend; they are
     /// read once more, first.
-    pub again: Vec<HeldBack>,
+    pub again: Vec<Deferred>,
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,
@@ -95,7 +95,7 @@ pub struct Resume {
 /// An object, or a part of one, that was not sent for a reason that can pass: one that can be mended at the
 /// destination or at the source, or another object that has to be sent first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldBack {
+pub struct Deferred {
     /// The stream that it belongs to.
     pub stream: String,
     /// Its STIX id.
@@ -169,7 +169,7 @@ pub enum Obstacle<'a> {
 /// Kinds and reasons that are counted one by one; more different ones are added up.
 const MOST_CAUSES: usize = 1000;
 
-impl HeldBack {
+impl Deferred {
     /// What goes once the destination has its type; a relationship, once it is read with its ends.
     pub fn at_destination(stream: &str, skipped: &Skipped) -> Self {
         Self {
@@ -307,14 +307,14 @@ pub struct Converted {
     pub objects: Vec<Arc<StixObject>>,
     /// Objects of this page once more, with the references that would have closed a circle: they go
     /// after all others.
-    pub late: Vec<Arc<StixObject>>,
+    pub second_pass: Vec<Arc<StixObject>>,
     /// Objects of other pages that objects of this one refer to; they travel only with those.
-    pub companions: Vec<Arc<StixObject>>,
+    pub referenced: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.
     pub skipped: Vec<Skipped>,
     /// What of that can be sent later: once another object has been sent, or something was mended at the
     /// destination or at the source.
-    pub held_back: Vec<HeldBack>,
+    pub deferred: Vec<Deferred>,
     /// What people have to hear about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
     pub alarms: Vec<String>,
@@ -343,10 +343,10 @@ impl Converted {
             page_number,
             rows,
             objects: Vec::new(),
-            late: Vec::new(),
-            companions: Vec::new(),
+            second_pass: Vec::new(),
+            referenced: Vec::new(),
             skipped: Vec::new(),
-            held_back: Vec::new(),
+            deferred: Vec::new(),
             alarms: Vec::new(),
             ends_elsewhere: HashSet::new(),
             tell_sent: None,

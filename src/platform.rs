@@ -35,7 +35,7 @@ use crate::telemetry::logs::Chain;
 pub use access::PlatformAccess;
 pub(crate) use end_guard::{EndGuard, Endless, ListedRow};
 pub use release::{NotARelease, Release};
-use shape::{Known, Shape};
+use shape::{KnownShape, Shape};
 
 /// Ids in one filter: so many were seen working live, and they stay far below the search engine's
 /// limits.
@@ -345,12 +345,12 @@ impl Platform {
             .await?)
     }
 
-    fn with_known<T>(&self, use_it: impl FnOnce(&Known<'_>) -> T) -> T {
+    fn with_known<T>(&self, use_it: impl FnOnce(&KnownShape<'_>) -> T) -> T {
         let knowledge = self
             .knowledge
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        use_it(&Known {
+        use_it(&KnownShape {
             schema: self.schema,
             release: &self.release,
             shapes: &knowledge.shapes,
@@ -612,7 +612,7 @@ mod tests {
             let schema = apollo_compiler::validation::Valid::assume_valid(
                 Schema::parse(text, &path).unwrap(),
             );
-            let known = Known {
+            let known = KnownShape {
                 schema: own_schema(),
                 release: &release,
                 shapes: &HashMap::new(),
@@ -740,7 +740,7 @@ mod tests {
     fn a_type_that_came_and_went_and_came_again() {
         let knows = |release: &str| {
             let release: Release = release.parse().unwrap();
-            let known = Known {
+            let known = KnownShape {
                 schema: own_schema(),
                 release: &release,
                 shapes: &HashMap::new(),

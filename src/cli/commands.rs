@@ -153,11 +153,11 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     let Exported {
         tally,
         bundles,
-        held_back,
+        deferred,
         is_cut_short,
     } = exported;
     let (objects, not_sent) = (tally.sent_total(), tally.skipped_total());
-    let is_empty = objects + not_sent == 0 && *held_back == 0;
+    let is_empty = objects + not_sent == 0 && *deferred == 0;
     let place = match folder {
         Some(folder) if !is_cut_short || *bundles > 0 => {
             format!("written to {}", folder.display())
@@ -176,7 +176,7 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     }
     let _infallible = writeln!(
         text,
-        "{not_sent} objects, or parts of them, left out; {held_back} of these could follow once something has changed at the destination or the source"
+        "{not_sent} objects, or parts of them, left out; {deferred} of these could follow once something has changed at the destination or the source"
     );
     for ((kind, reason), count) in &tally.skipped {
         let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));

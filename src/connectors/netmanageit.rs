@@ -12,7 +12,6 @@
 //! `by_id` read what a page points at; `files` fetch what is attached to it; `convert` writes the STIX
 //! object.
 
-mod around;
 mod ask;
 mod by_id;
 mod convert;
@@ -21,12 +20,13 @@ mod files;
 mod operations;
 mod page;
 mod page_size;
+mod pager;
 mod parallel;
 mod reader;
+mod referenced_objects;
 mod row_place;
 mod settings;
 mod source;
-mod walk;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::waiting::Waiting;
+use crate::telemetry::waiting::WaitNotice;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 /// The longest wait that is believed where a host asks for one.
@@ -32,7 +32,7 @@ struct Inner {
     elsewhere: Option<reqwest::Client>,
     site: Site,
     asked: Asked,
-    waiting: Waiting,
+    waiting: WaitNotice,
 }
 
 /// Who is asked, for errors.
@@ -97,7 +97,7 @@ impl Client {
             elsewhere,
             site,
             asked,
-            waiting: Waiting::default(),
+            waiting: WaitNotice::default(),
         })))
     }
 

@@ -254,7 +254,7 @@ pub async fn ping(
 /// What the platform keeps for the connector, as it stands between two pings: how releases without
 /// [`Echo::reset_at`] say that somebody has reset it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptConnector {
     /// Somebody has reset the connector since its last ping: the next one is ignored.
     pub is_reset: bool,
     /// The state that is kept.
@@ -265,12 +265,12 @@ pub struct Kept {
 ///
 /// # Errors
 /// [`PlatformError`] when the platform does not answer, or the user may not see connectors.
-pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<Kept>, PlatformError> {
+pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<KeptConnector>, PlatformError> {
     let variables = connector_reset::Variables { id: id.to_string() };
     let answer = platform
         .call::<ConnectorReset>(variables, RetryPolicy::NEVER)
         .await?;
-    Ok(answer.connector.map(|connector| Kept {
+    Ok(answer.connector.map(|connector| KeptConnector {
         is_reset: connector.connector_state_reset == Some(true),
         echo: echo(connector.connector_state, None),
     }))

@@ -11,7 +11,8 @@ use crate::connector::{Check, CheckOutcome, Checks, Importer};
 use crate::http::RetryPolicy;
 use crate::opencti::queue::Depth;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, Kept, Rights, Rules, delete, kept, queue_size, register,
+    BrokerAddress, ConnectorProfile, KeptConnector, Rights, Rules, delete, kept, queue_size,
+    register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::runtime::context;
@@ -147,7 +148,7 @@ async fn check_registration<S>(
 }
 
 /// What the platform keeps for the connector, as far as the user may see it.
-type Known = Result<Option<Kept>, PlatformError>;
+type Known = Result<Option<KeptConnector>, PlatformError>;
 
 fn say_registered(known: &Known, profile: &ConnectorProfile, checks: &mut Checks<'_>) {
     let (outcome, text) = match known {

@@ -30,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::context;
 use super::session::heartbeat::{Asking, Heartbeat, Status};
-use super::session::state::{Closing, OpenWork, ResetWatch, State};
-use super::session::state_store::Keeper;
+use super::session::state::{ClosePlan, OpenWork, ResetWatch, State};
+use super::session::state_store::StateStore;
 use super::session::stop::{self, Stopping};
 use super::session::trouble::Attempt;
 use super::session::{self, End, Home, Registered, is_once, read_state, retry_policy_at_start};
@@ -44,15 +44,15 @@ use crate::platform::PlatformAccess;
 use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Settings};
 use crate::telemetry::Instruments;
 use crate::telemetry::metrics::Doing;
-use back_pressure::Room;
+use back_pressure::BackPressure;
 use destination::{Destination, Sent};
-use run::{Circumstances, Report, run};
-use schedule::{Keeping, Kept};
-use work_closer::Finisher;
+use run::{Report, RunContext, run};
+use schedule::{Keeping, ScheduleEnd};
+use work_closer::WorkCloser;
 
 /// A connector that runs once waits so long for workers that report nothing before it leaves the rest
 /// to the next start.
-const PATIENCE: Duration = Duration::from_mins(10);
+const WAIT_LIMIT: Duration = Duration::from_mins(10);
 /// After the destination could not be met anew.
 const MEET_AGAIN: Duration = Duration::from_mins(1);
 
@@ -69,7 +69,7 @@ pub async fn run_importer<C: Importer>(
 ) -> anyhow::Result<End> {
     let context = context::<C>(&settings, &instruments.metrics)?;
     let connector = Arc::new(C::new(&settings, &context)?);
-    let mut keeper = None;
+    let mut state_store = None;
     let mut due = None;
     loop {
         let starting = start(
@@ -77,17 +77,17 @@ pub async fn run_importer<C: Importer>(
             &context.platform,
             &instruments,
             connector.source(),
-            keeper.clone(),
+            state_store.clone(),
         );
         let Some(started) = stop.run_until_cancelled(starting).await else {
             return Ok(End::Stopped);
         };
         let session = match started {
             Ok(started) => {
-                keeper = Some(Arc::clone(&started.keeper));
+                state_store = Some(Arc::clone(&started.state_store));
                 serve(&settings, &connector, started, due, &stop)
             }
-            Err(error) if keeper.is_none() || is_once(&settings) => return Err(error),
+            Err(error) if state_store.is_none() || is_once(&settings) => return Err(error),
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
@@ -99,11 +99,11 @@ pub async fn run_importer<C: Importer>(
             }
         };
         match session.await? {
-            Kept::Ended(end) => {
+            ScheduleEnd::Ended(end) => {
                 instruments.metrics.standard.set_state(Doing::Stopped);
                 return Ok(end);
             }
-            Kept::Afresh(next) => due = Some(next),
+            ScheduleEnd::Afresh(next) => due = Some(next),
         }
     }
 }
@@ -115,17 +115,17 @@ async fn serve<C: Importer>(
     started: Started,
     due: Option<DateTime<Utc>>,
     stop: &CancellationToken,
-) -> anyhow::Result<Kept> {
+) -> anyhow::Result<ScheduleEnd> {
     let Started {
         destination,
-        keeper,
+        state_store,
         heartbeat,
     } = started;
     let stopping = Stopping::new(stop.clone());
     let (status, status_seen) = watch::channel(Status::default());
     let mut pings = AbortOnDrop(tokio::spawn(heartbeat.beat(status_seen)));
-    let finisher = Finisher::new(Arc::clone(&destination), Arc::clone(&keeper));
-    let mut finishing = AbortOnDrop(tokio::spawn(finisher.run()));
+    let work_closer = WorkCloser::new(Arc::clone(&destination), Arc::clone(&state_store));
+    let mut finishing = AbortOnDrop(tokio::spawn(work_closer.run()));
     let (start_run, starts) = mpsc::channel(1);
     let (report, reports) = mpsc::channel(1);
     let threshold_mb = settings.connector.queue_threshold_mb;
@@ -134,8 +134,8 @@ async fn serve<C: Importer>(
     let runner = Runner {
         connector: Arc::clone(connector),
         destination: Arc::clone(&destination),
-        keeper: Arc::clone(&keeper),
-        room: Room::new(threshold_mb, status.clone()),
+        state_store: Arc::clone(&state_store),
+        back_pressure: BackPressure::new(threshold_mb, status.clone()),
         stop: stop.clone(),
         stall_limit: settings.connector.stall_limit,
     };
@@ -143,21 +143,21 @@ async fn serve<C: Importer>(
     let keeping = Keeping {
         schedule: settings.connector.schedule,
         destination,
-        keeper: Arc::clone(&keeper),
+        state_store: Arc::clone(&state_store),
         start_run,
         reports,
         status,
         stop: stop.clone(),
     };
     let kept = tokio::select! {
-        kept = keep(keeping, due, &keeper, &stopping) => kept,
+        kept = keep(keeping, due, &state_store, &stopping) => kept,
         () = stopping.after(stop::STOP_LIMIT) => {
             if runs.is_finished() {
                 tracing::warn!("the destination did not store the connector's state in time; what it lacks is sent once more");
-                Kept::Ended(End::Stopped)
+                ScheduleEnd::Ended(End::Stopped)
             } else {
                 tracing::error!("the run did not end in time; it is cut off");
-                return Ok(Kept::Ended(End::Failed));
+                return Ok(ScheduleEnd::Ended(End::Failed));
             }
         }
         // Neither ends by itself: that is a defect, and without them nothing is right any more.
@@ -173,13 +173,15 @@ async fn serve<C: Importer>(
 async fn keep(
     keeping: Keeping,
     due: Option<DateTime<Utc>>,
-    keeper: &Keeper,
+    state_store: &StateStore,
     stopping: &Stopping,
-) -> Kept {
+) -> ScheduleEnd {
     let kept = keeping.keep(due).await;
-    let Kept::Ended(end) = kept else { return kept };
-    let generation = keeper.generation();
-    let closed = tokio::time::timeout(PATIENCE, until(keeper, |closing| !closing.is_due()));
+    let ScheduleEnd::Ended(end) = kept else {
+        return kept;
+    };
+    let epoch = state_store.epoch();
+    let closed = tokio::time::timeout(WAIT_LIMIT, until(state_store, |closing| !closing.is_due()));
     let is_in_time = tokio::select! {
         closed = closed => closed.is_ok(),
         () = stopping.after(stop::CLOSING_GRACE) => false,
@@ -187,31 +189,31 @@ async fn keep(
     if !is_in_time {
         tracing::warn!("the work could not be closed in time; the next start closes it");
     }
-    let are_closed = || keeper.look(|state| are_all(state, |_, closing| !closing.is_due()));
+    let are_closed = || state_store.look(|state| are_all(state, |_, closing| !closing.is_due()));
     if end != End::Stopped && are_closed() {
         stopping
             .token()
-            .run_until_cancelled(until_released(keeper))
+            .run_until_cancelled(until_released(state_store))
             .await;
     }
-    let is_refused = says_what_is_refused(keeper);
-    let is_stored = is_stored(keeper).await;
-    let is_undone = keeper.generation() != generation;
+    let is_refused = says_what_is_refused(state_store);
+    let is_stored = is_stored(state_store).await;
+    let is_undone = state_store.epoch() != epoch;
     let is_done = is_stored && are_closed() && !is_refused && !is_undone;
-    Kept::Ended(match end {
+    ScheduleEnd::Ended(match end {
         End::RanOnce if !is_done => End::Failed,
         end => end,
     })
 }
 
 /// Whether the destination refuses for good to close a work; people are told.
-fn says_what_is_refused(keeper: &Keeper) -> bool {
+fn says_what_is_refused(state_store: &StateStore) -> bool {
     let is_open = |work: &OpenWork| {
         work.closing
             .as_ref()
             .is_some_and(|closing| !closing.released)
     };
-    let open: Vec<String> = keeper.look(|state| {
+    let open: Vec<String> = state_store.look(|state| {
         let works = state.work.iter().chain(&state.left_behind);
         works
             .filter(|work| is_open(work))
@@ -220,7 +222,7 @@ fn says_what_is_refused(keeper: &Keeper) -> bool {
     });
     let mut is_refused = false;
     for id in open {
-        let Some(reason) = keeper.why_given_up(&Attempt::Closing(id.clone())) else {
+        let Some(reason) = state_store.why_given_up(&Attempt::Closing(id.clone())) else {
             continue;
         };
         is_refused = true;
@@ -234,13 +236,13 @@ fn says_what_is_refused(keeper: &Keeper) -> bool {
 }
 
 /// Waits until the destination has stored the state, as long as that may be; people are told where it is not.
-async fn is_stored(keeper: &Keeper) -> bool {
+async fn is_stored(state_store: &StateStore) -> bool {
     let reason = tokio::select! {
         // It may stand there already.
         biased;
-        _ = keeper.stored(keeper.generation()) => return true,
-        reason = keeper.state_refused() => reason,
-        () = tokio::time::sleep(PATIENCE) => "it has not taken a ping in time".to_owned(),
+        _ = state_store.stored(state_store.epoch()) => return true,
+        reason = state_store.state_refused() => reason,
+        () = tokio::time::sleep(WAIT_LIMIT) => "it has not taken a ping in time".to_owned(),
     };
     tracing::error!(
         error = reason,
@@ -267,16 +269,16 @@ impl<T> Drop for AbortOnDrop<T> {
 
 /// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
 /// it except by the workers.
-async fn until_released(keeper: &Keeper) {
-    let is_released = |closing: &Closing| closing.released;
-    if !keeper.look(|state| are_all(state, |_, closing| is_released(closing))) {
+async fn until_released(state_store: &StateStore) {
+    let is_released = |closing: &ClosePlan| closing.released;
+    if !state_store.look(|state| are_all(state, |_, closing| is_released(closing))) {
         tracing::info!(
-            limit_minutes = PATIENCE.as_secs() / 60,
+            limit_minutes = WAIT_LIMIT.as_secs() / 60,
             "waiting until the workers are through: some messages were sent twice, or may not have arrived"
         );
     }
-    let released = until(keeper, is_released);
-    if tokio::time::timeout(PATIENCE, released).await.is_err() {
+    let released = until(state_store, is_released);
+    if tokio::time::timeout(WAIT_LIMIT, released).await.is_err() {
         tracing::warn!(
             "the workers are not through with a work that could not be closed yet; the next start closes it"
         );
@@ -285,14 +287,15 @@ async fn until_released(keeper: &Keeper) {
 
 /// Waits until all works whose runs are over have come so far, or are not worth waiting for. Without the state,
 /// none is closed.
-async fn until(keeper: &Keeper, is_so: impl Fn(&Closing) -> bool) {
+async fn until(state_store: &StateStore, is_so: impl Fn(&ClosePlan) -> bool) {
     let is_given_up = |work: &OpenWork| {
         let attempts = [Attempt::Closing(work.id.clone()), Attempt::Ping];
         let mut attempts = attempts.iter();
-        attempts.any(|attempt| keeper.why_given_up(attempt).is_some())
+        attempts.any(|attempt| state_store.why_given_up(attempt).is_some())
     };
-    let mut changes = keeper.changes();
-    while !keeper.look(|state| are_all(state, |work, closing| is_so(closing) || is_given_up(work)))
+    let mut changes = state_store.changes();
+    while !state_store
+        .look(|state| are_all(state, |work, closing| is_so(closing) || is_given_up(work)))
     {
         if changes.changed().await.is_err() {
             return;
@@ -300,7 +303,7 @@ async fn until(keeper: &Keeper, is_so: impl Fn(&Closing) -> bool) {
     }
 }
 
-fn are_all(state: &State, is_so: impl Fn(&OpenWork, &Closing) -> bool) -> bool {
+fn are_all(state: &State, is_so: impl Fn(&OpenWork, &ClosePlan) -> bool) -> bool {
     let mut works = state.work.iter().chain(&state.left_behind);
     works.all(|work| {
         work.closing
@@ -313,8 +316,8 @@ fn are_all(state: &State, is_so: impl Fn(&OpenWork, &Closing) -> bool) -> bool {
 struct Runner<C> {
     connector: Arc<C>,
     destination: Arc<Destination>,
-    keeper: Arc<Keeper>,
-    room: Room,
+    state_store: Arc<StateStore>,
+    back_pressure: BackPressure,
     stop: CancellationToken,
     stall_limit: Option<Duration>,
 }
@@ -328,25 +331,25 @@ impl<C: Importer> Runner<C> {
     ) {
         while starts.recv().await.is_some() {
             let cut = self.stop.child_token();
-            let generation = self.keeper.generation();
+            let epoch = self.state_store.epoch();
             let watching = {
-                let (keeper, cut) = (Arc::clone(&self.keeper), cut.clone());
+                let (state_store, cut) = (Arc::clone(&self.state_store), cut.clone());
                 tokio::spawn(async move {
-                    keeper.overtaken(generation).await;
+                    state_store.superseded(epoch).await;
                     cut.cancel();
                 })
             };
-            let circumstances = Circumstances {
+            let context = RunContext {
                 destination: &self.destination,
-                keeper: &self.keeper,
-                generation,
-                room: &mut self.room,
+                state_store: &self.state_store,
+                epoch,
+                back_pressure: &mut self.back_pressure,
                 stopping: &Stopping::new(cut.clone()),
                 stall_limit: self
                     .stall_limit
                     .map(|limit| limit + self.connector.cooldown()),
             };
-            let report = run(&*self.connector, circumstances).await;
+            let report = run(&*self.connector, context).await;
             watching.abort();
             // Nobody is left to wait for it.
             cut.cancel();
@@ -360,7 +363,7 @@ impl<C: Importer> Runner<C> {
 /// What a start brings about.
 struct Started {
     destination: Arc<Destination>,
-    keeper: Arc<Keeper>,
+    state_store: Arc<StateStore>,
     heartbeat: Heartbeat,
 }
 
@@ -370,17 +373,17 @@ async fn start<S>(
     access: &PlatformAccess,
     instruments: &Instruments,
     source: String,
-    known: Option<Arc<Keeper>>,
+    known: Option<Arc<StateStore>>,
 ) -> anyhow::Result<Started> {
     let platform = session::meet(settings, access, instruments).await?;
     let rules = Rules::of(platform.release(), settings.connector.queue_protocol)?;
     let registered = session::register_at(platform, settings, instruments).await?;
-    let keeper = if let Some(keeper) = known {
-        keeper
+    let state_store = if let Some(state_store) = known {
+        state_store
     } else {
         let echo = &registered.echo;
         let state = read_state(echo, source)?;
-        Arc::new(Keeper::new(state, ResetWatch::new(echo)))
+        Arc::new(StateStore::new(state, ResetWatch::new(echo)))
     };
     let home = registered.home.clone();
     let profile = registered.profile.clone();
@@ -389,19 +392,19 @@ async fn start<S>(
     let mut heartbeat = Heartbeat {
         home,
         profile,
-        keeper: Arc::clone(&keeper),
+        state_store: Arc::clone(&state_store),
         run_and_terminate: is_once(settings),
         queue_threshold_mb: settings.connector.queue_threshold_mb,
         queue_megabytes: Some(Box::new(move |limit| {
             let measured = Arc::clone(&measured);
-            Box::pin(async move { Some(measured.waiting(limit).await?.megabytes) })
+            Box::pin(async move { Some(measured.queue_load(limit).await?.megabytes) })
         })),
         asking: Asking::default(),
     };
     heartbeat.begin(retry_policy_at_start(settings)).await?;
     Ok(Started {
         destination,
-        keeper,
+        state_store,
         heartbeat,
     })
 }

@@ -28,9 +28,9 @@ const JUDGED_BY: [&str; 9] = [
 
 /// Where in an object's JSON the values of [`JUDGED_BY`] begin; 0 for those that it does not have.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Places([u32; JUDGED_BY.len()]);
+struct PropertyOffsets([u32; JUDGED_BY.len()]);
 
-impl Places {
+impl PropertyOffsets {
     fn note(&mut self, property: &str, begin: usize) {
         let number = JUDGED_BY.iter().position(|known| *known == property);
         if let Some(place) = number.and_then(|number| self.0.get_mut(number)) {
@@ -83,14 +83,14 @@ pub struct StixObject {
     /// The same object without what it points at: how it rides along in a message that it is not the
     /// subject of. None where it points at nothing.
     pub bare: Option<Arc<StixObject>>,
-    places: Places,
+    offsets: PropertyOffsets,
 }
 
 impl StixObject {
     /// The JSON from where the value of a property begins, to its own end; none where the object does not
     /// have the property, or is not judged by it.
     pub fn from_value(&self, property: &str) -> Option<&str> {
-        self.json.get(self.places.get(property)?..)
+        self.json.get(self.offsets.get(property)?..)
     }
 
     /// The object with the type that it names replaced by "Unknown", which every platform takes.
@@ -101,7 +101,7 @@ impl StixObject {
             let mut json = String::from(other.json);
             if json.is_char_boundary(place.start) && json.is_char_boundary(place.end) {
                 json.replace_range(place.clone(), UNKNOWN_TYPE);
-                other.places.shift(&place, UNKNOWN_TYPE.len());
+                other.offsets.shift(&place, UNKNOWN_TYPE.len());
             }
             other.json = json.into_boxed_str();
         }
@@ -131,7 +131,7 @@ impl StixObject {
             pointers,
             ends: self.ends.clone(),
             names_type: self.names_type.clone(),
-            places: self.places,
+            offsets: self.offsets,
             bare: Some(Arc::new(self)),
         }
     }
@@ -218,7 +218,7 @@ pub struct ObjectWriter {
     json: Vec<u8>,
     failure: Option<serde_json::Error>,
     names_type: Option<(Box<str>, Range<usize>)>,
-    places: Places,
+    offsets: PropertyOffsets,
 }
 
 impl ObjectWriter {
@@ -240,7 +240,7 @@ impl ObjectWriter {
             json,
             failure: None,
             names_type: None,
-            places: Places::default(),
+            offsets: PropertyOffsets::default(),
         }
     }
 
@@ -324,7 +324,7 @@ impl ObjectWriter {
             pointers: Vec::new(),
             ends: Vec::new(),
             names_type: self.names_type,
-            places: self.places,
+            offsets: self.offsets,
             bare: None,
         })
     }
@@ -343,7 +343,7 @@ impl ObjectWriter {
         self.json.push(b'"');
         self.json.extend_from_slice(key.as_bytes());
         self.json.extend_from_slice(b"\":");
-        self.places.note(key, self.json.len());
+        self.offsets.note(key, self.json.len());
     }
 }
 

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::connector::{AtSource, Converted, HeldBack, Obstacle, Skipped, is_marking};
+use crate::connector::{AtSource, Converted, Deferred, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
 use crate::runtime::import::destination::Destination;
@@ -19,7 +19,7 @@ use crate::stix::{StixObject, TextMap, TextSet};
 
 /// What was learnt of the destination in a run.
 #[derive(Debug, Default)]
-pub(crate) struct Gate {
+pub(crate) struct Admission {
     /// Whether the destination lacks the type, for each that was met.
     unknown_types: TextMap<Box<str>, bool>,
     markings: Markings,
@@ -28,14 +28,14 @@ pub(crate) struct Gate {
 
 /// What does not go, by its ids.
 #[derive(Debug, Default)]
-pub(crate) struct KeptOut {
+pub(crate) struct Rejected {
     /// All of it, companions too.
     pub(crate) ids: TextSet<Box<str>>,
     /// Of that, what will not go as long as it stays as it is.
     pub(crate) refused: TextSet<Box<str>>,
 }
 
-impl KeptOut {
+impl Rejected {
     /// Lets the packer hold back what ties others to what does not go of a page, kept out or skipped. Objects that
     /// come a second time have been sent, whatever becomes of them now.
     pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
@@ -47,33 +47,33 @@ impl KeptOut {
         packer.note_refused(self.refused.iter().map(|id| &**id));
     }
 
-    fn add(&mut self, object: &StixObject, bar: &Bar) {
+    fn add(&mut self, object: &StixObject, rejection: &Rejection) {
         self.ids.insert(object.id.clone().into());
-        if !bar.can_be_mended {
+        if !rejection.can_be_resolved {
             self.refused.insert(object.id.clone().into());
         }
     }
 }
 
 /// Why an object is kept out.
-struct Bar {
+struct Rejection {
     reason: String,
     /// Whether the reason can pass without a change of the object.
-    can_be_mended: bool,
+    can_be_resolved: bool,
     /// What it waits for.
     needs: Option<String>,
     /// Where only reading it again shows whether the reason is gone.
     at_source: Option<AtSource>,
 }
 
-impl Gate {
+impl Admission {
     /// The markings of a page that have to be made at the destination before its objects.
     pub(crate) async fn markings_to_make(
         &mut self,
         destination: &Destination,
         page: &Converted,
     ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
-        let markings = markings_of(page.objects.iter().chain(&page.companions));
+        let markings = markings_of(page.objects.iter().chain(&page.referenced));
         self.markings.learn(destination, markings).await
     }
 
@@ -87,8 +87,8 @@ impl Gate {
     }
 
     /// Notes which markings cannot be made, and why.
-    pub(crate) fn bar_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
-        self.markings.bar_too_large(barred);
+    pub(crate) fn reject_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
+        self.markings.reject_too_large(barred);
     }
 
     /// Takes for made what nobody makes now: for files.
@@ -115,9 +115,9 @@ impl Gate {
     pub(crate) async fn has_passed(
         &mut self,
         destination: &Destination,
-        held_back: &HeldBack,
+        deferred: &Deferred,
     ) -> Result<bool, PlatformError> {
-        match held_back.obstacle() {
+        match deferred.obstacle() {
             Obstacle::Cause(cause) => self.has_cause_passed(destination, cause).await,
             Obstacle::Object => Ok(false),
             Obstacle::Source | Obstacle::None => Ok(true),
@@ -149,28 +149,32 @@ impl Gate {
         destination: &Destination,
         page: &mut Converted,
         is_settled: bool,
-    ) -> Result<KeptOut, PlatformError> {
+    ) -> Result<Rejected, PlatformError> {
         self.learn_types(destination, page).await?;
         self.name_unknown_types(page);
-        let mut kept_out = KeptOut::default();
+        let mut rejected = Rejected::default();
         for object in &page.objects {
-            if let Some(bar) = self.bar(destination, object) {
-                kept_out.add(object, &bar);
+            if let Some(rejection) = self.rejection(destination, object) {
+                rejected.add(object, &rejection);
                 let is_part = page.counts_as.is_some();
-                let (skipped, held_back) = (&mut page.skipped, &mut page.held_back);
-                note(object, bar, page.stream, is_part, skipped, held_back);
+                let (skipped, deferred) = (&mut page.skipped, &mut page.deferred);
+                note(object, rejection, page.stream, is_part, skipped, deferred);
             }
         }
-        for companion in &page.companions {
-            if let Some(bar) = self.bar(destination, companion) {
-                kept_out.add(companion, &bar);
+        for referenced_object in &page.referenced {
+            if let Some(rejection) = self.rejection(destination, referenced_object) {
+                rejected.add(referenced_object, &rejection);
             }
         }
-        if !kept_out.ids.is_empty() {
-            for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
-                objects.retain(|object| !kept_out.ids.contains(&*object.id));
+        if !rejected.ids.is_empty() {
+            for objects in [
+                &mut page.objects,
+                &mut page.second_pass,
+                &mut page.referenced,
+            ] {
+                objects.retain(|object| !rejected.ids.contains(&*object.id));
             }
-            references::cut(page, &kept_out);
+            references::cut(page, &rejected);
         }
         self.links.find_ends(destination, page, is_settled).await?;
         if destination.rules.refuses_set_references {
@@ -178,7 +182,7 @@ impl Gate {
         }
         self.leave_what_may_not_be_made(destination, page).await?;
         self.links.note_sent(page);
-        Ok(kept_out)
+        Ok(rejected)
     }
 
     /// Without the right to make them, markings and labels that come along are errors at import, whether
@@ -188,7 +192,7 @@ impl Gate {
         destination: &Destination,
         page: &mut Converted,
     ) -> Result<(), PlatformError> {
-        let mut all = page.objects.iter().chain(&page.companions);
+        let mut all = page.objects.iter().chain(&page.referenced);
         if all.all(|object| object.dependencies.is_empty()) {
             return Ok(());
         }
@@ -200,7 +204,11 @@ impl Gate {
         let is_left = |dependency: &StixObject| {
             (!markings && dependency.kind == "marking") || (!labels && dependency.kind == "label")
         };
-        for objects in [&mut page.objects, &mut page.late, &mut page.companions] {
+        for objects in [
+            &mut page.objects,
+            &mut page.second_pass,
+            &mut page.referenced,
+        ] {
             for object in objects {
                 *object = Arc::new(object.depending_only(&|dependency| !is_left(dependency)));
             }
@@ -213,7 +221,7 @@ impl Gate {
         destination: &Destination,
         page: &Converted,
     ) -> Result<(), PlatformError> {
-        for object in page.objects.iter().chain(&page.companions) {
+        for object in page.objects.iter().chain(&page.referenced) {
             let named = object.names_type.as_ref().map(|(named, _)| &**named);
             for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
                 if !self.unknown_types.contains_key(entity_type) {
@@ -231,7 +239,7 @@ impl Gate {
 
     /// An indicator for a type that is not there is imported, if it does not say so.
     fn name_unknown_types(&self, page: &mut Converted) {
-        for object in page.objects.iter_mut().chain(&mut page.companions) {
+        for object in page.objects.iter_mut().chain(&mut page.referenced) {
             let named = object.names_type.as_ref();
             if named.is_some_and(|(named, _)| self.is_lacking(named)) {
                 *object = Arc::new(object.naming_unknown_type());
@@ -243,14 +251,14 @@ impl Gate {
         self.unknown_types.get(entity_type) == Some(&true)
     }
 
-    fn bar(&self, destination: &Destination, object: &StixObject) -> Option<Bar> {
+    fn rejection(&self, destination: &Destination, object: &StixObject) -> Option<Rejection> {
         // Objects of a type that the destination does not have would be dropped there, and on several
         // releases their work would wait for them for ever (spec/protocol.md §7).
         if self.is_lacking(&object.kind) {
             let release = destination.home.platform.release();
-            return Some(Bar {
+            return Some(Rejection {
                 reason: format!("the destination's release {release} does not have its type"),
-                can_be_mended: true,
+                can_be_resolved: true,
                 needs: None,
                 at_source: None,
             });
@@ -258,43 +266,43 @@ impl Gate {
         let release = destination.home.platform.release();
         let value_of = |property: &str| object.from_value(property);
         if let Some(reason) = refusal(&object.kind, value_of, release) {
-            return Some(Bar {
+            return Some(Rejection {
                 reason: format!("the destination would refuse it: {reason}"),
-                can_be_mended: false,
+                can_be_resolved: false,
                 needs: None,
                 at_source: None,
             });
         }
-        let bar = self.markings.bar(object)?;
-        Some(Bar {
-            reason: bar.reason.to_owned(),
-            can_be_mended: true,
-            needs: (!bar.is_unfit).then(|| bar.marking.to_owned()),
-            at_source: bar.is_unfit.then_some(AtSource::Contradiction),
+        let rejection = self.markings.rejection(object)?;
+        Some(Rejection {
+            reason: rejection.reason.to_owned(),
+            can_be_resolved: true,
+            needs: (!rejection.is_unfit).then(|| rejection.marking.to_owned()),
+            at_source: rejection.is_unfit.then_some(AtSource::Contradiction),
         })
     }
 }
 
 fn note(
     object: &StixObject,
-    bar: Bar,
+    rejection: Rejection,
     stream: &str,
     is_part: bool,
     skipped: &mut Vec<Skipped>,
-    held_back: &mut Vec<HeldBack>,
+    deferred: &mut Vec<Deferred>,
 ) {
     let skip = Skipped {
         id: object.id.to_string(),
         kind: object.kind.to_string(),
-        reason: bar.reason,
+        reason: rejection.reason,
     };
-    if bar.can_be_mended {
-        let held = match (bar.at_source, bar.needs) {
-            (Some(at_source), _) => HeldBack::at_source(stream, &skip, at_source),
-            (None, Some(needed)) => HeldBack::waiting_for(stream, &skip, needed),
-            (None, None) => HeldBack::at_destination(stream, &skip),
+    if rejection.can_be_resolved {
+        let held = match (rejection.at_source, rejection.needs) {
+            (Some(at_source), _) => Deferred::at_source(stream, &skip, at_source),
+            (None, Some(needed)) => Deferred::waiting_for(stream, &skip, needed),
+            (None, None) => Deferred::at_destination(stream, &skip),
         };
-        held_back.push(held.as_part_if(is_part));
+        deferred.push(held.as_part_if(is_part));
     }
     skipped.push(skip);
 }

@@ -1,4 +1,4 @@
-//! Room in the queue: a run sends no further page while more than the threshold waits there, no new
+//! BackPressure in the queue: a run sends no further page while more than the threshold waits there, no new
 //! work is opened before the one before is through, and nothing is sent before what it needs.
 
 use std::convert::Infallible;
@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::opencti::{Standing, Work, WorkError};
+use crate::opencti::{ConnectionStatus, Work, WorkError};
 use crate::runtime::import::activity::Activity;
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::quiescence::Stillness;
+use crate::runtime::import::quiescence::Quiescence;
 use crate::runtime::import::run::RunError;
 use crate::runtime::session::heartbeat::Status;
-use crate::runtime::session::state_store::Keeper;
+use crate::runtime::session::state_store::StateStore;
 use crate::runtime::session::trouble::Attempt;
 
 /// Between two looks at the queue.
@@ -32,7 +32,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Watches the size of the queue against the threshold.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub(crate) struct BackPressure {
     threshold_mb: f64,
     status: watch::Sender<Status>,
     looked: Option<Look>,
@@ -53,7 +53,7 @@ struct Wait<'a> {
     said: Option<Instant>,
 }
 
-impl Room {
+impl BackPressure {
     pub(crate) fn new(threshold_mb: f64, status: watch::Sender<Status>) -> Self {
         Self {
             threshold_mb,
@@ -70,7 +70,7 @@ impl Room {
             return;
         }
         let mut wait = Wait::new(&self.status, activity);
-        while let Some(waiting) = destination.waiting(LIMIT).await {
+        while let Some(queue_load) = destination.queue_load(LIMIT).await {
             self.looked = Some(Look {
                 at: Instant::now(),
                 sent,
@@ -80,12 +80,12 @@ impl Room {
             } else {
                 self.threshold_mb
             };
-            if waiting.megabytes <= mark {
+            if queue_load.megabytes <= mark {
                 break;
             }
             wait.say(|| {
                 tracing::info!(
-                    queue.size_mb = waiting.megabytes,
+                    queue.size_mb = queue_load.megabytes,
                     queue.threshold_mb = self.threshold_mb,
                     "the workers are behind: waiting until the queue has shrunk before the next page is sent"
                 );
@@ -104,14 +104,15 @@ impl Room {
     pub(crate) async fn wait_for_previous(
         &mut self,
         destination: &Destination,
-        keeper: &Arc<Keeper>,
+        state_store: &Arc<StateStore>,
         activity: &Activity,
     ) -> Result<(), RunError> {
         let mut wait = Wait::new(&self.status, activity);
-        while let Some(work) = keeper.look(|state| state.work.as_ref().map(|work| work.id.clone()))
+        while let Some(work) =
+            state_store.look(|state| state.work.as_ref().map(|work| work.id.clone()))
         {
             let closing = Attempt::Closing(work.clone());
-            if let Some(reason) = keeper.why_given_up(&closing) {
+            if let Some(reason) = state_store.why_given_up(&closing) {
                 return Err(RunError::PreviousStaysOpen { work, reason });
             }
             wait.say(|| {
@@ -122,12 +123,12 @@ impl Room {
             });
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        while let Some(waiting) = destination.waiting(LIMIT).await
-            && waiting.messages >= 1.0
+        while let Some(queue_load) = destination.queue_load(LIMIT).await
+            && queue_load.messages >= 1.0
         {
             wait.say(|| {
                 tracing::info!(
-                    queue.messages = waiting.messages,
+                    queue.messages = queue_load.messages,
                     "waiting until the workers have emptied the queue before a new work is opened"
                 );
             });
@@ -145,14 +146,14 @@ impl Room {
         activity: &Activity,
     ) -> Result<(), WorkError> {
         let mut wait = Wait::new(&self.status, activity);
-        let mut stillness = Stillness::default();
+        let mut quiescence = Quiescence::default();
         let began = Instant::now();
         loop {
             let count = work.count().await?;
             if work.is_imported(count) {
                 break;
             }
-            if stillness.is_reached(destination, count).await {
+            if quiescence.is_reached(destination, count).await {
                 work.check().await?;
                 work.settle(count);
                 break;
@@ -182,12 +183,15 @@ impl Room {
 /// on for ever. The sender itself says it in the log.
 pub(crate) async fn watch_pauses(
     status: watch::Sender<Status>,
-    mut standing: watch::Receiver<Standing>,
+    mut connection_status: watch::Receiver<ConnectionStatus>,
     activity: &Activity,
 ) -> Infallible {
     let mut pause: Option<Wait<'_>> = None;
     loop {
-        let is_paused = matches!(*standing.borrow_and_update(), Standing::Paused(_));
+        let is_paused = matches!(
+            *connection_status.borrow_and_update(),
+            ConnectionStatus::Paused(_)
+        );
         if is_paused {
             let wait = pause.get_or_insert_with(|| Wait::new(&status, activity));
             wait.say(|| ());
@@ -196,7 +200,7 @@ pub(crate) async fn watch_pauses(
         }
         // Looks again soon while paused, so that the pause goes on being a sign of life.
         let limit = if is_paused { LOOK_EVERY } else { SAY_EVERY };
-        if let Ok(Err(_)) = tokio::time::timeout(limit, standing.changed()).await {
+        if let Ok(Err(_)) = tokio::time::timeout(limit, connection_status.changed()).await {
             std::future::pending::<()>().await;
         }
     }

@@ -66,7 +66,7 @@ impl Sent {
 
 /// What waits in the push queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Waiting {
+pub(crate) struct QueueLoad {
     /// Messages.
     pub(crate) messages: f64,
     /// Their size.
@@ -78,21 +78,21 @@ pub(crate) struct Waiting {
 impl Destination {
     /// How much waits in the queue, by the platform's word, else by the broker's; none where nobody
     /// says it within the limit.
-    pub(crate) async fn waiting(&self, limit: Duration) -> Option<Waiting> {
-        let waiting = match self.waiting_by_platform(limit).await {
-            Some(waiting) => waiting,
-            None => self.waiting_by_broker(limit).await?,
+    pub(crate) async fn queue_load(&self, limit: Duration) -> Option<QueueLoad> {
+        let queue_load = match self.load_by_platform(limit).await {
+            Some(queue_load) => queue_load,
+            None => self.load_by_broker(limit).await?,
         };
         let metrics = &self.home.instruments.metrics;
-        metrics.queue.set(waiting.messages, waiting.megabytes);
-        Some(waiting)
+        metrics.queue.set(queue_load.messages, queue_load.megabytes);
+        Some(queue_load)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    async fn waiting_by_broker(&self, limit: Duration) -> Option<Waiting> {
+    async fn load_by_broker(&self, limit: Duration) -> Option<QueueLoad> {
         let depth = self.depth.as_ref()?;
         match tokio::time::timeout(limit, depth.messages()).await {
-            Ok(Ok(messages)) => Some(Waiting {
+            Ok(Ok(messages)) => Some(QueueLoad {
                 messages: messages as f64,
                 megabytes: messages as f64 * self.sent.mean_megabytes(),
                 counts_taken: false,
@@ -105,10 +105,10 @@ impl Destination {
         }
     }
 
-    async fn waiting_by_platform(&self, limit: Duration) -> Option<Waiting> {
+    async fn load_by_platform(&self, limit: Duration) -> Option<QueueLoad> {
         let asking = queue_size(&self.home.platform, self.home.connector_id);
         match tokio::time::timeout(limit, asking).await {
-            Ok(Ok(size)) => size.map(|size| Waiting {
+            Ok(Ok(size)) => size.map(|size| QueueLoad {
                 messages: size.messages,
                 megabytes: size.megabytes(),
                 counts_taken: true,

@@ -18,7 +18,7 @@ use crate::http::RetryPolicy;
 use crate::opencti::{Pusher, Rules, write_whole};
 use crate::platform::PlatformAccess;
 use crate::runtime::context;
-use crate::runtime::import::admission::{Gate, KeptOut};
+use crate::runtime::import::admission::{Admission, Rejected};
 use crate::runtime::import::destination::{Destination, Sent};
 use crate::runtime::import::note_page;
 use crate::runtime::import::packer::{Batch, Packer, Packing};
@@ -37,7 +37,7 @@ pub struct Exported {
     /// How many bundles.
     pub bundles: usize,
     /// Of what is not written: what would be, once something has changed at the destination or the source.
-    pub held_back: usize,
+    pub deferred: usize,
     /// Whether the wish to stop came first.
     pub is_cut_short: bool,
 }
@@ -62,7 +62,7 @@ pub async fn export<C: Importer>(
     let mut exporter = Exporter {
         folder,
         destination: None,
-        gate: Gate::default(),
+        admission: Admission::default(),
         packer: Packer::new(Packing::Closed { batch_size }),
         instruments,
         exported: Exported::default(),
@@ -134,7 +134,7 @@ async fn ask_destination<S>(
 struct Exporter<'a> {
     folder: Option<&'a Path>,
     destination: Option<Destination>,
-    gate: Gate,
+    admission: Admission,
     packer: Packer,
     instruments: &'a Instruments,
     exported: Exported,
@@ -157,20 +157,20 @@ impl Exporter<'_> {
     }
 
     async fn page(&mut self, mut page: Converted) -> anyhow::Result<()> {
-        let kept_out = if let Some(destination) = &self.destination {
-            let to_make = self.gate.markings_to_make(destination, &page).await?;
-            self.gate.assume_made(&to_make);
-            self.gate.admit(destination, &mut page, true).await?
+        let rejected = if let Some(destination) = &self.destination {
+            let to_make = self.admission.markings_to_make(destination, &page).await?;
+            self.admission.assume_made(&to_make);
+            self.admission.admit(destination, &mut page, true).await?
         } else {
-            KeptOut::default()
+            Rejected::default()
         };
-        kept_out.note_in(&mut self.packer, &page);
+        rejected.note_in(&mut self.packer, &page);
         let packed = self.packer.pack(&page);
         for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
             self.write(page.stream, batch)?;
         }
         let left: HashSet<&str> = packed
-            .held_back
+            .deferred
             .iter()
             .map(|left| left.id.as_str())
             .collect();
@@ -183,7 +183,7 @@ impl Exporter<'_> {
             self.exported.tally.count_sent(kinds);
         }
         page.skipped
-            .extend(packed.held_back.into_iter().chain(packed.links_lost));
+            .extend(packed.deferred.into_iter().chain(packed.links_lost));
         for skipped in &page.skipped {
             let (id, kind, reason) = (&skipped.id, &skipped.kind, &skipped.reason);
             tracing::debug!(id, kind, reason, "not written");
@@ -193,7 +193,7 @@ impl Exporter<'_> {
                 .count_not_sent(kind, reason);
         }
         self.exported.tally.count_skipped(&page.skipped);
-        self.exported.held_back += page.held_back.len() + packed.ties.len();
+        self.exported.deferred += page.deferred.len() + packed.dependents.len();
         for alarm in &page.alarms {
             tracing::error!(stream = page.stream, "{alarm}");
         }

@@ -34,12 +34,12 @@ pub(crate) struct Markings {
     rights: Option<Rights>,
     /// When the destination was last asked.
     asked: Option<Instant>,
-    met: TextMap<Box<str>, Standing>,
+    met: TextMap<Box<str>, MarkingStatus>,
 }
 
 /// What the destination makes of a marking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Standing {
+enum MarkingStatus {
     Usable {
         /// The destination has listed it.
         is_listed: bool,
@@ -52,7 +52,7 @@ enum Standing {
 
 /// Why an object cannot go with a marking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct MarkingBar<'a> {
+pub(crate) struct MarkingRejection<'a> {
     /// The marking's id.
     pub(crate) marking: &'a str,
     /// Why it cannot be set.
@@ -61,7 +61,7 @@ pub(crate) struct MarkingBar<'a> {
     pub(crate) is_unfit: bool,
 }
 
-impl Standing {
+impl MarkingStatus {
     /// What these rights make of a marking; none where the destination does not have it. An id alone says nothing: who
     /// finds a marking by it takes that one's definition.
     fn of(marking: &StixObject, rights: &Rights) -> Option<Self> {
@@ -133,15 +133,15 @@ impl Markings {
                 continue;
             }
             let rights = self.rights(destination).await?;
-            let standing = match Standing::of(&marking, rights) {
-                Some(standing) => standing,
+            let status = match MarkingStatus::of(&marking, rights) {
+                Some(status) => status,
                 None if rights.makes_markings() => {
                     to_make.push(marking);
                     continue;
                 }
-                None => Standing::Barred(not_there(&marking, &rights.user)),
+                None => MarkingStatus::Barred(not_there(&marking, &rights.user)),
             };
-            self.met.insert(marking.id.clone().into(), standing);
+            self.met.insert(marking.id.clone().into(), status);
         }
         Ok(to_make)
     }
@@ -161,30 +161,30 @@ impl Markings {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
         let rights = self.rights(destination).await?;
-        let standing = |marking: &StixObject| {
-            let standing = Standing::of(marking, rights);
-            standing.unwrap_or_else(|| Standing::Barred(not_made(marking)))
+        let status = |marking: &StixObject| {
+            let status = MarkingStatus::of(marking, rights);
+            status.unwrap_or_else(|| MarkingStatus::Barred(not_made(marking)))
         };
         let made: Vec<_> = made
             .iter()
-            .map(|marking| (marking.id.clone().into(), standing(marking)))
+            .map(|marking| (marking.id.clone().into(), status(marking)))
             .collect();
         self.met.extend(made);
         Ok(())
     }
 
     /// Notes which markings no message can hold, each with the reason.
-    pub(crate) fn bar_too_large(&mut self, too_large: &[(Arc<StixObject>, String)]) {
+    pub(crate) fn reject_too_large(&mut self, too_large: &[(Arc<StixObject>, String)]) {
         for (marking, reason) in too_large {
             let reason = format!("its marking {} is {reason}", name(marking));
             let id = marking.id.clone().into();
-            self.met.insert(id, Standing::Unfit(reason));
+            self.met.insert(id, MarkingStatus::Unfit(reason));
         }
     }
 
     /// Takes markings for made, without a look.
     pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
-        let usable = Standing::Usable { is_listed: false };
+        let usable = MarkingStatus::Usable { is_listed: false };
         let ids = made.iter().map(|marking| marking.id.clone());
         self.met.extend(ids.map(|id| (id.into(), usable.clone())));
     }
@@ -201,33 +201,31 @@ impl Markings {
     }
 
     /// The first marking of an object, or of what it depends on, that cannot be set, and why.
-    pub(crate) fn bar<'a>(&'a self, object: &'a StixObject) -> Option<MarkingBar<'a>> {
+    pub(crate) fn rejection<'a>(&'a self, object: &'a StixObject) -> Option<MarkingRejection<'a>> {
         object.dependencies.iter().find_map(|dependency| {
-            let bar = |reason, is_unfit| {
-                Some(MarkingBar {
+            let rejection = |reason, is_unfit| {
+                Some(MarkingRejection {
                     marking: &dependency.id,
                     reason,
                     is_unfit,
                 })
             };
             match self.met.get(&*dependency.id) {
-                Some(Standing::Barred(reason)) => bar(reason.as_str(), false),
-                Some(Standing::Unfit(reason)) => bar(reason.as_str(), true),
-                Some(Standing::Usable { .. }) => None,
-                None if is_marking(&dependency.id) => bar(NOT_MET, false),
+                Some(MarkingStatus::Barred(reason)) => rejection(reason.as_str(), false),
+                Some(MarkingStatus::Unfit(reason)) => rejection(reason.as_str(), true),
+                Some(MarkingStatus::Usable { .. }) => None,
+                None if is_marking(&dependency.id) => rejection(NOT_MET, false),
                 // An author has markings of its own.
-                None => self.bar(dependency),
+                None => self.rejection(dependency),
             }
         })
     }
 
     /// The markings that the destination has listed and that can be set.
     pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
-        let is_listed = |standing: &Standing| *standing == Standing::Usable { is_listed: true };
-        let listed = self
-            .met
-            .iter()
-            .filter(move |(_, standing)| is_listed(standing));
+        let is_listed =
+            |status: &MarkingStatus| *status == MarkingStatus::Usable { is_listed: true };
+        let listed = self.met.iter().filter(move |(_, status)| is_listed(status));
         listed.map(|(id, _)| &**id)
     }
 
@@ -236,7 +234,7 @@ impl Markings {
         if self.asked.is_some_and(|asked| asked.elapsed() > LISTED_FOR) {
             self.rights = None;
             self.met
-                .retain(|_, standing| !matches!(standing, Standing::Usable { .. }));
+                .retain(|_, status| !matches!(status, MarkingStatus::Usable { .. }));
         }
     }
 
@@ -360,8 +358,8 @@ mod tests {
         marking.finish("marking").unwrap()
     }
 
-    fn standing(marking: &StixObject, there: &[(&str, Option<&str>, &str)]) -> Option<Standing> {
-        Standing::of(marking, &Rights::of_all(there))
+    fn status(marking: &StixObject, there: &[(&str, Option<&str>, &str)]) -> Option<MarkingStatus> {
+        MarkingStatus::of(marking, &Rights::of_all(there))
     }
 
     #[test]
@@ -376,7 +374,7 @@ mod tests {
             vec![(OWN, None, "PUBLIC")],
             vec![(OWN, Some("PAP"), "SECRET")],
         ] {
-            let Some(Standing::Unfit(reason)) = standing(&secret, &there) else {
+            let Some(MarkingStatus::Unfit(reason)) = status(&secret, &there) else {
                 panic!("{there:?}");
             };
             let other = there.last().unwrap().2;
@@ -393,27 +391,27 @@ mod tests {
         let mut markings = Markings::default();
         let mut object = marking("statement", "any object");
         object.dependencies.push(Arc::clone(&large));
-        assert_eq!(markings.bar(&object).unwrap().reason, NOT_MET);
-        markings.bar_too_large(&[(large, "larger than the broker takes (why)".to_owned())]);
-        let bar = markings.bar(&object).unwrap();
+        assert_eq!(markings.rejection(&object).unwrap().reason, NOT_MET);
+        markings.reject_too_large(&[(large, "larger than the broker takes (why)".to_owned())]);
+        let rejection = markings.rejection(&object).unwrap();
         assert_eq!(
-            bar.reason,
+            rejection.reason,
             "its marking SECRET is larger than the broker takes (why)"
         );
-        assert!(bar.is_unfit && bar.marking == OWN);
+        assert!(rejection.is_unfit && rejection.marking == OWN);
     }
 
     #[test]
     fn the_same_marking_in_other_letters_is_no_other_one() {
-        let usable = Some(Standing::Usable { is_listed: true });
+        let usable = Some(MarkingStatus::Usable { is_listed: true });
         let clear = marking("TLP", "TLP:CLEAR");
         for definition in ["TLP:CLEAR", "TLP:WHITE", "tlp: white", ""] {
             let there = [(OWN, Some("TLP"), definition), (FORMER, None, "TLP:CLEAR")];
-            assert_eq!(standing(&clear, &there), usable, "{definition:?}");
+            assert_eq!(status(&clear, &there), usable, "{definition:?}");
         }
         let ours = marking("statement", "Only for us");
         let there = [(OWN, Some("Statement"), "only for us ")];
-        assert_eq!(standing(&ours, &there), usable);
-        assert_eq!(standing(&ours, &[]), None);
+        assert_eq!(status(&ours, &there), usable);
+        assert_eq!(status(&ours, &[]), None);
     }
 }

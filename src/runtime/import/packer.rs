@@ -14,7 +14,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::connector::{Converted, HeldBack, Skipped, is_marking};
+use crate::connector::{Converted, Deferred, Skipped, is_marking};
 use crate::opencti::MessageLimit;
 use crate::stix::{KeyMap, KeySet, StixObject, key};
 
@@ -134,9 +134,9 @@ pub struct Packed {
     /// The waves, in order; none empty.
     pub waves: Vec<Wave>,
     /// What cannot be sent, each with its reason.
-    pub held_back: Vec<Skipped>,
+    pub deferred: Vec<Skipped>,
     /// Of that, what an object that is not sent ties to others: it can go once that object is sent.
-    pub ties: Vec<HeldBack>,
+    pub dependents: Vec<Deferred>,
     /// Links of objects that are sent without them.
     pub links_lost: Vec<Skipped>,
 }
@@ -153,7 +153,7 @@ pub struct Packer {
     /// What the destination would refuse: nothing that waits for it is remembered.
     refused: KeySet,
     recent: Recent,
-    settled: Settled,
+    sent_dependencies: SentDependencies,
     /// Packed since the last wave that waited.
     in_flight: KeySet,
     /// Of this, what pages brought as their own.
@@ -170,7 +170,7 @@ impl Packer {
             not_sent: KeySet::default(),
             refused: KeySet::default(),
             recent: Recent::default(),
-            settled: Settled::default(),
+            sent_dependencies: SentDependencies::default(),
             in_flight: KeySet::default(),
             own_in_flight: KeySet::default(),
         }
@@ -204,34 +204,34 @@ impl Packer {
 
     /// Says which markings the destination lists now: others come along always.
     pub fn set_listed<'a>(&mut self, markings: impl IntoIterator<Item = &'a str>) {
-        self.settled.listed = markings.into_iter().map(key).collect();
+        self.sent_dependencies.listed = markings.into_iter().map(key).collect();
     }
 
     /// Packs one page.
     pub fn pack(&mut self, page: &Converted) -> Packed {
-        let (objects, mut held_back, ties) = self.sendable(page);
+        let (objects, mut deferred, dependents) = self.sendable(page);
         let mut links_lost = Vec::new();
         let waves = match self.packing {
             Packing::Closed { batch_size } => {
-                vec![self.closed(page, &objects, batch_size, &mut held_back, &mut links_lost)]
+                vec![self.closed(page, &objects, batch_size, &mut deferred, &mut links_lost)]
             }
             Packing::Waves { batch_size } => {
-                self.in_waves(page, objects, batch_size, &mut held_back, &mut links_lost)
+                self.in_waves(page, objects, batch_size, &mut deferred, &mut links_lost)
             }
         };
-        self.note_sent(page, &held_back);
+        self.note_sent(page, &deferred);
         if let Some(tell) = &page.tell_sent {
-            let is_held_back = |id: &str| held_back.iter().any(|skipped| skipped.id == id);
+            let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
             let ids = page.objects.iter().map(|object| &*object.id);
-            tell.tell(ids.filter(|id| !is_held_back(id)));
+            tell.tell(ids.filter(|id| !is_deferred(id)));
         }
         Packed {
             waves: waves
                 .into_iter()
                 .filter(|wave| !wave.batches.is_empty())
                 .collect(),
-            held_back,
-            ties,
+            deferred,
+            dependents,
             links_lost,
         }
     }
@@ -257,7 +257,7 @@ impl Packer {
     }
 
     /// What was held back before may go now, and the other way round.
-    fn note_sent(&mut self, page: &Converted, held_back: &[Skipped]) {
+    fn note_sent(&mut self, page: &Converted, deferred: &[Skipped]) {
         if !self.not_sent.is_empty() {
             for object in &page.objects {
                 self.not_sent.remove(&object.key);
@@ -266,37 +266,37 @@ impl Packer {
         }
         // What does not go a second time has been sent all the same.
         if page.counts_as.is_none() {
-            self.note_not_sent(held_back.iter().map(|skipped| skipped.id.as_str()));
+            self.note_not_sent(deferred.iter().map(|skipped| skipped.id.as_str()));
         }
     }
 
     /// The objects that can go: not too large, and with neither end held back if they tie objects
     /// together.
-    fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<HeldBack>) {
+    fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
         let here: KeySet = page.objects.iter().map(|object| object.key).collect();
         let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
-        let (mut held_back, mut ties) = (Vec::new(), Vec::new());
+        let (mut deferred, mut dependents) = (Vec::new(), Vec::new());
         let mut sendable = Vec::with_capacity(page.objects.len());
         for object in &page.objects {
             if let Some(end) = object.ends.iter().find(|end| is_missing(end)) {
                 let end_type = end.split("--").next().unwrap_or_default();
                 let skipped = skip(object, &format!("its {end_type} is not sent"));
                 if self.refused.contains(&key(end)) {
-                    held_back.push(skipped);
+                    deferred.push(skipped);
                     continue;
                 }
-                ties.push(HeldBack::waiting_for(page.stream, &skipped, &**end));
-                held_back.push(skipped);
+                dependents.push(Deferred::waiting_for(page.stream, &skipped, &**end));
+                deferred.push(skipped);
             } else if !self.largest.holds_one(object.json.len() + 1) {
                 let reason = self.largest.reason(object.json.len(), None);
-                held_back.push(skip(object, &reason));
+                deferred.push(skip(object, &reason));
             } else if let Some(reason) = self.largest.refuses_dependency_of(object) {
-                held_back.push(skip(object, &reason));
+                deferred.push(skip(object, &reason));
             } else {
                 sendable.push(Arc::clone(object));
             }
         }
-        (sendable, held_back, ties)
+        (sendable, deferred, dependents)
     }
 
     fn closed(
@@ -304,7 +304,7 @@ impl Packer {
         page: &Converted,
         objects: &[Arc<StixObject>],
         batch_size: usize,
-        held_back: &mut Vec<Skipped>,
+        deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
         // What has changed since it was sent a moment ago must not be overtaken by what it was.
@@ -315,16 +315,22 @@ impl Packer {
                 .any(|object| self.recent.holds_other_than(object));
         let largest = self.largest;
         let batch_size = batch_size.max(1);
-        let mut closing = Closing::new(page, &self.recent, &self.settled, batch_size, largest);
+        let mut builder = MessageBuilder::new(
+            page,
+            &self.recent,
+            &self.sent_dependencies,
+            batch_size,
+            largest,
+        );
         for object in objects {
-            if let Err(bytes) = closing.place(object) {
+            if let Err(bytes) = builder.place(object) {
                 let reason = largest.reason(bytes, Some(WITH_WHAT_IT_NEEDS));
-                held_back.push(skip(object, &reason));
+                deferred.push(skip(object, &reason));
             }
         }
-        closing.close();
-        for object in &page.late {
-            if let Err(bytes) = closing.place_again(object) {
+        builder.close();
+        for object in &page.second_pass {
+            if let Err(bytes) = builder.place_again(object) {
                 let reason = largest.reason(bytes, Some(WITH_ITS_CIRCLE));
                 links_lost.push(skip(object, &reason));
             }
@@ -333,10 +339,10 @@ impl Packer {
             batches,
             own,
             dependencies,
-        } = closing.finish();
+        } = builder.finish();
         for batch in &batches {
             self.recent.remember(batch, &own, again);
-            self.settled.remember(batch, &dependencies);
+            self.sent_dependencies.remember(batch, &dependencies);
         }
         Wave { waits, batches }
     }
@@ -349,33 +355,41 @@ impl Packer {
         page: &Converted,
         objects: Vec<Arc<StixObject>>,
         batch_size: usize,
-        held_back: &mut Vec<Skipped>,
+        deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
-        let (companions, too_large): (Batch, Batch) = page
-            .companions
-            .iter()
-            .cloned()
-            .partition(|companion| self.largest.holds_one(companion.json.len() + 1));
-        let mut lost: HashSet<String> =
-            held_back.iter().map(|skipped| skipped.id.clone()).collect();
-        lost.extend(too_large.iter().map(|companion| companion.id.to_string()));
+        let (referenced, too_large): (Batch, Batch) =
+            page.referenced
+                .iter()
+                .cloned()
+                .partition(|referenced_object| {
+                    self.largest.holds_one(referenced_object.json.len() + 1)
+                });
+        let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
+        lost.extend(
+            too_large
+                .iter()
+                .map(|referenced_object| referenced_object.id.to_string()),
+        );
         let points_at_lost =
             |object: &Arc<StixObject>| object.targets().any(|target| lost.contains(target));
         let (without_target, objects): (Batch, Batch) =
             objects.into_iter().partition(points_at_lost);
-        held_back.extend(
+        deferred.extend(
             without_target
                 .iter()
                 .map(|object| skip(object, "what it points at is not sent")),
         );
-        let new = companions
+        let new = referenced
             .into_iter()
-            .filter(|companion| !self.packed.contains(&companion.key));
+            .filter(|referenced_object| !self.packed.contains(&referenced_object.key));
         let all: Batch = new.chain(objects).collect();
         let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
-        let again = page.late.iter().filter(|object| sent.contains(&*object.id));
-        let (late, too_large): (Batch, Batch) = again
+        let again = page
+            .second_pass
+            .iter()
+            .filter(|object| sent.contains(&*object.id));
+        let (second_pass, too_large): (Batch, Batch) = again
             .cloned()
             .partition(|object| self.largest.holds_one(object.json.len() + 1));
         links_lost.extend(too_large.iter().map(|object| {
@@ -396,7 +410,7 @@ impl Packer {
         let steps = [plain, marked, rest]
             .into_iter()
             .chain(by_pointing(pointing))
-            .chain([late]);
+            .chain([second_pass]);
         let waves = steps
             .map(|objects| self.wave(objects, batch_size))
             .collect();
@@ -571,7 +585,7 @@ fn bare_form(object: &Arc<StixObject>) -> &Arc<StixObject> {
 
 /// What need not come along any more.
 #[derive(Debug, Default)]
-struct Settled {
+struct SentDependencies {
     messages: usize,
     /// Of each dependency the numbers of the first and the last message that held it.
     rides: KeyMap<(usize, usize)>,
@@ -579,7 +593,7 @@ struct Settled {
     listed: KeySet,
 }
 
-impl Settled {
+impl SentDependencies {
     /// Whether it was sent so long before the message with this number that it exists by now. An object
     /// whose marking is not there would land without it, so for a marking that alone is not enough.
     fn is_settled(&self, dependency: &StixObject, message: usize) -> bool {
@@ -617,11 +631,11 @@ struct Closed {
 }
 
 /// Packs one page into closed messages.
-struct Closing<'a> {
+struct MessageBuilder<'a> {
     batch_size: usize,
     largest: Largest,
     recent: &'a Recent,
-    settled: &'a Settled,
+    sent_dependencies: &'a SentDependencies,
     /// The page's objects and companions.
     at_hand: KeyMap<&'a Arc<StixObject>>,
     /// The page's own objects: those that count for the batch size, once each.
@@ -636,20 +650,20 @@ struct Closing<'a> {
     open_own: usize,
 }
 
-impl<'a> Closing<'a> {
+impl<'a> MessageBuilder<'a> {
     fn new(
         page: &'a Converted,
         recent: &'a Recent,
-        settled: &'a Settled,
+        sent_dependencies: &'a SentDependencies,
         batch_size: usize,
         largest: Largest,
     ) -> Self {
-        let all = page.companions.iter().chain(&page.objects);
+        let all = page.referenced.iter().chain(&page.objects);
         Self {
             batch_size,
             largest,
             recent,
-            settled,
+            sent_dependencies,
             at_hand: all.map(|object| (object.key, object)).collect(),
             own: page.objects.iter().map(|object| object.key).collect(),
             placed: KeySet::default(),
@@ -740,8 +754,8 @@ impl<'a> Closing<'a> {
     }
 
     fn is_settled(&self, dependency: &StixObject) -> bool {
-        let message = self.settled.messages + self.batches.len();
-        self.settled.is_settled(dependency, message)
+        let message = self.sent_dependencies.messages + self.batches.len();
+        self.sent_dependencies.is_settled(dependency, message)
     }
 
     fn add(&mut self, object: Arc<StixObject>) {

@@ -11,20 +11,20 @@ use crate::runtime::import::destination::Destination;
 const LIMIT: Duration = Duration::from_secs(30);
 /// How long a work stands still before what is missing is given up, where the queue's number counts the
 /// messages that workers are busy with. Longer than the platform's numbers lag behind.
-const STILL: Duration = Duration::from_secs(15);
+const QUIET: Duration = Duration::from_secs(15);
 /// The same where only the messages count that no worker has taken: a worker may wait a minute for
 /// the platform before it reports (spec/protocol.md §7).
-const STILL_MAYBE_TAKEN: Duration = Duration::from_mins(2);
+const QUIET_MAYBE_TAKEN: Duration = Duration::from_mins(2);
 /// The same where nobody says what waits in the queue.
-const STILL_BLIND: Duration = Duration::from_mins(10);
+const QUIET_BLIND: Duration = Duration::from_mins(10);
 
 /// A work's numbers as they stood at the last look, and since when.
 #[derive(Debug, Default)]
-pub(crate) struct Stillness {
+pub(crate) struct Quiescence {
     since: Option<(WorkCount, Instant)>,
 }
 
-impl Stillness {
+impl Quiescence {
     /// Whether nothing waits in the queue and nothing was reported for a while: what is missing then
     /// will never come.
     pub(crate) async fn is_reached(&mut self, destination: &Destination, count: WorkCount) -> bool {
@@ -36,13 +36,13 @@ impl Stillness {
                 now
             }
         };
-        if since.elapsed() < STILL {
+        if since.elapsed() < QUIET {
             return false;
         }
-        let (is_empty, still) = match destination.waiting(LIMIT).await {
-            Some(waiting) if waiting.counts_taken => (waiting.messages < 1.0, STILL),
-            Some(waiting) => (waiting.messages < 1.0, STILL_MAYBE_TAKEN),
-            None => (true, STILL_BLIND),
+        let (is_empty, still) = match destination.queue_load(LIMIT).await {
+            Some(queue_load) if queue_load.counts_taken => (queue_load.messages < 1.0, QUIET),
+            Some(queue_load) => (queue_load.messages < 1.0, QUIET_MAYBE_TAKEN),
+            None => (true, QUIET_BLIND),
         };
         if !is_empty {
             // It stands still because nobody works on it.

@@ -6,10 +6,10 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::connector::{Converted, HeldBack, Skipped, kind_of_end};
-use crate::opencti::{Known, SetTargets, relation_of, set_targets};
+use crate::connector::{Converted, Deferred, Skipped, kind_of_end};
+use crate::opencti::{KnownObjects, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
-use crate::runtime::import::admission::KeptOut;
+use crate::runtime::import::admission::Rejected;
 use crate::runtime::import::destination::Destination;
 use crate::stix::{ManyIds, Pointer, StixObject, key};
 
@@ -51,7 +51,7 @@ impl Links {
         let not_sent = ends.filter(|end| !self.sent.contains(key(end)));
         let mut in_doubt: BTreeSet<&str> = not_sent.map(|end| &**end).collect();
         if !in_doubt.is_empty() {
-            for object in page.objects.iter().chain(&page.companions) {
+            for object in page.objects.iter().chain(&page.referenced) {
                 in_doubt.remove(&*object.id);
             }
         }
@@ -73,13 +73,13 @@ impl Links {
             return Ok(());
         }
         let ends: Vec<&str> = in_doubt.into_iter().collect();
-        let known = Known::ask(&destination.home.platform, &ends).await?;
+        let known = KnownObjects::ask(&destination.home.platform, &ends).await?;
         let missing = ends.into_iter().filter(|end| !known.has(end));
         let missing: HashSet<Box<str>> = missing.map(Into::into).collect();
         let Converted {
             objects,
             skipped,
-            held_back,
+            deferred,
             ends_elsewhere,
             stream,
             ..
@@ -89,20 +89,20 @@ impl Links {
                 return true;
             };
             let is_elsewhere = ends_elsewhere.contains(&**end);
-            let endless = endless(object, end, is_elsewhere);
+            let dangling = dangling(object, end, is_elsewhere);
             // What the settings keep away is read again once they let it come; else the next run reads it once
             // more, and brings its ends along.
             if !is_elsewhere {
-                held_back.push(HeldBack::at_destination(stream, &endless));
+                deferred.push(Deferred::at_destination(stream, &dangling));
             }
-            skipped.push(endless);
+            skipped.push(dangling);
             false
         });
         Ok(())
     }
 }
 
-fn endless(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
+fn dangling(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
     let kind_of_end = kind_of_end(end);
     let why = if is_elsewhere {
         "not imported by the settings"
@@ -118,18 +118,18 @@ fn endless(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
 
 /// Objects that point at what is kept out go without that link: a link to what is not there is an error
 /// at import, and costs the links behind it too (spec/protocol.md §7).
-pub(crate) fn cut(page: &mut Converted, kept_out: &KeptOut) {
+pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
     let Converted {
         objects,
-        late,
+        second_pass,
         skipped,
-        held_back,
+        deferred,
         stream,
         ..
     } = page;
-    for object in objects.iter_mut().chain(late.iter_mut()) {
+    for object in objects.iter_mut().chain(second_pass.iter_mut()) {
         let lost: Vec<(&Pointer, &str)> = pointing(object)
-            .filter(|(_, target)| kept_out.ids.contains(*target))
+            .filter(|(_, target)| rejected.ids.contains(*target))
             .collect();
         if lost.is_empty() {
             continue;
@@ -137,19 +137,19 @@ pub(crate) fn cut(page: &mut Converted, kept_out: &KeptOut) {
         let reason = "what it leads to is not sent";
         for (pointer, target) in lost {
             skipped.push(lost_link(object, pointer, target, reason));
-            if !kept_out.refused.contains(target) {
+            if !rejected.refused.contains(target) {
                 let holder = Skipped {
                     id: object.id.to_string(),
                     kind: object.kind.to_string(),
                     reason: reason.to_owned(),
                 };
-                held_back.push(HeldBack::waiting_for(stream, &holder, target).as_part());
+                deferred.push(Deferred::waiting_for(stream, &holder, target).as_part());
             }
         }
-        let cut = object.pointing_only(|_, target| !kept_out.ids.contains(target));
+        let cut = object.pointing_only(|_, target| !rejected.ids.contains(target));
         *object = Arc::new(cut);
     }
-    late.retain(|object| !object.pointers.is_empty());
+    second_pass.retain(|object| !object.pointers.is_empty());
 }
 
 fn pointing(object: &StixObject) -> impl Iterator<Item = (&Pointer, &str)> {
@@ -184,11 +184,11 @@ pub(crate) async fn leave_what_is_set(
     let set = Set::ask(destination, page).await?;
     let Converted {
         objects,
-        late,
+        second_pass,
         skipped,
         ..
     } = page;
-    for object in objects.iter_mut().chain(late.iter_mut()) {
+    for object in objects.iter_mut().chain(second_pass.iter_mut()) {
         if singles(object).all(|pointer| set.targets(object, pointer).is_none()) {
             continue;
         }
@@ -203,21 +203,21 @@ pub(crate) async fn leave_what_is_set(
             |pointer: &Pointer| !is_single(pointer) || set.targets(object, pointer).is_none();
         *object = Arc::new(object.pointing_only(|pointer, _| goes(pointer)));
     }
-    late.retain(|object| !object.pointers.is_empty());
+    second_pass.retain(|object| !object.pointers.is_empty());
     Ok(())
 }
 
 /// What the objects of a page point at, at the destination.
 #[derive(Default)]
 struct Set {
-    known: Known,
+    known: KnownObjects,
     targets: SetTargets,
 }
 
 impl Set {
     async fn ask(destination: &Destination, page: &Converted) -> Result<Self, PlatformError> {
         let (mut holders, mut relations) = (BTreeSet::new(), BTreeSet::new());
-        for object in page.objects.iter().chain(&page.late) {
+        for object in page.objects.iter().chain(&page.second_pass) {
             for pointer in singles(object) {
                 holders.insert(&*object.id);
                 relations.insert(relation_of(pointer.property));
@@ -227,7 +227,7 @@ impl Set {
             return Ok(Self::default());
         }
         let holders: Vec<&str> = holders.into_iter().collect();
-        let known = Known::ask(&destination.home.platform, &holders).await?;
+        let known = KnownObjects::ask(&destination.home.platform, &holders).await?;
         let internal = holders
             .iter()
             .filter_map(|holder| known.internal_id(holder));

@@ -11,16 +11,16 @@ use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Converter, HeldBack, Importer, Resume, Source, SourceError, Tally};
+use crate::connector::{Converter, Deferred, Importer, Resume, Source, SourceError, Tally};
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
 use crate::runtime::import::activity::Activity;
-use crate::runtime::import::back_pressure::{Room, watch_pauses};
+use crate::runtime::import::back_pressure::{BackPressure, watch_pauses};
 use crate::runtime::import::destination::Destination;
 use crate::runtime::import::note_page;
-use crate::runtime::import::sink::Sending;
+use crate::runtime::import::sink::Sink;
 use crate::runtime::session::state::State;
-use crate::runtime::session::state_store::{Keeper, Overtaken};
+use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
 
 /// Why a run failed.
@@ -92,7 +92,7 @@ pub(super) enum RunError {
     },
     /// Something overtook the run: a reset, or a step back.
     #[error("the run was overtaken by a reset")]
-    Overtaken,
+    Superseded,
 }
 
 fn in_words(time: Duration) -> String {
@@ -117,9 +117,9 @@ impl RunError {
     }
 }
 
-impl From<Overtaken> for RunError {
-    fn from(_: Overtaken) -> Self {
-        Self::Overtaken
+impl From<Superseded> for RunError {
+    fn from(_: Superseded) -> Self {
+        Self::Superseded
     }
 }
 
@@ -135,7 +135,7 @@ pub(super) enum Outcome {
     /// Somebody cleared its work, and with it its messages: the next run sends them once more.
     Cleared,
     /// A reset, or a step back, overtook it: what it did does not count, and the next run begins at once.
-    Overtaken,
+    Superseded,
 }
 
 /// What a run did.
@@ -144,7 +144,7 @@ pub(super) struct Report {
     /// When it began.
     pub began: DateTime<Utc>,
     /// Of the state, as it was for this run.
-    pub generation: u64,
+    pub epoch: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// What was sent, and what was not.
@@ -154,44 +154,48 @@ pub(super) struct Report {
 }
 
 /// What a run works with.
-pub(crate) struct Circumstances<'a> {
+pub(crate) struct RunContext<'a> {
     pub(crate) destination: &'a Destination,
-    pub(crate) keeper: &'a Arc<Keeper>,
+    pub(crate) state_store: &'a Arc<StateStore>,
     /// Of the keeper, for this run.
-    pub(crate) generation: u64,
-    pub(crate) room: &'a mut Room,
+    pub(crate) epoch: u64,
+    pub(crate) back_pressure: &'a mut BackPressure,
     pub(crate) stopping: &'a Stopping,
     /// Without a sign of life for so long, a run has failed; none for no limit.
     pub(crate) stall_limit: Option<Duration>,
 }
 
 /// Runs once, from where earlier runs ended.
-pub(crate) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> Report {
-    let Circumstances {
+pub(crate) async fn run<C: Importer>(connector: &C, with: RunContext<'_>) -> Report {
+    let RunContext {
         destination,
-        keeper,
-        generation,
-        room,
+        state_store,
+        epoch,
+        back_pressure,
         stopping,
         stall_limit,
     } = with;
     let began = Utc::now();
-    keeper.change_always(|state| state.begin_run(began));
+    state_store.change_always(|state| state.begin_run(began));
     let instruments = &destination.home.instruments;
     instruments.note_begin();
     let activity = Activity::new();
-    let pauses = watch_pauses(room.status(), destination.pusher.standing(), &activity);
+    let pauses = watch_pauses(
+        back_pressure.status(),
+        destination.pusher.connection_status(),
+        &activity,
+    );
     let title = format!(
         "{}: {}, {}",
         destination.home.connector_name,
         connector.subject(),
         began.format("%Y-%m-%d %H:%M UTC")
     );
-    let mut sending = Sending::new(
+    let mut sink = Sink::new(
         destination,
-        keeper,
-        generation,
-        room,
+        state_store,
+        epoch,
+        back_pressure,
         &activity,
         title,
         connector.batch_size(),
@@ -199,7 +203,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> 
     let mut pauses = std::pin::pin!(pauses);
     let driven = loop {
         let driven = tokio::select! {
-            driven = drive(connector, &mut sending, stopping) => driven,
+            driven = drive(connector, &mut sink, stopping) => driven,
             stalled = watch_over(&activity, stall_limit) => Err(stalled),
             never = &mut pauses => match never {},
         };
@@ -207,24 +211,24 @@ pub(crate) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> 
         let is_too_large = matches!(driven, Err(RunError::Push(PushError::TooLarge { .. })));
         let goes_on = is_too_large
             && !stopping.token().is_cancelled()
-            && keeper.generation() == generation
-            && sending.pack_smaller();
+            && state_store.epoch() == epoch
+            && sink.pack_smaller();
         if !goes_on {
             break driven;
         }
     };
-    let outcome = if keeper.generation() == generation {
+    let outcome = if state_store.epoch() == epoch {
         match driven {
             Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
             Ok(()) => Outcome::Complete,
-            Err(RunError::Overtaken) => Outcome::Overtaken,
+            Err(RunError::Superseded) => Outcome::Superseded,
             Err(RunError::Work(WorkError::Cleared { .. })) => Outcome::Cleared,
             Err(error) => Outcome::Failed(error),
         }
     } else {
-        Outcome::Overtaken
+        Outcome::Superseded
     };
-    let outcome = sending.end(outcome, stopping).await;
+    let outcome = sink.end(outcome, stopping).await;
     let is_complete = matches!(outcome, Outcome::Complete);
     instruments.note_end(is_complete, matches!(outcome, Outcome::Failed(_)));
     if is_complete {
@@ -234,10 +238,10 @@ pub(crate) async fn run<C: Importer>(connector: &C, with: Circumstances<'_>) -> 
     }
     Report {
         began,
-        generation,
+        epoch,
         outcome,
-        pages: sending.pages(),
-        tally: sending.into_tally(),
+        pages: sink.pages(),
+        tally: sink.into_tally(),
     }
 }
 
@@ -254,11 +258,11 @@ async fn watch_over(activity: &Activity, limit: Option<Duration>) -> RunError {
 
 async fn drive<C: Importer>(
     connector: &C,
-    sending: &mut Sending<'_>,
+    sink: &mut Sink<'_>,
     stopping: &Stopping,
 ) -> Result<(), RunError> {
     let stop = stopping.token();
-    let resuming = resume(sending, connector.streams());
+    let resuming = resume(sink, connector.streams());
     let Some(resumed) = stop.run_until_cancelled(resuming).await else {
         return Ok(());
     };
@@ -271,10 +275,10 @@ async fn drive<C: Importer>(
     let sent = async {
         let mut waiting_since = Instant::now();
         while !stop.is_cancelled() {
-            sending.activity().now("reading the source");
+            sink.activity().now("reading the source");
             let page = tokio::select! {
                 page = pages.recv() => page,
-                received = sending.next_receipt() => {
+                received = sink.next_receipt() => {
                     received?;
                     continue;
                 }
@@ -283,9 +287,9 @@ async fn drive<C: Importer>(
                 Some(page) => match page? {
                     Some(page) => {
                         let page = converter.convert(page);
-                        let instruments = &sending.destination().home.instruments;
+                        let instruments = &sink.destination().home.instruments;
                         note_page(instruments, &page, waiting_since.elapsed());
-                        sending.page(page, stop).await?;
+                        sink.page(page, stop).await?;
                         waiting_since = Instant::now();
                     }
                     None => break,
@@ -294,9 +298,9 @@ async fn drive<C: Importer>(
                 None => return Err(RunError::Interrupted),
             }
         }
-        sending.activity().now("waiting for the last receipts");
-        sending.receipts(0).await?;
-        sending.check_work().await
+        sink.activity().now("waiting for the last receipts");
+        sink.receipts(0).await?;
+        sink.check_work().await
     };
     // Asked to stop, what is being sent has a moment to be sent whole.
     tokio::select! {
@@ -306,22 +310,22 @@ async fn drive<C: Importer>(
 }
 
 /// Where this run begins.
-async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
-    let is_unfinished = see_to_work(sending).await?;
-    let keeper = sending.keeper();
-    let mut again = mended(sending, keeper.look(|state| state.held_back.clone())).await?;
+async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
+    let is_unfinished = see_to_work(sink).await?;
+    let state_store = sink.state_store();
+    let mut again = resolved(sink, state_store.look(|state| state.deferred.clone())).await?;
     // What only the source can mend is asked for in each run: that it is says nothing of the others.
-    let is_object = |held_back: &HeldBack| {
-        held_back.at_source.is_none() && !held_back.id.starts_with("relationship--")
+    let is_object = |deferred: &Deferred| {
+        deferred.at_source.is_none() && !deferred.id.starts_with("relationship--")
     };
     let today = Utc::now().date_naive();
-    let is_rest_due = keeper.look(|state| state.is_rest_due(today));
-    if again.iter().any(is_object) || is_rest_due || has_a_cause_passed(sending).await? {
-        read_what_was_not_remembered(sending)?;
+    let is_rest_due = state_store.look(|state| state.is_rest_due(today));
+    if again.iter().any(is_object) || is_rest_due || has_a_cause_passed(sink).await? {
+        read_what_was_not_remembered(sink)?;
     }
     again.retain(|object| streams.contains(&object.stream.as_str()));
-    sending.try_again(&again);
-    let state = keeper.state();
+    sink.try_again(&again);
+    let state = state_store.state();
     Ok(Resume {
         cursors: state.streams,
         again,
@@ -331,11 +335,11 @@ async fn resume(sending: &mut Sending<'_>, streams: Vec<&'static str>) -> Result
 
 /// Looks what has become of the work of the run before: was it cleared, its messages are gone, and this
 /// run begins where that one did. True if a process left it open, and this run goes on with it.
-async fn see_to_work(sending: &mut Sending<'_>) -> Result<bool, RunError> {
-    let Some(left) = sending.keeper().look(|state| state.work.clone()) else {
+async fn see_to_work(sink: &mut Sink<'_>) -> Result<bool, RunError> {
+    let Some(left) = sink.state_store().look(|state| state.work.clone()) else {
         return Ok(false);
     };
-    let mut work = Work::known(Arc::clone(&sending.destination().home.platform), left.id);
+    let mut work = Work::known(Arc::clone(&sink.destination().home.platform), left.id);
     let condition = work.condition().await?;
     if left.closing.is_some() && condition != Condition::Cleared {
         // It is the finisher's.
@@ -351,50 +355,47 @@ async fn see_to_work(sending: &mut Sending<'_>) -> Result<bool, RunError> {
             "going on with the work that was left open"
         );
         work.go_on(count).await?;
-        sending.take_over(work);
+        sink.take_over(work);
         return Ok(true);
     }
     tracing::warn!(
         work.id = work.id(),
         "the work of the run before is not there any more: what it held is read and sent once more"
     );
-    sending.change(|state| state.go_back_leaving_work("What this work held is sent once more."))?;
+    sink.change(|state| state.go_back_leaving_work("What this work held is sent once more."))?;
     Ok(false)
 }
 
 /// What was held back and can be sent now: what could not go for a reason that has passed; what ties
 /// such objects to others, or has waited for an object that has been sent since.
-async fn mended(
-    sending: &mut Sending<'_>,
-    held_back: Vec<HeldBack>,
-) -> Result<Vec<HeldBack>, RunError> {
-    let (mut mended, mut waiting) = (Vec::new(), Vec::new());
-    for object in held_back {
-        let has_passed = sending.has_passed(&object).await?;
+async fn resolved(sink: &mut Sink<'_>, deferred: Vec<Deferred>) -> Result<Vec<Deferred>, RunError> {
+    let (mut resolved, mut waiting) = (Vec::new(), Vec::new());
+    for object in deferred {
+        let has_passed = sink.has_passed(&object).await?;
         if has_passed {
-            mended.push(object);
+            resolved.push(object);
         } else {
             waiting.push(object);
         }
     }
-    let is_mended = |tie: &HeldBack| {
-        let needs = tie.needs.as_ref();
+    let is_resolved = |dependent: &Deferred| {
+        let needs = dependent.needs.as_ref();
         // What only the source can mend may be missing still; when it has come, nothing needs it any more.
-        let mut mended = mended.iter().filter(|object| object.at_source.is_none());
-        mended.any(|object| Some(&object.id) == needs)
+        let mut resolved = resolved.iter().filter(|object| object.at_source.is_none());
+        resolved.any(|object| Some(&object.id) == needs)
     };
-    let ties: Vec<HeldBack> = waiting.into_iter().filter(is_mended).collect();
-    mended.extend(ties);
-    Ok(mended)
+    let dependents: Vec<Deferred> = waiting.into_iter().filter(is_resolved).collect();
+    resolved.extend(dependents);
+    Ok(resolved)
 }
 
 /// Whether one of the causes is gone for which more was held back than is remembered.
-async fn has_a_cause_passed(sending: &mut Sending<'_>) -> Result<bool, RunError> {
-    let causes = sending
-        .keeper()
-        .look(|state| state.held_back_causes.clone());
+async fn has_a_cause_passed(sink: &mut Sink<'_>) -> Result<bool, RunError> {
+    let causes = sink
+        .state_store()
+        .look(|state| state.deferred_causes.clone());
     for cause in causes {
-        if sending.has_cause_passed(&cause).await? {
+        if sink.has_cause_passed(&cause).await? {
             return Ok(true);
         }
     }
@@ -402,11 +403,11 @@ async fn has_a_cause_passed(sending: &mut Sending<'_>) -> Result<bool, RunError>
 }
 
 /// Where more was held back than the state remembers, only the stream itself knows what it was.
-fn read_what_was_not_remembered(sending: &Sending<'_>) -> Result<(), RunError> {
-    if !sending.keeper().look(State::has_overflown) {
+fn read_what_was_not_remembered(sink: &Sink<'_>) -> Result<(), RunError> {
+    if !sink.state_store().look(State::has_overflown) {
         return Ok(());
     }
-    sending.change(|state| {
+    sink.change(|state| {
         let streams = state.begin_overflown_streams(Utc::now().date_naive());
         tracing::warn!(
             streams = streams.join(", "),

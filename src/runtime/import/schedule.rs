@@ -14,13 +14,17 @@ use crate::runtime::import::run::{Outcome, Report};
 use crate::runtime::session::End;
 use crate::runtime::session::heartbeat::Status;
 use crate::runtime::session::state::{Ended, Run, State};
-use crate::runtime::session::state_store::Keeper;
+use crate::runtime::session::state_store::StateStore;
 use crate::settings::Schedule;
 use crate::telemetry::logs::Chain;
 
 /// When the run after this one begins: a period after this one's beginning, or at once when it took
 /// longer; a period from now at the latest, should the clock have been set back.
-pub(super) fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
+pub(super) fn next_run(
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+    period: Duration,
+) -> DateTime<Utc> {
     let after = |time: DateTime<Utc>| {
         let period = chrono::Duration::from_std(period).ok();
         period.and_then(|period| time.checked_add_signed(period))
@@ -33,7 +37,11 @@ pub(super) fn next_run(began: DateTime<Utc>, now: DateTime<Utc>, period: Duratio
 
 /// When the first run of a process begins: at once, unless the last run of the process before was
 /// complete and its period is not over. A beginning in the future is the mistake of a clock.
-pub(super) fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedule) -> DateTime<Utc> {
+pub(super) fn first_run(
+    last: Option<&Run>,
+    now: DateTime<Utc>,
+    schedule: Schedule,
+) -> DateTime<Utc> {
     match (last, schedule) {
         (Some(last), Schedule::Every(period))
             if last.outcome == Ended::Complete && last.began <= now =>
@@ -46,7 +54,7 @@ pub(super) fn first_run(last: Option<&Run>, now: DateTime<Utc>, schedule: Schedu
 
 /// What became of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
+pub(crate) enum ScheduleEnd {
     /// It is over.
     Ended(End),
     /// The destination has to be met anew before the next run, which is due then.
@@ -60,7 +68,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Keeping {
     pub(crate) schedule: Schedule,
     pub(crate) destination: Arc<Destination>,
-    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) state_store: Arc<StateStore>,
     pub(crate) start_run: mpsc::Sender<()>,
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) status: watch::Sender<Status>,
@@ -70,17 +78,17 @@ pub(crate) struct Keeping {
 impl Keeping {
     /// Until stopped, or after the one run if there is to be only one. The runs themselves are another
     /// task's.
-    pub(crate) async fn keep(mut self, due: Option<DateTime<Utc>>) -> Kept {
-        let last = self.keeper.look(|state| state.runs.last().cloned());
+    pub(crate) async fn keep(mut self, due: Option<DateTime<Utc>>) -> ScheduleEnd {
+        let last = self.state_store.look(|state| state.runs.last().cloned());
         let mut due = due.unwrap_or_else(|| first_run(last.as_ref(), Utc::now(), self.schedule));
-        let mut generation = self.keeper.generation();
+        let mut epoch = self.state_store.epoch();
         let mut is_first = true;
         loop {
-            if !self.wait_until(due, last.as_ref(), generation).await {
-                return Kept::Ended(End::Stopped);
+            if !self.wait_until(due, last.as_ref(), epoch).await {
+                return ScheduleEnd::Ended(End::Stopped);
             }
             if !is_first && self.has_changed().await {
-                return Kept::Afresh(Utc::now());
+                return ScheduleEnd::Afresh(Utc::now());
             }
             is_first = false;
             let began = Utc::now();
@@ -90,29 +98,29 @@ impl Keeping {
                 buffering: false,
             });
             if self.start_run.send(()).await.is_err() {
-                return Kept::Ended(End::Stopped);
+                return ScheduleEnd::Ended(End::Stopped);
             }
             let Some(report) = self.reports.recv().await else {
-                return Kept::Ended(End::Stopped);
+                return ScheduleEnd::Ended(End::Stopped);
             };
             log(&report);
             self.remember(&report);
             if self.stop.is_cancelled() {
-                return Kept::Ended(End::Stopped);
+                return ScheduleEnd::Ended(End::Stopped);
             }
             let now = Utc::now();
             due = match (&report.outcome, self.schedule) {
-                (Outcome::Overtaken, _) => now,
+                (Outcome::Superseded, _) => now,
                 (Outcome::Failed(_) | Outcome::Cleared, Schedule::Once) => {
-                    return Kept::Ended(End::Failed);
+                    return ScheduleEnd::Ended(End::Failed);
                 }
-                (_, Schedule::Once) => return Kept::Ended(End::RanOnce),
+                (_, Schedule::Once) => return ScheduleEnd::Ended(End::RanOnce),
                 (_, Schedule::Every(period)) => next_run(began, now, period),
             };
-            generation = report.generation;
+            epoch = report.epoch;
             // Its address, its broker or its password may be others by now.
             if matches!(&report.outcome, Outcome::Failed(error) if error.is_of_destination()) {
-                return Kept::Afresh(due);
+                return ScheduleEnd::Afresh(due);
             }
         }
     }
@@ -130,7 +138,7 @@ impl Keeping {
     }
 
     /// False when the wish to stop came first. A reset makes it time at once.
-    async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>, generation: u64) -> bool {
+    async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>, epoch: u64) -> bool {
         let wait = (due - Utc::now()).to_std().unwrap_or_default();
         if wait.is_zero() {
             return !self.stop.is_cancelled();
@@ -144,21 +152,21 @@ impl Keeping {
         tracing::info!(next_run = %due.format("%Y-%m-%dT%H:%M:%SZ"), "waiting for the next run");
         tokio::select! {
             () = tokio::time::sleep(wait) => true,
-            () = self.keeper.overtaken(generation) => true,
+            () = self.state_store.superseded(epoch) => true,
             () = self.stop.cancelled() => false,
         }
     }
 
     /// Notes the end of the run in the state, and whether all is well.
     fn remember(&self, report: &Report) {
-        let was_healthy = self.keeper.look(|state| state.healthy);
+        let was_healthy = self.state_store.look(|state| state.healthy);
         let (outcome, healthy) = match &report.outcome {
             Outcome::Complete => (Ended::Complete, true),
             Outcome::Stopped => (Ended::Stopped, was_healthy),
             Outcome::Cleared => (Ended::Cleared, was_healthy),
             Outcome::Failed(_) => (Ended::Failed, false),
             // After a reset its record is gone with the state.
-            Outcome::Overtaken => (Ended::Overtaken, was_healthy),
+            Outcome::Superseded => (Ended::Superseded, was_healthy),
         };
         if healthy != was_healthy {
             if healthy {
@@ -171,7 +179,7 @@ impl Keeping {
             Outcome::Failed(error) => Some(Chain(error).to_string()),
             _ => None,
         };
-        self.keeper.change_always(|state| {
+        self.state_store.change_always(|state| {
             state.healthy = healthy;
             note_end(state, report, outcome, error);
         });
@@ -196,7 +204,7 @@ fn log(report: &Report) {
         Outcome::Complete => "run complete",
         Outcome::Stopped => "run stopped before its end",
         Outcome::Cleared => "run ended: its work was cleared",
-        Outcome::Overtaken => "run cut short by a reset: the next one begins at once",
+        Outcome::Superseded => "run cut short by a reset: the next one begins at once",
         Outcome::Failed(error) => {
             tracing::error!(run.sent = sent, run.skipped = skipped, run.pages = pages, error = %Chain(error), "run failed");
             return;
@@ -252,7 +260,7 @@ mod tests {
             Ended::Stopped,
             Ended::Failed,
             Ended::Cleared,
-            Ended::Overtaken,
+            Ended::Superseded,
             Ended::Other,
         ] {
             assert_eq!(first_run(Some(&run(cut_short)), after(5), hourly), after(5));

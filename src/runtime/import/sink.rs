@@ -13,18 +13,18 @@ use chrono::Utc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Converted, HeldBack, Position, Skipped, Tally};
+use crate::connector::{Converted, Deferred, Position, Skipped, Tally};
 use crate::opencti::{Delivery, Expectations, Message, MessageLimit, MessageWriter, Pending, Work};
 use crate::runtime::import::activity::Activity;
-use crate::runtime::import::admission::Gate;
-use crate::runtime::import::back_pressure::Room;
+use crate::runtime::import::admission::Admission;
+use crate::runtime::import::back_pressure::BackPressure;
 use crate::runtime::import::destination::Destination;
 use crate::runtime::import::packer::{Ahead, Batch, Packer, Packing, Wave};
 use crate::runtime::import::progress::Progress;
 use crate::runtime::import::run::{Outcome, RunError};
 use crate::runtime::import::summary::summary;
-use crate::runtime::session::state::{AtOnce, Closing, OpenWork, State};
-use crate::runtime::session::state_store::{Keeper, Overtaken};
+use crate::runtime::session::state::{AtOnce, ClosePlan, OpenWork, State};
+use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
@@ -47,22 +47,22 @@ const STORED_LIMIT: Duration = Duration::from_mins(10);
 
 /// What the last message of a page completes.
 #[derive(Default)]
-struct PageEnd {
+struct UnitEnd {
     position: Option<Position>,
-    done: Done,
+    acknowledged: Acknowledged,
 }
 
 /// What a receipt stands for, beside a position.
 #[derive(Default)]
-struct Done {
+struct Acknowledged {
     /// The types of the objects that are sent with it.
     kinds: Vec<Cow<'static, str>>,
     /// Objects that were held back by earlier runs and are sent now.
-    mended: Vec<Box<str>>,
+    resolved: Vec<Box<str>>,
     /// Objects that others wait for.
     arrived: Vec<Box<str>>,
     /// What is held back, whatever it waits for.
-    held_back: Vec<HeldBack>,
+    deferred: Vec<Deferred>,
     /// What is not sent.
     skipped: Vec<Skipped>,
 }
@@ -70,29 +70,29 @@ struct Done {
 /// A delivery on its way.
 struct Unconfirmed {
     pending: Pending,
-    done: Done,
+    acknowledged: Acknowledged,
     messages: usize,
     handed_over: Instant,
 }
 
 /// The sending half of a run.
-pub(crate) struct Sending<'a> {
+pub(crate) struct Sink<'a> {
     destination: &'a Destination,
-    keeper: &'a Arc<Keeper>,
+    state_store: &'a Arc<StateStore>,
     /// Of the keeper, for this run.
-    generation: u64,
-    room: &'a mut Room,
+    epoch: u64,
+    back_pressure: &'a mut BackPressure,
     activity: &'a Activity,
     title: String,
-    gate: Gate,
+    admission: Admission,
     /// What is held back in this run for a reason that can be mended.
-    held_back_now: HashSet<Box<str>>,
+    deferred_now: HashSet<Box<str>>,
     /// What earlier runs held back, and remembered.
-    held_back_before: HashSet<Box<str>>,
+    deferred_before: HashSet<Box<str>>,
     /// What of that is tried again in this run.
     tried_again: HashSet<Box<str>>,
     /// Of these, what was sent and only lacks parts: those parts.
-    parts_tried_again: HashMap<Box<str>, Vec<HeldBack>>,
+    parts_tried_again: HashMap<Box<str>, Vec<Deferred>>,
     /// What others wait for that are held back.
     needed: HashSet<Box<str>>,
     packer: Packer,
@@ -111,15 +111,15 @@ pub(crate) struct Sending<'a> {
     /// Cancelled when what is not delivered yet is not to be delivered any more.
     given_up: CancellationToken,
     /// For releases newer than known: whether the platform announces messages of one object.
-    platform_announces: Option<bool>,
+    platform_adds: Option<bool>,
 }
 
-impl<'a> Sending<'a> {
+impl<'a> Sink<'a> {
     pub(crate) fn new(
         destination: &'a Destination,
-        keeper: &'a Arc<Keeper>,
-        generation: u64,
-        room: &'a mut Room,
+        state_store: &'a Arc<StateStore>,
+        epoch: u64,
+        back_pressure: &'a mut BackPressure,
         activity: &'a Activity,
         title: String,
         batch_size: usize,
@@ -127,14 +127,14 @@ impl<'a> Sending<'a> {
         let limit = message_limit(destination);
         Self {
             destination,
-            keeper,
-            generation,
-            room,
+            state_store,
+            epoch,
+            back_pressure,
             activity,
             title,
-            gate: Gate::default(),
-            held_back_now: HashSet::new(),
-            held_back_before: HashSet::new(),
+            admission: Admission::default(),
+            deferred_now: HashSet::new(),
+            deferred_before: HashSet::new(),
             tried_again: HashSet::new(),
             parts_tried_again: HashMap::new(),
             needed: HashSet::new(),
@@ -149,18 +149,21 @@ impl<'a> Sending<'a> {
             alarms: Vec::new(),
             progress: Progress::default(),
             given_up: CancellationToken::new(),
-            platform_announces: None,
+            platform_adds: None,
         }
     }
 
     /// Whether the reason for which an object was held back is gone.
-    pub(crate) async fn has_passed(&mut self, held_back: &HeldBack) -> Result<bool, RunError> {
-        Ok(self.gate.has_passed(self.destination, held_back).await?)
+    pub(crate) async fn has_passed(&mut self, deferred: &Deferred) -> Result<bool, RunError> {
+        Ok(self
+            .admission
+            .has_passed(self.destination, deferred)
+            .await?)
     }
 
     /// Whether something that was held back for this cause can be sent now.
     pub(crate) async fn has_cause_passed(&mut self, cause: &str) -> Result<bool, RunError> {
-        let passed = self.gate.has_cause_passed(self.destination, cause);
+        let passed = self.admission.has_cause_passed(self.destination, cause);
         Ok(passed.await?)
     }
 
@@ -168,8 +171,8 @@ impl<'a> Sending<'a> {
         self.destination
     }
 
-    pub(crate) fn keeper(&self) -> &'a Arc<Keeper> {
-        self.keeper
+    pub(crate) fn state_store(&self) -> &'a Arc<StateStore> {
+        self.state_store
     }
 
     pub(crate) fn activity(&self) -> &'a Activity {
@@ -185,8 +188,8 @@ impl<'a> Sending<'a> {
     }
 
     /// Changes the state, unless something has overtaken the run.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Overtaken> {
-        self.keeper.change(self.generation, change)
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Superseded> {
+        self.state_store.change(self.epoch, change)
     }
 
     /// Begins anew behind the last receipt, with messages as large as are taken; false where that
@@ -203,8 +206,8 @@ impl<'a> Sending<'a> {
         self.unconfirmed.clear();
         self.limit = limit;
         self.packer.begin_again(self.limit);
-        self.gate = Gate::default();
-        self.held_back_now.clear();
+        self.admission = Admission::default();
+        self.deferred_now.clear();
         self.work = None;
         self.is_taken_over = false;
         true
@@ -217,14 +220,14 @@ impl<'a> Sending<'a> {
     }
 
     /// Notes what earlier runs held back, and which of it is tried again.
-    pub(crate) fn try_again(&mut self, again: &[HeldBack]) {
-        let known = self.keeper.look(|state| state.held_back.clone());
+    pub(crate) fn try_again(&mut self, again: &[Deferred]) {
+        let known = self.state_store.look(|state| state.deferred.clone());
         let not_sent = known.iter().filter(|object| !object.is_part);
         self.packer
             .note_not_sent(not_sent.map(|object| object.id.as_str()));
         for object in known {
             self.needed.extend(object.needs.map(Into::into));
-            self.held_back_before.insert(object.id.into());
+            self.deferred_before.insert(object.id.into());
         }
         self.tried_again.clear();
         self.parts_tried_again.clear();
@@ -234,7 +237,7 @@ impl<'a> Sending<'a> {
             parts.push(object.clone());
             self.tried_again.insert(id);
         }
-        let is_part = |parts: &[HeldBack]| parts.iter().all(|part| part.is_part);
+        let is_part = |parts: &[Deferred]| parts.iter().all(|part| part.is_part);
         self.parts_tried_again.retain(|_, parts| is_part(parts));
     }
 
@@ -245,7 +248,7 @@ impl<'a> Sending<'a> {
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
         self.activity.now(format!("sending {}", page.stream));
-        let waiting = self.room.wait(self.destination, self.activity);
+        let waiting = self.back_pressure.wait(self.destination, self.activity);
         if stop.run_until_cancelled(waiting).await.is_none() {
             return Ok(());
         }
@@ -253,29 +256,31 @@ impl<'a> Sending<'a> {
         if !self.make_markings(&page, stop).await? {
             return Ok(());
         }
-        if self.gate.looks_at_destination(self.destination, &page)
+        if self.admission.looks_at_destination(self.destination, &page)
             && !self.wait_for_previous(stop).await?
         {
             return Ok(());
         }
         let is_settled = !self.is_taken_over;
-        let admitted = self.gate.admit(self.destination, &mut page, is_settled);
-        let kept_out = admitted.await?;
-        kept_out.note_in(&mut self.packer, &page);
+        let admitted = self
+            .admission
+            .admit(self.destination, &mut page, is_settled);
+        let rejected = admitted.await?;
+        rejected.note_in(&mut self.packer, &page);
         self.leave_what_lacks_the_same(&mut page);
-        self.packer.set_listed(self.gate.listed_markings());
+        self.packer.set_listed(self.admission.listed_markings());
         let packed = self.packer.pack(&page);
-        page.held_back.extend(packed.ties);
-        self.note_held_back(&page.held_back);
-        let held_back: HashSet<&str> = packed
-            .held_back
+        page.deferred.extend(packed.dependents);
+        self.note_deferred(&page.deferred);
+        let deferred: HashSet<&str> = packed
+            .deferred
             .iter()
             .map(|skipped| skipped.id.as_str())
             .collect();
         page.objects
-            .retain(|object| !held_back.contains(&*object.id));
+            .retain(|object| !deferred.contains(&*object.id));
         page.skipped
-            .extend(packed.held_back.iter().chain(&packed.links_lost).cloned());
+            .extend(packed.deferred.iter().chain(&packed.links_lost).cloned());
         self.tell(&page);
         let sent_of = |set: &HashSet<Box<str>>| -> Vec<Box<str>> {
             let ids = page.objects.iter().map(|object| &object.id);
@@ -288,29 +293,29 @@ impl<'a> Sending<'a> {
             Some(kind) => kind.into(),
             None => object.kind.clone(),
         };
-        let mut mended = match &page.completes {
+        let mut resolved = match &page.completes {
             // Of its first page, something is still missing.
-            Some(id) if self.held_back_now.contains(id) => Vec::new(),
+            Some(id) if self.deferred_now.contains(id) => Vec::new(),
             Some(id) => vec![id.clone()],
             // Without its links, an object that only brings its files mends nothing.
             None if page.counts_as.is_some() => Vec::new(),
-            None => sent_of(&self.held_back_before),
+            None => sent_of(&self.deferred_before),
         };
         // Of these a part is still missing.
-        mended.retain(|id| {
-            let mut held_back = page.held_back.iter();
-            !page.files_follow.contains(id) && !held_back.any(|object| *object.id == **id)
+        resolved.retain(|id| {
+            let mut deferred = page.deferred.iter();
+            !page.files_follow.contains(id) && !deferred.any(|object| *object.id == **id)
         });
-        let done = Done {
+        let acknowledged = Acknowledged {
             kinds: page.objects.iter().map(counted_as).collect(),
-            mended,
+            resolved,
             arrived: sent_of(&self.needed),
-            held_back: page.held_back,
+            deferred: page.deferred,
             skipped: page.skipped,
         };
-        let mut end = Some(PageEnd {
+        let mut end = Some(UnitEnd {
             position: page.position,
-            done,
+            acknowledged,
         });
         let last = packed.waves.len().saturating_sub(1);
         for (number, wave) in packed.waves.into_iter().enumerate() {
@@ -333,24 +338,29 @@ impl<'a> Sending<'a> {
         page: &Converted,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
-        let to_make = self.gate.markings_to_make(self.destination, page).await?;
+        let to_make = self
+            .admission
+            .markings_to_make(self.destination, page)
+            .await?;
         if to_make.is_empty() {
             return Ok(true);
         }
         if !self.destination.sends_to_queue {
             // Whoever imports the files has them ahead of their objects.
-            self.gate.assume_made(&to_make);
+            self.admission.assume_made(&to_make);
             return Ok(true);
         }
         let Ahead { wave, too_large } = self.packer.pack_ahead(to_make);
-        self.gate.bar_markings(&too_large);
+        self.admission.reject_markings(&too_large);
         if wave.batches.is_empty() {
             return Ok(true);
         }
         let to_make: Vec<_> = wave.batches.iter().flatten().cloned().collect();
         let sent = self.wave(wave, None, stop).await? && self.until_imported(stop).await?;
         if sent {
-            self.gate.learn_made(self.destination, &to_make).await?;
+            self.admission
+                .learn_made(self.destination, &to_make)
+                .await?;
         }
         Ok(sent)
     }
@@ -400,14 +410,14 @@ impl<'a> Sending<'a> {
     /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
     /// would be for nothing.
     fn leave_what_lacks_the_same(&self, page: &mut Converted) {
-        if page.position.is_some() || page.counts_as.is_some() || page.held_back.is_empty() {
+        if page.position.is_some() || page.counts_as.is_some() || page.deferred.is_empty() {
             return;
         }
-        let lacks = |part: &HeldBack| {
-            let mut held_back = page.held_back.iter();
-            held_back.any(|held_back| {
-                let is_at_source = held_back.at_source.is_some() == part.at_source.is_some();
-                is_at_source && held_back.id == part.id && held_back.needs == part.needs
+        let lacks = |part: &Deferred| {
+            let mut deferred = page.deferred.iter();
+            deferred.any(|deferred| {
+                let is_at_source = deferred.at_source.is_some() == part.at_source.is_some();
+                is_at_source && deferred.id == part.id && deferred.needs == part.needs
             })
         };
         let is_as_it_was = |object: &Arc<StixObject>| {
@@ -417,17 +427,17 @@ impl<'a> Sending<'a> {
         };
         let sent = page.objects.iter().filter(|object| is_as_it_was(object));
         let sent: HashSet<Box<str>> = sent.map(|object| object.id.clone().into()).collect();
-        for objects in [&mut page.objects, &mut page.late] {
+        for objects in [&mut page.objects, &mut page.second_pass] {
             objects.retain(|object| !sent.contains(&*object.id));
         }
     }
 
     /// What of what is tried again stays held back. What is only skipped does not: it was read, and goes when it
     /// changes.
-    fn note_held_back(&mut self, held_back: &[HeldBack]) {
-        for object in held_back {
+    fn note_deferred(&mut self, deferred: &[Deferred]) {
+        for object in deferred {
             if self.tried_again.contains(object.id.as_str()) {
-                self.held_back_now.insert(object.id.as_str().into());
+                self.deferred_now.insert(object.id.as_str().into());
             }
             if self.needed.len() < NEEDED {
                 self.needed.extend(object.needs.as_deref().map(Into::into));
@@ -439,7 +449,7 @@ impl<'a> Sending<'a> {
     async fn wave(
         &mut self,
         wave: Wave,
-        end: Option<PageEnd>,
+        end: Option<UnitEnd>,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
         if !self.open_work(stop).await? {
@@ -451,7 +461,7 @@ impl<'a> Sending<'a> {
         self.write_files(&wave.batches).await?;
         if self.destination.sends_to_queue {
             let messages = self.messages(&wave.batches)?;
-            self.announce_and_deliver(messages, end).await?;
+            self.expect_and_deliver(messages, end).await?;
         } else {
             self.deliver(Vec::new(), end).await?;
         }
@@ -482,8 +492,8 @@ impl<'a> Sending<'a> {
 
     async fn wait_until_imported(&mut self) -> Result<(), RunError> {
         let work = open(&mut self.work)?;
-        let room = &*self.room;
-        Ok(room
+        let back_pressure = &*self.back_pressure;
+        Ok(back_pressure
             .wait_until_imported(self.destination, work, self.activity)
             .await?)
     }
@@ -494,12 +504,12 @@ impl<'a> Sending<'a> {
         if self.work.is_some() {
             return Ok(true);
         }
-        let previous = self
-            .room
-            .wait_for_previous(self.destination, self.keeper, self.activity);
+        let previous =
+            self.back_pressure
+                .wait_for_previous(self.destination, self.state_store, self.activity);
         tokio::select! {
             waited = stop.run_until_cancelled(previous) => Ok(waited.transpose()?.is_some()),
-            () = self.keeper.overtaken(self.generation) => Err(RunError::Overtaken),
+            () = self.state_store.superseded(self.epoch) => Err(RunError::Superseded),
         }
     }
 
@@ -510,7 +520,7 @@ impl<'a> Sending<'a> {
         if self.work.is_some() {
             return Ok(true);
         }
-        if let Some(user) = self.gate.powerless_user(self.destination).await? {
+        if let Some(user) = self.admission.powerless_user(self.destination).await? {
             return Err(RunError::Powerless { user });
         }
         if !self.wait_for_previous(stop).await? {
@@ -527,28 +537,28 @@ impl<'a> Sending<'a> {
         self.looked_at_work = Instant::now();
         let work = self.work.insert(work);
         let id = work.id().to_owned();
-        let noted = self.keeper.change(self.generation, |state| {
+        let noted = self.state_store.change(self.epoch, |state| {
             state.work = Some(OpenWork {
                 id,
                 began_at: state.streams.clone(),
                 after_first_pass: state.first_pass_complete,
-                mended: Vec::new(),
+                resolved: Vec::new(),
                 sent: BTreeMap::new(),
                 closing: None,
             });
         });
-        work.guard().await?;
+        work.add_sentinel().await?;
         if noted.is_err() {
             self.close_unused().await?;
-            return Err(RunError::Overtaken);
+            return Err(RunError::Superseded);
         }
         // From here on messages name the work: whoever comes after a death has to find it.
         self.activity
             .now("waiting until the destination has stored the state");
         tokio::select! {
             biased;
-            stored = self.keeper.stored(self.generation) => stored?,
-            reason = self.keeper.state_refused() => return Err(RunError::StateRefused(reason)),
+            stored = self.state_store.stored(self.epoch) => stored?,
+            reason = self.state_store.state_refused() => return Err(RunError::StateRefused(reason)),
             () = tokio::time::sleep(STORED_LIMIT) => return Err(RunError::NotStored(STORED_LIMIT)),
         }
         Ok(true)
@@ -576,34 +586,34 @@ impl<'a> Sending<'a> {
     }
 
     /// Announces first: a report that nobody expects would complete the work too early.
-    async fn announce_and_deliver(
+    async fn expect_and_deliver(
         &mut self,
         mut messages: Vec<Message>,
-        end: Option<PageEnd>,
+        end: Option<UnitEnd>,
     ) -> Result<(), RunError> {
-        let platform_announces = match self.destination.rules.expectations {
+        let platform_adds = match self.destination.rules.expectations {
             Expectations::Sender => {
                 let work = open(&mut self.work)?;
-                work.announce(objects_of(&messages)).await?;
+                work.add_expectations(objects_of(&messages)).await?;
                 return self.deliver(messages, end).await;
             }
             Expectations::WorkerUnlessSingle => false,
-            Expectations::Unknown => self.who_announces(&mut messages).await?,
+            Expectations::Unknown => self.who_adds(&mut messages).await?,
         };
         let work = open(&mut self.work)?;
         for message in &mut messages {
-            message.counted = u64::from(message.objects == 1 && !platform_announces);
+            message.counted = u64::from(message.objects == 1 && !platform_adds);
         }
         let ours = messages.iter().map(|message| message.counted).sum();
-        work.note_announced_by_others(objects_of(&messages) - ours);
-        work.announce(ours).await?;
+        work.note_added_by_others(objects_of(&messages) - ours);
+        work.add_expectations(ours).await?;
         self.deliver(messages, end).await
     }
 
     /// On a release newer than known: whether the platform itself announces a message of one object.
     /// The work's own count tells, once, with the first such message.
-    async fn who_announces(&mut self, messages: &mut Vec<Message>) -> Result<bool, RunError> {
-        if let Some(known) = self.platform_announces {
+    async fn who_adds(&mut self, messages: &mut Vec<Message>) -> Result<bool, RunError> {
+        if let Some(known) = self.platform_adds {
             return Ok(known);
         }
         let Some(first_single) = messages.iter().position(|message| message.objects == 1) else {
@@ -619,26 +629,29 @@ impl<'a> Sending<'a> {
         self.deliver(vec![single], None).await?;
         self.receipts(0).await?;
         let work = open(&mut self.work)?;
-        let platform_announces = work.count().await?.expected > before;
-        if platform_announces {
-            work.note_announced_by_others(1);
+        let platform_adds = work.count().await?.expected > before;
+        if platform_adds {
+            work.note_added_by_others(1);
         } else {
-            work.announce(1).await?;
+            work.add_expectations(1).await?;
         }
-        self.platform_announces = Some(platform_announces);
-        Ok(platform_announces)
+        self.platform_adds = Some(platform_adds);
+        Ok(platform_adds)
     }
 
     async fn deliver(
         &mut self,
         messages: Vec<Message>,
-        end: Option<PageEnd>,
+        end: Option<UnitEnd>,
     ) -> Result<(), RunError> {
-        let PageEnd { position, done } = end.unwrap_or_default();
+        let UnitEnd {
+            position,
+            acknowledged,
+        } = end.unwrap_or_default();
         let delivery = Delivery {
             messages,
             position,
-            announcer: self.work.as_ref().map(Work::announcer),
+            expectations: self.work.as_ref().map(Work::expectations),
             given_up: self.given_up.clone(),
         };
         self.destination.sent.note(&delivery.messages);
@@ -647,7 +660,7 @@ impl<'a> Sending<'a> {
         let pending = pusher.while_confirming(pusher.deliver(delivery)).await?;
         self.unconfirmed.push_back(Unconfirmed {
             pending,
-            done,
+            acknowledged,
             messages,
             handed_over,
         });
@@ -671,21 +684,21 @@ impl<'a> Sending<'a> {
         let pusher = &self.destination.pusher;
         // It stays the first until it is there: nothing moves past a page that was not delivered.
         let receipt = pusher.while_confirming(first.pending.receipt()).await?;
-        let done = std::mem::take(&mut first.done);
+        let acknowledged = std::mem::take(&mut first.acknowledged);
         let (messages, took) = (first.messages, first.handed_over.elapsed());
         self.unconfirmed.pop_front();
         self.activity.now("sending");
         let confirmed = self.progress.advance(receipt);
-        self.count_confirmed(messages, took, &done);
+        self.count_confirmed(messages, took, &acknowledged);
         if let Some((stream, until)) = confirmed {
             let reading = &self.destination.home.instruments.metrics.reading;
             reading.note_seen(stream, until);
         }
-        self.note_done(done)?;
+        self.note_done(acknowledged)?;
         Ok(())
     }
 
-    fn count_confirmed(&self, messages: usize, took: Duration, done: &Done) {
+    fn count_confirmed(&self, messages: usize, took: Duration, acknowledged: &Acknowledged) {
         let Instruments {
             metrics, health, ..
         } = &self.destination.home.instruments;
@@ -694,36 +707,40 @@ impl<'a> Sending<'a> {
             metrics.queue.count_confirm(took);
         }
         metrics.standard.bundles.inc_by(messages as u64);
-        metrics.standard.records.inc_by(done.kinds.len() as u64);
+        metrics
+            .standard
+            .records
+            .inc_by(acknowledged.kinds.len() as u64);
         let mut by_kind: BTreeMap<&str, u64> = BTreeMap::new();
-        for kind in &done.kinds {
+        for kind in &acknowledged.kinds {
             *by_kind.entry(kind).or_default() += 1;
         }
         for (kind, objects) in by_kind {
             metrics.objects.count(kind, Fate::Sent, objects);
         }
-        for object in &done.held_back {
-            metrics.objects.count(&object.kind, Fate::HeldBack, 1);
+        for object in &acknowledged.deferred {
+            metrics.objects.count(&object.kind, Fate::Deferred, 1);
         }
-        for skipped in &done.skipped {
+        for skipped in &acknowledged.skipped {
             let (kind, reason) = (&skipped.kind, &skipped.reason);
             metrics.objects.count_not_sent(kind, reason);
         }
     }
 
-    fn note_done(&mut self, done: Done) -> Result<(), Overtaken> {
-        self.tally.count_sent(done.kinds.iter().map(|kind| &**kind));
-        self.tally.count_skipped(&done.skipped);
+    fn note_done(&mut self, acknowledged: Acknowledged) -> Result<(), Superseded> {
+        self.tally
+            .count_sent(acknowledged.kinds.iter().map(|kind| &**kind));
+        self.tally.count_skipped(&acknowledged.skipped);
         let (progress, today) = (&self.progress, Utc::now().date_naive());
         let mut given_up = Vec::new();
-        self.keeper.change(self.generation, |state| {
+        self.state_store.change(self.epoch, |state| {
             progress.write(&mut state.streams);
             if let Some(work) = &mut state.work {
-                work.count_sent(&done.kinds);
+                work.count_sent(&acknowledged.kinds);
             }
-            state.mend(&done.mended);
-            state.note_arrived(&done.arrived);
-            given_up = state.hold_back_on(today, done.held_back);
+            state.resolve(&acknowledged.resolved);
+            state.note_arrived(&acknowledged.arrived);
+            given_up = state.defer_on(today, acknowledged.deferred);
         })?;
         for object in given_up {
             tracing::warn!(
@@ -769,7 +786,7 @@ impl<'a> Sending<'a> {
     }
 
     /// Ends the run: what is not delivered is given up, and the state says how the work is to be
-    /// closed. Closing it is the finisher's.
+    /// closed. ClosePlan it is the finisher's.
     pub(crate) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         if let Outcome::Failed(error) = &outcome {
             self.last_receipts(grace_after(error), stopping).await;
@@ -777,7 +794,7 @@ impl<'a> Sending<'a> {
         self.given_up.cancel();
         let ending = match &outcome {
             // Whoever overtook the run has seen to its work.
-            Outcome::Overtaken => return outcome,
+            Outcome::Superseded => return outcome,
             Outcome::Cleared => {
                 tracing::warn!(
                     "somebody cleared the work of this run at the destination, and with it its messages: the next run sends them once more"
@@ -787,14 +804,14 @@ impl<'a> Sending<'a> {
                         "Somebody cleared this work: what it held is sent once more.",
                     );
                 });
-                return overtaken_or(going_back, outcome);
+                return superseded_or(going_back, outcome);
             }
             Outcome::Complete => self.note_complete(),
             Outcome::Stopped | Outcome::Failed(_) => Ok(()),
         };
         self.raise_alarm_if_nothing_fits();
         let Some(work) = &self.work else {
-            return overtaken_or(ending, outcome);
+            return superseded_or(ending, outcome);
         };
         let at_once = match outcome {
             _ if self.is_exact(work) => AtOnce::Everything,
@@ -807,7 +824,7 @@ impl<'a> Sending<'a> {
                 work.closing = Some(closing);
             }
         });
-        overtaken_or(ending.and(noted), outcome)
+        superseded_or(ending.and(noted), outcome)
     }
 
     /// A run whose objects were all too large does not look well: somebody has to change a limit.
@@ -833,10 +850,10 @@ impl<'a> Sending<'a> {
 
     /// Everything was read once; what was tried again and is not held back any more has come, is gone at the source,
     /// or is skipped for good.
-    fn note_complete(&self) -> Result<(), Overtaken> {
-        let is_past = |object: &HeldBack| {
+    fn note_complete(&self) -> Result<(), Superseded> {
+        let is_past = |object: &Deferred| {
             let id = object.id.as_str();
-            self.tried_again.contains(id) && !self.held_back_now.contains(id)
+            self.tried_again.contains(id) && !self.deferred_now.contains(id)
         };
         self.change(|state| state.complete_pass(is_past))
     }
@@ -848,7 +865,7 @@ impl<'a> Sending<'a> {
         }
         let sent = |state: &State| state.work.as_ref().map(|work| work.sent.clone());
         let all = Tally {
-            sent: self.keeper.look(sent).unwrap_or_default(),
+            sent: self.state_store.look(sent).unwrap_or_default(),
             skipped: self.tally.skipped.clone(),
         };
         format!(
@@ -858,7 +875,7 @@ impl<'a> Sending<'a> {
         )
     }
 
-    fn closing(&self, outcome: &Outcome, at_once: AtOnce) -> Closing {
+    fn closing(&self, outcome: &Outcome, at_once: AtOnce) -> ClosePlan {
         let mut message = match outcome {
             Outcome::Stopped => "Stopped before the end. ".to_owned(),
             Outcome::Failed(error) => format!("Failed: {}. ", Chain(error)),
@@ -870,7 +887,7 @@ impl<'a> Sending<'a> {
             message.push_str(alarm);
         }
         let in_error = matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty();
-        Closing::new(message, in_error, at_once)
+        ClosePlan::new(message, in_error, at_once)
     }
 }
 
@@ -915,10 +932,10 @@ fn packing(destination: &Destination, batch_size: usize) -> Packing {
     }
 }
 
-fn overtaken_or(changed: Result<(), Overtaken>, outcome: Outcome) -> Outcome {
+fn superseded_or(changed: Result<(), Superseded>, outcome: Outcome) -> Outcome {
     match changed {
         Ok(()) => outcome,
-        Err(Overtaken) => Outcome::Overtaken,
+        Err(Superseded) => Outcome::Superseded,
     }
 }
 

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use crate::opencti::{Condition, Work, WorkCount, WorkError};
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::quiescence::Stillness;
-use crate::runtime::session::state::{AtOnce, Closing, OpenWork, State};
-use crate::runtime::session::state_store::{Keeper, Overtaken};
+use crate::runtime::import::quiescence::Quiescence;
+use crate::runtime::session::state::{AtOnce, ClosePlan, OpenWork, State};
+use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::trouble::{Attempt, Failure};
 use crate::telemetry::logs::Chain;
 
@@ -27,9 +27,9 @@ const PAUSE: Duration = Duration::from_secs(10);
 const STORING: Duration = Duration::from_secs(30);
 
 /// Looks after the works whose runs are over, until they are complete.
-pub(crate) struct Finisher {
+pub(crate) struct WorkCloser {
     destination: Arc<Destination>,
-    keeper: Arc<Keeper>,
+    state_store: Arc<StateStore>,
     watched: HashMap<String, Watched>,
 }
 
@@ -37,25 +37,25 @@ pub(crate) struct Finisher {
 #[derive(Default)]
 struct Watched {
     seen: WorkCount,
-    stillness: Stillness,
+    quiescence: Quiescence,
     /// Not before then; what is due for a work that was never looked at is done at once.
     next_look: Option<Instant>,
 }
 
-impl Finisher {
-    pub(crate) fn new(destination: Arc<Destination>, keeper: Arc<Keeper>) -> Self {
+impl WorkCloser {
+    pub(crate) fn new(destination: Arc<Destination>, state_store: Arc<StateStore>) -> Self {
         Self {
             destination,
-            keeper,
+            state_store,
             watched: HashMap::new(),
         }
     }
 
     /// Goes on for ever.
     pub(crate) async fn run(mut self) {
-        let mut changes = self.keeper.changes();
+        let mut changes = self.state_store.changes();
         loop {
-            let works = self.keeper.look(unfinished);
+            let works = self.state_store.look(unfinished);
             self.watched
                 .retain(|id, _| works.iter().any(|(open, _)| open.id == *id));
             let mut next_look = None;
@@ -71,7 +71,7 @@ impl Finisher {
     }
 
     /// Looks at a work if it is time; says when it is time again.
-    async fn look_after(&mut self, open: &OpenWork, closing: &Closing) -> Instant {
+    async fn look_after(&mut self, open: &OpenWork, closing: &ClosePlan) -> Instant {
         let watched = self.watched.entry(open.id.clone()).or_default();
         let now = Instant::now();
         if let Some(next_look) = watched.next_look.filter(|next_look| *next_look > now) {
@@ -81,7 +81,7 @@ impl Finisher {
         let wait = match looked {
             Ok(()) => {
                 let attempt = Attempt::Closing(open.id.clone());
-                self.keeper.note_success(&attempt);
+                self.state_store.note_success(&attempt);
                 LOOK_EVERY
             }
             Err(error) => {
@@ -103,7 +103,7 @@ impl Finisher {
             is_for_good: error.is_for_good(),
         };
         let attempt = Attempt::Closing(open.id.clone());
-        let is_new = self.keeper.note_failure(attempt, failure);
+        let is_new = self.state_store.note_failure(attempt, failure);
         if is_new || !error.is_for_good() {
             tracing::warn!(work.id = open.id, error = %Chain(error), "a work cannot be closed now; it is tried again");
         } else {
@@ -111,7 +111,7 @@ impl Finisher {
         }
     }
 
-    async fn look_at(&mut self, open: &OpenWork, closing: &Closing) -> Result<(), WorkError> {
+    async fn look_at(&mut self, open: &OpenWork, closing: &ClosePlan) -> Result<(), WorkError> {
         let work = Work::known(Arc::clone(&self.destination.home.platform), open.id.clone());
         match work.condition().await? {
             Condition::Complete(count) | Condition::Open(count)
@@ -122,7 +122,8 @@ impl Finisher {
             }
             Condition::Complete(_) => {
                 tracing::info!(work.id = open.id, "the workers are through with the work");
-                self.keeper.change_always(|state| forget(state, &open.id));
+                self.state_store
+                    .change_always(|state| forget(state, &open.id));
                 Ok(())
             }
             Condition::Cleared => {
@@ -130,22 +131,22 @@ impl Finisher {
                 Ok(())
             }
             Condition::Open(_) if closing.is_due() => self.close(&work, closing).await,
-            Condition::Open(count) => self.finish_if_still(open, &work, closing, count).await,
+            Condition::Open(count) => self.finish_if_quiescent(open, &work, closing, count).await,
         }
     }
 
-    async fn close(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+    async fn close(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
         if closing.at_once == AtOnce::Sentence {
             return self.say(work, closing).await;
         }
         // The state first: whoever comes after a death must not go on with a work that may be complete
         // at any moment.
-        let storing = self.keeper.stored(self.keeper.generation());
+        let storing = self.state_store.stored(self.state_store.epoch());
         let is_stored = match tokio::time::timeout(STORING, storing).await {
             Ok(Ok(())) => true,
             Err(_) => false,
             // How it is to be closed has changed as well.
-            Ok(Err(Overtaken)) => return Ok(()),
+            Ok(Err(Superseded)) => return Ok(()),
         };
         if !closing.said {
             self.say(work, closing).await?;
@@ -156,27 +157,30 @@ impl Finisher {
         Ok(())
     }
 
-    async fn finish_if_still(
+    async fn finish_if_quiescent(
         &mut self,
         open: &OpenWork,
         work: &Work,
-        closing: &Closing,
+        closing: &ClosePlan,
         count: WorkCount,
     ) -> Result<(), WorkError> {
         let watched = self.watched.entry(open.id.clone()).or_default();
-        let is_still = watched.stillness.is_reached(&self.destination, count).await;
+        let is_quiescent = watched
+            .quiescence
+            .is_reached(&self.destination, count)
+            .await;
         if self.is_current(&open.id) {
             // Its counters are gone: workers drop the messages of such a work.
-            if is_still && work.is_cleared().await? {
+            if is_quiescent && work.is_cleared().await? {
                 self.note_cleared(open);
                 return Ok(());
             }
-            if is_still && closing.exact && closing.released && count.missing() > 0 {
+            if is_quiescent && closing.exact && closing.released && count.missing() > 0 {
                 self.note_lost(open, count.missing());
                 return Ok(());
             }
         }
-        if is_still {
+        if is_quiescent {
             self.finish(work, closing, count).await?;
         }
         Ok(())
@@ -186,7 +190,7 @@ impl Finisher {
     async fn finish(
         &mut self,
         work: &Work,
-        closing: &Closing,
+        closing: &ClosePlan,
         count: WorkCount,
     ) -> Result<(), WorkError> {
         let guard = u64::from(!closing.released);
@@ -214,7 +218,7 @@ impl Finisher {
         Ok(())
     }
 
-    async fn say(&self, work: &Work, closing: &Closing) -> Result<(), WorkError> {
+    async fn say(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
         work.say(&closing.message, closing.in_error).await?;
         self.note(work.id(), |now| {
             // Somebody may have reset the connector meanwhile, and people are to be told that as well.
@@ -229,8 +233,8 @@ impl Finisher {
         Ok(())
     }
 
-    fn note(&self, id: &str, note: impl Fn(&mut Closing)) {
-        self.keeper.change_always(|state| {
+    fn note(&self, id: &str, note: impl Fn(&mut ClosePlan)) {
+        self.state_store.change_always(|state| {
             let works = state.work.iter_mut().chain(&mut state.left_behind);
             for work in works.filter(|work| work.id == id) {
                 work.closing.as_mut().map(&note);
@@ -250,20 +254,21 @@ impl Finisher {
     /// anyway.
     fn is_current(&self, id: &str) -> bool {
         let is_current = |state: &State| state.work.as_ref().is_some_and(|work| work.id == id);
-        self.keeper.look(is_current)
+        self.state_store.look(is_current)
     }
 
     /// Somebody removed the work, or its counters: its messages are gone with it.
     fn note_cleared(&self, open: &OpenWork) {
         if !self.is_current(&open.id) {
-            self.keeper.change_always(|state| forget(state, &open.id));
+            self.state_store
+                .change_always(|state| forget(state, &open.id));
             return;
         }
         tracing::warn!(
             work.id = open.id,
             "the work was cleared at the destination before the workers were through with it: what it held is read and sent once more"
         );
-        self.keeper.overtake(|state| {
+        self.state_store.supersede(|state| {
             state.go_back_leaving_work(
                 "Somebody cleared this work: what it held is sent once more.",
             );
@@ -274,7 +279,7 @@ impl Finisher {
     /// its disk. They are sent once more, once: should they not arrive then either, it is not for want of
     /// sending.
     fn note_lost(&self, open: &OpenWork, missing: u64) {
-        if self.keeper.look(|state| state.sent_again) {
+        if self.state_store.look(|state| state.sent_again) {
             tracing::error!(
                 work.id = open.id,
                 missing,
@@ -288,7 +293,7 @@ impl Finisher {
             missing,
             "messages left the queue without being imported: what the work held is read and sent once more"
         );
-        self.keeper.overtake(|state| {
+        self.state_store.supersede(|state| {
             state.go_back_leaving_work(
                 "Messages of this work left the queue without being imported: what it held is sent once more.",
             );
@@ -299,7 +304,7 @@ impl Finisher {
 
 /// Why reports are missing that will not come. The sentence of a work that was left behind says what
 /// became of its messages.
-fn why_missing(closing: &Closing, is_current: bool) -> &str {
+fn why_missing(closing: &ClosePlan, is_current: bool) -> &str {
     if is_current {
         "messages of the work were announced and never arrived, or arrived once and were announced twice"
     } else {
@@ -315,7 +320,7 @@ async fn sleep_until(time: Option<Instant>) {
 }
 
 /// The works that are to be finished.
-fn unfinished(state: &State) -> Vec<(OpenWork, Closing)> {
+fn unfinished(state: &State) -> Vec<(OpenWork, ClosePlan)> {
     let works = state.work.iter().chain(&state.left_behind);
     let closing = |work: &OpenWork| {
         let closing = work.closing.clone()?;
@@ -344,7 +349,7 @@ mod tests {
             id: "work".to_owned(),
             began_at: std::collections::BTreeMap::new(),
             after_first_pass: false,
-            mended: Vec::new(),
+            resolved: Vec::new(),
             sent: std::collections::BTreeMap::new(),
             closing: None,
         });

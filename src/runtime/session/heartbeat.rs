@@ -17,7 +17,7 @@ use crate::http::{Kind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::runtime::session::Home;
-use crate::runtime::session::state_store::Keeper;
+use crate::runtime::session::state_store::StateStore;
 use crate::runtime::session::trouble::{Attempt, Failure};
 use crate::telemetry::logs::Chain;
 
@@ -119,7 +119,7 @@ pub(crate) struct Heartbeat {
     /// To register once more, should the connector be deleted there.
     pub(crate) profile: ConnectorProfile,
     /// The state.
-    pub(crate) keeper: Arc<Keeper>,
+    pub(crate) state_store: Arc<StateStore>,
     /// Whether the connector ends after one run.
     pub(crate) run_and_terminate: bool,
     /// In megabytes.
@@ -174,15 +174,15 @@ impl Heartbeat {
     /// Pings until the end: every forty seconds, when the status changes, soon after the state has
     /// changed, and at once when somebody waits for it to be stored.
     pub(crate) async fn beat(mut self, mut status: watch::Receiver<Status>) {
-        let mut changes = self.keeper.changes();
+        let mut changes = self.state_store.changes();
         let mut last = Instant::now();
         let mut failures = 0;
         loop {
             let wait = if failures > 0 {
                 EVERY.min(AGAIN * failures)
-            } else if !self.keeper.is_behind() {
+            } else if !self.state_store.is_behind() {
                 EVERY
-            } else if self.keeper.is_awaited() {
+            } else if self.state_store.is_awaited() {
                 Duration::ZERO
             } else {
                 STATE_EVERY
@@ -215,13 +215,13 @@ impl Heartbeat {
         let instruments = &self.home.instruments;
         instruments.health.note_ping(pinged.is_ok());
         match &pinged {
-            Ok(()) => self.keeper.note_success(&Attempt::Ping),
+            Ok(()) => self.state_store.note_success(&Attempt::Ping),
             Err(error) => {
                 let failure = Failure {
                     reason: Chain(error).to_string(),
                     is_for_good: error.is_for_good(),
                 };
-                self.keeper.note_failure(Attempt::Ping, failure);
+                self.state_store.note_failure(Attempt::Ping, failure);
             }
         }
         let standard = &instruments.metrics.standard;
@@ -235,8 +235,8 @@ impl Heartbeat {
     async fn ping_now(&mut self, status: &Status) -> Result<(), PingError> {
         let info = self.info(status).await;
         // The first ping after a reset is not stored.
-        let is_ignored = !self.keeper.knows_reset_time() && self.was_reset().await;
-        let (revision, text) = self.keeper.writing();
+        let is_ignored = !self.state_store.knows_reset_time() && self.was_reset().await;
+        let (revision, text) = self.state_store.writing();
         let state = match text {
             Ok(state) => Some(state),
             Err(error) => {
@@ -249,10 +249,10 @@ impl Heartbeat {
         let pinged = tokio::time::timeout(LIMIT, pinging).await;
         match pinged {
             Ok(Ok(echo)) => {
-                if self.keeper.shows_reset(&echo) {
+                if self.state_store.shows_reset(&echo) {
                     self.reset();
                 } else if is_written && !is_ignored {
-                    self.keeper.note_stored(revision);
+                    self.state_store.note_stored(revision);
                 }
                 tracing::debug!("pinged");
                 Ok(())
@@ -292,7 +292,7 @@ impl Heartbeat {
         let asking = kept(&self.home.platform, self.home.connector_id);
         match tokio::time::timeout(LIMIT, asking).await {
             Ok(Ok(Some(kept))) => {
-                if kept.is_reset || self.keeper.shows_reset(&kept.echo) {
+                if kept.is_reset || self.state_store.shows_reset(&kept.echo) {
                     self.reset();
                 }
                 kept.is_reset
@@ -311,7 +311,7 @@ impl Heartbeat {
             "somebody has reset the connector at the destination: what it remembered is dropped, and everything is read anew"
         );
         self.home.instruments.metrics.reading.forget();
-        self.keeper.reset();
+        self.state_store.reset();
     }
 
     /// A connector that somebody deleted is made known once more; its queue is a new one.
@@ -321,7 +321,7 @@ impl Heartbeat {
         match tokio::time::timeout(LIMIT, registering).await {
             Ok(Ok(registration)) => {
                 tracing::info!(connector.id = %self.profile.id, "registered again");
-                if self.keeper.shows_reset(&registration.echo) {
+                if self.state_store.shows_reset(&registration.echo) {
                     self.reset();
                 }
             }

@@ -18,17 +18,17 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::connector::{AtSource, DaysInVain, HeldBack, Obstacle};
+use crate::connector::{AtSource, DaysInVain, Deferred, Obstacle};
 use crate::opencti::Echo;
 use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
-use bounds::{KINDS, MENDED};
+use bounds::{KINDS, RESOLVED};
 
 /// The version that this program writes.
 const VERSION: u64 = 1;
 /// Runs that are remembered.
 const RUNS: usize = 5;
 /// Objects held back that are remembered, until something changes at the destination; more are counted.
-const HELD_BACK: usize = 200;
+const DEFERRED: usize = 200;
 /// The same of those that only the source can mend: so many that it failed at, so many that contradict themselves.
 /// Nothing says when they are mended, so none may be kept out by others.
 const AT_SOURCE: usize = 100;
@@ -68,21 +68,29 @@ pub struct State {
     pub left_behind: Vec<OpenWork>,
     /// What was not sent and may be later: once it is mended at the destination or at the source, or another object
     /// has been sent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub held_back: Vec<HeldBack>,
+    #[serde(default, rename = "held_back", skip_serializing_if = "Vec::is_empty")]
+    pub deferred: Vec<Deferred>,
     /// How many more wait for the destination or for other objects, by stream.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub held_back_more: BTreeMap<String, u64>,
+    #[serde(
+        default,
+        rename = "held_back_more",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub deferred_more: BTreeMap<String, u64>,
     /// How many more only the source can mend, by stream.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub at_source_more: BTreeMap<String, u64>,
     /// Why these others were held back: types that the destination lacked, ids of markings.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub held_back_causes: BTreeSet<String>,
+    #[serde(
+        default,
+        rename = "held_back_causes",
+        skip_serializing_if = "BTreeSet::is_empty"
+    )]
+    pub deferred_causes: BTreeSet<String>,
     /// Something that only the source could mend is not asked for any more, and there is more of it than is
     /// remembered.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub source_mended: bool,
+    #[serde(default, rename = "source_mended", skip_serializing_if = "is_false")]
+    pub source_resolved: bool,
     /// The days on which streams were read anew for that, since all of it was remembered.
     #[serde(default, skip_serializing_if = "DaysInVain::is_none")]
     pub read_anew: DaysInVain,
@@ -113,14 +121,14 @@ pub struct OpenWork {
     #[serde(default)]
     pub after_first_pass: bool,
     /// What was held back before and is sent with this work.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mended: Vec<HeldBack>,
+    #[serde(default, rename = "mended", skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<Deferred>,
     /// What was sent with it and confirmed, by type, whichever process sent it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sent: BTreeMap<String, u64>,
     /// How it is to be closed; none while its run goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closing: Option<Closing>,
+    pub closing: Option<ClosePlan>,
 }
 
 impl OpenWork {
@@ -148,7 +156,7 @@ impl OpenWork {
     clippy::struct_excessive_bools,
     reason = "a person reads them in the state"
 )]
-pub struct Closing {
+pub struct ClosePlan {
     /// The sentence that people read.
     pub message: String,
     /// Whether its run failed.
@@ -178,7 +186,7 @@ pub enum AtOnce {
     Everything,
 }
 
-impl Closing {
+impl ClosePlan {
     /// How a run closes its work.
     pub fn new(mut message: String, in_error: bool, at_once: AtOnce) -> Self {
         make_safe(&mut message, SENTENCE);
@@ -238,7 +246,8 @@ pub enum Ended {
     /// Its work was cleared by somebody.
     Cleared,
     /// What it had sent was lost meanwhile: the next one began at once.
-    Overtaken,
+    #[serde(rename = "overtaken")]
+    Superseded,
     /// Written by another program.
     #[serde(other)]
     Other,
@@ -296,11 +305,11 @@ impl State {
             streams: BTreeMap::new(),
             work: None,
             left_behind: Vec::new(),
-            held_back: Vec::new(),
-            held_back_more: BTreeMap::new(),
+            deferred: Vec::new(),
+            deferred_more: BTreeMap::new(),
             at_source_more: BTreeMap::new(),
-            held_back_causes: BTreeSet::new(),
-            source_mended: false,
+            deferred_causes: BTreeSet::new(),
+            source_resolved: false,
             read_anew: DaysInVain::default(),
             sent_again: false,
             runs: Vec::new(),
@@ -369,8 +378,11 @@ impl State {
     fn counted_only(&self) -> Self {
         let mut state = self.clone();
         state.other.clear();
-        let of_work = state.work.as_mut().map(|work| mem::take(&mut work.mended));
-        let mut objects = mem::take(&mut state.held_back);
+        let of_work = state
+            .work
+            .as_mut()
+            .map(|work| mem::take(&mut work.resolved));
+        let mut objects = mem::take(&mut state.deferred);
         objects.extend(of_work.into_iter().flatten());
         for object in objects {
             state.count_only(object);
@@ -393,15 +405,15 @@ impl State {
         self.source = source;
         self.streams.clear();
         self.first_pass_complete = false;
-        self.held_back.clear();
-        self.held_back_more.clear();
+        self.deferred.clear();
+        self.deferred_more.clear();
         self.at_source_more.clear();
-        self.source_mended = false;
+        self.source_resolved = false;
         self.read_anew = DaysInVain::default();
         if let Some(work) = &mut self.work {
             work.began_at.clear();
             work.after_first_pass = false;
-            work.mended.clear();
+            work.resolved.clear();
         }
     }
 
@@ -425,7 +437,7 @@ impl State {
         if let Some(work) = self.work.take() {
             self.first_pass_complete = work.after_first_pass;
             self.streams = work.began_at;
-            self.hold_back(work.mended);
+            self.defer(work.resolved);
         }
     }
 
@@ -440,12 +452,12 @@ impl State {
     /// The work with this id is to be closed in error, whoever comes to it.
     fn leave_behind(&mut self, mut work: OpenWork, message: &str) {
         let is_released = work.closing.is_some_and(|closing| closing.released);
-        work.closing = Some(Closing {
+        work.closing = Some(ClosePlan {
             released: is_released,
-            ..Closing::new(message.to_owned(), true, AtOnce::Sentence)
+            ..ClosePlan::new(message.to_owned(), true, AtOnce::Sentence)
         });
         work.began_at.clear();
-        work.mended.clear();
+        work.resolved.clear();
         self.left_behind.push(work);
         if self.left_behind.len() > LEFT_BEHIND {
             self.left_behind.remove(0);
@@ -468,39 +480,39 @@ impl State {
 
     /// The same on a day on which the source was asked. What it has failed at on too many days is given up, and
     /// answered: of that, only what needs another object is remembered, until that is sent.
-    pub fn hold_back_on(
+    pub fn defer_on(
         &mut self,
         today: NaiveDate,
-        held_back: impl IntoIterator<Item = HeldBack>,
-    ) -> Vec<HeldBack> {
-        let held_back = held_back.into_iter().map(|mut object| {
+        deferred: impl IntoIterator<Item = Deferred>,
+    ) -> Vec<Deferred> {
+        let deferred = deferred.into_iter().map(|mut object| {
             let is_given_up = self.has_failed_too_often(&mut object, today);
             (object, is_given_up)
         });
         // All parts of an object have failed on the same days.
-        let (given_up, held_back): (Vec<_>, Vec<_>) =
-            held_back.partition(|(_, is_given_up)| *is_given_up);
-        let given_up: Vec<HeldBack> = given_up.into_iter().map(|(object, _)| object).collect();
+        let (given_up, deferred): (Vec<_>, Vec<_>) =
+            deferred.partition(|(_, is_given_up)| *is_given_up);
+        let given_up: Vec<Deferred> = given_up.into_iter().map(|(object, _)| object).collect();
         self.forget(|known| {
             let is_unread = matches!(known.at_source, Some(AtSource::Unread(_)));
             is_unread && given_up.iter().any(|object| object.id == known.id)
         });
         let waiting = given_up.iter().filter(|object| object.needs.is_some());
-        let waiting = waiting.cloned().map(|object| HeldBack {
+        let waiting = waiting.cloned().map(|object| Deferred {
             at_source: None,
             ..object
         });
-        let held_back = held_back.into_iter().map(|(object, _)| object);
-        self.hold_back(held_back.chain(waiting));
+        let deferred = deferred.into_iter().map(|(object, _)| object);
+        self.defer(deferred.chain(waiting));
         given_up
     }
 
     /// Counts the day, where it is the source that failed.
-    fn has_failed_too_often(&self, object: &mut HeldBack, today: NaiveDate) -> bool {
+    fn has_failed_too_often(&self, object: &mut Deferred, today: NaiveDate) -> bool {
         let Some(AtSource::Unread(in_vain)) = &mut object.at_source else {
             return false;
         };
-        let of_object = self.held_back.iter().filter(|known| known.id == object.id);
+        let of_object = self.deferred.iter().filter(|known| known.id == object.id);
         for known in of_object {
             if let Some(AtSource::Unread(before)) = known.at_source {
                 *in_vain = before;
@@ -512,16 +524,16 @@ impl State {
     }
 
     /// Remembers what was held back, each object once.
-    pub fn hold_back(&mut self, held_back: impl IntoIterator<Item = HeldBack>) {
-        for mut object in held_back {
+    pub fn defer(&mut self, deferred: impl IntoIterator<Item = Deferred>) {
+        for mut object in deferred {
             object.make_safe();
-            let known = self.held_back.iter_mut().find(|known| {
+            let known = self.deferred.iter_mut().find(|known| {
                 known.id == object.id && (known.needs == object.needs || !object.is_part)
             });
             if let Some(known) = known {
                 *known = object;
             } else if self.has_room_for(&object) {
-                self.held_back.push(object);
+                self.deferred.push(object);
             } else {
                 self.count_only(object);
             }
@@ -529,33 +541,33 @@ impl State {
     }
 
     /// Counts an object that there is no room for by name.
-    fn count_only(&mut self, object: HeldBack) {
+    fn count_only(&mut self, object: Deferred) {
         if object.at_source.is_some() {
             count_one(&mut self.at_source_more, object.stream);
             return;
         }
         if let Obstacle::Cause(cause) = object.obstacle()
-            && self.held_back_causes.len() < CAUSES
+            && self.deferred_causes.len() < CAUSES
         {
-            self.held_back_causes.insert(cause.to_owned());
+            self.deferred_causes.insert(cause.to_owned());
         }
-        count_one(&mut self.held_back_more, object.stream);
+        count_one(&mut self.deferred_more, object.stream);
     }
 
     /// What may be mended in the same place shares room.
-    fn has_room_for(&self, object: &HeldBack) -> bool {
-        let place = |object: &HeldBack| object.at_source.as_ref().map(mem::discriminant);
-        let known = self.held_back.iter();
+    fn has_room_for(&self, object: &Deferred) -> bool {
+        let place = |object: &Deferred| object.at_source.as_ref().map(mem::discriminant);
+        let known = self.deferred.iter();
         let beside = known.filter(|known| place(known) == place(object)).count();
-        let room = match object.at_source {
+        let back_pressure = match object.at_source {
             Some(_) => AT_SOURCE,
-            None => HELD_BACK,
+            None => DEFERRED,
         };
-        beside < room
+        beside < back_pressure
     }
 
     /// Everything was read once; what is gone at the source, or is skipped for good, is not asked for any more.
-    pub fn complete_pass(&mut self, is_past: impl Fn(&HeldBack) -> bool) {
+    pub fn complete_pass(&mut self, is_past: impl Fn(&Deferred) -> bool) {
         self.first_pass_complete = true;
         self.forget(is_past);
         if self.at_source_more.is_empty() {
@@ -563,17 +575,17 @@ impl State {
         }
     }
 
-    fn forget(&mut self, is_past: impl Fn(&HeldBack) -> bool) {
-        let left = self.held_back.extract_if(.., |held| is_past(held));
-        let left: Vec<HeldBack> = left.collect();
+    fn forget(&mut self, is_past: impl Fn(&Deferred) -> bool) {
+        let left = self.deferred.extract_if(.., |held| is_past(held));
+        let left: Vec<Deferred> = left.collect();
         self.note_left(&left);
     }
 
     /// What makes room among what only the source can mend lets the rest of that be looked for.
-    fn note_left(&mut self, left: &[HeldBack]) {
+    fn note_left(&mut self, left: &[Deferred]) {
         let at_source = left.iter().filter_map(|object| object.at_source);
         for at_source in at_source {
-            self.source_mended |= !self.at_source_more.is_empty();
+            self.source_resolved |= !self.at_source_more.is_empty();
             // Somebody has corrected something there: no day was in vain.
             if at_source == AtSource::Contradiction {
                 self.read_anew = DaysInVain::default();
@@ -585,23 +597,23 @@ impl State {
     /// remembered.
     pub fn is_rest_due(&self, today: NaiveDate) -> bool {
         let DaysInVain { days, last } = self.read_anew;
-        self.source_mended && last != Some(today) && days < DAYS_IN_VAIN
+        self.source_resolved && last != Some(today) && days < DAYS_IN_VAIN
     }
 
     /// Whether more was held back than is remembered.
     pub fn has_overflown(&self) -> bool {
-        !self.held_back_more.is_empty() || !self.at_source_more.is_empty()
+        !self.deferred_more.is_empty() || !self.at_source_more.is_empty()
     }
 
     /// These objects were held back before and are sent now, with the open work.
-    pub fn mend(&mut self, ids: &[Box<str>]) {
-        let is_sent = |object: &mut HeldBack| ids.iter().any(|id| **id == *object.id);
-        let mended: Vec<HeldBack> = self.held_back.extract_if(.., is_sent).collect();
-        self.note_left(&mended);
+    pub fn resolve(&mut self, ids: &[Box<str>]) {
+        let is_sent = |object: &mut Deferred| ids.iter().any(|id| **id == *object.id);
+        let resolved: Vec<Deferred> = self.deferred.extract_if(.., is_sent).collect();
+        self.note_left(&resolved);
         let Some(work) = &mut self.work else { return };
-        work.mended.extend(mended);
+        work.resolved.extend(resolved);
         // Should the work be lost, these are found again by reading their streams.
-        let beyond = work.mended.split_off(work.mended.len().min(MENDED));
+        let beyond = work.resolved.split_off(work.resolved.len().min(RESOLVED));
         for object in beyond {
             self.count_only(object);
         }
@@ -609,7 +621,7 @@ impl State {
 
     /// These objects are sent: what waited for one of them need not wait any longer.
     pub fn note_arrived(&mut self, ids: &[Box<str>]) {
-        for object in &mut self.held_back {
+        for object in &mut self.deferred {
             object
                 .needs
                 .take_if(|needed| ids.iter().any(|id| **id == **needed));
@@ -622,13 +634,13 @@ impl State {
         if !self.at_source_more.is_empty() {
             self.read_anew.note(today);
         }
-        let of_destination = mem::take(&mut self.held_back_more);
+        let of_destination = mem::take(&mut self.deferred_more);
         let of_source = mem::take(&mut self.at_source_more);
         let both = of_destination.into_keys().chain(of_source.into_keys());
         let overflown: BTreeSet<String> = both.collect();
         let overflown: Vec<String> = overflown.into_iter().collect();
-        self.held_back_causes.clear();
-        self.source_mended = false;
+        self.deferred_causes.clear();
+        self.source_resolved = false;
         // A stream may keep its cursor under a longer name.
         let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
         self.streams.retain(|name, _| !is_overflown(name));

@@ -15,14 +15,14 @@ use crate::runtime::session::trouble::{Attempt, Failure, Troubles};
 
 /// The state in memory: the true one.
 #[derive(Debug)]
-pub(crate) struct Keeper {
-    kept: Mutex<Kept>,
+pub(crate) struct StateStore {
+    contents: Mutex<Contents>,
     /// Counts the changes.
     revision: watch::Sender<u64>,
     /// The last change that the platform has stored.
     stored: watch::Sender<u64>,
     /// Counts what overtakes runs.
-    generation: watch::Sender<u64>,
+    epoch: watch::Sender<u64>,
     /// How many wait until the platform has stored something.
     waiting: AtomicUsize,
     /// What the destination does not take.
@@ -30,22 +30,22 @@ pub(crate) struct Keeper {
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Contents {
     state: State,
     resets: ResetWatch,
 }
 
 /// Something has overtaken the run: its progress does not count any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Overtaken;
+pub(crate) struct Superseded;
 
-impl Keeper {
+impl StateStore {
     pub(crate) fn new(state: State, resets: ResetWatch) -> Self {
         Self {
-            kept: Mutex::new(Kept { state, resets }),
+            contents: Mutex::new(Contents { state, resets }),
             revision: watch::Sender::new(1),
             stored: watch::Sender::new(0),
-            generation: watch::Sender::new(0),
+            epoch: watch::Sender::new(0),
             waiting: AtomicUsize::new(0),
             troubles: Mutex::default(),
         }
@@ -62,29 +62,29 @@ impl Keeper {
     }
 
     /// What a run has to name with each of its changes.
-    pub(crate) fn generation(&self) -> u64 {
-        *self.generation.borrow()
+    pub(crate) fn epoch(&self) -> u64 {
+        *self.epoch.borrow()
     }
 
     /// Completes when something overtakes the run of this generation.
-    pub(crate) async fn overtaken(&self, generation: u64) {
-        let mut seen = self.generation.subscribe();
+    pub(crate) async fn superseded(&self, epoch: u64) {
+        let mut seen = self.epoch.subscribe();
         // The sender lives as long as this does.
-        drop(seen.wait_for(|now| *now != generation).await);
+        drop(seen.wait_for(|now| *now != epoch).await);
     }
 
     /// Changes the state for the run of this generation.
     pub(crate) fn change(
         &self,
-        generation: u64,
+        epoch: u64,
         change: impl FnOnce(&mut State),
-    ) -> Result<(), Overtaken> {
-        let mut kept = self.lock();
-        if *self.generation.borrow() != generation {
-            return Err(Overtaken);
+    ) -> Result<(), Superseded> {
+        let mut contents = self.lock();
+        if *self.epoch.borrow() != epoch {
+            return Err(Superseded);
         }
-        change(&mut kept.state);
-        drop(kept);
+        change(&mut contents.state);
+        drop(contents);
         self.note_change();
         Ok(())
     }
@@ -96,11 +96,11 @@ impl Keeper {
     }
 
     /// Changes how far the source was read; whatever run goes on is overtaken by it.
-    pub(crate) fn overtake(&self, change: impl FnOnce(&mut State)) {
-        let mut kept = self.lock();
-        change(&mut kept.state);
-        self.generation.send_modify(|generation| *generation += 1);
-        drop(kept);
+    pub(crate) fn supersede(&self, change: impl FnOnce(&mut State)) {
+        let mut contents = self.lock();
+        change(&mut contents.state);
+        self.epoch.send_modify(|epoch| *epoch += 1);
+        drop(contents);
         self.note_change();
     }
 
@@ -109,13 +109,13 @@ impl Keeper {
     }
 
     /// Waits until the platform has stored the state as it is now, or something overtakes the run.
-    pub(crate) async fn stored(&self, generation: u64) -> Result<(), Overtaken> {
+    pub(crate) async fn stored(&self, epoch: u64) -> Result<(), Superseded> {
         let wanted = *self.revision.borrow();
         let mut stored = self.stored.subscribe();
-        let _waiting = Waiting::new(self);
+        let _waiting = StorageWaiter::new(self);
         tokio::select! {
             _ = stored.wait_for(|stored| *stored >= wanted) => Ok(()),
-            () = self.overtaken(generation) => Err(Overtaken),
+            () = self.superseded(epoch) => Err(Superseded),
         }
     }
 
@@ -170,8 +170,8 @@ impl Keeper {
 
     /// The text for the platform and the number of its last change.
     pub(crate) fn writing(&self) -> (u64, Result<String, serde_json::Error>) {
-        let kept = self.lock();
-        (*self.revision.borrow(), kept.state.write())
+        let contents = self.lock();
+        (*self.revision.borrow(), contents.state.write())
     }
 
     /// The platform took the state with this change.
@@ -187,12 +187,12 @@ impl Keeper {
 
     /// Judges an answer of the platform; true when it shows that somebody has reset the connector.
     pub(crate) fn shows_reset(&self, echo: &Echo) -> bool {
-        let mut kept = self.lock();
-        let is_reset = kept.resets.shows_reset(echo);
-        let reset_at = kept.resets.reset_at().map(str::to_owned);
-        if !is_reset && kept.state.reset_at.is_none() && reset_at.is_some() {
-            kept.state.reset_at = reset_at;
-            drop(kept);
+        let mut contents = self.lock();
+        let is_reset = contents.resets.shows_reset(echo);
+        let reset_at = contents.resets.reset_at().map(str::to_owned);
+        if !is_reset && contents.state.reset_at.is_none() && reset_at.is_some() {
+            contents.state.reset_at = reset_at;
+            drop(contents);
             self.note_change();
         }
         is_reset
@@ -201,27 +201,27 @@ impl Keeper {
     /// Somebody has reset the connector: drops the state.
     pub(crate) fn reset(&self) {
         let reset_at = self.lock().resets.note_reset();
-        self.overtake(|state| *state = state.after_reset(reset_at));
+        self.supersede(|state| *state = state.after_reset(reset_at));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Counts who waits.
-struct Waiting<'a>(&'a Keeper);
+struct StorageWaiter<'a>(&'a StateStore);
 
-impl<'a> Waiting<'a> {
-    fn new(keeper: &'a Keeper) -> Self {
-        keeper.waiting.fetch_add(1, Ordering::Relaxed);
+impl<'a> StorageWaiter<'a> {
+    fn new(state_store: &'a StateStore) -> Self {
+        state_store.waiting.fetch_add(1, Ordering::Relaxed);
         // Wakes the ping, without a change.
-        keeper.revision.send_modify(|_| ());
-        Self(keeper)
+        state_store.revision.send_modify(|_| ());
+        Self(state_store)
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for StorageWaiter<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -231,9 +231,9 @@ impl Drop for Waiting<'_> {
 mod tests {
     use super::*;
 
-    fn keeper() -> Keeper {
+    fn state_store() -> StateStore {
         let echo = Echo::default();
-        Keeper::new(
+        StateStore::new(
             State::new("https://source.test".into(), None),
             ResetWatch::new(&echo),
         )
@@ -241,46 +241,48 @@ mod tests {
 
     #[test]
     fn what_an_overtaken_run_says_is_dropped() {
-        let keeper = keeper();
-        let run = keeper.generation();
-        keeper
+        let state_store = state_store();
+        let run = state_store.epoch();
+        state_store
             .change(run, |state| state.first_pass_complete = true)
             .unwrap();
-        keeper.reset();
-        assert!(!keeper.state().first_pass_complete);
-        let late = keeper.change(run, |state| state.first_pass_complete = true);
-        assert_eq!(late, Err(Overtaken));
-        assert!(!keeper.state().first_pass_complete);
+        state_store.reset();
+        assert!(!state_store.state().first_pass_complete);
+        let second_pass = state_store.change(run, |state| state.first_pass_complete = true);
+        assert_eq!(second_pass, Err(Superseded));
+        assert!(!state_store.state().first_pass_complete);
     }
 
     #[tokio::test]
     async fn stored_means_this_change_and_not_an_earlier_one() {
-        let keeper = keeper();
-        let run = keeper.generation();
-        let (before, _) = keeper.writing();
-        keeper.change(run, |state| state.healthy = false).unwrap();
-        keeper.note_stored(before);
-        assert!(keeper.is_behind());
-        let (after, _) = keeper.writing();
+        let state_store = state_store();
+        let run = state_store.epoch();
+        let (before, _) = state_store.writing();
+        state_store
+            .change(run, |state| state.healthy = false)
+            .unwrap();
+        state_store.note_stored(before);
+        assert!(state_store.is_behind());
+        let (after, _) = state_store.writing();
         let storing = async {
             tokio::task::yield_now().await;
-            assert!(keeper.is_awaited());
-            keeper.note_stored(after);
+            assert!(state_store.is_awaited());
+            state_store.note_stored(after);
         };
-        let (stored, ()) = tokio::join!(keeper.stored(run), storing);
+        let (stored, ()) = tokio::join!(state_store.stored(run), storing);
         assert_eq!(stored, Ok(()));
-        assert!(!keeper.is_behind() && !keeper.is_awaited());
+        assert!(!state_store.is_behind() && !state_store.is_awaited());
     }
 
     #[tokio::test]
     async fn whoever_waits_for_an_overtaken_state_is_told() {
-        let keeper = keeper();
-        let run = keeper.generation();
-        let overtaking = async {
+        let state_store = state_store();
+        let run = state_store.epoch();
+        let superseding = async {
             tokio::task::yield_now().await;
-            keeper.overtake(State::go_back);
+            state_store.supersede(State::go_back);
         };
-        let (stored, ()) = tokio::join!(keeper.stored(run), overtaking);
-        assert_eq!(stored, Err(Overtaken));
+        let (stored, ()) = tokio::join!(state_store.stored(run), superseding);
+        assert_eq!(stored, Err(Superseded));
     }
 }

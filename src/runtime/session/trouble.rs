@@ -10,14 +10,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Failures of the moment are outlasted for so long, as anywhere in a run.
-const PATIENCE: Duration = Duration::from_mins(10);
+const WAIT_LIMIT: Duration = Duration::from_mins(10);
 
 /// What is tried again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Attempt {
     /// The ping, which carries the state.
     Ping,
-    /// Closing the work with this id.
+    /// ClosePlan the work with this id.
     Closing(String),
 }
 
@@ -57,7 +57,7 @@ impl Troubles {
     /// Why it is not worth waiting for; none while it is.
     pub(crate) fn why_given_up(&self, attempt: &Attempt) -> Option<&str> {
         let (since, failure) = self.0.get(attempt)?;
-        let is_given_up = failure.is_for_good || since.elapsed() >= PATIENCE;
+        let is_given_up = failure.is_for_good || since.elapsed() >= WAIT_LIMIT;
         is_given_up.then_some(failure.reason.as_str())
     }
 }
@@ -80,7 +80,7 @@ mod tests {
         assert!(troubles.note(work(), failure(false)));
         assert!(!troubles.note(work(), failure(false)));
         assert_eq!(troubles.why_given_up(&work()), None);
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(WAIT_LIMIT).await;
         assert_eq!(troubles.why_given_up(&work()), Some("no"));
         assert_eq!(troubles.why_given_up(&Attempt::Ping), None);
         troubles.forget(&work());

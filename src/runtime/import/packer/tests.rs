@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::connector::Position;
-use crate::runtime::import::admission::KeptOut;
+use crate::runtime::import::admission::Rejected;
 use crate::settings::QueueProtocol;
 use crate::stix::{ObjectWriter, Pointer, StixId};
 
@@ -24,7 +24,7 @@ fn object(number: usize) -> StixObject {
     ObjectWriter::new(stix_id(number)).finish("Url").unwrap()
 }
 
-fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
+fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
     Converted {
         position: Some(Position {
             stream: "observables",
@@ -32,7 +32,7 @@ fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
             as_of: None,
         }),
         objects: objects.into_iter().map(Arc::new).collect(),
-        companions: companions.into_iter().map(Arc::new).collect(),
+        referenced: referenced.into_iter().map(Arc::new).collect(),
         ..Converted::new("observables", 1, 0)
     }
 }
@@ -43,7 +43,7 @@ fn page(objects: Vec<StixObject>, companions: Vec<StixObject>) -> Converted {
 #[derive(Debug, Clone)]
 struct Shape {
     points: Vec<(usize, usize)>,
-    companions: Vec<(usize, usize)>,
+    referenced: Vec<(usize, usize)>,
     ends: Vec<(usize, usize)>,
     marked: Vec<(usize, usize)>,
 }
@@ -55,10 +55,10 @@ const COMPANION: usize = 2000;
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let pairs = |to: usize| prop::collection::vec((0..PAGE * PAGES, 0..to), 0..40);
-    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(|(points, companions, ends, marked)| {
+    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(|(points, referenced, ends, marked)| {
         Shape {
             points,
-            companions,
+            referenced,
             ends,
             marked,
         }
@@ -84,22 +84,22 @@ fn page_of(
     author: &Arc<StixObject>,
 ) -> Converted {
     let own = number * PAGE..(number + 1) * PAGE;
-    let mut companions = HashSet::new();
+    let mut referenced = HashSet::new();
     let objects = own.clone().map(|at| {
         let mut written = object(at);
         // Only backwards within the page: circles are cut before.
-        let ties = number + 1 == PAGES;
+        let dependents = number + 1 == PAGES;
         let points = shape
             .points
             .iter()
-            .filter(|(from, to)| !ties && *from == at && own.start + to < at);
+            .filter(|(from, to)| !dependents && *from == at && own.start + to < at);
         let mut targets: Vec<StixId> = points.map(|(_, to)| stix_id(own.start + to)).collect();
         for (_, to) in shape
-            .companions
+            .referenced
             .iter()
-            .filter(|(from, _)| !ties && *from == at)
+            .filter(|(from, _)| !dependents && *from == at)
         {
-            companions.insert(COMPANION + to);
+            referenced.insert(COMPANION + to);
             targets.push(stix_id(COMPANION + to));
         }
         targets.sort();
@@ -111,7 +111,10 @@ fn page_of(
                 targets,
             }]);
         }
-        let ends = shape.ends.iter().filter(|(from, _)| ties && *from == at);
+        let ends = shape
+            .ends
+            .iter()
+            .filter(|(from, _)| dependents && *from == at);
         written.ends = ends.map(|(_, to)| stix_id(*to)).collect();
         let marked = shape.marked.iter().filter(|(from, _)| *from == at);
         written.dependencies = marked.map(|(_, to)| Arc::clone(&markings[*to])).collect();
@@ -119,7 +122,7 @@ fn page_of(
         written
     });
     let objects = objects.collect();
-    page(objects, companions.into_iter().map(object).collect())
+    page(objects, referenced.into_iter().map(object).collect())
 }
 
 /// Everything that has to be imported before the object itself.
@@ -144,7 +147,7 @@ proptest! {
         for page in pages(&shape) {
             let own: HashSet<StixId> = page.objects.iter().map(|object| object.id.clone()).collect();
             let packed = run.pack(&page);
-            prop_assert!(packed.held_back.is_empty());
+            prop_assert!(packed.deferred.is_empty());
             for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
                 message += 1;
                 let mut here = HashSet::new();
@@ -220,8 +223,8 @@ fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
     run.note_not_sent(["ipv4-addr--00000000-0000-5000-8000-000000000099"]);
     let packed = run.pack(&tied);
     assert!(packed.waves.is_empty());
-    assert_eq!(packed.held_back[0].id, id(1));
-    assert_eq!(packed.held_back[0].reason, "its ipv4-addr is not sent");
+    assert_eq!(packed.deferred[0].id, id(1));
+    assert_eq!(packed.deferred[0].reason, "its ipv4-addr is not sent");
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
     assert_eq!(
         run.pack(&tied).waves[0].batches.len(),
@@ -243,9 +246,9 @@ fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
         let mut again = page(Vec::new(), Vec::new());
         again.counts_as = counts_as;
         again.skipped.push(skip(&object(1), "it cannot be read"));
-        let mut kept_out = KeptOut::default();
-        kept_out.ids.insert(id(2).into());
-        kept_out.note_in(&mut run, &again);
+        let mut rejected = Rejected::default();
+        rejected.ids.insert(id(2).into());
+        rejected.note_in(&mut run, &again);
         for end in [1, 2] {
             assert_eq!(run.pack(&tied(end)).waves.len(), sent, "{counts_as:?}");
         }
@@ -259,13 +262,13 @@ fn what_was_sent_long_ago_does_not_ride_along() {
         (0..=RECENT_BATCHES).map(object).collect(),
         Vec::new(),
     ));
-    let tie = |number: usize, end: usize| {
+    let dependent = |number: usize, end: usize| {
         let mut relationship = object(number);
         relationship.ends.push(stix_id(end));
         relationship
     };
     let packed = run.pack(&page(
-        vec![tie(500, 0), tie(501, RECENT_BATCHES)],
+        vec![dependent(500, 0), dependent(501, RECENT_BATCHES)],
         Vec::new(),
     ));
     let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
@@ -286,7 +289,7 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
         writer.put("x_opencti_score", &score);
         writer.finish("Url").unwrap()
     };
-    let tie = |number: usize| {
+    let dependent = |number: usize| {
         let mut relationship = object(number);
         relationship.ends.push(stix_id(1));
         relationship
@@ -296,7 +299,7 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
     assert!(waits(&run.pack(&page(vec![scored(48)], Vec::new()))));
     assert!(!waits(&run.pack(&page(vec![object(2)], Vec::new()))));
-    let tied = run.pack(&page(vec![tie(3)], Vec::new()));
+    let tied = run.pack(&page(vec![dependent(3)], Vec::new()));
     let riding = tied.waves.iter().flat_map(|wave| &wave.batches).flatten();
     let mut riding = riding.filter(|object| *object.id == id(1));
     assert!(riding.all(|object| *object.json == *scored(48).json));
@@ -309,10 +312,10 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     let mut run = Packer::new(packing);
     run.pack(&page(vec![pointing], vec![object(1)]));
     assert!(!waits(
-        &run.pack(&page(vec![scored(47), tie(3)], Vec::new()))
+        &run.pack(&page(vec![scored(47), dependent(3)], Vec::new()))
     ));
     // What ties objects together changes as well.
-    assert!(waits(&run.pack(&page(vec![tie(3)], Vec::new()))));
+    assert!(waits(&run.pack(&page(vec![dependent(3)], Vec::new()))));
 }
 
 #[test]
@@ -333,7 +336,7 @@ fn messages_stay_under_the_brokers_limit() {
         let packed = Packer::new(packing).pack(&page(objects.clone(), Vec::new()));
         let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
         assert_eq!(sizes, [2, 2], "{packing:?}");
-        assert_eq!(packed.held_back[0].reason, "larger than a message may be");
+        assert_eq!(packed.deferred[0].reason, "larger than a message may be");
     }
 }
 
@@ -422,8 +425,8 @@ fn one_object_alone_may_be_larger_than_several() {
         let most = if batch.len() == 1 { 19_999 } else { 10_000 };
         assert!(limit.body_bytes(bytes_of(batch.iter())) <= most);
     }
-    let [skipped] = packed.held_back.as_slice() else {
-        panic!("{:?}", packed.held_back);
+    let [skipped] = packed.deferred.as_slice() else {
+        panic!("{:?}", packed.deferred);
     };
     assert_eq!(skipped.id, id(99));
     let reason = &skipped.reason;
@@ -441,10 +444,10 @@ fn what_was_not_sent_is_not_sent_either_when_a_run_begins_again(#[case] packing:
     let mut run = Packer::new(packing).up_to(Some(limit(QueueProtocol::Api, 10_000, 20_000)));
     run.pack(&page(vec![sized(1, 20_000)], Vec::new()));
     run.begin_again(Some(limit(QueueProtocol::Api, 5_000, 10_000)));
-    let mut tie = object(2);
-    tie.ends = vec![stix_id(1)];
-    let packed = run.pack(&page(vec![tie], Vec::new()));
-    assert_eq!((packed.waves.len(), packed.ties.len()), (0, 1));
+    let mut dependent = object(2);
+    dependent.ends = vec![stix_id(1)];
+    let packed = run.pack(&page(vec![dependent], Vec::new()));
+    assert_eq!((packed.waves.len(), packed.dependents.len()), (0, 1));
 }
 
 #[rstest]
@@ -492,7 +495,7 @@ fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
         assert!(limit.body_bytes(bytes_of(batch.iter())) <= LIMIT);
     }
     let reasons: Vec<(&str, &str)> = packed
-        .held_back
+        .deferred
         .iter()
         .map(|skipped| (skipped.id.as_str(), skipped.reason.as_str()))
         .collect();

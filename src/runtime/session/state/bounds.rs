@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{AT_SOURCE, CAUSES, HELD_BACK, LEFT_BEHIND, OpenWork, RUNS, State};
-use crate::connector::HeldBack;
+use super::{AT_SOURCE, CAUSES, DEFERRED, LEFT_BEHIND, OpenWork, RUNS, State};
+use crate::connector::Deferred;
 use crate::telemetry::safe_text::{NAME, SENTENCE, WORDS};
 
 /// The most of a whole state, in bytes. The platform answers it inside a JSON text, which can double it, and an answer
@@ -20,11 +20,11 @@ const CURSORS: usize = 256 * 1024;
 /// The most of what is not known, in bytes.
 const OTHER: usize = 64 * 1024;
 /// Objects that were held back before and are remembered with the work that they are sent with.
-pub(super) const MENDED: usize = HELD_BACK + 2 * AT_SOURCE;
+pub(super) const RESOLVED: usize = DEFERRED + 2 * AT_SOURCE;
 /// Types that are counted with a work one by one; more are counted together.
 pub(super) const KINDS: usize = 200;
 /// Streams of which more is counted than is remembered: those of all objects that may be remembered.
-const COUNTED: usize = 2 * MENDED;
+const COUNTED: usize = 2 * RESOLVED;
 
 /// A part that is larger than any that this program writes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,11 +41,11 @@ pub(super) fn check(state: &State) -> Result<(), TooMuch> {
     text("source", &state.source, SENTENCE)?;
     bytes("streams", &state.streams, CURSORS)?;
     bytes("what else there is", &state.other, OTHER)?;
-    held("held_back", &state.held_back)?;
-    counts("held_back_more", &state.held_back_more, COUNTED)?;
+    held("held_back", &state.deferred)?;
+    counts("held_back_more", &state.deferred_more, COUNTED)?;
     counts("at_source_more", &state.at_source_more, COUNTED)?;
-    many("held_back_causes", state.held_back_causes.len(), CAUSES)?;
-    texts("held_back_causes", state.held_back_causes.iter())?;
+    many("held_back_causes", state.deferred_causes.len(), CAUSES)?;
+    texts("held_back_causes", state.deferred_causes.iter())?;
     many("runs", state.runs.len(), RUNS)?;
     for error in state.runs.iter().filter_map(|run| run.error.as_deref()) {
         text("runs.error", error, SENTENCE)?;
@@ -64,7 +64,7 @@ pub(super) fn check(state: &State) -> Result<(), TooMuch> {
 fn check_work(work: &OpenWork) -> Result<(), TooMuch> {
     text("work.id", &work.id, NAME)?;
     bytes("work.began_at", &work.began_at, CURSORS)?;
-    held("work.mended", &work.mended)?;
+    held("work.mended", &work.resolved)?;
     counts("work.sent", &work.sent, KINDS + 1)?;
     match &work.closing {
         Some(closing) => text("work.closing.message", &closing.message, SENTENCE),
@@ -72,8 +72,8 @@ fn check_work(work: &OpenWork) -> Result<(), TooMuch> {
     }
 }
 
-fn held(part: &'static str, objects: &[HeldBack]) -> Result<(), TooMuch> {
-    many(part, objects.len(), MENDED)?;
+fn held(part: &'static str, objects: &[Deferred]) -> Result<(), TooMuch> {
+    many(part, objects.len(), RESOLVED)?;
     for object in objects {
         let names = [&object.stream, &object.id, &object.kind];
         texts(part, names.into_iter().chain(&object.needs))?;

@@ -31,7 +31,7 @@ fn used() -> State {
         id: "work_1".to_owned(),
         began_at: BTreeMap::new(),
         after_first_pass: false,
-        mended: Vec::new(),
+        resolved: Vec::new(),
         sent: BTreeMap::new(),
         closing: None,
     });
@@ -158,7 +158,7 @@ fn held(id: &str) -> Value {
     state["work"]["began_at"] = json!({"observables": "A".repeat(1_000_000)});
 })]
 #[case::id_of_the_work("work.id", |state: &mut Value| state["work"]["id"] = json!("w".repeat(1000)))]
-#[case::mended("work.mended", |state: &mut Value| state["work"]["mended"] = json!([held(&"x".repeat(1000))]))]
+#[case::resolved("work.mended", |state: &mut Value| state["work"]["mended"] = json!([held(&"x".repeat(1000))]))]
 #[case::types_sent("work.sent", |state: &mut Value| {
     state["work"]["sent"] = (0..1000).map(|number| (format!("T{number}"), json!(1))).collect();
 })]
@@ -169,7 +169,7 @@ fn held(id: &str) -> Value {
     state["left_behind"] = (0..100).map(|number| json!({"id": format!("w{number}")})).collect();
 })]
 #[case::id_held_back("held_back", |state: &mut Value| state["held_back"] = json!([held(&"x".repeat(100_000))]))]
-#[case::held_back("held_back", |state: &mut Value| {
+#[case::deferred("held_back", |state: &mut Value| {
     state["held_back"] = (0..1000).map(|number| held(&format!("url--{number}"))).collect();
 })]
 #[case::more_of_it("held_back_more", |state: &mut Value| {
@@ -212,7 +212,7 @@ fn a_part_beyond_its_bound_is_damaged(#[case] part: &str, #[case] change: impl F
 fn the_largest_state_of_ours_is_written_whole_and_read_again() {
     let mut state = used();
     let long = |number: usize| format!("{number:0>128}");
-    let object = |number: usize, at_source| HeldBack {
+    let object = |number: usize, at_source| Deferred {
         stream: "relationships".to_owned(),
         id: long(number),
         kind: long(0),
@@ -223,12 +223,12 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
     };
     let unread = Some(AtSource::Unread(DaysInVain::default()));
     let hold_all = |state: &mut State, first: usize| {
-        state.hold_back((0..=HELD_BACK).map(|number| object(first + number, None)));
+        state.defer((0..=DEFERRED).map(|number| object(first + number, None)));
         let first = first + 1000;
-        state.hold_back((0..=AT_SOURCE).map(|number| object(first + number, unread)));
+        state.defer((0..=AT_SOURCE).map(|number| object(first + number, unread)));
         let first = first + 1000;
         let contradiction = Some(AtSource::Contradiction);
-        state.hold_back((0..=AT_SOURCE).map(|number| object(first + number, contradiction)));
+        state.defer((0..=AT_SOURCE).map(|number| object(first + number, contradiction)));
     };
     // Works are left behind and runs fail, as often as one likes.
     for _ in 0..20 {
@@ -250,17 +250,17 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
     for first in [0, 10_000, 20_000] {
         hold_all(&mut state, first);
         let ids: Vec<Box<str>> = state
-            .held_back
+            .deferred
             .iter()
             .map(|one| one.id.as_str().into())
             .collect();
-        state.mend(&ids);
+        state.resolve(&ids);
     }
     hold_all(&mut state, 30_000);
     let began_at = state.streams.clone();
     let work = state.work.as_mut().unwrap();
     work.began_at = began_at;
-    assert_eq!(work.mended.len(), MENDED);
+    assert_eq!(work.resolved.len(), RESOLVED);
     for number in 0..1000 {
         work.count_sent(&[format!("{number}-{}", long(0))]);
     }
@@ -275,7 +275,7 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
         panic!("it is ours");
     };
     assert!(read.write().unwrap() == written, "it comes back otherwise");
-    assert_eq!(read.held_back.len(), MENDED);
+    assert_eq!(read.deferred.len(), RESOLVED);
 }
 
 /// Whatever made it so long: what is written fits into an answer, and nothing that waits is forgotten.
@@ -283,12 +283,12 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
 fn a_state_is_never_written_beyond_what_can_be_answered() {
     let mut state = used();
     // Longer than what is read.
-    let object = |number: usize| HeldBack {
+    let object = |number: usize| Deferred {
         reason: "\"".repeat(10_000),
         ..unread(&format!("url--{number}"))
     };
-    state.held_back = (0..100).map(object).collect();
-    state.work.as_mut().unwrap().mended = (100..200).map(object).collect();
+    state.deferred = (0..100).map(object).collect();
+    state.work.as_mut().unwrap().resolved = (100..200).map(object).collect();
     state.other.insert("note".to_owned(), json!("n"));
     let written = state.write().unwrap();
     assert!(written.len() <= bounds::LONGEST);
@@ -297,7 +297,7 @@ fn a_state_is_never_written_beyond_what_can_be_answered() {
     };
     assert_eq!(read.streams, state.streams);
     assert_eq!(read.at_source_more["observables"], 200);
-    assert!(read.held_back.is_empty() && read.other.is_empty());
+    assert!(read.deferred.is_empty() && read.other.is_empty());
     // A cursor that no source of ours makes is not cut: no other place would be true.
     state
         .streams
@@ -336,7 +336,7 @@ fn going_back_is_going_to_where_the_work_began() {
 #[test]
 fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
     let mut state = used();
-    let object = |id: &str| HeldBack {
+    let object = |id: &str| Deferred {
         stream: "observables".to_owned(),
         id: id.to_owned(),
         kind: "IMEI".to_owned(),
@@ -345,21 +345,21 @@ fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
         at_source: None,
     };
-    state.hold_back([object("imei--1"), object("imei--2")]);
-    state.mend(&["imei--1".into()]);
-    assert_eq!(state.held_back, [object("imei--2")]);
+    state.defer([object("imei--1"), object("imei--2")]);
+    state.resolve(&["imei--1".into()]);
+    assert_eq!(state.deferred, [object("imei--2")]);
     state.go_back_leaving_work("It was cleared.");
-    assert_eq!(state.held_back, [object("imei--2"), object("imei--1")]);
-    assert!(state.left_behind[0].mended.is_empty());
+    assert_eq!(state.deferred, [object("imei--2"), object("imei--1")]);
+    assert!(state.left_behind[0].resolved.is_empty());
 }
 
-fn unread(id: &str) -> HeldBack {
+fn unread(id: &str) -> Deferred {
     let skipped = Skipped {
         id: id.to_owned(),
         kind: "Url".to_owned(),
         reason: "the source cannot read it".to_owned(),
     };
-    HeldBack::unread("observables", &skipped)
+    Deferred::unread("observables", &skipped)
 }
 
 #[test]
@@ -369,46 +369,46 @@ fn what_the_source_fails_at_on_seven_different_days_is_given_up() {
     for number in 1..7 {
         // Two runs on each day.
         for _ in 0..2 {
-            assert_eq!(state.hold_back_on(day(number), [unread("url--1")]), []);
+            assert_eq!(state.defer_on(day(number), [unread("url--1")]), []);
         }
     }
-    assert_eq!(state.held_back.len(), 1);
-    let given_up = state.hold_back_on(day(100), [unread("url--1")]);
+    assert_eq!(state.deferred.len(), 1);
+    let given_up = state.defer_on(day(100), [unread("url--1")]);
     assert_eq!(given_up[0].id, "url--1");
-    assert_eq!(state.held_back, []);
+    assert_eq!(state.deferred, []);
     // What needs others, which the source fails at, waits for them from then on.
-    let needing = ["ipv4-addr--1", "ipv4-addr--2"].map(|needed| HeldBack {
+    let needing = ["ipv4-addr--1", "ipv4-addr--2"].map(|needed| Deferred {
         needs: Some(needed.to_owned()),
         ..unread("domain-name--1").as_part()
     });
     for number in 1..=7 {
-        let given_up = state.hold_back_on(day(number), needing.clone());
+        let given_up = state.defer_on(day(number), needing.clone());
         assert_eq!(given_up.len(), if number < 7 { 0 } else { 2 });
-        assert_eq!(state.held_back.len(), 2);
+        assert_eq!(state.deferred.len(), 2);
     }
-    let obstacles: Vec<_> = state.held_back.iter().map(HeldBack::obstacle).collect();
+    let obstacles: Vec<_> = state.deferred.iter().map(Deferred::obstacle).collect();
     assert_eq!(obstacles, [Obstacle::Object, Obstacle::Object]);
-    state.held_back.clear();
+    state.deferred.clear();
     // A contradiction stays: nothing but a person ends it.
-    let contradiction = HeldBack {
+    let contradiction = Deferred {
         at_source: Some(AtSource::Contradiction),
         ..unread("url--2")
     };
     for number in 0..50 {
         let again = [contradiction.clone()];
-        assert_eq!(state.hold_back_on(day(number), again), []);
+        assert_eq!(state.defer_on(day(number), again), []);
     }
-    assert_eq!(state.held_back, [contradiction]);
+    assert_eq!(state.deferred, [contradiction]);
 }
 
 /// Whatever becomes of one of them: that it is asked for no more says that the source can be asked for the rest.
 #[rstest]
-#[case::sent(|state: &mut State| state.mend(&["url--3".into()]))]
+#[case::sent(|state: &mut State| state.resolve(&["url--3".into()]))]
 #[case::gone(|state: &mut State| state.complete_pass(|object| object.id == "url--3"))]
 #[case::given_up(|state: &mut State| {
     for number in 1..7 {
         let day = NaiveDate::default() + chrono::Days::new(number);
-        state.hold_back_on(day, [unread("url--3")]);
+        state.defer_on(day, [unread("url--3")]);
     }
 })]
 fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
@@ -416,8 +416,8 @@ fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
 ) {
     let mut state = used();
     let many = (0..AT_SOURCE + 5).map(|number| unread(&format!("url--{number}")));
-    state.hold_back_on(NaiveDate::default(), many);
-    assert_eq!(state.held_back.len(), AT_SOURCE);
+    state.defer_on(NaiveDate::default(), many);
+    assert_eq!(state.deferred.len(), AT_SOURCE);
     assert!(state.has_overflown());
     let today = NaiveDate::default() + chrono::Days::new(20);
     assert!(!state.is_rest_due(today));
@@ -432,8 +432,8 @@ fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
 fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
     let mut state = used();
     let overflow = |state: &mut State| {
-        state.hold_back((0..=AT_SOURCE).map(|number| unread(&format!("url--{number}"))));
-        state.mend(&["url--0".into()]);
+        state.defer((0..=AT_SOURCE).map(|number| unread(&format!("url--{number}"))));
+        state.resolve(&["url--0".into()]);
     };
     let day = |number: u64| NaiveDate::default() + chrono::Days::new(number);
     for number in 1..=7 {
@@ -455,24 +455,24 @@ fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
 #[test]
 fn what_the_source_fails_at_has_room_of_its_own() {
     let mut state = used();
-    let lacking = |number: usize| HeldBack {
+    let lacking = |number: usize| Deferred {
         at_source: None,
         ..unread(&format!("imei--{number}"))
     };
-    let contradiction = |number: usize| HeldBack {
+    let contradiction = |number: usize| Deferred {
         at_source: Some(AtSource::Contradiction),
         ..unread(&format!("domain-name--{number}"))
     };
-    state.hold_back((0..=HELD_BACK).map(lacking));
-    state.hold_back((0..=AT_SOURCE).map(contradiction));
-    state.hold_back_on(NaiveDate::default(), [unread("url--1")]);
-    assert_eq!(state.held_back.last().unwrap().id, "url--1");
-    assert_eq!(state.held_back.len(), HELD_BACK + AT_SOURCE + 1);
+    state.defer((0..=DEFERRED).map(lacking));
+    state.defer((0..=AT_SOURCE).map(contradiction));
+    state.defer_on(NaiveDate::default(), [unread("url--1")]);
+    assert_eq!(state.deferred.last().unwrap().id, "url--1");
+    assert_eq!(state.deferred.len(), DEFERRED + AT_SOURCE + 1);
     // None of those that are counted only is one that the source failed at.
-    state.mend(&["imei--1".into()]);
-    assert!(!state.source_mended);
-    state.mend(&["domain-name--1".into()]);
-    assert!(state.source_mended);
+    state.resolve(&["imei--1".into()]);
+    assert!(!state.source_resolved);
+    state.resolve(&["domain-name--1".into()]);
+    assert!(state.source_resolved);
 }
 
 #[test]
@@ -482,7 +482,7 @@ fn a_state_from_before_the_days_were_counted_is_read() {
     let Ok(Found::State(state)) = State::read(Some(text)) else {
         panic!("it is a state");
     };
-    assert_eq!(state.held_back[0].obstacle(), Obstacle::Cause("IMEI"));
+    assert_eq!(state.deferred[0].obstacle(), Obstacle::Cause("IMEI"));
     assert!(!state.write().unwrap().contains("at_source"));
 }
 
@@ -505,7 +505,7 @@ fn the_lists_stay_short() {
         state.runs[RUNS - 1].began,
         DateTime::UNIX_EPOCH + chrono::Duration::minutes(99)
     );
-    let object = |number: usize| HeldBack {
+    let object = |number: usize| Deferred {
         stream: "observables".to_owned(),
         id: format!("imei--{number}"),
         kind: "IMEI".to_owned(),
@@ -514,11 +514,11 @@ fn the_lists_stay_short() {
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
         at_source: None,
     };
-    state.hold_back((0..HELD_BACK + 7).map(object));
-    state.hold_back([object(0)]);
+    state.defer((0..DEFERRED + 7).map(object));
+    state.defer([object(0)]);
     assert_eq!(
-        (state.held_back.len(), state.held_back_more.clone()),
-        (HELD_BACK, BTreeMap::from([("observables".to_owned(), 7)]))
+        (state.deferred.len(), state.deferred_more.clone()),
+        (DEFERRED, BTreeMap::from([("observables".to_owned(), 7)]))
     );
     for _ in 0..100 {
         state.work = used().work;
@@ -579,7 +579,7 @@ fn a_platform_that_learns_to_say_the_time_has_not_been_reset() {
 fn texts_of_the_source_are_short_and_safe_in_the_state() {
     let long = "\u{1b}\u{202e}x".repeat(300_000);
     let mut state = State::new("https://source.test".to_owned(), None);
-    state.hold_back([HeldBack {
+    state.defer([Deferred {
         stream: long.clone(),
         id: long.clone(),
         kind: long.clone(),
@@ -588,7 +588,7 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
         is_part: false,
         at_source: None,
     }]);
-    let closing = Closing::new(long, true, AtOnce::Sentence);
+    let closing = ClosePlan::new(long, true, AtOnce::Sentence);
     assert!(closing.message.len() <= 4096 && closing.message.starts_with("\\u{1b}"));
     let written = state.write().unwrap();
     assert!(written.len() < 2048, "{} bytes", written.len());
@@ -633,28 +633,28 @@ fn states_of_the_corpus_are_what_they_say() {
 /// What a run, and the end of its work, do with a state.
 fn use_it(state: &mut State, today: NaiveDate) {
     let ids: Vec<Box<str>> = state
-        .held_back
+        .deferred
         .iter()
         .map(|one| one.id.as_str().into())
         .collect();
-    let again = state.held_back.clone();
+    let again = state.deferred.clone();
     if state.is_rest_due(today) {
         state.begin_overflown_streams(today);
     }
     state.begin_run(DateTime::UNIX_EPOCH);
-    state.hold_back_on(today, again);
+    state.defer_on(today, again);
     let more = (0..=AT_SOURCE).map(|number| unread(&format!("url--{number}")));
-    state.hold_back_on(today, more);
-    let lacking = (0..=HELD_BACK).map(|number| HeldBack {
+    state.defer_on(today, more);
+    let lacking = (0..=DEFERRED).map(|number| Deferred {
         at_source: None,
         ..unread(&format!("imei--{number}"))
     });
-    state.hold_back(lacking);
+    state.defer(lacking);
     state.note_arrived(&ids);
     if let Some(work) = &mut state.work {
         work.count_sent(&["Url", "IPv4-Addr"]);
     }
-    state.mend(&ids);
+    state.resolve(&ids);
     state.complete_pass(|object| object.kind == "Url");
     state.go_back();
 }

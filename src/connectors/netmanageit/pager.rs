@@ -13,15 +13,15 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ask::{
-    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, Request, Stream, ask,
+    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Request, RetryBudget, Stream, ask,
     given_up, over_limit, unreadable,
 };
-use super::cursor::{Clock, Moment, PageEnd, Row, Span};
+use super::cursor::{Clock, PageEnd, Row, Span, Timestamp};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
 use super::row_place::RowPlace;
-use crate::connector::{HeldBack, Skipped, SourceError};
+use crate::connector::{Deferred, Skipped, SourceError};
 use crate::http::Kind;
 use crate::platform::{EndGuard, Endless, ListedRow, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
@@ -43,7 +43,7 @@ const COMPARISONS: usize = 3;
 
 /// A way through one list, and where it stands.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(super) struct Pager {
     platform: Arc<Platform>,
     stream: Stream,
     detail: Detail,
@@ -63,7 +63,7 @@ pub(super) struct Walk {
     is_cut: bool,
     /// The place comes from an earlier run, and the source has not answered to it yet.
     is_kept: bool,
-    patience: Patience,
+    retry_budget: RetryBudget,
     /// How many pages may be asked for at once.
     readers_at_most: usize,
     readers: Option<Readers>,
@@ -77,7 +77,7 @@ pub(super) struct Skips {
     /// Each of it by name, with the reason.
     pub(super) skipped: Vec<Skipped>,
     /// What of that is to be asked for again in later runs.
-    pub(super) held_back: Vec<HeldBack>,
+    pub(super) deferred: Vec<Deferred>,
     /// The rows that the source itself named as bad, with what is to be told of each. They stay so
     /// until they change.
     pub(super) bad: Vec<(Row, Skipped)>,
@@ -113,7 +113,7 @@ pub(super) struct ReadPage {
     pub(super) skips: Skips,
 }
 
-impl Walk {
+impl Pager {
     /// From the start of a list.
     pub(super) fn new(
         platform: Arc<Platform>,
@@ -137,7 +137,7 @@ impl Walk {
             is_well_elsewhere: false,
             is_cut: false,
             is_kept: false,
-            patience: Patience::default(),
+            retry_budget: RetryBudget::default(),
             readers_at_most: 1,
             readers: None,
             readers_sent: 0,
@@ -195,7 +195,7 @@ impl Walk {
         }
         let request = Request::List(self.page_request());
         let skipped = &mut self.since_last_page.skipped;
-        ask(&self.platform, &request, &mut self.patience, skipped).await
+        ask(&self.platform, &request, &mut self.retry_budget, skipped).await
     }
 
     fn page_request(&self) -> ListRequest {
@@ -248,7 +248,7 @@ impl Walk {
         let Some(list) = answer.list() else {
             return Ok(None);
         };
-        self.patience.renew();
+        self.retry_budget.renew();
         let total = list.page_info.global_count;
         if list.rows() == 0 {
             let skips = std::mem::take(&mut self.since_last_page);
@@ -340,7 +340,7 @@ impl Walk {
                 self.is_kept = false;
                 return Ok(false);
             }
-            self.patience.pause(None).await;
+            self.retry_budget.pause(None).await;
         }
         Ok(true)
     }
@@ -352,7 +352,14 @@ impl Walk {
     async fn answer(&mut self, request: &ListRequest) -> Result<Option<PageAnswer>, SourceError> {
         let request = Request::List(request.clone());
         let mut ignored = Vec::new();
-        match ask(&self.platform, &request, &mut self.patience, &mut ignored).await {
+        match ask(
+            &self.platform,
+            &request,
+            &mut self.retry_budget,
+            &mut ignored,
+        )
+        .await
+        {
             Ok(Asked::Page(answer)) => Ok(Some(answer)),
             Ok(Asked::Failed(_)) => Ok(None),
             Err(error) if error.kind() == Kind::Validation => Ok(None),
@@ -372,7 +379,7 @@ impl Walk {
         if is_alone && failure.is_over_limit {
             return Err(over_limit(self.stream, failure));
         }
-        if !self.patience.rest(failure, is_alone).await {
+        if !self.retry_budget.rest(failure, is_alone).await {
             return Err(given_up(self.stream, failure));
         }
         if !is_alone {
@@ -391,7 +398,7 @@ impl Walk {
         if !failure.names_row() && !self.is_well_elsewhere {
             // Asked once more after the others: it may have been of the moment.
             self.is_well_elsewhere = self.answers_others().await?;
-            if !self.is_well_elsewhere && !self.patience.outlast(self.stream, failure).await {
+            if !self.is_well_elsewhere && !self.retry_budget.outlast(self.stream, failure).await {
                 return Err(given_up(self.stream, failure));
             }
             return Ok(());
@@ -399,8 +406,8 @@ impl Walk {
         self.is_well_elsewhere = false;
         if self.skip_row(failure).await? {
             // The others were answered, or the row was named.
-            self.patience.renew();
-        } else if !self.patience.outlast(self.stream, failure).await {
+            self.retry_budget.renew();
+        } else if !self.retry_budget.outlast(self.stream, failure).await {
             // One list has a row there, and another of the same rows has none.
             return Err(given_up(self.stream, failure));
         }
@@ -450,7 +457,7 @@ impl Walk {
     /// bad source. False where no row stands there.
     async fn skip_row(&mut self, failure: &Failure) -> Result<bool, SourceError> {
         let request = self.request(Detail::Names);
-        let (place, name) = match row_at(&self.platform, &request, &mut self.patience).await? {
+        let (place, name) = match row_at(&self.platform, &request, &mut self.retry_budget).await? {
             RowAt::Row { place, name, .. } => (place, name),
             RowAt::Nothing(_) => return Ok(false),
         };
@@ -493,8 +500,8 @@ impl Walk {
             // Without a name it is asked for by where it stands.
             named => {
                 if named.is_some() || place.can_be_kept() {
-                    let unread = HeldBack::unread(self.stream.name(), &skipped);
-                    skips.held_back.push(unread);
+                    let unread = Deferred::unread(self.stream.name(), &skipped);
+                    skips.deferred.push(unread);
                 }
                 skips.skipped.push(skipped);
             }
@@ -550,8 +557,8 @@ pub(super) async fn who_stands_at(
         after: place.after,
         is_newest_first: false,
     });
-    let patience = &mut Patience::default();
-    let answer = match ask(platform, &request, patience, &mut Vec::new()).await {
+    let retry_budget = &mut RetryBudget::default();
+    let answer = match ask(platform, &request, retry_budget, &mut Vec::new()).await {
         Ok(Asked::Page(answer)) => answer,
         Ok(Asked::Failed(failure)) => return Ok(Who::Unsaid(failure.as_reason("it"))),
         // The source is away, or does not know us: it says nothing of the place.
@@ -599,7 +606,7 @@ enum RowAt {
 async fn row_at(
     platform: &Platform,
     request: &ListRequest,
-    patience: &mut Patience,
+    retry_budget: &mut RetryBudget,
 ) -> Result<RowAt, SourceError> {
     let stream = request.stream;
     loop {
@@ -609,7 +616,7 @@ async fn row_at(
                 detail,
                 ..request.clone()
             });
-            let asked = ask(platform, &request, patience, &mut Vec::new()).await;
+            let asked = ask(platform, &request, retry_budget, &mut Vec::new()).await;
             match asked.map_err(|error| unreadable(stream, error))? {
                 Asked::Page(answer) => {
                     if let Some(row) = read_row(&answer) {
@@ -622,7 +629,7 @@ async fn row_at(
         if last.is_over_limit {
             return Err(over_limit(stream, &last));
         }
-        if !patience.outlast(stream, &last).await {
+        if !retry_budget.outlast(stream, &last).await {
             return Err(given_up(stream, &last));
         }
     }
@@ -644,9 +651,9 @@ fn read_row(answer: &PageAnswer) -> Option<RowAt> {
 pub(super) async fn newest(
     platform: &Platform,
     stream: Stream,
-) -> Result<(Option<Moment>, Option<Clock>), SourceError> {
+) -> Result<(Option<Timestamp>, Option<Clock>), SourceError> {
     let (mut first_clock, mut ahead) = (None, None);
-    let mut patience = Patience::default();
+    let mut retry_budget = RetryBudget::default();
     let mut request = ListRequest {
         stream,
         detail: Detail::Names,
@@ -656,15 +663,15 @@ pub(super) async fn newest(
         is_newest_first: true,
     };
     for _ in 0..UNEXPLAINED_ROWS {
-        match row_at(platform, &request, &mut patience).await? {
+        match row_at(platform, &request, &mut retry_budget).await? {
             RowAt::Nothing(clock) => return Ok((ahead, first_clock.or(clock))),
             RowAt::Row { place, name, clock } => {
                 first_clock = first_clock.or(clock);
-                if let Some(moment) = name.and_then(|name| name.row().updated_at) {
-                    if !first_clock.is_some_and(|clock| clock.is_ahead(moment)) {
-                        return Ok((Some(moment), first_clock));
+                if let Some(timestamp) = name.and_then(|name| name.row().updated_at) {
+                    if !first_clock.is_some_and(|clock| clock.is_ahead(timestamp)) {
+                        return Ok((Some(timestamp), first_clock));
                     }
-                    ahead = ahead.or(Some(moment));
+                    ahead = ahead.or(Some(timestamp));
                 }
                 request.after = Some(place);
             }
@@ -694,9 +701,9 @@ mod tests {
             page_that_goes_on("indicators", &cursor, "null", &rows.join(","))
         });
         let (platform, span) = (Arc::new(platform.await), Span::Everything);
-        let mut walk = Walk::new(platform, Stream::Indicators, detail, span, 50);
+        let mut pager = Pager::new(platform, Stream::Indicators, detail, span, 50);
         for pages in 0..30 {
-            if let Err(error) = walk.next().await {
+            if let Err(error) = pager.next().await {
                 return (pages, Err(error));
             }
         }
@@ -729,9 +736,9 @@ mod tests {
             format!(r#"{{"data":{{"indicators":{{"pageInfo":{info},"edges":[{rows}]}}}}}}"#)
         });
         let (platform, detail) = (Arc::new(platform.await), Detail::Whole(Extras::default()));
-        let walk = Walk::new(platform, Stream::Indicators, detail, Span::Everything, 50);
-        let mut walk = walk.going_on(Some("A".to_owned()), 1);
-        let error = walk.next().await.err().unwrap();
+        let pager = Pager::new(platform, Stream::Indicators, detail, Span::Everything, 50);
+        let mut pager = pager.going_on(Some("A".to_owned()), 1);
+        let error = pager.next().await.err().unwrap();
         let told = Chain(&error).to_string();
         assert!(told.contains("ten minutes"), "{told}");
         assert!(asked.load(Ordering::Relaxed) < 500);

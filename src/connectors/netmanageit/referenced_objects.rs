@@ -13,13 +13,13 @@ use super::by_id::{
 use super::convert::is_known_type;
 use super::page::{EndRow, FilesOfReferences, List, Node, Reference, References, RowName, row_of};
 use super::source::RawPage;
-use crate::connector::{HeldBack, Skipped, SourceError};
+use crate::connector::{Deferred, Skipped, SourceError};
 use crate::platform::Platform;
 use crate::stix::TextSet;
 
 /// What is to be asked for.
 #[derive(Debug)]
-pub(super) enum Around {
+pub(super) enum ReferencedObjects {
     Nothing,
     /// What these objects of the page refer to, by their internal ids.
     References(Vec<String>),
@@ -63,16 +63,16 @@ impl Asker {
     pub(super) async fn complete(
         &self,
         page: &mut RawPage,
-        around: Around,
+        referenced_objects: ReferencedObjects,
     ) -> Result<(), SourceError> {
-        match around {
-            Around::Nothing => Ok(()),
-            Around::References(ids) => {
+        match referenced_objects {
+            ReferencedObjects::Nothing => Ok(()),
+            ReferencedObjects::References(ids) => {
                 self.references(page, &ids).await?;
                 self.targets(page, &ids).await
             }
-            Around::Targets(ids) => self.targets(page, &ids).await,
-            Around::Ends(missing) => self.ends(page, missing).await,
+            ReferencedObjects::Targets(ids) => self.targets(page, &ids).await,
+            ReferencedObjects::Ends(missing) => self.ends(page, missing).await,
         }
     }
 
@@ -112,7 +112,7 @@ impl Asker {
         page.note_unread("nested reference", unread, &elsewhere);
         let all = std::iter::once(&page.answer).chain(&answers);
         page.written = self.written(page.stream, all, &mut page.skipped).await?;
-        page.companions = with_stream(Stream::Observables, answers);
+        page.referenced = with_stream(Stream::Observables, answers);
         Ok(())
     }
 
@@ -126,7 +126,7 @@ impl Asker {
             page.ends_to_come.extend(names.into_values());
             let written = self.written(stream, answers.iter(), &mut page.skipped);
             page.written.extend(written.await?);
-            page.companions.extend(with_stream(stream, answers));
+            page.referenced.extend(with_stream(stream, answers));
         }
         Ok(())
     }
@@ -182,8 +182,8 @@ fn hold_back_without_references(page: &mut RawPage, unread: &[Unread]) {
                 id: name.clone(),
                 ..skipped.clone()
             };
-            let unread = HeldBack::unread(page.stream.name(), &of_object);
-            page.held_back.push(unread.as_part());
+            let unread = Deferred::unread(page.stream.name(), &of_object);
+            page.deferred.push(unread.as_part());
         }
         page.skipped.push(skipped);
     }

@@ -11,7 +11,7 @@ use crate::telemetry::logs::Chain;
 
 /// Whether messages go out at the moment, and if not, why.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum ConnectionStatus {
     /// What comes is sent.
     #[default]
     Sending,
@@ -23,33 +23,33 @@ pub enum Standing {
 
 /// Where the sending task writes its standing.
 #[derive(Debug)]
-pub(in crate::opencti) struct StandingBoard {
-    standing: watch::Sender<Standing>,
+pub(in crate::opencti) struct ConnectionStatusSender {
+    connection_status: watch::Sender<ConnectionStatus>,
 }
 
-impl StandingBoard {
-    pub(super) fn new() -> (Self, watch::Receiver<Standing>) {
-        let (standing, seen) = watch::channel(Standing::default());
-        (Self { standing }, seen)
+impl ConnectionStatusSender {
+    pub(super) fn new() -> (Self, watch::Receiver<ConnectionStatus>) {
+        let (connection_status, seen) = watch::channel(ConnectionStatus::default());
+        (Self { connection_status }, seen)
     }
 
     /// What comes is sent.
     pub(in crate::opencti) fn sending(&self) {
-        if self.write(Standing::Sending) {
+        if self.write(ConnectionStatus::Sending) {
             tracing::info!("sending goes on");
         }
     }
 
     /// Nothing is taken at the moment, for this reason.
     pub(in crate::opencti) fn paused(&self, reason: &str) {
-        if self.write(Standing::Paused(reason.to_owned())) {
+        if self.write(ConnectionStatus::Paused(reason.to_owned())) {
             tracing::warn!(reason, "sending pauses; it goes on by itself");
         }
     }
 
     /// Nobody is there, for this reason; its cause, for the log, may say more.
     pub(in crate::opencti) fn disconnected(&self, reason: String, cause: &(dyn Error + 'static)) {
-        if self.write(Standing::Disconnected(reason)) {
+        if self.write(ConnectionStatus::Disconnected(reason)) {
             tracing::warn!(
                 error = %Chain(cause),
                 "sending is interrupted; what is not confirmed will be sent again"
@@ -61,7 +61,10 @@ impl StandingBoard {
 
     /// A connection stands. While nothing gets through it, that is said only where everything is.
     pub(in crate::opencti) fn connected(&self, broker: &dyn std::fmt::Display) {
-        if matches!(*self.standing.borrow(), Standing::Disconnected(_)) {
+        if matches!(
+            *self.connection_status.borrow(),
+            ConnectionStatus::Disconnected(_)
+        ) {
             tracing::debug!(%broker, "connected to the broker");
         } else {
             tracing::info!(%broker, "connected to the broker");
@@ -70,18 +73,22 @@ impl StandingBoard {
 
     /// Whether the broker is there and takes nothing, or little.
     pub(in crate::opencti) fn is_paused(&self) -> bool {
-        matches!(*self.standing.borrow(), Standing::Paused(_))
+        matches!(
+            *self.connection_status.borrow(),
+            ConnectionStatus::Paused(_)
+        )
     }
 
     /// True when it was not so before.
-    fn write(&self, now: Standing) -> bool {
-        self.standing.send_if_modified(|standing| {
-            let is_new = *standing != now;
-            if is_new {
-                *standing = now;
-            }
-            is_new
-        })
+    fn write(&self, now: ConnectionStatus) -> bool {
+        self.connection_status
+            .send_if_modified(|connection_status| {
+                let is_new = *connection_status != now;
+                if is_new {
+                    *connection_status = now;
+                }
+                is_new
+            })
     }
 }
 
@@ -91,19 +98,22 @@ mod tests {
 
     #[test]
     fn only_a_change_is_told() {
-        let (board, mut seen) = StandingBoard::new();
-        board.sending();
+        let (connection, mut seen) = ConnectionStatusSender::new();
+        connection.sending();
         assert!(!seen.has_changed().unwrap());
-        board.paused("full");
+        connection.paused("full");
         assert!(seen.has_changed().unwrap());
         assert_eq!(
             *seen.borrow_and_update(),
-            Standing::Paused("full".to_owned())
+            ConnectionStatus::Paused("full".to_owned())
         );
-        board.paused("full");
+        connection.paused("full");
         assert!(!seen.has_changed().unwrap());
-        board.disconnected("gone".to_owned(), &std::fmt::Error);
-        assert!(!board.is_paused());
-        assert_eq!(*seen.borrow(), Standing::Disconnected("gone".to_owned()));
+        connection.disconnected("gone".to_owned(), &std::fmt::Error);
+        assert!(!connection.is_paused());
+        assert_eq!(
+            *seen.borrow(),
+            ConnectionStatus::Disconnected("gone".to_owned())
+        );
     }
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::ConvertError;
+use super::metadata_writer::ObjectMetadata;
 use super::observable::put_common;
-use super::surroundings::Surrounding;
 use super::types::NESTED_REFERENCES;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::ask::PageAnswer;
@@ -70,7 +70,7 @@ impl<'a> Written<'a> {
 pub(super) fn write(
     node: &Node<'_>,
     entity_type: &str,
-    surrounding: &Surrounding,
+    metadata: &ObjectMetadata,
     written: &Written<'_>,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
@@ -113,7 +113,7 @@ pub(super) fn write(
         }
     }
     put_common(&mut object, node, skipped);
-    surrounding.put(&mut object);
+    metadata.put(&mut object);
     Ok(object.finish(entity_type.to_owned())?)
 }
 

@@ -16,9 +16,9 @@ const LAST: i64 = 253_402_300_799_999;
 
 /// Milliseconds since 1970, as the source counts them; within the years 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in super::super) struct Moment(i64);
+pub(in super::super) struct Timestamp(i64);
 
-impl Moment {
+impl Timestamp {
     fn of(milliseconds: i64) -> Self {
         Self(milliseconds.clamp(FIRST, LAST))
     }
@@ -68,20 +68,20 @@ impl Moment {
 }
 
 #[cfg(test)]
-impl From<i64> for Moment {
+impl From<i64> for Timestamp {
     fn from(milliseconds: i64) -> Self {
         Self::of(milliseconds)
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = DateTime::from_timestamp_millis(self.0).unwrap_or_default();
         f.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
 
-impl FromStr for Moment {
+impl FromStr for Timestamp {
     type Err = chrono::ParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -90,13 +90,13 @@ impl FromStr for Moment {
     }
 }
 
-impl Serialize for Moment {
+impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Moment {
+impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)

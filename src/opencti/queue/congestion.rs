@@ -16,13 +16,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How many messages may be offered at once, and when.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct CongestionWindow {
     limit: usize,
     not_before: Instant,
     next_pause: Duration,
 }
 
-impl Default for Pace {
+impl Default for CongestionWindow {
     fn default() -> Self {
         Self {
             limit: WINDOW_MESSAGES,
@@ -32,7 +32,7 @@ impl Default for Pace {
     }
 }
 
-impl Pace {
+impl CongestionWindow {
     /// Whether one more may be offered to a broker that has not answered so many.
     pub(super) fn allows(&self, unanswered: usize, now: Instant) -> bool {
         unanswered < self.limit && !self.is_pause(now)
@@ -80,34 +80,34 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_half_a_minute_and_begin_anew_with_an_ack() {
-        let mut pace = Pace::default();
+        let mut congestion = CongestionWindow::default();
         let mut now = Instant::now();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            pace.refused(now);
-            pauses.push((pace.not_before() - now).as_secs());
-            now = pace.not_before();
+            congestion.refused(now);
+            pauses.push((congestion.not_before() - now).as_secs());
+            now = congestion.not_before();
         }
         assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30]);
-        pace.taken();
-        pace.refused(now);
-        assert_eq!(pace.not_before() - now, FIRST_PAUSE);
+        congestion.taken();
+        congestion.refused(now);
+        assert_eq!(congestion.not_before() - now, FIRST_PAUSE);
     }
 
     proptest! {
         #[test]
         fn after_a_refusal_one_and_then_more(taken in 0_usize..20) {
-            let mut pace = Pace::default();
+            let mut congestion = CongestionWindow::default();
             let now = Instant::now();
-            prop_assert!(pace.allows(0, now) && pace.is_full());
-            pace.refused(now);
-            prop_assert!(!pace.allows(0, now));
-            let later = pace.not_before();
-            prop_assert!(pace.allows(0, later) && !pace.allows(1, later));
+            prop_assert!(congestion.allows(0, now) && congestion.is_full());
+            congestion.refused(now);
+            prop_assert!(!congestion.allows(0, now));
+            let later = congestion.not_before();
+            prop_assert!(congestion.allows(0, later) && !congestion.allows(1, later));
             for _ in 0..taken {
-                pace.taken();
+                congestion.taken();
             }
-            let allowed = (0..=WINDOW_MESSAGES).take_while(|&count| pace.allows(count, later)).count();
+            let allowed = (0..=WINDOW_MESSAGES).take_while(|&count| congestion.allows(count, later)).count();
             let grown = 1_usize << taken.min(10);
             prop_assert_eq!(allowed, grown.min(WINDOW_MESSAGES));
         }

@@ -19,7 +19,7 @@ const REMEMBERED: usize = 10_000;
 
 /// Writes markings, authors and labels, and remembers them by their text.
 #[derive(Debug, Default)]
-pub(super) struct Surroundings {
+pub(super) struct MetadataWriter {
     authors: Remembered<Arc<Author>>,
     single_markings: Remembered<Arc<Marking>>,
     markings: Remembered<Arc<WrittenMarkings>>,
@@ -78,7 +78,7 @@ struct WrittenLabel {
 
 /// What surrounds one object.
 #[derive(Debug, Default)]
-pub(super) struct Surrounding {
+pub(super) struct ObjectMetadata {
     /// Its markings; none where it has none.
     markings: Option<Arc<WrittenMarkings>>,
     /// Its author's id.
@@ -118,7 +118,7 @@ struct WrittenReference<'a> {
     x_opencti_files: Vec<File<'a>>,
 }
 
-impl Surrounding {
+impl ObjectMetadata {
     /// Puts all of it into the object.
     pub(super) fn put(&self, object: &mut ObjectWriter) {
         object.put_some("created_by_ref", self.author.as_ref());
@@ -164,7 +164,7 @@ const AUTHOR_PROPERTIES: &[(&str, JsonKind)] = &[
     ("x_opencti_lastname", Text),
 ];
 
-impl Surroundings {
+impl MetadataWriter {
     /// What surrounds the node.
     ///
     /// # Errors
@@ -174,24 +174,24 @@ impl Surroundings {
         &mut self,
         node: &Node<'_>,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Surrounding, ConvertError> {
-        let mut surrounding = Surrounding::default();
+    ) -> Result<ObjectMetadata, ConvertError> {
+        let mut metadata = ObjectMetadata::default();
         if let Some(markings) = self.markings(node, skipped)? {
-            surrounding.objects.extend_from_slice(&markings.objects);
-            surrounding.markings = Some(markings);
+            metadata.objects.extend_from_slice(&markings.objects);
+            metadata.markings = Some(markings);
         }
         if let Some(author) = node.get("createdBy") {
             match self.author(author, skipped)? {
                 Ok(author) => {
                     let Author(author) = &*author;
-                    surrounding.author = Some(author.id.clone());
-                    surrounding.objects.push(Arc::clone(author));
+                    metadata.author = Some(author.id.clone());
+                    metadata.objects.push(Arc::clone(author));
                 }
                 Err(reason) => skipped.push(part(node, "author", reason)),
             }
         }
         for label in list(node, "objectLabel", skipped)? {
-            if !self.label(label, &mut surrounding)? {
+            if !self.label(label, &mut metadata)? {
                 skipped.push(part(
                     node,
                     "label",
@@ -199,7 +199,7 @@ impl Surroundings {
                 ));
             }
         }
-        Ok(surrounding)
+        Ok(metadata)
     }
 
     /// The node's markings, each once; none where it has none.
@@ -277,7 +277,7 @@ impl Surroundings {
     fn label(
         &mut self,
         text: &RawValue,
-        surrounding: &mut Surrounding,
+        metadata: &mut ObjectMetadata,
     ) -> Result<bool, ConvertError> {
         let label = match self.labels.get(text) {
             Some(known) => known,
@@ -286,8 +286,8 @@ impl Surroundings {
                 None => return Ok(false),
             },
         };
-        surrounding.objects.extend(label.object);
-        surrounding.labels.push(label.value);
+        metadata.objects.extend(label.object);
+        metadata.labels.push(label.value);
         Ok(true)
     }
 
@@ -297,13 +297,13 @@ impl Surroundings {
         &mut self,
         node: &Node<'_>,
         files: impl Iterator<Item = &'a Content>,
-        surrounding: &mut Surrounding,
+        metadata: &mut ObjectMetadata,
         skipped: &mut Vec<Skipped>,
     ) -> Result<(), ConvertError> {
         let updated = node.text("updated_at")?.unwrap_or_default();
-        let written = self.files(&updated, files, surrounding, skipped)?;
+        let written = self.files(&updated, files, metadata, skipped)?;
         if !written.is_empty() {
-            surrounding.files = Some(Json::of(&written)?);
+            metadata.files = Some(Json::of(&written)?);
         }
         Ok(())
     }
@@ -313,7 +313,7 @@ impl Surroundings {
         &mut self,
         node: &Node<'_>,
         references: &[ReferenceContents],
-        surrounding: &mut Surrounding,
+        metadata: &mut ObjectMetadata,
         skipped: &mut Vec<Skipped>,
     ) -> Result<(), ConvertError> {
         if references.is_empty() {
@@ -322,19 +322,19 @@ impl Surroundings {
         let updated = node.text("updated_at")?.unwrap_or_default();
         let mut written = Vec::new();
         for ReferenceContents { reference, files } in references {
-            let files = self.files(&updated, files.iter(), surrounding, skipped)?;
+            let files = self.files(&updated, files.iter(), metadata, skipped)?;
             written.push(WrittenReference {
                 reference,
                 x_opencti_files: files,
             });
         }
-        let others = surrounding.external_references.iter();
+        let others = metadata.external_references.iter();
         let others = others.map(|reference| WrittenReference {
             reference,
             x_opencti_files: Vec::new(),
         });
         written.extend(others);
-        surrounding.references_with_files = Some(Json::of(&written)?);
+        metadata.references_with_files = Some(Json::of(&written)?);
         Ok(())
     }
 
@@ -343,7 +343,7 @@ impl Surroundings {
         &mut self,
         updated: &'b str,
         files: impl Iterator<Item = &'a Content>,
-        surrounding: &mut Surrounding,
+        metadata: &mut ObjectMetadata,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Vec<File<'b>>, ConvertError> {
         let mut written = Vec::new();
@@ -358,14 +358,14 @@ impl Surroundings {
                 });
                 continue;
             };
-            let of_object = surrounding.markings.iter();
+            let of_object = metadata.markings.iter();
             let of_object = of_object.flat_map(|markings| &markings.objects);
             let mut markings: Vec<StixId> = of_object.map(|marking| marking.id.clone()).collect();
             for marking in &file.markings {
                 let Marking(marking) = &*self.marking(marking, skipped)?;
                 if !markings.contains(&marking.id) {
                     markings.push(marking.id.clone());
-                    surrounding.objects.push(Arc::clone(marking));
+                    metadata.objects.push(Arc::clone(marking));
                 }
             }
             let mime_type = file.mime_type.as_deref();
