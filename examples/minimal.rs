@@ -228,7 +228,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> SourceError {
 }
 
 impl Source for AddressSource {
-    type Page = Page;
+    type Unit = Page;
     type Converter = AddressConverter;
 
     fn converter(&self) -> AddressConverter {
@@ -238,7 +238,7 @@ impl Source for AddressSource {
     }
 
     // A file answers at once. Whoever waits for a network does it here.
-    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+    async fn next_unit(&mut self) -> Result<Option<Page>, SourceError> {
         if !self.again.is_empty() {
             let lines = std::mem::take(&mut self.again);
             return Ok(Some(self.page(lines, None)));
@@ -267,7 +267,7 @@ pub(crate) struct AddressConverter {
 }
 
 impl Converter for AddressConverter {
-    type Page = Page;
+    type Unit = Page;
 
     fn convert(&mut self, page: Page) -> Converted {
         let rows = page.lines.len();
@@ -304,7 +304,7 @@ impl AddressConverter {
         writer.put("object_marking_refs", &[&self.marking.id]);
         let written = writer.finish("IPv4-Addr");
         let mut object = written.map_err(|error| error.to_string())?;
-        object.dependencies.push(Arc::clone(&self.marking));
+        object.embedded.push(Arc::clone(&self.marking));
         Ok(object)
     }
 }

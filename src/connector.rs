@@ -92,6 +92,9 @@ pub struct Resume {
     pub is_unfinished: bool,
 }
 
+/// The most of a unit's key, in bytes; one that is longer is not remembered.
+pub const UNIT_KEY_BYTES: usize = 256;
+
 /// An object, or a part of one, that was not sent for a reason that can pass: one that can be mended at the
 /// destination or at the source, or another object that has to be sent first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +117,9 @@ pub struct Deferred {
     /// What has to be mended at the source; none where it is the destination, or another object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_source: Option<AtSource>,
+    /// The key of the unit that brought it, where that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
 }
 
 /// What has to be mended at the source before an object can be sent. Nothing there says when it is: each run
@@ -180,6 +186,7 @@ impl Deferred {
             needs: None,
             is_part: false,
             at_source: None,
+            unit: None,
         }
     }
 
@@ -217,6 +224,13 @@ impl Deferred {
         Self { is_part, ..self }
     }
 
+    /// Of a unit with this key, if it has one.
+    #[must_use]
+    pub fn of_unit(self, key: Option<&String>) -> Self {
+        let unit = key.filter(|key| key.len() <= UNIT_KEY_BYTES).cloned();
+        Self { unit, ..self }
+    }
+
     /// Cuts what is the source's own, and makes it safe for the people who read the state.
     pub fn make_safe(&mut self) {
         make_safe(&mut self.stream, NAME);
@@ -226,6 +240,8 @@ impl Deferred {
         if let Some(needs) = &mut self.needs {
             make_safe(needs, NAME);
         }
+        // One that was written by somebody else is no key of ours.
+        self.unit.take_if(|unit| unit.len() > UNIT_KEY_BYTES);
     }
 
     /// What it waits for.
@@ -257,26 +273,26 @@ pub fn kind_of_end(id: &str) -> &'static str {
 /// One run's reader: hands out pages until there are no more.
 pub trait Source: Send + 'static {
     /// A page as it was read.
-    type Page: Send + 'static;
+    type Unit: Send + 'static;
     /// Turns pages into objects; one for the whole run.
-    type Converter: Converter<Page = Self::Page>;
+    type Converter: Converter<Unit = Self::Unit>;
 
     /// The converter for this run.
     fn converter(&self) -> Self::Converter;
 
     /// The next page, or none at the end of the run.
-    fn next_page(&mut self)
-    -> impl Future<Output = Result<Option<Self::Page>, SourceError>> + Send;
+    fn next_unit(&mut self)
+    -> impl Future<Output = Result<Option<Self::Unit>, SourceError>> + Send;
 }
 
 /// Turns pages into STIX objects. Pure, and never fails a page: what cannot be converted is skipped
 /// by name.
 pub trait Converter: Send + 'static {
     /// A page as the source read it.
-    type Page;
+    type Unit;
 
     /// Converts one page.
-    fn convert(&mut self, page: Self::Page) -> Converted;
+    fn convert(&mut self, unit: Self::Unit) -> Converted;
 }
 
 /// Where in the source a page ends. Only the source that made it can read it.
@@ -295,17 +311,25 @@ pub struct Position {
 pub struct Converted {
     /// The stream of the source.
     pub stream: &'static str,
-    /// Where the page ends; none for objects that are read once more, apart from their stream.
+    /// How this unit can be asked for once more: comes back with what of it is deferred. Only the source that made it
+    /// can read it; at most [`UNIT_KEY_BYTES`].
+    pub key: Option<String>,
+    /// Whether it is read once more, apart from its stream.
+    pub is_again: bool,
+    /// Where the reading of the stream goes on behind it; of several units up to one place, only the last has it.
     pub position: Option<Position>,
     /// How many objects the stream has in all, where the source says so.
     pub stream_total: Option<u64>,
     /// The page's number in its stream, from 1.
-    pub page_number: u64,
+    pub number: u64,
     /// How many rows of the stream it had, whatever became of them.
     pub rows: usize,
     /// The objects, in the source's order.
     pub objects: Vec<Arc<StixObject>>,
-    /// Objects of this page once more, with the references that would have closed a circle: they go
+    /// Objects that those of this unit refer to, or embed, and that many units have in common: a host, a rule, a threat.
+    /// They travel with whatever refers to them, and go again only when they change.
+    pub shared: Vec<Arc<StixObject>>,
+    /// Objects of this unit once more, with the references that would have closed a circle: they go
     /// after all others.
     pub second_pass: Vec<Arc<StixObject>>,
     /// Objects of other pages that objects of this one refer to; they travel only with those.
@@ -335,14 +359,17 @@ pub struct Converted {
 
 impl Converted {
     /// A page of a stream, by its number there, with so many rows, of which nothing has come yet.
-    pub fn new(stream: &'static str, page_number: u64, rows: usize) -> Self {
+    pub fn new(stream: &'static str, number: u64, rows: usize) -> Self {
         Self {
             stream,
+            key: None,
+            is_again: false,
             position: None,
             stream_total: None,
-            page_number,
+            number,
             rows,
             objects: Vec::new(),
+            shared: Vec::new(),
             second_pass: Vec::new(),
             referenced: Vec::new(),
             skipped: Vec::new(),
@@ -354,6 +381,29 @@ impl Converted {
             completes: None,
             counts_as: None,
         }
+    }
+
+    /// Notes at what is deferred which unit brought it.
+    pub fn remember_unit(&mut self) {
+        let key = self.key.as_ref();
+        let deferred = std::mem::take(&mut self.deferred).into_iter();
+        self.deferred = deferred.map(|deferred| deferred.of_unit(key)).collect();
+    }
+
+    /// The objects, and those that travel with them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<StixObject>> {
+        let along = self.referenced.iter().chain(&self.shared);
+        self.objects.iter().chain(along)
+    }
+
+    /// All lists of objects, to be changed alike.
+    pub fn lists(&mut self) -> [&mut Vec<Arc<StixObject>>; 4] {
+        [
+            &mut self.objects,
+            &mut self.second_pass,
+            &mut self.referenced,
+            &mut self.shared,
+        ]
     }
 }
 

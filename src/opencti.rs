@@ -2,7 +2,7 @@
 //!
 //! May know: [`crate::platform`], [`crate::graphql`], [`crate::settings`], and of the contract the
 //! position that a delivery carries; lapin only in [`queue`]. Must not know: any
-//! connector, the schedule, how objects were made. KnownObjects by: the runtime.
+//! connector, the schedule, how objects were made. Known by: the runtime.
 //!
 //! **Invariant.** A [`Receipt`] exists only for messages that the broker (or the platform, with the
 //! api protocol) has confirmed, all of them.

@@ -50,7 +50,7 @@ impl Pages {
             };
             let mut source = connector.open(Resume::default()).await?;
             let mut pages = BTreeMap::new();
-            while let Some(page) = source.next_page().await? {
+            while let Some(page) = source.next_unit().await? {
                 let stream = page.stream_name();
                 pages.entry(stream).or_insert_with(|| page.clone());
             }

@@ -35,7 +35,8 @@ use crate::connector::{
     AtSource, Converted, Converter, DaysInVain, Deferred, Skipped, kind_of_end,
 };
 use crate::stix::{
-    JsonKind, NotAnId, NotOfKind, ObjectWriter, Pointer, StixId, StixObject, TextMap, TextSet,
+    JsonKind, Need, NotAnId, NotOfKind, ObjectReference, ObjectWriter, StixId, StixObject, TextMap,
+    TextSet,
 };
 use marking::BadMarking;
 use metadata_writer::MetadataWriter;
@@ -125,7 +126,7 @@ pub struct NetManageItConverter {
 }
 
 impl Converter for NetManageItConverter {
-    type Page = RawPage;
+    type Unit = RawPage;
 
     fn convert(&mut self, page: RawPage) -> Converted {
         // The next one may be read.
@@ -141,9 +142,9 @@ impl Converter for NetManageItConverter {
             if is_known(node, &page.known) {
                 continue;
             }
-            let references = standard_id(node).and_then(|id| page.references.get(&*id));
+            let of_node = standard_id(node).and_then(|id| page.references.get(&*id));
             let with = With {
-                references: references.map_or(&[][..], Vec::as_slice),
+                references: of_node.map_or(&[][..], Vec::as_slice),
                 written: &written,
                 files: page.files.as_ref().unwrap_or(&no_files),
             };
@@ -181,6 +182,7 @@ impl Converter for NetManageItConverter {
             .collect();
         let rows = page.answer.list().map_or(0, List::rows);
         Converted {
+            is_again: page.position.is_none(),
             position: page.position,
             stream_total: page.total,
             objects: objects
@@ -252,7 +254,7 @@ impl NetManageItConverter {
             Stream::Indicators => indicator::write(node, &metadata, &self.choices, skipped)?,
             Stream::Relationships => relationship::write(node, &metadata, skipped)?,
         };
-        object.dependencies = metadata.objects;
+        object.embedded = metadata.objects;
         Ok(WithoutReferences {
             object,
             nested: nested_targets(with.references),
@@ -379,7 +381,7 @@ fn leave_out_dangling(
     let is_missing = |end: &str| ends_to_come.contains(end) && !here.contains(end);
     let mut dangling = Vec::new();
     objects.retain(|written| {
-        let Some(end) = written.object.ends.iter().find(|end| is_missing(end)) else {
+        let Some(end) = written.object.imported.iter().find(|end| is_missing(end)) else {
             return true;
         };
         let kind_of_end = kind_of_end(end);
@@ -640,7 +642,7 @@ impl Edges {
 fn point(written: WithoutReferences, edges: &Edges) -> Arc<StixObject> {
     let without_references = written.object;
     match edges.taken.get(&without_references.id) {
-        Some(targets) => Arc::new(without_references.pointing_at(pointers(targets))),
+        Some(targets) => Arc::new(without_references.referring_to(nested_references(targets))),
         None => Arc::new(without_references),
     }
 }
@@ -649,25 +651,29 @@ fn point(written: WithoutReferences, edges: &Edges) -> Arc<StixObject> {
 fn point_second_pass(written: &WithoutReferences, edges: &Edges) -> Option<Arc<StixObject>> {
     let targets = edges.second_pass.get(&written.object.id)?;
     Some(Arc::new(
-        written.object.clone().pointing_at(pointers(targets)),
+        written
+            .object
+            .clone()
+            .referring_to(nested_references(targets)),
     ))
 }
 
 /// The properties for these targets, in the order of the table of relations.
-fn pointers(targets: &[Edge]) -> Vec<Pointer> {
+fn nested_references(targets: &[Edge]) -> Vec<ObjectReference> {
     let of = |nested: &'static NestedReference| {
         let same = targets
             .iter()
             .filter(|(relation, _)| relation.relation == nested.relation);
         let targets = same.map(|(_, target)| target.clone());
-        Pointer {
+        ObjectReference {
             property: nested.property,
             is_many: nested.is_many,
+            need: Need::Embedded,
             targets: targets.collect(),
         }
     };
-    let pointers = NESTED_REFERENCES.iter().map(of);
-    pointers
+    let nested_references = NESTED_REFERENCES.iter().map(of);
+    nested_references
         .filter(|pointer| !pointer.targets.is_empty())
         .collect()
 }

@@ -176,14 +176,14 @@ impl NetManageItSource {
 }
 
 impl Source for NetManageItSource {
-    type Page = RawPage;
+    type Unit = RawPage;
     type Converter = NetManageItConverter;
 
     fn converter(&self) -> Self::Converter {
         NetManageItConverter::new(self.choices.clone())
     }
 
-    async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
+    async fn next_unit(&mut self) -> Result<Option<Self::Unit>, SourceError> {
         match self.pages.recv().await {
             None => Ok(None),
             Some(Underway::Complete(page)) => Ok(Some(*page)),

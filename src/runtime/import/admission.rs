@@ -73,7 +73,7 @@ impl Admission {
         destination: &Destination,
         page: &Converted,
     ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
-        let markings = markings_of(page.objects.iter().chain(&page.referenced));
+        let markings = markings_of(page.all());
         self.markings.learn(destination, markings).await
     }
 
@@ -161,22 +161,21 @@ impl Admission {
                 note(object, rejection, page.stream, is_part, skipped, deferred);
             }
         }
-        for referenced_object in &page.referenced {
+        for referenced_object in page.referenced.iter().chain(&page.shared) {
             if let Some(rejection) = self.rejection(destination, referenced_object) {
                 rejected.add(referenced_object, &rejection);
             }
         }
         if !rejected.ids.is_empty() {
-            for objects in [
-                &mut page.objects,
-                &mut page.second_pass,
-                &mut page.referenced,
-            ] {
+            for objects in page.lists() {
                 objects.retain(|object| !rejected.ids.contains(&*object.id));
             }
             references::cut(page, &rejected);
         }
-        self.links.find_ends(destination, page, is_settled).await?;
+        self.links
+            .find_imported(destination, page, is_settled)
+            .await?;
+        self.links.ask_presence(destination, page).await?;
         if destination.rules.refuses_set_references {
             references::leave_what_is_set(destination, page).await?;
         }
@@ -192,8 +191,7 @@ impl Admission {
         destination: &Destination,
         page: &mut Converted,
     ) -> Result<(), PlatformError> {
-        let mut all = page.objects.iter().chain(&page.referenced);
-        if all.all(|object| object.dependencies.is_empty()) {
+        if page.all().all(|object| object.embedded.is_empty()) {
             return Ok(());
         }
         let rights = self.markings.rights(destination).await?;
@@ -201,16 +199,14 @@ impl Admission {
         if markings && labels {
             return Ok(());
         }
-        let is_left = |dependency: &StixObject| {
-            (!markings && dependency.kind == "marking") || (!labels && dependency.kind == "label")
+        let is_left = |embedded_object: &StixObject| {
+            (!markings && embedded_object.kind == "marking")
+                || (!labels && embedded_object.kind == "label")
         };
-        for objects in [
-            &mut page.objects,
-            &mut page.second_pass,
-            &mut page.referenced,
-        ] {
+        for objects in page.lists() {
             for object in objects {
-                *object = Arc::new(object.depending_only(&|dependency| !is_left(dependency)));
+                *object =
+                    Arc::new(object.embedding_only(&|embedded_object| !is_left(embedded_object)));
             }
         }
         Ok(())
@@ -221,7 +217,7 @@ impl Admission {
         destination: &Destination,
         page: &Converted,
     ) -> Result<(), PlatformError> {
-        for object in page.objects.iter().chain(&page.referenced) {
+        for object in page.all() {
             let named = object.names_type.as_ref().map(|(named, _)| &**named);
             for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
                 if !self.unknown_types.contains_key(entity_type) {
@@ -239,7 +235,7 @@ impl Admission {
 
     /// An indicator for a type that is not there is imported, if it does not say so.
     fn name_unknown_types(&self, page: &mut Converted) {
-        for object in page.objects.iter_mut().chain(&mut page.referenced) {
+        for object in page.lists().into_iter().flatten() {
             let named = object.names_type.as_ref();
             if named.is_some_and(|(named, _)| self.is_lacking(named)) {
                 *object = Arc::new(object.naming_unknown_type());

@@ -1,4 +1,4 @@
-//! BackPressure in the queue: a run sends no further page while more than the threshold waits there, no new
+//! Back-pressure: a run sends no further page while more than the threshold waits there, no new
 //! work is opened before the one before is through, and nothing is sent before what it needs.
 
 use std::convert::Infallible;

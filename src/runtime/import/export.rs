@@ -20,7 +20,7 @@ use crate::platform::PlatformAccess;
 use crate::runtime::context;
 use crate::runtime::import::admission::{Admission, Rejected};
 use crate::runtime::import::destination::{Destination, Sent};
-use crate::runtime::import::note_page;
+use crate::runtime::import::note_unit;
 use crate::runtime::import::packer::{Batch, Packer, Packing};
 use crate::runtime::session::Home;
 use crate::settings::Settings;
@@ -147,11 +147,11 @@ impl Exporter<'_> {
         let mut converter = source.converter();
         loop {
             let began = Instant::now();
-            let Some(page) = source.next_page().await? else {
+            let Some(page) = source.next_unit().await? else {
                 return Ok(());
             };
             let page = converter.convert(page);
-            note_page(self.instruments, &page, began.elapsed());
+            note_unit(self.instruments, &page, began.elapsed());
             self.page(page).await?;
         }
     }

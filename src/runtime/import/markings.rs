@@ -202,21 +202,21 @@ impl Markings {
 
     /// The first marking of an object, or of what it depends on, that cannot be set, and why.
     pub(crate) fn rejection<'a>(&'a self, object: &'a StixObject) -> Option<MarkingRejection<'a>> {
-        object.dependencies.iter().find_map(|dependency| {
+        object.embedded.iter().find_map(|embedded_object| {
             let rejection = |reason, is_unfit| {
                 Some(MarkingRejection {
-                    marking: &dependency.id,
+                    marking: &embedded_object.id,
                     reason,
                     is_unfit,
                 })
             };
-            match self.met.get(&*dependency.id) {
+            match self.met.get(&*embedded_object.id) {
                 Some(MarkingStatus::Barred(reason)) => rejection(reason.as_str(), false),
                 Some(MarkingStatus::Unfit(reason)) => rejection(reason.as_str(), true),
                 Some(MarkingStatus::Usable { .. }) => None,
-                None if is_marking(&dependency.id) => rejection(NOT_MET, false),
+                None if is_marking(&embedded_object.id) => rejection(NOT_MET, false),
                 // An author has markings of its own.
-                None => self.rejection(dependency),
+                None => self.rejection(embedded_object),
             }
         })
     }
@@ -277,19 +277,19 @@ pub(crate) fn markings_of<'a>(
 ) -> Vec<Arc<StixObject>> {
     let mut markings: Vec<Arc<StixObject>> = Vec::new();
     for object in objects {
-        for dependency in &object.dependencies {
-            collect(dependency, &mut markings);
+        for embedded_object in &object.embedded {
+            collect(embedded_object, &mut markings);
         }
     }
     markings
 }
 
-fn collect(dependency: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
-    let is_new = || !markings.iter().any(|known| known.id == dependency.id);
-    if is_marking(&dependency.id) && is_new() {
-        markings.push(Arc::clone(dependency));
+fn collect(embedded_object: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
+    let is_new = || !markings.iter().any(|known| known.id == embedded_object.id);
+    if is_marking(&embedded_object.id) && is_new() {
+        markings.push(Arc::clone(embedded_object));
     }
-    for inner in &dependency.dependencies {
+    for inner in &embedded_object.embedded {
         collect(inner, markings);
     }
 }
@@ -390,7 +390,7 @@ mod tests {
         let large = Arc::new(marking("statement", "SECRET"));
         let mut markings = Markings::default();
         let mut object = marking("statement", "any object");
-        object.dependencies.push(Arc::clone(&large));
+        object.embedded.push(Arc::clone(&large));
         assert_eq!(markings.rejection(&object).unwrap().reason, NOT_MET);
         markings.reject_too_large(&[(large, "larger than the broker takes (why)".to_owned())]);
         let rejection = markings.rejection(&object).unwrap();

@@ -11,7 +11,7 @@ use crate::opencti::{KnownObjects, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
 use crate::runtime::import::admission::Rejected;
 use crate::runtime::import::destination::Destination;
-use crate::stix::{ManyIds, Pointer, StixObject, key};
+use crate::stix::{ManyIds, ObjectReference, Presence, StixId, StixObject, key};
 
 /// The single references that the destination sets with the object itself, or sets again by itself:
 /// an object that goes without them could be taken for another one.
@@ -27,9 +27,7 @@ pub(crate) struct Links {
 impl Links {
     /// Notes that a page's objects go.
     pub(crate) fn note_sent(&mut self, page: &Converted) {
-        // Nothing is tied to what ties others together.
-        let objects = page.objects.iter().filter(|object| object.ends.is_empty());
-        for object in objects {
+        for object in page.all().filter(|object| may_be_referred_to(object)) {
             self.sent.insert(object.key);
         }
     }
@@ -37,31 +35,33 @@ impl Links {
     /// Whether a page cannot be judged without a look at what the destination has.
     pub(crate) fn look_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
         let refuses_set = destination.rules.refuses_set_references;
-        let has_single = || {
-            page.objects
-                .iter()
-                .any(|object| singles(object).next().is_some())
-        };
-        !self.ends_in_doubt(page).is_empty() || (refuses_set && has_single())
+        let has_single = |object: &Arc<StixObject>| singles(object).next().is_some();
+        let asks = |object: &Arc<StixObject>| object.handling.presence != Presence::Any;
+        let mut objects = page.objects.iter();
+        !self.ends_in_doubt(page).is_empty()
+            || objects.any(|object| asks(object) || (refuses_set && has_single(object)))
     }
 
     /// Ends of relationships that were neither sent in this run nor come along.
     fn ends_in_doubt<'a>(&self, page: &'a Converted) -> BTreeSet<&'a str> {
-        let ends = page.objects.iter().flat_map(|object| &object.ends);
-        let not_sent = ends.filter(|end| !self.sent.contains(key(end)));
-        let mut in_doubt: BTreeSet<&str> = not_sent.map(|end| &**end).collect();
+        let imported = page.objects.iter().flat_map(|object| {
+            let ends = object.imported.iter().map(StixId::as_str);
+            ends.chain(object.members().map(|(_, member)| member))
+        });
+        let not_sent = imported.filter(|id| !self.sent.contains(key(id)));
+        let mut in_doubt: BTreeSet<&str> = not_sent.collect();
         if !in_doubt.is_empty() {
-            for object in page.objects.iter().chain(&page.referenced) {
+            for object in page.all() {
                 in_doubt.remove(&*object.id);
             }
         }
         in_doubt
     }
 
-    /// Relationships go only where both ends are: sent in this run, or found at the destination. While
-    /// messages of an earlier process may be at the workers, only what the settings keep away is looked
-    /// for: the rest may still be imported.
-    pub(crate) async fn find_ends(
+    /// Relationships go only where both ends are, and containers with those members that are: sent in this run, or
+    /// found at the destination. While messages of an earlier process may be at the workers, only what the settings
+    /// keep away is looked for: the rest may still be imported.
+    pub(crate) async fn find_imported(
         &self,
         destination: &Destination,
         page: &mut Converted,
@@ -72,33 +72,121 @@ impl Links {
         if in_doubt.is_empty() {
             return Ok(());
         }
-        let ends: Vec<&str> = in_doubt.into_iter().collect();
-        let known = KnownObjects::ask(&destination.home.platform, &ends).await?;
-        let missing = ends.into_iter().filter(|end| !known.has(end));
+        let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
+        let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+        let missing = in_doubt.into_iter().filter(|id| !known.has(id));
         let missing: HashSet<Box<str>> = missing.map(Into::into).collect();
-        let Converted {
-            objects,
-            skipped,
-            deferred,
-            ends_elsewhere,
-            stream,
-            ..
-        } = page;
-        objects.retain(|object| {
-            let Some(end) = object.ends.iter().find(|end| missing.contains(&***end)) else {
-                return true;
-            };
-            let is_elsewhere = ends_elsewhere.contains(&**end);
-            let dangling = dangling(object, end, is_elsewhere);
-            // What the settings keep away is read again once they let it come; else the next run reads it once
-            // more, and brings its ends along.
-            if !is_elsewhere {
-                deferred.push(Deferred::at_destination(stream, &dangling));
-            }
-            skipped.push(dangling);
-            false
-        });
+        leave_out_dangling(page, &missing);
+        leave_out_members(page, &missing);
         Ok(())
+    }
+
+    /// Leaves out what depends on what the destination has, and is not to go for it. It is left out for good: there
+    /// is nothing to be mended.
+    pub(crate) async fn ask_presence(
+        &mut self,
+        destination: &Destination,
+        page: &mut Converted,
+    ) -> Result<(), PlatformError> {
+        let asking = page.objects.iter();
+        let asking = asking.filter(|object| object.handling.presence != Presence::Any);
+        let asked: Vec<&str> = asking.map(|object| object.id.as_str()).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let known = KnownObjects::ask(&destination.home.platform, &asked).await?;
+        let is_lacking = |object: &StixObject| {
+            object.handling.presence == Presence::OnlyIfThere && !known.has(&object.id)
+        };
+        let lacking = page.objects.iter().filter(|object| is_lacking(object));
+        let left_groups: HashSet<u32> =
+            lacking.filter_map(|object| object.handling.group).collect();
+        let before = page.objects.len();
+        page.objects.retain(|object| {
+            let group = object.handling.group;
+            let is_of_left_group = group.is_some_and(|group| left_groups.contains(&group));
+            let is_left =
+                object.handling.presence == Presence::OnlyIfAbsent && known.has(&object.id);
+            if is_left {
+                // Others may refer to it: it is there.
+                self.sent.insert(object.key);
+            }
+            !is_left && !is_lacking(object) && !is_of_left_group
+        });
+        let left = before - page.objects.len();
+        if left > 0 {
+            tracing::debug!(
+                stream = page.stream,
+                objects = left,
+                "left as they are at the destination"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether others may refer to an object. Hardly anything refers to a relationship, and there are many of them; what
+/// belongs to a group may be a member of a container.
+fn may_be_referred_to(object: &StixObject) -> bool {
+    object.id.stix_type() != "relationship" || object.handling.group.is_some()
+}
+
+fn leave_out_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
+    let Converted {
+        objects,
+        skipped,
+        deferred,
+        ends_elsewhere,
+        stream,
+        ..
+    } = page;
+    objects.retain(|object| {
+        let Some(end) = object.imported.iter().find(|end| missing.contains(&***end)) else {
+            return true;
+        };
+        let is_elsewhere = ends_elsewhere.contains(&**end);
+        let dangling = dangling(object, end, is_elsewhere);
+        // What the settings keep away is read again once they let it come; else the next run reads it once
+        // more, and brings its ends along.
+        if !is_elsewhere {
+            deferred.push(Deferred::at_destination(stream, &dangling));
+        }
+        skipped.push(dangling);
+        false
+    });
+}
+
+fn leave_out_members(page: &mut Converted, missing: &HashSet<Box<str>>) {
+    let Converted {
+        objects,
+        skipped,
+        deferred,
+        stream,
+        ..
+    } = page;
+    for container in objects.iter_mut().filter(|object| object.is_container()) {
+        let members = container.members().filter(|(_, id)| missing.contains(*id));
+        let mut is_whole = true;
+        for (property, id) in members {
+            is_whole = false;
+            let reason = "it is not sent, and the destination does not have it";
+            let lost = Skipped {
+                id: format!("{} to {id}", container.id),
+                kind: property.to_owned(),
+                reason: reason.to_owned(),
+            };
+            let holder = Skipped {
+                id: container.id.to_string(),
+                kind: container.kind.to_string(),
+                reason: reason.to_owned(),
+            };
+            deferred.push(Deferred::waiting_for(stream, &holder, id).as_part());
+            skipped.push(lost);
+        }
+        if !is_whole {
+            let goes = container.referring_only(|_, id| !missing.contains(id));
+            *container = Arc::new(goes);
+        }
     }
 }
 
@@ -128,15 +216,15 @@ pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
         ..
     } = page;
     for object in objects.iter_mut().chain(second_pass.iter_mut()) {
-        let lost: Vec<(&Pointer, &str)> = pointing(object)
+        let lost: Vec<(&ObjectReference, &str)> = referring(object)
             .filter(|(_, target)| rejected.ids.contains(*target))
             .collect();
         if lost.is_empty() {
             continue;
         }
         let reason = "what it leads to is not sent";
-        for (pointer, target) in lost {
-            skipped.push(lost_link(object, pointer, target, reason));
+        for (reference, target) in lost {
+            skipped.push(lost_link(object, reference, target, reason));
             if !rejected.refused.contains(target) {
                 let holder = Skipped {
                     id: object.id.to_string(),
@@ -146,34 +234,42 @@ pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
                 deferred.push(Deferred::waiting_for(stream, &holder, target).as_part());
             }
         }
-        let cut = object.pointing_only(|_, target| !rejected.ids.contains(target));
+        let cut = object.referring_only(|_, target| !rejected.ids.contains(target));
         *object = Arc::new(cut);
     }
-    second_pass.retain(|object| !object.pointers.is_empty());
+    second_pass.retain(|object| !object.references.is_empty());
 }
 
-fn pointing(object: &StixObject) -> impl Iterator<Item = (&Pointer, &str)> {
-    object.pointers.iter().flat_map(|pointer| {
-        let targets = pointer.targets.iter();
-        targets.map(move |target| (pointer, &**target))
+fn referring(object: &StixObject) -> impl Iterator<Item = (&ObjectReference, &str)> {
+    object.references.iter().flat_map(|reference| {
+        let targets = reference.targets.iter();
+        targets.map(move |target| (reference, &**target))
     })
 }
 
-fn lost_link(object: &StixObject, pointer: &Pointer, target: &str, reason: &str) -> Skipped {
+fn lost_link(
+    object: &StixObject,
+    reference: &ObjectReference,
+    target: &str,
+    reason: &str,
+) -> Skipped {
     Skipped {
         id: format!("{} to {target}", object.id),
-        kind: pointer.property.to_owned(),
+        kind: reference.property.to_owned(),
         reason: reason.to_owned(),
     }
 }
 
 /// The single references of an object that are set after it, one by one.
-fn singles(object: &StixObject) -> impl Iterator<Item = &Pointer> {
-    object.pointers.iter().filter(|pointer| is_single(pointer))
+fn singles(object: &StixObject) -> impl Iterator<Item = &ObjectReference> {
+    object
+        .references
+        .iter()
+        .filter(|reference| is_single(reference))
 }
 
-fn is_single(pointer: &Pointer) -> bool {
-    !pointer.is_many && !SET_WITH_OBJECT.contains(&pointer.property)
+fn is_single(reference: &ObjectReference) -> bool {
+    !reference.is_many && !SET_WITH_OBJECT.contains(&reference.property)
 }
 
 /// Takes out single references that are set at the destination: setting one again is an error there.
@@ -189,21 +285,22 @@ pub(crate) async fn leave_what_is_set(
         ..
     } = page;
     for object in objects.iter_mut().chain(second_pass.iter_mut()) {
-        if singles(object).all(|pointer| set.targets(object, pointer).is_none()) {
+        if singles(object).all(|reference| set.targets(object, reference).is_none()) {
             continue;
         }
-        for (pointer, target) in pointing(object).filter(|(pointer, _)| is_single(pointer)) {
-            let set = set.targets(object, pointer);
+        for (reference, target) in referring(object).filter(|(reference, _)| is_single(reference)) {
+            let set = set.targets(object, reference);
             if set.is_some_and(|set| !set.contains(target)) {
                 let reason = "the destination has another one there, and no import can change it";
-                skipped.push(lost_link(object, pointer, target, reason));
+                skipped.push(lost_link(object, reference, target, reason));
             }
         }
-        let goes =
-            |pointer: &Pointer| !is_single(pointer) || set.targets(object, pointer).is_none();
-        *object = Arc::new(object.pointing_only(|pointer, _| goes(pointer)));
+        let goes = |reference: &ObjectReference| {
+            !is_single(reference) || set.targets(object, reference).is_none()
+        };
+        *object = Arc::new(object.referring_only(|reference, _| goes(reference)));
     }
-    second_pass.retain(|object| !object.pointers.is_empty());
+    second_pass.retain(|object| !object.references.is_empty());
     Ok(())
 }
 
@@ -218,9 +315,9 @@ impl Set {
     async fn ask(destination: &Destination, page: &Converted) -> Result<Self, PlatformError> {
         let (mut holders, mut relations) = (BTreeSet::new(), BTreeSet::new());
         for object in page.objects.iter().chain(&page.second_pass) {
-            for pointer in singles(object) {
+            for reference in singles(object) {
                 holders.insert(&*object.id);
-                relations.insert(relation_of(pointer.property));
+                relations.insert(relation_of(reference.property));
             }
         }
         if holders.is_empty() {
@@ -237,8 +334,12 @@ impl Set {
         Ok(Self { known, targets })
     }
 
-    fn targets(&self, object: &StixObject, pointer: &Pointer) -> Option<&HashSet<String>> {
+    fn targets(
+        &self,
+        object: &StixObject,
+        reference: &ObjectReference,
+    ) -> Option<&HashSet<String>> {
         let holder = self.known.internal_id(&object.id)?.to_owned();
-        self.targets.get(&(holder, relation_of(pointer.property)))
+        self.targets.get(&(holder, relation_of(reference.property)))
     }
 }

@@ -17,7 +17,7 @@ use crate::platform::PlatformError;
 use crate::runtime::import::activity::Activity;
 use crate::runtime::import::back_pressure::{BackPressure, watch_pauses};
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::note_page;
+use crate::runtime::import::note_unit;
 use crate::runtime::import::sink::Sink;
 use crate::runtime::session::state::State;
 use crate::runtime::session::state_store::{StateStore, Superseded};
@@ -288,7 +288,7 @@ async fn drive<C: Importer>(
                     Some(page) => {
                         let page = converter.convert(page);
                         let instruments = &sink.destination().home.instruments;
-                        note_page(instruments, &page, waiting_since.elapsed());
+                        note_unit(instruments, &page, waiting_since.elapsed());
                         sink.page(page, stop).await?;
                         waiting_since = Instant::now();
                     }
@@ -418,7 +418,7 @@ fn read_what_was_not_remembered(sink: &Sink<'_>) -> Result<(), RunError> {
 }
 
 /// A page, or the end of the source.
-type Fetched<S> = Result<Option<<S as Source>::Page>, SourceError>;
+type Fetched<S> = Result<Option<<S as Source>::Unit>, SourceError>;
 
 /// Reads ahead by one page, on a task of its own, until the end, an error, the wish to stop, or until
 /// nobody waits for pages any more.
@@ -428,7 +428,7 @@ fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fe
         // The place for a page first: what waits to be converted is one page and no more.
         while let Ok(place) = pages.reserve().await {
             let page = tokio::select! {
-                page = source.next_page() => page,
+                page = source.next_unit() => page,
                 () = stop.cancelled() => return,
                 () = pages.closed() => return,
             };

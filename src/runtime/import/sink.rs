@@ -271,6 +271,7 @@ impl<'a> Sink<'a> {
         self.packer.set_listed(self.admission.listed_markings());
         let packed = self.packer.pack(&page);
         page.deferred.extend(packed.dependents);
+        page.remember_unit();
         self.note_deferred(&page.deferred);
         let deferred: HashSet<&str> = packed
             .deferred
@@ -399,7 +400,7 @@ impl<'a> Sink<'a> {
         }
         tracing::info!(
             stream = page.stream,
-            page.number = page.page_number,
+            page.number = page.number,
             page.objects = page.objects.len(),
             page.skipped = page.skipped.len(),
             stream.total = page.stream_total,
@@ -410,7 +411,7 @@ impl<'a> Sink<'a> {
     /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
     /// would be for nothing.
     fn leave_what_lacks_the_same(&self, page: &mut Converted) {
-        if page.position.is_some() || page.counts_as.is_some() || page.deferred.is_empty() {
+        if !page.is_again || page.counts_as.is_some() || page.deferred.is_empty() {
             return;
         }
         let lacks = |part: &Deferred| {
@@ -786,7 +787,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Ends the run: what is not delivered is given up, and the state says how the work is to be
-    /// closed. ClosePlan it is the finisher's.
+    /// closed. Closing it is the work closer's.
     pub(crate) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         if let Outcome::Failed(error) = &outcome {
             self.last_receipts(grace_after(error), stopping).await;

@@ -17,7 +17,7 @@ const WAIT_LIMIT: Duration = Duration::from_mins(10);
 pub(crate) enum Attempt {
     /// The ping, which carries the state.
     Ping,
-    /// ClosePlan the work with this id.
+    /// Closing the work with this id.
     Closing(String),
 }
 

@@ -267,7 +267,7 @@ impl MetadataWriter {
         let ids: Vec<&StixId> = markings.iter().map(|marking| &marking.id).collect();
         object.put_list("object_marking_refs", &ids);
         let mut object = object.finish("author")?;
-        object.dependencies = markings;
+        object.embedded = markings;
         Ok(Ok(self
             .authors
             .put(text, Arc::new(Author(Arc::new(object))))))

@@ -63,7 +63,7 @@ pub(super) fn write(
     }
     metadata.put(&mut object);
     let mut object = object.finish(BASED_ON)?;
-    object.ends = vec![source, target];
+    object.imported = vec![source, target];
     Ok(object)
 }
 

@@ -127,9 +127,9 @@ fn converter() -> NetManageItConverter {
 }
 
 fn with_dependencies(object: &Arc<StixObject>, all: &mut Vec<Arc<StixObject>>) {
-    all.extend(object.dependencies.iter().cloned());
-    for dependency in &object.dependencies {
-        with_dependencies(dependency, all);
+    all.extend(object.embedded.iter().cloned());
+    for embedded_object in &object.embedded {
+        with_dependencies(embedded_object, all);
     }
 }
 
@@ -209,10 +209,7 @@ fn check(converted: &Converted) {
     for object in &converted.objects {
         let read = read_strictly(&object.json).unwrap();
         for marking in read["object_marking_refs"].as_array().into_iter().flatten() {
-            let ahead = object
-                .dependencies
-                .iter()
-                .any(|ahead| marking == &*ahead.id);
+            let ahead = object.embedded.iter().any(|ahead| marking == &*ahead.id);
             assert!(ahead, "{marking} of {}", object.id);
         }
     }

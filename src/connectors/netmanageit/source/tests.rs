@@ -137,7 +137,7 @@ async fn rest(source: &mut NetManageItSource) -> Result<Vec<Converted>, SourceEr
     let mut converter = source.converter();
     let mut pages = Vec::new();
     let reading = async {
-        while let Some(page) = source.next_page().await? {
+        while let Some(page) = source.next_unit().await? {
             pages.push(converter.convert(page));
         }
         Ok(())
@@ -237,7 +237,7 @@ async fn it_goes_on_behind_the_last_page_that_was_kept() {
         let mut converter = source.converter();
         let mut pages = Vec::new();
         while pages.len() < 3
-            && let Some(page) = source.next_page().await.unwrap()
+            && let Some(page) = source.next_unit().await.unwrap()
         {
             pages.push(converter.convert(page));
         }
@@ -268,7 +268,7 @@ async fn it_goes_on_behind_the_last_page_that_was_kept() {
 async fn a_place_that_the_source_refuses_begins_the_stream_anew() {
     let mut line = Line::generated(120, 10, 50);
     let mut source = line.open(Resume::default()).await;
-    let page = source.next_page().await.unwrap().unwrap();
+    let page = source.next_unit().await.unwrap().unwrap();
     let page = source.converter().convert(page);
     line.keep(&page);
     let cursor = line.cursors.get_mut("observables").unwrap();
@@ -353,7 +353,7 @@ async fn an_end_that_changed_since_it_was_read_comes_along() {
     let mut converter = source.converter();
     let mut last = None;
     while last != Some("indicators") {
-        let page = source.next_page().await.unwrap().unwrap();
+        let page = source.next_unit().await.unwrap().unwrap();
         last = Some(converter.convert(page).stream);
     }
     let (observable, indicator) = line.source.edit(|data| {
@@ -412,7 +412,7 @@ async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
         .collect();
     for page in relationships {
         let here: BTreeSet<&str> = page.referenced.iter().map(|object| &*object.id).collect();
-        let ends = page.objects.iter().flat_map(|object| &object.ends);
+        let ends = page.objects.iter().flat_map(|object| &object.imported);
         assert!(ends.into_iter().all(|end| here.contains(&**end)));
     }
 }
@@ -887,7 +887,7 @@ async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to(
     let mut line = Line::generated(200, 0, 20);
     let hold = line.source.faults().hold("References");
     let mut source = line.open(Resume::default()).await;
-    let first = tokio::spawn(async move { (source.next_page().await, source) });
+    let first = tokio::spawn(async move { (source.next_unit().await, source) });
     until(|| line.source.count("Observables") >= AHEAD).await;
     // No further than that: what is read has to be held.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -898,16 +898,16 @@ async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to(
     let mut pages = vec![source.converter().convert(first.unwrap().unwrap())];
     pages.extend(rest(&mut source).await.unwrap());
     // In order, each with what it refers to.
-    let numbers: Vec<u64> = pages.iter().map(|page| page.page_number).collect();
+    let numbers: Vec<u64> = pages.iter().map(|page| page.number).collect();
     assert!(numbers.is_sorted(), "{numbers:?}");
     let in_turn = line.run().await;
     assert_eq!(ids(&pages), ids(&in_turn));
-    let pointers = |pages: &[Converted]| -> Vec<usize> {
+    let nested_references = |pages: &[Converted]| -> Vec<usize> {
         let objects = pages.iter().flat_map(|page| &page.objects);
         objects.map(|object| object.targets().count()).collect()
     };
-    assert_eq!(pointers(&pages), pointers(&in_turn));
-    assert!(pointers(&pages).iter().sum::<usize>() > 0);
+    assert_eq!(nested_references(&pages), nested_references(&in_turn));
+    assert!(nested_references(&pages).iter().sum::<usize>() > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -922,7 +922,7 @@ async fn what_cannot_be_read_comes_behind_the_pages_before_it() {
     let reading = tokio::spawn(async move {
         let mut pages = Vec::new();
         loop {
-            match source.next_page().await {
+            match source.next_unit().await {
                 Ok(Some(page)) => pages.push(page.number),
                 Ok(None) => return Err(pages),
                 Err(error) => return Ok((pages, error.what)),

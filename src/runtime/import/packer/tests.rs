@@ -6,11 +6,12 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use rstest::rstest;
 
+use super::closed::bytes_of;
 use super::*;
 use crate::connector::Position;
 use crate::runtime::import::admission::Rejected;
 use crate::settings::QueueProtocol;
-use crate::stix::{ObjectWriter, Pointer, StixId};
+use crate::stix::{Handling, Need, ObjectReference, ObjectWriter, StixId};
 
 fn id(number: usize) -> String {
     format!("url--00000000-0000-5000-8000-{number:012}")
@@ -44,7 +45,7 @@ fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
 struct Shape {
     points: Vec<(usize, usize)>,
     referenced: Vec<(usize, usize)>,
-    ends: Vec<(usize, usize)>,
+    imported: Vec<(usize, usize)>,
     marked: Vec<(usize, usize)>,
 }
 
@@ -55,14 +56,14 @@ const COMPANION: usize = 2000;
 
 fn shapes() -> impl Strategy<Value = Shape> {
     let pairs = |to: usize| prop::collection::vec((0..PAGE * PAGES, 0..to), 0..40);
-    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(|(points, referenced, ends, marked)| {
-        Shape {
+    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(
+        |(points, referenced, imported, marked)| Shape {
             points,
             referenced,
-            ends,
+            imported,
             marked,
-        }
-    })
+        },
+    )
 }
 
 fn pages(shape: &Shape) -> Vec<Converted> {
@@ -70,7 +71,7 @@ fn pages(shape: &Shape) -> Vec<Converted> {
         .map(|number| Arc::new(object(MARKING + number)))
         .collect();
     let mut author = object(MARKING + 9);
-    author.dependencies.push(Arc::clone(&markings[0]));
+    author.embedded.push(Arc::clone(&markings[0]));
     let author = Arc::new(author);
     (0..PAGES)
         .map(|number| page_of(shape, number, &markings, &author))
@@ -105,20 +106,21 @@ fn page_of(
         targets.sort();
         targets.dedup();
         if !targets.is_empty() {
-            written = written.pointing_at(vec![Pointer {
+            written = written.referring_to(vec![ObjectReference {
                 property: "contains_refs",
                 is_many: true,
+                need: Need::Embedded,
                 targets,
             }]);
         }
-        let ends = shape
-            .ends
+        let imported = shape
+            .imported
             .iter()
             .filter(|(from, _)| dependents && *from == at);
-        written.ends = ends.map(|(_, to)| stix_id(*to)).collect();
+        written.imported = imported.map(|(_, to)| stix_id(*to)).collect();
         let marked = shape.marked.iter().filter(|(from, _)| *from == at);
-        written.dependencies = marked.map(|(_, to)| Arc::clone(&markings[*to])).collect();
-        written.dependencies.push(Arc::clone(author));
+        written.embedded = marked.map(|(_, to)| Arc::clone(&markings[*to])).collect();
+        written.embedded.push(Arc::clone(author));
         written
     });
     let objects = objects.collect();
@@ -127,13 +129,13 @@ fn page_of(
 
 /// Everything that has to be imported before the object itself.
 fn needs(object: &StixObject) -> Vec<StixId> {
-    let dependencies = object
-        .dependencies
+    let embedded = object
+        .embedded
         .iter()
-        .map(|dependency| dependency.id.clone());
-    dependencies
+        .map(|embedded_object| embedded_object.id.clone());
+    embedded
         .chain(object.targets().map(|id| StixId::of("url", id).unwrap()))
-        .chain(object.ends.iter().cloned())
+        .chain(object.imported.iter().cloned())
         .collect()
 }
 
@@ -159,7 +161,7 @@ proptest! {
                         prop_assert!(here.contains(&needed) || is_long_done, "{} needs {needed}", object.id);
                     }
                     prop_assert!(here.insert(object.id.clone()), "{} twice in a message", object.id);
-                    let rides_along = object.bare.is_none() && sent.contains(&object.id);
+                    let rides_along = object.without_references.is_none() && sent.contains(&object.id);
                     if own.contains(&object.id) && !rides_along {
                         subjects += 1;
                         sent.insert(object.id.clone());
@@ -216,7 +218,7 @@ fn a_hundred_plain_objects_a_message() {
 fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
     let mut relationship = object(1);
     relationship
-        .ends
+        .imported
         .push(StixId::of_observable("ipv4-addr--00000000-0000-5000-8000-000000000099").unwrap());
     let tied = page(vec![relationship], Vec::new());
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
@@ -238,7 +240,7 @@ fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
 fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
     let tied = |end: usize| {
         let mut relationship = object(9);
-        relationship.ends.push(stix_id(end));
+        relationship.imported.push(stix_id(end));
         page(vec![relationship], Vec::new())
     };
     for (counts_as, sent) in [(Some("object with files"), 1), (None, 0)] {
@@ -264,7 +266,7 @@ fn what_was_sent_long_ago_does_not_ride_along() {
     ));
     let dependent = |number: usize, end: usize| {
         let mut relationship = object(number);
-        relationship.ends.push(stix_id(end));
+        relationship.imported.push(stix_id(end));
         relationship
     };
     let packed = run.pack(&page(
@@ -291,7 +293,7 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     };
     let dependent = |number: usize| {
         let mut relationship = object(number);
-        relationship.ends.push(stix_id(1));
+        relationship.imported.push(stix_id(1));
         relationship
     };
     let mut run = Packer::new(packing);
@@ -304,16 +306,16 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     let mut riding = riding.filter(|object| *object.id == id(1));
     assert!(riding.all(|object| *object.json == *scored(48).json));
     // What came along with others lacks something, and has not changed for that.
-    let pointing = object(4).pointing_at(vec![Pointer {
+    let referring = object(4).referring_to(vec![ObjectReference {
         property: "x_refs",
         is_many: true,
+        need: Need::Embedded,
         targets: vec![stix_id(1)],
     }]);
     let mut run = Packer::new(packing);
-    run.pack(&page(vec![pointing], vec![object(1)]));
-    assert!(!waits(
-        &run.pack(&page(vec![scored(47), dependent(3)], Vec::new()))
-    ));
+    run.pack(&page(vec![referring], vec![object(1)]));
+    assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
+    run.pack(&page(vec![dependent(3)], Vec::new()));
     // What ties objects together changes as well.
     assert!(waits(&run.pack(&page(vec![dependent(3)], Vec::new()))));
 }
@@ -342,10 +344,10 @@ fn messages_stay_under_the_brokers_limit() {
 
 #[test]
 fn what_objects_depend_on_comes_along_until_it_is_sure_to_exist() {
-    let dependency = Arc::new(object(500));
+    let embedded_object = Arc::new(object(500));
     let used = |number: usize| {
         let mut object = object(number);
-        object.dependencies = vec![Arc::clone(&dependency)];
+        object.embedded = vec![Arc::clone(&embedded_object)];
         object
     };
     let ids_of_one = |run: &mut Packer, number| -> Vec<String> {
@@ -378,7 +380,7 @@ fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
     let marking = Arc::new(writer.finish("marking").unwrap());
     let used = |number: usize| {
         let mut object = object(number);
-        object.dependencies = vec![Arc::clone(&marking)];
+        object.embedded = vec![Arc::clone(&marking)];
         object
     };
     let mut run = Packer::new(Packing::Closed { batch_size: 1 });
@@ -445,7 +447,7 @@ fn what_was_not_sent_is_not_sent_either_when_a_run_begins_again(#[case] packing:
     run.pack(&page(vec![sized(1, 20_000)], Vec::new()));
     run.begin_again(Some(limit(QueueProtocol::Api, 5_000, 10_000)));
     let mut dependent = object(2);
-    dependent.ends = vec![stix_id(1)];
+    dependent.imported = vec![stix_id(1)];
     let packed = run.pack(&page(vec![dependent], Vec::new()));
     assert_eq!((packed.waves.len(), packed.dependents.len()), (0, 1));
 }
@@ -484,7 +486,7 @@ fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
     let mut objects: Vec<StixObject> = (0..40).map(|number| sized(number, 1_500)).collect();
     objects.push(sized(98, LIMIT));
     let mut marked = object(99);
-    marked.dependencies = vec![Arc::new(sized(97, LIMIT))];
+    marked.embedded = vec![Arc::new(sized(97, LIMIT))];
     objects.push(marked);
     let packed = Packer::new(packing)
         .up_to(Some(limit))
@@ -513,4 +515,174 @@ fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
             .1
             .ends_with("its limit is 20000: raise its max_message_size, then reset the connector)")
     );
+}
+
+/// A marked report of these objects, by their numbers.
+fn report(number: usize, members: impl IntoIterator<Item = usize>) -> StixObject {
+    let mut report = object(number);
+    report.embedded.push(Arc::new(object(MARKING)));
+    let targets = members.into_iter().map(stix_id).collect();
+    let reference = ObjectReference {
+        property: "object_refs",
+        is_many: true,
+        need: Need::Imported,
+        targets,
+    };
+    report.referring_to(vec![reference])
+}
+
+/// The members that a copy of a container refers to.
+fn members(object: &StixObject) -> Vec<String> {
+    let json: serde_json::Value = serde_json::from_str(&object.json).unwrap();
+    let members = json["object_refs"].as_array().cloned().unwrap_or_default();
+    let members = members
+        .iter()
+        .map(|member| member.as_str().unwrap().to_owned());
+    members.collect()
+}
+
+const REPORT: usize = 900_000;
+
+fn messages(packed: &Packed) -> Vec<&Batch> {
+    packed.waves.iter().flat_map(|wave| &wave.batches).collect()
+}
+
+/// Each message has a copy of the report that refers to what it brings, behind it; together they refer to everything.
+#[rstest]
+#[case::whole(Packing::Closed { batch_size: 100 })]
+#[case::taken_apart(Packing::Waves { batch_size: 1 })]
+fn a_container_comes_in_copies_that_refer_to_what_is_there(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    let mut objects: Vec<StixObject> = (0..1200).map(object).collect();
+    objects.insert(0, report(REPORT, 0..1200));
+    let packed = run.pack(&page(objects, Vec::new()));
+    assert!(packed.deferred.is_empty() && packed.links_lost.is_empty());
+    let (mut sent, mut referred) = (HashSet::new(), Vec::new());
+    for wave in &packed.waves {
+        for message in &wave.batches {
+            let ids: HashSet<&str> = message.iter().map(|object| &*object.id).collect();
+            assert_eq!(ids.len(), message.len(), "an id twice in a message");
+            sent.extend(ids);
+            let copies = message.iter().filter(|object| *object.id == id(REPORT));
+            for copy in copies {
+                let members = members(copy);
+                assert!(!members.is_empty() && members.len() <= 500);
+                let is_there = |member: &String| sent.contains(member.as_str());
+                assert!(members.iter().all(is_there), "a member that was not sent");
+                referred.extend(members);
+            }
+        }
+    }
+    referred.sort();
+    let mut all: Vec<String> = (0..1200).map(id).collect();
+    all.sort();
+    assert_eq!(referred, all);
+}
+
+#[test]
+fn a_container_refers_to_members_of_earlier_pages_in_copies_of_their_own() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.pack(&page((0..700).map(object).collect(), Vec::new()));
+    let packed = run.pack(&page(vec![report(REPORT, 0..700)], Vec::new()));
+    let copies = messages(&packed).into_iter().map(|message| {
+        let copy = message.iter().find(|object| *object.id == id(REPORT));
+        let here: HashSet<&str> = message.iter().map(|object| &*object.id).collect();
+        let members = members(copy.unwrap());
+        // What was sent a moment ago rides along: its own message may not be through.
+        assert!(members.iter().all(|member| here.contains(member.as_str())));
+        members.len()
+    });
+    assert_eq!(copies.collect::<Vec<_>>(), [500, 200]);
+}
+
+#[test]
+fn a_container_without_members_goes_alone() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.note_not_sent([id(1).as_str()]);
+    let packed = run.pack(&page(vec![report(REPORT, [1])], Vec::new()));
+    let [message] = messages(&packed)[..] else {
+        panic!("{:?}", packed.waves);
+    };
+    let ids: Vec<&str> = message.iter().map(|object| &*object.id).collect();
+    assert_eq!(ids, [id(MARKING), id(REPORT)]);
+    assert!(members(&message[1]).is_empty());
+    // It is named, and comes once more when the member has come.
+    assert_eq!(packed.links_lost.len(), 1);
+    let [waiting] = &packed.dependents[..] else {
+        panic!("{:?}", packed.dependents);
+    };
+    assert!(waiting.is_part && waiting.needs.as_deref() == Some(&*id(1)));
+}
+
+#[test]
+fn a_member_that_no_message_can_hold_is_left_out_of_its_container() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let large = {
+        let mut writer = ObjectWriter::new(stix_id(1));
+        writer.put("value", &"x".repeat(LARGEST_BATCH_BYTES));
+        writer.finish("Text").unwrap()
+    };
+    let packed = run.pack(&page(
+        vec![large, object(2), report(REPORT, [1, 2])],
+        Vec::new(),
+    ));
+    let copies = messages(&packed).into_iter().flatten();
+    let copies = copies.filter(|object| *object.id == id(REPORT));
+    let referred: Vec<String> = copies.flat_map(|copy| members(copy)).collect();
+    assert_eq!(referred, [id(2)]);
+    assert_eq!(packed.deferred.len(), 1);
+}
+
+fn grouped(number: usize, group: u32) -> StixObject {
+    object(number).handled(Handling {
+        group: Some(group),
+        ..Handling::default()
+    })
+}
+
+#[test]
+fn a_group_is_never_torn_apart() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 10 });
+    let objects = (0..70).map(|number| grouped(number, u32::try_from(number / 7).unwrap()));
+    let packed = run.pack(&page(objects.collect(), Vec::new()));
+    let messages = messages(&packed);
+    assert!(
+        messages.iter().all(|message| message.len() == 7),
+        "{messages:?}"
+    );
+    assert_eq!(messages.len(), 10);
+}
+
+/// A host that many alerts refer to.
+#[test]
+fn what_units_share_is_sent_once_and_again_only_when_it_changes() {
+    const HOST: usize = 800_000;
+    let host = |score: u8| {
+        let mut writer = ObjectWriter::new(stix_id(HOST));
+        writer.put("x_opencti_score", &score);
+        Arc::new(writer.finish("System").unwrap())
+    };
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    let mut times_sent = |from: usize, score: u8| {
+        let objects = (from..from + 200).map(|number| {
+            let mut alert = object(number);
+            alert.imported.push(stix_id(HOST));
+            alert
+        });
+        let unit = Converted {
+            shared: vec![host(score)],
+            ..page(objects.collect(), Vec::new())
+        };
+        let packed = run.pack(&unit);
+        let messages = messages(&packed);
+        assert_eq!(messages.len(), 200);
+        let with_host = |message: &&&Batch| message.iter().any(|object| *object.id == id(HOST));
+        messages.iter().filter(with_host).count()
+    };
+    // As long as another worker may still be at the message that brought it.
+    let while_recent = RECENT_BATCHES..RECENT_BATCHES + 3;
+    assert!(while_recent.contains(&times_sent(0, 1)));
+    assert_eq!(times_sent(200, 1), 0);
+    assert!(while_recent.contains(&times_sent(400, 2)));
+    assert_eq!(times_sent(600, 2), 0);
 }

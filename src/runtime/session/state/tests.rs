@@ -220,6 +220,7 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
         needs: Some(long(1)),
         is_part: true,
         at_source,
+        unit: None,
     };
     let unread = Some(AtSource::Unread(DaysInVain::default()));
     let hold_all = |state: &mut State, first: usize| {
@@ -344,6 +345,7 @@ fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
         is_part: false,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
         at_source: None,
+        unit: None,
     };
     state.defer([object("imei--1"), object("imei--2")]);
     state.resolve(&["imei--1".into()]);
@@ -513,6 +515,7 @@ fn the_lists_stay_short() {
         is_part: false,
         reason: "the destination's release 6.0.0 does not have its type".to_owned(),
         at_source: None,
+        unit: None,
     };
     state.defer((0..DEFERRED + 7).map(object));
     state.defer([object(0)]);
@@ -587,6 +590,7 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
         needs: Some(long.clone()),
         is_part: false,
         at_source: None,
+        unit: None,
     }]);
     let closing = ClosePlan::new(long, true, AtOnce::Sentence);
     assert!(closing.message.len() <= 4096 && closing.message.starts_with("\\u{1b}"));
