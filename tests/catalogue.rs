@@ -166,7 +166,9 @@ fn every_setting_but_the_id_is_in_the_schema_with_its_default() {
                 texts.join(",")
             }
             (Value::String(text), _) => text.clone(),
-            (Value::Null, Fallback::Required | Fallback::Unset) => continue,
+            (Value::Null, Fallback::Required | Fallback::RequiredIf { .. } | Fallback::Unset) => {
+                continue;
+            }
             (other, _) => other.to_string(),
         };
         let Fallback::Value(expected) = setting.default else {

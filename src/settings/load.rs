@@ -11,31 +11,25 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
+use super::given::{Given, is_placeholder};
 use super::hint::{did_you_mean, nearest};
+use super::named::{Candidate, Choice, Source, choose};
 use super::problem::{Problem, shown};
 use super::proxy::Proxies;
 use super::secret_file::{self, SecretFile};
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting, table};
 
-/// What sample files carry where an operator must write something.
-const PLACEHOLDER: &str = "changeme";
-
 /// What file and environment say, not yet understood. Not `Debug`, for it holds secrets.
 pub(super) struct Values {
-    given: Map<String, Value>,
-    /// Keys whose environment variable sets something.
-    variables: BTreeSet<&'static str>,
-    /// Keys for which the environment holds the placeholder, and where.
+    /// What was given, by the key of its setting.
+    given: BTreeMap<&'static str, Candidate>,
+    /// Keys for which the placeholder was given, and where.
     placeholders: BTreeMap<&'static str, Placeholder>,
-    /// Keys whose value stands in a file of its own.
-    secret_files: BTreeMap<&'static str, SecretFile>,
     /// Keys that are no secrets, with the variables that name files for them all the same.
     file_variables: BTreeMap<&'static str, String>,
-    /// Keys whose variables cannot be used, about which there is a problem.
-    refused: BTreeSet<&'static str>,
     pub(super) proxies: Proxies,
     pub(super) file: FileState,
     pub(super) problems: Vec<Problem>,
@@ -70,20 +64,39 @@ pub(super) enum FileState {
     Broken,
 }
 
-/// What was given for one setting.
-#[derive(PartialEq)]
-pub(super) enum Given {
-    Nothing,
-    /// The placeholder of the sample file.
-    Placeholder,
-    Text(String),
-    /// A YAML number or boolean, whose original spelling is lost.
-    Unquoted(String),
-    List(Vec<String>),
-    /// A mapping, or a list of other than single values.
-    Nested,
-    /// Something that cannot be used, about which there is a problem already.
-    Refused,
+/// The settings of a connector: those that it has, and those that others of this package have.
+struct Known {
+    table: Vec<Setting>,
+    without_effect: Vec<Setting>,
+}
+
+impl Known {
+    fn all(&self) -> impl Iterator<Item = &Setting> {
+        self.table.iter().chain(&self.without_effect)
+    }
+
+    /// All keys, further ones too.
+    fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.all().flat_map(Setting::keys)
+    }
+
+    /// The names of all keys in this section.
+    fn names_in<'a>(&self, section: &'a str) -> impl Iterator<Item = &'static str> + use<'_, 'a> {
+        let split = self.keys().filter_map(|key| key.split_once('.'));
+        split
+            .filter(move |(of, _)| *of == section)
+            .map(|(_, name)| name)
+    }
+}
+
+/// What the environment gives, by the key that it is for.
+type Variables = BTreeMap<&'static str, Vec<Candidate>>;
+
+/// A file that a variable names: of which setting, and instead of which of its variables.
+struct NamedFile<'a> {
+    setting: &'a Setting,
+    variable: &'static str,
+    path: String,
 }
 
 /// The variables of this process.
@@ -96,45 +109,41 @@ pub(super) fn load<S: Section>(
     path: &Path,
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Values {
-    let table = table::<S>();
+    let known = Known {
+        table: table::<S>(),
+        without_effect: standard::without_effect::<S>(),
+    };
     let mut values = Values {
-        given: Map::new(),
-        variables: BTreeSet::new(),
+        given: BTreeMap::new(),
         placeholders: BTreeMap::new(),
-        secret_files: BTreeMap::new(),
         file_variables: BTreeMap::new(),
-        refused: BTreeSet::new(),
         proxies: Proxies::default(),
         file: FileState::Read,
         problems: Vec::new(),
         notices: Vec::new(),
     };
-    let file = values.read_file(path);
-    let variables = values.known_variables::<S>(&table, environment);
-    values.variables = variables.keys().copied().collect();
-    values.find_unknown_sections(&file.sections, &table);
-    values.find_unknown_keys(&file.sections, &table, S::SECTIONS);
-    match merge(file.config, &table, &variables) {
-        Ok(given) => values.given = given,
-        Err(cause) => values.break_file(
-            path,
-            format!("cannot be merged with the environment: {cause}"),
-        ),
+    let sections = values.read_file(path);
+    let mut useless = BTreeSet::new();
+    let mut variables = values.known_variables::<S>(&known, environment, &mut useless);
+    values.find_unknown_sections::<S>(&sections, &known);
+    values.find_unknown_keys::<S>(&sections, &known);
+    for setting in &known.table {
+        let of_environment = variables.remove(setting.key).unwrap_or_default();
+        let of_file = values.of_file(setting, &sections);
+        values.take(setting, choose(setting, of_environment, of_file));
     }
+    values.note_useless(&known, &sections, &useless);
     values
 }
 
 impl Values {
     /// What was given for `setting`.
     pub(super) fn get(&self, setting: &Setting) -> Given {
-        if self.refused.contains(setting.key) {
-            return Given::Refused;
+        match self.given.get(setting.key) {
+            Some(candidate) => candidate.given.clone(),
+            None if self.placeholders.contains_key(setting.key) => Given::Placeholder,
+            None => Given::Nothing,
         }
-        let given = entry(&self.given, setting).map_or(Given::Nothing, |value| given(&value.kind));
-        if given == Given::Nothing && self.placeholders.contains_key(setting.key) {
-            return Given::Placeholder;
-        }
-        given
     }
 
     /// Where the placeholder stands that was given for `setting`.
@@ -143,14 +152,19 @@ impl Values {
         known.unwrap_or_else(|| Placeholder::under(setting.to_string()))
     }
 
-    /// Whether what was given for `setting` stands in the environment.
-    pub(super) fn is_variable(&self, setting: &Setting) -> bool {
-        self.variables.contains(setting.key)
+    /// Where the value of `setting` stands.
+    pub(super) fn source(&self, setting: &Setting) -> Option<&Source> {
+        self.given
+            .get(setting.key)
+            .map(|candidate| &candidate.source)
     }
 
     /// The file from which the value of `setting` was read, where a variable names one.
     pub(super) fn secret_file(&self, setting: &Setting) -> Option<&SecretFile> {
-        self.secret_files.get(setting.key)
+        match self.source(setting) {
+            Some(Source::SecretFile(file)) => Some(file),
+            _ => None,
+        }
     }
 
     /// The variable that names a file for `setting`, which is no secret.
@@ -159,22 +173,22 @@ impl Values {
     }
 
     /// An empty file stands for one that is absent or broken.
-    fn read_file(&mut self, path: &Path) -> YamlFile {
+    fn read_file(&mut self, path: &Path) -> Map<String, Value> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == ErrorKind::NotFound => {
                 self.file = FileState::Absent(path.display().to_string());
-                return YamlFile::default();
+                return Map::new();
             }
             Err(cause) => {
                 self.break_file(path, format!("cannot be read: {cause}"));
-                return YamlFile::default();
+                return Map::new();
             }
         };
         parse(&text).unwrap_or_else(|cause| {
             let reason = without_values(&cause);
             self.break_file(path, format!("is not valid YAML: {reason}"));
-            YamlFile::default()
+            Map::new()
         })
     }
 
@@ -183,111 +197,231 @@ impl Values {
         self.problems.push(Problem::new(path.display(), text));
     }
 
-    /// The variables that set something, by the key they set.
+    /// The variables that set something, by the key they set. Those of settings without an effect come into
+    /// `useless`.
     fn known_variables<S: Section>(
         &mut self,
-        table: &[Setting],
+        known: &Known,
         environment: impl Iterator<Item = (OsString, OsString)>,
-    ) -> BTreeMap<&'static str, String> {
-        let mut variables = BTreeMap::new();
-        let mut paths = Vec::new();
+        useless: &mut BTreeSet<&'static str>,
+    ) -> Variables {
+        let mut variables = Variables::new();
+        let mut files = Vec::new();
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
             self.proxies.note(name, &value.to_string_lossy());
-            let setting = table.iter().find(|setting| setting.env == name);
-            if let Some(secret) = of_file(table, name).filter(|setting| setting.secret) {
-                self.note_path(secret, name, value, &mut paths);
-                continue;
-            }
-            match (setting, value.into_string()) {
-                (Some(setting), Ok(text)) if is_placeholder(&text) => {
-                    let placeholder = Placeholder::under(setting.to_string());
-                    self.placeholders.insert(setting.key, placeholder);
+            if let Some((secret, variable)) =
+                of_file(&known.table, name).filter(|(setting, _)| setting.secret)
+            {
+                self.note_path(secret, variable, value, &mut files, &mut variables);
+            } else if let Some((setting, variable)) = by_variable(&known.table, name) {
+                self.note_value(setting, variable, value, &mut variables);
+            } else if let Some(setting) = useless_variable(&known.without_effect, name) {
+                if !value.to_string_lossy().trim().is_empty() {
+                    useless.insert(setting.key);
                 }
-                (_, Ok(text)) if text.trim().is_empty() => {}
-                (Some(setting), Ok(text)) => {
-                    variables.insert(setting.key, text);
-                }
-                (Some(setting), Err(_)) => {
-                    self.problems
-                        .push(Problem::new(setting, "is not valid UTF-8; write it anew"));
-                }
-                (None, _) if name.starts_with(S::ENV_PREFIX) => self.refuse_variable::<S>(name),
-                (None, Ok(text)) => self.note_without_effect(table, name, &text),
-                (None, Err(_)) => {}
+            } else {
+                self.note_unknown::<S>(known, name, value);
             }
         }
         self.notices.extend(self.proxies.notices());
-        for (setting, path) in paths {
-            self.read_secret(setting, &path, &mut variables);
+        for file in files {
+            self.read_secret(file, &mut variables);
+        }
+        for (key, candidates) in &mut variables {
+            let setting = known.table.iter().find(|setting| setting.key == *key);
+            // The order of the environment is chance.
+            let rank = |candidate: &Candidate| {
+                let mut names = setting.iter().flat_map(|setting| setting.variables());
+                names.position(|name| name == candidate.source.setting_name())
+            };
+            candidates.sort_by_key(rank);
         }
         variables
+    }
+
+    /// What a variable says.
+    fn note_value(
+        &mut self,
+        setting: &Setting,
+        variable: &'static str,
+        value: OsString,
+        variables: &mut Variables,
+    ) {
+        let source = Source::Variable(variable);
+        let given = match value.into_string() {
+            Ok(text) => Given::of_text(&text),
+            Err(_) => {
+                let text = "is not valid UTF-8; write it anew";
+                let subject = source.subject(setting);
+                self.problems.push(Problem::new(subject, text));
+                Given::Refused
+            }
+        };
+        self.note(setting, source, given, variables);
+    }
+
+    /// Remembers what is a value, and what stands where one belongs.
+    fn note(&mut self, setting: &Setting, source: Source, given: Given, variables: &mut Variables) {
+        if given == Given::Placeholder {
+            let placeholder = Placeholder::under(source.subject(setting));
+            self.placeholders.insert(setting.key, placeholder);
+        } else if let Some(candidate) = self.candidate(setting, source, given) {
+            variables.entry(setting.key).or_default().push(candidate);
+        }
+    }
+
+    /// What was given, as it would be under the main name. Nothing and a placeholder are no values.
+    fn candidate(&mut self, setting: &Setting, source: Source, given: Given) -> Option<Candidate> {
+        let mut refuse = |text: &str| {
+            self.problems
+                .push(Problem::new(source.subject(setting), text));
+            Given::Refused
+        };
+        if matches!(given, Given::Nothing | Given::Placeholder) {
+            return None;
+        }
+        let given = if let Some(template) = given.template() {
+            refuse(&format!(
+                "{template} stands there, and nothing puts a value into its place; write the value itself, or set {} and leave this out",
+                setting.env
+            ))
+        } else {
+            match (source.alias(setting), &given) {
+                (Some(alias), Given::Text(text) | Given::Unquoted(text)) => alias
+                    .form
+                    .plain(text)
+                    .map_or_else(|reason| refuse(&reason), |plain| plainly(&given, plain)),
+                _ => given,
+            }
+        };
+        Some(Candidate { given, source })
     }
 
     /// What a variable says that names the file of `setting`.
     fn note_path<'a>(
         &mut self,
         setting: &'a Setting,
-        name: &str,
+        variable: &'static str,
         value: OsString,
-        paths: &mut Vec<(&'a Setting, String)>,
+        files: &mut Vec<NamedFile<'a>>,
+        variables: &mut Variables,
     ) {
         match value.into_string() {
             Ok(path) if path.trim().is_empty() => {}
             Ok(path) if is_placeholder(&path) => {
-                let placeholder = Placeholder::under(secret_file::name(setting));
+                let placeholder = Placeholder::under(secret_file::name(setting, variable));
                 self.placeholders.insert(setting.key, placeholder);
             }
-            Ok(path) => paths.push((setting, path)),
+            Ok(path) => files.push(NamedFile {
+                setting,
+                variable,
+                path,
+            }),
             Err(_) => {
                 let text = "is not valid UTF-8; give the file a plain name";
+                let name = secret_file::variable(variable);
                 self.problems.push(Problem::new(name, text));
-                self.refused.insert(setting.key);
+                let source = Source::Variable(variable);
+                self.note(setting, source, Given::Refused, variables);
             }
         }
     }
 
-    /// Takes the value of `setting` from its file. One that stands in a variable besides is not judged: which of
+    /// Takes the value of a secret from its file. One that stands in the variable besides is not judged: which of
     /// them is meant, nobody knows.
-    fn read_secret(
-        &mut self,
-        setting: &Setting,
-        path: &str,
-        variables: &mut BTreeMap<&'static str, String>,
-    ) {
-        let file = SecretFile::of(setting, path);
-        if variables.contains_key(setting.key) {
-            let names = format!("{} and {}", setting.env, secret_file::variable(setting));
+    fn read_secret(&mut self, named: NamedFile<'_>, variables: &mut Variables) {
+        let NamedFile {
+            setting,
+            variable,
+            path,
+        } = named;
+        let file = SecretFile::of(variable, &path);
+        let given = variables.entry(setting.key).or_default();
+        let own = Source::Variable(variable);
+        if let Some(value) = given.iter_mut().find(|value| value.source == own) {
+            value.given = Given::Refused;
+            let names = format!("{variable} and {}", secret_file::variable(variable));
             let text = "both are set; remove one of them";
             self.problems.push(Problem::new(names, text));
-            self.refused.insert(setting.key);
             return;
         }
-        match file.read(setting) {
+        let given = match file.read(setting) {
             Ok(text) if is_placeholder(&text) => {
                 let placeholder = Placeholder {
-                    subject: secret_file::name(setting),
+                    subject: secret_file::name(setting, variable),
                     still: file.still_placeholder(),
                 };
                 self.placeholders.insert(setting.key, placeholder);
+                return;
             }
-            Ok(text) => {
-                variables.insert(setting.key, text);
-                self.secret_files.insert(setting.key, file);
-            }
+            Ok(text) => Given::Text(text),
             Err(problem) => {
                 self.problems.push(problem);
-                self.refused.insert(setting.key);
+                Given::Refused
             }
+        };
+        self.note(setting, Source::SecretFile(file), given, variables);
+    }
+
+    /// What the YAML file gives for `setting`, the main name first.
+    fn of_file(&mut self, setting: &Setting, sections: &Map<String, Value>) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for key in setting.keys() {
+            let Some(value) = entry(sections, key) else {
+                continue;
+            };
+            let given = Given::of_yaml(&value.kind);
+            let source = Source::Key(key);
+            if given == Given::Placeholder {
+                let placeholder = Placeholder::under(source.subject(setting));
+                self.placeholders.entry(setting.key).or_insert(placeholder);
+            } else {
+                candidates.extend(self.candidate(setting, source, given));
+            }
+        }
+        candidates
+    }
+
+    fn take(&mut self, setting: &Setting, choice: Choice) {
+        self.problems.extend(choice.problem);
+        self.notices.extend(choice.notice);
+        if let Some(chosen) = choice.chosen {
+            self.given.insert(setting.key, chosen);
+        }
+    }
+
+    /// A variable of no setting of this connector.
+    fn note_unknown<S: Section>(&mut self, known: &Known, name: &str, value: OsString) {
+        let text = value.into_string();
+        if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
+            return;
+        }
+        let is_without_effect = S::WITHOUT_EFFECT.contains(&name);
+        if name.starts_with(S::ENV_PREFIX) && !is_without_effect {
+            self.refuse_variable::<S>(known, name);
+            return;
+        }
+        let noted = self.notices.len();
+        if let Ok(text) = text {
+            self.note_without_effect(&known.table, name, &text);
+        }
+        let is_of_the_platform = NO_EFFECT.iter().any(|known| known.env == name);
+        if self.notices.len() > noted || is_of_the_platform {
+            return;
+        }
+        if is_without_effect {
+            self.notices.push(without_effect(name));
+        } else {
+            self.note_near::<S>(known, name);
         }
     }
 
     fn note_without_effect(&mut self, table: &[Setting], name: &str, text: &str) {
-        if let Some(setting) = of_file(table, name) {
+        if let Some((setting, variable)) = of_file(table, name) {
             self.file_variables.insert(setting.key, name.to_owned());
             self.notices.push(format!(
-                "{name}: has no effect here: only secrets are read from files of their own; set {}",
-                setting.env
+                "{name}: has no effect here: only secrets are read from files of their own; set {variable}"
             ));
         }
         let known = NO_EFFECT.iter().find(|known| known.env == name);
@@ -303,34 +437,45 @@ impl Values {
         }
     }
 
-    fn refuse_variable<S: Section>(&mut self, name: &str) {
-        if let Some(setting) = of_file(S::SETTINGS, name) {
-            let text = format!(
-                "only secrets are read from files of their own; set {}",
-                setting.env
-            );
+    fn refuse_variable<S: Section>(&mut self, known: &Known, name: &str) {
+        if let Some((_, variable)) = of_file(&known.table, name) {
+            let text = format!("only secrets are read from files of their own; set {variable}");
             self.problems.push(Problem::new(name, text));
             return;
         }
-        let plain = S::SETTINGS.iter().map(|setting| setting.env.to_owned());
-        let secrets = S::SETTINGS.iter().filter(|setting| setting.secret);
-        let known: Vec<String> = plain.chain(secrets.map(secret_file::variable)).collect();
-        let near = nearest(short::<S>(name), known.iter().map(|name| short::<S>(name)));
-        let mut names = known.iter().map(String::as_str);
-        let near = names.find(|name| Some(short::<S>(name)) == near);
+        let near = near_variable::<S>(known, name, S::ENV_PREFIX);
         let text = format!(
             "no setting has this environment variable{}",
-            did_you_mean(near)
+            did_you_mean(near.as_deref())
         );
         self.problems.push(Problem::new(name, text));
     }
 
-    fn find_unknown_sections(&mut self, sections: &Map<String, Value>, table: &[Setting]) {
+    /// Whether a variable is meant for this connector nobody knows where other programs have some that begin so.
+    fn note_near<S: Section>(&mut self, known: &Known, name: &str) {
+        let mut prefixes = S::SHARED_ENV_PREFIXES.iter();
+        let Some(prefix) = prefixes.find(|prefix| name.starts_with(**prefix)) else {
+            return;
+        };
+        let near = near_variable::<S>(known, name, prefix);
+        if near.is_some() {
+            let hint = did_you_mean(near.as_deref());
+            let notice = format!("no setting has this environment variable, ignored{hint}");
+            self.notices.push(Problem::new(name, notice).to_string());
+        }
+    }
+
+    fn find_unknown_sections<S: Section>(&mut self, sections: &Map<String, Value>, known: &Known) {
+        let known = || known.keys().map(|key| key.split('.').next().unwrap_or(key));
         for name in sorted(sections) {
-            if table.iter().any(|setting| setting.section() == name) {
+            if known().any(|section| section == name) {
                 continue;
             }
-            let hint = did_you_mean(nearest(name, table.iter().map(Setting::section)));
+            if S::WITHOUT_EFFECT.contains(&name) {
+                self.notices.push(without_effect(name));
+                continue;
+            }
+            let hint = did_you_mean(nearest(name, known()));
             self.notices.push(format!(
                 "{} in the YAML file: no such section, ignored{hint}",
                 shown(name)
@@ -338,25 +483,20 @@ impl Values {
         }
     }
 
-    fn find_unknown_keys(
-        &mut self,
-        sections: &Map<String, Value>,
-        table: &[Setting],
-        own: &[&str],
-    ) {
+    fn find_unknown_keys<S: Section>(&mut self, sections: &Map<String, Value>, known: &Known) {
         for section in sorted(sections) {
-            let known = || table.iter().filter(|setting| setting.section() == section);
             match sections.get(section).map(|value| &value.kind) {
-                _ if known().next().is_none() => {}
+                _ if known.names_in(section).next().is_none() => {}
                 Some(ValueKind::Table(keys)) => {
                     for name in sorted(keys) {
-                        if known().all(|setting| setting.name() != name) {
-                            let hint = did_you_mean(nearest(name, known().map(Setting::name)));
-                            self.report_key(section, name, &hint, own);
+                        if known.names_in(section).all(|known| known != name) {
+                            let hint = did_you_mean(nearest(name, known.names_in(section)));
+                            self.report_key::<S>(section, name, &hint);
                         }
                     }
                 }
                 Some(ValueKind::Nil) | None => {}
+                Some(_) if known.keys().any(|key| key == section) => {}
                 Some(_) => self.problems.push(Problem::new(
                     section,
                     "is a single value or a list in the YAML file; write its keys below it",
@@ -367,9 +507,11 @@ impl Values {
 
     /// Strict where the names are ours; the files of other connectors bring more keys in the
     /// sections that all connectors share.
-    fn report_key(&mut self, section: &str, name: &str, hint: &str, own: &[&str]) {
+    fn report_key<S: Section>(&mut self, section: &str, name: &str, hint: &str) {
         let subject = format!("{section}.{name}");
-        if own.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
+        if S::WITHOUT_EFFECT.contains(&&*subject) {
+            self.notices.push(without_effect(&subject));
+        } else if S::SECTIONS.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
             self.problems
                 .push(Problem::new(subject, format!("no such setting{hint}")));
         } else {
@@ -377,89 +519,103 @@ impl Values {
             self.notices.push(notice.to_string());
         }
     }
-}
 
-/// The setting whose value would stand in a file that the variable of this name names.
-fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<&'a Setting> {
-    let env = name.strip_suffix(secret_file::SUFFIX)?;
-    table.iter().find(|setting| setting.env == env)
-}
-
-/// The name without what all variables of the connector begin with.
-fn short<S: Section>(name: &str) -> &str {
-    name.strip_prefix(S::ENV_PREFIX).unwrap_or(name)
-}
-
-/// The file as the config crate has it, and once more as plain sections to look through.
-#[derive(Default)]
-struct YamlFile {
-    config: Config,
-    sections: Map<String, Value>,
-}
-
-fn parse(text: &str) -> Result<YamlFile, ConfigError> {
-    let config = Config::builder()
-        .add_source(File::from_str(text, FileFormat::Yaml))
-        .build()?;
-    let sections = config.collect()?;
-    Ok(YamlFile { config, sections })
-}
-
-fn merge(
-    file: Config,
-    table: &[Setting],
-    variables: &BTreeMap<&'static str, String>,
-) -> Result<Map<String, Value>, ConfigError> {
-    let mut builder = Config::builder().add_source(file);
-    for setting in table {
-        builder = builder.set_override_option(setting.key, variables.get(setting.key).cloned())?;
-    }
-    builder.build()?.collect()
-}
-
-fn entry<'a>(sections: &'a Map<String, Value>, setting: &Setting) -> Option<&'a Value> {
-    match &sections.get(setting.section())?.kind {
-        ValueKind::Table(keys) => keys.get(setting.name()),
-        _ => None,
-    }
-}
-
-fn given(value: &ValueKind) -> Given {
-    match value {
-        ValueKind::Nil => Given::Nothing,
-        ValueKind::String(text) if text.trim().is_empty() => Given::Nothing,
-        ValueKind::String(text) if is_placeholder(text) => Given::Placeholder,
-        ValueKind::String(text) => Given::Text(text.clone()),
-        ValueKind::Table(_) => Given::Nested,
-        ValueKind::Array(entries) => given_list(entries),
-        ValueKind::Boolean(_)
-        | ValueKind::I64(_)
-        | ValueKind::I128(_)
-        | ValueKind::U64(_)
-        | ValueKind::U128(_)
-        | ValueKind::Float(_) => Given::Unquoted(value.to_string()),
-    }
-}
-
-fn given_list(entries: &[Value]) -> Given {
-    let mut texts = Vec::new();
-    for entry in entries {
-        match given(&entry.kind) {
-            Given::Nothing => {}
-            Given::Placeholder => return Given::Placeholder,
-            Given::Text(text) | Given::Unquoted(text) => texts.push(text),
-            Given::List(_) | Given::Nested | Given::Refused => return Given::Nested,
+    /// All at once what is set and has no effect on a connector of this type.
+    fn note_useless(
+        &mut self,
+        known: &Known,
+        sections: &Map<String, Value>,
+        useless: &BTreeSet<&'static str>,
+    ) {
+        let is_in_file = |setting: &Setting| {
+            let value = entry(sections, setting.key);
+            value.is_some_and(|value| Given::of_yaml(&value.kind) != Given::Nothing)
+        };
+        let set = known
+            .without_effect
+            .iter()
+            .filter(|setting| useless.contains(setting.key) || is_in_file(setting));
+        let names: Vec<String> = set.map(ToString::to_string).collect();
+        if !names.is_empty() {
+            self.notices.push(format!(
+                "{}: without effect on a connector that follows a live stream",
+                names.join(", ")
+            ));
         }
     }
-    if texts.is_empty() {
-        Given::Nothing
-    } else {
-        Given::List(texts)
+}
+
+/// The setting that has this variable, and the variable.
+fn by_variable<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
+    table.iter().find_map(|setting| {
+        let variable = setting.variables().find(|variable| *variable == name);
+        variable.map(|variable| (setting, variable))
+    })
+}
+
+/// The setting whose value would stand in a file that the variable of this name names, and the variable that the
+/// file is for.
+fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
+    by_variable(table, name.strip_suffix(secret_file::SUFFIX)?)
+}
+
+/// The setting without an effect that has this variable, or a file for it.
+fn useless_variable<'a>(settings: &'a [Setting], name: &str) -> Option<&'a Setting> {
+    let found = by_variable(settings, name).or_else(|| of_file(settings, name));
+    found.map(|(setting, _)| setting)
+}
+
+/// What was converted, as it was given.
+fn plainly(given: &Given, plain: String) -> Given {
+    match given {
+        Given::Unquoted(text) if *text == plain => Given::Unquoted(plain),
+        _ => Given::Text(plain),
     }
 }
 
-fn is_placeholder(text: &str) -> bool {
-    text.trim().eq_ignore_ascii_case(PLACEHOLDER)
+fn without_effect(name: &str) -> String {
+    format!("{name}: has no effect here; remove it")
+}
+
+/// The variable that was most likely meant, of those that belong to this connector.
+fn near_variable<S: Section>(known: &Known, name: &str, prefix: &str) -> Option<String> {
+    let own = S::SETTINGS.iter().chain(
+        known
+            .table
+            .iter()
+            .filter(|setting| !setting.aliases.is_empty()),
+    );
+    let candidates: Vec<String> = own
+        .flat_map(|setting| {
+            let files = setting.variables().filter(|_| setting.secret);
+            let files: Vec<String> = files.map(secret_file::variable).collect();
+            setting.variables().map(str::to_owned).chain(files)
+        })
+        .collect();
+    // Without what they all begin with.
+    let short = |name: &'_ str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
+    let shorts: Vec<String> = candidates.iter().map(|name| short(name)).collect();
+    let near = nearest(&short(name), shorts.iter().map(String::as_str))?;
+    let index = shorts.iter().position(|short| short == near)?;
+    candidates.get(index).cloned()
+}
+
+fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
+    Config::builder()
+        .add_source(File::from_str(text, FileFormat::Yaml))
+        .build()?
+        .collect()
+}
+
+/// What stands under this key; without a dot, at the top level.
+fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let Some((section, name)) = key.split_once('.') else {
+        return sections.get(key);
+    };
+    match &sections.get(section)?.kind {
+        ValueKind::Table(keys) => keys.get(name),
+        _ => None,
+    }
 }
 
 /// The order of a map is chance; messages come in a stable one.
