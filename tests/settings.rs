@@ -9,6 +9,17 @@
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
+#[path = "settings/kinds.rs"]
+mod kinds;
+#[path = "settings/made_up.rs"]
+mod made_up;
+#[path = "settings/names.rs"]
+mod names;
+#[path = "settings/stream.rs"]
+mod stream;
+#[path = "settings/support.rs"]
+mod support;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
