@@ -57,7 +57,7 @@ const MANIFEST_KEYS: [&str; 20] = [
 
 fn file(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("__metadata__")
+        .join("connectors/netmanageit/__metadata__")
         .join(name);
     let text =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -73,7 +73,7 @@ fn the_schema_in_the_tree_is_that_of_the_settings() {
     let printed = schema::<NetManageItSettings>();
     assert!(
         file("connector_config_schema.json") == printed,
-        "write it anew: cargo run -- schema > __metadata__/connector_config_schema.json"
+        "write it anew: cargo run -- schema > connectors/netmanageit/__metadata__/connector_config_schema.json"
     );
 }
 

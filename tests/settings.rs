@@ -815,9 +815,9 @@ fn compose_file_and_tables_say_the_same() {
 
 /// A variable that nobody reads would be ignored, or refused by its prefix.
 #[rstest]
-#[case(include_str!("../deploy/kubernetes/configmap.yaml"), 4)]
-#[case(include_str!("../deploy/kubernetes/secret.sample.yaml"), 2)]
-#[case(include_str!("../deploy/helm/values-netmanageit.yaml"), 5)]
+#[case(include_str!("../connectors/netmanageit/deploy/kubernetes/configmap.yaml"), 4)]
+#[case(include_str!("../connectors/netmanageit/deploy/kubernetes/secret.sample.yaml"), 2)]
+#[case(include_str!("../connectors/netmanageit/deploy/helm/values-netmanageit.yaml"), 5)]
 fn the_manifests_set_what_is_a_setting(#[case] manifest: &str, #[case] variables: usize) {
     let is_name = |name: &&str| {
         let letters = name
