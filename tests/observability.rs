@@ -18,7 +18,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../docs/metrics.md");
-const DASHBOARD: &str = include_str!("../connectors/netmanageit/deploy/grafana/netmanageit-connector.json");
+const DASHBOARD: &str =
+    include_str!("../connectors/netmanageit/deploy/grafana/netmanageit-connector.json");
 const ALERTS: &str = include_str!("../connectors/netmanageit/deploy/prometheus/alerts.yml");
 
 /// Every selector of an alert has it: names like `errors_total` are those of all connectors.
