@@ -34,6 +34,7 @@ mod since;
 mod standard;
 mod table;
 mod tlp_level;
+mod unknown;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -45,8 +45,8 @@ fn prove<S: Section + Debug>() {
     let folder = tempfile::tempdir().unwrap();
     let connector = Connector::of::<S>(folder.path());
     write(&connector.sample, &sample::sample(&connector));
-    compose::begin(&connector);
-    write(&connector.document, &document::begin(&connector));
+    write(&connector.compose, &compose::first(&connector));
+    write(&connector.document, &document::first(&connector));
     let schema = connector
         .folder
         .join("__metadata__/connector_config_schema.json");

@@ -55,18 +55,21 @@ impl Alias {
     }
 
     /// With this at the end of the value, if it is there; it is cut off.
+    #[must_use]
     pub const fn ends_in(mut self, end: &'static str) -> Self {
         self.form = Form::EndsIn(end);
         self
     }
 
     /// With a period written as a whole number of minutes.
+    #[must_use]
     pub const fn minutes(mut self) -> Self {
         self.form = Form::Minutes;
         self
     }
 
     /// Counts only where no other name is set, and is noticed.
+    #[must_use]
     pub const fn outdated(mut self) -> Self {
         self.outdated = true;
         self

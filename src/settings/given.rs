@@ -70,12 +70,11 @@ impl Given {
         }
     }
 
-    /// The place to be filled in, such as `${NAME}`, that stands where a value belongs.
+    /// The name in a place to be filled in, such as `${NAME}`, that stands where a value belongs.
     pub(super) fn template(&self) -> Option<&str> {
-        let is_template = |text: &&str| is_template(text);
         match self {
-            Self::Text(text) => Some(text.trim()).filter(is_template),
-            Self::List(texts) => texts.iter().map(|text| text.trim()).find(is_template),
+            Self::Text(text) => template(text.trim()),
+            Self::List(texts) => texts.iter().find_map(|text| template(text.trim())),
             _ => None,
         }
     }
@@ -95,18 +94,15 @@ pub(super) fn is_placeholder(text: &str) -> bool {
     text.trim().eq_ignore_ascii_case(PLACEHOLDER)
 }
 
-/// Whether the text is nothing but the name of a variable, written as for a shell or for Compose.
-fn is_template(text: &str) -> bool {
-    let inner = text
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'));
-    let name = inner.map(|inner| inner.split_once(':').map_or(inner, |(name, _)| name));
-    name.is_some_and(|name| {
-        !name.is_empty()
-            && name
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
-    })
+/// The name of the variable that the text is and nothing else, written as for a shell or for Compose. What would
+/// stand for it by default could be a secret.
+fn template(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("${")?.strip_suffix('}')?;
+    let name = inner.split_once(':').map_or(inner, |(name, _)| name);
+    let is_name = name
+        .chars()
+        .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    (is_name && !name.is_empty()).then_some(name)
 }
 
 #[cfg(test)]
@@ -114,15 +110,15 @@ mod tests {
     use super::Given;
 
     #[rstest::rstest]
-    #[case("${GITHUB_TOKEN}", true)]
-    #[case(" ${A_1} ", true)]
-    #[case("${A:-b}", true)]
-    #[case("${}", false)]
-    #[case("${a b}", false)]
-    #[case("$GITHUB_TOKEN", false)]
-    #[case("a${B}", false)]
-    #[case("${A}${B}", false)]
-    fn a_template_is_a_name_in_braces(#[case] text: &str, #[case] is_template: bool) {
-        assert_eq!(Given::of_text(text).template().is_some(), is_template);
+    #[case("${GITHUB_TOKEN}", Some("GITHUB_TOKEN"))]
+    #[case(" ${A_1} ", Some("A_1"))]
+    #[case("${A:-hunter2}", Some("A"))]
+    #[case("${}", None)]
+    #[case("${a b}", None)]
+    #[case("$GITHUB_TOKEN", None)]
+    #[case("a${B}", None)]
+    #[case("${A}${B}", None)]
+    fn a_template_is_a_name_in_braces(#[case] text: &str, #[case] name: Option<&str>) {
+        assert_eq!(Given::of_text(text).template(), name);
     }
 }

@@ -1,5 +1,4 @@
-//! Brings file and environment together, and looks for names that nobody knows. The only reader
-//! of the environment.
+//! Brings file and environment together. The only reader of the environment.
 //!
 //! May know: the environment and the file. May be known by `settings` alone.
 //!
@@ -14,12 +13,11 @@ use std::path::Path;
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use super::given::{Given, is_placeholder};
-use super::hint::{did_you_mean, nearest};
 use super::named::{Candidate, Choice, Source, choose};
-use super::problem::{Problem, shown};
+use super::problem::Problem;
 use super::proxy::Proxies;
 use super::secret_file::{self, SecretFile};
-use super::standard::{self, NO_EFFECT, NoEffect};
+use super::standard;
 use super::table::{Section, Setting, table};
 
 /// What file and environment say, not yet understood. Not `Debug`, for it holds secrets.
@@ -29,7 +27,7 @@ pub(super) struct Values {
     /// Keys for which the placeholder was given, and where.
     placeholders: BTreeMap<&'static str, Placeholder>,
     /// Keys that are no secrets, with the variables that name files for them all the same.
-    file_variables: BTreeMap<&'static str, String>,
+    pub(super) file_variables: BTreeMap<&'static str, String>,
     pub(super) proxies: Proxies,
     pub(super) file: FileState,
     pub(super) problems: Vec<Problem>,
@@ -65,9 +63,9 @@ pub(super) enum FileState {
 }
 
 /// The settings of a connector: those that it has, and those that others of this package have.
-struct Known {
-    table: Vec<Setting>,
-    without_effect: Vec<Setting>,
+pub(super) struct Known {
+    pub(super) table: Vec<Setting>,
+    pub(super) without_effect: Vec<Setting>,
 }
 
 impl Known {
@@ -76,12 +74,15 @@ impl Known {
     }
 
     /// All keys, further ones too.
-    fn keys(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
         self.all().flat_map(Setting::keys)
     }
 
     /// The names of all keys in this section.
-    fn names_in<'a>(&self, section: &'a str) -> impl Iterator<Item = &'static str> + use<'_, 'a> {
+    pub(super) fn names_in<'a>(
+        &self,
+        section: &'a str,
+    ) -> impl Iterator<Item = &'static str> + use<'_, 'a> {
         let split = self.keys().filter_map(|key| key.split_once('.'));
         split
             .filter(move |(of, _)| *of == section)
@@ -249,14 +250,13 @@ impl Values {
         variables: &mut Variables,
     ) {
         let source = Source::Variable(variable);
-        let given = match value.into_string() {
-            Ok(text) => Given::of_text(&text),
-            Err(_) => {
-                let text = "is not valid UTF-8; write it anew";
-                let subject = source.subject(setting);
-                self.problems.push(Problem::new(subject, text));
-                Given::Refused
-            }
+        let given = if let Ok(text) = value.into_string() {
+            Given::of_text(&text)
+        } else {
+            let text = "is not valid UTF-8; write it anew";
+            let subject = source.subject(setting);
+            self.problems.push(Problem::new(subject, text));
+            Given::Refused
         };
         self.note(setting, source, given, variables);
     }
@@ -283,7 +283,7 @@ impl Values {
         }
         let given = if let Some(template) = given.template() {
             refuse(&format!(
-                "{template} stands there, and nothing puts a value into its place; write the value itself, or set {} and leave this out",
+                "${{{template}}} stands there, and nothing puts a value into its place; write the value itself, or set {} and leave this out",
                 setting.env
             ))
         } else {
@@ -337,13 +337,13 @@ impl Values {
             path,
         } = named;
         let file = SecretFile::of(variable, &path);
-        let given = variables.entry(setting.key).or_default();
         let own = Source::Variable(variable);
-        if let Some(value) = given.iter_mut().find(|value| value.source == own) {
-            value.given = Given::Refused;
-            let names = format!("{variable} and {}", secret_file::variable(variable));
+        let mut candidates = variables.entry(setting.key).or_default().iter_mut();
+        if let Some(beside) = candidates.find(|candidate| candidate.source == own) {
+            beside.given = Given::Refused;
+            let both = format!("{variable} and {}", secret_file::variable(variable));
             let text = "both are set; remove one of them";
-            self.problems.push(Problem::new(names, text));
+            self.problems.push(Problem::new(both, text));
             return;
         }
         let given = match file.read(setting) {
@@ -390,159 +390,6 @@ impl Values {
             self.given.insert(setting.key, chosen);
         }
     }
-
-    /// A variable of no setting of this connector.
-    fn note_unknown<S: Section>(&mut self, known: &Known, name: &str, value: OsString) {
-        let text = value.into_string();
-        if text.as_ref().is_ok_and(|text| text.trim().is_empty()) {
-            return;
-        }
-        let is_without_effect = S::WITHOUT_EFFECT.contains(&name);
-        if name.starts_with(S::ENV_PREFIX) && !is_without_effect {
-            self.refuse_variable::<S>(known, name);
-            return;
-        }
-        let noted = self.notices.len();
-        if let Ok(text) = text {
-            self.note_without_effect(&known.table, name, &text);
-        }
-        let is_of_the_platform = NO_EFFECT.iter().any(|known| known.env == name);
-        if self.notices.len() > noted || is_of_the_platform {
-            return;
-        }
-        if is_without_effect {
-            self.notices.push(without_effect(name));
-        } else {
-            self.note_near::<S>(known, name);
-        }
-    }
-
-    fn note_without_effect(&mut self, table: &[Setting], name: &str, text: &str) {
-        if let Some((setting, variable)) = of_file(table, name) {
-            self.file_variables.insert(setting.key, name.to_owned());
-            self.notices.push(format!(
-                "{name}: has no effect here: only secrets are read from files of their own; set {variable}"
-            ));
-        }
-        let known = NO_EFFECT.iter().find(|known| known.env == name);
-        if let Some(NoEffect {
-            env,
-            harmless,
-            instead,
-        }) = known
-            && !text.trim().eq_ignore_ascii_case(harmless)
-        {
-            self.notices
-                .push(format!("{env}: has no effect here: {instead}"));
-        }
-    }
-
-    fn refuse_variable<S: Section>(&mut self, known: &Known, name: &str) {
-        if let Some((_, variable)) = of_file(&known.table, name) {
-            let text = format!("only secrets are read from files of their own; set {variable}");
-            self.problems.push(Problem::new(name, text));
-            return;
-        }
-        let near = near_variable::<S>(known, name, S::ENV_PREFIX);
-        let text = format!(
-            "no setting has this environment variable{}",
-            did_you_mean(near.as_deref())
-        );
-        self.problems.push(Problem::new(name, text));
-    }
-
-    /// Whether a variable is meant for this connector nobody knows where other programs have some that begin so.
-    fn note_near<S: Section>(&mut self, known: &Known, name: &str) {
-        let mut prefixes = S::SHARED_ENV_PREFIXES.iter();
-        let Some(prefix) = prefixes.find(|prefix| name.starts_with(**prefix)) else {
-            return;
-        };
-        let near = near_variable::<S>(known, name, prefix);
-        if near.is_some() {
-            let hint = did_you_mean(near.as_deref());
-            let notice = format!("no setting has this environment variable, ignored{hint}");
-            self.notices.push(Problem::new(name, notice).to_string());
-        }
-    }
-
-    fn find_unknown_sections<S: Section>(&mut self, sections: &Map<String, Value>, known: &Known) {
-        let known = || known.keys().map(|key| key.split('.').next().unwrap_or(key));
-        for name in sorted(sections) {
-            if known().any(|section| section == name) {
-                continue;
-            }
-            if S::WITHOUT_EFFECT.contains(&name) {
-                self.notices.push(without_effect(name));
-                continue;
-            }
-            let hint = did_you_mean(nearest(name, known()));
-            self.notices.push(format!(
-                "{} in the YAML file: no such section, ignored{hint}",
-                shown(name)
-            ));
-        }
-    }
-
-    fn find_unknown_keys<S: Section>(&mut self, sections: &Map<String, Value>, known: &Known) {
-        for section in sorted(sections) {
-            match sections.get(section).map(|value| &value.kind) {
-                _ if known.names_in(section).next().is_none() => {}
-                Some(ValueKind::Table(keys)) => {
-                    for name in sorted(keys) {
-                        if known.names_in(section).all(|known| known != name) {
-                            let hint = did_you_mean(nearest(name, known.names_in(section)));
-                            self.report_key::<S>(section, name, &hint);
-                        }
-                    }
-                }
-                Some(ValueKind::Nil) | None => {}
-                Some(_) if known.keys().any(|key| key == section) => {}
-                Some(_) => self.problems.push(Problem::new(
-                    section,
-                    "is a single value or a list in the YAML file; write its keys below it",
-                )),
-            }
-        }
-    }
-
-    /// Strict where the names are ours; the files of other connectors bring more keys in the
-    /// sections that all connectors share.
-    fn report_key<S: Section>(&mut self, section: &str, name: &str, hint: &str) {
-        let subject = format!("{section}.{name}");
-        if S::WITHOUT_EFFECT.contains(&&*subject) {
-            self.notices.push(without_effect(&subject));
-        } else if S::SECTIONS.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
-            self.problems
-                .push(Problem::new(subject, format!("no such setting{hint}")));
-        } else {
-            let notice = Problem::new(subject, format!("no such setting, ignored{hint}"));
-            self.notices.push(notice.to_string());
-        }
-    }
-
-    /// All at once what is set and has no effect on a connector of this type.
-    fn note_useless(
-        &mut self,
-        known: &Known,
-        sections: &Map<String, Value>,
-        useless: &BTreeSet<&'static str>,
-    ) {
-        let is_in_file = |setting: &Setting| {
-            let value = entry(sections, setting.key);
-            value.is_some_and(|value| Given::of_yaml(&value.kind) != Given::Nothing)
-        };
-        let set = known
-            .without_effect
-            .iter()
-            .filter(|setting| useless.contains(setting.key) || is_in_file(setting));
-        let names: Vec<String> = set.map(ToString::to_string).collect();
-        if !names.is_empty() {
-            self.notices.push(format!(
-                "{}: without effect on a connector that follows a live stream",
-                names.join(", ")
-            ));
-        }
-    }
 }
 
 /// The setting that has this variable, and the variable.
@@ -555,7 +402,7 @@ fn by_variable<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'s
 
 /// The setting whose value would stand in a file that the variable of this name names, and the variable that the
 /// file is for.
-fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
+pub(super) fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
     by_variable(table, name.strip_suffix(secret_file::SUFFIX)?)
 }
 
@@ -573,33 +420,6 @@ fn plainly(given: &Given, plain: String) -> Given {
     }
 }
 
-fn without_effect(name: &str) -> String {
-    format!("{name}: has no effect here; remove it")
-}
-
-/// The variable that was most likely meant, of those that belong to this connector.
-fn near_variable<S: Section>(known: &Known, name: &str, prefix: &str) -> Option<String> {
-    let own = S::SETTINGS.iter().chain(
-        known
-            .table
-            .iter()
-            .filter(|setting| !setting.aliases.is_empty()),
-    );
-    let candidates: Vec<String> = own
-        .flat_map(|setting| {
-            let files = setting.variables().filter(|_| setting.secret);
-            let files: Vec<String> = files.map(secret_file::variable).collect();
-            setting.variables().map(str::to_owned).chain(files)
-        })
-        .collect();
-    // Without what they all begin with.
-    let short = |name: &'_ str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
-    let shorts: Vec<String> = candidates.iter().map(|name| short(name)).collect();
-    let near = nearest(&short(name), shorts.iter().map(String::as_str))?;
-    let index = shorts.iter().position(|short| short == near)?;
-    candidates.get(index).cloned()
-}
-
 fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
     Config::builder()
         .add_source(File::from_str(text, FileFormat::Yaml))
@@ -608,7 +428,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
 }
 
 /// What stands under this key; without a dot, at the top level.
-fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+pub(super) fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     let Some((section, name)) = key.split_once('.') else {
         return sections.get(key);
     };
@@ -616,11 +436,6 @@ fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
         ValueKind::Table(keys) => keys.get(name),
         _ => None,
     }
-}
-
-/// The order of a map is chance; messages come in a stable one.
-fn sorted(map: &Map<String, Value>) -> BTreeSet<&str> {
-    map.keys().map(String::as_str).collect()
 }
 
 /// The parser quotes a mapping that stands where a key belongs, and with it what may be a secret

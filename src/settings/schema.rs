@@ -61,8 +61,8 @@ fn kind(setting: &Setting) -> Value {
             json!({"type": "string", "format": "uri", "minLength": 1, "maxLength": LONGEST_URL})
         }
         Kind::Text { min_chars } => json!({"type": "string", "minLength": min_chars}),
-        Kind::List | Kind::Globs | Kind::Words(_) => list(setting, json!({"type": "string"})),
-        Kind::Choices(words) => list(setting, json!({"type": "string", "enum": words})),
+        Kind::List | Kind::Globs | Kind::Words(_) => list(setting, &json!({"type": "string"})),
+        Kind::Choices(words) => list(setting, &json!({"type": "string", "enum": words})),
         Kind::Boolean => json!({"type": "boolean"}),
         Kind::Whole { min, max: u64::MAX } => json!({"type": "integer", "minimum": min}),
         Kind::Whole { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
@@ -97,7 +97,7 @@ fn kind(setting: &Setting) -> Value {
 }
 
 /// A list where the platform takes one: it refuses an array without a default, and reads a text with commas.
-fn list(setting: &Setting, items: Value) -> Value {
+fn list(setting: &Setting, items: &Value) -> Value {
     match setting.default {
         Fallback::Value(_) => json!({"type": "array", "items": items}),
         _ => json!({"type": "string", "minLength": 1}),

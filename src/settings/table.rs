@@ -63,30 +63,35 @@ impl Setting {
     }
 
     /// Its value is never shown, and may stand in a file that the variable with `_FILE` at its end names.
+    #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
     /// It has these names too. Two names that are set to different values are a problem that names both.
+    #[must_use]
     pub const fn aliases(mut self, aliases: &'static [Alias]) -> Self {
         self.aliases = aliases;
         self
     }
 
     /// Who leaves the placeholder of the sample file here is refused, although the setting can do without a value.
+    #[must_use]
     pub const fn refuses_placeholder(mut self) -> Self {
         self.refuses_placeholder = true;
         self
     }
 
     /// These words, in any case, are taken as not set, with a notice.
+    #[must_use]
     pub const fn not_set(mut self, words: &'static [&'static str]) -> Self {
         self.not_set = words;
         self
     }
 
     /// What the sample file shows where there is no default.
+    #[must_use]
     pub const fn example(mut self, value: &'static str) -> Self {
         self.example = Some(value);
         self

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::connector::{Connector, assert_up_to_date, connectors, text, write};
+use super::connector::{Connector, assert_up_to_date, begin_if_missing, connectors, text};
 
 /// The HTTP library reads these by itself.
 const NOT_SETTINGS: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
@@ -48,7 +48,7 @@ fn with_environment(file: &str, connector: &Connector) -> String {
 }
 
 /// A first compose file, after the one at the top: another image, built from the same folder.
-pub(crate) fn begin(connector: &Connector) {
+pub(crate) fn first(connector: &Connector) -> String {
     let top = text(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml"));
     let build = format!(
         "    build:\n      context: ../..\n      args:\n        CONNECTOR: {}-connector\n",
@@ -58,11 +58,12 @@ pub(crate) fn begin(connector: &Connector) {
         .replace("netmanageit", connector.slug)
         .replace("    build: .\n", &build)
         .replace("from this folder", "from this repository");
-    write(&connector.compose, &with_environment(&file, connector));
+    with_environment(&file, connector)
 }
 
 /// Of one connector: the checks of this module.
 pub(crate) fn check(connector: &Connector) {
+    begin_if_missing(&connector.compose, || first(connector));
     let file = text(&connector.compose);
     assert_up_to_date(&connector.compose, &with_environment(&file, connector));
     let variables: Vec<(String, String)> = environment(connector)

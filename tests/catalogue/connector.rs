@@ -17,10 +17,13 @@ pub(crate) fn connectors() -> Vec<Connector> {
     vec![Connector::at_the_top::<NetManageItSettings>()]
 }
 
+/// The settings that a file and variables give, as text; otherwise the problems.
+type ReadAsText = fn(&Path, &[(String, String)]) -> Result<String, Vec<String>>;
+
 /// A connector: its tables, and where its files are.
 pub(crate) struct Connector {
     pub(crate) slug: &'static str,
-    pub(crate) connector_type: ConnectorType,
+    pub(crate) kind: ConnectorType,
     pub(crate) table: Vec<Setting>,
     pub(crate) own: &'static [Setting],
     pub(crate) schema: Value,
@@ -30,7 +33,7 @@ pub(crate) struct Connector {
     pub(crate) compose: PathBuf,
     /// The page whose table has the connector's own settings.
     pub(crate) document: PathBuf,
-    read: fn(&Path, &[(String, String)]) -> Result<String, Vec<String>>,
+    read: ReadAsText,
 }
 
 impl Connector {
@@ -39,7 +42,7 @@ impl Connector {
         let folder = root.join("connectors").join(S::SLUG);
         Self {
             slug: S::SLUG,
-            connector_type: S::TYPE,
+            kind: S::TYPE,
             table: table::<S>(),
             own: S::SETTINGS,
             schema: schema::<S>(),
@@ -160,10 +163,21 @@ pub(crate) fn good_value(setting: &Setting) -> String {
     value.to_owned()
 }
 
+/// Whether the file is to be written anew. Those of made-up connectors never are: they lie elsewhere.
+fn is_written_anew(path: &Path) -> bool {
+    path.starts_with(env!("CARGO_MANIFEST_DIR")) && std::env::var_os(WRITE).is_some()
+}
+
+/// Begins a file that is to be written and is not there yet.
+pub(crate) fn begin_if_missing(path: &Path, text: impl FnOnce() -> String) {
+    if is_written_anew(path) && !path.exists() {
+        write(path, &text());
+    }
+}
+
 /// The file holds this text; or does so from now on, if that is asked for.
 pub(crate) fn assert_up_to_date(path: &Path, expected: &str) {
-    let is_ours = path.starts_with(env!("CARGO_MANIFEST_DIR"));
-    if is_ours && std::env::var_os(WRITE).is_some() {
+    if is_written_anew(path) {
         write(path, expected);
     }
     assert!(

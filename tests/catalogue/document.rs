@@ -6,7 +6,7 @@ use std::path::Path;
 
 use opencti_connectors::settings::{Fallback, Setting};
 
-use super::connector::{Connector, assert_up_to_date, connectors, text};
+use super::connector::{Connector, assert_up_to_date, begin_if_missing, connectors, text};
 
 const BEGIN: &str =
     "<!-- settings: written from the table by WRITE_FILES=1 cargo test --test catalogue -->\n";
@@ -20,8 +20,9 @@ const OF_THE_CONNECTOR: [&str; 4] = [
 ];
 
 /// A page that has nothing but the table.
-pub(crate) fn begin(connector: &Connector) -> String {
-    format!("# A connector\n\n{BEGIN}{}{END}", table(connector.own))
+pub(crate) fn first(connector: &Connector) -> String {
+    let title = connector.slug;
+    format!("# {title}\n\n{BEGIN}{}{END}", table(connector.own))
 }
 
 fn table(settings: &[Setting]) -> String {
@@ -74,6 +75,7 @@ fn is_own(connector: &Connector, setting: &Setting) -> bool {
 
 /// Of one connector: the checks of this module.
 pub(crate) fn check(connector: &Connector) {
+    begin_if_missing(&connector.document, || first(connector));
     let document = text(&connector.document);
     let Some((before, rest)) = document.split_once(BEGIN) else {
         // Its rows stand among those of all.

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use opencti_connectors::settings::Setting;
+
 use super::connector::{Connector, connectors, text};
 
 /// The variables that a manifest sets.
@@ -31,7 +33,7 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
 
 /// What these files set together is in the table, and what is required is in them.
 fn check_together(connector: &Connector, files: &[PathBuf], given_elsewhere: &[&str]) {
-    let texts: Vec<String> = files.iter().map(|path| text(path)).collect();
+    let texts: Vec<String> = files.iter().map(PathBuf::as_path).map(text).collect();
     let set: BTreeSet<&str> = texts.iter().flat_map(|text| variables(text)).collect();
     let known = connector.variables();
     let unknown: Vec<&&str> = set.iter().filter(|name| !known.contains(**name)).collect();
@@ -48,7 +50,7 @@ fn check_secrets(connector: &Connector, open: &str) {
     let set = variables(open);
     let secrets = connector.table.iter().filter(|setting| setting.secret);
     let told: Vec<&str> = secrets
-        .flat_map(|setting| setting.variables())
+        .flat_map(Setting::variables)
         .filter(|name| set.contains(name))
         .collect();
     assert!(told.is_empty(), "secrets in the open: {told:?}");

@@ -213,7 +213,7 @@ fn every_manifest_obeys_the_platform() {
                 .iter()
                 .all(|case| USE_CASES.contains(&case.as_str().unwrap()))
         );
-        assert_eq!(manifest["container_type"], connector.connector_type.name());
+        assert_eq!(manifest["container_type"], connector.kind.name());
         assert_eq!(manifest["manager_supported"], true);
         let support = manifest["support_version"].as_str().unwrap();
         assert!(support.starts_with(">="), "{support}");

@@ -1,5 +1,6 @@
 //! Several names for one setting.
 
+use opencti_connectors::settings::Schedule::Every;
 use rstest::rstest;
 use secrecy::ExposeSecret;
 
@@ -120,7 +121,6 @@ fn an_old_name_counts_where_no_other_is_set() {
         assert_eq!(settings.notices.len(), 1, "{:?}", settings.notices);
         settings.connector.schedule
     };
-    use opencti_connectors::settings::Schedule::Every;
     let old = ("MADE_UP_INTERVAL", "5");
     assert_eq!(schedule("", &[old]), Every(minutes(5)));
     assert_eq!(
