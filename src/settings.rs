@@ -45,7 +45,7 @@ use tracing::Level;
 use url::Url;
 use uuid::Uuid;
 
-pub use alias::{Alias, AliasName, Form};
+pub use alias::{Alias, AliasName, Form, Precedence};
 pub use effective::{AllEffective, Effective, Origin};
 pub use globs::Globs;
 pub use kind::Kind;

@@ -82,6 +82,18 @@ fn a_connector_that_follows_a_stream_has_good_files() {
 fn every_table_is_sound() {
     let made_up = Connector::of::<MadeUp>(Path::new("/nonexistent"));
     for connector in connectors().into_iter().chain([follower(), made_up]) {
+        for setting in connector.own {
+            assert!(connector.sections.contains(&setting.section()), "{setting}");
+        }
+        for (key, aliases) in connector.standard_aliases {
+            let mut standard = connector.table.iter();
+            let setting = standard.find(|setting| setting.key == *key);
+            assert_eq!(
+                setting.map(|setting| setting.aliases),
+                Some(*aliases),
+                "{key}"
+            );
+        }
         let mut names = BTreeSet::new();
         for setting in &connector.table {
             for name in setting.keys().chain(setting.variables()) {

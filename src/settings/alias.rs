@@ -11,8 +11,19 @@ pub struct Alias {
     pub name: AliasName,
     /// How the value is written under this name.
     pub form: Form,
-    /// Whether the name gives way to every other one, with a notice, instead of having to agree with them.
-    pub outdated: bool,
+    /// What holds when other names are set too.
+    pub precedence: Precedence,
+}
+
+/// What holds when several names of a setting are set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precedence {
+    /// It has to agree with all others of this precedence, as the main name has.
+    Equal,
+    /// It counts only where none of [`Precedence::Equal`] is set.
+    Lower,
+    /// As [`Precedence::Lower`], and whoever sets it is told of the main name.
+    Outdated,
 }
 
 /// Where a further name stands.
@@ -50,7 +61,7 @@ impl Alias {
         Self {
             name,
             form: Form::Same,
-            outdated: false,
+            precedence: Precedence::Equal,
         }
     }
 
@@ -68,10 +79,17 @@ impl Alias {
         self
     }
 
+    /// Counts only where no other name is set.
+    #[must_use]
+    pub const fn lower(mut self) -> Self {
+        self.precedence = Precedence::Lower;
+        self
+    }
+
     /// Counts only where no other name is set, and is noticed.
     #[must_use]
     pub const fn outdated(mut self) -> Self {
-        self.outdated = true;
+        self.precedence = Precedence::Outdated;
         self
     }
 }

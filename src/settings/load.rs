@@ -273,14 +273,20 @@ impl Values {
 
     /// What was given, as it would be under the main name. Nothing and a placeholder are no values.
     fn candidate(&mut self, setting: &Setting, source: Source, given: Given) -> Option<Candidate> {
+        if matches!(given, Given::Nothing | Given::Placeholder) {
+            return None;
+        }
+        if let Some(word) = not_set(setting, &given) {
+            let subject = source.subject(setting);
+            self.notices
+                .push(format!("{subject}: {word} is taken as not set"));
+            return None;
+        }
         let mut refuse = |text: &str| {
             self.problems
                 .push(Problem::new(source.subject(setting), text));
             Given::Refused
         };
-        if matches!(given, Given::Nothing | Given::Placeholder) {
-            return None;
-        }
         let given = if let Some(template) = given.template() {
             refuse(&format!(
                 "${{{template}}} stands there, and nothing puts a value into its place; write the value itself, or set {} and leave this out",
@@ -410,6 +416,13 @@ pub(super) fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setti
 fn useless_variable<'a>(settings: &'a [Setting], name: &str) -> Option<&'a Setting> {
     let found = by_variable(settings, name).or_else(|| of_file(settings, name));
     found.map(|(setting, _)| setting)
+}
+
+/// The word of the table that stands for nothing, if it was given.
+fn not_set(setting: &Setting, given: &Given) -> Option<&'static str> {
+    let text = given.text()?;
+    let mut words = setting.not_set.iter();
+    words.find(|word| text.eq_ignore_ascii_case(word)).copied()
 }
 
 /// What was converted, as it was given.

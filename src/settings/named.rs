@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** the environment wins over the file; two names at one of these places never give two values.
 
-use super::alias::{Alias, AliasName};
+use super::alias::{Alias, AliasName, Precedence};
 use super::given::Given;
 use super::kind::Kind;
 use super::problem::Problem;
@@ -78,35 +78,37 @@ pub(super) struct Choice {
 
 /// Chooses one of what was given for `setting`, the main name first in either list.
 pub(super) fn choose(setting: &Setting, variables: Vec<Candidate>, keys: Vec<Candidate>) -> Choice {
-    let is_outdated = |candidate: &Candidate| {
-        let alias = candidate.source.alias(setting);
-        alias.is_some_and(|alias| alias.outdated)
-    };
-    let (old_variables, variables): (Vec<_>, Vec<_>) = variables.into_iter().partition(is_outdated);
-    let (old_keys, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(is_outdated);
-    let old = if old_variables.is_empty() {
-        old_keys
+    let gives_way = |candidate: &Candidate| precedence(setting, candidate) != Precedence::Equal;
+    let (lower_variables, variables): (Vec<_>, Vec<_>) = variables.into_iter().partition(gives_way);
+    let (lower_keys, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(gives_way);
+    let lower = lower_variables.into_iter().chain(lower_keys);
+    let lower: Vec<Candidate> = lower.collect();
+    let is_outdated =
+        |candidate: &&Candidate| precedence(setting, candidate) == Precedence::Outdated;
+    let outdated = lower.iter().find(is_outdated);
+    let outdated = outdated.map(|candidate| candidate.source.name().to_owned());
+    let equal = if variables.is_empty() {
+        keys
     } else {
-        old_variables
+        variables
     };
-    let old_name = old.first().map(|old| old.source.name().to_owned());
-    if variables.is_empty() && keys.is_empty() {
-        let mut choice = agreed(setting, old);
-        choice.notice =
-            old_name.map(|name| format!("{name}: is an old name; set {setting} instead"));
-        return choice;
+    if equal.is_empty() {
+        return Choice {
+            chosen: lower.into_iter().next(),
+            problem: None,
+            notice: outdated.map(|name| format!("{name}: is an old name; set {setting} instead")),
+        };
     }
-    let mut choice = agreed(
-        setting,
-        if variables.is_empty() {
-            keys
-        } else {
-            variables
-        },
-    );
-    choice.notice =
-        old_name.map(|name| format!("{name}: has no effect, because {setting} is set; remove it"));
-    choice
+    Choice {
+        notice: outdated
+            .map(|name| format!("{name}: has no effect, because {setting} is set; remove it")),
+        ..agreed(setting, equal)
+    }
+}
+
+fn precedence(setting: &Setting, candidate: &Candidate) -> Precedence {
+    let alias = candidate.source.alias(setting);
+    alias.map_or(Precedence::Equal, |alias| alias.precedence)
 }
 
 /// The first of these, if all say the same.
@@ -188,6 +190,7 @@ mod tests {
         Alias::variable("OTHER_ADDRESS"),
         Alias::key("other.address"),
         Alias::variable("OLD_ADDRESS").outdated(),
+        Alias::variable("LOWER_ADDRESS").lower(),
     ]);
 
     fn variable(name: &'static str, text: &str) -> Candidate {
@@ -256,6 +259,22 @@ mod tests {
                 .unwrap()
                 .contains("OLD_ADDRESS: has no effect")
         );
+    }
+
+    #[test]
+    fn a_lower_name_gives_way_in_silence() {
+        let lower = || vec![variable("LOWER_ADDRESS", "https://lower")];
+        let choice = choose(&SETTING, lower(), Vec::new());
+        assert_eq!(chosen(&choice).map(|(name, _)| name), Some("LOWER_ADDRESS"));
+        assert!(choice.notice.is_none());
+        let variables = [vec![variable("OTHER_ADDRESS", "https://a")], lower()];
+        let choice = choose(
+            &SETTING,
+            variables.into_iter().flatten().collect(),
+            Vec::new(),
+        );
+        assert_eq!(chosen(&choice).map(|(name, _)| name), Some("OTHER_ADDRESS"));
+        assert!(choice.problem.is_none() && choice.notice.is_none());
     }
 
     #[test]

@@ -403,22 +403,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What was given, unless the table takes it as not set.
-    fn given(&mut self, setting: &Setting) -> Given {
-        let given = self.values.get(setting);
-        let text = given.text().unwrap_or_default();
-        let mut words = setting.not_set.iter();
-        if let Some(word) = words.find(|word| text.eq_ignore_ascii_case(word)) {
-            let subject = self.subject(setting);
-            self.notice(format!("{subject}: {word} is taken as not set"));
-            return Given::Nothing;
-        }
-        given
-    }
-
     /// The text that was given, otherwise that of the default.
     fn written(&mut self, setting: &Setting) -> Option<String> {
-        match self.given(setting) {
+        match self.values.get(setting) {
             Given::Nothing => self.fallback(setting, false),
             Given::Placeholder => self.fallback(setting, true),
             Given::Refused => None,

@@ -6,7 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use opencti_connectors::connectors::netmanageit::NetManageItSettings;
-use opencti_connectors::settings::{ConnectorType, Kind, Section, Setting, read, schema, table};
+use opencti_connectors::settings::{
+    Alias, ConnectorType, Kind, Section, Setting, read, schema, table,
+};
 use serde_json::Value;
 
 /// With this in the environment, the files are written anew from the tables instead of being compared with them.
@@ -26,6 +28,8 @@ pub(crate) struct Connector {
     pub(crate) kind: ConnectorType,
     pub(crate) table: Vec<Setting>,
     pub(crate) own: &'static [Setting],
+    pub(crate) sections: &'static [&'static str],
+    pub(crate) standard_aliases: &'static [(&'static str, &'static [Alias])],
     pub(crate) schema: Value,
     /// All but what lies elsewhere.
     pub(crate) folder: PathBuf,
@@ -45,6 +49,8 @@ impl Connector {
             kind: S::TYPE,
             table: table::<S>(),
             own: S::SETTINGS,
+            sections: S::SECTIONS,
+            standard_aliases: S::STANDARD_ALIASES,
             schema: schema::<S>(),
             sample: folder.join("config.yml.sample"),
             compose: folder.join("docker-compose.yml"),

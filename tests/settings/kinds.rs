@@ -8,7 +8,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 use super::made_up::{MadeUp, SourceType, Status};
-use super::support::{assert_one_notice, assert_one_problem, problems, settings};
+use super::support::{assert_one_notice, assert_one_problem, problems, settings, shown};
 
 const ID: &str = "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d";
 
@@ -173,6 +173,8 @@ fn values_come_as_their_types() {
 fn a_word_may_be_taken_as_not_set(#[case] word: &str) {
     assert_eq!(made_up(&[("MADE_UP_SCORE", word)]).score, None);
     assert_eq!(from_yaml("score", word).score, None);
+    let shown = shown::<MadeUp>("", &[("MADE_UP_SCORE", word)], "made_up.score");
+    assert_eq!(shown, (None, "not set".to_owned()));
     let parts = ["made_up.score (MADE_UP_SCORE): ", "taken as not set"];
     assert_one_notice::<MadeUp>("", &[("MADE_UP_SCORE", word)], &parts);
 }

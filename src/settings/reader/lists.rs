@@ -17,7 +17,7 @@ const WORD_CHARS: usize = 64;
 impl Reader<'_> {
     /// Texts: separated by commas, or a YAML list.
     pub fn list(&mut self, setting: &Setting) -> Option<Vec<String>> {
-        let texts = match self.given(setting) {
+        let texts = match self.values.get(setting) {
             Given::List(texts) => texts,
             _ => split(&self.written(setting)?),
         };
