@@ -122,6 +122,30 @@ mod tests {
         assert!(!self::globs(&[]).matches(""));
     }
 
+    /// By the words of the definition, however long it takes.
+    fn matches_by_definition(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, rest) => rest.is_none(),
+            (Some(('*', pattern)), _) => {
+                (0..=text.len()).any(|skipped| matches_by_definition(pattern, &text[skipped..]))
+            }
+            (Some(('?', pattern)), Some((_, text))) => matches_by_definition(pattern, text),
+            (Some((letter, pattern)), Some((other, text))) => {
+                letter == other && matches_by_definition(pattern, text)
+            }
+            (Some(_), None) => false,
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_matches_what_it_says(pattern in "[a./*?ü\\[]{0,6}", text in "[a./ü\\[\n]{0,6}") {
+            let letters = |text: &str| text.chars().collect::<Vec<_>>();
+            let expected = matches_by_definition(&letters(&pattern), &letters(&text));
+            proptest::prop_assert_eq!(globs(&[&pattern]).matches(&text), expected);
+        }
+    }
+
     /// A matcher that tries again after every `*` would not end with these.
     #[test]
     fn no_pattern_makes_a_match_endless() {

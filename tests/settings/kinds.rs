@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use opencti_connectors::settings::{Since, TlpLevel};
+use opencti_connectors::settings::{Since, TlpLevel, table};
+use proptest::prelude::*;
+use proptest::sample::select;
 use rstest::rstest;
 use secrecy::ExposeSecret;
 
 use super::made_up::{MadeUp, SourceType, Status};
-use super::support::{assert_one_notice, assert_one_problem, problems, settings, shown};
+use super::support::{assert_one_notice, assert_one_problem, problems, settings, shown, try_read};
 
 const ID: &str = "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d";
 
@@ -219,6 +221,29 @@ fn an_unchecked_certificate_is_noticed_with_whose_it_is() {
     let extra = [("MADE_UP_SSL_VERIFY", "false")];
     let parts = ["made_up.ssl_verify", "the feed's certificate", "change it"];
     assert_one_notice::<MadeUp>("", &extra, &parts);
+}
+
+proptest! {
+    /// Whatever stands in a setting: it is taken, or refused in lines that a terminal shows as lines.
+    #[test]
+    fn nothing_that_is_written_breaks_the_start(
+        setting in select(table::<MadeUp>()),
+        text in "\\PC{0,40}|[0-9A-Za-z:/,.*?{}$=+@-]{0,40}|[\u{0}-\u{ff}]{0,400}",
+    ) {
+        let in_file = serde_json::to_string(&text).unwrap();
+        let yaml = format!("{}:\n  {}: {in_file}\n", setting.section(), setting.name());
+        let blank = [(setting.env, "")];
+        for read in [
+            try_read::<MadeUp>(&yaml, &blank),
+            try_read::<MadeUp>("", &[(setting.env, &text)]),
+        ] {
+            let problems = read.err().map(|problems| problems.to_string());
+            for line in problems.iter().flat_map(|problems| problems.lines()) {
+                prop_assert!(line.chars().count() < 2_100, "{}", line);
+                prop_assert!(!line.contains(char::is_control), "{:?}", line);
+            }
+        }
+    }
 }
 
 #[test]
