@@ -33,7 +33,7 @@ use std::path::Path;
 
 use connector::{Connector, connectors, write};
 use made_up::{Follower, MadeUp};
-use opencti_connectors::settings::{Fallback, Section};
+use opencti_connectors::settings::{ConnectorType, Fallback, Section};
 
 /// A connector that follows a live stream; its files are nowhere.
 fn follower() -> Connector {
@@ -51,11 +51,20 @@ fn prove<S: Section + Debug>() {
         .folder
         .join("__metadata__/connector_config_schema.json");
     write(&schema, &format!("{:#}\n", connector.schema));
-    let checks: [fn(&Connector); 4] = [
+    for (place, text) in manifests::first(&connector) {
+        let text_of_another = ["netmanageit", "mq_host"]
+            .into_iter()
+            .filter(|name| text.to_lowercase().contains(name))
+            .filter(|name| *name != "mq_host" || S::TYPE == ConnectorType::Stream);
+        assert_eq!(text_of_another.collect::<Vec<_>>(), Vec::<&str>::new());
+        write(&connector.folder.join("deploy").join(place), &text);
+    }
+    let checks: [fn(&Connector); 5] = [
         sample::check,
         compose::check,
         document::check,
         metadata::check_schema,
+        manifests::check,
     ];
     for check in checks {
         check(&connector);

@@ -124,8 +124,8 @@ pub(super) fn load<S: Section>(
         notices: Vec::new(),
     };
     let sections = values.read_file(path);
-    let mut useless = BTreeSet::new();
-    let mut variables = values.known_variables::<S>(&known, environment, &mut useless);
+    let mut ineffective = BTreeSet::new();
+    let mut variables = values.known_variables::<S>(&known, environment, &mut ineffective);
     values.find_unknown_sections::<S>(&sections, &known);
     values.find_unknown_keys::<S>(&sections, &known);
     for setting in &known.table {
@@ -133,7 +133,7 @@ pub(super) fn load<S: Section>(
         let of_file = values.of_file(setting, &sections);
         values.take(setting, choose(setting, of_environment, of_file));
     }
-    values.note_useless(&known, &sections, &useless);
+    values.note_ineffective(&known, &sections, &ineffective);
     values
 }
 
@@ -199,12 +199,12 @@ impl Values {
     }
 
     /// The variables that set something, by the key they set. Those of settings without an effect come into
-    /// `useless`.
+    /// `ineffective`.
     fn known_variables<S: Section>(
         &mut self,
         known: &Known,
         environment: impl Iterator<Item = (OsString, OsString)>,
-        useless: &mut BTreeSet<&'static str>,
+        ineffective: &mut BTreeSet<&'static str>,
     ) -> Variables {
         let mut variables = Variables::new();
         let mut files = Vec::new();
@@ -217,9 +217,9 @@ impl Values {
                 self.note_path(secret, variable, value, &mut files, &mut variables);
             } else if let Some((setting, variable)) = by_variable(&known.table, name) {
                 self.note_value(setting, variable, value, &mut variables);
-            } else if let Some(setting) = useless_variable(&known.without_effect, name) {
+            } else if let Some(setting) = ineffective_variable(&known.without_effect, name) {
                 if !value.to_string_lossy().trim().is_empty() {
-                    useless.insert(setting.key);
+                    ineffective.insert(setting.key);
                 }
             } else {
                 self.note_unknown::<S>(known, name, value);
@@ -413,7 +413,7 @@ pub(super) fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setti
 }
 
 /// The setting without an effect that has this variable, or a file for it.
-fn useless_variable<'a>(settings: &'a [Setting], name: &str) -> Option<&'a Setting> {
+fn ineffective_variable<'a>(settings: &'a [Setting], name: &str) -> Option<&'a Setting> {
     let found = by_variable(settings, name).or_else(|| of_file(settings, name));
     found.map(|(setting, _)| setting)
 }

@@ -156,11 +156,11 @@ impl Values {
     }
 
     /// All at once what is set and has no effect on a connector of this type.
-    pub(super) fn note_useless(
+    pub(super) fn note_ineffective(
         &mut self,
         known: &Known,
         sections: &Map<String, Value>,
-        useless: &BTreeSet<&'static str>,
+        ineffective: &BTreeSet<&'static str>,
     ) {
         let is_in_file = |setting: &Setting| {
             let value = entry(sections, setting.key);
@@ -169,7 +169,7 @@ impl Values {
         let set = known
             .without_effect
             .iter()
-            .filter(|setting| useless.contains(setting.key) || is_in_file(setting));
+            .filter(|setting| ineffective.contains(setting.key) || is_in_file(setting));
         let names: Vec<String> = set.map(ToString::to_string).collect();
         if !names.is_empty() {
             self.notices.push(format!(

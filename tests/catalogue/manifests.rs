@@ -6,7 +6,88 @@ use std::path::{Path, PathBuf};
 
 use opencti_connectors::settings::Setting;
 
-use super::connector::{Connector, connectors, text};
+use super::connector::{Connector, begin_if_missing, connectors, text};
+
+/// The connector after whose files those of another one begin.
+const MODEL: &str = "netmanageit";
+/// For a connector that has a broker.
+const BROKER: &str =
+    "  # Where the platform's name for the broker means nothing here.\n  #MQ_HOST: rabbitmq\n";
+/// What every connector needs, and the model's files have by hand.
+const OF_ALL: [&str; 3] = ["OPENCTI_URL", "OPENCTI_TOKEN", "CONNECTOR_ID"];
+
+/// First files for a connector, after those of another one: path below `deploy`, and text.
+pub(crate) fn first(connector: &Connector) -> Vec<(PathBuf, String)> {
+    let model = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("connectors")
+        .join(MODEL)
+        .join("deploy");
+    let mut paths = yaml_files(&model.join("kubernetes"));
+    paths.extend(yaml_files(&model.join("helm")));
+    let files = paths.iter().map(|path| {
+        let place = path.strip_prefix(&model).unwrap().to_str().unwrap();
+        let place = PathBuf::from(place.replace(MODEL, connector.slug));
+        (place, after_the_model(&text(path), connector))
+    });
+    files.collect()
+}
+
+/// The model's lines, with the required settings of this connector in the place of the model's own ones.
+fn after_the_model(model: &str, connector: &Connector) -> String {
+    let own = connector.required().into_iter();
+    let own = own.filter(|setting| !OF_ALL.contains(&setting.env));
+    let (secret, open): (Vec<Setting>, Vec<Setting>) = own.partition(|setting| setting.secret);
+    let values = |settings: &[Setting]| -> String {
+        let lines = settings
+            .iter()
+            .map(|setting| format!("  # {}\n  {}: ChangeMe\n", setting.doc, setting.env));
+        lines.collect()
+    };
+    let helm_values = open
+        .iter()
+        .map(|setting| format!("      {}: ChangeMe\n", setting.env));
+    let helm_secrets = secret.iter().map(|setting| {
+        let name = setting.env;
+        format!("      {name}:\n        name: {MODEL}-connector\n        key: {name}\n")
+    });
+    let literals = secret
+        .iter()
+        .map(|setting| format!(" --from-literal={}=…", setting.env));
+    let places = [
+        (
+            "  # The platform to read.\n  OPENCTI_NETMANAGEIT_URL: ChangeMe\n",
+            values(&open),
+        ),
+        (
+            "  # API token of a user on the platform to read.\n  OPENCTI_NETMANAGEIT_TOKEN: ChangeMe\n",
+            values(&secret),
+        ),
+        ("# The two tokens.", "# The secrets.".to_owned()),
+        (
+            " --from-literal=OPENCTI_NETMANAGEIT_TOKEN=…",
+            literals.collect(),
+        ),
+        (
+            "      OPENCTI_NETMANAGEIT_URL: ChangeMe\n",
+            helm_values.collect(),
+        ),
+        (
+            "      OPENCTI_NETMANAGEIT_TOKEN:\n        name: netmanageit-connector\n        key: OPENCTI_NETMANAGEIT_TOKEN\n",
+            helm_secrets.collect(),
+        ),
+    ];
+    let mut manifest = model.to_owned();
+    if !connector.variables().contains("MQ_HOST") {
+        manifest = manifest.replace(BROKER, "");
+    }
+    for (place, own) in places {
+        manifest = manifest.replace(place, &own);
+    }
+    let prefix = connector.env_prefix.to_lowercase().replace('_', "-");
+    manifest
+        .replace("opencti-netmanageit", prefix.trim_end_matches('-'))
+        .replace(MODEL, connector.slug)
+}
 
 /// The variables that a manifest sets.
 fn variables(manifest: &str) -> BTreeSet<&str> {
@@ -59,6 +140,9 @@ fn check_secrets(connector: &Connector, open: &str) {
 /// Of one connector: the checks of this module.
 pub(crate) fn check(connector: &Connector) {
     let deploy = connector.folder.join("deploy");
+    for (place, text) in first(connector) {
+        begin_if_missing(&deploy.join(place), || text);
+    }
     let helm = deploy
         .join("helm")
         .join(format!("values-{}.yaml", connector.slug));
