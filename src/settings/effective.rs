@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use super::kind::Kind;
 use super::load::Values;
 use super::named::Source;
 use super::table::{Fallback, Setting};
@@ -94,6 +95,10 @@ fn fit_to_show(setting: &Setting, text: String) -> String {
     }
     if text.contains("-----BEGIN") {
         return "(PEM text)".to_owned();
+    }
+    // A query may hold a key.
+    if let (Kind::HttpAddress { .. }, Some((address, _))) = (setting.kind, text.split_once('?')) {
+        return format!("{address}?(hidden)");
     }
     text
 }

@@ -247,6 +247,13 @@ proptest! {
 }
 
 #[test]
+fn config_does_not_show_the_query_of_an_address() {
+    let extra = [("MADE_UP_URL", "https://h/feed?key=hunter2")];
+    let (value, _) = shown::<MadeUp>("", &extra, "made_up.url");
+    assert_eq!(value.as_deref(), Some("https://h/feed?(hidden)"));
+}
+
+#[test]
 fn each_connector_has_a_period_of_its_own() {
     use opencti_connectors::settings::Schedule;
     let schedule = settings::<MadeUp>("", &[]).connector.schedule;
