@@ -45,14 +45,13 @@ pub(crate) struct AddressSettings {
     file: PathBuf,
 }
 
-const FILE: Setting = Setting {
-    key: "addresses.file",
-    env: "ADDRESSES_FILE",
-    kind: Kind::Text { min_chars: 1 },
-    default: Fallback::Required,
-    doc: "path of a text file with one IPv4 address a line",
-    secret: false,
-};
+const FILE: Setting = Setting::new(
+    "addresses.file",
+    "ADDRESSES_FILE",
+    Kind::Text { min_chars: 1 },
+    Fallback::Required,
+    "path of a text file with one IPv4 address a line",
+);
 
 impl Section for AddressSettings {
     const SLUG: &'static str = "addresses";

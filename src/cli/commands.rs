@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::connector::{Check, CheckOutcome, Importer};
 use crate::http::ask_local_health;
 use crate::runtime::{self, Exported, on_signals};
-use crate::settings::{self, AllEffective, Effective, MetricsSettings, Origin, Section, Settings};
+use crate::settings::{self, AllEffective, Effective, MetricsSettings, Section, Settings};
 use crate::telemetry::logs::{self, Chain};
 use crate::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 use clap_complete::Shell;
@@ -61,11 +61,7 @@ fn columns(effective: &Effective) -> [String; 3] {
         value,
         origin,
     } = effective;
-    let origin = match origin {
-        Origin::Environment => setting.env.to_owned(),
-        other => other.to_string(),
-    };
-    let origin = safe(&origin, TEXT).into_owned();
+    let origin = safe(&origin.to_string(), TEXT).into_owned();
     let value = value.as_deref().unwrap_or("–");
     [
         setting.key.to_owned(),
