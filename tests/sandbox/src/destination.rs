@@ -15,8 +15,9 @@ use crate::fault::Faults;
 use crate::graphql::objects::{Tree, resolve_list};
 use crate::graphql::{Executor, PlatformError, Prepared, plain};
 use crate::lists::{Catalogue, List};
-use crate::server::{Platform, Request, Server, runtime};
+use crate::server::{Platform, Reader, Request, Server, runtime};
 use crate::source::PAGE_CAP;
+use crate::stream::{self, LiveStream};
 use crate::worker::bundle::{self, Bundle};
 use crate::worker::imported::Imported;
 use crate::{BrokerAddress, DataSet, Record, Release, lock, time};
@@ -63,6 +64,8 @@ pub struct DestinationOptions {
     pub user: User,
     /// The markings that it has; the default are those that every generated content has.
     pub markings: Vec<Record>,
+    /// Whether its indicators decay, as on a platform that nobody has changed.
+    pub decay: bool,
 }
 
 impl Default for DestinationOptions {
@@ -76,6 +79,7 @@ impl Default for DestinationOptions {
             recording: false,
             user: User::default(),
             markings: DataSet::usual_markings(),
+            decay: true,
         }
     }
 }
@@ -102,6 +106,7 @@ pub(crate) struct State {
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
     pub(crate) imported: Mutex<Imported>,
+    stream: LiveStream,
     connectors: Mutex<Connectors>,
     mutations: Mutex<Vec<Mutation>>,
     listed: Mutex<Listed>,
@@ -131,7 +136,9 @@ impl Destination {
                 options.release,
                 options.user,
                 &options.markings,
+                options.decay,
             )),
+            stream: LiveStream::new(options.release),
             connectors: Mutex::default(),
             mutations: Mutex::default(),
             listed: Mutex::new(listed),
@@ -169,6 +176,12 @@ impl Destination {
     /// All mutations so far, in order.
     pub fn mutations(&self) -> Vec<Mutation> {
         lock(&self.state.mutations).clone()
+    }
+
+    /// Its live stream, with the indicators that are changed through it. They stand in the list of
+    /// indicators too.
+    pub fn stream(&self) -> &LiveStream {
+        &self.state.stream
     }
 
     /// The works, oldest first.
@@ -447,11 +460,13 @@ impl State {
         let known = lock(&self.listed).changes;
         let newer = {
             let imported = lock(&self.imported);
-            (imported.changes() != known).then(|| (imported.changes(), imported.to_data_set()))
+            let changes = imported.changes() + self.stream.changes();
+            (changes != known).then(|| (changes, imported.to_data_set()))
         };
-        let newer = newer.map(|(changes, data)| Listed {
-            changes,
-            catalogue: Arc::new(Catalogue::new(data)),
+        let newer = newer.map(|(changes, mut data)| {
+            data.indicators.extend(self.stream.records());
+            let catalogue = Arc::new(Catalogue::new(data));
+            Listed { changes, catalogue }
         });
         let mut listed = lock(&self.listed);
         if let Some(newer) = newer.filter(|newer| newer.changes > listed.changes) {
@@ -462,6 +477,15 @@ impl State {
 }
 
 impl Platform for State {
+    fn live_stream(&self) -> Option<Reader> {
+        let imported = lock(&self.imported);
+        Some(Reader {
+            stream: self.stream.clone(),
+            may_read: imported.user_may(stream::CAPABILITY),
+            may_bypass: imported.user_may("BYPASS"),
+        })
+    }
+
     fn run(&self, request: &Prepared<'_>) -> Value {
         let catalogue = if request.asks_for_lists() {
             self.up_to_date()
@@ -522,6 +546,13 @@ impl ObjectValue for Root<'_> {
                 let work = lock(&self.state.works).find(id).map(Work::to_json);
                 Ok(ResolvedValue::nullable_object(
                     work.map(|work| Tree::new("Work", work)),
+                ))
+            }
+            "streamCollection" => {
+                self.require(stream::CAPABILITY)?;
+                let known = self.state.stream.collection(id);
+                Ok(ResolvedValue::nullable_object(
+                    known.map(|fields| Tree::new("StreamCollection", fields)),
                 ))
             }
             "isWorkAlive" => Ok(ResolvedValue::leaf(lock(&self.state.works).is_alive(id))),

@@ -19,6 +19,7 @@ mod release;
 mod schema;
 mod server;
 mod source;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -35,8 +36,11 @@ pub use release::Release;
 pub use schema::{schema, sdl};
 pub use server::Request;
 pub use source::{PAGE_CAP, Source, SourceOptions};
+pub use stream::{Connection, LiveStream, Position, STREAM_ID, StreamFault, Style};
 pub use worker::Worker;
-pub use worker::imported::{Imported, ImportedLabel, ImportedObject, Loss, LossKind};
+pub use worker::imported::{
+    Imported, ImportedLabel, ImportedObject, Life, Loss, LossKind, Refused,
+};
 
 /// Locks, also after a thread that held the lock has failed.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

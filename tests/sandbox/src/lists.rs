@@ -15,7 +15,8 @@ use crate::time;
 
 mod filter;
 
-use filter::{Filter, FilterGroup};
+pub(crate) use filter::Filter;
+use filter::FilterGroup;
 
 /// The default of `elasticsearch:default_pagination_result`.
 const DEFAULT_PAGE: usize = 500;
@@ -56,6 +57,14 @@ pub(crate) struct Arguments {
     #[serde(rename = "fromTypes")]
     from_types: Option<Vec<Option<String>>>,
     relationship_type: Option<Vec<Option<String>>>,
+    search: Option<String>,
+}
+
+/// Reads a filter group as the platform stores it.
+pub(crate) fn compile(stored: &Value) -> Result<Filter, PlatformError> {
+    let group = FilterGroup::deserialize(stored);
+    let group = group.map_err(|error| PlatformError::functional(format!("no filter: {error}")))?;
+    group.compile()
 }
 
 /// One page of a list.
@@ -226,7 +235,15 @@ impl Catalogue {
             let from = self.find(record.text("from"));
             from.is_some_and(|from| types.iter().flatten().any(|kind| is_of_type(from, kind)))
         };
-        filter.matches(record, position.updated) && (types.is_empty() || is_from_types())
+        let is_found = || {
+            arguments
+                .search
+                .as_deref()
+                .is_none_or(|search| is_found(record, search))
+        };
+        filter.matches(record, position.updated)
+            && (types.is_empty() || is_from_types())
+            && is_found()
     }
 
     /// The positions that can match, in ascending order: of given `fromId`s only theirs.
@@ -336,7 +353,10 @@ impl Arguments {
     }
 
     fn scope(&self) -> String {
-        format!("{:?} {:?}", self.from_types, self.relationship_type)
+        format!(
+            "{:?} {:?} {:?}",
+            self.from_types, self.relationship_type, self.search
+        )
     }
 }
 
@@ -410,6 +430,16 @@ fn places(records: &[Record], place: Place, wanted: bool) -> Vec<(String, (Place
     records
         .flat_map(|(index, record)| ids(record).map(|id| (id, (place, index))))
         .collect()
+}
+
+/// The full text search: each word somewhere in the texts, whatever stands around it.
+fn is_found(record: &Record, search: &str) -> bool {
+    let texts =
+        ["name", "pattern", "description", "value"].map(|name| record.text(name).to_lowercase());
+    let words = search.to_lowercase().replace('"', " ");
+    words
+        .split_whitespace()
+        .all(|word| texts.iter().any(|text| text.contains(word)))
 }
 
 fn is_of_type(record: &Record, kind: &str) -> bool {

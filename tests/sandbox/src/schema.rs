@@ -13,6 +13,8 @@ use crate::{Release, lock};
 
 /// The schema with its `@since` marks.
 const MARKED: &str = include_str!("../../../src/schema.graphql");
+/// What is asked for beside it.
+const BEYOND: &str = include_str!("beyond.graphql");
 const MARK: &str = "since";
 /// For the platform's own client, whose requests are not ours. Its schema is that of one release.
 const CLIENT: &str = include_str!("client.graphql");
@@ -31,8 +33,7 @@ pub fn schema(release: Release) -> Result<Valid<Schema>> {
 
 /// The same schema as text, without marks.
 pub fn sdl(release: Release) -> Result<String> {
-    let mut document = Document::parse(MARKED, "src/schema.graphql")
-        .map_err(|broken| anyhow!("src/schema.graphql cannot be parsed:\n{}", broken.errors))?;
+    let mut document = marked()?;
     let gone = gone_types(&document, release)?;
     let mut kept = Vec::with_capacity(document.definitions.len());
     for mut definition in std::mem::take(&mut document.definitions) {
@@ -54,6 +55,58 @@ pub fn sdl(release: Release) -> Result<String> {
     Ok(format!("{text}\n{future}\n{member}\n"))
 }
 
+/// The project's schema with what is beyond it.
+fn marked() -> Result<Document> {
+    let mut document = Document::parse(MARKED, "src/schema.graphql")
+        .map_err(|broken| anyhow!("src/schema.graphql cannot be parsed:\n{}", broken.errors))?;
+    let beyond = Document::parse(BEYOND, "beyond.graphql")
+        .map_err(|broken| anyhow!("beyond.graphql cannot be parsed:\n{}", broken.errors))?;
+    for definition in beyond.definitions {
+        let mut known = document.definitions.iter_mut();
+        match known.find(|known| known.name() == definition.name()) {
+            Some(known) => extend(known, &definition),
+            None => document.definitions.push(definition),
+        }
+    }
+    Ok(document)
+}
+
+/// Adds the members that a definition does not have yet.
+fn extend(known: &mut Definition, further: &Definition) {
+    match (known, further) {
+        (Definition::ObjectTypeDefinition(known), Definition::ObjectTypeDefinition(further)) => {
+            let fields = &mut known.make_mut().fields;
+            for field in &further.fields {
+                match fields.iter_mut().find(|known| known.name == field.name) {
+                    Some(known) => extend_field(known, field),
+                    None => fields.push(field.clone()),
+                }
+            }
+        }
+        (Definition::EnumTypeDefinition(known), Definition::EnumTypeDefinition(further)) => {
+            let values = &mut known.make_mut().values;
+            for value in &further.values {
+                if values.iter().all(|known| known.value != value.value) {
+                    values.push(value.clone());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn extend_field(known: &mut Node<FieldDefinition>, further: &FieldDefinition) {
+    for argument in &further.arguments {
+        if known
+            .arguments
+            .iter()
+            .all(|known| known.name != argument.name)
+        {
+            known.make_mut().arguments.push(argument.clone());
+        }
+    }
+}
+
 fn future_type(sdl: &str) -> Option<String> {
     let (_, rest) = sdl.split_once(LIKE_FUTURE)?;
     let (body, _) = rest.split_once("\n}")?;
@@ -69,7 +122,7 @@ pub(crate) fn has_type(release: Release, typename: &str) -> bool {
     let mut known = lock(&GONE);
     let gone = known.entry(release).or_insert_with(|| {
         // A schema that cannot be read has been reported by then: no platform starts with it.
-        Document::parse(MARKED, "src/schema.graphql")
+        marked()
             .ok()
             .and_then(|document| gone_types(&document, release).ok())
             .unwrap_or_default()
