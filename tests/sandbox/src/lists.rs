@@ -1,7 +1,7 @@
 //! The list queries over a content: order, cursors, filters, counts (spec/protocol.md §1).
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +12,8 @@ use crate::data::{DataSet, Record};
 use crate::graphql::PlatformError;
 use crate::lock;
 use crate::time;
+use crate::types::ObservableType;
+use crate::worker::imported::kinds::is_domain_entity;
 
 mod filter;
 
@@ -28,6 +30,10 @@ pub(crate) enum List {
     Indicators,
     Relationships,
     References,
+    /// Indicators and all other domain objects.
+    DomainObjects,
+    /// Observables and domain objects.
+    CoreObjects,
 }
 
 impl List {
@@ -38,6 +44,8 @@ impl List {
             "indicators" => Some(Self::Indicators),
             "stixCoreRelationships" => Some(Self::Relationships),
             "stixRefRelationships" => Some(Self::References),
+            "stixDomainObjects" => Some(Self::DomainObjects),
+            "stixCoreObjects" => Some(Self::CoreObjects),
             _ => None,
         }
     }
@@ -58,6 +66,7 @@ pub(crate) struct Arguments {
     from_types: Option<Vec<Option<String>>>,
     relationship_type: Option<Vec<Option<String>>>,
     search: Option<String>,
+    types: Option<Vec<Option<String>>>,
 }
 
 /// Reads a filter group as the platform stores it.
@@ -89,6 +98,9 @@ pub(crate) struct Catalogue {
     hidden: HashSet<String>,
     /// Totals under filters that were asked before: each page asks for the same one.
     totals: Mutex<HashMap<String, usize>>,
+    /// The same content as lists of objects of several types, made when they are asked for.
+    domain: OnceLock<Box<Catalogue>>,
+    core: OnceLock<Box<Catalogue>>,
 }
 
 /// Which list of the content a record stands in.
@@ -127,6 +139,8 @@ impl Catalogue {
             indexes: HashMap::new(),
             hidden: HashSet::new(),
             totals: Mutex::new(HashMap::new()),
+            domain: OnceLock::new(),
+            core: OnceLock::new(),
         };
         catalogue.build();
         catalogue
@@ -193,7 +207,31 @@ impl Catalogue {
         })
     }
 
+    /// The catalogue that has a list, and the list's name there.
+    pub(crate) fn of_list(&self, list: List) -> (&Self, List) {
+        let catalogue = match list {
+            List::DomainObjects => self.domain.get_or_init(|| self.of_objects(&[])),
+            List::CoreObjects => self
+                .core
+                .get_or_init(|| self.of_objects(&self.data.observables)),
+            _ => return (self, list),
+        };
+        (catalogue, List::DomainObjects)
+    }
+
+    fn of_objects(&self, observables: &[Record]) -> Box<Self> {
+        let objects = self.data.domain_objects.iter();
+        let objects = objects.chain(&self.data.indicators).chain(observables);
+        Box::new(Self::new(DataSet {
+            domain_objects: objects.cloned().collect(),
+            shared: self.data.shared.clone(),
+            ..DataSet::default()
+        }))
+    }
+
     fn build(&mut self) {
+        self.domain = OnceLock::new();
+        self.core = OnceLock::new();
         lock(&self.totals).clear();
         self.places.clear();
         self.indexes.clear();
@@ -202,6 +240,7 @@ impl Catalogue {
             List::Indicators,
             List::Relationships,
             List::References,
+            List::DomainObjects,
         ] {
             let records = self.records(Place::Listed(list));
             let index = Index::new(records);
@@ -219,6 +258,7 @@ impl Catalogue {
             Place::Listed(List::Indicators) => &self.data.indicators,
             Place::Listed(List::Relationships) => &self.data.relationships,
             Place::Listed(List::References) => &self.data.references,
+            Place::Listed(List::DomainObjects | List::CoreObjects) => &self.data.domain_objects,
             Place::Shared => &self.data.shared,
         }
     }
@@ -243,6 +283,7 @@ impl Catalogue {
         };
         filter.matches(record, position.updated)
             && (types.is_empty() || is_from_types())
+            && arguments.has_type(record)
             && is_found()
     }
 
@@ -352,10 +393,18 @@ impl Arguments {
         Ok(filter)
     }
 
+    /// Names of types that the platform does not know count for nothing, and if none is left, any
+    /// type is taken.
+    fn has_type(&self, record: &Record) -> bool {
+        let asked = self.types.iter().flatten().flatten();
+        let known: Vec<&String> = asked.filter(|name| is_type_known(name)).collect();
+        known.is_empty() || known.iter().any(|kind| is_of_type(record, kind))
+    }
+
     fn scope(&self) -> String {
         format!(
-            "{:?} {:?} {:?}",
-            self.from_types, self.relationship_type, self.search
+            "{:?} {:?} {:?} {:?}",
+            self.from_types, self.relationship_type, self.search, self.types
         )
     }
 }
@@ -443,8 +492,24 @@ fn is_found(record: &Record, search: &str) -> bool {
 }
 
 fn is_of_type(record: &Record, kind: &str) -> bool {
-    let is_observable = record.typename() != "Indicator";
-    record.text("entity_type") == kind || (kind == "Stix-Cyber-Observable" && is_observable)
+    let is_observable = ObservableType::by_typename(record.typename()).is_some();
+    record.text("entity_type") == kind
+        || match kind {
+            "Stix-Cyber-Observable" => is_observable,
+            "Stix-Domain-Object" => !is_observable,
+            _ => kind == "Stix-Core-Object",
+        }
+}
+
+fn is_type_known(kind: &str) -> bool {
+    const ABSTRACT: [&str; 3] = [
+        "Stix-Cyber-Observable",
+        "Stix-Domain-Object",
+        "Stix-Core-Object",
+    ];
+    ABSTRACT.contains(&kind)
+        || ObservableType::by_entity_type(kind).is_some()
+        || is_domain_entity(kind)
 }
 
 /// The sort values of the last row seen.

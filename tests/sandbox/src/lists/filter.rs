@@ -84,12 +84,14 @@ enum Key {
     RelationshipType,
     Label,
     Pattern,
+    /// A field in which case does not count.
+    Name(&'static str),
     /// A field of the record by its own name.
     Field(&'static str),
 }
 
 /// Fields that are compared as they are.
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 9] = [
     "pattern_type",
     "revoked",
     "x_opencti_score",
@@ -99,8 +101,9 @@ const FIELDS: [&str; 10] = [
     "createdBy",
     "objectMarking",
     "indicator_types",
-    "name",
 ];
+/// Fields that hold names: upper and lower case are the same there.
+const NAMES: [&str; 4] = ["name", "aliases", "x_opencti_aliases", "x_mitre_id"];
 /// Fields that hold times.
 const TIMES: [&str; 3] = ["valid_from", "valid_until", "created"];
 
@@ -148,13 +151,14 @@ impl SentFilter {
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
-        let texts: HashSet<String> = self.values.iter().map(text).collect();
+        let keys = self.key.iter().map(|key| Key::read(key));
+        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
+        let mut texts: HashSet<String> = self.values.iter().map(text).collect();
+        if keys.iter().any(|key| matches!(key, Key::Name(_))) {
+            texts = texts.iter().map(|text| text.to_lowercase()).collect();
+        }
         Ok(Condition {
-            keys: self
-                .key
-                .iter()
-                .map(|key| Key::read(key))
-                .collect::<Result<_, _>>()?,
+            keys,
             bounds: texts
                 .iter()
                 .filter_map(|text| time::milliseconds(text).or_else(|| text.parse().ok()))
@@ -180,11 +184,14 @@ impl Key {
             "relationship_type" => Self::RelationshipType,
             "objectLabel" => Self::Label,
             "pattern" => Self::Pattern,
-            key if FIELDS.iter().chain(&TIMES).any(|known| *known == key) => {
-                let known = FIELDS.iter().chain(&TIMES).find(|known| **known == key);
-                Self::Field(known.copied().unwrap_or_default())
-            }
-            _ => {
+            key => {
+                if let Some(known) = NAMES.iter().find(|known| **known == key) {
+                    return Ok(Self::Name(known));
+                }
+                let mut fields = FIELDS.iter().chain(&TIMES);
+                if let Some(known) = fields.find(|known| **known == key) {
+                    return Ok(Self::Field(known));
+                }
                 let message = "incorrect filter keys not existing in any schema definition";
                 return Err(PlatformError::functional(message));
             }
@@ -210,6 +217,10 @@ impl Key {
                 return is_indexed.then_some(pattern.into()).into_iter().collect();
             }
             Self::Label => return label_values(record),
+            Self::Name(name) => {
+                let values = texts(record.get(name)).into_iter();
+                return values.map(|value| value.to_lowercase().into()).collect();
+            }
             Self::Ids => {
                 let own = [record.id().into(), record.standard_id().into()];
                 let further = texts(record.get("x_opencti_stix_ids"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{open_work, push, register, wait_for};
+use super::{open_work, push, register, run_on, wait_for};
 use crate::time::{iso, milliseconds, now};
 use crate::worker::bundle::Bundle;
 use crate::worker::imported::Refusal;
@@ -706,6 +706,88 @@ fn external_references_are_counted_with_what_hangs_on_them() {
         ties,
         BTreeMap::from([("https://example.com/list".to_owned(), 3)])
     );
+}
+
+/// What a connector asks before it sends: is it there, by any id or name.
+#[tokio::test]
+async fn objects_of_any_type_are_found_by_their_ids_types_and_names() {
+    for release in [Release::FIRST, Release::LATEST] {
+        let options = DestinationOptions {
+            release,
+            ..DestinationOptions::default()
+        };
+        let destination = Destination::start(options).unwrap();
+        register(&destination);
+        let objects = json!([
+            object(
+                "attack-pattern",
+                1,
+                &json!({ "name": "Phishing", "x_mitre_id": "T1566" })
+            ),
+            object(
+                "intrusion-set",
+                1,
+                &json!({ "name": "APT28", "aliases": ["Sofacy"] })
+            ),
+            object(
+                "identity",
+                1,
+                &json!({ "name": "Energy", "identity_class": "class" })
+            ),
+            object("url", 1, &json!({ "value": "http://a.example/" })),
+            object(
+                "note",
+                1,
+                &json!({ "content": "Text", "abstract": "Title" })
+            ),
+        ]);
+        {
+            let mut imported = crate::lock(&destination.shared().imported);
+            take(&mut imported, &objects);
+        }
+        let ask = |field: &str, types: Value, key: &[&str], value: &str| {
+            let query = format!(
+                "query ($filters: FilterGroup, $types: [String]) {{
+                   {field}(filters: $filters, types: $types) {{ edges {{ node {{
+                     standard_id entity_type ... on AttackPattern {{ name x_mitre_id }}
+                     ... on Note {{ attribute_abstract }} }} }} }} }}"
+            );
+            let filter = json!({ "key": key, "values": [value] });
+            let filters = json!({ "mode": "and", "filterGroups": [], "filters": [filter] });
+            let filters = if key.is_empty() { Value::Null } else { filters };
+            let answer = run_on(
+                &destination,
+                &query,
+                &json!({ "filters": filters, "types": types }),
+            );
+            let edges = answer[field]["edges"].as_array().unwrap().clone();
+            let mut types: Vec<String> = edges
+                .iter()
+                .map(|edge| edge["node"]["entity_type"].as_str().unwrap().to_owned())
+                .collect();
+            types.sort();
+            types
+        };
+        let any = Value::Null;
+        let core = |key: &[&str], value: &str| ask("stixCoreObjects", any.clone(), key, value);
+        assert_eq!(core(&["ids"], "url--1"), ["Url"]);
+        assert_eq!(core(&["ids"], "attack-pattern--1"), ["Attack-Pattern"]);
+        assert_eq!(core(&["ids"], VECTORS[1].1), ["Attack-Pattern"]);
+        assert_eq!(core(&["x_mitre_id"], "t1566"), ["Attack-Pattern"]);
+        assert_eq!(core(&["name", "aliases"], "SOFACY"), ["Intrusion-Set"]);
+        let domain = ask("stixDomainObjects", any.clone(), &[], "");
+        assert_eq!(
+            domain,
+            ["Attack-Pattern", "Intrusion-Set", "Note", "Sector"]
+        );
+        let typed = ask("stixCoreObjects", json!(["Sector", "Hologram"]), &[], "");
+        assert_eq!(typed, ["Sector"]);
+        // The trap of the platform: no type that it knows is all types.
+        assert_eq!(
+            ask("stixCoreObjects", json!(["Hologram"]), &[], "").len(),
+            5
+        );
+    }
 }
 
 /// The same on the whole way: a message, a worker, the work's errors.

@@ -155,6 +155,25 @@ pub(crate) fn is_domain_type(stix_type: &str) -> bool {
     kind_of(stix_type).is_some()
 }
 
+/// The platform's names of the types that identities, locations and actors have.
+const FURTHER_ENTITY_TYPES: [&str; 9] = [
+    "Individual",
+    "Sector",
+    "System",
+    "SecurityPlatform",
+    "Country",
+    "Region",
+    "City",
+    "Administrative-Area",
+    "Threat-Actor-Individual",
+];
+
+/// True for the platform's names of domain objects.
+pub(crate) fn is_domain_entity(entity_type: &str) -> bool {
+    let mut kinds = KINDS.iter();
+    FURTHER_ENTITY_TYPES.contains(&entity_type) || kinds.any(|kind| kind.entity_type == entity_type)
+}
+
 /// What the platform calls the type of an object; of a relationship, its relationship type.
 pub(super) fn entity_type(object: &Record) -> String {
     let stix_type = object.text("type");

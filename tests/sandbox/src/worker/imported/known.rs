@@ -1,6 +1,6 @@
 //! By which ids, names and hashes an object is found again, and what happens when several are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -62,6 +62,15 @@ impl Imported {
             (None, Some(given)) => Place::Kept(given),
             (None, None) => Place::At(first),
         }
+    }
+
+    /// The further ids of each object, by its key.
+    pub(super) fn other_ids(&self) -> HashMap<&str, Vec<&str>> {
+        let mut others: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (other, key) in &self.aliases {
+            others.entry(key).or_default().push(other);
+        }
+        others
     }
 
     fn matching(&self, object: &Record, standard_id: Option<&str>) -> BTreeSet<String> {
