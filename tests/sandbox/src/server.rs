@@ -27,7 +27,7 @@ use crate::stream::{Asked, LiveStream, Session, Step};
 
 mod wire;
 
-use wire::{Cutter, Wires};
+use wire::{Cutter, Door, Wires};
 
 /// The platform's `app:max_payload_body_size`.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
@@ -74,6 +74,7 @@ pub(crate) struct Reader {
 pub(crate) struct Server {
     url: String,
     front: Arc<Front>,
+    door: Arc<Door>,
     runtime: Option<Runtime>,
 }
 
@@ -123,10 +124,13 @@ impl Server {
             tokio::net::TcpListener::from_std(listener).context("the port cannot be used")?
         };
         let service = router.into_make_service_with_connect_info::<Cutter>();
-        runtime.spawn(async move { axum::serve(Wires(listener), service).await });
+        let door = Arc::new(Door::open());
+        let wires = Wires::new(listener, Arc::clone(&door)).context("the port is not known")?;
+        runtime.spawn(async move { axum::serve(wires, service).await });
         Ok(Self {
             url,
             front,
+            door,
             runtime: Some(runtime),
         })
     }
@@ -152,6 +156,11 @@ impl Server {
             .iter()
             .filter(|request| request.operation == operation)
             .count()
+    }
+
+    /// Closes the port and resets all connections, or opens it again; ends when it is so.
+    pub(crate) async fn set_online(&self, is_online: bool) {
+        self.door.set_open(is_online).await;
     }
 
     /// Forgets the answers kept, after a change of the content.

@@ -620,6 +620,24 @@ fn a_connection_ends_breaks_off_or_is_reset_where_it_is_told_to() {
     assert_eq!(replay(&platform).events(3), all);
 }
 
+#[tokio::test]
+async fn a_platform_that_is_away_refuses_and_comes_back_with_what_it_had() {
+    let platform = platform();
+    let stream = platform.stream();
+    let mut client = live(&platform);
+    let position = stream.last_position();
+    platform.go_offline().await;
+    assert_eq!(client.next(), Got::Broken(String::new()));
+    let address = platform.url().strip_prefix("http://").unwrap();
+    let refused = TcpStream::connect(address).unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    stream.create_address("198.51.100.1");
+    platform.go_online().await;
+    let mut client = Client::open(&platform, &format!("from={position}"), &[]);
+    assert_eq!(client.event().event, "connected");
+    assert_eq!(client.events(1), [pair("create", "198.51.100.1")]);
+}
+
 #[test]
 fn a_silent_connection_stays_open_without_a_byte() {
     let platform = platform();
