@@ -66,6 +66,8 @@ pub struct DestinationOptions {
     pub markings: Vec<Record>,
     /// Whether its indicators decay, as on a platform that nobody has changed.
     pub decay: bool,
+    /// From so many references on workers put an object aside (`objects_max_refs`); 0 is no limit.
+    pub objects_max_refs: usize,
 }
 
 impl Default for DestinationOptions {
@@ -80,6 +82,7 @@ impl Default for DestinationOptions {
             user: User::default(),
             markings: DataSet::usual_markings(),
             decay: true,
+            objects_max_refs: 0,
         }
     }
 }
@@ -102,6 +105,7 @@ pub struct Destination {
 /// What the HTTP side and the workers share.
 pub(crate) struct State {
     pub(crate) release: Release,
+    pub(crate) objects_max_refs: usize,
     pub(crate) queues: Queues,
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
@@ -129,6 +133,7 @@ impl Destination {
         };
         let state = Arc::new(State {
             release: options.release,
+            objects_max_refs: options.objects_max_refs,
             queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
             works: Mutex::new(Works::new(options.release)),

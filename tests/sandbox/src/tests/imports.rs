@@ -708,6 +708,83 @@ fn external_references_are_counted_with_what_hangs_on_them() {
     );
 }
 
+#[test]
+fn patterns_that_mean_the_same_are_one_indicator_and_broken_ones_refused() {
+    let mut imported = platform();
+    let indicator = |number, pattern: &str, kind: &str| {
+        json!([object(
+            "indicator",
+            number,
+            &json!({ "pattern": pattern, "pattern_type": kind,
+            "name": "name" })
+        )])
+    };
+    take(
+        &mut imported,
+        &indicator(1, "[file:hashes.'MD5'='a']", "stix"),
+    );
+    take(
+        &mut imported,
+        &indicator(2, "[file:hashes.MD5 = 'a']", "stix"),
+    );
+    take(&mut imported, &indicator(3, "rule a", "yara"));
+    assert_eq!(imported.counts()["Indicator"], 2);
+    for broken in [
+        "[file:hashes.SHA-256 = 'a']",
+        "[url:value = 'it's']",
+        "url:value = 'a'",
+    ] {
+        let errors = import(&mut imported, &indicator(4, broken, "stix"));
+        assert!(
+            errors[0].starts_with("INCORRECT_INDICATOR_FORMAT"),
+            "{broken}: {errors:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn objects_with_too_many_references_are_put_aside_where_workers_are_told_to() {
+    for (release, refused) in [(Release::new(6, 8, 6), 0), (Release::LATEST, 1)] {
+        let destination = Destination::start(DestinationOptions {
+            release,
+            objects_max_refs: 3,
+            ..DestinationOptions::default()
+        })
+        .unwrap();
+        register(&destination);
+        let worker = Worker::start(&destination, 1).unwrap();
+        let work = open_work(&destination);
+        let report = |number: usize, members: usize| {
+            let members: Vec<String> = (1..=members)
+                .map(|member| format!("malware--{member}"))
+                .collect();
+            object(
+                "report",
+                number,
+                &json!({ "name": format!("Report {number}"),
+                "published": CREATED, "object_refs": members }),
+            )
+        };
+        let objects = json!([
+            named("malware", 1, "One1"),
+            named("malware", 2, "Two2"),
+            named("malware", 3, "Three"),
+            report(1, 2),
+            report(2, 3)
+        ]);
+        push(
+            &destination,
+            &work,
+            &json!({ "type": "bundle", "objects": objects }),
+        );
+        wait_for(&worker, 6).await;
+        let imported = destination.imported();
+        assert_eq!(imported.refused().len(), refused, "{release}");
+        assert_eq!(imported.counts()["Report"], 2 - refused);
+        assert_eq!(destination.works()[0].errors.len(), refused);
+    }
+}
+
 /// What a connector asks before it sends: is it there, by any id or name.
 #[tokio::test]
 async fn objects_of_any_type_are_found_by_their_ids_types_and_names() {

@@ -19,6 +19,7 @@ pub(crate) mod kinds;
 mod known;
 mod life;
 mod mirror;
+mod pattern;
 mod relations;
 
 pub use audit::Refused;
@@ -331,6 +332,11 @@ impl Imported {
         result
     }
 
+    /// Notes what is refused before it is tried.
+    pub(crate) fn note_refused(&mut self, object: &Record, message: &str) {
+        self.refused.push(Refused::new(object, message));
+    }
+
     fn take(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
         if let Some(message) = kinds::refused(object) {
             return Err(refusal(object, message));
@@ -416,6 +422,13 @@ impl Imported {
         };
         if object.text("pattern").is_empty() || object.text("pattern_type").is_empty() {
             return Err(refusal(object, "INCORRECT_INDICATOR_FORMAT: no pattern"));
+        }
+        let is_stix = object.text("pattern_type").eq_ignore_ascii_case("stix");
+        if is_stix && pattern::normal(object.text("pattern")).is_none() {
+            return Err(refusal(
+                object,
+                "INCORRECT_INDICATOR_FORMAT: Indicator of type stix is not correctly formatted.",
+            ));
         }
         if name.chars().count() < 2 {
             return Err(refusal(

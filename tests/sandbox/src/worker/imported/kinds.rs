@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::extension;
+use super::{extension, pattern};
 use crate::data::Record;
 use crate::ids::{observable_id, standard_id};
 use crate::time::{iso, milliseconds};
@@ -304,6 +304,7 @@ fn of_way(object: &Record, way: &[&str]) -> Option<Map<String, Value>> {
 fn of_properties(object: &Record, names: &[&str]) -> Map<String, Value> {
     let values = names.iter().filter_map(|name| {
         let value = match *name {
+            "pattern" => pattern_of(object),
             "attribute_abstract" => object.text("abstract").trim().to_owned(),
             "name" => name_of(object).trim().to_lowercase(),
             time if TIMES.contains(&time) => {
@@ -314,6 +315,14 @@ fn of_properties(object: &Record, names: &[&str]) -> Map<String, Value> {
         (!value.is_empty()).then(|| ((*name).to_owned(), value.into()))
     });
     values.collect()
+}
+
+/// A STIX pattern in the form in which the platform keeps it.
+fn pattern_of(object: &Record) -> String {
+    let pattern = object.text("pattern").trim();
+    let is_stix = object.text("pattern_type").eq_ignore_ascii_case("stix");
+    let normal = is_stix.then(|| pattern::normal(pattern)).flatten();
+    normal.unwrap_or_else(|| pattern.to_owned())
 }
 
 fn identity_properties(object: &Record) -> Map<String, Value> {
