@@ -70,7 +70,7 @@
 //! | a platform that is away | [`Destination::go_offline`], [`Destination::go_online`] |
 //! | an end, a reset, half a frame, silence, slowness, an `error` | [`StreamFault`], for one connection |
 //! | an end of all connections | [`LiveStream::disconnect`] |
-//! | `\r\n`, comments, `retry:`, several data lines, events twice | [`Style`] |
+//! | `\r\n`, comments, `retry:`, several data lines, events twice | [`FrameStyle`] |
 //! | events that nobody can read, unknown ones | [`LiveStream::record_raw`] |
 //! | anything else on the wire, of any size | [`LiveStream::inject`], [`LiveStream::inject_error`] |
 //! | history that is no longer kept, objects that went unnoticed | [`LiveStream::keep_events`], [`LiveStream::forget`] |
@@ -117,7 +117,7 @@ pub use release::Release;
 pub use schema::{schema, sdl};
 pub use server::Request;
 pub use source::{PAGE_CAP, Source, SourceOptions};
-pub use stream::{Connection, LiveStream, Position, STREAM_ID, StreamFault, Style};
+pub use stream::{EventPosition, FrameStyle, LiveStream, STREAM_ID, StreamConnection, StreamFault};
 pub use worker::Worker;
 pub use worker::imported::{
     Imported, ImportedLabel, ImportedObject, Life, Loss, LossKind, Refused,

@@ -21,9 +21,9 @@ mod frame;
 mod position;
 mod session;
 
-pub use fault::{StreamFault, Style};
+pub use fault::{FrameStyle, StreamFault};
 use frame::Frame;
-pub use position::Position;
+pub use position::EventPosition;
 pub(crate) use session::{Asked, Session, Step};
 
 /// The id of the stream that each platform has.
@@ -54,12 +54,12 @@ struct State {
     documents: BTreeMap<String, Document>,
     /// Objects that documents refer to; they have no events of their own.
     others: BTreeMap<String, Value>,
-    /// Indicators that a container holds which matches the filter.
+    /// Internal ids of indicators that a container holds which matches the filter.
     contained: BTreeSet<String>,
     events: Vec<Event>,
     /// The oldest event that is still kept, where older ones are gone.
-    first: Position,
-    last: Position,
+    first: EventPosition,
+    last: EventPosition,
     filters: Value,
     filter: Filter,
     is_live: bool,
@@ -67,9 +67,9 @@ struct State {
     heartbeat: Duration,
     /// Frames for the connections that are open, outside of the history.
     injected: Vec<String>,
-    style: Style,
+    style: FrameStyle,
     faults: Vec<StreamFault>,
-    connections: Vec<Connection>,
+    connections: Vec<StreamConnection>,
     /// Counts changes of documents, for the lists.
     changes: usize,
 }
@@ -77,14 +77,14 @@ struct State {
 /// An indicator that stands.
 #[derive(Debug, Clone)]
 struct Document {
-    data: Value,
+    data: Arc<Value>,
     updated: i64,
 }
 
 /// What happened.
 #[derive(Debug, Clone)]
 struct Event {
-    position: Position,
+    position: EventPosition,
     kind: Kind,
 }
 
@@ -99,7 +99,7 @@ enum Kind {
     Merge {
         data: Arc<Value>,
         previous: Arc<Value>,
-        sources: Vec<Value>,
+        sources: Vec<Arc<Value>>,
     },
     /// What a test wrote: the event's name and the text of its data.
     Raw(String, String),
@@ -107,7 +107,7 @@ enum Kind {
 
 /// One request for the stream.
 #[derive(Debug, Clone, Default)]
-pub struct Connection {
+pub struct StreamConnection {
     /// Its headers, in lower case, without the token.
     pub headers: BTreeMap<String, String>,
     /// Its query.
@@ -127,7 +127,7 @@ impl LiveStream {
     pub(crate) fn new(release: Release) -> Self {
         let filters = usual_filters();
         let filter = compile(&filters).unwrap_or_else(|_| Filter::everything());
-        let now = Position::at(time::now());
+        let now = EventPosition::at(time::now());
         Self(Arc::new(Shared {
             state: Mutex::new(State {
                 release,
@@ -143,7 +143,7 @@ impl LiveStream {
                 filters_by_origin: false,
                 heartbeat: HEARTBEAT,
                 injected: Vec::new(),
-                style: Style::default(),
+                style: FrameStyle::default(),
                 faults: Vec::new(),
                 connections: Vec::new(),
                 changes: 0,
@@ -178,14 +178,16 @@ impl LiveStream {
         let id = document::text(&data, "id").to_owned();
         self.change(|state| {
             if document::text(&data, "type") == "indicator" {
+                let data = Arc::new(data);
+                if moment >= state.last.milliseconds {
+                    state.record_at(Kind::Create(Arc::clone(&data)), moment);
+                }
                 let standing = Document {
-                    data: data.clone(),
+                    data,
                     updated: moment,
                 };
                 state.documents.insert(id.clone(), standing);
-                if moment >= state.last.milliseconds {
-                    state.record_at(Kind::Create(Arc::new(data)), moment);
-                }
+                state.changes += 1;
             } else {
                 state.others.insert(id.clone(), data);
             }
@@ -200,26 +202,24 @@ impl LiveStream {
         )
     }
 
-    /// Changes an indicator: `change` gets its STIX document. False where there is none.
+    /// Changes an indicator: `change` gets its STIX document. False where there is none. With another
+    /// pattern it gets another STIX id, as on the platform; here it is still known by its first one.
     pub fn update(&self, id: &str, change: impl FnOnce(&mut Value)) -> bool {
         self.change(|state| {
             let moment = state.now();
             let Some(standing) = state.documents.get_mut(id) else {
                 return false;
             };
-            let previous = standing.data.clone();
-            change(&mut standing.data);
-            document::set(&mut standing.data, &["modified"], time::iso(moment).into());
-            document::touch(&mut standing.data, moment);
+            let previous = Arc::clone(&standing.data);
+            let data = Arc::make_mut(&mut standing.data);
+            change(data);
+            document::set(data, &["modified"], time::iso(moment).into());
+            document::touch(data, moment);
+            document::follow_pattern(data, &previous);
             standing.updated = moment;
-            let data = Arc::new(standing.data.clone());
-            state.record_at(
-                Kind::Update {
-                    data,
-                    previous: Arc::new(previous),
-                },
-                moment,
-            );
+            let data = Arc::clone(&standing.data);
+            state.record_at(Kind::Update { data, previous }, moment);
+            state.changes += 1;
             true
         })
     }
@@ -246,7 +246,8 @@ impl LiveStream {
             let Some(gone) = state.documents.remove(id) else {
                 return false;
             };
-            state.record(Kind::Delete(Arc::new(gone.data)));
+            state.record(Kind::Delete(gone.data));
+            state.changes += 1;
             true
         })
     }
@@ -259,15 +260,17 @@ impl LiveStream {
             if !state.documents.contains_key(target) {
                 return false;
             }
-            let gone = sources.iter().filter_map(|id| state.documents.remove(*id));
-            let sources: Vec<Value> = gone.map(|gone| gone.data).collect();
+            let sources = sources.iter().filter(|id| **id != target);
+            let gone = sources.filter_map(|id| state.documents.remove(*id));
+            let sources: Vec<Arc<Value>> = gone.map(|gone| gone.data).collect();
             let Some(standing) = state.documents.get_mut(target) else {
                 return false;
             };
-            let previous = Arc::new(standing.data.clone());
-            document::touch(&mut standing.data, moment);
+            let previous = Arc::clone(&standing.data);
+            document::touch(Arc::make_mut(&mut standing.data), moment);
             standing.updated = moment;
-            let data = Arc::new(standing.data.clone());
+            let data = Arc::clone(&standing.data);
+            state.changes += 1;
             state.record_at(
                 Kind::Merge {
                     data,
@@ -284,10 +287,14 @@ impl LiveStream {
     /// then told though it does not match itself.
     pub fn set_contained(&self, id: &str, is_contained: bool) {
         self.change(|state| {
+            let Some(standing) = state.documents.get(id) else {
+                return;
+            };
+            let internal = document::internal_id(&standing.data).to_owned();
             if is_contained {
-                state.contained.insert(id.to_owned());
+                state.contained.insert(internal);
             } else {
-                state.contained.remove(id);
+                state.contained.remove(&internal);
             }
         });
     }
@@ -295,10 +302,8 @@ impl LiveStream {
     /// An indicator as it stands.
     pub fn get(&self, id: &str) -> Option<Value> {
         let state = lock(&self.0.state);
-        state
-            .documents
-            .get(id)
-            .map(|standing| standing.data.clone())
+        let standing = state.documents.get(id)?;
+        Some(Value::clone(&standing.data))
     }
 
     /// The ids of the indicators that stand and that the filter lets through.
@@ -311,14 +316,17 @@ impl LiveStream {
 
     /// Takes an indicator away without an event, as if the events had been lost.
     pub fn forget(&self, id: &str) -> bool {
-        self.change(|state| state.documents.remove(id).is_some())
+        self.change(|state| {
+            state.changes += 1;
+            state.documents.remove(id).is_some()
+        })
     }
 
     // ---- events of all kinds -------------------------------------------------------------------
 
     /// Records an event with any name and any text as its data: no JSON, no indicator, a name that
     /// nobody knows. It has a position and is replayed like others. Gives its position.
-    pub fn record_raw(&self, event: &str, data: &str) -> Position {
+    pub fn record_raw(&self, event: &str, data: &str) -> EventPosition {
         self.change(|state| state.record(Kind::Raw(event.to_owned(), data.to_owned())))
     }
 
@@ -331,7 +339,7 @@ impl LiveStream {
     /// Sends the event `error`, as the platform does when it fails behind the status 200.
     pub fn inject_error(&self, message: &str) {
         let data = json!({ "stream": STREAM_ID, "message": message });
-        self.inject(&Frame::of("error", None, &data).to_text(Style::default()));
+        self.inject(&Frame::of("error", None, &data).to_text(FrameStyle::default()));
     }
 
     /// Lets all open connections send a heartbeat now.
@@ -382,7 +390,7 @@ impl LiveStream {
     }
 
     /// The position of the last event.
-    pub fn last_position(&self) -> Position {
+    pub fn last_position(&self) -> EventPosition {
         lock(&self.0.state).last
     }
 
@@ -395,7 +403,7 @@ impl LiveStream {
     }
 
     /// How frames are written from now on.
-    pub fn set_style(&self, style: Style) {
+    pub fn set_style(&self, style: FrameStyle) {
         self.change(|state| state.style = style);
     }
 
@@ -410,7 +418,7 @@ impl LiveStream {
     }
 
     /// All requests for the stream so far, in order.
-    pub fn connections(&self) -> Vec<Connection> {
+    pub fn connections(&self) -> Vec<StreamConnection> {
         lock(&self.0.state).connections.clone()
     }
 
@@ -451,7 +459,6 @@ impl LiveStream {
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = lock(&self.0.state);
-        state.changes += 1;
         let answer = change(&mut state);
         drop(state);
         self.0.changes.send_modify(|changes| *changes += 1);
@@ -465,11 +472,11 @@ impl State {
         time::now().max(self.last.milliseconds)
     }
 
-    fn record(&mut self, kind: Kind) -> Position {
+    fn record(&mut self, kind: Kind) -> EventPosition {
         self.record_at(kind, self.now())
     }
 
-    fn record_at(&mut self, kind: Kind, moment: i64) -> Position {
+    fn record_at(&mut self, kind: Kind, moment: i64) -> EventPosition {
         self.last = self.last.next(moment);
         if self.events.is_empty() {
             self.first = self.last;
@@ -503,7 +510,7 @@ impl State {
     }
 
     /// Where the events behind a position begin.
-    fn behind(&self, position: Position) -> usize {
+    fn behind(&self, position: EventPosition) -> usize {
         self.events
             .partition_point(|event| event.position <= position)
     }

@@ -47,7 +47,8 @@ pub(super) fn complete(mut given: Map<String, Value>, updated: i64) -> Value {
             set(&mut document, &["extensions", OCTI, name], value);
         }
     };
-    own("id", internal_id(&id).into());
+    let uuid = id.split_once("--").map_or(id.as_str(), |(_, uuid)| uuid);
+    own("id", uuid.into());
     own("type", entity_type(&stix_type).into());
     if stix_type == "indicator" {
         own("score", 50.into());
@@ -92,8 +93,22 @@ fn entity_type(stix_type: &str) -> String {
     }
 }
 
-fn internal_id(id: &str) -> &str {
-    id.split_once("--").map_or(id, |(_, uuid)| uuid)
+/// The platform's own id of a document.
+pub(super) fn internal_id(document: &Value) -> &str {
+    extension(document, "id")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// The pattern makes the id: with another one a document has another id, and its old one beside it.
+pub(super) fn follow_pattern(document: &mut Value, previous: &Value) {
+    let (old, new) = [previous, &*document]
+        .map(|of| ids::indicator_id(text(of, "pattern")))
+        .into();
+    if old != new && text(document, "id") == old {
+        set(document, &["id"], new.into());
+        set(document, &["extensions", OCTI, "stix_ids"], json!([old]));
+    }
 }
 
 /// The text of a property.

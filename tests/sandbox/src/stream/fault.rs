@@ -47,7 +47,7 @@ pub enum StreamFault {
     clippy::struct_excessive_bools,
     reason = "each is a way of writing by itself"
 )]
-pub struct Style {
+pub struct FrameStyle {
     /// Lines end with `\r\n`.
     pub crlf: bool,
     /// A comment stands in each frame.

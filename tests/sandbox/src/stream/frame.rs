@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Position, Style};
+use super::{EventPosition, FrameStyle};
 
 /// One event on the wire.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
     pub(super) event: String,
-    pub(super) position: Option<Position>,
+    pub(super) position: Option<EventPosition>,
     /// The text behind `data:`.
     pub(super) data: String,
 }
@@ -17,7 +17,7 @@ pub(super) struct Frame {
 const HOUSEKEEPING: [&str; 3] = ["connected", "heartbeat", "consumer_metrics"];
 
 impl Frame {
-    pub(super) fn of(event: &str, position: Option<Position>, data: &Value) -> Self {
+    pub(super) fn of(event: &str, position: Option<EventPosition>, data: &Value) -> Self {
         Self {
             event: event.to_owned(),
             position,
@@ -30,7 +30,7 @@ impl Frame {
         !HOUSEKEEPING.contains(&self.event.as_str())
     }
 
-    pub(super) fn to_text(&self, style: Style) -> String {
+    pub(super) fn to_text(&self, style: FrameStyle) -> String {
         let mut text = String::with_capacity(self.data.len() + 64);
         let end = if style.crlf { "\r\n" } else { "\n" };
         let mut line = |parts: &[&str]| {

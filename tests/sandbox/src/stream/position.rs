@@ -6,14 +6,14 @@ use crate::time;
 
 /// A position; the beginning of all is `0-0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Position {
+pub struct EventPosition {
     /// Milliseconds since 1970.
     pub milliseconds: i64,
     /// Of several events of one millisecond the which.
     pub number: u64,
 }
 
-impl Position {
+impl EventPosition {
     /// The first position of a moment, in milliseconds since 1970.
     pub const fn at(milliseconds: i64) -> Self {
         Self {
@@ -55,7 +55,7 @@ impl Position {
     }
 }
 
-impl fmt::Display for Position {
+impl fmt::Display for EventPosition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.milliseconds, self.number)
     }

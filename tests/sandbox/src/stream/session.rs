@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    Connection, Event, Frame, Kind, LiveStream, Position, STREAM_ID, Shared, State, StreamFault,
-    WHOLE, document,
+    Event, EventPosition, Frame, Kind, LiveStream, STREAM_ID, Shared, State, StreamConnection,
+    StreamFault, WHOLE, document,
 };
 use crate::{Release, lock};
 
@@ -50,9 +50,9 @@ pub(crate) struct Session {
     /// What the history still has for it: moments of the last change, and ids.
     replay: VecDeque<(i64, String)>,
     /// Behind it the live stream goes on, once the history is through.
-    position: Position,
+    position: EventPosition,
     /// The position that heartbeats repeat; none, and none are sent.
-    last_sent: Option<Position>,
+    last_sent: Option<EventPosition>,
     /// How many injected texts it has had, or came too late for.
     injected: usize,
     changes: watch::Receiver<u64>,
@@ -93,12 +93,12 @@ impl LiveStream {
         let mut state = lock(&self.0.state);
         let number = state.connections.len();
         let opened = state.open(&asked);
-        state.connections.push(Connection {
+        state.connections.push(StreamConnection {
             status: *opened.as_ref().err().unwrap_or(&200),
             is_open: opened.is_ok(),
             headers: asked.headers,
             query: asked.query,
-            ..Connection::default()
+            ..StreamConnection::default()
         });
         let opened = opened?;
         let mut session = Session {
@@ -130,8 +130,8 @@ impl LiveStream {
 
 /// What a request comes to.
 struct Opened {
-    position: Position,
-    last_sent: Option<Position>,
+    position: EventPosition,
+    last_sent: Option<EventPosition>,
     replay: VecDeque<(i64, String)>,
     listens_to_deletions: bool,
     has_dependencies: bool,
@@ -163,9 +163,9 @@ impl State {
             return Err(410);
         }
         let start = asked.value(&["from"], &["from", "last-event-id"]);
-        let start = start.and_then(Position::read);
+        let start = start.and_then(EventPosition::read);
         let recover = asked.value(&["recover"], &["recover", "recover-date"]);
-        let recover = recover.and_then(Position::read);
+        let recover = recover.and_then(EventPosition::read);
         if recover.is_some() && start.is_none() {
             return Err(500);
         }
@@ -192,7 +192,12 @@ impl State {
     }
 
     /// What matches now and was last changed between the two, ends included, the oldest first.
-    fn history(&self, start: Position, end: Position, is_whole: bool) -> VecDeque<(i64, String)> {
+    fn history(
+        &self,
+        start: EventPosition,
+        end: EventPosition,
+        is_whole: bool,
+    ) -> VecDeque<(i64, String)> {
         let within = start.milliseconds..=end.milliseconds;
         let found = self.documents.iter().filter(|(_, standing)| {
             within.contains(&standing.updated) && self.matches(&standing.data, is_whole)
@@ -395,9 +400,10 @@ impl Session {
         let Some(standing) = standing.filter(|standing| standing.updated == moment) else {
             return;
         };
-        let position = Position::at(moment);
+        let position = EventPosition::at(moment);
         self.add_dependencies(state, &standing.data, position);
-        if self.sent.insert(id.to_owned()) {
+        let own_id = document::text(&standing.data, "id");
+        if self.sent.insert(own_id.to_owned()) {
             let data = made(&standing.data, "init-create");
             self.push(Frame::of("create", Some(position), &data));
         }
@@ -425,6 +431,7 @@ impl Session {
                 if state.matches(data, self.is_whole) {
                     let mut told = envelope("merge", data, position);
                     let mut changed = context(previous, data);
+                    let sources: Vec<&Value> = sources.iter().map(AsRef::as_ref).collect();
                     document::set(&mut changed, &["sources"], json!(sources));
                     document::set(&mut told, &["context"], changed);
                     self.tell_of(state, "merge", data, &told);
@@ -455,7 +462,7 @@ impl Session {
         } else if is_visible {
             let name = if was_visible { "update" } else { "create" };
             self.tell_of(state, name, data, &told);
-        } else if state.contained.contains(document::text(data, "id")) {
+        } else if state.contained.contains(document::internal_id(data)) {
             self.tell_of(state, "update", data, &told);
         }
     }
@@ -469,7 +476,7 @@ impl Session {
     }
 
     /// What a document refers to and this connection has not had: with the same position.
-    fn add_dependencies(&mut self, state: &State, data: &Value, position: Position) {
+    fn add_dependencies(&mut self, state: &State, data: &Value, position: EventPosition) {
         self.add_references(state, data, position);
         if !self.has_dependencies {
             return;
@@ -484,7 +491,7 @@ impl Session {
         }
     }
 
-    fn add_references(&mut self, state: &State, data: &Value, position: Position) {
+    fn add_references(&mut self, state: &State, data: &Value, position: EventPosition) {
         for id in document::references(data) {
             if let Some(other) = state.others.get(&id) {
                 self.add_references(state, other, position);
@@ -493,7 +500,7 @@ impl Session {
         }
     }
 
-    fn add_dependency(&mut self, id: &str, data: &Value, position: Position) {
+    fn add_dependency(&mut self, id: &str, data: &Value, position: EventPosition) {
         if self.sent.insert(id.to_owned()) {
             let data = made(data, "init-dependencies");
             self.push(Frame::of("create", Some(position), &data));
@@ -522,7 +529,7 @@ fn half_of(text: &str) -> &[u8] {
 }
 
 /// The data of an event that the platform recorded.
-fn envelope(kind: &str, data: &Value, position: Position) -> Value {
+fn envelope(kind: &str, data: &Value, position: EventPosition) -> Value {
     json!({
         "version": VERSION,
         "type": kind,

@@ -7,7 +7,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{ask, register, run_on, try_post};
-use crate::{Destination, DestinationOptions, Fault, Position, Release, StreamFault, Style, User};
+use crate::{
+    Destination, DestinationOptions, EventPosition, Fault, FrameStyle, Release, StreamFault, User,
+};
 
 /// A test that waits longer hangs.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -239,6 +241,10 @@ fn what_happens_to_indicators_is_told_with_both_patches() {
         before
     );
     assert_eq!(apply(before, &context["patch"]), updated.data["data"]);
+    // The pattern makes the id.
+    assert_ne!(updated.data["data"]["id"], json!(id));
+    let own = &updated.data["data"]["extensions"]["extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba"];
+    assert_eq!(own["stix_ids"], json!([id]));
     let other = stream.create_address("198.51.100.2");
     assert_eq!(client.event().event, "create");
     stream.merge(&id, &[&other]);
@@ -249,11 +255,11 @@ fn what_happens_to_indicators_is_told_with_both_patches() {
     let deleted = client.event();
     assert_eq!(
         (deleted.event.as_str(), &deleted.data["data"]["id"]),
-        ("delete", &json!(id))
+        ("delete", &updated.data["data"]["id"])
     );
     let positions = [created, updated, merged, deleted].map(|frame| frame.id.unwrap());
     assert!(
-        positions.is_sorted_by_key(|id| Position::read(id).unwrap()),
+        positions.is_sorted_by_key(|id| EventPosition::read(id).unwrap()),
         "{positions:?}"
     );
 }
@@ -664,8 +670,8 @@ fn frames_are_written_in_every_way_that_the_standard_has() {
     let stream = platform.stream();
     stream.create(json!({ "pattern": "[a:b = 'c, \\'d\\'']", "name": "quoted \", {comma}" }));
     let plain = replay(&platform).event();
-    let one = |change: fn(&mut Style)| {
-        let mut style = Style::default();
+    let one = |change: fn(&mut FrameStyle)| {
+        let mut style = FrameStyle::default();
         change(&mut style);
         style
     };
@@ -695,7 +701,7 @@ fn events_that_nobody_can_read_are_replayed_and_injected_ones_are_not() {
     let stream = platform.stream();
     let position = stream.record_raw("create", "{ no json");
     stream.record_raw("holiday", "{}");
-    let from = format!("from={}", Position::default());
+    let from = format!("from={}", EventPosition::default());
     let mut client = Client::open(&platform, &from, &[]);
     assert_eq!(client.event().event, "connected");
     let bad = client.event();
