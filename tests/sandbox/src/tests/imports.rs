@@ -484,6 +484,14 @@ fn relationships_with_dates_far_apart_are_two() {
         assert_eq!(stand.len(), relationships, "{start}");
         assert_eq!(stand[0].object["start_time"], day(0));
     }
+    let mut backwards = relationship(4, "malware--1", "uses", "tool--1");
+    backwards["start_time"] = json!(day(2));
+    backwards["stop_time"] = json!(day(1));
+    let errors = import(&mut imported, &json!([backwards]));
+    assert!(
+        errors[0].contains("stop_time less than start_time"),
+        "{errors:?}"
+    );
 }
 
 #[test]
@@ -701,6 +709,11 @@ fn external_references_are_counted_with_what_hangs_on_them() {
         let more = json!({ "name": name, "external_references": reference });
         take(&mut imported, &json!([object("malware", number, &more)]));
     }
+    // Without a source it cannot be made.
+    let nameless = json!([{ "url": "https://example.com/other" }]);
+    let more = json!({ "name": "Malware 1", "external_references": nameless });
+    take(&mut imported, &json!([object("malware", 1, &more)]));
+    assert_eq!(imported.losses()[0].kind, LossKind::ExternalReference);
     let ties = imported.ties_of_references();
     assert_eq!(
         ties,
@@ -740,6 +753,24 @@ fn patterns_that_mean_the_same_are_one_indicator_and_broken_ones_refused() {
             "{broken}: {errors:?}"
         );
     }
+}
+
+/// What the lists say of an indicator is what the platform computed.
+#[test]
+fn the_list_of_indicators_has_the_computed_life() {
+    let destination = Destination::start(DestinationOptions::default()).unwrap();
+    let dead = json!([object(
+        "indicator",
+        1,
+        &json!({ "pattern": "[url:value = 'http://a.example/']",
+        "pattern_type": "stix", "name": "old", "valid_from": day(-900), "x_opencti_score": 80 })
+    )]);
+    take(&mut crate::lock(&destination.shared().imported), &dead);
+    let list = "{ indicators { edges { node { revoked x_opencti_score valid_until } } } }";
+    let node = run_on(&destination, list, &json!({}))["indicators"]["edges"][0]["node"].clone();
+    let expected =
+        json!({ "revoked": true, "x_opencti_score": 80, "valid_until": day(-900 + 470) });
+    assert_eq!(node, expected);
 }
 
 #[tokio::test]

@@ -105,7 +105,7 @@ pub enum LossKind {
     Reference,
     /// What a container was to hold did not exist.
     Member,
-    /// An external reference had neither a URL nor source and id.
+    /// An external reference had no source, or neither a URL nor an id.
     ExternalReference,
 }
 
@@ -778,9 +778,10 @@ fn external_references(object: &Record) -> (Vec<Value>, Vec<(LossKind, String)>)
             .and_then(Value::as_str)
             .is_some_and(|t| !t.is_empty())
     };
+    // The platform asks for the source's name, the client for one of the others beside it.
     let (made, dropped): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|reference| {
-        is_text(reference, "url")
-            || (is_text(reference, "source_name") && is_text(reference, "external_id"))
+        is_text(reference, "source_name")
+            && (is_text(reference, "url") || is_text(reference, "external_id"))
     });
     let dropped = dropped
         .into_iter()

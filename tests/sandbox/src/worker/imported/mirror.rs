@@ -71,6 +71,7 @@ fn add(mirror: &mut DataSet, id: &str, imported: &ImportedObject) {
     match typename {
         "Indicator" => {
             set_phases(mirror, &mut record, &imported.object);
+            set_life(&mut record, imported);
             mirror.indicators.push(record);
         }
         "StixCoreRelationship" => {
@@ -227,6 +228,18 @@ fn add_external_references(mirror: &mut DataSet, id: &str, imported: &ImportedOb
             mirror.shared.push(record);
         }
     }
+}
+
+/// Score, dates and revocation are those that the platform makes of what was sent.
+fn set_life(record: &mut Record, imported: &ImportedObject) {
+    let Some(life) = &imported.life else {
+        return;
+    };
+    record
+        .set("x_opencti_score", life.score)
+        .set("valid_from", iso(life.valid_from))
+        .set("valid_until", iso(life.valid_until))
+        .set("revoked", life.is_revoked);
 }
 
 fn set_phases(mirror: &mut DataSet, record: &mut Record, object: &Value) {

@@ -57,6 +57,11 @@ impl Imported {
             );
             return Err(refusal(object, message));
         }
+        if is_backwards(object, ["start_time", "stop_time"]) {
+            let message =
+                "DATABASE_ERROR: You cant create a relation with stop_time less than start_time";
+            return Err(refusal(object, message));
+        }
         let pair = (named.to_owned(), source, target);
         let same = self.same_tie(object, &pair, ["start_time", "stop_time"]);
         let mut sent = object.clone();
@@ -91,8 +96,7 @@ impl Imported {
     fn import_sighting_at(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
         let [of, place] = self.ends(object, ["sighting_of_ref", "where_sighted_ref"], attempt)?;
         let times = ["first_seen", "last_seen"];
-        let [first, last] = times.map(|name| milliseconds(object.text(name)));
-        if first.zip(last).is_some_and(|(first, last)| last < first) {
+        if is_backwards(object, times) {
             let message =
                 "DATABASE_ERROR: You cant create a sighting with last_seen less than first_seen";
             return Err(refusal(object, message));
@@ -202,6 +206,12 @@ impl Imported {
         }
         Ok(())
     }
+}
+
+/// Whether the end is sent and lies before the beginning.
+fn is_backwards(object: &Record, times: [&str; 2]) -> bool {
+    let [first, last] = times.map(|name| milliseconds(object.text(name)));
+    first.zip(last).is_some_and(|(first, last)| last < first)
 }
 
 /// The ends of what stands do not change.
