@@ -17,7 +17,7 @@ use crate::graphql::{Executor, PlatformError, Prepared, plain};
 use crate::lists::{Catalogue, List};
 use crate::server::{Platform, Reader, Request, Server, runtime};
 use crate::source::PAGE_CAP;
-use crate::stream::{self, LiveStream};
+use crate::stream::{self, LiveStream, STREAM_ID};
 use crate::worker::bundle::{self, Bundle};
 use crate::worker::imported::Imported;
 use crate::{BrokerAddress, DataSet, Record, Release, lock, time};
@@ -68,6 +68,8 @@ pub struct DestinationOptions {
     pub decay: bool,
     /// From so many references on workers put an object aside (`objects_max_refs`); 0 is no limit.
     pub objects_max_refs: usize,
+    /// The id of its live stream.
+    pub stream_id: String,
 }
 
 impl Default for DestinationOptions {
@@ -83,6 +85,7 @@ impl Default for DestinationOptions {
             markings: DataSet::usual_markings(),
             decay: true,
             objects_max_refs: 0,
+            stream_id: STREAM_ID.to_owned(),
         }
     }
 }
@@ -143,7 +146,7 @@ impl Destination {
                 &options.markings,
                 options.decay,
             )),
-            stream: LiveStream::new(options.release),
+            stream: LiveStream::new(&options.stream_id, options.release),
             connectors: Mutex::default(),
             mutations: Mutex::default(),
             listed: Mutex::new(listed),
@@ -209,9 +212,32 @@ impl Destination {
         lock(&self.state.imported).delete(id);
     }
 
-    /// Changes what the importing user may do, as an admin does.
+    /// Puts STIX objects into the platform, as a person does or another connector did: no work, no
+    /// queue. An error names what is refused.
+    pub fn put(&self, objects: &Value) -> Result<()> {
+        let text = json!({ "objects": objects }).to_string();
+        let bundle = Bundle::read(text.as_bytes(), Some(self.state.release))?;
+        ensure!(
+            bundle.incompatible.is_empty(),
+            "the release does not have all these types: {objects}"
+        );
+        let mut imported = lock(&self.state.imported);
+        for object in &bundle.objects {
+            imported.import_at_once(object)?;
+        }
+        Ok(())
+    }
+
+    /// Changes what the importing user may do, as an admin does. Connections to the live stream end
+    /// where it may not read it any more.
     pub fn change_user(&self, change: impl FnOnce(&mut User)) {
-        lock(&self.state.imported).change_user(change);
+        let mut imported = lock(&self.state.imported);
+        imported.change_user(change);
+        let may_read = imported.user_may(stream::CAPABILITY);
+        drop(imported);
+        if !may_read {
+            self.state.stream.disconnect();
+        }
     }
 
     /// Removes a work, as a person does; from 6.8.7 on its messages are then dropped.
@@ -413,7 +439,7 @@ impl State {
         works.find(&id).map(Work::to_json).unwrap_or_default()
     }
 
-    /// `stixBundlePush`: who counts depends on the release (spec/protocol-versions.json).
+    /// `stixBundlePush`: who counts depends on the release.
     fn push(&self, arguments: &Value) -> Result<(), PlatformError> {
         let connector = text(arguments, "connectorId");
         let sent = text(arguments, "bundle");

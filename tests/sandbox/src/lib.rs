@@ -25,6 +25,8 @@
 //! | is an indicator alive | [`ImportedObject::life`]: score, dates and revocation as the platform computes them |
 //! | how many objects hang on an external reference | [`Imported::ties_of_references`] |
 //!
+//! What stands before a connector comes is put there with [`Destination::put`].
+//!
 //! What the platform does with each type, and the sandbox too:
 //!
 //! - An object is the same one if it has the id that the platform makes of its content, the id that it
@@ -44,7 +46,7 @@
 //! # The live stream
 //!
 //! [`Destination::stream`] is a [`LiveStream`] of indicators, served at `/stream/{id}` with the id
-//! [`STREAM_ID`]. A test changes indicators, and each change is told as the platform would tell it:
+//! [`STREAM_ID`] or [`DestinationOptions::stream_id`]. A test changes indicators, and each change is told as the platform would tell it:
 //!
 //! ```no_run
 //! use sandbox::{Destination, DestinationOptions, StreamFault};
@@ -77,7 +79,8 @@
 //! | a filter, and one by origin | [`LiveStream::set_filters`], [`LiveStream::set_filters_by_origin`] |
 //! | an author or a relationship in front of an event | [`LiveStream::create`] with another type |
 //!
-//! What a consumer did is in [`LiveStream::connections`], [`Destination::connector`] and
+//! What a consumer did is in [`LiveStream::connections`] (to be waited for with
+//! [`LiveStream::until`]), [`Destination::connector`] and
 //! [`Destination::state`]. Indicators of the stream stand in the list `indicators` too, where a
 //! consumer looks for other carriers of a value.
 //!

@@ -26,7 +26,7 @@ use frame::Frame;
 pub use position::EventPosition;
 pub(crate) use session::{Asked, Session, Step};
 
-/// The id of the stream that each platform has.
+/// The id of the stream of a platform that is given no other one.
 pub const STREAM_ID: &str = "3f6e2d3c-8a0e-4f0b-9c55-6a1d2b7e4c90";
 /// The whole stream of a platform, for users who may bypass everything.
 const WHOLE: &str = "live";
@@ -46,10 +46,13 @@ struct Shared {
     changes: watch::Sender<u64>,
     /// Moves when all connections are to send a heartbeat.
     beats: watch::Sender<u64>,
+    /// Moves with what connections do.
+    activity: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
 struct State {
+    id: String,
     release: Release,
     documents: BTreeMap<String, Document>,
     /// Objects that documents refer to; they have no events of their own.
@@ -124,12 +127,13 @@ pub struct StreamConnection {
 }
 
 impl LiveStream {
-    pub(crate) fn new(release: Release) -> Self {
+    pub(crate) fn new(id: &str, release: Release) -> Self {
         let filters = usual_filters();
         let filter = compile(&filters).unwrap_or_else(|_| Filter::everything());
         let now = EventPosition::at(time::now());
         Self(Arc::new(Shared {
             state: Mutex::new(State {
+                id: id.to_owned(),
                 release,
                 documents: BTreeMap::new(),
                 others: BTreeMap::new(),
@@ -150,12 +154,13 @@ impl LiveStream {
             }),
             changes: watch::Sender::new(0),
             beats: watch::Sender::new(0),
+            activity: watch::Sender::new(0),
         }))
     }
 
     /// The id under which it is asked for.
-    pub const fn id(&self) -> &'static str {
-        STREAM_ID
+    pub fn id(&self) -> String {
+        lock(&self.0.state).id.clone()
     }
 
     // ---- what happens to indicators ------------------------------------------------------------
@@ -338,7 +343,7 @@ impl LiveStream {
 
     /// Sends the event `error`, as the platform does when it fails behind the status 200.
     pub fn inject_error(&self, message: &str) {
-        let data = json!({ "stream": STREAM_ID, "message": message });
+        let data = json!({ "stream": self.id(), "message": message });
         self.inject(&Frame::of("error", None, &data).to_text(FrameStyle::default()));
     }
 
@@ -422,6 +427,15 @@ impl LiveStream {
         lock(&self.0.state).connections.clone()
     }
 
+    /// Waits until what connections did is as wanted: `is_so` gets all requests so far, in order.
+    pub async fn until(&self, is_so: impl Fn(&[StreamConnection]) -> bool) {
+        let mut activity = self.0.activity.subscribe();
+        while !is_so(&self.connections()) {
+            // The sender lives as long as the stream, which this is.
+            activity.changed().await.ok();
+        }
+    }
+
     /// How many connections are open.
     pub fn open_connections(&self) -> usize {
         let state = lock(&self.0.state);
@@ -451,7 +465,7 @@ impl LiveStream {
     /// The answer to `streamCollection`.
     pub(crate) fn collection(&self, id: &str) -> Option<Value> {
         let state = lock(&self.0.state);
-        (id == STREAM_ID).then(|| {
+        (id == state.id).then(|| {
             json!({ "id": id, "name": "Indicators", "description": "", "stream_public": false,
                 "filters": state.filters.to_string(), "stream_live": state.is_live })
         })

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
-    Event, EventPosition, Frame, Kind, LiveStream, STREAM_ID, Shared, State, StreamConnection,
-    StreamFault, WHOLE, document,
+    Event, EventPosition, Frame, Kind, LiveStream, Shared, State, StreamConnection, StreamFault,
+    WHOLE, document,
 };
 use crate::{Release, lock};
 
@@ -100,6 +100,7 @@ impl LiveStream {
             query: asked.query,
             ..StreamConnection::default()
         });
+        self.0.activity.send_modify(|count| *count += 1);
         let opened = opened?;
         let mut session = Session {
             shared: Arc::clone(&self.0),
@@ -121,7 +122,7 @@ impl LiveStream {
         };
         session.push(Frame::of("connected", None, &state.connected(number)));
         if opened.is_not_replayed {
-            let data = json!({ "stream": STREAM_ID });
+            let data = json!({ "stream": state.id });
             session.push(Frame::of("no-recover", Some(opened.position), &data));
         }
         Ok(session)
@@ -155,7 +156,7 @@ impl State {
         let is_whole = asked.id == WHOLE;
         if !asked.is_allowed
             || (is_whole && !asked.may_bypass)
-            || (!is_whole && asked.id != STREAM_ID)
+            || (!is_whole && asked.id != self.id)
         {
             return Err(401);
         }
@@ -282,8 +283,8 @@ impl Session {
             StreamFault::End { .. } => self.ending = Some(Ending::End),
             StreamFault::Reset { .. } => self.ending = Some(Ending::Reset),
             StreamFault::Error { .. } => {
-                let data =
-                    json!({ "stream": STREAM_ID, "message": "the sandbox fails on purpose" });
+                let id = lock(&self.shared.state).id.clone();
+                let data = json!({ "stream": id, "message": "the sandbox fails on purpose" });
                 self.pending = VecDeque::from([Piece::Frame(Frame::of("error", None, &data))]);
                 self.fault = Some(StreamFault::End {
                     after: self.frames() + 1,
@@ -325,6 +326,7 @@ impl Session {
             connection.events += usize::from(piece.is_event());
         }
         drop(state);
+        self.shared.activity.send_modify(|count| *count += 1);
         if is_twice && piece.is_event() {
             text = text.repeat(2);
         }
@@ -514,6 +516,8 @@ impl Drop for Session {
         if let Some(connection) = state.connections.get_mut(self.number) {
             connection.is_open = false;
         }
+        drop(state);
+        self.shared.activity.send_modify(|count| *count += 1);
     }
 }
 

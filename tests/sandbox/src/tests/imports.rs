@@ -765,12 +765,30 @@ fn the_list_of_indicators_has_the_computed_life() {
         &json!({ "pattern": "[url:value = 'http://a.example/']",
         "pattern_type": "stix", "name": "old", "valid_from": day(-900), "x_opencti_score": 80 })
     )]);
-    take(&mut crate::lock(&destination.shared().imported), &dead);
+    destination.put(&dead).unwrap();
     let list = "{ indicators { edges { node { revoked x_opencti_score valid_until } } } }";
     let node = run_on(&destination, list, &json!({}))["indicators"]["edges"][0]["node"].clone();
     let expected =
         json!({ "revoked": true, "x_opencti_score": 80, "valid_until": day(-900 + 470) });
     assert_eq!(node, expected);
+}
+
+#[test]
+fn what_is_put_into_a_platform_stands_there_or_is_an_error() {
+    let destination = Destination::start(DestinationOptions::default()).unwrap();
+    destination
+        .put(&json!([named("tool", 1, "Mimikatz")]))
+        .unwrap();
+    assert_eq!(destination.imported().counts()["Tool"], 1);
+    let dangling = json!([relationship(1, "malware--1", "uses", "tool--1")]);
+    let error = destination.put(&dangling).unwrap_err().to_string();
+    assert!(error.contains("malware--1"), "{error}");
+    assert!(
+        destination
+            .put(&json!([named("hologram", 1, "Hologram")]))
+            .is_err()
+    );
+    assert_eq!(destination.works().len(), 0);
 }
 
 #[tokio::test]
@@ -849,10 +867,7 @@ async fn objects_of_any_type_are_found_by_their_ids_types_and_names() {
                 &json!({ "content": "Text", "abstract": "Title" })
             ),
         ]);
-        {
-            let mut imported = crate::lock(&destination.shared().imported);
-            take(&mut imported, &objects);
-        }
+        destination.put(&objects).unwrap();
         let ask = |field: &str, types: Value, key: &[&str], value: &str| {
             let query = format!(
                 "query ($filters: FilterGroup, $types: [String]) {{

@@ -47,7 +47,7 @@ impl Client {
     fn open(platform: &Destination, query: &str, headers: &[(&str, &str)]) -> Self {
         Self::open_as(
             platform,
-            platform.stream().id(),
+            &platform.stream().id(),
             platform.token(),
             query,
             headers,
@@ -536,34 +536,36 @@ fn each_refusal_has_its_status_and_a_stopped_stream_ends() {
     let status = |id: &str, token: &str, query: &str| {
         Client::open_as(&platform, id, token, query, &[]).status
     };
-    assert_eq!(status(stream.id(), "wrong", ""), 401);
+    assert_eq!(status(&stream.id(), "wrong", ""), 401);
     assert_eq!(
         status("9b1f4f0e-0000-4000-8000-000000000000", token, ""),
         401
     );
     assert_eq!(status("live", token, ""), 401);
     assert_eq!(
-        status(stream.id(), token, "recover=2026-01-01T00:00:00Z"),
+        status(&stream.id(), token, "recover=2026-01-01T00:00:00Z"),
         500
     );
     let mut client = live(&platform);
     stream.set_live(false);
     assert_eq!(client.next(), Got::End);
-    assert_eq!(status(stream.id(), token, ""), 410);
+    assert_eq!(status(&stream.id(), token, ""), 410);
     stream.set_live(true);
     platform.faults().add_for("Stream", Fault::Status(502, 1));
-    assert_eq!(status(stream.id(), token, ""), 502);
+    assert_eq!(status(&stream.id(), token, ""), 502);
     platform.change_user(|known| known.capabilities.push("BYPASS".to_owned()));
     assert_eq!(status("live", token, ""), 200);
+    let mut client = live(&platform);
     platform.change_user(|known| *known = user);
-    assert_eq!(status(stream.id(), token, ""), 401);
+    assert_eq!(client.next(), Got::End);
+    assert_eq!(status(&stream.id(), token, ""), 401);
     let statuses: Vec<u16> = stream
         .connections()
         .iter()
         .map(|known| known.status)
         .collect();
-    assert_eq!(statuses, [401, 401, 401, 500, 200, 410, 200, 401]);
-    assert_eq!(platform.count("Stream"), 9);
+    assert_eq!(statuses, [401, 401, 401, 500, 200, 410, 200, 200, 401]);
+    assert_eq!(platform.count("Stream"), 10);
 }
 
 #[test]
@@ -724,6 +726,28 @@ fn events_that_nobody_can_read_are_replayed_and_injected_ones_are_not() {
     stream.create_address("198.51.100.1");
     let names = [(); 3].map(|()| later.event().event);
     assert_eq!(names, ["create", "holiday", "create"]);
+}
+
+#[tokio::test]
+async fn a_test_can_wait_for_what_connections_do_and_a_stream_has_the_id_that_it_is_given() {
+    let platform = Destination::start(DestinationOptions {
+        stream_id: "11111111-2222-4333-8444-555555555555".to_owned(),
+        ..DestinationOptions::default()
+    })
+    .unwrap();
+    let stream = platform.stream();
+    assert_eq!(stream.id(), "11111111-2222-4333-8444-555555555555");
+    let by_default = Client::open_as(&platform, crate::STREAM_ID, platform.token(), "", &[]);
+    assert_eq!(by_default.status, 401);
+    let client = live(&platform);
+    stream
+        .until(|known| known.len() == 2 && known[1].is_open)
+        .await;
+    stream.create_address("198.51.100.1");
+    stream.until(|known| known[1].events == 1).await;
+    drop(client);
+    stream.until(|known| !known[1].is_open).await;
+    assert_eq!(stream.open_connections(), 0);
 }
 
 #[test]

@@ -1,7 +1,8 @@
-//! What the workers imported, and what was lost on the way (spec/protocol.md §3, §7).
+//! What the workers imported, and what was lost on the way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use anyhow::bail;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -330,6 +331,18 @@ impl Imported {
             self.refused.push(Refused::new(object, &error.message));
         }
         result
+    }
+
+    /// Imports one object without waiting for anything that it refers to.
+    pub(crate) fn import_at_once(&mut self, object: &Record) -> anyhow::Result<()> {
+        for attempt in 0..=END_RETRIES {
+            match self.import(object, attempt) {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Again) => {}
+                Err(Refusal::Final(error)) => bail!("{}: {}", object.id(), error.message),
+            }
+        }
+        bail!("{}: given up", object.id())
     }
 
     /// Notes what is refused before it is tried.
