@@ -15,7 +15,7 @@ use crate::{
 /// More tries than anything is waited for.
 const TRIES: usize = 6;
 /// Ids as sent, and those that the client makes.
-const VECTORS: [(&str, &str); 7] = [
+const VECTORS: [(&str, &str); 20] = [
     (
         "malware--1",
         "malware--36297121-bf18-56e1-b200-d39c9f9f5cee",
@@ -25,8 +25,16 @@ const VECTORS: [(&str, &str); 7] = [
         "attack-pattern--d041e624-3991-5138-9544-d3ba2ce68ff7",
     ),
     (
+        "attack-pattern--2",
+        "attack-pattern--5e290919-629e-593d-9e43-6991fce07ce4",
+    ),
+    (
         "location--1",
         "location--b8d0549f-de06-5ebd-a6e9-d31a581dba5d",
+    ),
+    (
+        "location--2",
+        "location--a25f43bf-3e2d-55fe-ba09-c63a210f169d",
     ),
     ("report--1", "report--bfeaa154-5616-5ca1-a49d-029b80760d0c"),
     (
@@ -37,6 +45,47 @@ const VECTORS: [(&str, &str); 7] = [
     (
         "case-incident--1",
         "case-incident--5365786b-76dd-545d-bd95-1d9e2aec8720",
+    ),
+    (
+        "identity--1",
+        "identity--542072da-8b33-50bf-810b-d9cfd2a0bc69",
+    ),
+    (
+        "identity--2",
+        "identity--ff177963-f993-5cd7-b09a-23fd70123758",
+    ),
+    (
+        "identity--3",
+        "identity--166544e2-ba1f-5a6c-89cf-a63d0c01e91c",
+    ),
+    (
+        "identity--4",
+        "identity--70fb1525-8a1a-51f3-b655-e9c6c2d679cf",
+    ),
+    (
+        "intrusion-set--1",
+        "intrusion-set--f743ab1d-b2f2-58f8-975f-0993511c0b9d",
+    ),
+    ("tool--1", "tool--dae20ca4-ebdf-5248-83ac-0f7a52f94fcc"),
+    (
+        "campaign--1",
+        "campaign--32d71192-ef42-526f-85d2-24423671c32d",
+    ),
+    (
+        "vulnerability--1",
+        "vulnerability--c4151770-3e87-5318-82a2-25d4000089b7",
+    ),
+    (
+        "infrastructure--1",
+        "infrastructure--1049cee2-5b99-5ebf-8c56-1812a1eeead4",
+    ),
+    (
+        "indicator--1",
+        "indicator--cef2607b-61e4-5440-9037-6be1d056f58b",
+    ),
+    (
+        "relationship--1",
+        "relationship--4325d713-84d8-5131-b5ad-9a95f68f958d",
     ),
 ];
 const CREATED: &str = "2026-01-02T03:04:05.000Z";
@@ -203,11 +252,24 @@ fn each_type_stands_under_the_platform_s_name() {
     assert_eq!(imported.of_entity_type("Sector").count(), 1);
 }
 
-/// The ids are those that pycti 7.261026.0 makes of the same properties, but for the last one: there
-/// the client does not write times as the platform does.
+/// The ids are those that pycti 7.261026.0 makes of the same properties.
 #[test]
 fn objects_are_found_by_the_id_that_the_platform_makes() {
     let mut imported = platform();
+    let identity = |number, name: &str, class: &str| {
+        object(
+            "identity",
+            number,
+            &json!({ "name": name, "identity_class": class }),
+        )
+    };
+    let location = |number, name: &str, kind: &str| {
+        object(
+            "location",
+            number,
+            &json!({ "name": name, "x_opencti_location_type": kind }),
+        )
+    };
     take(
         &mut imported,
         &json!([
@@ -217,28 +279,42 @@ fn objects_are_found_by_the_id_that_the_platform_makes() {
                 1,
                 &json!({ "name": "Phishing", "x_mitre_id": "T1566" })
             ),
-            object(
-                "location",
-                1,
-                &json!({ "name": "France", "x_opencti_location_type": "Country" })
-            ),
+            named("attack-pattern", 2, "Phishing"),
+            location(1, "France", "Country"),
+            location(2, "Western Europe", "Region"),
             object(
                 "report",
                 1,
-                &json!({ "name": "Report", "published": CREATED, "object_refs": [] })
+                &json!({ "name": "Report", "published": CREATED })
             ),
             named("incident", 1, "Rule on host"),
             object(
                 "note",
                 1,
-                &json!({ "content": "Text", "abstract": "Title", "created": CREATED,
-                "object_refs": [] })
+                &json!({ "content": "Text", "abstract": "Title", "created": CREATED })
             ),
+            // Times are written with milliseconds.
             object(
                 "case-incident",
                 1,
                 &json!({ "name": "Case", "created": "2026-01-02T03:04:05Z" })
             ),
+            identity(1, " ACME Corp", "organization"),
+            identity(2, "Jane", "individual"),
+            identity(3, "Energy", "class"),
+            identity(4, "host-1", "system"),
+            named("intrusion-set", 1, "APT28"),
+            named("tool", 1, "Mimikatz"),
+            named("campaign", 1, "Campaign"),
+            named("vulnerability", 1, "CVE-2026-1"),
+            named("infrastructure", 1, "Servers"),
+            object(
+                "indicator",
+                1,
+                &json!({ "pattern": "[url:value='http://a.example/']",
+                "pattern_type": "stix", "name": "url" })
+            ),
+            relationship(1, "malware--1", "uses", "tool--1"),
         ]),
     );
     for (own, platform) in VECTORS {
