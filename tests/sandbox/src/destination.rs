@@ -356,7 +356,13 @@ impl Destination {
             .await?
     }
 
-    /// What the workers imported.
+    /// Looks at what the workers imported, which waits meanwhile: cheaper than a copy where there is
+    /// much.
+    pub fn with_imported<T>(&self, look: impl FnOnce(&Imported) -> T) -> T {
+        look(&lock(&self.state.imported))
+    }
+
+    /// A copy of what the workers imported.
     pub fn imported(&self) -> Imported {
         lock(&self.state.imported).clone()
     }

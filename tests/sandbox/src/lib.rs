@@ -10,7 +10,8 @@
 //!
 //! # What was imported
 //!
-//! [`Destination::imported`] gives a copy of everything that stands ([`Imported`]):
+//! [`Destination::imported`] gives a copy of everything that stands, [`Destination::with_imported`] a
+//! look at it ([`Imported`]):
 //!
 //! | question | answer |
 //! | --- | --- |
@@ -23,6 +24,7 @@
 //! | which relationships and sightings stand between two objects | [`Imported::between`] |
 //! | what does a report, a case, a note hold | [`Imported::members`] |
 //! | is an indicator alive | [`ImportedObject::life`]: score, dates and revocation as the platform computes them |
+//! | which files came with an object | [`ImportedObject::files`] |
 //! | how many objects hang on an external reference | [`Imported::ties_of_references`] |
 //!
 //! What stands before a connector comes is put there with [`Destination::put`].
@@ -123,7 +125,7 @@ pub use source::{PAGE_CAP, Source, SourceOptions};
 pub use stream::{EventPosition, FrameStyle, LiveStream, STREAM_ID, StreamConnection, StreamFault};
 pub use worker::Worker;
 pub use worker::imported::{
-    Imported, ImportedLabel, ImportedObject, Life, Loss, LossKind, Refused,
+    Imported, ImportedFile, ImportedLabel, ImportedObject, Life, Loss, LossKind, Refused,
 };
 
 /// Locks, also after a thread that held the lock has failed.

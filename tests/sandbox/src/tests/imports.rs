@@ -850,12 +850,63 @@ fn the_list_of_indicators_has_the_computed_life() {
 }
 
 #[test]
+fn files_with_content_come_along_and_content_that_is_none_costs_the_object() {
+    let mut imported = platform();
+    let report = |files: Value| {
+        json!([object(
+            "report",
+            1,
+            &json!({ "name": "Report", "published": CREATED,
+            "x_opencti_files": files })
+        )])
+    };
+    take(
+        &mut imported,
+        &report(json!([
+            { "name": "a.pdf", "data": "QQ==", "mime_type": "application/pdf", "no_trigger_import": true },
+            { "name": "b.bin", "data": "Qg==" },
+            { "name": "c.bin", "uri": "/storage/get/c.bin" },
+        ])),
+    );
+    take(
+        &mut imported,
+        &report(json!([{ "name": "b.bin", "data": "Qw==" }])),
+    );
+    let files = &imported.get("report--1").unwrap().files;
+    let short: Vec<(&str, &str, &[u8], bool)> = files
+        .iter()
+        .map(|(name, file)| {
+            (
+                name.as_str(),
+                file.mime_type.as_str(),
+                file.content.as_slice(),
+                file.triggers_import,
+            )
+        })
+        .collect();
+    let expected: [(&str, &str, &[u8], bool); 2] = [
+        ("a.pdf", "application/pdf", b"A", false),
+        ("b.bin", "application/octet-stream", b"C", true),
+    ];
+    assert_eq!(short, expected);
+    assert_eq!(
+        import(
+            &mut imported,
+            &report(json!([{ "name": "d", "data": "?" }]))
+        )
+        .len(),
+        1
+    );
+}
+
+#[test]
 fn what_is_put_into_a_platform_stands_there_or_is_an_error() {
     let destination = Destination::start(DestinationOptions::default()).unwrap();
     destination
         .put(&json!([named("tool", 1, "Mimikatz")]))
         .unwrap();
-    assert_eq!(destination.imported().counts()["Tool"], 1);
+    let tools = destination.with_imported(|imported| imported.counts()["Tool"]);
+    assert_eq!(tools, 1);
     let dangling = json!([relationship(1, "malware--1", "uses", "tool--1")]);
     let error = destination.put(&dangling).unwrap_err().to_string();
     assert!(error.contains("malware--1"), "{error}");

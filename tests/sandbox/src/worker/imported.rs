@@ -15,6 +15,7 @@ use super::bundle::is_known;
 
 mod audit;
 mod entities;
+mod files;
 mod format;
 pub(crate) mod kinds;
 mod known;
@@ -72,6 +73,9 @@ pub struct ImportedObject {
     pub external_references: Vec<Value>,
     /// The files that came within its external references, one entry for each time, with the reference.
     pub reference_files: Vec<(Value, Value)>,
+    /// The files that were uploaded with it, by name; one of the same name takes the place of the old
+    /// one. What came without content is none.
+    pub files: BTreeMap<String, ImportedFile>,
     /// Kill chain and phase.
     pub kill_chain_phases: BTreeSet<(String, String)>,
     /// Of an indicator: its score and its life as the platform computes them.
@@ -82,6 +86,17 @@ pub struct ImportedObject {
     pub imports: usize,
     /// When it was last imported, as milliseconds since 1970.
     pub updated: i64,
+}
+
+/// One file of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedFile {
+    /// Its type.
+    pub mime_type: String,
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Whether the platform lets connectors import it at once.
+    pub triggers_import: bool,
 }
 
 /// One label.
@@ -521,6 +536,7 @@ impl Imported {
     /// after some tries.
     fn store_at(&mut self, key: &str, object: &Record, attempt: usize) -> Result<(), Refusal> {
         self.check_surroundings(object, attempt)?;
+        let files = files::files_of(object).map_err(|message| refusal(object, message))?;
         let author = author_of(object);
         let markings = texts(object.get("object_marking_refs"));
         let mut missing = self.missing(object);
@@ -556,6 +572,7 @@ impl Imported {
             held.extend(members);
         }
         stored.add_external_references(external);
+        stored.files.extend(files);
         self.objects.insert(key.to_owned(), stored);
         self.remember(key, object);
         Ok(())
