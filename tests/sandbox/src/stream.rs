@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use axum::body::Bytes;
 use serde_json::{Map, Value, json};
 use tokio::sync::watch;
 
@@ -69,7 +70,7 @@ struct State {
     filters_by_origin: bool,
     heartbeat: Duration,
     /// Frames for the connections that are open, outside of the history.
-    injected: Vec<String>,
+    injected: Vec<Bytes>,
     style: FrameStyle,
     faults: Vec<StreamFault>,
     connections: Vec<StreamConnection>,
@@ -335,16 +336,17 @@ impl LiveStream {
         self.change(|state| state.record(Kind::Raw(event.to_owned(), data.to_owned())))
     }
 
-    /// Sends a text to the connections that are open, as it is: comments, half frames, `retry:`,
-    /// frames with many data lines or of any size. It is no part of the history.
-    pub fn inject(&self, text: &str) {
-        self.change(|state| state.injected.push(text.to_owned()));
+    /// Sends bytes to the connections that are open, as they are: comments, half frames, `retry:`,
+    /// frames with many data lines or of any size, what is no text. They are no part of the history.
+    pub fn inject(&self, bytes: impl AsRef<[u8]>) {
+        let bytes = Bytes::copy_from_slice(bytes.as_ref());
+        self.change(|state| state.injected.push(bytes));
     }
 
     /// Sends the event `error`, as the platform does when it fails behind the status 200.
     pub fn inject_error(&self, message: &str) {
         let data = json!({ "stream": self.id(), "message": message });
-        self.inject(&Frame::of("error", None, &data).to_text(FrameStyle::default()));
+        self.inject(Frame::of("error", None, &data).to_text(FrameStyle::default()));
     }
 
     /// Lets all open connections send a heartbeat now.

@@ -65,7 +65,7 @@ pub(crate) struct Session {
 /// What goes onto the wire at once.
 enum Piece {
     Frame(Frame),
-    Text(String),
+    Raw(Bytes),
 }
 
 /// How a connection ends with the next step.
@@ -292,8 +292,8 @@ impl Session {
             }
             StreamFault::CutFrame { .. } | StreamFault::CutEvent { .. } => {
                 self.ending = Some(Ending::Break);
-                let text = self.pending.pop_front().map(|piece| self.text_of(&piece));
-                return text.map(|text| Bytes::copy_from_slice(half_of(&text)));
+                let whole = self.pending.pop_front().map(|piece| self.bytes_of(&piece));
+                return whole.map(|whole| whole.slice(..whole.len() / 2));
             }
             StreamFault::Silence { .. } => std::future::pending().await,
             StreamFault::Slow(_) => {}
@@ -307,10 +307,15 @@ impl Session {
         connection.map_or(0, |connection| connection.frames)
     }
 
-    fn text_of(&self, piece: &Piece) -> String {
+    /// A piece as it is written; events perhaps twice.
+    fn bytes_of(&self, piece: &Piece) -> Bytes {
+        let style = lock(&self.shared.state).style;
         match piece {
-            Piece::Frame(frame) => frame.to_text(lock(&self.shared.state).style),
-            Piece::Text(text) => text.clone(),
+            Piece::Raw(bytes) => bytes.clone(),
+            Piece::Frame(frame) if style.twice && frame.is_event() => {
+                Bytes::from(frame.to_text(style).repeat(2))
+            }
+            Piece::Frame(frame) => Bytes::from(frame.to_text(style)),
         }
     }
 
@@ -318,18 +323,14 @@ impl Session {
         if let Some(StreamFault::Slow(pace)) = self.fault {
             sleep(pace).await;
         }
-        let mut text = self.text_of(&piece);
+        let bytes = self.bytes_of(&piece);
         let mut state = lock(&self.shared.state);
-        let is_twice = state.style.twice;
         if let Some(connection) = state.connections.get_mut(self.number) {
             connection.frames += 1;
             connection.events += usize::from(piece.is_event());
         }
         drop(state);
         self.shared.activity.send_modify(|count| *count += 1);
-        if is_twice && piece.is_event() {
-            text = text.repeat(2);
-        }
         if let Piece::Frame(Frame {
             position: Some(position),
             ..
@@ -337,7 +338,7 @@ impl Session {
         {
             self.last_sent = Some(position);
         }
-        Bytes::from(text)
+        bytes
     }
 
     fn is_open(&self) -> bool {
@@ -375,9 +376,9 @@ impl Session {
     fn fill(&mut self) -> bool {
         let shared = Arc::clone(&self.shared);
         let state = lock(&shared.state);
-        if let Some(text) = state.injected.get(self.injected) {
+        if let Some(bytes) = state.injected.get(self.injected) {
             self.injected += 1;
-            self.pending.push_back(Piece::Text(text.clone()));
+            self.pending.push_back(Piece::Raw(bytes.clone()));
             return true;
         }
         if let Some((moment, id)) = self.replay.pop_front() {
@@ -525,11 +526,6 @@ impl Piece {
     fn is_event(&self) -> bool {
         matches!(self, Self::Frame(frame) if frame.is_event())
     }
-}
-
-fn half_of(text: &str) -> &[u8] {
-    let bytes = text.as_bytes();
-    bytes.get(..bytes.len() / 2).unwrap_or_default()
 }
 
 /// The data of an event that the platform recorded.

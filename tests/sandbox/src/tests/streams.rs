@@ -713,7 +713,7 @@ fn events_that_nobody_can_read_are_replayed_and_injected_ones_are_not() {
     );
     assert_eq!(client.event().event, "holiday");
     let large = "x".repeat(1 << 20);
-    stream.inject(&format!("event: large\ndata: \"{large}\"\n\n"));
+    stream.inject(format!("event: large\ndata: \"{large}\"\n\n"));
     stream.inject_error("it is over");
     assert_eq!(client.event().text.len(), large.len() + 2);
     let error = client.event();
