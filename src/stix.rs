@@ -10,11 +10,17 @@ mod bundle;
 mod id;
 mod json;
 mod key;
+pub mod make_id;
 mod object;
-pub(crate) mod tlp;
+pub mod text;
+mod timestamp;
+pub mod tlp;
+pub mod value;
 
 pub use bundle::bundle;
 pub use id::{NotAnId, StixId, is_observable_type};
 pub use json::{Checked, Json, JsonKind, NotOfKind, PropertyName, foreign_value, read_time};
 pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
 pub use object::{ObjectWriter, Pointer, StixObject};
+pub use timestamp::Timestamp;
+pub use value::{Hash, HashAlgorithm, Hashes};
