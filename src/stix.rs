@@ -12,6 +12,7 @@ mod json;
 mod key;
 pub mod make_id;
 mod object;
+pub mod pattern;
 pub mod text;
 mod timestamp;
 pub mod tlp;
