@@ -16,6 +16,7 @@ pub mod pattern;
 pub mod text;
 mod timestamp;
 pub mod tlp;
+pub mod typed;
 pub mod value;
 
 pub use bundle::bundle;

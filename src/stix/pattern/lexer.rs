@@ -34,6 +34,8 @@ pub(super) enum Token<'a> {
     Dot,
     Comma,
     Star,
+    /// Nothing more.
+    End,
 }
 
 /// An operator that is no word.
@@ -56,12 +58,12 @@ impl<'a> Lexer<'a> {
         Self { rest: pattern }
     }
 
-    /// The next word; none at the end.
-    pub(super) fn token(&mut self) -> Result<Option<Token<'a>>, NotAPattern> {
+    /// The next word.
+    pub(super) fn token(&mut self) -> Result<Token<'a>, NotAPattern> {
         self.skip_blanks()?;
         let mut letters = self.rest.chars();
         let Some(first) = letters.next() else {
-            return Ok(None);
+            return Ok(Token::End);
         };
         let second = letters.next();
         match first {
@@ -72,7 +74,6 @@ impl<'a> Lexer<'a> {
             '.' if second.is_some_and(|c| c.is_ascii_digit()) => self.number(),
             _ => self.sign(),
         }
-        .map(Some)
     }
 
     /// Blanks and comments: `/* … */`, and `//` to the end of the line.

@@ -56,13 +56,13 @@ impl Comparison {
     /// Both are true of one observation.
     #[must_use]
     pub fn and(self, other: Self) -> AllOf {
-        AllOf(self.0).and(other)
+        AllOf(vec![self, other])
     }
 
     /// One of both is true of an observation.
     #[must_use]
     pub fn or(self, other: Self) -> AnyOf {
-        AnyOf(self.0).or(other)
+        AnyOf(vec![self, other])
     }
 
     fn with_text(path: ObjectPath, operator: &'static str, value: &str) -> Self {
@@ -87,25 +87,27 @@ fn address_path(address: Address) -> ObjectPath {
 
 /// Comparisons that are all true of one observation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AllOf(String);
+pub struct AllOf(Vec<Comparison>);
 
 impl AllOf {
     /// This one too.
     #[must_use]
-    pub fn and(self, other: Comparison) -> Self {
-        Self(format!("{} AND {}", self.0, other.0))
+    pub fn and(mut self, other: Comparison) -> Self {
+        self.0.push(other);
+        self
     }
 }
 
 /// Comparisons of which one is true of an observation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct AnyOf(String);
+pub struct AnyOf(Vec<Comparison>);
 
 impl AnyOf {
     /// Or this one.
     #[must_use]
-    pub fn or(self, other: Comparison) -> Self {
-        Self(format!("{} OR {}", self.0, other.0))
+    pub fn or(mut self, other: Comparison) -> Self {
+        self.0.push(other);
+        self
     }
 }
 
@@ -118,6 +120,11 @@ impl Pattern {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    fn joined(comparisons: &[Comparison], operator: &'static str) -> Self {
+        let texts = comparisons.iter().map(|Comparison(text)| text.as_str());
+        Self(format!("[{}]", texts.collect::<Vec<_>>().join(operator)))
+    }
 }
 
 impl fmt::Display for Pattern {
@@ -127,20 +134,20 @@ impl fmt::Display for Pattern {
 }
 
 impl From<Comparison> for Pattern {
-    fn from(Comparison(text): Comparison) -> Self {
-        Self(format!("[{text}]"))
+    fn from(comparison: Comparison) -> Self {
+        Self::joined(&[comparison], "")
     }
 }
 
 impl From<AllOf> for Pattern {
-    fn from(AllOf(text): AllOf) -> Self {
-        Self(format!("[{text}]"))
+    fn from(AllOf(comparisons): AllOf) -> Self {
+        Self::joined(&comparisons, " AND ")
     }
 }
 
 impl From<AnyOf> for Pattern {
-    fn from(AnyOf(text): AnyOf) -> Self {
-        Self(format!("[{text}]"))
+    fn from(AnyOf(comparisons): AnyOf) -> Self {
+        Self::joined(&comparisons, " OR ")
     }
 }
 

@@ -98,7 +98,9 @@ pub(super) fn all_of(parts: Vec<Part>, narrow: NarrowPatterns) -> Part {
     let has_found = parts.iter().any(|part| !part.found.is_empty());
     let mut whole = Part::default();
     if !has_found {
-        parts.into_iter().for_each(|part| whole.add(part));
+        for part in parts {
+            whole.add(part);
+        }
         return whole;
     }
     let mut is_narrowed = false;

@@ -37,7 +37,7 @@ const WORDS: [&str; 19] = [
 pub(super) struct Parser<'a> {
     lexer: Lexer<'a>,
     /// The next word, where it was looked at.
-    ahead: Option<Option<Token<'a>>>,
+    ahead: Option<Token<'a>>,
     narrow: NarrowPatterns,
     depth: usize,
     comparisons: usize,
@@ -77,9 +77,9 @@ impl<'a> Parser<'a> {
             self.expect(&Token::CloseBracket)?;
             self.after_observation()?;
             match self.take()? {
-                None if self.depth == 0 => break,
-                Some(Token::Word("AND" | "OR")) => {}
-                Some(Token::Word("FOLLOWEDBY")) => self.refuse(Refused::Sequence),
+                Token::End if self.depth == 0 => break,
+                Token::Word("AND" | "OR") => {}
+                Token::Word("FOLLOWEDBY") => self.refuse(Refused::Sequence),
                 _ => return Err(Refused::Syntax),
             }
         }
@@ -112,10 +112,10 @@ impl<'a> Parser<'a> {
 
     fn expect_count(&mut self, is_to_be_whole: bool) -> Result<(), Refused> {
         match self.take()? {
-            Some(Token::Number {
+            Token::Number {
                 is_whole,
                 is_negative: false,
-            }) if is_whole || !is_to_be_whole => Ok(()),
+            } if is_whole || !is_to_be_whole => Ok(()),
             _ => Err(Refused::Syntax),
         }
     }
@@ -166,21 +166,21 @@ impl<'a> Parser<'a> {
         let is_negated = self.accept_word("NOT")?;
         self.negate(is_negated);
         let literals = match self.take()? {
-            Some(Token::Operator(Operator::Order)) => {
+            Token::Operator(Operator::Order) => {
                 self.refuse(Refused::Operator);
                 self.orderable()?;
                 Vec::new()
             }
-            Some(Token::Word("LIKE" | "MATCHES" | "ISSUBSET" | "ISSUPERSET")) => {
+            Token::Word("LIKE" | "MATCHES" | "ISSUBSET" | "ISSUPERSET") => {
                 self.refuse(Refused::Operator);
                 self.text()?;
                 Vec::new()
             }
-            Some(Token::Operator(operator)) => {
+            Token::Operator(operator) => {
                 self.negate(operator == Operator::NotEqual);
                 vec![self.literal()?]
             }
-            Some(Token::Word("IN")) => self.set()?,
+            Token::Word("IN") => self.set()?,
             _ => return Err(Refused::Syntax),
         };
         Ok(self.compared(&path, &literals))
@@ -246,8 +246,8 @@ impl<'a> Parser<'a> {
         loop {
             literals.push(self.literal()?);
             match self.take()? {
-                Some(Token::Comma) => {}
-                Some(Token::CloseParenthesis) => return Ok(literals),
+                Token::Comma => {}
+                Token::CloseParenthesis => return Ok(literals),
                 _ => return Err(Refused::Syntax),
             }
         }
@@ -259,10 +259,10 @@ impl<'a> Parser<'a> {
             return Err(Refused::Size);
         }
         match self.take()? {
-            Some(Token::Text(text)) => Ok(Literal::Text(text)),
-            Some(
-                Token::Number { .. } | Token::Time | Token::Bytes | Token::Word("true" | "false"),
-            ) => Ok(Literal::Other),
+            Token::Text(text) => Ok(Literal::Text(text)),
+            Token::Number { .. } | Token::Time | Token::Bytes | Token::Word("true" | "false") => {
+                Ok(Literal::Other)
+            }
             _ => Err(Refused::Syntax),
         }
     }
@@ -270,14 +270,14 @@ impl<'a> Parser<'a> {
     /// A value that has an order.
     fn orderable(&mut self) -> Result<(), Refused> {
         match self.take()? {
-            Some(Token::Text(_) | Token::Number { .. } | Token::Time | Token::Bytes) => Ok(()),
+            Token::Text(_) | Token::Number { .. } | Token::Time | Token::Bytes => Ok(()),
             _ => Err(Refused::Syntax),
         }
     }
 
     fn text(&mut self) -> Result<(), Refused> {
         match self.take()? {
-            Some(Token::Text(_)) => Ok(()),
+            Token::Text(_) => Ok(()),
             _ => Err(Refused::Syntax),
         }
     }
@@ -292,7 +292,7 @@ impl<'a> Parser<'a> {
                 steps.push(self.key()?);
             } else if self.accept(&Token::OpenBracket)? {
                 match self.take()? {
-                    Some(Token::Star | Token::Number { is_whole: true, .. }) => {}
+                    Token::Star | Token::Number { is_whole: true, .. } => {}
                     _ => return Err(Refused::Syntax),
                 }
                 self.expect(&Token::CloseBracket)?;
@@ -305,31 +305,31 @@ impl<'a> Parser<'a> {
 
     fn key(&mut self) -> Result<Step<'a>, Refused> {
         match self.take()? {
-            Some(Token::Text(text)) => Ok(Step::Key(text)),
-            Some(Token::Word(word)) if !is_word(word) => Ok(Step::Key(word.into())),
+            Token::Text(text) => Ok(Step::Key(text)),
+            Token::Word(word) if !is_word(word) => Ok(Step::Key(word.into())),
             _ => Err(Refused::Syntax),
         }
     }
 
     fn name(&mut self) -> Result<&'a str, Refused> {
         match self.take()? {
-            Some(Token::Word(word)) if !is_word(word) => Ok(word),
+            Token::Word(word) if !is_word(word) => Ok(word),
             _ => Err(Refused::Syntax),
         }
     }
 
-    /// The next word, which is passed; none at the end.
-    fn take(&mut self) -> Result<Option<Token<'a>>, Refused> {
+    /// The next word, which is passed.
+    fn take(&mut self) -> Result<Token<'a>, Refused> {
         match self.ahead.take() {
             Some(token) => Ok(token),
             None => Ok(self.lexer.token()?),
         }
     }
 
-    /// Whether the next word is this one, which is then taken.
+    /// Whether the next word is this one, which is then passed.
     fn accept(&mut self, wanted: &Token<'_>) -> Result<bool, Refused> {
         let token = self.take()?;
-        let is_wanted = token.as_ref() == Some(wanted);
+        let is_wanted = token == *wanted;
         if !is_wanted {
             self.ahead = Some(token);
         }

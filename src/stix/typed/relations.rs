@@ -1,0 +1,107 @@
+//! What ties objects together.
+
+use std::borrow::Cow;
+
+use super::super::text::DESCRIPTION_CHARS;
+use super::super::{StixId, Timestamp, make_id};
+use super::TypedObject;
+use super::common::Common;
+use super::draft::{Draft, Nature, NotWritten, Written};
+
+/// One object has to do with another.
+#[derive(Debug, Clone, Copy)]
+pub struct Relationship<'a> {
+    /// What it has to do with it, such as `based-on`.
+    pub relationship_type: &'static str,
+    /// The object that it is said of.
+    pub source: &'a StixId,
+    /// The other one.
+    pub target: &'a StixId,
+    /// What it is, in words.
+    pub description: Option<&'a str>,
+    /// From when on it was so.
+    pub start: Option<Timestamp>,
+    /// Until when it was so.
+    pub stop: Option<Timestamp>,
+}
+
+impl<'a> Relationship<'a> {
+    /// A relationship of which nothing else is known.
+    pub fn new(relationship_type: &'static str, source: &'a StixId, target: &'a StixId) -> Self {
+        Self {
+            relationship_type,
+            source,
+            target,
+            description: None,
+            start: None,
+            stop: None,
+        }
+    }
+}
+
+impl TypedObject for Relationship<'_> {
+    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+        let id = make_id::relationship(
+            self.relationship_type,
+            self.source,
+            self.target,
+            self.start,
+            self.stop,
+        );
+        let mut draft = Draft::new(id);
+        draft.required("relationship_type", self.relationship_type);
+        draft.earlier("source_ref", self.source);
+        draft.earlier("target_ref", self.target);
+        draft.text("description", self.description, DESCRIPTION_CHARS);
+        draft.value("start_time", self.start);
+        draft.value("stop_time", self.stop);
+        let has_times = self.start.is_some() && self.stop.is_some();
+        let common = if has_times || common.external_references.is_empty() {
+            Cow::Borrowed(common)
+        } else {
+            Cow::Owned(Common {
+                external_references: Vec::new(),
+                ..common.clone()
+            })
+        };
+        draft.common(&common, Nature::Domain);
+        draft.finish(self.relationship_type)
+    }
+}
+
+/// Something was seen somewhere.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting<'a> {
+    /// What was seen.
+    pub sighting_of: &'a StixId,
+    /// Where: an identity or a location.
+    pub where_sighted: &'a StixId,
+    /// When first.
+    pub first_seen: Timestamp,
+    /// When last. The platform adds up what is not further apart than 30 days.
+    pub last_seen: Timestamp,
+    /// How often.
+    pub count: u32,
+    /// Whether it turned out not to be so.
+    pub is_negative: bool,
+    /// What it is, in words.
+    pub description: Option<&'a str>,
+}
+
+impl TypedObject for Sighting<'_> {
+    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+        let (first_seen, last_seen) = (Some(self.first_seen), Some(self.last_seen));
+        let id = make_id::sighting(self.sighting_of, self.where_sighted, first_seen, last_seen);
+        let mut draft = Draft::new(id);
+        draft.earlier("sighting_of_ref", self.sighting_of);
+        let places = std::slice::from_ref(self.where_sighted);
+        draft.all_earlier("where_sighted_refs", places);
+        draft.value("first_seen", first_seen);
+        draft.value("last_seen", last_seen);
+        draft.value("count", Some(self.count));
+        draft.value("x_opencti_negative", Some(self.is_negative));
+        draft.text("description", self.description, DESCRIPTION_CHARS);
+        draft.common(common, Nature::Domain);
+        draft.finish("sighting")
+    }
+}
