@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::super::Timestamp;
 use super::super::make_id::{self, IdentityClass, LocationType};
 use super::super::text::{DESCRIPTION_CHARS, NAME_CHARS};
 use super::super::tlp::{self, Tlp};
@@ -11,6 +12,9 @@ use super::draft::{Draft, Nature, NotWritten, Written, need};
 
 /// OpenCTI's extension of STIX objects (docs/protocol.md).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
+
+/// When the markings of the Traffic Light Protocol were made, 2017-01-20 (STIX 2.1 §7.2.1.4): a marking has to say it.
+const TLP_CREATED_SECONDS: i64 = 1_484_870_400;
 
 /// An organisation, a person, a sector or a computer. An author has no author: it is written with a [`Common`] of its
 /// own.
@@ -217,7 +221,7 @@ impl TypedObject for Label<'_> {
     }
 }
 
-/// Who may see an object.
+/// Who may see an object. Of what it has in common with others, only `created` is written.
 #[derive(Debug, Clone, Copy)]
 pub enum MarkingDefinition<'a> {
     /// One of the Traffic Light Protocol, which every platform has.
@@ -253,7 +257,11 @@ impl MarkingDefinition<'_> {
 }
 
 impl TypedObject for MarkingDefinition<'_> {
-    fn write(&self, _: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+        let created = match self {
+            Self::Tlp(_) => Timestamp::from_seconds(TLP_CREATED_SECONDS),
+            Self::Other { .. } => common.created,
+        };
         let (definition_type, definition, order) = match self {
             Self::Tlp(tlp) => ("TLP", tlp.definition(), None),
             Self::Other {
@@ -266,6 +274,7 @@ impl TypedObject for MarkingDefinition<'_> {
         let definition = need("definition", definition, NAME_CHARS)?;
         let id = make_id::marking_definition(&definition_type, &definition);
         let mut draft = Draft::new(id);
+        draft.value("created", created);
         draft.required("definition_type", &definition_type);
         draft.required("name", &definition);
         // STIX has statements of its own, with a definition of their own (STIX 2.1 §7.2.1.3).

@@ -261,12 +261,15 @@ fn markings_are_written_as_the_platform_knows_them() {
     let (id, white) = written(MarkingDefinition::of("tlp", "TLP:WHITE", None));
     assert_eq!(id, tlp::CLEAR.id());
     assert_eq!(white.get("name"), Some(&json!("TLP:CLEAR")));
+    let created = json!("2017-01-20T00:00:00.000Z");
+    assert_eq!(white.get("created"), Some(&created));
     let (id, pap) = written(MarkingDefinition::of("PAP", "PAP:RED", Some(4)));
     assert_eq!(id, make_id::marking_definition("pap", "pap:red"));
     let extension = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
     assert_eq!(
         pap,
         json!({
+            "created": "2026-01-01T00:00:00.000Z",
             "definition_type": "PAP",
             "name": "PAP:RED",
             "extensions": { extension: { "extension_type": "property-extension", "order": 4 } },
