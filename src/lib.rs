@@ -28,7 +28,7 @@
 //! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
 //! | [`graphql`] | requests, answers, narrowing | `telemetry` |
-//! | [`stix`] | objects, bundles, ids as numbers | – |
+//! | [`stix`] | ids, objects, bundles, patterns, kinds of values | – |
 //! | [`settings`] | file and environment, checked | – |
 //! | [`telemetry`] | logs, metrics, health | – |
 //!

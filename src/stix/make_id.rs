@@ -41,6 +41,16 @@ fn id_over_all(stix_type: &'static str, properties: &Properties) -> StixId {
     StixId::of_uuid(stix_type, uuid)
 }
 
+/// An id of this type for what a source has under this key, whatever it is called there and however it changes. Given as
+/// another id of the object ([`Common::other_ids`](super::typed::Common::other_ids)), the platform finds by it the object
+/// that it has, where the id that follows from its content is another one by now.
+pub fn of_source(stix_type: &'static str, source: &str, key: &str) -> StixId {
+    let properties = Properties::from([("source", source.into()), ("key", key.into())]);
+    // Not among the ids that follow from content.
+    let uuid = Uuid::new_v5(&Uuid::NAMESPACE_URL, canonical(&properties).as_bytes());
+    StixId::of_uuid(stix_type, uuid)
+}
+
 /// Canonical JSON of properties. For what [`Properties`] holds, `serde_json` escapes and writes as RFC 8785 says; it
 /// is only the order of names that has to be seen to, which the map does. (A test compares both.)
 fn canonical(properties: &Properties) -> String {

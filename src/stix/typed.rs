@@ -19,7 +19,7 @@ pub use entities::{
     ThreatKind, Vulnerability,
 };
 pub use indicator::{Indicator, IndicatorPattern, KillChainPhase, RuleLanguage};
-pub use observables::{Content, Observable};
+pub use observables::{Content, Observable, RegistryValue};
 pub use relations::{Relationship, Sighting};
 
 /// An object that can be written.

@@ -12,8 +12,8 @@ use opencti_connectors::stix::pattern::{Comparison, ObjectPath, Pattern};
 use opencti_connectors::stix::typed::{
     AttackPattern, CaseIncident, Common, Content, CourseOfAction, ExternalReference, Identity,
     Incident, Indicator, IndicatorPattern, KillChainPhase, Label, Location, MarkingDefinition,
-    Note, Observable, Percent, Priority, Relationship, Report, RuleLanguage, Severity, Sighting,
-    Threat, ThreatKind, TypedObject, Vulnerability, Written,
+    Note, Observable, Percent, Priority, RegistryValue, Relationship, Report, RuleLanguage,
+    Severity, Sighting, Threat, ThreatKind, TypedObject, Vulnerability, Written,
 };
 use opencti_connectors::stix::{Hash, Hashes, StixId, StixObject, Timestamp, bundle, tlp};
 use serde_json::json;
@@ -101,11 +101,12 @@ fn observables(sample: &mut Sample) -> Vec<StixId> {
 fn other_observables(sample: &mut Sample, address: &StixId, mail: &StixId) -> Vec<StixId> {
     let hash = Hash::by_length(&"ab".repeat(32)).expect("a hash");
     let hashes = Hashes::from(hash);
-    let value = sample.add(&Observable::new(Content::RegistryValue {
+    let registry_value = RegistryValue {
         name: Some("n"),
         data: Some("d"),
         data_type: Some("REG_SZ"),
-    }));
+    };
+    let value = sample.add(&Observable::new(Content::RegistryValue(registry_value)));
     let contents = [
         Content::File {
             hashes: &hashes,
@@ -142,6 +143,7 @@ fn other_observables(sample: &mut Sample, address: &StixId, mail: &StixId) -> Ve
         },
         Content::RegistryKey {
             key: "HKEY_LOCAL_MACHINE\\Software\\Run",
+            values: &[registry_value],
             values_refs: &[value],
         },
         Content::X509Certificate {
@@ -201,6 +203,7 @@ fn entities(sample: &mut Sample) -> Vec<StixId> {
     ids.push(sample.add(&Vulnerability {
         name: "CVE-2026-1234",
         description: None,
+        cvss_base_score: Some(7.8),
     }));
     ids.push(sample.add(&AttackPattern {
         name: "PowerShell",

@@ -154,6 +154,15 @@ fn what_is_empty_does_not_count() {
 }
 
 #[test]
+fn an_id_of_a_source_is_its_own() {
+    let id = of_source("incident", "https://edr.example", "7");
+    assert!(StixId::check("incident", &id).is_ok());
+    assert_eq!(id, of_source("incident", "https://edr.example", "7"));
+    assert_ne!(id, of_source("incident", "https://edr.example7", ""));
+    assert_ne!(id, of_source("incident", "https://other.example", "7"));
+}
+
+#[test]
 fn every_id_is_one_of_its_type() {
     let organization = identity(IdentityClass::Organization, "ACME");
     let indicator = indicator("[x]");

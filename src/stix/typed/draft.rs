@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::hash::Hash;
 
 use serde::Serialize;
 
@@ -86,12 +87,9 @@ impl Draft {
 
     /// Puts a list of names, each cleaned and once.
     pub(super) fn names<T: AsRef<str>>(&mut self, key: &'static str, names: &[T]) {
-        let mut seen = HashSet::new();
         let names = names.iter().map(|name| clean(name.as_ref(), NAME_CHARS));
-        let names: Vec<Cow<'_, str>> = names
-            .filter(|name| !name.is_empty() && seen.insert(name.clone()))
-            .collect();
-        self.writer.put_list(key, &names);
+        let names: Vec<Cow<'_, str>> = names.filter(|name| !name.is_empty()).collect();
+        self.writer.put_list(key, &each_once(&names));
     }
 
     /// Puts the name of an entity type, which the destination may not have.
@@ -157,12 +155,7 @@ impl Draft {
     }
 
     fn external_references(&mut self, references: &[ExternalReference]) {
-        let mut seen = HashSet::new();
-        let references = references.iter();
-        let references: Vec<&ExternalReference> = references
-            .filter(|reference| seen.insert(*reference))
-            .collect();
-        self.list("external_references", &references);
+        self.list("external_references", &each_once(references));
     }
 
     /// Ends the object, of this type in the platform's words.
@@ -175,10 +168,23 @@ impl Draft {
     }
 }
 
-fn each_once(ids: &[StixId]) -> Vec<&StixId> {
-    let mut seen = HashSet::new();
-    let ids = ids.iter();
-    ids.filter(|id| seen.insert(*id)).collect()
+/// Lists up to this length are searched as they are: that costs less than a set of their members.
+const SHORT_LIST: usize = 16;
+
+/// The members in their order, each once.
+fn each_once<T: Eq + Hash>(members: &[T]) -> Vec<&T> {
+    let mut once: Vec<&T> = Vec::with_capacity(members.len());
+    if members.len() <= SHORT_LIST {
+        for member in members {
+            if !once.contains(&member) {
+                once.push(member);
+            }
+        }
+    } else {
+        let mut seen = HashSet::with_capacity(members.len());
+        once.extend(members.iter().filter(|member| seen.insert(*member)));
+    }
+    once
 }
 
 /// The cleaned text, which the object cannot be without.

@@ -97,6 +97,8 @@ pub struct Vulnerability<'a> {
     pub name: &'a str,
     /// What it is, in words.
     pub description: Option<&'a str>,
+    /// How severe it is, from 0 to 10 (CVSS). Another number is left out.
+    pub cvss_base_score: Option<f64>,
 }
 
 impl TypedObject for Vulnerability<'_> {
@@ -105,6 +107,9 @@ impl TypedObject for Vulnerability<'_> {
         let mut draft = Draft::new(make_id::vulnerability(&name));
         draft.required("name", &name);
         draft.text("description", self.description, DESCRIPTION_CHARS);
+        let score = self.cvss_base_score;
+        let score = score.filter(|score| (0.0..=10.0).contains(score));
+        draft.value("x_opencti_cvss_base_score", score);
         draft.common(common, Nature::Domain);
         draft.finish("Vulnerability")
     }

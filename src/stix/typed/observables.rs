@@ -1,5 +1,7 @@
 //! What can be seen: addresses, names, files, accounts, processes.
 
+use serde::Serialize;
+
 use super::super::make_id::{self, AccountNames, SoftwareNames, TrafficEnds, ValueType};
 use super::super::text::{COMMAND_LINE_CHARS, CONTENT_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
 use super::super::{Hashes, StixId, Timestamp};
@@ -65,15 +67,13 @@ pub enum Content<'a> {
     /// A key in the registry of Windows.
     RegistryKey {
         key: &'a str,
-        /// Values of it, each an object of its own.
+        /// Values of it. Platforms before 7.260803.0 leave them out.
+        values: &'a [RegistryValue<'a>],
+        /// Values of it that are objects of their own: those platforms take them.
         values_refs: &'a [StixId],
     },
     /// A value in the registry of Windows. One of the three is needed.
-    RegistryValue {
-        name: Option<&'a str>,
-        data: Option<&'a str>,
-        data_type: Option<&'a str>,
-    },
+    RegistryValue(RegistryValue<'a>),
     /// A certificate. One of hashes, serial number and subject is needed.
     X509Certificate {
         hashes: &'a Hashes,
@@ -105,6 +105,43 @@ pub enum Content<'a> {
         persona_name: &'a str,
         persona_type: &'a str,
     },
+}
+
+/// A value in the registry of Windows (STIX 2.1 §6.17.2).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are named as in STIX")]
+pub struct RegistryValue<'a> {
+    pub name: Option<&'a str>,
+    pub data: Option<&'a str>,
+    pub data_type: Option<&'a str>,
+}
+
+/// The same, cleaned and cut.
+#[derive(Debug, Serialize)]
+struct CleanedRegistryValue {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_type: Option<String>,
+}
+
+impl RegistryValue<'_> {
+    fn cleaned(&self) -> CleanedRegistryValue {
+        let text = |text: Option<&str>, limit| text.and_then(|text| filled(text, limit));
+        CleanedRegistryValue {
+            name: text(self.name, NAME_CHARS),
+            data: text(self.data, DESCRIPTION_CHARS),
+            data_type: text(self.data_type, NAME_CHARS),
+        }
+    }
+}
+
+impl CleanedRegistryValue {
+    fn is_empty(&self) -> bool {
+        self.name.is_none() && self.data.is_none() && self.data_type.is_none()
+    }
 }
 
 impl<'a> Observable<'a> {
@@ -170,18 +207,21 @@ impl Content<'_> {
                 draft.value("created_time", created_time);
                 Ok((draft, "Process"))
             }
-            Self::RegistryKey { key, values_refs } => {
+            Self::RegistryKey {
+                key,
+                values,
+                values_refs,
+            } => {
                 let key = need("key", key, VALUE_CHARS)?;
                 let mut draft = Draft::new(make_id::windows_registry_key(&key));
                 draft.required("key", &key);
+                let values = values.iter().map(|value| value.cleaned());
+                let values = values.filter(|value| !value.is_empty());
+                draft.list("values", &values.collect::<Vec<_>>());
                 draft.all_embedded("values_refs", values_refs);
                 Ok((draft, "Windows-Registry-Key"))
             }
-            Self::RegistryValue {
-                name,
-                data,
-                data_type,
-            } => begin_registry_value(name, data, data_type),
+            Self::RegistryValue(value) => begin_registry_value(value),
             Self::EmailMessage { .. } => self.begin_email(),
             Self::NetworkTraffic(ends) => begin_traffic(ends),
             Self::Software { name, names } => begin_software(name, names),
@@ -332,23 +372,20 @@ fn begin_account(
     Ok((draft, "User-Account"))
 }
 
-fn begin_registry_value(
-    name: Option<&str>,
-    data: Option<&str>,
-    data_type: Option<&str>,
-) -> Result<(Draft, &'static str), NotWritten> {
-    let name = name.and_then(|text| filled(text, NAME_CHARS));
-    let data = data.and_then(|text| filled(text, DESCRIPTION_CHARS));
-    let data_type = data_type.and_then(|text| filled(text, NAME_CHARS));
-    if name.is_none() && data.is_none() && data_type.is_none() {
+fn begin_registry_value(value: RegistryValue<'_>) -> Result<(Draft, &'static str), NotWritten> {
+    let value = value.cleaned();
+    if value.is_empty() {
         return Err(NotWritten::Missing("name and no data"));
     }
-    let id =
-        make_id::windows_registry_value(name.as_deref(), data.as_deref(), data_type.as_deref());
+    let id = make_id::windows_registry_value(
+        value.name.as_deref(),
+        value.data.as_deref(),
+        value.data_type.as_deref(),
+    );
     let mut draft = Draft::new(id);
-    draft.value("name", name);
-    draft.value("data", data);
-    draft.value("data_type", data_type);
+    draft.value("name", value.name);
+    draft.value("data", value.data);
+    draft.value("data_type", value.data_type);
     Ok((draft, "Windows-Registry-Value-Type"))
 }
 

@@ -117,6 +117,65 @@ fn an_observable_has_no_times_and_no_confidence() {
 }
 
 #[test]
+fn a_score_of_a_vulnerability_is_one_of_cvss() {
+    let written = |score| {
+        plain(&Vulnerability {
+            name: "CVE-2026-1234",
+            description: None,
+            cvss_base_score: Some(score),
+        })
+    };
+    let name = "CVE-2026-1234";
+    let scored = json!({ "name": name, "x_opencti_cvss_base_score": 7.8 });
+    assert_eq!(written(7.8), scored);
+    for score in [10.1, -0.1, f64::NAN, f64::INFINITY] {
+        assert_eq!(written(score), json!({ "name": name }));
+    }
+}
+
+#[test]
+fn a_registry_key_has_its_values_with_it() {
+    let data = RegistryValue {
+        data: Some("x\u{0}"),
+        data_type: Some("REG_SZ"),
+        name: Some(" "),
+    };
+    let values = [data, RegistryValue::default()];
+    let key = Observable::new(Content::RegistryKey {
+        key: "HKEY_LOCAL_MACHINE\\Run",
+        values: &values,
+        values_refs: &[],
+    });
+    assert_eq!(
+        plain(&key),
+        json!({
+            "key": "HKEY_LOCAL_MACHINE\\Run",
+            "values": [{ "data": "x", "data_type": "REG_SZ" }],
+        })
+    );
+}
+
+#[test]
+fn each_member_of_a_list_comes_once_however_long_it_is() {
+    for count in [3, 40] {
+        let ids = (0..count).map(|number| make_id::malware(&number.to_string()));
+        let ids: Vec<StixId> = ids.collect();
+        let twice = [ids.as_slice(), ids.as_slice()].concat();
+        let case = CaseIncident {
+            name: "x",
+            created: time("2026-05-04T08:15:31.852Z"),
+            description: None,
+            severity: None,
+            priority: None,
+            workflow_id: None,
+            object_refs: &twice,
+        };
+        let written = case.write(&Common::default()).unwrap();
+        assert_eq!(written.earlier, ids);
+    }
+}
+
+#[test]
 fn what_is_empty_is_left_out() {
     let incident = Incident {
         name: "x",
@@ -343,6 +402,12 @@ fn observables_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritt
     let created = time("2026-05-04T08:15:31.852Z");
     let end = make_id::value(ValueType::Ipv4Addr, "198.51.100.7");
     let (some, names) = (Some(text), [text]);
+    let value = RegistryValue {
+        name: some,
+        data: some,
+        data_type: some,
+    };
+    let values = [value];
     let hashes = Hashes::from(Hash::by_length(&"a".repeat(64)).unwrap());
     let no_hashes = Hashes::new();
     let mut contents = vec![
@@ -381,13 +446,10 @@ fn observables_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritt
         },
         Content::RegistryKey {
             key: text,
+            values: &values,
             values_refs: &[],
         },
-        Content::RegistryValue {
-            name: some,
-            data: some,
-            data_type: some,
-        },
+        Content::RegistryValue(value),
         Content::X509Certificate {
             hashes: &no_hashes,
             serial_number: some,
