@@ -1,6 +1,9 @@
 //! Names of hosts, and what begins or ends with one: URLs and e-mail addresses.
 
 use std::fmt;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// The longest domain name, in characters.
 const LONGEST_NAME: usize = 253;
@@ -62,9 +65,18 @@ impl DomainName {
 }
 
 fn is_label(label: &str) -> bool {
-    let is_part = |c: char| c.is_alphabetic() || c.is_ascii_digit() || matches!(c, '-' | '_');
-    !label.is_empty() && label.chars().all(is_part)
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if label.is_ascii() {
+        !label.is_empty() && label.bytes().all(is_part)
+    } else {
+        LABEL_OF_LETTERS.is_match(label)
+    }
 }
+
+/// Letters of any script, with the marks that some scripts write them with.
+#[expect(clippy::expect_used, reason = "it is compiled by a test")]
+static LABEL_OF_LETTERS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}0-9_-]+$").expect("an expression"));
 
 /// A host's name as the platform takes it: letters of English, digits, and hyphens and underscores between them, in
 /// labels with dots between them; one label is enough.
@@ -181,6 +193,8 @@ mod tests {
     #[case("_dmarc.a-b.example", "_dmarc.a-b.example")]
     #[case("ÉVIL.example", "évil.example")]
     #[case("пример.рф", "пример.рф")]
+    #[case("उदाहरण.परीक्षा", "उदाहरण.परीक्षा")]
+    #[case("İstanbul.example", "i\u{307}stanbul.example")]
     #[case("198.51.100.7", "198.51.100.7")]
     fn a_domain_name_has_one_form(#[case] text: &str, #[case] form: &str) {
         assert_eq!(domain(text).as_deref(), Some(form));
@@ -197,6 +211,8 @@ mod tests {
     #[case("a b.example")]
     #[case("a\u{0}.example")]
     #[case("a'.example")]
+    #[case("☃.example")]
+    #[case("é\u{200b}.example")]
     #[case(".")]
     #[case("")]
     fn another_text_is_no_domain_name(#[case] text: &str) {
