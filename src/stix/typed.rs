@@ -19,7 +19,10 @@ pub use entities::{
     ThreatKind, Vulnerability,
 };
 pub use indicator::{Indicator, IndicatorPattern, KillChainPhase, RuleLanguage};
-pub use observables::{Content, Observable, RegistryValue};
+pub use observables::{
+    Artifact, AutonomousSystem, Content, EmailMessage, File, Observable, Process, RegistryKey,
+    RegistryValue, Software, TrafficEnds, UserAccount, X509Certificate,
+};
 pub use relations::{Relationship, Sighting};
 
 /// An object that can be written.

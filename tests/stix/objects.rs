@@ -10,10 +10,12 @@ use opencti_connectors::stix::make_id::{
 };
 use opencti_connectors::stix::pattern::{Comparison, ObjectPath, Pattern};
 use opencti_connectors::stix::typed::{
-    AttackPattern, CaseIncident, Common, Content, CourseOfAction, ExternalReference, Identity,
-    Incident, Indicator, IndicatorPattern, KillChainPhase, Label, Location, MarkingDefinition,
-    Note, Observable, Percent, Priority, RegistryValue, Relationship, Report, RuleLanguage,
-    Severity, Sighting, Threat, ThreatKind, TypedObject, Vulnerability, Written,
+    Artifact, AttackPattern, AutonomousSystem, CaseIncident, Common, Content, CourseOfAction,
+    EmailMessage, ExternalReference, File, Identity, Incident, Indicator, IndicatorPattern,
+    KillChainPhase, Label, Location, MarkingDefinition, Note, Observable, Percent, Priority,
+    Process, RegistryKey, RegistryValue, Relationship, Report, RuleLanguage, Severity, Sighting,
+    Software, Threat, ThreatKind, TypedObject, UserAccount, Vulnerability, Written,
+    X509Certificate,
 };
 use opencti_connectors::stix::{Hash, Hashes, StixId, StixObject, Timestamp, bundle, tlp};
 use serde_json::json;
@@ -108,53 +110,53 @@ fn other_observables(sample: &mut Sample, address: &StixId, mail: &StixId) -> Ve
     };
     let value = sample.add(&Observable::new(Content::RegistryValue(registry_value)));
     let contents = [
-        Content::File {
+        Content::File(File {
             hashes: &hashes,
             name: Some("invoice.exe"),
             additional_names: &["a.exe"],
             size: Some(4096),
             mime_type: Some("application/x-dosexec"),
-        },
-        Content::Artifact {
+        }),
+        Content::Artifact(Artifact {
             hashes: &hashes,
             url: None,
             mime_type: Some("application/zip"),
             payload_bin: Some("eA=="),
             encryption_algorithm: None,
             decryption_key: None,
-        },
-        Content::AutonomousSystem {
+        }),
+        Content::AutonomousSystem(AutonomousSystem {
             number: 64_500,
             name: Some("ACME"),
-        },
-        Content::UserAccount {
+        }),
+        Content::UserAccount(UserAccount {
             names: AccountNames {
                 account_login: Some("ACME\\alice"),
                 user_id: Some("S-1-5-21-1"),
                 account_type: Some("windows-domain"),
             },
             display_name: Some("Alice"),
-        },
-        Content::Process {
+        }),
+        Content::Process(Process {
             command_line: "powershell -enc x",
             pid: Some(4312),
             cwd: Some("C:\\"),
             created_time: Some(time()),
-        },
-        Content::RegistryKey {
+        }),
+        Content::RegistryKey(RegistryKey {
             key: "HKEY_LOCAL_MACHINE\\Software\\Run",
             values: &[registry_value],
             values_refs: &[value],
-        },
-        Content::X509Certificate {
+        }),
+        Content::X509Certificate(X509Certificate {
             hashes: &hashes,
             serial_number: Some("36:f7"),
             subject: Some("CN=x"),
             issuer: Some("CN=y"),
             validity_not_before: Some(time()),
             validity_not_after: Some(time()),
-        },
-        Content::EmailMessage {
+        }),
+        Content::EmailMessage(EmailMessage {
             subject: Some("Hi"),
             body: Some("text"),
             message_id: Some("<1@evil.example>"),
@@ -162,20 +164,20 @@ fn other_observables(sample: &mut Sample, address: &StixId, mail: &StixId) -> Ve
             from_ref: Some(mail),
             to_refs: std::slice::from_ref(mail),
             cc_refs: &[],
-        },
+        }),
         Content::NetworkTraffic(TrafficEnds {
             dst_ref: Some(address),
             dst_port: Some(443),
             protocols: &["ipv4", "tcp"],
             ..TrafficEnds::default()
         }),
-        Content::Software {
+        Content::Software(Software {
             name: "word",
             names: SoftwareNames {
                 vendor: Some("x"),
                 ..SoftwareNames::default()
             },
-        },
+        }),
     ];
     let observables = contents.map(|content| Observable {
         score: Percent::new(80),

@@ -141,11 +141,11 @@ fn a_registry_key_has_its_values_with_it() {
         name: Some(" "),
     };
     let values = [data, RegistryValue::default()];
-    let key = Observable::new(Content::RegistryKey {
+    let key = Observable::new(Content::RegistryKey(RegistryKey {
         key: "HKEY_LOCAL_MACHINE\\Run",
         values: &values,
         values_refs: &[],
-    });
+    }));
     assert_eq!(
         plain(&key),
         json!({
@@ -342,27 +342,27 @@ fn what_lacks_its_essence_is_not_written() {
     let common = Common::default();
     for content in [
         Content::Value(ValueType::Url, " \u{0}"),
-        Content::File {
+        Content::File(File {
             hashes: &hashes,
             name: Some(" "),
             additional_names: &["x"],
             size: Some(1),
             mime_type: None,
-        },
-        Content::Process {
+        }),
+        Content::Process(Process {
             command_line: "",
             pid: Some(1),
             cwd: None,
             created_time: None,
-        },
-        Content::AutonomousSystem {
+        }),
+        Content::AutonomousSystem(AutonomousSystem {
             number: 2_147_483_648,
             name: None,
-        },
-        Content::UserAccount {
+        }),
+        Content::UserAccount(UserAccount {
             names: AccountNames::default(),
             display_name: Some("x"),
-        },
+        }),
         Content::NetworkTraffic(TrafficEnds {
             protocols: &["tcp"],
             ..TrafficEnds::default()
@@ -411,54 +411,54 @@ fn observables_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritt
     let hashes = Hashes::from(Hash::by_length(&"a".repeat(64)).unwrap());
     let no_hashes = Hashes::new();
     let mut contents = vec![
-        Content::File {
+        Content::File(File {
             hashes: &no_hashes,
             name: some,
             additional_names: &names,
             size: None,
             mime_type: some,
-        },
-        Content::Artifact {
+        }),
+        Content::Artifact(Artifact {
             hashes: &hashes,
             url: None,
             mime_type: some,
             payload_bin: Some("eA=="),
             encryption_algorithm: some,
             decryption_key: some,
-        },
-        Content::AutonomousSystem {
+        }),
+        Content::AutonomousSystem(AutonomousSystem {
             number: 7,
             name: some,
-        },
-        Content::UserAccount {
+        }),
+        Content::UserAccount(UserAccount {
             names: AccountNames {
                 account_type: some,
                 account_login: some,
                 user_id: some,
             },
             display_name: some,
-        },
-        Content::Process {
+        }),
+        Content::Process(Process {
             command_line: text,
             pid: Some(1),
             cwd: some,
             created_time: Some(created),
-        },
-        Content::RegistryKey {
+        }),
+        Content::RegistryKey(RegistryKey {
             key: text,
             values: &values,
             values_refs: &[],
-        },
+        }),
         Content::RegistryValue(value),
-        Content::X509Certificate {
+        Content::X509Certificate(X509Certificate {
             hashes: &no_hashes,
             serial_number: some,
             subject: some,
             issuer: some,
             validity_not_before: Some(created),
             validity_not_after: Some(created),
-        },
-        Content::EmailMessage {
+        }),
+        Content::EmailMessage(EmailMessage {
             subject: some,
             body: some,
             message_id: some,
@@ -466,24 +466,20 @@ fn observables_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritt
             from_ref: None,
             to_refs: &[],
             cc_refs: &[],
-        },
+        }),
         Content::NetworkTraffic(TrafficEnds {
             src_ref: Some(&end),
             dst_port: Some(443),
             protocols: &names,
             ..TrafficEnds::default()
         }),
-        Content::Software {
+        Content::Software(Software {
             name: text,
             names: SoftwareNames {
                 vendor: some,
                 ..SoftwareNames::default()
             },
-        },
-        Content::Persona {
-            persona_name: text,
-            persona_type: text,
-        },
+        }),
     ];
     contents.extend(ValueType::ALL.map(|value_type| Content::Value(value_type, text)));
     let observables = contents.into_iter().map(|content| {

@@ -192,8 +192,8 @@ pub struct Hashes(BTreeMap<HashAlgorithm, Box<str>>);
 
 impl Hashes {
     /// None yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
     }
 
     /// Adds a hash. False where it is not taken: the platform cannot tell a file by it, or there is already another one
@@ -215,6 +215,14 @@ impl Hashes {
     pub fn iter(&self) -> impl Iterator<Item = (HashAlgorithm, &str)> {
         let hashes = self.0.iter();
         hashes.map(|(algorithm, text)| (*algorithm, text.as_ref()))
+    }
+}
+
+impl Default for &Hashes {
+    /// None.
+    fn default() -> Self {
+        static NONE: Hashes = Hashes::new();
+        &NONE
     }
 }
 
