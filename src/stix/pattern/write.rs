@@ -188,9 +188,60 @@ mod tests {
             format!("[file:hashes.'SHA-256' = '{}']", "a".repeat(64))
         );
         assert!(written(HashAlgorithm::Ssdeep, 5).starts_with("[file:hashes.SSDEEP = "));
-        assert!(
-            written(HashAlgorithm::Sha512_256, 64).starts_with("[file:hashes.'SHA-512/256' = ")
-        );
+        let other = written(HashAlgorithm::Sha512_256, 64);
+        assert!(other.starts_with("[file:hashes.'SHA-512/256' = "));
+        let hash = Hash::by_length(&"a".repeat(32)).unwrap();
+        let certificate = pattern(Comparison::hash(HashedObject::X509Certificate, &hash));
+        assert!(certificate.starts_with("[x509-certificate:hashes.MD5 = "));
+    }
+
+    #[rstest]
+    #[case(ObjectPath::HostnameValue, "[hostname:value = 'V']")]
+    #[case(ObjectPath::EmailValue, "[email-addr:value = 'V']")]
+    #[case(ObjectPath::MacValue, "[mac-addr:value = 'V']")]
+    #[case(ObjectPath::TextValue, "[text:value = 'V']")]
+    #[case(ObjectPath::UserAgentValue, "[user-agent:value = 'V']")]
+    #[case(
+        ObjectPath::CryptocurrencyWalletValue,
+        "[cryptocurrency-wallet:value = 'V']"
+    )]
+    #[case(ObjectPath::PhoneNumberValue, "[phone-number:value = 'V']")]
+    #[case(ObjectPath::FileName, "[file:name = 'V']")]
+    #[case(ObjectPath::FileParentPath, "[file:parent_directory_ref.path = 'V']")]
+    #[case(ObjectPath::DirectoryPath, "[directory:path = 'V']")]
+    #[case(ObjectPath::MutexName, "[mutex:name = 'V']")]
+    #[case(ObjectPath::RegistryKey, "[windows-registry-key:key = 'V']")]
+    #[case(
+        ObjectPath::RegistryValueData,
+        "[windows-registry-key:values.data = 'V']"
+    )]
+    #[case(ObjectPath::BankAccountIban, "[bank-account:iban = 'V']")]
+    #[case(ObjectPath::PaymentCardNumber, "[payment-card:card_number = 'V']")]
+    #[case(ObjectPath::AccountLogin, "[user-account:account_login = 'V']")]
+    #[case(ObjectPath::AccountType, "[user-account:account_type = 'V']")]
+    #[case(ObjectPath::AccountUserId, "[user-account:user_id = 'V']")]
+    #[case(ObjectPath::EmailSubject, "[email-message:subject = 'V']")]
+    #[case(ObjectPath::EmailBody, "[email-message:body = 'V']")]
+    #[case(ObjectPath::EmailMessageId, "[email-message:message_id = 'V']")]
+    #[case(
+        ObjectPath::EmailMailer,
+        "[email-message:additional_header_fields.'X-Mailer' = 'V']"
+    )]
+    #[case(ObjectPath::ProcessCommandLine, "[process:command_line = 'V']")]
+    #[case(ObjectPath::TrafficSourceType, "[network-traffic:src_ref.type = 'V']")]
+    #[case(ObjectPath::TrafficSource, "[network-traffic:src_ref.value = 'V']")]
+    fn paths_are_those_of_the_platforms_patterns(#[case] path: ObjectPath, #[case] expected: &str) {
+        assert_eq!(pattern(Comparison::equals(path, "V")), expected);
+    }
+
+    #[rstest]
+    #[case(
+        ObjectPath::AutonomousSystemNumber,
+        "[autonomous-system:number = 64500]"
+    )]
+    #[case(ObjectPath::TrafficSourcePort, "[network-traffic:src_port = 64500]")]
+    fn numbers_stand_without_quotes(#[case] path: ObjectPath, #[case] expected: &str) {
+        assert_eq!(pattern(Comparison::equals_number(path, 64500)), expected);
     }
 
     #[test]
