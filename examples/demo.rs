@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use clap::Parser;
 use opencti_connectors::connectors::netmanageit::NetManageIt;
-use opencti_connectors::runtime::{End, on_signals, run_connector};
+use opencti_connectors::runtime::{End, on_signals, run_importer};
 use opencti_connectors::telemetry::Instruments;
 use sandbox::{Release, Work};
 use tokio::time::sleep;
@@ -169,7 +169,7 @@ async fn perform(stage: &Stage, arguments: &Arguments, stop: &CancellationToken)
     let started = Instant::now();
     let progress = Progress::new(arguments.logs);
     let patience = stop.child_token();
-    let mut connector = Box::pin(run_connector::<NetManageIt>(
+    let mut connector = Box::pin(run_importer::<NetManageIt>(
         stage.settings()?,
         Instruments::default(),
         patience.clone(),

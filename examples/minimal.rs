@@ -19,12 +19,11 @@ use std::time::Duration;
 
 use opencti_connectors::cli;
 use opencti_connectors::connector::{
-    Connector, Converted, Converter, Importer, Position, Resume, Skipped, Source, SourceError,
-    SourceLook,
+    Checks, Connector, Context, Converted, Converter, Importer, Position, Resume, Skipped, Source,
+    SourceError,
 };
 use opencti_connectors::settings::{Fallback, Kind, Reader, Section, Setting, Settings};
 use opencti_connectors::stix::{ObjectWriter, StixId, StixObject};
-use opencti_connectors::telemetry::metrics::Metrics;
 use serde::ser::Error as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -46,14 +45,13 @@ pub(crate) struct AddressSettings {
     file: PathBuf,
 }
 
-const FILE: Setting = Setting {
-    key: "addresses.file",
-    env: "ADDRESSES_FILE",
-    kind: Kind::Text { min_chars: 1 },
-    default: Fallback::Required,
-    doc: "path of a text file with one IPv4 address a line",
-    secret: false,
-};
+const FILE: Setting = Setting::new(
+    "addresses.file",
+    "ADDRESSES_FILE",
+    Kind::Text { min_chars: 1 },
+    Fallback::Required,
+    "path of a text file with one IPv4 address a line",
+);
 
 impl Section for AddressSettings {
     const SLUG: &'static str = "addresses";
@@ -79,9 +77,16 @@ impl Connector for Addresses {
     const PROGRAM: &'static str = "addresses-connector";
     const ABOUT: &'static str = "Imports the IPv4 addresses of a text file";
 
-    fn new(settings: &Settings<AddressSettings>, _: &Metrics) -> Result<Self, SourceError> {
+    fn new(settings: &Settings<AddressSettings>, _: &Context) -> Result<Self, SourceError> {
         let file = settings.section.file.clone();
         Ok(Self { file })
+    }
+
+    async fn check(&self, checks: &mut Checks<'_>) {
+        match AddressSource::open(&self.file).and_then(AddressSource::count) {
+            Ok(lines) => checks.count_rows(STREAM, Some(lines)),
+            Err(error) => checks.fail_with("source", &error),
+        }
     }
 }
 
@@ -106,18 +111,6 @@ impl Importer for Addresses {
 
     fn source(&self) -> String {
         self.file.display().to_string()
-    }
-
-    async fn look(&self) -> Result<SourceLook, SourceError> {
-        let mut source = AddressSource::open(&self.file)?;
-        while source.next_line()?.is_some() {}
-        Ok(SourceLook {
-            address: self.source(),
-            release: "none (a file)".to_owned(),
-            counts: vec![(STREAM, Some(source.read))],
-            remarks: Vec::new(),
-            clock: None,
-        })
     }
 
     async fn open(&self, resume: Resume) -> Result<AddressSource, SourceError> {
@@ -178,6 +171,12 @@ impl AddressSource {
         })
     }
 
+    /// How many lines there are.
+    fn count(mut self) -> Result<u64, SourceError> {
+        while self.next_line()?.is_some() {}
+        Ok(self.read)
+    }
+
     /// Goes on behind so many lines, and keeps those of them that are wanted once more; false where the file
     /// has not so many.
     fn skip(&mut self, lines: u64, again: &HashSet<String>) -> Result<bool, SourceError> {
@@ -228,7 +227,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> SourceError {
 }
 
 impl Source for AddressSource {
-    type Page = Page;
+    type Unit = Page;
     type Converter = AddressConverter;
 
     fn converter(&self) -> AddressConverter {
@@ -238,7 +237,7 @@ impl Source for AddressSource {
     }
 
     // A file answers at once. Whoever waits for a network does it here.
-    async fn next_page(&mut self) -> Result<Option<Page>, SourceError> {
+    async fn next_unit(&mut self) -> Result<Option<Page>, SourceError> {
         if !self.again.is_empty() {
             let lines = std::mem::take(&mut self.again);
             return Ok(Some(self.page(lines, None)));
@@ -267,7 +266,7 @@ pub(crate) struct AddressConverter {
 }
 
 impl Converter for AddressConverter {
-    type Page = Page;
+    type Unit = Page;
 
     fn convert(&mut self, page: Page) -> Converted {
         let rows = page.lines.len();
@@ -304,7 +303,7 @@ impl AddressConverter {
         writer.put("object_marking_refs", &[&self.marking.id]);
         let written = writer.finish("IPv4-Addr");
         let mut object = written.map_err(|error| error.to_string())?;
-        object.dependencies.push(Arc::clone(&self.marking));
+        object.embedded.push(Arc::clone(&self.marking));
         Ok(object)
     }
 }

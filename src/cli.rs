@@ -12,7 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::connector::{Connector, Importer};
-use crate::runtime::{self, End, on_signals, run_connector};
+use crate::runtime::{self, End, on_signals};
 use crate::settings::{self, Problems, Schedule, Settings};
 use crate::telemetry::bars::Bars;
 use crate::telemetry::metrics::Metrics;
@@ -169,7 +169,7 @@ fn start<C: Importer>(settings: Settings<C::Section>) -> anyhow::Result<End> {
             let address = admin::serve(port, instruments.clone()).await?;
             tracing::info!(%address, "metrics and health are served");
         }
-        run_connector::<C>(settings, instruments, on_signals()?).await
+        runtime::run_importer::<C>(settings, instruments, on_signals()?).await
     });
     // What is still waiting somewhere waits in vain.
     runtime.shutdown_background();

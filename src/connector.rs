@@ -10,6 +10,9 @@
 //! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
 //! and comes back only inside the receipt of their confirmed push.
 
+mod checks;
+mod context;
+
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error as StdError;
 use std::future::Future;
@@ -22,8 +25,9 @@ use tokio::sync::watch;
 
 use crate::settings::{Section, Settings};
 use crate::stix::StixObject;
-use crate::telemetry::metrics::Metrics;
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
+pub use checks::{Check, CheckOutcome, Checks};
+pub use context::{Clock, Context};
 
 /// A connector: who it is, and what it is made from.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -38,7 +42,11 @@ pub trait Connector: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`SourceError`] when the settings cannot be used, for example a CA certificate.
-    fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError>;
+    fn new(settings: &Settings<Self::Section>, context: &Context) -> Result<Self, SourceError>;
+
+    /// Checks what only this connector knows, as it is now, once and without waiting, for a person who wants to know
+    /// before the first run. Changes nothing anywhere.
+    fn check(&self, checks: &mut Checks<'_>) -> impl Future<Output = ()> + Send;
 }
 
 /// An importer: reads a source, page by page, into STIX objects.
@@ -62,29 +70,11 @@ pub trait Importer: Connector {
     /// mean nothing in another.
     fn source(&self) -> String;
 
-    /// Looks at the source as it is now, once and without waiting, for a check before the first run.
-    fn look(&self) -> impl Future<Output = Result<SourceLook, SourceError>> + Send;
-
     /// Opens the source for one run, which goes on where earlier ones ended.
     fn open(
         &self,
         resume: Resume,
     ) -> impl Future<Output = Result<Self::Source, SourceError>> + Send;
-}
-
-/// What a look at the source found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceLook {
-    /// Its address, without anything secret.
-    pub address: String,
-    /// Its release.
-    pub release: String,
-    /// The streams, with how many objects each has for this user, where the source says so.
-    pub counts: Vec<(&'static str, Option<u64>)>,
-    /// What a person should know of these counts: why fewer may come.
-    pub remarks: Vec<String>,
-    /// What its clock says; none where it does not say it.
-    pub clock: Option<SystemTime>,
 }
 
 /// What earlier runs left to this one.
@@ -96,16 +86,19 @@ pub struct Resume {
     pub cursors: BTreeMap<String, serde_json::Value>,
     /// Objects that earlier runs held back and that may pass now, or that only the source can mend; they are
     /// read once more, first.
-    pub again: Vec<HeldBack>,
+    pub again: Vec<Deferred>,
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,
 }
 
+/// The most of a unit's key, in bytes; one that is longer is not remembered.
+pub const UNIT_KEY_BYTES: usize = 256;
+
 /// An object, or a part of one, that was not sent for a reason that can pass: one that can be mended at the
 /// destination or at the source, or another object that has to be sent first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldBack {
+pub struct Deferred {
     /// The stream that it belongs to.
     pub stream: String,
     /// Its STIX id.
@@ -124,6 +117,9 @@ pub struct HeldBack {
     /// What has to be mended at the source; none where it is the destination, or another object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_source: Option<AtSource>,
+    /// The key of the unit that brought it, where that has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
 }
 
 /// What has to be mended at the source before an object can be sent. Nothing there says when it is: each run
@@ -179,7 +175,7 @@ pub enum Obstacle<'a> {
 /// Kinds and reasons that are counted one by one; more different ones are added up.
 const MOST_CAUSES: usize = 1000;
 
-impl HeldBack {
+impl Deferred {
     /// What goes once the destination has its type; a relationship, once it is read with its ends.
     pub fn at_destination(stream: &str, skipped: &Skipped) -> Self {
         Self {
@@ -190,6 +186,7 @@ impl HeldBack {
             needs: None,
             is_part: false,
             at_source: None,
+            unit: None,
         }
     }
 
@@ -227,6 +224,13 @@ impl HeldBack {
         Self { is_part, ..self }
     }
 
+    /// Of a unit with this key, if it has one.
+    #[must_use]
+    pub fn of_unit(self, key: Option<&String>) -> Self {
+        let unit = key.filter(|key| key.len() <= UNIT_KEY_BYTES).cloned();
+        Self { unit, ..self }
+    }
+
     /// Cuts what is the source's own, and makes it safe for the people who read the state.
     pub fn make_safe(&mut self) {
         make_safe(&mut self.stream, NAME);
@@ -236,6 +240,8 @@ impl HeldBack {
         if let Some(needs) = &mut self.needs {
             make_safe(needs, NAME);
         }
+        // One that was written by somebody else is no key of ours.
+        self.unit.take_if(|unit| unit.len() > UNIT_KEY_BYTES);
     }
 
     /// What it waits for.
@@ -267,26 +273,26 @@ pub fn kind_of_end(id: &str) -> &'static str {
 /// One run's reader: hands out pages until there are no more.
 pub trait Source: Send + 'static {
     /// A page as it was read.
-    type Page: Send + 'static;
+    type Unit: Send + 'static;
     /// Turns pages into objects; one for the whole run.
-    type Converter: Converter<Page = Self::Page>;
+    type Converter: Converter<Unit = Self::Unit>;
 
     /// The converter for this run.
     fn converter(&self) -> Self::Converter;
 
     /// The next page, or none at the end of the run.
-    fn next_page(&mut self)
-    -> impl Future<Output = Result<Option<Self::Page>, SourceError>> + Send;
+    fn next_unit(&mut self)
+    -> impl Future<Output = Result<Option<Self::Unit>, SourceError>> + Send;
 }
 
 /// Turns pages into STIX objects. Pure, and never fails a page: what cannot be converted is skipped
 /// by name.
 pub trait Converter: Send + 'static {
     /// A page as the source read it.
-    type Page;
+    type Unit;
 
     /// Converts one page.
-    fn convert(&mut self, page: Self::Page) -> Converted;
+    fn convert(&mut self, unit: Self::Unit) -> Converted;
 }
 
 /// Where in the source a page ends. Only the source that made it can read it.
@@ -305,26 +311,34 @@ pub struct Position {
 pub struct Converted {
     /// The stream of the source.
     pub stream: &'static str,
-    /// Where the page ends; none for objects that are read once more, apart from their stream.
+    /// How this unit can be asked for once more: comes back with what of it is deferred. Only the source that made it
+    /// can read it; at most [`UNIT_KEY_BYTES`].
+    pub key: Option<String>,
+    /// Whether it is read once more, apart from its stream.
+    pub is_again: bool,
+    /// Where the reading of the stream goes on behind it; of several units up to one place, only the last has it.
     pub position: Option<Position>,
     /// How many objects the stream has in all, where the source says so.
     pub stream_total: Option<u64>,
     /// The page's number in its stream, from 1.
-    pub page_number: u64,
+    pub number: u64,
     /// How many rows of the stream it had, whatever became of them.
     pub rows: usize,
     /// The objects, in the source's order.
     pub objects: Vec<Arc<StixObject>>,
-    /// Objects of this page once more, with the references that would have closed a circle: they go
+    /// Objects that those of this unit refer to, or embed, and that many units have in common: a host, a rule, a threat.
+    /// They travel with whatever refers to them, and go again only when they change.
+    pub shared: Vec<Arc<StixObject>>,
+    /// Objects of this unit once more, with the references that would have closed a circle: they go
     /// after all others.
-    pub late: Vec<Arc<StixObject>>,
+    pub second_pass: Vec<Arc<StixObject>>,
     /// Objects of other pages that objects of this one refer to; they travel only with those.
-    pub companions: Vec<Arc<StixObject>>,
+    pub referenced: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.
     pub skipped: Vec<Skipped>,
     /// What of that can be sent later: once another object has been sent, or something was mended at the
     /// destination or at the source.
-    pub held_back: Vec<HeldBack>,
+    pub deferred: Vec<Deferred>,
     /// What people have to hear about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
     pub alarms: Vec<String>,
@@ -345,18 +359,21 @@ pub struct Converted {
 
 impl Converted {
     /// A page of a stream, by its number there, with so many rows, of which nothing has come yet.
-    pub fn new(stream: &'static str, page_number: u64, rows: usize) -> Self {
+    pub fn new(stream: &'static str, number: u64, rows: usize) -> Self {
         Self {
             stream,
+            key: None,
+            is_again: false,
             position: None,
             stream_total: None,
-            page_number,
+            number,
             rows,
             objects: Vec::new(),
-            late: Vec::new(),
-            companions: Vec::new(),
+            shared: Vec::new(),
+            second_pass: Vec::new(),
+            referenced: Vec::new(),
             skipped: Vec::new(),
-            held_back: Vec::new(),
+            deferred: Vec::new(),
             alarms: Vec::new(),
             ends_elsewhere: HashSet::new(),
             tell_sent: None,
@@ -364,6 +381,29 @@ impl Converted {
             completes: None,
             counts_as: None,
         }
+    }
+
+    /// Notes at what is deferred which unit brought it.
+    pub fn remember_unit(&mut self) {
+        let key = self.key.as_ref();
+        let deferred = std::mem::take(&mut self.deferred).into_iter();
+        self.deferred = deferred.map(|deferred| deferred.of_unit(key)).collect();
+    }
+
+    /// The objects, and those that travel with them.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<StixObject>> {
+        let along = self.referenced.iter().chain(&self.shared);
+        self.objects.iter().chain(along)
+    }
+
+    /// All lists of objects, to be changed alike.
+    pub fn lists(&mut self) -> [&mut Vec<Arc<StixObject>>; 4] {
+        [
+            &mut self.objects,
+            &mut self.second_pass,
+            &mut self.referenced,
+            &mut self.shared,
+        ]
     }
 }
 

@@ -1,7 +1,7 @@
 //! GraphQL over HTTP: one request and its answer, and the narrowing of an operation to what a server
 //! knows.
 //!
-//! May know: reqwest, JSON, the GraphQL language. Must not know: OpenCTI, STIX, settings, schedules.
+//! May know: [`crate::http`], JSON, the GraphQL language. Must not know: OpenCTI, STIX, settings, schedules.
 //! Known by: [`crate::platform`] and everything above it.
 //!
 //! **Invariant.** An answer counts as a success only when it holds `data` and no `errors`: the
@@ -10,16 +10,10 @@
 mod client;
 mod error;
 mod narrow;
-mod retry;
 mod schema;
 
 pub(crate) use client::limits;
-pub use client::{
-    Answer, AnswerLimit, Client, Download, Endpoint, LONGEST_SILENCE, Operation, ask_local_health,
-};
-pub(crate) use error::tls_error;
-pub use error::{Error, GraphqlError, Kind, NoAnswer, Peer};
+pub use client::{Answer, AnswerLimit, Client, Download, Operation};
+pub use error::{Error, GraphqlError, HttpFailure};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
-pub use retry::RetryPolicy;
-pub(crate) use retry::Waits;
 pub use schema::{Mark, OwnSchema, SchemaError};

@@ -27,7 +27,8 @@
 //! | [`runtime`] | schedule, run, state, ping, closing of works, stop | everything but `connectors` |
 //! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
-//! | [`graphql`] | requests, answers, narrowing | `telemetry` |
+//! | [`graphql`] | operations, answers, narrowing | `http`, `telemetry` |
+//! | [`http`] | the one client of HTTP: TLS, proxies, retries, redirects, bounds | `telemetry` |
 //! | [`stix`] | ids, objects, bundles, patterns, kinds of values | – |
 //! | [`settings`] | file and environment, checked | – |
 //! | [`telemetry`] | logs, metrics, health | – |
@@ -49,6 +50,7 @@ pub mod connectors;
 pub mod graphql;
 #[cfg(test)]
 mod hostile;
+pub mod http;
 pub mod opencti;
 pub mod platform;
 pub mod runtime;

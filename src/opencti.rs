@@ -20,15 +20,15 @@ mod rules;
 mod values;
 mod work;
 
-pub use delivery::{Delivery, Pending, PushError, Pusher, Receipt, Standing};
+pub use delivery::{ConnectionStatus, Delivery, Pending, PushError, Pusher, Receipt};
 pub use directory::{Directory, DirectoryError, write_whole};
-pub use known::{Known, SetTargets, relation_of, set_targets};
+pub use known::{KnownObjects, SetTargets, relation_of, set_targets};
 pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
-    BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, Kept, QueueSize, Registration,
+    BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector, QueueSize, Registration,
     RegistrationError, delete, is_too_large, kept, ping, queue_size, register,
 };
 pub use rights::Rights;
 pub use rules::{Expectations, Rules, Unsupported};
 pub use values::refusal;
-pub use work::{Announcer, Condition, Work, WorkCount, WorkError};
+pub use work::{Condition, Work, WorkCount, WorkError, WorkExpectations};

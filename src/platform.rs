@@ -10,6 +10,7 @@
 //! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
 //! (spec/protocol.md §1, §5).
 
+mod access;
 mod end_guard;
 mod release;
 #[cfg(test)]
@@ -26,13 +27,15 @@ use serde::de::{DeserializeOwned, Error as _};
 
 pub use crate::graphql::Download;
 use crate::graphql::{
-    Answer, AnswerLimit, Client, Error, Kind, NarrowError, Narrowed, Operation, OwnSchema,
-    RetryPolicy, SchemaError, Waits, mentioned_types, narrow, prune_variables,
+    Answer, AnswerLimit, Client, Error, NarrowError, Narrowed, Operation, OwnSchema, SchemaError,
+    mentioned_types, narrow, prune_variables,
 };
+use crate::http::{Kind, RetryPolicy, Waits};
 use crate::telemetry::logs::Chain;
+pub use access::PlatformAccess;
 pub(crate) use end_guard::{EndGuard, Endless, ListedRow};
 pub use release::{NotARelease, Release};
-use shape::{Known, Shape};
+use shape::{KnownShape, Shape};
 
 /// Ids in one filter: so many were seen working live, and they stay far below the search engine's
 /// limits.
@@ -342,12 +345,12 @@ impl Platform {
             .await?)
     }
 
-    fn with_known<T>(&self, use_it: impl FnOnce(&Known<'_>) -> T) -> T {
+    fn with_known<T>(&self, use_it: impl FnOnce(&KnownShape<'_>) -> T) -> T {
         let knowledge = self
             .knowledge
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        use_it(&Known {
+        use_it(&KnownShape {
             schema: self.schema,
             release: &self.release,
             shapes: &knowledge.shapes,
@@ -609,7 +612,7 @@ mod tests {
             let schema = apollo_compiler::validation::Valid::assume_valid(
                 Schema::parse(text, &path).unwrap(),
             );
-            let known = Known {
+            let known = KnownShape {
                 schema: own_schema(),
                 release: &release,
                 shapes: &HashMap::new(),
@@ -649,17 +652,9 @@ mod tests {
         for fault in faults {
             source.faults().add_for(operation, fault);
         }
-        let endpoint = crate::graphql::Endpoint {
-            platform: "the source".to_owned(),
-            url: format!("{}/graphql", source.url()).parse().unwrap(),
-            token: source.token().to_owned().into(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: crate::graphql::LONGEST_SILENCE,
-            metrics: crate::telemetry::metrics::Metrics::default(),
-        };
-        let client = Client::new(&endpoint).unwrap();
+        let url = format!("{}/graphql", source.url()).parse().unwrap();
+        let token = source.token().to_owned().into();
+        let client = Client::new(crate::http::Site::new("the source", url), &token).unwrap();
         (source, client)
     }
 
@@ -745,7 +740,7 @@ mod tests {
     fn a_type_that_came_and_went_and_came_again() {
         let knows = |release: &str| {
             let release: Release = release.parse().unwrap();
-            let known = Known {
+            let known = KnownShape {
                 schema: own_schema(),
                 release: &release,
                 shapes: &HashMap::new(),

@@ -12,9 +12,16 @@
 //! bad settings ends with all [`Problems`] at once, before anything else happens.
 
 mod address;
+mod alias;
+mod bytes;
 mod effective;
+mod given;
+mod globs;
 mod hint;
+mod kind;
+mod live_stream;
 mod load;
+mod named;
 mod pem;
 mod period;
 mod problem;
@@ -23,8 +30,11 @@ mod reader;
 mod schema;
 mod secret_file;
 mod short_name;
+mod since;
 mod standard;
 mod table;
+mod tlp_level;
+mod unknown;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -35,7 +45,11 @@ use tracing::Level;
 use url::Url;
 use uuid::Uuid;
 
+pub use alias::{Alias, AliasName, Form, Precedence};
 pub use effective::{AllEffective, Effective, Origin};
+pub use globs::Globs;
+pub use kind::Kind;
+pub use live_stream::{LiveStreamSettings, Recovery};
 pub use load::process_environment;
 pub use pem::Pem;
 pub use problem::{Problem, Problems};
@@ -43,7 +57,9 @@ pub use proxy::Proxies;
 pub use reader::Reader;
 pub use schema::schema;
 pub use short_name::{NameError, ShortName};
-pub use table::{Fallback, Kind, Section, Setting, table};
+pub use since::Since;
+pub use table::{ConnectorType, Fallback, Section, Setting, table};
+pub use tlp_level::TlpLevel;
 
 /// Everything a connector was told, checked. `S` is the connector's own part.
 #[derive(Debug, Clone)]
@@ -72,24 +88,6 @@ pub struct PlatformSettings {
     pub token: SecretString,
     /// Which certificates of the platform are believed.
     pub tls: TlsTrust,
-}
-
-impl PlatformSettings {
-    /// Whether the platform's certificate is checked.
-    pub fn verifies(&self) -> bool {
-        self.tls != TlsTrust::Anyone
-    }
-
-    /// The authorities believed besides the system's, PEM: those of every https connection and the
-    /// platform's own.
-    pub fn authorities(&self, http: &HttpSettings) -> Vec<Vec<u8>> {
-        let own = match &self.tls {
-            TlsTrust::SystemAnd(pem) => Some(pem),
-            TlsTrust::System | TlsTrust::Anyone => None,
-        };
-        let all = http.ca.iter().chain(own);
-        all.map(|pem| pem.as_bytes().to_vec()).collect()
-    }
 }
 
 /// Which server certificates are believed.
@@ -128,6 +126,8 @@ pub struct ConnectorSettings {
     pub outputs: OutputSettings,
     /// Where metrics and health are served, and under which names.
     pub metrics: MetricsSettings,
+    /// The live stream that a connector of the type [`ConnectorType::Stream`] follows; none for the others.
+    pub live_stream: Option<LiveStreamSettings>,
 }
 
 /// Where bundles go; at least to one place.

@@ -15,11 +15,9 @@ use std::sync::{Mutex, PoisonError};
 
 use dhat::{Alloc, HeapStats, Profiler};
 use opencti_connectors::connector::Converter;
-use opencti_connectors::graphql::{
-    AnswerLimit, Client, Endpoint, Error, LONGEST_SILENCE, RetryPolicy,
-};
+use opencti_connectors::graphql::{AnswerLimit, Client, Error};
+use opencti_connectors::http::{self, RetryPolicy, Site};
 use opencti_connectors::opencti::Message;
-use opencti_connectors::telemetry::metrics::Metrics;
 
 use line::{Pages, STREAMS, batches, bundles, writer};
 
@@ -99,16 +97,9 @@ fn serve_bombs(status: &str) -> u16 {
 
 /// How an answer is refused that does not end, and how many bytes the process held at most for that.
 fn refused(port: u16, limit: AnswerLimit) -> (Error, usize) {
-    let client = Client::new(&Endpoint {
-        platform: "the source".to_owned(),
-        url: format!("http://127.0.0.1:{port}/graphql").parse().unwrap(),
-        token: "a-token".to_owned().into(),
-        verify_tls: true,
-        extra_ca: Vec::new(),
-        proxy: None,
-        longest_silence: LONGEST_SILENCE,
-        metrics: Metrics::default(),
-    });
+    let url = format!("http://127.0.0.1:{port}/graphql").parse().unwrap();
+    let token = "a-token".to_owned().into();
+    let client = Client::new(Site::new("the source", url), &token);
     let client = client.unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -129,7 +120,7 @@ fn an_answer_that_unpacks_without_end_takes_no_more_than_its_limit() {
     let port = serve_bombs("200 OK");
     for limit in [AnswerLimit::Few, AnswerLimit::Many, AnswerLimit::Page] {
         let (error, most) = refused(port, limit);
-        assert!(matches!(error, Error::TooLarge { .. }), "{error:?}");
+        assert!(error.is_too_large(), "{error:?}");
         // Room grows by doubling.
         assert!(
             most < 2 * limit.bytes() + MEBIBYTE,
@@ -139,6 +130,7 @@ fn an_answer_that_unpacks_without_end_takes_no_more_than_its_limit() {
     // Of what says why there is no answer, the beginning is enough.
     let port = serve_bombs("500 Internal Server Error");
     let (error, most) = refused(port, AnswerLimit::Page);
-    assert!(matches!(error, Error::Status { .. }), "{error:?}");
+    let is_status = matches!(error.http(), Some(http::Error::Status { .. }));
+    assert!(is_status, "{error:?}");
     assert!(most < MEBIBYTE, "{most} bytes");
 }

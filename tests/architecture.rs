@@ -19,14 +19,26 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("stix", &[]),
     ("settings", &[]),
     ("telemetry", &[]),
-    ("graphql", &["telemetry"]),
-    ("platform", &["graphql", "telemetry"]),
-    ("connector", &["stix", "settings", "telemetry"]),
+    ("http", &["telemetry"]),
+    ("graphql", &["http", "telemetry"]),
+    ("platform", &["graphql", "http", "telemetry"]),
+    (
+        "connector",
+        &[
+            "stix",
+            "settings",
+            "telemetry",
+            "http",
+            "graphql",
+            "platform",
+        ],
+    ),
     (
         "opencti",
         &[
             "platform",
             "graphql",
+            "http",
             "telemetry",
             "settings",
             "connector::Position",
@@ -38,6 +50,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "connector",
             "platform",
             "graphql",
+            "http",
             "stix",
             "settings",
             "telemetry",
@@ -45,7 +58,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     (
         "cli",
-        &["connector", "graphql", "runtime", "settings", "telemetry"],
+        &["connector", "http", "runtime", "settings", "telemetry"],
     ),
     (
         "runtime",
@@ -54,6 +67,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "opencti",
             "platform",
             "graphql",
+            "http",
             "stix",
             "settings",
             "telemetry",
@@ -73,7 +87,7 @@ const ONLY_IN: &[(&str, &str, &str)] = &[
         "src/opencti/queue/names.rs",
         "lapin panics over a text that is too long",
     ),
-    ("reqwest::", "src/graphql/", "the HTTP client has one user"),
+    ("reqwest::", "src/http", "the HTTP client has one user"),
     (
         "env::var",
         "src/settings/load.rs",

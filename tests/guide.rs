@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use minimal::{AddressSettings, Addresses};
-use opencti_connectors::runtime::{End, check, run_connector};
+use opencti_connectors::runtime::{End, check, run_importer};
 use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
 use sandbox::{Broker, Destination, DestinationOptions, Work, Worker};
@@ -111,7 +111,7 @@ fn settings(destination: &Destination, file: &Path) -> Settings<AddressSettings>
 async fn run(destination: &Destination, file: &Path) {
     let settings = settings(destination, file);
     let stop = CancellationToken::new();
-    let running = Box::pin(run_connector::<Addresses>(
+    let running = Box::pin(run_importer::<Addresses>(
         settings,
         Instruments::default(),
         stop,

@@ -18,8 +18,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 const PAGE: &str = include_str!("../docs/metrics.md");
-const DASHBOARD: &str = include_str!("../deploy/grafana/netmanageit-connector.json");
-const ALERTS: &str = include_str!("../deploy/prometheus/alerts.yml");
+const DASHBOARD: &str =
+    include_str!("../connectors/netmanageit/deploy/grafana/netmanageit-connector.json");
+const ALERTS: &str = include_str!("../connectors/netmanageit/deploy/prometheus/alerts.yml");
 
 /// Every selector of an alert has it: names like `errors_total` are those of all connectors.
 const JOB: &str = "{job=\"netmanageit-connector\"}";

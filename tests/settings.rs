@@ -1,5 +1,5 @@
-//! The settings as an operator meets them: names, precedence, defaults, refusals, and that the
-//! sample and the compose file say the same as the tables.
+//! The settings as an operator meets them: names, precedence, defaults, refusals. What the files for operators say
+//! of them is in `catalogue.rs`.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,15 +9,24 @@
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
-use std::collections::BTreeSet;
+#[path = "settings/kinds.rs"]
+mod kinds;
+#[path = "settings/made_up.rs"]
+mod made_up;
+#[path = "settings/names.rs"]
+mod names;
+#[path = "settings/stream.rs"]
+mod stream;
+#[path = "settings/support.rs"]
+mod support;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use opencti_connectors::connectors::netmanageit::NetManageItSettings;
 use opencti_connectors::settings::{
-    Fallback, Problems, QueueProtocol, Schedule, Setting, Settings, ShortName, TlsTrust, read,
-    table,
+    Problems, QueueProtocol, Schedule, Setting, Settings, ShortName, TlsTrust, read, table,
 };
 use rstest::rstest;
 use secrecy::ExposeSecret;
@@ -27,7 +36,6 @@ use tracing::Level;
 type Read = Result<Settings<NetManageItSettings>, Problems>;
 
 const SAMPLE: &str = include_str!("../config.yml.sample");
-const COMPOSE: &str = include_str!("../docker-compose.yml");
 
 const ID: &str = "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d";
 const TOKEN: &str = "11111111-aaaa-4bbb-8ccc-222222222222";
@@ -110,10 +118,6 @@ fn assert_one_problem(read: Read, parts: &[&str]) {
 
 fn all() -> Vec<Setting> {
     table::<NetManageItSettings>()
-}
-
-fn is_fallback_value(setting: &Setting) -> bool {
-    matches!(setting.default, Fallback::Value(_))
 }
 
 #[test]
@@ -688,229 +692,10 @@ fn filled_sample() -> String {
         .replacen("token: ChangeMe", &format!("token: {SOURCE_TOKEN}"), 1)
 }
 
-/// Key, value, whether it is commented out, and the comment line above, for each setting.
-fn sample_settings() -> Vec<(String, String, bool, String)> {
-    let mut section = String::new();
-    let mut above = String::new();
-    let mut found = Vec::new();
-    for line in SAMPLE.lines() {
-        let text = line.trim();
-        if let Some(comment) = text.strip_prefix("# ") {
-            comment.clone_into(&mut above);
-        } else if let Some((name, value)) = text.trim_start_matches('#').split_once(':') {
-            if line.starts_with(' ') {
-                let key = format!("{section}.{name}");
-                found.push((
-                    key,
-                    value.trim().to_owned(),
-                    text.starts_with('#'),
-                    above.clone(),
-                ));
-            } else {
-                name.clone_into(&mut section);
-            }
-        }
-    }
-    found
-}
-
-#[test]
-fn the_filled_sample_gives_exactly_the_defaults() {
-    let from_sample = settings(from_both(&filled_sample(), &[]));
-    let plain = settings(from_both(
-        "",
-        &environment(&[
-            ("OPENCTI_URL", "https://opencti.example"),
-            ("OPENCTI_NETMANAGEIT_URL", "https://source.example"),
-        ]),
-    ));
-    assert_eq!(format!("{from_sample:?}"), format!("{plain:?}"));
-}
-
-#[test]
-fn the_sample_as_it_is_names_what_is_missing() {
-    let lines = problems(from_both(SAMPLE, &[]));
-    assert_eq!(lines.len(), REQUIRED.len(), "{lines:#?}");
-    assert!(
-        lines
-            .iter()
-            .all(|line| line.contains("missing (still ChangeMe)")),
-        "{lines:#?}"
-    );
-}
-
-#[test]
-fn sample_and_tables_say_the_same() {
-    let sample = sample_settings();
-    let in_sample: Vec<&str> = sample.iter().map(|(key, ..)| key.as_str()).collect();
-    let in_tables: Vec<Setting> = all();
-    let sorted: BTreeSet<&str> = in_sample.iter().copied().collect();
-    assert_eq!(
-        sorted,
-        in_tables.iter().map(|setting| setting.key).collect()
-    );
-    assert_eq!(
-        sorted.len(),
-        in_sample.len(),
-        "a setting stands in the sample twice"
-    );
-    for (key, value, commented, above) in &sample {
-        let setting = in_tables.iter().find(|setting| setting.key == key).unwrap();
-        assert_eq!(above, setting.doc, "{key}");
-        match setting.default {
-            Fallback::Required => {
-                assert_eq!((value.as_str(), *commented), ("ChangeMe", false), "{key}");
-            }
-            Fallback::Value(default) => {
-                assert_eq!((value.as_str(), *commented), (default, true), "{key}");
-            }
-            Fallback::Unset => assert!(*commented, "{key}"),
-        }
-    }
-}
-
-#[test]
-fn compose_file_and_tables_say_the_same() {
-    // The HTTP library reads these by itself.
-    const NOT_SETTINGS: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
-    // The image's health check asks for it.
-    const ON_IN_A_CONTAINER: &str = "CONNECTOR_EXPOSE_METRICS";
-    let mut found = BTreeSet::new();
-    for line in COMPOSE.lines() {
-        let Some((name, value)) = line
-            .trim()
-            .strip_prefix("- ")
-            .and_then(|line| line.split_once('='))
-        else {
-            continue;
-        };
-        let default = value
-            .strip_prefix(&format!("${{{name}:-"))
-            .and_then(|rest| rest.strip_suffix('}'))
-            .unwrap_or_else(|| panic!("{name} does not stand for itself: {value}"));
-        let setting = all().into_iter().find(|setting| setting.env == name);
-        let required = setting.is_some_and(|setting| setting.default == Fallback::Required);
-        if name == ON_IN_A_CONTAINER {
-            assert_eq!(default, "true");
-        } else {
-            assert_eq!(default.is_empty(), !required, "{name}");
-        }
-        assert!(found.insert(name), "{name} stands there twice");
-    }
-    let mut expected: BTreeSet<&str> = all().iter().map(|setting| setting.env).collect();
-    expected.extend(NOT_SETTINGS);
-    assert_eq!(found, expected);
-}
-
-/// A variable that nobody reads would be ignored, or refused by its prefix.
-#[rstest]
-#[case(include_str!("../deploy/kubernetes/configmap.yaml"), 4)]
-#[case(include_str!("../deploy/kubernetes/secret.sample.yaml"), 2)]
-#[case(include_str!("../deploy/helm/values-netmanageit.yaml"), 5)]
-fn the_manifests_set_what_is_a_setting(#[case] manifest: &str, #[case] variables: usize) {
-    let is_name = |name: &&str| {
-        let letters = name
-            .chars()
-            .all(|letter| letter.is_ascii_uppercase() || letter == '_');
-        letters && name.contains('_')
-    };
-    let keys = manifest
-        .lines()
-        .filter_map(|line| line.trim().split_once(':'));
-    let names: Vec<&str> = keys.map(|(name, _)| name).filter(is_name).collect();
-    assert_eq!(names.len(), variables, "{names:?}");
-    for name in names {
-        assert!(all().iter().any(|setting| setting.env == name), "{name}");
-    }
-}
-
-#[test]
-fn the_compose_file_as_it_is_names_what_is_missing() {
-    let variables: Vec<(String, String)> = COMPOSE
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("- ")?.split_once('='))
-        .map(|(name, value)| {
-            let default = value.split_once(":-").unwrap().1.trim_end_matches('}');
-            (name.to_owned(), default.to_owned())
-        })
-        .collect();
-    let lines = problems(from_both("", &variables));
-    assert_eq!(lines.len(), REQUIRED.len() - 1, "{lines:#?}");
-}
-
-#[test]
-fn tables_are_sound() {
-    let settings = all();
-    let keys: BTreeSet<&str> = settings.iter().map(|setting| setting.key).collect();
-    let variables: BTreeSet<&str> = settings.iter().map(|setting| setting.env).collect();
-    assert_eq!(keys.len(), settings.len());
-    assert_eq!(variables.len(), settings.len());
-    for setting in &settings {
-        assert!(!setting.name().is_empty(), "{setting}");
-        assert!(
-            !setting.doc.is_empty() && !setting.doc.ends_with('.'),
-            "{setting}"
-        );
-        assert!(
-            !(setting.secret && is_fallback_value(setting)),
-            "{setting} has a known secret"
-        );
-    }
-}
-
-#[test]
-fn every_default_is_itself_a_good_value() {
-    let defaults: Vec<(&str, &str)> = all()
-        .iter()
-        .filter_map(|setting| match setting.default {
-            Fallback::Value(value) => Some((setting.env, value)),
-            Fallback::Required | Fallback::Unset => None,
-        })
-        .collect();
-    let written = settings(from_environment(&defaults));
-    let silent = settings(from_environment(&[]));
-    assert_eq!(format!("{written:?}"), format!("{silent:?}"));
-}
-
 #[test]
 fn a_relative_path_is_taken_from_the_working_directory() {
     let read: Read = read(Path::new("no-such-config.yml"), environment(&[]));
     assert!(read.is_ok());
-}
-
-/// Of each row: the key, the variable and the default, without code marks.
-fn documented() -> Vec<[String; 3]> {
-    const DOCUMENT: &str = include_str!("../docs/settings.md");
-    let rows = DOCUMENT.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        [cells[1], cells[2], cells[3]].map(|cell| cell.trim_matches('`').to_owned())
-    })
-    .collect()
-}
-
-#[test]
-fn the_document_lists_every_setting_with_its_default() {
-    let table = table::<NetManageItSettings>();
-    let documented = documented();
-    assert_eq!(documented.len(), table.len());
-    for setting in table {
-        let row = documented
-            .iter()
-            .find(|[key, ..]| key == setting.key)
-            .unwrap_or_else(|| panic!("{setting} is not documented"));
-        let default = match setting.default {
-            Fallback::Required => vec!["required"],
-            Fallback::Value(value) => vec![value],
-            Fallback::Unset => vec!["–", "from the platform"],
-        };
-        assert_eq!(row[1], setting.env);
-        assert!(
-            default.contains(&&*row[2]),
-            "{setting}: {} in the document",
-            row[2]
-        );
-    }
 }
 
 /// A file that holds this, in a folder that goes with the answer.

@@ -15,7 +15,8 @@ use opencti_connectors::connectors::netmanageit::{
 };
 use opencti_connectors::opencti::{MessageWriter, Rules};
 use opencti_connectors::platform::Release;
-use opencti_connectors::runtime::batch::{Batch, Packer, Packing};
+use opencti_connectors::runtime::context;
+use opencti_connectors::runtime::import::packer::{Batch, Packer, Packing};
 use opencti_connectors::settings::{self, QueueProtocol, Settings};
 use opencti_connectors::stix::bundle;
 use opencti_connectors::telemetry::metrics::Metrics;
@@ -42,10 +43,14 @@ impl Pages {
         })?;
         let runtime = tokio::runtime::Runtime::new()?;
         runtime.block_on(async {
-            let connector = NetManageIt::new(&settings_for(&simulated)?, &Metrics::default())?;
+            let connector = {
+                let settings = settings_for(&simulated)?;
+                let context = context::<NetManageIt>(&settings, &Metrics::default())?;
+                NetManageIt::new(&settings, &context)?
+            };
             let mut source = connector.open(Resume::default()).await?;
             let mut pages = BTreeMap::new();
-            while let Some(page) = source.next_page().await? {
+            while let Some(page) = source.next_unit().await? {
                 let stream = page.stream_name();
                 pages.entry(stream).or_insert_with(|| page.clone());
             }

@@ -1,6 +1,6 @@
 //! What the commands print that do not run the connector.
 //!
-//! May know: settings, the check of the hops, what an export came to, and how to ask a connector that runs.
+//! May know: settings, the checks, what an export came to, and how to ask a connector that runs.
 //! Known by: the command line.
 
 use std::fmt::Write as _;
@@ -9,10 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::connector::Importer;
-use crate::graphql::ask_local_health;
-use crate::runtime::{Exported, Hop, Verdict, check as check_hops, on_signals};
-use crate::settings::{self, AllEffective, Effective, MetricsSettings, Origin, Section, Settings};
+use crate::connector::{Check, CheckOutcome, Importer};
+use crate::http::ask_local_health;
+use crate::runtime::{self, Exported, on_signals};
+use crate::settings::{self, AllEffective, Effective, MetricsSettings, Section, Settings};
 use crate::telemetry::logs::{self, Chain};
 use crate::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
 use clap_complete::Shell;
@@ -61,11 +61,7 @@ fn columns(effective: &Effective) -> [String; 3] {
         value,
         origin,
     } = effective;
-    let origin = match origin {
-        Origin::Environment => setting.env.to_owned(),
-        other => other.to_string(),
-    };
-    let origin = safe(&origin, TEXT).into_owned();
+    let origin = safe(&origin.to_string(), TEXT).into_owned();
     let value = value.as_deref().unwrap_or("–");
     [
         setting.key.to_owned(),
@@ -79,23 +75,23 @@ pub(super) fn schema<S: Section>() -> String {
     format!("{:#}\n", settings::schema::<S>())
 }
 
-/// Tests every hop and prints a line for each.
+/// Checks the whole way and prints a line for each.
 pub(super) fn check<C: Importer>(settings: &Settings<C::Section>) -> ExitCode {
-    let mut tell = |hop: Hop| {
-        print(&line(&hop));
+    let mut tell = |check: Check| {
+        print(&line(&check));
     };
-    let tell_of_settings = |verdict, text: &str| {
-        tell(Hop {
+    let tell_of_settings = |outcome, text: &str| {
+        tell(Check {
             name: "settings",
-            verdict,
+            outcome,
             text: text.to_owned(),
             took: Duration::ZERO,
         });
     };
     for notice in &settings.notices {
-        tell_of_settings(Verdict::Warning, notice);
+        tell_of_settings(CheckOutcome::Warning, notice);
     }
-    tell_of_settings(Verdict::Fine, "all of them can be used");
+    tell_of_settings(CheckOutcome::Passed, "all of them can be used");
     if let Err(error) = logs::init_waiting(&settings.connector.name) {
         return complain(&format!("nothing can be tested: {}", Chain(&error)));
     }
@@ -111,7 +107,7 @@ pub(super) fn check<C: Importer>(settings: &Settings<C::Section>) -> ExitCode {
             tokio::time::sleep(CHECK_GRACE).await;
         };
         tokio::select! {
-            is_fine = check_hops::<C>(settings, &mut tell) => Ok(Some(is_fine)),
+            is_fine = runtime::check::<C>(settings, &mut tell) => Ok(Some(is_fine)),
             () = stopped => Ok(None),
         }
     });
@@ -127,15 +123,15 @@ pub(super) fn check<C: Importer>(settings: &Settings<C::Section>) -> ExitCode {
     }
 }
 
-fn line(hop: &Hop) -> String {
-    let verdict = match hop.verdict {
-        Verdict::Fine => "ok",
-        Verdict::Warning => "warning",
-        Verdict::Failed => "FAILED",
+fn line(check: &Check) -> String {
+    let outcome = match check.outcome {
+        CheckOutcome::Passed => "ok",
+        CheckOutcome::Warning => "warning",
+        CheckOutcome::Failed => "FAILED",
     };
-    let (name, took) = (hop.name, hop.took.as_millis());
-    let text = safe(&hop.text, SENTENCE);
-    format!("{verdict:<7}  {name:<12}  {took:>6} ms  {text}\n")
+    let (name, took) = (check.name, check.took.as_millis());
+    let text = safe(&check.text, SENTENCE);
+    format!("{outcome:<7}  {name:<12}  {took:>6} ms  {text}\n")
 }
 
 /// Says what an export came to.
@@ -153,11 +149,11 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     let Exported {
         tally,
         bundles,
-        held_back,
+        deferred,
         is_cut_short,
     } = exported;
     let (objects, not_sent) = (tally.sent_total(), tally.skipped_total());
-    let is_empty = objects + not_sent == 0 && *held_back == 0;
+    let is_empty = objects + not_sent == 0 && *deferred == 0;
     let place = match folder {
         Some(folder) if !is_cut_short || *bundles > 0 => {
             format!("written to {}", folder.display())
@@ -176,7 +172,7 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     }
     let _infallible = writeln!(
         text,
-        "{not_sent} objects, or parts of them, left out; {held_back} of these could follow once something has changed at the destination or the source"
+        "{not_sent} objects, or parts of them, left out; {deferred} of these could follow once something has changed at the destination or the source"
     );
     for ((kind, reason), count) in &tally.skipped {
         let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));

@@ -12,7 +12,6 @@
 //! `by_id` read what a page points at; `files` fetch what is attached to it; `convert` writes the STIX
 //! object.
 
-mod around;
 mod ask;
 mod by_id;
 mod convert;
@@ -21,21 +20,22 @@ mod files;
 mod operations;
 mod page;
 mod page_size;
+mod pager;
 mod parallel;
 mod reader;
+mod referenced_objects;
 mod row_place;
 mod settings;
 mod source;
-mod walk;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::connector::{Connector, Importer, Resume, SourceError, SourceLook};
-use crate::graphql::{Client, Endpoint, RetryPolicy};
-use crate::platform::Platform;
-use crate::settings::{HttpSettings, Settings};
-use crate::telemetry::metrics::Metrics;
+use crate::connector::{Checks, Connector, Context, Importer, Resume, SourceError};
+use crate::graphql::Client;
+use crate::http::{RetryPolicy, Site};
+use crate::platform::{Platform, PlatformAccess, PlatformError};
+use crate::settings::Settings;
 use ask::{Stream, count};
 pub use convert::NetManageItConverter;
 pub use settings::{Creators, NetManageItSettings, Score};
@@ -49,27 +49,47 @@ const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub struct NetManageIt {
     settings: NetManageItSettings,
-    client: Client,
-    /// As it was met last.
-    platform: tokio::sync::Mutex<Option<Arc<Platform>>>,
+    platform: PlatformAccess,
 }
 
 impl NetManageIt {
-    /// The platform, as long as it has the same release: a new one may know more.
     async fn platform(&self) -> Result<Arc<Platform>, SourceError> {
-        let unreadable = |error| SourceError::because("the source cannot be read", error);
-        let policy = RetryPolicy::DURING_RUN;
-        let mut known = self.platform.lock().await;
-        if let Some(platform) = &*known
-            && platform.is_same_release(policy).await.map_err(unreadable)?
-        {
-            return Ok(Arc::clone(platform));
-        }
-        let met = Platform::meet(self.client.clone(), policy).await;
-        let platform = Arc::new(met.map_err(unreadable)?);
-        *known = Some(Arc::clone(&platform));
-        Ok(platform)
+        let met = self.platform.platform(RetryPolicy::DURING_RUN).await;
+        met.map_err(unreadable)
     }
+
+    async fn look(&self) -> Result<Look, PlatformError> {
+        let platform = self.platform.meet(RetryPolicy::NEVER).await?;
+        let (mut counts, mut remarks) = (Vec::new(), Vec::new());
+        for stream in reader::streams(&self.settings) {
+            let counted = count(&platform, stream).await?;
+            counts.push((stream, counted));
+            if stream == Stream::Relationships {
+                let ends = ask::look_at_ends(&platform).await?;
+                remarks.extend(ends.and_then(|ends| ends.remark(counted)));
+            }
+        }
+        Ok(Look {
+            release: platform.release().to_string(),
+            counts,
+            remarks,
+            clock: platform.clock().await,
+        })
+    }
+}
+
+/// What a look at the source found.
+struct Look {
+    release: String,
+    /// How many rows each stream has for this user, where the source says so.
+    counts: Vec<(Stream, Option<u64>)>,
+    /// Why fewer may come than are counted.
+    remarks: Vec<String>,
+    clock: Option<SystemTime>,
+}
+
+fn unreadable(error: PlatformError) -> SourceError {
+    SourceError::because("the source cannot be read", error)
 }
 
 impl Connector for NetManageIt {
@@ -78,15 +98,34 @@ impl Connector for NetManageIt {
     const ABOUT: &'static str =
         "Imports the observables and indicators of one OpenCTI platform into another";
 
-    fn new(settings: &Settings<Self::Section>, metrics: &Metrics) -> Result<Self, SourceError> {
-        let endpoint = endpoint(&settings.section, &settings.http, metrics);
-        let client = Client::new(&endpoint)
+    fn new(settings: &Settings<Self::Section>, context: &Context) -> Result<Self, SourceError> {
+        let source = &settings.section.platform;
+        let site = Site {
+            silence_limit: LONGEST_SILENCE,
+            ..context.platform_site("the source", source)
+        };
+        let client = Client::new(site, &source.token)
             .map_err(|error| SourceError::because("cannot ask the source", error))?;
         Ok(Self {
             settings: settings.section.clone(),
-            client,
-            platform: tokio::sync::Mutex::default(),
+            platform: PlatformAccess::new(client),
         })
+    }
+
+    async fn check(&self, checks: &mut Checks<'_>) {
+        let look = match self.look().await {
+            Ok(look) => look,
+            Err(error) => return checks.fail_with("source", &unreadable(error)),
+        };
+        let text = format!("{} answers, release {}", self.source(), look.release);
+        checks.pass("source", text);
+        for (stream, rows) in look.counts {
+            checks.count_rows(stream.name(), rows);
+        }
+        for remark in look.remarks {
+            checks.warn("source rows", remark);
+        }
+        checks.compare_clock(look.clock);
     }
 }
 
@@ -121,45 +160,8 @@ impl Importer for NetManageIt {
         self.settings.platform.url.origin().ascii_serialization()
     }
 
-    async fn look(&self) -> Result<SourceLook, SourceError> {
-        let unreadable = |error| SourceError::because("the source cannot be read", error);
-        let met = Platform::meet(self.client.clone(), RetryPolicy::NEVER).await;
-        let platform = met.map_err(unreadable)?;
-        let mut counts = Vec::new();
-        let mut remarks = Vec::new();
-        for stream in reader::streams(&self.settings) {
-            let counted = count(&platform, stream).await.map_err(unreadable)?;
-            counts.push((stream.name(), counted));
-            if stream == Stream::Relationships {
-                let ends = ask::look_at_ends(&platform).await.map_err(unreadable)?;
-                remarks.extend(ends.and_then(|ends| ends.remark(counted)));
-            }
-        }
-        Ok(SourceLook {
-            address: self.source(),
-            release: platform.release().to_string(),
-            counts,
-            remarks,
-            clock: platform.clock().await,
-        })
-    }
-
     async fn open(&self, resume: Resume) -> Result<Self::Source, SourceError> {
         let platform = self.platform().await?;
         Ok(NetManageItSource::new(platform, &self.settings, resume))
-    }
-}
-
-fn endpoint(settings: &NetManageItSettings, http: &HttpSettings, metrics: &Metrics) -> Endpoint {
-    let source = &settings.platform;
-    Endpoint {
-        platform: "the source".to_owned(),
-        url: source.url.clone(),
-        token: source.token.clone(),
-        verify_tls: source.verifies(),
-        extra_ca: source.authorities(http),
-        proxy: http.proxies.of(&source.url),
-        longest_silence: LONGEST_SILENCE,
-        metrics: metrics.clone(),
     }
 }

@@ -1,82 +1,31 @@
-//! The HTTP side: POST, bearer, time limits, size limit, retries.
+//! One operation and its answer: POST, bearer, size limit, retries.
 
-use std::fmt;
 use std::io::Write;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderStringWriter;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use graphql_client::GraphQLQuery;
-use reqwest::StatusCode;
-use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Error, GraphqlError, Kind, NoAnswer, Peer, RetryPolicy};
+use super::{Error, GraphqlError, HttpFailure};
+use crate::http::{self, Clocks, Credential, Kind, Peer, Request, Response, RetryPolicy, Site};
 use crate::telemetry::logs::Chain;
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::safe_text::{WORDS, safe};
-use crate::telemetry::waiting::Waiting;
-
-const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-/// The usual limit between two pieces of an answer: what costs the platform long is silent until it is
-/// done.
-pub const LONGEST_SILENCE: Duration = Duration::from_mins(5);
-const TOTAL_LIMIT: Duration = Duration::from_mins(20);
-/// A process that does not say so soon that it is alive counts as not.
-const LOCAL_LIMIT: Duration = Duration::from_secs(3);
-/// A page of 1000 observables is some 2 MB; room for so much is made before it comes.
-const USUAL_ANSWER: usize = 4 * 1024 * 1024;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
 /// (spec/protocol.md §1).
-const DRAFT_HEADER: HeaderName = HeaderName::from_static("opencti-draft-id");
-
-/// Where and as whom to ask.
-pub struct Endpoint {
-    /// In words, for messages: "the source", "the destination".
-    pub platform: String,
-    /// The GraphQL address.
-    pub url: Url,
-    /// The API token.
-    pub token: SecretString,
-    /// Whether the server's certificate is verified.
-    pub verify_tls: bool,
-    /// Extra certificate authorities, PEM.
-    pub extra_ca: Vec<Vec<u8>>,
-    /// The proxy that the environment names for it, in words: host, port, variable. The way through it is the HTTP
-    /// library's own.
-    pub proxy: Option<String>,
-    /// How long an answer may be silent, before its first piece and between two of them.
-    pub longest_silence: Duration,
-    /// Where requests are counted.
-    pub metrics: Metrics,
-}
+const DRAFT_HEADER: &str = "opencti-draft-id";
 
 /// Asks one platform. Cheap to clone; all clones have one connection pool.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    platform: Peer,
-    proxy: Option<String>,
-    url: Url,
-    metrics: Metrics,
-    waiting: Arc<Waiting>,
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client")
-            .field("platform", &self.platform.name())
-            .field("url", &self.url.as_str())
-            .finish_non_exhaustive()
-    }
+    http: http::Client,
 }
 
 /// How large the answer to an operation may be, unpacked: what its kind of answer can be, and no more.
@@ -134,61 +83,36 @@ pub enum Download {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Request<'a, V> {
+struct Body<'a, V> {
     operation_name: &'static str,
     query: &'a str,
     variables: &'a V,
 }
 
 impl Client {
-    /// Prepares the client; sends nothing.
+    /// Prepares the client for a platform, whose address is that of its GraphQL; sends nothing.
     ///
     /// # Errors
-    /// [`Error::Setup`] when a certificate or the token cannot be used.
-    pub fn new(endpoint: &Endpoint) -> Result<Self, Error> {
-        provide_tls();
-        let setup = |source| Error::Setup {
-            platform: endpoint.platform.clone(),
-            source,
-        };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("netmanageit-connector/", env!("CARGO_PKG_VERSION")))
-            .default_headers(headers(&endpoint.token))
-            .connect_timeout(CONNECT_LIMIT)
-            .read_timeout(endpoint.longest_silence)
-            .timeout(TOTAL_LIMIT)
-            .redirect(reqwest::redirect::Policy::none());
-        let mut authorities = Vec::new();
-        for pem in &endpoint.extra_ca {
-            authorities.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
-        }
-        if !authorities.is_empty() {
-            builder = builder.tls_certs_merge(authorities);
-        }
-        if !endpoint.verify_tls {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        }
-        let http = builder.build().map_err(setup)?;
-        Ok(Self {
-            http,
-            platform: Peer::new(&endpoint.platform, &endpoint.url),
-            proxy: endpoint.proxy.clone(),
-            url: endpoint.url.clone(),
-            metrics: endpoint.metrics.clone(),
-            waiting: Arc::default(),
-        })
+    /// [`http::Error::Setup`] when a certificate cannot be used.
+    pub fn new(site: Site, token: &SecretString) -> Result<Self, Error> {
+        let site = site
+            .with_header(DRAFT_HEADER, "")
+            .with_credential(Credential::token("Bearer", token));
+        let http = http::Client::new(site).map_err(failed("the set-up"))?;
+        Ok(Self { http })
     }
 
     /// The platform, in words.
     pub fn platform(&self) -> &str {
-        self.platform.name()
+        self.http.name()
     }
 
     /// What the server's clock says (RFC 9110 §6.6.1); none where it does not say it.
     pub async fn clock(&self) -> Option<SystemTime> {
-        let asking = self.http.get(self.url.clone()).send();
-        let answer = self.awaited(asking).await.ok()?;
-        date(answer.headers())
+        let request = Request::get(self.http.url().clone());
+        let asking = self.http.send(&request);
+        let answer = self.http.awaited(asking).await.ok()?;
+        answer.date()
     }
 
     /// Sends an operation until it is answered or the policy gives up; the answer may hold errors.
@@ -206,61 +130,22 @@ impl Client {
         let mut waits = policy.waits();
         loop {
             let posting = self.post_once(operation, query, variables, limit);
-            let error = match self.counted(posting).await {
+            let error = match self.http.counted(posting).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             // What people are told does not name it.
-            tracing::debug!(operation, platform = self.platform.name(), error = %Chain(&error), "a request failed");
-            let Kind::Transient(asked_by_server) = error.kind() else {
+            tracing::debug!(operation, platform = self.platform(), error = %Chain(&error), "a request failed");
+            let Some(wait) = waits.after(error.kind()) else {
                 return Err(error);
             };
-            let Some(wait) = waits.next(asked_by_server) else {
-                return Err(error);
-            };
-            tracing::warn!(
-                operation,
-                platform = self.platform.name(),
-                wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                error = %Chain(&error),
-                "no usable answer, trying again"
-            );
-            self.count_retry();
-            tokio::time::sleep(wait).await;
+            self.http.pause(wait, &error).await;
         }
     }
 
     /// Counts that something is asked once more that brought no usable answer.
     pub fn count_retry(&self) {
-        self.metrics.platforms.count_retry(self.platform.name());
-    }
-
-    /// Waits for what is asked of the platform; where that takes long, people are told whom it waits for.
-    fn awaited<T>(&self, request: impl Future<Output = T>) -> impl Future<Output = T> {
-        let answer = || {
-            let through = self.proxy.as_ref();
-            let through = through.map(|proxy| format!(", through the proxy at {proxy}"));
-            let platform = &self.platform;
-            format!("the answer of {platform}{}", through.unwrap_or_default())
-        };
-        self.waiting.told(answer, request)
-    }
-
-    /// Counts one request, and how long it took.
-    async fn counted<T>(
-        &self,
-        request: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        let began = Instant::now();
-        let outcome = self.awaited(request).await;
-        let metrics = &self.metrics;
-        metrics
-            .platforms
-            .count_request(self.platform.name(), began.elapsed());
-        if outcome.is_err() {
-            metrics.standard.client_errors.inc();
-        }
-        outcome
+        self.http.count_retry();
     }
 
     /// Fetches a stored file: the platform keeps them under `/storage/get/` and the file's id.
@@ -275,15 +160,11 @@ impl Client {
     ) -> Result<Download, Error> {
         let mut waits = policy.waits();
         loop {
-            let error = match self.counted(self.download_once(file, limit)).await {
+            let error = match self.http.counted(self.download_once(file, limit)).await {
                 Ok(download) => return Ok(download),
                 Err(error) => error,
             };
-            let wait = match error.kind() {
-                Kind::Transient(asked_by_server) => waits.next(asked_by_server),
-                _ => None,
-            };
-            let Some(wait) = wait else {
+            let Some(wait) = waits.after(error.kind()) else {
                 return Err(error);
             };
             self.count_retry();
@@ -293,29 +174,17 @@ impl Client {
 
     async fn download_once(&self, file: &str, limit: usize) -> Result<Download, Error> {
         const OPERATION: &str = "the download of a file";
-        let transport = |source| Error::Transport {
-            operation: OPERATION,
-            platform: self.platform.clone(),
-            proxy: self.proxy.clone(),
-            source: NoAnswer(source),
-        };
-        let request = self.http.get(self.storage(file));
-        let mut response = request.send().await.map_err(transport)?;
+        let request = Request::get(self.storage(file));
+        let response = self.http.send(&request).await.map_err(failed(OPERATION))?;
         if !response.status().is_success() {
-            return Err(Error::Status {
-                operation: OPERATION,
-                platform: self.platform.clone(),
-                proxy: self.proxy.clone(),
-                status: response.status(),
-                retry_after: retry_after(response.headers(), SystemTime::now()),
-                said: None,
-            });
+            return Err(failed(OPERATION)(response.refusal(None)));
         }
+        let mut response = response;
         let (mut encoder, mut bytes) = (EncoderStringWriter::new(&STANDARD), 0);
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            bytes += chunk.len();
+        while let Some(piece) = response.piece().await.map_err(failed(OPERATION))? {
+            bytes += piece.len();
             // Into memory: writing cannot fail.
-            if bytes > limit || encoder.write_all(&chunk).is_err() {
+            if bytes > limit || encoder.write_all(&piece).is_err() {
                 return Ok(Download::TooLarge);
             }
         }
@@ -325,7 +194,7 @@ impl Client {
 
     /// The address of a stored file, beside that of GraphQL; ids are paths.
     fn storage(&self, file: &str) -> Url {
-        let mut url = self.url.clone();
+        let mut url = self.http.url().clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop()
                 .extend(["storage", "get"])
@@ -341,51 +210,30 @@ impl Client {
         variables: &V,
         limit: AnswerLimit,
     ) -> Result<Answer, Error> {
-        let transport = |source| Error::Transport {
-            operation,
-            platform: self.platform.clone(),
-            proxy: self.proxy.clone(),
-            source: NoAnswer(source),
-        };
-        let body = serde_json::to_vec(&Request {
+        let body = serde_json::to_vec(&Body {
             operation_name: operation,
             query,
             variables,
         })
         .map_err(|source| Error::Shape {
             operation,
-            platform: self.platform.name().to_owned(),
+            platform: self.platform().to_owned(),
             source,
         })?;
-        let request = self
-            .http
-            .post(self.url.clone())
-            .header("content-type", "application/json")
-            .body(body);
-        let mut response = request.send().await.map_err(transport)?;
-        let status = response.status();
-        let retry_after = retry_after(response.headers(), SystemTime::now());
-        if !status.is_success() {
-            let body = beginning(&mut response).await;
-            return self.refused_by_status(operation, status, retry_after, body);
+        let request = Request::post_json(self.http.url().clone(), body);
+        let mut response = self.http.send(&request).await.map_err(failed(operation))?;
+        let retry_after = response.retry_after();
+        if !response.status().is_success() {
+            let body = response.beginning().await;
+            return self.refused_by_status(operation, &response, body);
         }
-        let clocks = Clocks::read(response.headers(), SystemTime::now());
-        let limit = limit.bytes();
-        // What a platform promises is not believed beyond a usual page; each piece is counted unpacked.
-        let promised = response.content_length().unwrap_or_default();
-        let promised = usize::try_from(promised).unwrap_or_default();
-        let mut body = BytesMut::with_capacity(promised.min(USUAL_ANSWER).min(limit));
-        while let Some(chunk) = response.chunk().await.map_err(transport)? {
-            if body.len() + chunk.len() > limit {
-                return Err(Error::TooLarge {
-                    operation,
-                    platform: self.platform.name().to_owned(),
-                    limit,
-                });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let answer = Answer::read(operation, &self.platform, body.freeze())?;
+        let clocks = response.clocks();
+        let body = response.body(limit.bytes()).await;
+        let answer = Answer::read(
+            operation,
+            self.http.peer(),
+            body.map_err(failed(operation))?,
+        )?;
         Ok(Answer {
             clocks: Some(clocks),
             wait: retry_after,
@@ -398,25 +246,16 @@ impl Client {
     fn refused_by_status(
         &self,
         operation: &'static str,
-        status: StatusCode,
-        retry_after: Option<Duration>,
+        response: &Response,
         body: Bytes,
     ) -> Result<Answer, Error> {
-        let said = said(&body);
-        let by_status = Error::Status {
-            operation,
-            platform: self.platform.clone(),
-            proxy: self.proxy.clone(),
-            status,
-            retry_after,
-            said,
-        };
-        let Ok(mut answer) = Answer::read_whole(operation, &self.platform, body) else {
+        let by_status = failed(operation)(response.refusal(said(&body)));
+        let Ok(mut answer) = Answer::read_whole(operation, self.http.peer(), body) else {
             return Err(by_status);
         };
         // What stands beside such a status is no data.
         answer.data = 0..0;
-        let answer = answer.with_wait(retry_after);
+        let answer = answer.with_wait(response.retry_after());
         // Errors say more than a status, but for what it says of the moment, of size and of the token.
         let says_more = match (by_status.kind(), answer.refusal()) {
             (_, None) => false,
@@ -433,118 +272,19 @@ impl Client {
     }
 }
 
-/// The beginning of a body that says why there is no answer, counted unpacked; what does not come is not needed.
-async fn beginning(response: &mut reqwest::Response) -> Bytes {
-    const MOST: usize = 64 * 1024;
-    let mut body = BytesMut::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        let room = MOST - body.len();
-        body.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
-        if body.len() >= MOST {
-            break;
-        }
-    }
-    body.freeze()
+/// The error of an operation that HTTP brings no further.
+fn failed(operation: &'static str) -> impl Fn(http::Error) -> Error {
+    move |error| Error::Http(HttpFailure { operation, error })
 }
 
-/// What a body says to people: the first error's words or the `message` of a JSON, or a text that is no page for
-/// browsers.
+/// What a body says to people: the first error's words, or what any host's body says.
 fn said(body: &[u8]) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Message {
-        #[serde(default)]
-        message: Option<String>,
-        #[serde(default)]
-        error: Option<serde_json::Value>,
-    }
     if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body)
         && let Some(first) = envelope.errors.first()
     {
         return Some(first.to_string());
     }
-    let words = if let Ok(told) = serde_json::from_slice::<Message>(body) {
-        let nested = |error: &serde_json::Value| {
-            let words = error.get("message").unwrap_or(error);
-            words.as_str().map(str::to_owned)
-        };
-        told.message.or_else(|| nested(&told.error?))?
-    } else {
-        let text = std::str::from_utf8(body).ok()?.trim();
-        let is_for_people = !text.starts_with(['<', '{', '[', '"']);
-        is_for_people.then(|| text.to_owned())?
-    };
-    let words = words.trim();
-    (!words.is_empty()).then(|| safe(words, WORDS).into_owned())
-}
-
-/// The time at which an answer came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clocks {
-    /// What the platform calls now; our time where it does not say it.
-    pub theirs: SystemTime,
-    /// Our own time.
-    pub ours: SystemTime,
-}
-
-impl Clocks {
-    fn read(headers: &HeaderMap, ours: SystemTime) -> Self {
-        let theirs = date(headers).unwrap_or(ours);
-        Self { theirs, ours }
-    }
-}
-
-/// What a server calls now; none where it does not say it, or so that it cannot be read.
-fn date(headers: &HeaderMap) -> Option<SystemTime> {
-    httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
-}
-
-/// Asks the connector that runs on this machine, on this port, whether it is alive; its answer's status. The
-/// way never leads through a proxy.
-///
-/// # Errors
-/// When nobody answers in time.
-pub async fn ask_local_health(port: u16) -> Result<u16, reqwest::Error> {
-    provide_tls();
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(LOCAL_LIMIT)
-        .build()?;
-    let asking = client.get(format!("http://localhost:{port}/healthz"));
-    Ok(asking.send().await?.status().as_u16())
-}
-
-/// Every TLS connection of the process uses one provider, the broker's too; without one, making a
-/// client would be a panic.
-fn provide_tls() {
-    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    if installed.is_err() {
-        tracing::trace!("a TLS provider is installed already");
-    }
-}
-
-fn headers(token: &SecretString) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    headers.insert(DRAFT_HEADER, HeaderValue::from_static(""));
-    // A token that cannot stand in a header cannot be right either: the platform's refusal says so.
-    if let Ok(mut bearer) = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())) {
-        bearer.set_sensitive(true);
-        headers.insert(AUTHORIZATION, bearer);
-    }
-    headers
-}
-
-/// `Retry-After` in either of its forms (RFC 9110 §10.2.3), never more than five minutes.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    const LONGEST: Duration = Duration::from_mins(5);
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text)
-            .ok()?
-            .duration_since(now)
-            .unwrap_or_default(),
-    };
-    Some(wait.min(LONGEST))
+    http::said(body)
 }
 
 /// An answer of the platform: its body, known to be the JSON of a GraphQL answer.
@@ -773,10 +513,6 @@ mod tests {
     use proptest::prelude::*;
     use tracing::Level;
 
-    fn with_retry_after(value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))])
-    }
-
     #[test]
     fn a_large_answer_is_what_its_data_shows() {
         let rows = vec![r#"{"id":"1"}"#; 2000].join(",");
@@ -799,72 +535,38 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let now = httpdate::parse_http_date("Fri, 20 Nov 2026 10:00:00 GMT").unwrap();
-        assert_eq!(
-            retry_after(&with_retry_after("7"), now),
-            Some(Duration::from_secs(7))
-        );
-        let date = with_retry_after("Fri, 20 Nov 2026 10:00:30 GMT");
-        assert_eq!(retry_after(&date, now), Some(Duration::from_secs(30)));
-        assert_eq!(
-            retry_after(&with_retry_after("86400"), now),
-            Some(Duration::from_mins(5))
-        );
-        assert_eq!(retry_after(&with_retry_after("soon"), now), None);
-    }
-
-    #[test]
-    fn the_platform_says_what_it_calls_now_or_our_clock_counts() {
-        let at = |text| httpdate::parse_http_date(text).unwrap();
-        let ours = at("Fri, 20 Nov 2026 10:00:00 GMT");
-        let theirs = |value: Option<&'static str>| {
-            let date = value.map(|value| (DATE, HeaderValue::from_static(value)));
-            Clocks::read(&date.into_iter().collect(), ours).theirs
-        };
-        let later = "Fri, 20 Nov 2026 10:00:30 GMT";
-        assert_eq!(theirs(Some(later)), at(later));
-        for none in [
-            None,
-            Some(""),
-            Some("soon"),
-            Some("Fri, 99 Nov 2026 10:00:00 GMT"),
-        ] {
-            assert_eq!(theirs(none), ours);
-        }
-    }
-
-    #[test]
-    fn a_request_never_reads_from_a_draft_and_its_token_does_not_show() {
-        let headers = headers(&SecretString::from("a-token".to_owned()));
-        assert_eq!(
-            headers.get("opencti-draft-id").map(HeaderValue::as_bytes),
-            Some(&b""[..])
-        );
-        assert_eq!(
-            headers.get("authorization").map(HeaderValue::as_bytes),
-            Some(&b"Bearer a-token"[..])
-        );
-        assert!(!format!("{headers:?}").contains("a-token"));
-    }
-
-    #[test]
     fn a_file_is_beside_graphql_whatever_its_name() {
-        let endpoint = Endpoint {
-            platform: "the source".to_owned(),
-            url: Url::parse("https://cti.example/base/graphql").unwrap(),
-            token: SecretString::from("a-token".to_owned()),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: LONGEST_SILENCE,
-            metrics: Metrics::default(),
-        };
-        let client = Client::new(&endpoint).unwrap();
+        let url = Url::parse("https://cti.example/base/graphql").unwrap();
+        let client = Client::new(Site::new("the source", url), &token()).unwrap();
         assert_eq!(
             client.storage("import/Artifact/1/a b?#%.zip").as_str(),
             "https://cti.example/base/storage/get/import/Artifact/1/a%20b%3F%23%25.zip"
         );
+    }
+
+    fn token() -> SecretString {
+        "a-token".to_owned().into()
+    }
+
+    #[tokio::test]
+    async fn a_request_never_reads_from_a_draft_and_shows_its_token() {
+        use std::io::Read;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = std::thread::spawn(move || {
+            let mut request = [0; 4096];
+            let (mut stream, _) = listener.accept().unwrap();
+            let read = stream.read(&mut request).unwrap();
+            String::from_utf8_lossy(&request[..read]).to_lowercase()
+        });
+        assert!(ask(port, AnswerLimit::Few).await.is_err());
+        let asked = asked.join().unwrap();
+        for header in [
+            "opencti-draft-id: \r\n",
+            "authorization: bearer a-token\r\n",
+        ] {
+            assert!(asked.contains(header), "{asked}");
+        }
     }
 
     /// Serves every request the same body on a port of this machine, and has nothing else to say.
@@ -888,17 +590,8 @@ mod tests {
     }
 
     fn client_of(port: u16) -> Client {
-        Client::new(&Endpoint {
-            platform: "the source".to_owned(),
-            url: Url::parse(&format!("http://127.0.0.1:{port}/graphql")).unwrap(),
-            token: SecretString::from("a-token".to_owned()),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: LONGEST_SILENCE,
-            metrics: Metrics::default(),
-        })
-        .unwrap()
+        let url = Url::parse(&format!("http://127.0.0.1:{port}/graphql")).unwrap();
+        Client::new(Site::new("the source", url), &token()).unwrap()
     }
 
     /// Asks whatever is served at this port.
@@ -945,7 +638,7 @@ mod tests {
         let asked = ask(port, limit).await;
         let error = asked.err().unwrap();
         assert!(
-            matches!(&error, Error::TooLarge { limit: told, .. } if *told == limit.bytes()),
+            matches!(error.http(), Some(http::Error::TooLarge { limit: told, .. }) if *told == limit.bytes()),
             "{error:?}"
         );
         assert!(error.is_about_size());

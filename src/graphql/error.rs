@@ -2,14 +2,12 @@
 
 use std::error::Error as StdError;
 use std::fmt;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use url::Url;
 
+use crate::http::{self, Kind, Peer};
 use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
 /// Errors of one answer that are kept: more than a page has rows.
@@ -292,80 +290,29 @@ impl fmt::Display for GraphqlError {
     }
 }
 
-/// Why no answer came: what the HTTP client says, in the words of the first of its errors that says something to
-/// people.
+/// What HTTP makes of an operation, with what a person can do about the address of a GraphQL.
 #[derive(Debug)]
-pub struct NoAnswer(pub reqwest::Error);
-
-impl NoAnswer {
-    /// The first telling one. The client's own says no more than that a request failed, and so does the one behind
-    /// it where no connection came about.
-    fn telling(&self) -> &(dyn StdError + 'static) {
-        let mut error: &(dyn StdError + 'static) = &self.0;
-        while let Some(cause) = error.source() {
-            let is_telling = !error.is::<reqwest::Error>()
-                && !["client error", "error "]
-                    .iter()
-                    .any(|start| error.to_string().starts_with(start));
-            if is_telling {
-                break;
-            }
-            error = cause;
-        }
-        error
-    }
+pub struct HttpFailure {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// What went wrong.
+    pub error: http::Error,
 }
 
-impl std::ops::Deref for NoAnswer {
-    type Target = reqwest::Error;
-
-    fn deref(&self) -> &reqwest::Error {
-        &self.0
-    }
-}
-
-impl fmt::Display for NoAnswer {
+impl fmt::Display for HttpFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.telling(), f)
+        let status = self.error.status().map(|status| status.as_u16());
+        let advice = match status {
+            Some(404 | 405) => "; is its address right? /graphql is added to it",
+            _ => "",
+        };
+        write!(f, "{}{advice}", self.error)
     }
 }
 
-impl StdError for NoAnswer {
+impl StdError for HttpFailure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.telling().source()
-    }
-}
-
-/// A platform, and where it is asked: for errors that the address may be to blame for.
-#[derive(Debug, Clone, Default)]
-pub struct Peer(Arc<Place>);
-
-#[derive(Debug, Default)]
-struct Place {
-    name: String,
-    /// Scheme, host and port, made safe for people.
-    address: String,
-}
-
-impl Peer {
-    /// The platform at this address, of which neither a user nor a path is shown.
-    pub fn new(name: &str, url: &Url) -> Self {
-        let address = url.origin().ascii_serialization();
-        Self(Arc::new(Place {
-            name: name.to_owned(),
-            address: safe(&address, WORDS).into_owned(),
-        }))
-    }
-
-    /// Which platform, in words: "the source", "the destination".
-    pub fn name(&self) -> &str {
-        &self.0.name
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {}", self.0.name, self.0.address)
+        self.error.source()
     }
 }
 
@@ -373,42 +320,9 @@ impl fmt::Display for Peer {
 /// does, at debug.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The HTTP client could not be made, for example because a CA certificate is not one.
-    #[error("cannot set up the connection to {platform}")]
-    Setup {
-        /// Which platform, in words.
-        platform: String,
-        /// The client's own reason.
-        source: reqwest::Error,
-    },
-    /// No answer came: refused, timed out, reset, or cut off in the middle.
-    #[error("no answer from {platform}{}", advice(source, proxy.as_deref()))]
-    Transport {
-        /// The operation's name.
-        operation: &'static str,
-        /// Which platform, and where.
-        platform: Peer,
-        /// The proxy through which it was asked, in words.
-        proxy: Option<String>,
-        /// The client's own reason.
-        source: NoAnswer,
-    },
-    /// An HTTP status that is not a success.
-    #[error("{platform} answered HTTP {status}{}{}", words_of(said.as_deref()), advice_on(*status, proxy.as_deref()))]
-    Status {
-        /// The operation's name.
-        operation: &'static str,
-        /// Which platform, and where.
-        platform: Peer,
-        /// The proxy through which it was asked, in words.
-        proxy: Option<String>,
-        /// The status.
-        status: reqwest::StatusCode,
-        /// How long the server asks to wait (`Retry-After`).
-        retry_after: Option<Duration>,
-        /// What the body says to people, made safe for them.
-        said: Option<String>,
-    },
+    /// It was not asked, or not answered, or by something that is no answer.
+    #[error(transparent)]
+    Http(#[from] HttpFailure),
     /// The body is not the JSON of a GraphQL answer.
     #[error("the answer of {platform} is not GraphQL; is its address right?")]
     NotGraphql {
@@ -418,16 +332,6 @@ pub enum Error {
         platform: Peer,
         /// Where the JSON breaks.
         source: serde_json::Error,
-    },
-    /// The answer is larger than this program is ready to hold.
-    #[error("the answer of {platform} exceeds {limit} bytes")]
-    TooLarge {
-        /// The operation's name.
-        operation: &'static str,
-        /// Which platform, in words.
-        platform: String,
-        /// The limit, in bytes.
-        limit: usize,
     },
     /// The platform answered with errors.
     #[error("{platform} refused: {first}{}", hint(first))]
@@ -451,43 +355,6 @@ pub enum Error {
         /// What is missing or of another type.
         source: serde_json::Error,
     },
-}
-
-/// What an error means for the caller. What is not listed as transient is not tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// May pass by itself; where the server said so, not before this time.
-    Transient(Option<Duration>),
-    /// The token is missing, wrong or has not the right.
-    Authentication,
-    /// The platform refuses what was asked as not valid.
-    Validation,
-    /// The platform's release does not have what has to be asked.
-    Unknown,
-    /// The platform failed at this request; asking for less may work.
-    Server,
-    /// It is more than may be asked, sent or answered in one request.
-    OverLimit,
-    /// Something else answered in the platform's place, such as a gateway or a login page: that says nothing about
-    /// what was asked, and nothing about later.
-    Elsewhere,
-    /// The platform cannot be asked at all, as it is set up or as it is.
-    Unusable,
-}
-
-impl Kind {
-    /// Whether it does not pass by itself: somebody has to change something. Where the platform only failed, or
-    /// another one answered in its place, that is not known.
-    pub fn is_for_good(self) -> bool {
-        match self {
-            Self::Transient(_) | Self::Server | Self::Elsewhere => false,
-            Self::Authentication
-            | Self::Validation
-            | Self::Unknown
-            | Self::OverLimit
-            | Self::Unusable => true,
-        }
-    }
 }
 
 const AUTHENTICATION: &[&str] = &[
@@ -556,10 +423,19 @@ impl Error {
         }
     }
 
+    /// What HTTP makes of it, where it got no further.
+    pub fn http(&self) -> Option<&http::Error> {
+        match self {
+            Self::Http(failure) => Some(&failure.error),
+            _ => None,
+        }
+    }
+
     /// How long the server asks to wait.
     pub fn asked_wait(&self) -> Option<Duration> {
         match self {
-            Self::Status { retry_after, .. } | Self::Refused { retry_after, .. } => *retry_after,
+            Self::Http(failure) => failure.error.asked_wait(),
+            Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
@@ -573,10 +449,8 @@ impl Error {
     /// that are not to be done twice.
     pub fn leaves_in_doubt(&self) -> bool {
         match self {
-            Self::Setup { .. } => false,
-            Self::Transport { source, .. } => !source.is_connect() && !source.is_builder(),
-            Self::Status { status, .. } => status.is_server_error() || status.as_u16() == 408,
-            Self::NotGraphql { .. } | Self::TooLarge { .. } | Self::Shape { .. } => true,
+            Self::Http(failure) => failure.error.leaves_in_doubt(),
+            Self::NotGraphql { .. } | Self::Shape { .. } => true,
             Self::Refused { first, .. } => {
                 !first.is(AUTHENTICATION)
                     && !first.is(VALIDATION)
@@ -590,9 +464,7 @@ impl Error {
     /// the way.
     pub fn is_about_size(&self) -> bool {
         match self {
-            Self::Transport { source, .. } => source.is_timeout() && !source.is_connect(),
-            Self::Status { status, .. } => matches!(status.as_u16(), 413 | 504 | 524),
-            Self::TooLarge { .. } => true,
+            Self::Http(failure) => failure.error.is_about_size(),
             Self::Refused { first, .. } => first.is_over_limit(),
             _ => false,
         }
@@ -610,7 +482,12 @@ impl Error {
 
     /// Whether the request itself was too large for somebody on the way, who passed nothing of it on.
     pub fn refuses_size(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if status.as_u16() == 413)
+        self.http().is_some_and(http::Error::refuses_size)
+    }
+
+    /// Whether the answer is larger than this program is ready to hold.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.http(), Some(http::Error::TooLarge { .. }))
     }
 
     /// Whether it is a limit of what may be asked in one request: no row is to blame for it.
@@ -620,33 +497,20 @@ impl Error {
 
     /// Whether the platform says that there is no such thing: that does not pass, as other refusals may.
     pub fn is_gone(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if matches!(status.as_u16(), 404 | 410))
+        self.http().is_some_and(http::Error::is_gone)
     }
 
     /// Whether something in front of the platform answered in its place. That is of the moment at
     /// first; what makes the platform fall over again and again may be the size of the request.
     pub fn is_of_gateway(&self) -> bool {
-        matches!(self, Self::Status { status, .. } if matches!(status.as_u16(), 502 | 503))
+        self.http().is_some_and(http::Error::is_of_gateway)
     }
 
-    /// The class of the error, by the one table of this module.
+    /// The class of the error: for what HTTP makes of it by the table there, for the platform's own words by this one.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Setup { .. } => Kind::Unusable,
-            Self::TooLarge { .. } => Kind::OverLimit,
-            Self::Transport { source, .. } if source.is_builder() => Kind::Unusable,
-            Self::Transport { .. } | Self::NotGraphql { .. } => Kind::Transient(None),
-            Self::Status {
-                status,
-                retry_after,
-                ..
-            } => match status.as_u16() {
-                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => Kind::Transient(*retry_after),
-                401 | 403 => Kind::Authentication,
-                413 => Kind::OverLimit,
-                500 => Kind::Server,
-                _ => Kind::Elsewhere,
-            },
+            Self::Http(failure) => failure.error.kind(),
+            Self::NotGraphql { .. } => Kind::Transient(None),
             Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
             Self::Refused {
                 first, retry_after, ..
@@ -655,87 +519,6 @@ impl Error {
             Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
             Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
         }
-    }
-}
-
-/// What a person can do where no answer came.
-fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
-    let about_tls = tls_error(error).and_then(advice_on_tls);
-    match (about_tls, proxy) {
-        (Some(advice), _) => advice.to_owned(),
-        (None, _) if !error.is_connect() => String::new(),
-        (None, Some(proxy)) => format!(
-            "; it is asked through the proxy at {proxy}: is that right, is it running, and does it let the connector through? NO_PROXY excepts a host"
-        ),
-        (None, None) => {
-            "; is its address right, is it running, and can it be reached from here?".to_owned()
-        }
-    }
-}
-
-/// The error of TLS that another one carries. What an I/O error carries is not among its sources.
-pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(error) = error.downcast_ref::<rustls::Error>() {
-        return Some(error);
-    }
-    let carried = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref);
-    match carried {
-        Some(carried) => tls_error(carried),
-        None => error.source().and_then(tls_error),
-    }
-}
-
-fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
-    use rustls::{AlertDescription, CertificateError as Reason, Error as Tls};
-    Some(match error {
-        Tls::InvalidCertificate(
-            Reason::NotValidForName | Reason::NotValidForNameContext { .. },
-        ) => "; its certificate is for another host: ask it by a name that stands in it",
-        Tls::InvalidCertificate(Reason::Expired | Reason::ExpiredContext { .. }) => {
-            "; its certificate has expired, or the clock of this machine is wrong"
-        }
-        Tls::InvalidCertificate(Reason::NotValidYet | Reason::NotValidYetContext { .. }) => {
-            "; its certificate is not valid yet: is the clock of this machine right?"
-        }
-        Tls::InvalidCertificate(_) => {
-            "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
-        }
-        Tls::AlertReceived(AlertDescription::CertificateRequired) => {
-            "; it demands a certificate of the connector, and none can be set here: ask it by a way that does not"
-        }
-        Tls::InvalidMessage(_) => {
-            "; what answers there speaks no TLS: does its address begin with http:// instead of https://, or is it another port?"
-        }
-        _ => return None,
-    })
-}
-
-/// What was said, behind a colon.
-fn words_of(said: Option<&str>) -> String {
-    said.map(|said| format!(": {said}")).unwrap_or_default()
-}
-
-/// What a person can do about an HTTP status, where that is known.
-fn advice_on(status: reqwest::StatusCode, proxy: Option<&str>) -> String {
-    let known = match status.as_u16() {
-        301 | 302 | 307 | 308 => "; no redirect is followed: set the address to which it leads",
-        401 | 403 => {
-            "; check the token, and whether something in front of the platform asks for more"
-        }
-        404 | 405 => "; is its address right? /graphql is added to it",
-        407 => {
-            "; a proxy asks for a user and a password: they belong into the variable that names it"
-        }
-        _ => "",
-    };
-    // These may be the proxy's own.
-    match (status.as_u16(), proxy) {
-        (403 | 407 | 502..=504, Some(proxy)) => {
-            format!("{known}; it is asked through the proxy at {proxy}")
-        }
-        _ => known.to_owned(),
     }
 }
 
@@ -871,14 +654,16 @@ mod tests {
     #[case(501, Kind::Elsewhere)]
     #[case(503, Kind::Transient(None))]
     fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: Kind) {
-        let error = Error::Status {
+        let error = Error::Http(HttpFailure {
             operation: "Op",
-            platform: Peer::default(),
-            proxy: None,
-            status: status.try_into().unwrap(),
-            retry_after: None,
-            said: None,
-        };
+            error: http::Error::Status {
+                peer: Peer::default(),
+                proxy: None,
+                status: status.try_into().unwrap(),
+                retry_after: None,
+                said: None,
+            },
+        });
         assert_eq!(error.kind(), kind);
         assert!(!error.is_about_schema() && !error.refuses_introspection());
         assert_eq!(error.refuses_size(), status == 413);

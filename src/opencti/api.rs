@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::delivery::{Backlog, Bounds, Outgoing, PushError, Pusher, StandingBoard};
+use super::delivery::{Backlog, Bounds, ConnectionStatusSender, Outgoing, PushError, Pusher};
 use super::operations::{PushBundle, push_bundle};
-use crate::graphql::{Kind, RetryPolicy};
+use crate::http::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -28,23 +28,23 @@ const SMALLEST: usize = 4 * 1024;
 
 /// Starts the sending task; it ends when every [`Pusher`] is dropped.
 pub fn start(platform: Arc<Platform>, connector: Uuid) -> Pusher {
-    let (pusher, backlog, board) = Pusher::channel(BOUNDS);
-    let sender = Sender {
+    let (pusher, backlog, connection) = Pusher::channel(BOUNDS);
+    let sender = ApiSender {
         platform,
         connector,
-        board,
+        connection,
     };
     tokio::spawn(sender.push_all(backlog));
     pusher
 }
 
-struct Sender {
+struct ApiSender {
     platform: Arc<Platform>,
     connector: Uuid,
-    board: StandingBoard,
+    connection: ConnectionStatusSender,
 }
 
-impl Sender {
+impl ApiSender {
     async fn push_all(self, mut backlog: Backlog) {
         while backlog.has_more().await {
             let Some(outgoing) = backlog.take() else {
@@ -59,7 +59,7 @@ impl Sender {
                     outgoing.refuse(error);
                 }
             }
-            self.board.sending();
+            self.connection.sending();
         }
     }
 
@@ -78,7 +78,7 @@ impl Sender {
             let wait = wait_after(&error, |asked_by_server| waits.next(asked_by_server))
                 .ok_or_else(|| PushError::Refused(Chain(&error).to_string()))?;
             let reason = "the destination does not take what is pushed; it is tried again";
-            self.board.disconnected(reason.to_owned(), &error);
+            self.connection.disconnected(reason.to_owned(), &error);
             let again = self.before_again(outgoing, &error, wait);
             let going_on = outgoing.given_up().run_until_cancelled(again).await;
             going_on.ok_or(PushError::GivenUp)??;
@@ -95,9 +95,9 @@ impl Sender {
         self.platform.count_retry();
         tokio::time::sleep(wait).await;
         let counted = outgoing.message.counted;
-        match outgoing.announcer() {
-            Some(announcer) if counted > 0 && leaves_in_doubt(error) => announcer
-                .announce_again(counted)
+        match outgoing.expectations() {
+            Some(expectations) if counted > 0 && leaves_in_doubt(error) => expectations
+                .add_again(counted)
                 .await
                 .map_err(|error| PushError::Refused(Chain(&error).to_string())),
             _ => Ok(()),

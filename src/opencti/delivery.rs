@@ -5,11 +5,11 @@
 //! messages are sent.
 //!
 //! **Invariant.** A receipt fires when every message of its delivery is confirmed, and what lies
-//! between the two ends is bounded in messages and in bytes: a message keeps its [`Place`] until it is
+//! between the two ends is bounded in messages and in bytes: a message keeps its [`BacklogPermit`] until it is
 //! confirmed or dropped.
 
 mod backlog;
-mod standing;
+mod connection_status;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Announcer, Message};
+use super::{Message, WorkExpectations};
 use crate::connector::Position;
 
 pub(super) use backlog::Backlog;
-pub use standing::Standing;
-pub(super) use standing::StandingBoard;
+pub use connection_status::ConnectionStatus;
+pub(super) use connection_status::ConnectionStatusSender;
 
 /// Messages that belong together, the last of a page with the position that the page reached. The
 /// position comes out again only inside the [`Receipt`].
@@ -36,7 +36,7 @@ pub struct Delivery {
     /// Where the page ends; none for a part of a page.
     pub position: Option<Position>,
     /// Announces what has to be sent again; none where there is nothing to send.
-    pub announcer: Option<Arc<Announcer>>,
+    pub expectations: Option<Arc<WorkExpectations>>,
     /// Cancelled when nobody wants the messages any more: those not sent by then are dropped.
     pub given_up: CancellationToken,
 }
@@ -106,11 +106,11 @@ pub(super) struct Bounds {
 pub struct Pusher {
     /// Not bounded itself: nothing enters without a place.
     outgoing: mpsc::UnboundedSender<Outgoing>,
-    places: Places,
+    places: BacklogPermits,
     /// Messages confirmed so far, of all deliveries.
     confirmed: Arc<AtomicU64>,
     limit: SizeLimit,
-    standing: watch::Receiver<Standing>,
+    connection_status: watch::Receiver<ConnectionStatus>,
 }
 
 /// The largest body that is taken, once one was refused. It only ever falls.
@@ -151,7 +151,7 @@ impl SizeLimit {
 
 /// The places between a run and the broker.
 #[derive(Debug, Clone)]
-struct Places {
+struct BacklogPermits {
     messages: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
     all_bytes: u32,
@@ -159,12 +159,12 @@ struct Places {
 
 /// The place that one message takes.
 #[derive(Debug)]
-struct Place {
+struct BacklogPermit {
     _message: OwnedSemaphorePermit,
     _bytes: OwnedSemaphorePermit,
 }
 
-impl Places {
+impl BacklogPermits {
     fn new(bounds: Bounds) -> Self {
         Self {
             messages: Arc::new(Semaphore::new(bounds.messages)),
@@ -174,12 +174,12 @@ impl Places {
     }
 
     /// Waits for a place; whoever came first has it first.
-    async fn take(&self, message: &Message) -> Result<Place, PushError> {
+    async fn take(&self, message: &Message) -> Result<BacklogPermit, PushError> {
         let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
         let stopped = |_| PushError::Stopped;
         let place = Arc::clone(&self.messages).acquire_owned().await;
         let bytes = Arc::clone(&self.bytes).acquire_many_owned(size.min(self.all_bytes));
-        Ok(Place {
+        Ok(BacklogPermit {
             _message: place.map_err(stopped)?,
             _bytes: bytes.await.map_err(stopped)?,
         })
@@ -195,7 +195,7 @@ pub(super) struct Outgoing {
     pub(super) in_doubt: bool,
     /// Shared by the messages of one delivery.
     ticket: Arc<Ticket>,
-    _place: Place,
+    _place: BacklogPermit,
 }
 
 impl Outgoing {
@@ -220,8 +220,8 @@ impl Outgoing {
     }
 
     /// Announces it again, if somebody has to.
-    pub(super) fn announcer(&self) -> Option<&Arc<Announcer>> {
-        self.ticket.announcer.as_ref()
+    pub(super) fn expectations(&self) -> Option<&Arc<WorkExpectations>> {
+        self.ticket.expectations.as_ref()
     }
 
     fn is_of_the_delivery_of(&self, other: &Self) -> bool {
@@ -234,7 +234,7 @@ impl Outgoing {
 struct Ticket {
     state: std::sync::Mutex<TicketState>,
     confirmed: Arc<AtomicU64>,
-    announcer: Option<Arc<Announcer>>,
+    expectations: Option<Arc<WorkExpectations>>,
     given_up: CancellationToken,
 }
 
@@ -305,18 +305,18 @@ impl Pending {
 
 impl Pusher {
     /// A pusher, and the end at which its task takes the messages and says what it is doing.
-    pub(super) fn channel(bounds: Bounds) -> (Self, Backlog, StandingBoard) {
+    pub(super) fn channel(bounds: Bounds) -> (Self, Backlog, ConnectionStatusSender) {
         let (outgoing, incoming) = mpsc::unbounded_channel();
-        let (board, standing) = StandingBoard::new();
+        let (connection, connection_status) = ConnectionStatusSender::new();
         let limit = SizeLimit::unknown();
         let pusher = Self {
             outgoing,
-            places: Places::new(bounds),
+            places: BacklogPermits::new(bounds),
             confirmed: Arc::default(),
             limit: limit.clone(),
-            standing,
+            connection_status,
         };
-        (pusher, Backlog::new(incoming, limit), board)
+        (pusher, Backlog::new(incoming, limit), connection)
     }
 
     /// A pusher that takes nothing: for whoever only asks.
@@ -329,8 +329,8 @@ impl Pusher {
     }
 
     /// Whether messages go out at the moment, and if not, why.
-    pub fn standing(&self) -> watch::Receiver<Standing> {
-        self.standing.clone()
+    pub fn connection_status(&self) -> watch::Receiver<ConnectionStatus> {
+        self.connection_status.clone()
     }
 
     /// The largest bodies that are taken, in bytes: with several objects, and with one. None as long as none was
@@ -354,7 +354,7 @@ impl Pusher {
                 position: delivery.position,
             }),
             confirmed: Arc::clone(&self.confirmed),
-            announcer: delivery.announcer,
+            expectations: delivery.expectations,
             given_up: delivery.given_up,
         });
         for message in delivery.messages {
@@ -394,7 +394,10 @@ impl Pusher {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let confirmed = self.confirmed.load(Ordering::Relaxed);
-            let is_paused = matches!(*self.standing.borrow(), Standing::Paused(_));
+            let is_paused = matches!(
+                *self.connection_status.borrow(),
+                ConnectionStatus::Paused(_)
+            );
             if confirmed != last || is_paused {
                 (last, since) = (confirmed, Instant::now());
             }

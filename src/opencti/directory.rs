@@ -60,7 +60,7 @@ pub struct Directory {
 struct Content<'a> {
     bundle_type: &'static str,
     applicant_id: &'a str,
-    connector: Sender<'a>,
+    connector: BundleSender<'a>,
     /// Empty: every type of entity.
     entities_types: [&'a str; 0],
     bundle: &'a RawValue,
@@ -68,7 +68,7 @@ struct Content<'a> {
 }
 
 #[derive(Serialize)]
-struct Sender<'a> {
+struct BundleSender<'a> {
     id: String,
     name: &'a str,
     #[serde(rename = "type")]
@@ -131,7 +131,7 @@ impl Directory {
         serde_json::to_string(&Content {
             bundle_type: "DIRECTORY_BUNDLE",
             applicant_id: &self.applicant_id,
-            connector: Sender {
+            connector: BundleSender {
                 id: self.profile.id.to_string(),
                 name: &self.profile.name,
                 kind: "EXTERNAL_IMPORT",

@@ -5,10 +5,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::operations::{
-    KnownIndicators, KnownObject, KnownObservables, List, Places, SetReferences, known_indicators,
-    known_observables, set_references,
+    KnownIndicators, KnownObject, KnownObservables, List, ListPlaces, SetReferences,
+    known_indicators, known_observables, set_references,
 };
-use crate::graphql::RetryPolicy;
+use crate::http::RetryPolicy;
 use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
 
 /// Rows of references in one answer.
@@ -18,7 +18,7 @@ const MOST_REFERENCES: usize = 1_000_000;
 
 /// Observables and indicators of the destination.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownObjects {
     /// The internal id, by each STIX id.
     by_stix_id: HashMap<String, String>,
 }
@@ -43,7 +43,7 @@ macro_rules! filter {
     };
 }
 
-impl Known {
+impl KnownObjects {
     /// Whether the destination has an object that answers to this STIX id.
     pub fn has(&self, stix_id: &str) -> bool {
         self.by_stix_id.contains_key(stix_id)
@@ -129,7 +129,7 @@ pub async fn set_targets(
 ) -> Result<SetTargets, PlatformError> {
     let mut set = SetTargets::new();
     for holders in holders.chunks(IDS_A_FILTER) {
-        let (mut after, mut places) = (None, Places::of_at_most(MOST_REFERENCES));
+        let (mut after, mut places) = (None, ListPlaces::of_at_most(MOST_REFERENCES));
         loop {
             let variables = set_references::Variables {
                 first: Some(REFERENCES_A_PAGE),

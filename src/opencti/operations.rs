@@ -310,13 +310,13 @@ fn bytes_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
 
 /// The way through a list of the destination, page by page.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ListPlaces {
     guard: EndGuard,
     /// What its rows may still hold.
     bytes: usize,
 }
 
-impl Places {
+impl ListPlaces {
     /// What the rows of one list may hold together.
     const MOST_BYTES: usize = 64 * 1024 * 1024;
 
@@ -495,7 +495,7 @@ mod tests {
 
     #[test]
     fn a_list_ends_only_where_it_says_so() {
-        let mut places = Places::of_at_most(10);
+        let mut places = ListPlaces::of_at_most(10);
         for cursor in ["A", "B"] {
             let place = places.place_behind(&page(cursor, "null"));
             assert_eq!(place, Ok(Some(cursor.to_owned())));
@@ -512,7 +512,7 @@ mod tests {
 
     /// How many pages are taken of a list that always goes on, and why no more.
     fn end_of(rows: impl Fn(usize) -> String) -> (usize, String) {
-        let mut places = Places::of_at_most(1000);
+        let mut places = ListPlaces::of_at_most(1000);
         for number in 0..10_000 {
             let page = page(&number.to_string(), &rows(number));
             if let Err(reason) = places.place_behind(&page) {

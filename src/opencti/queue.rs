@@ -11,10 +11,10 @@
 //! What may have arrived is announced again before it is sent again.
 
 mod advice;
+mod congestion;
 mod connection;
 mod depth;
 mod names;
-mod pace;
 mod session;
 mod too_large;
 mod window;
@@ -28,14 +28,14 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::delivery::{Backlog, Bounds, Outgoing, Pusher, StandingBoard};
-use super::{Announcer, BrokerAddress};
+use super::delivery::{Backlog, Bounds, ConnectionStatusSender, Outgoing, Pusher};
+use super::{BrokerAddress, WorkExpectations};
+use congestion::CongestionWindow;
 use connection::Broker;
 pub use connection::ConnectError;
 pub use depth::{Depth, DepthError};
-use pace::Pace;
 use session::{BLOCKED, Session, SessionError};
-use window::{Answer, Refusal, Settled, WINDOW_BYTES, WINDOW_MESSAGES, Window};
+use window::{Answer, Refusal, SendWindow, SettledWindow, WINDOW_BYTES, WINDOW_MESSAGES};
 
 /// As much again as the window holds may wait for its place there.
 const BOUNDS: Bounds = Bounds {
@@ -72,28 +72,28 @@ impl std::fmt::Debug for Identity {
 
 /// Starts the sending task; it ends when every [`Pusher`] is dropped and its messages are confirmed.
 pub fn start(address: BrokerAddress, tls: BrokerTls, name: &str) -> Pusher {
-    let (pusher, backlog, board) = Pusher::channel(BOUNDS);
-    let sender = Sender {
+    let (pusher, backlog, connection) = Pusher::channel(BOUNDS);
+    let sender = QueueSender {
         broker: Broker::new(address, tls, name),
         backlog,
-        board,
-        pace: Pace::default(),
+        connection,
+        congestion: CongestionWindow::default(),
         waits: waits(),
     };
     tokio::spawn(sender.run());
     pusher
 }
 
-struct Sender {
+struct QueueSender {
     broker: Broker,
     backlog: Backlog,
-    board: StandingBoard,
-    pace: Pace,
+    connection: ConnectionStatusSender,
+    congestion: CongestionWindow,
     /// Between two sessions.
     waits: ExponentialBackoff,
 }
 
-impl Sender {
+impl QueueSender {
     /// One session after another, as long as something is to be sent or may come.
     async fn run(mut self) {
         // Nothing to send: no need for a connection yet.
@@ -105,8 +105,8 @@ impl Sender {
                 // The broker is well: nothing has to be waited for.
                 continue;
             }
-            self.board.disconnected(error.for_people(), &error);
-            self.pace.be_careful();
+            self.connection.disconnected(error.for_people(), &error);
+            self.congestion.be_careful();
             let wait = self.waits.next().unwrap_or(LONGEST_WAIT);
             self.backlog.during(tokio::time::sleep(wait)).await;
         }
@@ -116,9 +116,9 @@ impl Sender {
     async fn session(&mut self) -> Result<(), SessionError> {
         let beginning = Box::pin(Session::begin(&self.broker));
         let mut session = self.backlog.during(beginning).await?;
-        self.board.connected(&self.broker);
-        let mut window = Window::default();
-        let ended = match self.announce_again().await {
+        self.connection.connected(&self.broker);
+        let mut window = SendWindow::default();
+        let ended = match self.add_again().await {
             Ok(()) => self.send_all(&mut session, &mut window).await,
             Err(error) => Err(error),
         };
@@ -137,14 +137,16 @@ impl Sender {
 
     /// What may have arrived is reported by the workers: that has to be expected before it can happen
     /// twice.
-    async fn announce_again(&mut self) -> Result<(), SessionError> {
-        while let Some(doubt) = Doubt::first(self.backlog.waiting()) {
-            let announcing = doubt
-                .given_up
-                .run_until_cancelled(doubt.announcer.announce_again(doubt.objects));
+    async fn add_again(&mut self) -> Result<(), SessionError> {
+        while let Some(unacknowledged) = Unacknowledged::first(self.backlog.waiting()) {
+            let announcing = unacknowledged.given_up.run_until_cancelled(
+                unacknowledged
+                    .expectations
+                    .add_again(unacknowledged.objects),
+            );
             match self.backlog.during(Box::pin(announcing)).await {
-                Some(Ok(())) => doubt.settle(self.backlog.waiting_mut()),
-                Some(Err(error)) => return Err(SessionError::Announce(error)),
+                Some(Ok(())) => unacknowledged.settle(self.backlog.waiting_mut()),
+                Some(Err(error)) => return Err(SessionError::AddExpectation(error)),
                 // They are dropped, not sent.
                 None => self.backlog.drop_given_up(),
             }
@@ -155,12 +157,12 @@ impl Sender {
     async fn send_all(
         &mut self,
         session: &mut Session,
-        window: &mut Window,
+        window: &mut SendWindow,
     ) -> Result<(), SessionError> {
         loop {
             self.publish(session, window).await?;
             if window.is_empty() && self.backlog.is_empty() {
-                self.board.sending();
+                self.connection.sending();
                 if self.backlog.is_done() {
                     return Ok(());
                 }
@@ -168,10 +170,10 @@ impl Sender {
             tokio::select! {
                 answered = session.next_answer(window), if !window.is_empty() => answered?,
                 () = self.backlog.change() => {}
-                () = tokio::time::sleep_until(self.pace.not_before()), if self.pace.is_pause(Instant::now()) => {}
+                () = tokio::time::sleep_until(self.congestion.not_before()), if self.congestion.is_pause(Instant::now()) => {}
                 () = tokio::time::sleep(LOOK_EVERY), if !window.is_empty() => {
                     if session.look()? {
-                        self.board.paused(BLOCKED);
+                        self.connection.paused(BLOCKED);
                     }
                 }
             }
@@ -185,9 +187,9 @@ impl Sender {
     async fn publish(
         &mut self,
         session: &mut Session,
-        window: &mut Window,
+        window: &mut SendWindow,
     ) -> Result<(), SessionError> {
-        while self.pace.allows(window.len(), Instant::now())
+        while self.congestion.allows(window.len(), Instant::now())
             && window.has_room()
             && let Some(outgoing) = self.backlog.take()
         {
@@ -198,7 +200,7 @@ impl Sender {
             // Ours before it is the broker's: whatever happens now, it comes back.
             let body = outgoing.message.body.clone();
             let number = window.admit(outgoing);
-            let publishing = session.publish(number, &body, &self.board);
+            let publishing = session.publish(number, &body, &self.connection);
             let published = self.backlog.during(Box::pin(publishing)).await;
             published.inspect_err(|_| window.answer(number, Answer::Lost))?;
         }
@@ -206,8 +208,8 @@ impl Sender {
     }
 
     /// Lets go of what is confirmed and takes back what is not.
-    fn settle(&mut self, window: &mut Window) {
-        let Settled {
+    fn settle(&mut self, window: &mut SendWindow) {
+        let SettledWindow {
             confirmed,
             back,
             refusal,
@@ -219,15 +221,17 @@ impl Sender {
         self.backlog.give_back(back);
         if has_confirmed {
             self.waits = waits();
-            self.pace.taken();
+            self.congestion.taken();
         }
         match refusal {
             Some(refusal) => {
-                self.pace.refused(Instant::now());
-                self.board.paused(&self.in_words(refusal));
+                self.congestion.refused(Instant::now());
+                self.connection.paused(&self.in_words(refusal));
             }
-            None if has_confirmed && (self.pace.is_full() || !self.board.is_paused()) => {
-                self.board.sending();
+            None if has_confirmed
+                && (self.congestion.is_full() || !self.connection.is_paused()) =>
+            {
+                self.connection.sending();
             }
             None => {}
         }
@@ -250,17 +254,17 @@ impl Sender {
 }
 
 /// What may have arrived of one work.
-struct Doubt {
+struct Unacknowledged {
     work_id: Arc<str>,
     objects: u64,
-    announcer: Arc<Announcer>,
+    expectations: Arc<WorkExpectations>,
     given_up: CancellationToken,
 }
 
-impl Doubt {
+impl Unacknowledged {
     /// The first work of which something has to be announced again.
     fn first(waiting: &VecDeque<Outgoing>) -> Option<Self> {
-        let is_open = |outgoing: &&Outgoing| outgoing.in_doubt && outgoing.announcer().is_some();
+        let is_open = |outgoing: &&Outgoing| outgoing.in_doubt && outgoing.expectations().is_some();
         let first = waiting.iter().find(is_open)?;
         let work_id = &first.message.work_id;
         let meant = waiting
@@ -269,7 +273,7 @@ impl Doubt {
         Some(Self {
             work_id: Arc::clone(work_id),
             objects: meant.map(|outgoing| outgoing.message.counted).sum(),
-            announcer: Arc::clone(first.announcer()?),
+            expectations: Arc::clone(first.expectations()?),
             given_up: first.given_up().clone(),
         })
     }

@@ -8,7 +8,7 @@ use super::operations::{
     RegisteredConnector, connector_reset, delete_connector, ping_connector, queue_details,
     register_connector,
 };
-use crate::graphql::{Error, RetryPolicy};
+use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
 use crate::settings::{NameError, ShortName};
 use crate::telemetry::safe_text::{NAME, safe};
@@ -131,7 +131,7 @@ impl From<PlatformError> for RegistrationError {
 
 /// Whether the answer to a request for the connector itself is too large: that can only be its state.
 pub fn is_too_large(error: &PlatformError) -> bool {
-    matches!(error, PlatformError::Request(Error::TooLarge { .. }))
+    matches!(error, PlatformError::Request(error) if error.is_too_large())
 }
 
 /// Registers the connector; the platform declares its queues. May be repeated.
@@ -254,7 +254,7 @@ pub async fn ping(
 /// What the platform keeps for the connector, as it stands between two pings: how releases without
 /// [`Echo::reset_at`] say that somebody has reset it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptConnector {
     /// Somebody has reset the connector since its last ping: the next one is ignored.
     pub is_reset: bool,
     /// The state that is kept.
@@ -265,12 +265,12 @@ pub struct Kept {
 ///
 /// # Errors
 /// [`PlatformError`] when the platform does not answer, or the user may not see connectors.
-pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<Kept>, PlatformError> {
+pub async fn kept(platform: &Platform, id: Uuid) -> Result<Option<KeptConnector>, PlatformError> {
     let variables = connector_reset::Variables { id: id.to_string() };
     let answer = platform
         .call::<ConnectorReset>(variables, RetryPolicy::NEVER)
         .await?;
-    Ok(answer.connector.map(|connector| Kept {
+    Ok(answer.connector.map(|connector| KeptConnector {
         is_reset: connector.connector_state_reset == Some(true),
         echo: echo(connector.connector_state, None),
     }))
@@ -329,14 +329,19 @@ pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSiz
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graphql::{Error, HttpFailure};
+    use crate::http;
 
     #[test]
     fn an_answer_that_is_too_large_names_the_state_and_the_reset() {
-        let too_large = Error::TooLarge {
+        let url = "https://cti.example/graphql".parse().unwrap();
+        let too_large = Error::Http(HttpFailure {
             operation: "RegisterConnector",
-            platform: "the destination".to_owned(),
-            limit: 4_194_304,
-        };
+            error: http::Error::TooLarge {
+                peer: http::Peer::new("the destination", &url),
+                limit: 4_194_304,
+            },
+        });
         let error = RegistrationError::from(PlatformError::Request(too_large));
         let said = error.to_string();
         assert!(said.contains("the state that it keeps"), "{said}");

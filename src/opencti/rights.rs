@@ -5,8 +5,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::operations::{self, Marking, Places, markings, rights};
-use crate::graphql::RetryPolicy;
+use super::operations::{self, ListPlaces, Marking, markings, rights};
+use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
 
 /// Markings in one answer; platforms have some dozens.
@@ -203,7 +203,7 @@ async fn ask_markings(
     policy: RetryPolicy,
 ) -> Result<Vec<Marking>, PlatformError> {
     let mut listed = Vec::new();
-    let (mut after, mut places) = (None, Places::of_at_most(MOST_MARKINGS));
+    let (mut after, mut places) = (None, ListPlaces::of_at_most(MOST_MARKINGS));
     loop {
         let variables = markings::Variables {
             first: Some(MARKINGS_A_PAGE),

@@ -18,7 +18,7 @@ use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
     add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
 };
-use crate::graphql::{Kind, RetryPolicy};
+use crate::http::{Kind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
@@ -66,10 +66,10 @@ impl WorkError {
 #[derive(Debug)]
 pub struct Work {
     platform: Arc<Platform>,
-    announcer: Arc<Announcer>,
+    expectations: Arc<WorkExpectations>,
     /// Objects announced or known to be announced by workers: the reports that will come.
     objects: u64,
-    is_announced_by_others: bool,
+    are_added_by_others: bool,
     /// Nothing of an earlier process is on its way any more.
     is_settled: bool,
 }
@@ -78,7 +78,7 @@ pub struct Work {
 /// knows nothing of. The first copy may have arrived as well, and then both are reported
 /// (spec/protocol.md §5).
 #[derive(Debug)]
-pub struct Announcer {
+pub struct WorkExpectations {
     platform: Arc<Platform>,
     work: String,
     /// What the platform has surely been told to expect: its number is never lower, unless it has lost
@@ -123,14 +123,14 @@ pub enum Condition {
     Cleared,
 }
 
-impl Announcer {
+impl WorkExpectations {
     /// Announces so many objects once more, before they are sent again.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses, or the work is gone.
-    pub async fn announce_again(&self, objects: u64) -> Result<(), WorkError> {
+    pub async fn add_again(&self, objects: u64) -> Result<(), WorkError> {
         self.again.fetch_add(objects, Ordering::Relaxed);
-        self.announce(objects).await
+        self.add(objects).await
     }
 
     /// How many objects were announced once more.
@@ -140,7 +140,7 @@ impl Announcer {
 
     /// An announcement is no request that may be made twice without harm: where it is not known whether
     /// it was taken, it is made again, and noted.
-    async fn announce(&self, count: u64) -> Result<(), WorkError> {
+    async fn add(&self, count: u64) -> Result<(), WorkError> {
         if count == 0 {
             return Ok(());
         }
@@ -212,7 +212,7 @@ impl Work {
 
     /// A work that was opened before.
     pub fn known(platform: Arc<Platform>, id: String) -> Self {
-        let announcer = Announcer {
+        let expectations = WorkExpectations {
             platform: Arc::clone(&platform),
             work: id,
             told: AtomicU64::new(0),
@@ -221,9 +221,9 @@ impl Work {
         };
         Self {
             platform,
-            announcer: Arc::new(announcer),
+            expectations: Arc::new(expectations),
             objects: 0,
-            is_announced_by_others: false,
+            are_added_by_others: false,
             is_settled: true,
         }
     }
@@ -236,10 +236,12 @@ impl Work {
     pub async fn go_on(&mut self, count: WorkCount) -> Result<(), WorkError> {
         self.is_settled = false;
         if count.expected == 0 {
-            return self.guard().await;
+            return self.add_sentinel().await;
         }
         self.objects = count.expected - 1;
-        self.announcer.told.store(count.expected, Ordering::Relaxed);
+        self.expectations
+            .told
+            .store(count.expected, Ordering::Relaxed);
         Ok(())
     }
 
@@ -248,8 +250,8 @@ impl Work {
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn guard(&self) -> Result<(), WorkError> {
-        self.announcer.announce(1).await
+    pub async fn add_sentinel(&self) -> Result<(), WorkError> {
+        self.expectations.add(1).await
     }
 
     /// Adds as many expectations as there are reports too many, and one more: a platform that compares
@@ -259,39 +261,39 @@ impl Work {
     /// [`WorkError`] when the platform refuses.
     pub async fn catch_up(&self, count: WorkCount) -> Result<(), WorkError> {
         let surplus = count.processed.saturating_sub(count.expected);
-        self.announcer.announce(surplus + 1).await
+        self.expectations.add(surplus + 1).await
     }
 
     /// The work's id.
     pub fn id(&self) -> &str {
-        &self.announcer.work
+        &self.expectations.work
     }
 
     /// For whoever may have to send something of this work again.
-    pub fn announcer(&self) -> Arc<Announcer> {
-        Arc::clone(&self.announcer)
+    pub fn expectations(&self) -> Arc<WorkExpectations> {
+        Arc::clone(&self.expectations)
     }
 
     /// Whether just what was sent was announced: nothing twice, and nothing by others, who may not have
     /// come to it yet.
     pub fn expects_what_was_sent(&self) -> bool {
-        !self.is_announced_by_others
-            && self.announcer.again() == 0
-            && !self.announcer.may_be_too_much.load(Ordering::Relaxed)
+        !self.are_added_by_others
+            && self.expectations.again() == 0
+            && !self.expectations.may_be_too_much.load(Ordering::Relaxed)
     }
 
     /// Announces messages with so many objects, before they are sent.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn announce(&mut self, objects: u64) -> Result<(), WorkError> {
+    pub async fn add_expectations(&mut self, objects: u64) -> Result<(), WorkError> {
         self.objects += objects;
-        self.announcer.announce(objects).await
+        self.expectations.add(objects).await
     }
 
     /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
-    pub fn note_announced_by_others(&mut self, objects: u64) {
-        self.is_announced_by_others |= objects > 0;
+    pub fn note_added_by_others(&mut self, objects: u64) {
+        self.are_added_by_others |= objects > 0;
         self.objects += objects;
     }
 
@@ -336,7 +338,7 @@ impl Work {
 
     /// Looks twice before it says so.
     async fn has_begun_anew(&self) -> Result<bool, WorkError> {
-        let told = self.announcer.told.load(Ordering::Relaxed);
+        let told = self.expectations.told.load(Ordering::Relaxed);
         if told == 0 || !self.count().await?.has_begun_anew(told) {
             return Ok(false);
         }
@@ -351,13 +353,13 @@ impl Work {
 
     /// Whether the workers have reported all that was sent so far.
     pub fn is_imported(&self, count: WorkCount) -> bool {
-        self.is_settled && count.processed >= self.objects + self.announcer.again()
+        self.is_settled && count.processed >= self.objects + self.expectations.again()
     }
 
     /// Nothing more is to be expected of what was sent so far: some of it was announced twice, or by a
     /// process that died before it could send it.
     pub fn settle(&mut self, count: WorkCount) {
-        self.objects = count.processed.saturating_sub(self.announcer.again());
+        self.objects = count.processed.saturating_sub(self.expectations.again());
         self.is_settled = true;
     }
 

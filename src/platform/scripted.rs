@@ -8,8 +8,8 @@ use axum::{Json, Router};
 use serde_json::Value;
 
 use super::Platform;
-use crate::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
-use crate::telemetry::metrics::Metrics;
+use crate::graphql::Client;
+use crate::http::{RetryPolicy, Site};
 
 const INTROSPECTION_REFUSED: &str = r#"{"errors":[{"message":"GraphQL introspection is not allowed","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}"#;
 
@@ -34,16 +34,9 @@ impl Platform {
             .unwrap();
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        let client = Client::new(&Endpoint {
-            platform: "the platform".to_owned(),
-            url: format!("http://127.0.0.1:{port}/graphql").parse().unwrap(),
-            token: "a-token".to_owned().into(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: LONGEST_SILENCE,
-            metrics: Metrics::default(),
-        });
+        let url = format!("http://127.0.0.1:{port}/graphql").parse().unwrap();
+        let token = "a-token".to_owned().into();
+        let client = Client::new(Site::new("the platform", url), &token);
         Self::meet(client.unwrap(), RetryPolicy::NEVER)
             .await
             .unwrap()

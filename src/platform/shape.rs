@@ -77,14 +77,14 @@ impl ProbeAnswer {
 }
 
 /// The vocabulary of one platform.
-pub(super) struct Known<'a> {
+pub(super) struct KnownShape<'a> {
     pub(super) schema: &'a OwnSchema,
     pub(super) release: &'a Release,
     /// By type name; none for a type that the platform does not have.
     pub(super) shapes: &'a HashMap<String, Option<Shape>>,
 }
 
-impl Known<'_> {
+impl KnownShape<'_> {
     /// Whether a release in one of the ranges; a member without marks has always been there.
     fn by_marks(&self, marks: &[Mark]) -> bool {
         marks.is_empty() || marks.iter().any(|mark| self.is_within(mark))
@@ -100,7 +100,7 @@ impl Known<'_> {
     }
 }
 
-impl Vocabulary for Known<'_> {
+impl Vocabulary for KnownShape<'_> {
     fn has_type(&self, type_name: &str) -> bool {
         if let Some(shape) = self.shapes.get(type_name) {
             return shape.is_some();

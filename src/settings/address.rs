@@ -1,9 +1,9 @@
-//! The address of a platform's GraphQL endpoint.
+//! Addresses: of a platform's GraphQL endpoint, of another API, and of a machine.
 //!
 //! May know: nothing. May be known by `reader`.
 //!
-//! **Invariant:** an address that passes is http or https, ends in `/graphql` and carries no
-//! user, password, query or fragment, so it may be logged.
+//! **Invariant:** an address that passes is http or https and carries no user, password or fragment, and no query
+//! unless the setting takes one; without a query it may be logged. That of a platform ends in `/graphql`.
 
 use std::net::Ipv6Addr;
 
@@ -14,37 +14,58 @@ const ENDPOINT: &str = "graphql";
 /// The endpoint that is meant by the address of a platform, or what is wrong with the address.
 pub(super) fn endpoint(text: &str) -> Result<Url, String> {
     const EXAMPLE: &str = "write for example https://opencti.example.com";
-    let mut url =
-        Url::parse(text).map_err(|cause| format!("is not an address ({cause}); {EXAMPLE}"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!(
-            "begins neither with http:// nor with https://; {EXAMPLE}"
-        ));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(
-            "contains a user or a password; leave them out, the token is enough".to_owned(),
-        );
-    }
+    let secret = "leave them out, the token is enough";
+    let mut url = http(text, secret, EXAMPLE)?;
     if url.query().is_some() || url.fragment().is_some() {
         return Err(format!(
             "has a query or a fragment; leave it out, {EXAMPLE}"
         ));
     }
+    let path = endpoint_path(url.path());
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// The address of an API without the slashes at its end, or what is wrong with it. The path of a bare host is `/`.
+pub(super) fn api(text: &str, takes_query: bool) -> Result<Url, String> {
+    const EXAMPLE: &str = "write for example https://api.example.com/v3";
+    let secret = "leave them out, a setting of its own takes what gives access";
+    let mut url = http(text, secret, EXAMPLE)?;
+    if url.fragment().is_some() {
+        return Err(format!("has a fragment; leave it out, {EXAMPLE}"));
+    }
+    if url.query().is_some() && !takes_query {
+        return Err(format!("has a query; leave it out, {EXAMPLE}"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// An http or https address of a machine that there can be, without user and password.
+fn http(text: &str, instead: &str, example: &str) -> Result<Url, String> {
+    let url =
+        Url::parse(text).map_err(|cause| format!("is not an address ({cause}); {example}"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!(
+            "begins neither with http:// nor with https://; {example}"
+        ));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(format!("contains a user or a password; {instead}"));
+    }
     if url.port() == Some(0) {
         return Err(format!(
-            "has the port 0, on which nothing answers; {EXAMPLE}"
+            "has the port 0, on which nothing answers; {example}"
         ));
     }
     if let Some(Host::Domain(name)) = url.host()
         && !is_name(name)
     {
         return Err(format!(
-            "has a host that no machine can have as its name; {EXAMPLE}"
+            "has a host that no machine can have as its name; {example}"
         ));
     }
-    let path = endpoint_path(url.path());
-    url.set_path(&path);
     Ok(url)
 }
 
@@ -99,7 +120,39 @@ fn endpoint_path(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{endpoint, host};
+    use super::{api, endpoint, host};
+
+    #[rstest::rstest]
+    #[case("https://h", "https://h/")]
+    #[case("https://h//", "https://h/")]
+    #[case("https://H:443/api/v3/", "https://h/api/v3")]
+    #[case("http://h:8443/graphql", "http://h:8443/graphql")]
+    fn an_api_has_no_slash_at_its_end(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(api(text, false).unwrap().as_str(), expected);
+    }
+
+    #[test]
+    fn an_api_has_a_query_where_the_setting_takes_one() {
+        let text = "https://h/feed/?key=value";
+        let error = api(text, false).unwrap_err();
+        assert!(error.contains("has a query"), "{error}");
+        assert_eq!(
+            api(text, true).unwrap().as_str(),
+            "https://h/feed?key=value"
+        );
+    }
+
+    #[rstest::rstest]
+    #[case("h/api", "not an address")]
+    #[case("s3://bucket", "http://")]
+    #[case("https://user:pw@h", "user or a password")]
+    #[case("https://h/#part", "fragment")]
+    #[case("https://h:0", "port 0")]
+    #[case("https://*.example.com", "no machine")]
+    fn an_api_is_an_address(#[case] text: &str, #[case] reason: &str) {
+        let error = api(text, true).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    }
 
     #[rstest::rstest]
     #[case("https://h", "https://h/graphql")]

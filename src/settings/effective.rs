@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use super::load::{Given, Values};
+use super::kind::Kind;
+use super::load::Values;
+use super::named::Source;
 use super::table::{Fallback, Setting};
 
 /// What all settings are.
@@ -32,12 +34,14 @@ pub struct Effective {
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// From the environment.
-    Environment,
+    /// From this environment variable.
+    Environment(&'static str),
     /// From a file of its own: the variable that names it, and its path.
     SecretFile(String),
     /// From the file.
     File,
+    /// From the file, under this further name.
+    FileAlias(&'static str),
     /// From nowhere: it is the default.
     Default,
     /// From nowhere, and there is no default.
@@ -47,9 +51,10 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Environment => "environment",
+            Self::Environment(variable) => variable,
             Self::SecretFile(file) => file,
             Self::File => "file",
+            Self::FileAlias(key) => return f.pad(&format!("file ({key})")),
             Self::Default => "default",
             Self::Unset => "not set",
         })
@@ -59,20 +64,13 @@ impl fmt::Display for Origin {
 impl Effective {
     /// What a setting is, given these values.
     pub(super) fn of(setting: Setting, values: &Values) -> Self {
-        let given = match values.get(&setting) {
-            Given::Text(text) | Given::Unquoted(text) => Some(text.trim().to_owned()),
-            Given::List(texts) => Some(texts.join(",")),
-            Given::Nothing | Given::Placeholder | Given::Nested | Given::Refused => None,
-        };
-        let file = values.secret_file(&setting);
-        let (value, origin) = match (given, setting.default) {
-            (Some(text), _) if values.is_variable(&setting) => {
-                let file = file.map(|file| Origin::SecretFile(file.origin()));
-                (Some(text), file.unwrap_or(Origin::Environment))
+        let given = values.get(&setting).text();
+        let (value, origin) = match (given, values.source(&setting), setting.default) {
+            (Some(text), Some(source), _) => (Some(text), origin(&setting, source)),
+            (_, _, Fallback::Value(text)) => (Some(text.to_owned()), Origin::Default),
+            (_, _, Fallback::Required | Fallback::RequiredIf { .. } | Fallback::Unset) => {
+                (None, Origin::Unset)
             }
-            (Some(text), _) => (Some(text), Origin::File),
-            (None, Fallback::Value(text)) => (Some(text.to_owned()), Origin::Default),
-            (None, Fallback::Required | Fallback::Unset) => (None, Origin::Unset),
         };
         Self {
             value: value.map(|text| fit_to_show(&setting, text)),
@@ -82,12 +80,25 @@ impl Effective {
     }
 }
 
+fn origin(setting: &Setting, source: &Source) -> Origin {
+    match source {
+        Source::Variable(name) => Origin::Environment(name),
+        Source::SecretFile(file) => Origin::SecretFile(file.origin()),
+        Source::Key(key) if *key == setting.key => Origin::File,
+        Source::Key(key) => Origin::FileAlias(key),
+    }
+}
+
 fn fit_to_show(setting: &Setting, text: String) -> String {
     if setting.secret {
         return "(hidden)".to_owned();
     }
     if text.contains("-----BEGIN") {
         return "(PEM text)".to_owned();
+    }
+    // A query may hold a key.
+    if let (Kind::HttpAddress { .. }, Some((address, _))) = (setting.kind, text.split_once('?')) {
+        return format!("{address}?(hidden)");
     }
     text
 }

@@ -1,5 +1,4 @@
-//! Brings file and environment together, and looks for names that nobody knows. The only reader
-//! of the environment.
+//! Brings file and environment together. The only reader of the environment.
 //!
 //! May know: the environment and the file. May be known by `settings` alone.
 //!
@@ -11,31 +10,24 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use config::{Config, ConfigError, File, FileFormat, Map, Source, Value, ValueKind};
+use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
-use super::hint::{did_you_mean, nearest};
-use super::problem::{Problem, shown};
+use super::given::{Given, is_placeholder};
+use super::named::{Candidate, Choice, Source, choose};
+use super::problem::Problem;
 use super::proxy::Proxies;
 use super::secret_file::{self, SecretFile};
-use super::standard::{self, NO_EFFECT, NoEffect};
+use super::standard;
 use super::table::{Section, Setting, table};
-
-/// What sample files carry where an operator must write something.
-const PLACEHOLDER: &str = "changeme";
 
 /// What file and environment say, not yet understood. Not `Debug`, for it holds secrets.
 pub(super) struct Values {
-    given: Map<String, Value>,
-    /// Keys whose environment variable sets something.
-    variables: BTreeSet<&'static str>,
-    /// Keys for which the environment holds the placeholder, and where.
+    /// What was given, by the key of its setting.
+    given: BTreeMap<&'static str, Candidate>,
+    /// Keys for which the placeholder was given, and where.
     placeholders: BTreeMap<&'static str, Placeholder>,
-    /// Keys whose value stands in a file of its own.
-    secret_files: BTreeMap<&'static str, SecretFile>,
     /// Keys that are no secrets, with the variables that name files for them all the same.
-    file_variables: BTreeMap<&'static str, String>,
-    /// Keys whose variables cannot be used, about which there is a problem.
-    refused: BTreeSet<&'static str>,
+    pub(super) file_variables: BTreeMap<&'static str, String>,
     pub(super) proxies: Proxies,
     pub(super) file: FileState,
     pub(super) problems: Vec<Problem>,
@@ -70,20 +62,42 @@ pub(super) enum FileState {
     Broken,
 }
 
-/// What was given for one setting.
-#[derive(PartialEq)]
-pub(super) enum Given {
-    Nothing,
-    /// The placeholder of the sample file.
-    Placeholder,
-    Text(String),
-    /// A YAML number or boolean, whose original spelling is lost.
-    Unquoted(String),
-    List(Vec<String>),
-    /// A mapping, or a list of other than single values.
-    Nested,
-    /// Something that cannot be used, about which there is a problem already.
-    Refused,
+/// The settings of a connector: those that it has, and those that others of this package have.
+pub(super) struct Known {
+    pub(super) table: Vec<Setting>,
+    pub(super) without_effect: Vec<Setting>,
+}
+
+impl Known {
+    fn all(&self) -> impl Iterator<Item = &Setting> {
+        self.table.iter().chain(&self.without_effect)
+    }
+
+    /// All keys, further ones too.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &'static str> {
+        self.all().flat_map(Setting::keys)
+    }
+
+    /// The names of all keys in this section.
+    pub(super) fn names_in<'a>(
+        &self,
+        section: &'a str,
+    ) -> impl Iterator<Item = &'static str> + use<'_, 'a> {
+        let split = self.keys().filter_map(|key| key.split_once('.'));
+        split
+            .filter(move |(of, _)| *of == section)
+            .map(|(_, name)| name)
+    }
+}
+
+/// What the environment gives, by the key that it is for.
+type Variables = BTreeMap<&'static str, Vec<Candidate>>;
+
+/// A file that a variable names: of which setting, and instead of which of its variables.
+struct NamedFile<'a> {
+    setting: &'a Setting,
+    variable: &'static str,
+    path: String,
 }
 
 /// The variables of this process.
@@ -96,45 +110,41 @@ pub(super) fn load<S: Section>(
     path: &Path,
     environment: impl Iterator<Item = (OsString, OsString)>,
 ) -> Values {
-    let table = table::<S>();
+    let known = Known {
+        table: table::<S>(),
+        without_effect: standard::without_effect::<S>(),
+    };
     let mut values = Values {
-        given: Map::new(),
-        variables: BTreeSet::new(),
+        given: BTreeMap::new(),
         placeholders: BTreeMap::new(),
-        secret_files: BTreeMap::new(),
         file_variables: BTreeMap::new(),
-        refused: BTreeSet::new(),
         proxies: Proxies::default(),
         file: FileState::Read,
         problems: Vec::new(),
         notices: Vec::new(),
     };
-    let file = values.read_file(path);
-    let variables = values.known_variables::<S>(&table, environment);
-    values.variables = variables.keys().copied().collect();
-    values.find_unknown_sections(&file.sections, &table);
-    values.find_unknown_keys(&file.sections, &table, S::SECTIONS);
-    match merge(file.config, &table, &variables) {
-        Ok(given) => values.given = given,
-        Err(cause) => values.break_file(
-            path,
-            format!("cannot be merged with the environment: {cause}"),
-        ),
+    let sections = values.read_file(path);
+    let mut ineffective = BTreeSet::new();
+    let mut variables = values.known_variables::<S>(&known, environment, &mut ineffective);
+    values.find_unknown_sections::<S>(&sections, &known);
+    values.find_unknown_keys::<S>(&sections, &known);
+    for setting in &known.table {
+        let of_environment = variables.remove(setting.key).unwrap_or_default();
+        let of_file = values.of_file(setting, &sections);
+        values.take(setting, choose(setting, of_environment, of_file));
     }
+    values.note_ineffective(&known, &sections, &ineffective);
     values
 }
 
 impl Values {
     /// What was given for `setting`.
     pub(super) fn get(&self, setting: &Setting) -> Given {
-        if self.refused.contains(setting.key) {
-            return Given::Refused;
+        match self.given.get(setting.key) {
+            Some(candidate) => candidate.given.clone(),
+            None if self.placeholders.contains_key(setting.key) => Given::Placeholder,
+            None => Given::Nothing,
         }
-        let given = entry(&self.given, setting).map_or(Given::Nothing, |value| given(&value.kind));
-        if given == Given::Nothing && self.placeholders.contains_key(setting.key) {
-            return Given::Placeholder;
-        }
-        given
     }
 
     /// Where the placeholder stands that was given for `setting`.
@@ -143,14 +153,19 @@ impl Values {
         known.unwrap_or_else(|| Placeholder::under(setting.to_string()))
     }
 
-    /// Whether what was given for `setting` stands in the environment.
-    pub(super) fn is_variable(&self, setting: &Setting) -> bool {
-        self.variables.contains(setting.key)
+    /// Where the value of `setting` stands.
+    pub(super) fn source(&self, setting: &Setting) -> Option<&Source> {
+        self.given
+            .get(setting.key)
+            .map(|candidate| &candidate.source)
     }
 
     /// The file from which the value of `setting` was read, where a variable names one.
     pub(super) fn secret_file(&self, setting: &Setting) -> Option<&SecretFile> {
-        self.secret_files.get(setting.key)
+        match self.source(setting) {
+            Some(Source::SecretFile(file)) => Some(file),
+            _ => None,
+        }
     }
 
     /// The variable that names a file for `setting`, which is no secret.
@@ -159,22 +174,22 @@ impl Values {
     }
 
     /// An empty file stands for one that is absent or broken.
-    fn read_file(&mut self, path: &Path) -> YamlFile {
+    fn read_file(&mut self, path: &Path) -> Map<String, Value> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(cause) if cause.kind() == ErrorKind::NotFound => {
                 self.file = FileState::Absent(path.display().to_string());
-                return YamlFile::default();
+                return Map::new();
             }
             Err(cause) => {
                 self.break_file(path, format!("cannot be read: {cause}"));
-                return YamlFile::default();
+                return Map::new();
             }
         };
         parse(&text).unwrap_or_else(|cause| {
             let reason = without_values(&cause);
             self.break_file(path, format!("is not valid YAML: {reason}"));
-            YamlFile::default()
+            Map::new()
         })
     }
 
@@ -183,288 +198,257 @@ impl Values {
         self.problems.push(Problem::new(path.display(), text));
     }
 
-    /// The variables that set something, by the key they set.
+    /// The variables that set something, by the key they set. Those of settings without an effect come into
+    /// `ineffective`.
     fn known_variables<S: Section>(
         &mut self,
-        table: &[Setting],
+        known: &Known,
         environment: impl Iterator<Item = (OsString, OsString)>,
-    ) -> BTreeMap<&'static str, String> {
-        let mut variables = BTreeMap::new();
-        let mut paths = Vec::new();
+        ineffective: &mut BTreeSet<&'static str>,
+    ) -> Variables {
+        let mut variables = Variables::new();
+        let mut files = Vec::new();
         for (name, value) in environment {
             let Some(name) = name.to_str() else { continue };
             self.proxies.note(name, &value.to_string_lossy());
-            let setting = table.iter().find(|setting| setting.env == name);
-            if let Some(secret) = of_file(table, name).filter(|setting| setting.secret) {
-                self.note_path(secret, name, value, &mut paths);
-                continue;
-            }
-            match (setting, value.into_string()) {
-                (Some(setting), Ok(text)) if is_placeholder(&text) => {
-                    let placeholder = Placeholder::under(setting.to_string());
-                    self.placeholders.insert(setting.key, placeholder);
+            if let Some((secret, variable)) =
+                of_file(&known.table, name).filter(|(setting, _)| setting.secret)
+            {
+                self.note_path(secret, variable, value, &mut files, &mut variables);
+            } else if let Some((setting, variable)) = by_variable(&known.table, name) {
+                self.note_value(setting, variable, value, &mut variables);
+            } else if let Some(setting) = ineffective_variable(&known.without_effect, name) {
+                if !value.to_string_lossy().trim().is_empty() {
+                    ineffective.insert(setting.key);
                 }
-                (_, Ok(text)) if text.trim().is_empty() => {}
-                (Some(setting), Ok(text)) => {
-                    variables.insert(setting.key, text);
-                }
-                (Some(setting), Err(_)) => {
-                    self.problems
-                        .push(Problem::new(setting, "is not valid UTF-8; write it anew"));
-                }
-                (None, _) if name.starts_with(S::ENV_PREFIX) => self.refuse_variable::<S>(name),
-                (None, Ok(text)) => self.note_without_effect(table, name, &text),
-                (None, Err(_)) => {}
+            } else {
+                self.note_unknown::<S>(known, name, value);
             }
         }
         self.notices.extend(self.proxies.notices());
-        for (setting, path) in paths {
-            self.read_secret(setting, &path, &mut variables);
+        for file in files {
+            self.read_secret(file, &mut variables);
+        }
+        for (key, candidates) in &mut variables {
+            let setting = known.table.iter().find(|setting| setting.key == *key);
+            // The order of the environment is chance.
+            let rank = |candidate: &Candidate| {
+                let mut names = setting.iter().flat_map(|setting| setting.variables());
+                names.position(|name| name == candidate.source.setting_name())
+            };
+            candidates.sort_by_key(rank);
         }
         variables
+    }
+
+    /// What a variable says.
+    fn note_value(
+        &mut self,
+        setting: &Setting,
+        variable: &'static str,
+        value: OsString,
+        variables: &mut Variables,
+    ) {
+        let source = Source::Variable(variable);
+        let given = if let Ok(text) = value.into_string() {
+            Given::of_text(&text)
+        } else {
+            let text = "is not valid UTF-8; write it anew";
+            let subject = source.subject(setting);
+            self.problems.push(Problem::new(subject, text));
+            Given::Refused
+        };
+        self.note(setting, source, given, variables);
+    }
+
+    /// Remembers what is a value, and what stands where one belongs.
+    fn note(&mut self, setting: &Setting, source: Source, given: Given, variables: &mut Variables) {
+        if given == Given::Placeholder {
+            let placeholder = Placeholder::under(source.subject(setting));
+            self.placeholders.insert(setting.key, placeholder);
+        } else if let Some(candidate) = self.candidate(setting, source, given) {
+            variables.entry(setting.key).or_default().push(candidate);
+        }
+    }
+
+    /// What was given, as it would be under the main name. Nothing and a placeholder are no values.
+    fn candidate(&mut self, setting: &Setting, source: Source, given: Given) -> Option<Candidate> {
+        if matches!(given, Given::Nothing | Given::Placeholder) {
+            return None;
+        }
+        if let Some(word) = not_set(setting, &given) {
+            let subject = source.subject(setting);
+            self.notices
+                .push(format!("{subject}: {word} is taken as not set"));
+            return None;
+        }
+        let mut refuse = |text: &str| {
+            self.problems
+                .push(Problem::new(source.subject(setting), text));
+            Given::Refused
+        };
+        let given = if let Some(template) = given.template() {
+            refuse(&format!(
+                "${{{template}}} stands there, and nothing puts a value into its place; write the value itself, or set {} and leave this out",
+                setting.env
+            ))
+        } else {
+            match (source.alias(setting), &given) {
+                (Some(alias), Given::Text(text) | Given::Unquoted(text)) => alias
+                    .form
+                    .plain(text)
+                    .map_or_else(|reason| refuse(&reason), |plain| plainly(&given, plain)),
+                _ => given,
+            }
+        };
+        Some(Candidate { given, source })
     }
 
     /// What a variable says that names the file of `setting`.
     fn note_path<'a>(
         &mut self,
         setting: &'a Setting,
-        name: &str,
+        variable: &'static str,
         value: OsString,
-        paths: &mut Vec<(&'a Setting, String)>,
+        files: &mut Vec<NamedFile<'a>>,
+        variables: &mut Variables,
     ) {
         match value.into_string() {
             Ok(path) if path.trim().is_empty() => {}
             Ok(path) if is_placeholder(&path) => {
-                let placeholder = Placeholder::under(secret_file::name(setting));
+                let placeholder = Placeholder::under(secret_file::name(setting, variable));
                 self.placeholders.insert(setting.key, placeholder);
             }
-            Ok(path) => paths.push((setting, path)),
+            Ok(path) => files.push(NamedFile {
+                setting,
+                variable,
+                path,
+            }),
             Err(_) => {
                 let text = "is not valid UTF-8; give the file a plain name";
+                let name = secret_file::variable(variable);
                 self.problems.push(Problem::new(name, text));
-                self.refused.insert(setting.key);
+                let source = Source::Variable(variable);
+                self.note(setting, source, Given::Refused, variables);
             }
         }
     }
 
-    /// Takes the value of `setting` from its file. One that stands in a variable besides is not judged: which of
+    /// Takes the value of a secret from its file. One that stands in the variable besides is not judged: which of
     /// them is meant, nobody knows.
-    fn read_secret(
-        &mut self,
-        setting: &Setting,
-        path: &str,
-        variables: &mut BTreeMap<&'static str, String>,
-    ) {
-        let file = SecretFile::of(setting, path);
-        if variables.contains_key(setting.key) {
-            let names = format!("{} and {}", setting.env, secret_file::variable(setting));
+    fn read_secret(&mut self, named: NamedFile<'_>, variables: &mut Variables) {
+        let NamedFile {
+            setting,
+            variable,
+            path,
+        } = named;
+        let file = SecretFile::of(variable, &path);
+        let own = Source::Variable(variable);
+        let mut candidates = variables.entry(setting.key).or_default().iter_mut();
+        if let Some(beside) = candidates.find(|candidate| candidate.source == own) {
+            beside.given = Given::Refused;
+            let both = format!("{variable} and {}", secret_file::variable(variable));
             let text = "both are set; remove one of them";
-            self.problems.push(Problem::new(names, text));
-            self.refused.insert(setting.key);
+            self.problems.push(Problem::new(both, text));
             return;
         }
-        match file.read(setting) {
+        let given = match file.read(setting) {
             Ok(text) if is_placeholder(&text) => {
                 let placeholder = Placeholder {
-                    subject: secret_file::name(setting),
+                    subject: secret_file::name(setting, variable),
                     still: file.still_placeholder(),
                 };
                 self.placeholders.insert(setting.key, placeholder);
+                return;
             }
-            Ok(text) => {
-                variables.insert(setting.key, text);
-                self.secret_files.insert(setting.key, file);
-            }
+            Ok(text) => Given::Text(text),
             Err(problem) => {
                 self.problems.push(problem);
-                self.refused.insert(setting.key);
+                Given::Refused
             }
-        }
+        };
+        self.note(setting, Source::SecretFile(file), given, variables);
     }
 
-    fn note_without_effect(&mut self, table: &[Setting], name: &str, text: &str) {
-        if let Some(setting) = of_file(table, name) {
-            self.file_variables.insert(setting.key, name.to_owned());
-            self.notices.push(format!(
-                "{name}: has no effect here: only secrets are read from files of their own; set {}",
-                setting.env
-            ));
-        }
-        let known = NO_EFFECT.iter().find(|known| known.env == name);
-        if let Some(NoEffect {
-            env,
-            harmless,
-            instead,
-        }) = known
-            && !text.trim().eq_ignore_ascii_case(harmless)
-        {
-            self.notices
-                .push(format!("{env}: has no effect here: {instead}"));
-        }
-    }
-
-    fn refuse_variable<S: Section>(&mut self, name: &str) {
-        if let Some(setting) = of_file(S::SETTINGS, name) {
-            let text = format!(
-                "only secrets are read from files of their own; set {}",
-                setting.env
-            );
-            self.problems.push(Problem::new(name, text));
-            return;
-        }
-        let plain = S::SETTINGS.iter().map(|setting| setting.env.to_owned());
-        let secrets = S::SETTINGS.iter().filter(|setting| setting.secret);
-        let known: Vec<String> = plain.chain(secrets.map(secret_file::variable)).collect();
-        let near = nearest(short::<S>(name), known.iter().map(|name| short::<S>(name)));
-        let mut names = known.iter().map(String::as_str);
-        let near = names.find(|name| Some(short::<S>(name)) == near);
-        let text = format!(
-            "no setting has this environment variable{}",
-            did_you_mean(near)
-        );
-        self.problems.push(Problem::new(name, text));
-    }
-
-    fn find_unknown_sections(&mut self, sections: &Map<String, Value>, table: &[Setting]) {
-        for name in sorted(sections) {
-            if table.iter().any(|setting| setting.section() == name) {
+    /// What the YAML file gives for `setting`, the main name first.
+    fn of_file(&mut self, setting: &Setting, sections: &Map<String, Value>) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for key in setting.keys() {
+            let Some(value) = entry(sections, key) else {
                 continue;
-            }
-            let hint = did_you_mean(nearest(name, table.iter().map(Setting::section)));
-            self.notices.push(format!(
-                "{} in the YAML file: no such section, ignored{hint}",
-                shown(name)
-            ));
-        }
-    }
-
-    fn find_unknown_keys(
-        &mut self,
-        sections: &Map<String, Value>,
-        table: &[Setting],
-        own: &[&str],
-    ) {
-        for section in sorted(sections) {
-            let known = || table.iter().filter(|setting| setting.section() == section);
-            match sections.get(section).map(|value| &value.kind) {
-                _ if known().next().is_none() => {}
-                Some(ValueKind::Table(keys)) => {
-                    for name in sorted(keys) {
-                        if known().all(|setting| setting.name() != name) {
-                            let hint = did_you_mean(nearest(name, known().map(Setting::name)));
-                            self.report_key(section, name, &hint, own);
-                        }
-                    }
-                }
-                Some(ValueKind::Nil) | None => {}
-                Some(_) => self.problems.push(Problem::new(
-                    section,
-                    "is a single value or a list in the YAML file; write its keys below it",
-                )),
+            };
+            let given = Given::of_yaml(&value.kind);
+            let source = Source::Key(key);
+            if given == Given::Placeholder {
+                let placeholder = Placeholder::under(source.subject(setting));
+                self.placeholders.entry(setting.key).or_insert(placeholder);
+            } else {
+                candidates.extend(self.candidate(setting, source, given));
             }
         }
+        candidates
     }
 
-    /// Strict where the names are ours; the files of other connectors bring more keys in the
-    /// sections that all connectors share.
-    fn report_key(&mut self, section: &str, name: &str, hint: &str, own: &[&str]) {
-        let subject = format!("{section}.{name}");
-        if own.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
-            self.problems
-                .push(Problem::new(subject, format!("no such setting{hint}")));
-        } else {
-            let notice = Problem::new(subject, format!("no such setting, ignored{hint}"));
-            self.notices.push(notice.to_string());
+    fn take(&mut self, setting: &Setting, choice: Choice) {
+        self.problems.extend(choice.problem);
+        self.notices.extend(choice.notice);
+        if let Some(chosen) = choice.chosen {
+            self.given.insert(setting.key, chosen);
         }
     }
 }
 
-/// The setting whose value would stand in a file that the variable of this name names.
-fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<&'a Setting> {
-    let env = name.strip_suffix(secret_file::SUFFIX)?;
-    table.iter().find(|setting| setting.env == env)
+/// The setting that has this variable, and the variable.
+fn by_variable<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
+    table.iter().find_map(|setting| {
+        let variable = setting.variables().find(|variable| *variable == name);
+        variable.map(|variable| (setting, variable))
+    })
 }
 
-/// The name without what all variables of the connector begin with.
-fn short<S: Section>(name: &str) -> &str {
-    name.strip_prefix(S::ENV_PREFIX).unwrap_or(name)
+/// The setting whose value would stand in a file that the variable of this name names, and the variable that the
+/// file is for.
+pub(super) fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
+    by_variable(table, name.strip_suffix(secret_file::SUFFIX)?)
 }
 
-/// The file as the config crate has it, and once more as plain sections to look through.
-#[derive(Default)]
-struct YamlFile {
-    config: Config,
-    sections: Map<String, Value>,
+/// The setting without an effect that has this variable, or a file for it.
+fn ineffective_variable<'a>(settings: &'a [Setting], name: &str) -> Option<&'a Setting> {
+    let found = by_variable(settings, name).or_else(|| of_file(settings, name));
+    found.map(|(setting, _)| setting)
 }
 
-fn parse(text: &str) -> Result<YamlFile, ConfigError> {
-    let config = Config::builder()
+/// The word of the table that stands for nothing, if it was given.
+fn not_set(setting: &Setting, given: &Given) -> Option<&'static str> {
+    let text = given.text()?;
+    let mut words = setting.not_set.iter();
+    words.find(|word| text.eq_ignore_ascii_case(word)).copied()
+}
+
+/// What was converted, as it was given.
+fn plainly(given: &Given, plain: String) -> Given {
+    match given {
+        Given::Unquoted(text) if *text == plain => Given::Unquoted(plain),
+        _ => Given::Text(plain),
+    }
+}
+
+fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
+    Config::builder()
         .add_source(File::from_str(text, FileFormat::Yaml))
-        .build()?;
-    let sections = config.collect()?;
-    Ok(YamlFile { config, sections })
+        .build()?
+        .collect()
 }
 
-fn merge(
-    file: Config,
-    table: &[Setting],
-    variables: &BTreeMap<&'static str, String>,
-) -> Result<Map<String, Value>, ConfigError> {
-    let mut builder = Config::builder().add_source(file);
-    for setting in table {
-        builder = builder.set_override_option(setting.key, variables.get(setting.key).cloned())?;
-    }
-    builder.build()?.collect()
-}
-
-fn entry<'a>(sections: &'a Map<String, Value>, setting: &Setting) -> Option<&'a Value> {
-    match &sections.get(setting.section())?.kind {
-        ValueKind::Table(keys) => keys.get(setting.name()),
+/// What stands under this key; without a dot, at the top level.
+pub(super) fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    let Some((section, name)) = key.split_once('.') else {
+        return sections.get(key);
+    };
+    match &sections.get(section)?.kind {
+        ValueKind::Table(keys) => keys.get(name),
         _ => None,
     }
-}
-
-fn given(value: &ValueKind) -> Given {
-    match value {
-        ValueKind::Nil => Given::Nothing,
-        ValueKind::String(text) if text.trim().is_empty() => Given::Nothing,
-        ValueKind::String(text) if is_placeholder(text) => Given::Placeholder,
-        ValueKind::String(text) => Given::Text(text.clone()),
-        ValueKind::Table(_) => Given::Nested,
-        ValueKind::Array(entries) => given_list(entries),
-        ValueKind::Boolean(_)
-        | ValueKind::I64(_)
-        | ValueKind::I128(_)
-        | ValueKind::U64(_)
-        | ValueKind::U128(_)
-        | ValueKind::Float(_) => Given::Unquoted(value.to_string()),
-    }
-}
-
-fn given_list(entries: &[Value]) -> Given {
-    let mut texts = Vec::new();
-    for entry in entries {
-        match given(&entry.kind) {
-            Given::Nothing => {}
-            Given::Placeholder => return Given::Placeholder,
-            Given::Text(text) | Given::Unquoted(text) => texts.push(text),
-            Given::List(_) | Given::Nested | Given::Refused => return Given::Nested,
-        }
-    }
-    if texts.is_empty() {
-        Given::Nothing
-    } else {
-        Given::List(texts)
-    }
-}
-
-fn is_placeholder(text: &str) -> bool {
-    text.trim().eq_ignore_ascii_case(PLACEHOLDER)
-}
-
-/// The order of a map is chance; messages come in a stable one.
-fn sorted(map: &Map<String, Value>) -> BTreeSet<&str> {
-    map.keys().map(String::as_str).collect()
 }
 
 /// The parser quotes a mapping that stands where a key belongs, and with it what may be a secret

@@ -6,16 +6,24 @@
 //! **Invariant:** when a method answers `None` for a setting that is required, has a default or
 //! was given, a problem has been recorded. So nobody has to report anything a second time.
 
+mod lists;
+
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
-use super::load::{FileState, Given, Placeholder, Values};
+use super::given::Given;
+use super::kind::Kind;
+use super::load::{FileState, Placeholder, Values};
 use super::problem::{Problem, shown};
-use super::table::{Fallback, Kind, Setting};
-use super::{Pem, Proxies, ShortName, TlsTrust, address, pem, period};
+use super::table::{Fallback, Setting};
+use super::{
+    Pem, Proxies, ShortName, Since, TlpLevel, TlsTrust, address, bytes, pem, period, since,
+    tlp_level,
+};
 
 /// The most of a password, in bytes: before it knows who is there, RabbitMQ reads a frame of so much (older
 /// releases half of it), unless it is told otherwise.
@@ -71,7 +79,14 @@ impl<'a> Reader<'a> {
 
     /// Records that `setting` is wrong; `text` says what is wrong and what to do.
     pub fn problem(&mut self, setting: &Setting, text: &str) {
-        self.problems.push(Problem::new(setting, text));
+        self.problems
+            .push(Problem::new(self.subject(setting), text));
+    }
+
+    /// The setting, and the name under which it was given unless that is a main one.
+    fn subject(&self, setting: &Setting) -> String {
+        let source = self.values.source(setting);
+        source.map_or_else(|| setting.to_string(), |source| source.subject(setting))
     }
 
     /// Records that settings which are each right do not go together.
@@ -88,6 +103,18 @@ impl<'a> Reader<'a> {
     /// The GraphQL endpoint of a platform.
     pub fn platform_url(&mut self, setting: &Setting) -> Option<Url> {
         let url = self.parsed(setting, address::endpoint)?;
+        self.reachable(setting, url)
+    }
+
+    /// The address of an API, without slashes at its end; the path of a bare host is `/`.
+    pub fn http_address(&mut self, setting: &Setting) -> Option<Url> {
+        let takes_query = matches!(setting.kind, Kind::HttpAddress { query: true });
+        let url = self.parsed(setting, |text| address::api(text, takes_query))?;
+        self.reachable(setting, url)
+    }
+
+    /// The address, unless it would be asked through a proxy that nobody here speaks to.
+    fn reachable(&mut self, setting: &Setting, url: Url) -> Option<Url> {
         if let Some(text) = self.values.proxies.refusal(&url) {
             self.problem(setting, &text);
             return None;
@@ -105,6 +132,16 @@ impl<'a> Reader<'a> {
                 "contains blanks, line breaks or other characters no token has; copy it anew"
                     .to_owned(),
             )
+        })
+    }
+
+    /// The whole value of a header, without the blanks around it.
+    pub fn header_value(&mut self, setting: &Setting) -> Option<SecretString> {
+        self.parsed(setting, |text| {
+            if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
+                return Ok(SecretString::from(text));
+            }
+            Err("contains line breaks or other characters no header has; copy it anew".to_owned())
         })
     }
 
@@ -147,32 +184,40 @@ impl<'a> Reader<'a> {
         self.parsed(setting, |text| short_name(text))
     }
 
-    /// Texts: separated by commas, or a YAML list.
-    pub fn list(&mut self, setting: &Setting) -> Option<Vec<String>> {
-        let texts = match self.values.get(setting) {
-            Given::List(texts) => texts,
-            _ => split(&self.written(setting)?),
-        };
-        if texts.is_empty() {
-            self.problem(
-                setting,
-                "holds nothing but commas; write at least one entry",
-            );
-            return None;
-        }
-        Some(
-            texts
-                .into_iter()
-                .map(|text| text.trim().to_owned())
-                .collect(),
-        )
-    }
-
     /// A UUID.
     pub fn uuid(&mut self, setting: &Setting) -> Option<Uuid> {
         self.parsed(setting, |text| {
             Uuid::parse_str(text)
                 .map_err(|_| "is not a UUID; generate one, for example with uuidgen".to_owned())
+        })
+    }
+
+    /// A UUID, with or without what the table puts in front of it.
+    pub fn prefixed_uuid(&mut self, setting: &Setting) -> Option<Uuid> {
+        let prefix = match setting.kind {
+            Kind::PrefixedUuid(prefix) => prefix,
+            _ => "",
+        };
+        self.parsed(setting, |text| {
+            let bare = text.strip_prefix(prefix).unwrap_or(text);
+            plain_uuid(bare)
+                .ok_or_else(|| format!("is not a UUID; write it with {prefix} in front, or alone"))
+        })
+    }
+
+    /// A UUID in lower case, or one of the words in the table, as it stands there.
+    pub fn uuid_or_word(&mut self, setting: &Setting) -> Option<String> {
+        let words = match setting.kind {
+            Kind::UuidOrWord(words) => words,
+            _ => &[],
+        };
+        self.parsed(setting, |text| {
+            if let Some(word) = words.iter().find(|word| text.eq_ignore_ascii_case(word)) {
+                return Ok((*word).to_owned());
+            }
+            plain_uuid(text)
+                .map(|uuid| uuid.to_string())
+                .ok_or_else(|| format!("is not a UUID; write one, or {}", words.join(" or ")))
         })
     }
 
@@ -194,7 +239,10 @@ impl<'a> Reader<'a> {
                 .ok()
                 .filter(|number| (min..=max).contains(number))
                 .and_then(|number| N::try_from(number).ok())
-                .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+                .ok_or_else(|| match max {
+                    u64::MAX => format!("must be a whole number of at least {min}"),
+                    _ => format!("must be a whole number from {min} to {max}"),
+                })
         })
     }
 
@@ -221,6 +269,58 @@ impl<'a> Reader<'a> {
                 .ok()
                 .filter(|number: &f64| number.is_finite() && *number > 0.0)
                 .ok_or_else(|| "must be a number greater than 0".to_owned())
+        })
+    }
+
+    /// A size in bytes. The bounds stand in the table.
+    pub fn bytes(&mut self, setting: &Setting) -> Option<u64> {
+        let bounds = match setting.kind {
+            Kind::Bytes { min, max } => min..=max,
+            _ => 0..=u64::MAX,
+        };
+        self.parsed(setting, |text| bytes::parse(text, &bounds))
+    }
+
+    /// A date, or a period back from now, which is resolved by whoever knows what time it is.
+    pub fn since(&mut self, setting: &Setting) -> Option<Since> {
+        self.parsed(setting, since::parse)
+    }
+
+    /// As [`Self::since`]; the inner none is one of the words in the table that stand for no date.
+    pub fn since_or_none(&mut self, setting: &Setting) -> Option<Option<Since>> {
+        let words = match setting.kind {
+            Kind::Since { none } => none,
+            _ => &[],
+        };
+        self.parsed(setting, |text| {
+            if words.iter().any(|word| text.eq_ignore_ascii_case(word)) {
+                return Ok(None);
+            }
+            since::parse(text)
+                .map(Some)
+                .map_err(|reason| format!("{reason}, or {}", words.join(", ")))
+        })
+    }
+
+    /// A date in milliseconds since 1970-01-01T00:00Z; seconds are refused.
+    pub fn epoch_millis(&mut self, setting: &Setting) -> Option<DateTime<Utc>> {
+        self.parsed(setting, since::parse_epoch_millis)
+    }
+
+    /// A level of the Traffic Light Protocol.
+    pub fn tlp(&mut self, setting: &Setting) -> Option<TlpLevel> {
+        self.parsed(setting, tlp_level::parse)
+    }
+
+    /// As [`Self::tlp`]; the inner none is the word `none`.
+    pub fn tlp_or_none(&mut self, setting: &Setting) -> Option<Option<TlpLevel>> {
+        self.parsed(setting, |text| {
+            if text.eq_ignore_ascii_case(tlp_level::NONE) {
+                return Ok(None);
+            }
+            tlp_level::parse(text)
+                .map(Some)
+                .map_err(|reason| format!("{reason}, or {}", tlp_level::NONE))
         })
     }
 
@@ -259,6 +359,12 @@ impl<'a> Reader<'a> {
 
     /// Whom to trust: true, false, or certificates from a path or from the text itself.
     pub fn trust(&mut self, setting: &Setting) -> Option<TlsTrust> {
+        self.trust_of(setting, "the platform", "read the token")
+    }
+
+    /// As [`Self::trust`], of another API than a platform's: whose it is, and what whoever stands between can do,
+    /// as parts of the notice that its certificate is not checked.
+    pub fn trust_of(&mut self, setting: &Setting, whose: &str, risk: &str) -> Option<TlsTrust> {
         let trust = self.parsed(setting, |text| match boolean(text) {
             Some(true) => Ok(TlsTrust::System),
             Some(false) => Ok(TlsTrust::Anyone),
@@ -268,7 +374,7 @@ impl<'a> Reader<'a> {
         });
         if trust == Some(TlsTrust::Anyone) {
             self.notice(format!(
-                "{setting}: is false, so the platform's certificate is not checked, and whoever stands between can read the token; an authority of your own can be named instead"
+                "{setting}: is false, so {whose}'s certificate is not checked, and whoever stands between can {risk}; an authority of your own can be named instead"
             ));
         }
         trust
@@ -325,20 +431,40 @@ impl<'a> Reader<'a> {
     fn fallback(&mut self, setting: &Setting, placeholder: bool) -> Option<String> {
         match setting.default {
             Fallback::Required => {
-                self.report_missing(setting, placeholder);
+                self.report_missing(setting, placeholder, "");
                 None
             }
-            Fallback::Value(_) | Fallback::Unset if placeholder => {
+            Fallback::RequiredIf { setting: other, is } if self.is_set_to(other, is) => {
+                let because = format!(", as {other} is {is}");
+                self.report_missing(setting, placeholder, &because);
+                None
+            }
+            _ if placeholder => {
                 let Placeholder { subject, still } = self.values.placeholder(setting);
+                if setting.refuses_placeholder {
+                    let text = format!("{still}; put the {} there, or remove it", setting.doc);
+                    self.problems.push(Problem::new(subject, text));
+                    return None;
+                }
                 self.notice(format!("{subject}: {still}, taken as not set"));
                 self.fallback(setting, false)
             }
             Fallback::Value(text) => Some(text.to_owned()),
-            Fallback::Unset => None,
+            Fallback::RequiredIf { .. } | Fallback::Unset => None,
         }
     }
 
-    fn report_missing(&mut self, setting: &Setting, placeholder: bool) {
+    /// Whether the setting has this value in the end, in any case.
+    fn is_set_to(&self, setting: &Setting, value: &str) -> bool {
+        let default = match setting.default {
+            Fallback::Value(text) => Some(text.to_owned()),
+            _ => None,
+        };
+        let given = self.values.get(setting).text().or(default);
+        given.is_some_and(|given| given.eq_ignore_ascii_case(value))
+    }
+
+    fn report_missing(&mut self, setting: &Setting, placeholder: bool, because: &str) {
         // What a file that cannot be understood would have set is not known to be missing; the
         // file itself is already a problem.
         if self.values.file == FileState::Broken {
@@ -355,12 +481,13 @@ impl<'a> Reader<'a> {
             });
             (setting.to_string(), still.unwrap_or_default())
         };
-        let text = format!("missing{still}; put the {} there", setting.doc);
+        let text = format!("missing{still}{because}; put the {} there", setting.doc);
         self.problems.push(Problem::new(subject, text));
     }
 }
 
-fn split(text: &str) -> Vec<String> {
+/// The entries of a list that is one text.
+pub(super) fn split(text: &str) -> Vec<String> {
     text.split(',')
         .map(str::trim)
         .filter(|entry| !entry.is_empty())
@@ -368,11 +495,19 @@ fn split(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// A UUID as platforms write one, not in braces or as a URN.
+fn plain_uuid(text: &str) -> Option<Uuid> {
+    const CHARS: usize = 36;
+    let is_plain = text.len() == CHARS;
+    Uuid::parse_str(text).ok().filter(|_| is_plain)
+}
+
 fn short_name(text: impl Into<String>) -> Result<ShortName, String> {
     ShortName::new(text).map_err(|error| error.to_string())
 }
 
-fn boolean(text: &str) -> Option<bool> {
+/// What a person means by a yes or no.
+pub(super) fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Some(true),
         "false" | "no" | "off" | "0" => Some(false),

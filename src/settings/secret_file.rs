@@ -21,17 +21,29 @@ const LIMIT: u64 = 64 * 1024;
 /// The file that holds a secret: the variable that names it, and its path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SecretFile {
+    of_variable: &'static str,
     variable: String,
     path: String,
 }
 
 impl SecretFile {
-    /// The file at `path`, which the variable of `setting` names.
-    pub(super) fn of(setting: &Setting, path: &str) -> Self {
+    /// The file at `path` for the value of this variable, one of those of a setting.
+    pub(super) fn of(of_variable: &'static str, path: &str) -> Self {
         Self {
-            variable: variable(setting),
+            of_variable,
+            variable: variable(of_variable),
             path: path.trim().to_owned(),
         }
+    }
+
+    /// The variable for whose value the file stands.
+    pub(super) fn of_variable(&self) -> &'static str {
+        self.of_variable
+    }
+
+    /// The variable that names the file.
+    pub(super) fn variable(&self) -> &str {
+        &self.variable
     }
 
     /// The value: the text of the file without the line end behind it.
@@ -79,7 +91,10 @@ impl SecretFile {
     }
 
     fn problem(&self, setting: &Setting, reason: &str) -> Problem {
-        Problem::new(name(setting), format!("{} {reason}", self.shown()))
+        Problem::new(
+            name(setting, self.of_variable),
+            format!("{} {reason}", self.shown()),
+        )
     }
 
     /// For a sentence about a file that nobody has filled in.
@@ -108,12 +123,15 @@ impl SecretFile {
     }
 }
 
-/// A secret, with the variable that names its file.
-pub(super) fn name(setting: &Setting) -> String {
-    format!("{} ({})", setting.key, variable(setting))
+/// A secret, with the variable that names its file: that of one of its variables.
+pub(super) fn name(setting: &Setting, of_variable: &str) -> String {
+    if of_variable == setting.env {
+        return format!("{} ({})", setting.key, variable(of_variable));
+    }
+    format!("{setting}, given as {}", variable(of_variable))
 }
 
-/// The variable that names the file of a secret.
-pub(super) fn variable(setting: &Setting) -> String {
-    format!("{}{SUFFIX}", setting.env)
+/// The variable that names the file of a secret, by one of the variables of the secret.
+pub(super) fn variable(of_variable: &str) -> String {
+    format!("{of_variable}{SUFFIX}")
 }

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use super::kind::Kind;
+use super::live_stream;
 use super::reader::Reader;
-use super::table::{Fallback, Kind, Section, Setting};
+use super::table::{ConnectorType, Fallback, Section, Setting};
 use super::{
     BrokerOverrides, ClientCertificate, ConnectorSettings, DirectorySettings, HttpSettings,
     MetricsSettings, OutputSettings, PlatformSettings, QueueProtocol, Schedule,
@@ -78,185 +80,170 @@ pub(super) const NO_EFFECT: &[NoEffect] = &[
     },
 ];
 
-const URL: Setting = Setting {
-    key: "opencti.url",
-    env: "OPENCTI_URL",
-    kind: Kind::PlatformUrl,
-    default: Fallback::Required,
-    doc: "address of the OpenCTI platform that receives the data",
-    secret: false,
-};
-const TOKEN: Setting = Setting {
-    key: "opencti.token",
-    env: "OPENCTI_TOKEN",
-    kind: Kind::Token,
-    default: Fallback::Required,
-    doc: "API token of the connector's user",
-    secret: true,
-};
-const SSL_VERIFY: Setting = Setting {
-    key: "opencti.ssl_verify",
-    env: "OPENCTI_SSL_VERIFY",
-    kind: Kind::Trust,
-    default: Fallback::Value("true"),
-    doc: "whether the platform's certificate is checked: true, false, or an extra authority as path or PEM text",
-    secret: false,
-};
-const JSON_LOGGING: Setting = Setting {
-    key: "opencti.json_logging",
-    env: "OPENCTI_JSON_LOGGING",
-    kind: Kind::Boolean,
-    default: Fallback::Unset,
-    doc: "whether logs are JSON lines (true) or plain text (false); unless it is set, text on a terminal and JSON elsewhere",
-    secret: false,
-};
+const URL: Setting = Setting::new(
+    "opencti.url",
+    "OPENCTI_URL",
+    Kind::PlatformUrl,
+    Fallback::Required,
+    "address of the OpenCTI platform that receives the data",
+);
+const TOKEN: Setting = Setting::new(
+    "opencti.token",
+    "OPENCTI_TOKEN",
+    Kind::Token,
+    Fallback::Required,
+    "API token of the connector's user",
+)
+.secret();
+const SSL_VERIFY: Setting = Setting::new(
+    "opencti.ssl_verify",
+    "OPENCTI_SSL_VERIFY",
+    Kind::Trust,
+    Fallback::Value("true"),
+    "whether the platform's certificate is checked: true, false, or an extra authority as path or PEM text",
+);
+const JSON_LOGGING: Setting = Setting::new(
+    "opencti.json_logging",
+    "OPENCTI_JSON_LOGGING",
+    Kind::Boolean,
+    Fallback::Unset,
+    "whether logs are JSON lines (true) or plain text (false); unless it is set, text on a terminal and JSON elsewhere",
+)
+.example("true");
 
-const ID: Setting = Setting {
-    key: "connector.id",
-    env: "CONNECTOR_ID",
-    kind: Kind::Uuid,
-    default: Fallback::Required,
-    doc: "UUID of this connector, generated once and kept",
-    secret: false,
-};
-const TYPE: Setting = Setting {
-    key: "connector.type",
-    env: "CONNECTOR_TYPE",
-    kind: Kind::Choice(&["EXTERNAL_IMPORT"]),
-    default: Fallback::Value("EXTERNAL_IMPORT"),
-    doc: "type of connector; there is only this one",
-    secret: false,
-};
-const NAME: Setting = Setting {
-    key: "connector.name",
-    env: "CONNECTOR_NAME",
-    kind: Kind::Text { min_chars: 2 },
-    default: Fallback::Required,
-    doc: "name that the platform shows",
-    secret: false,
-};
-const SCOPE: Setting = Setting {
-    key: "connector.scope",
-    env: "CONNECTOR_SCOPE",
-    kind: Kind::List,
-    default: Fallback::Required,
-    doc: "what the connector says it is about, separated by commas; for display only",
-    secret: false,
-};
-const LOG_LEVEL: Setting = Setting {
-    key: "connector.log_level",
-    env: "CONNECTOR_LOG_LEVEL",
-    kind: Kind::Choice(&["debug", "info", "warn", "warning", "error"]),
-    default: Fallback::Value("info"),
-    doc: "least important level that is logged: debug, info, warn or error",
-    secret: false,
-};
-const DURATION_PERIOD: Setting = Setting {
-    key: "connector.duration_period",
-    env: "CONNECTOR_DURATION_PERIOD",
-    kind: Kind::Period,
-    default: Fallback::Value("PT1H"),
-    doc: "time between two runs as an ISO 8601 period; 0 for one run only",
-    secret: false,
-};
-const RUN_AND_TERMINATE: Setting = Setting {
-    key: "connector.run_and_terminate",
-    env: "CONNECTOR_RUN_AND_TERMINATE",
-    kind: Kind::Boolean,
-    default: Fallback::Value("false"),
-    doc: "whether the connector ends after one run",
-    secret: false,
-};
-const QUEUE_THRESHOLD: Setting = Setting {
-    key: "connector.queue_threshold",
-    env: "CONNECTOR_QUEUE_THRESHOLD",
-    kind: Kind::Positive,
-    default: Fallback::Value("500"),
-    doc: "fill of the connector's queue, in MB, above which a run waits",
-    secret: false,
-};
-const STALL_LIMIT: Setting = Setting {
-    key: "connector.stall_limit",
-    env: "CONNECTOR_STALL_LIMIT",
-    kind: Kind::Period,
-    default: Fallback::Value("PT30M"),
-    doc: "time without any progress after which a run has failed, as an ISO 8601 period; waiting for the workers counts as progress; 0 for no limit",
-    secret: false,
-};
-const QUEUE_PROTOCOL: Setting = Setting {
-    key: "connector.queue_protocol",
-    env: "CONNECTOR_QUEUE_PROTOCOL",
-    kind: Kind::Choice(&["amqp", "api"]),
-    default: Fallback::Value("amqp"),
-    doc: "way to the platform: amqp (the broker) or api (GraphQL)",
-    secret: false,
-};
+const ID: Setting = Setting::new(
+    "connector.id",
+    "CONNECTOR_ID",
+    Kind::Uuid,
+    Fallback::Required,
+    "UUID of this connector, generated once and kept",
+);
+const TYPE: Setting = Setting::new(
+    "connector.type",
+    "CONNECTOR_TYPE",
+    Kind::Choice(&[ConnectorType::ExternalImport.name()]),
+    Fallback::Value(ConnectorType::ExternalImport.name()),
+    "type of connector; there is only this one",
+);
+const NAME: Setting = Setting::new(
+    "connector.name",
+    "CONNECTOR_NAME",
+    Kind::Text { min_chars: 2 },
+    Fallback::Required,
+    "name that the platform shows",
+);
+const SCOPE: Setting = Setting::new(
+    "connector.scope",
+    "CONNECTOR_SCOPE",
+    Kind::List,
+    Fallback::Required,
+    "what the connector says it is about, separated by commas; for display only",
+);
+const LOG_LEVEL: Setting = Setting::new(
+    "connector.log_level",
+    "CONNECTOR_LOG_LEVEL",
+    Kind::Choice(&["debug", "info", "warn", "warning", "error"]),
+    Fallback::Value("info"),
+    "least important level that is logged: debug, info, warn or error",
+);
+const DURATION_PERIOD: Setting = Setting::new(
+    "connector.duration_period",
+    "CONNECTOR_DURATION_PERIOD",
+    Kind::Period,
+    Fallback::Value("PT1H"),
+    "time between two runs as an ISO 8601 period; 0 for one run only",
+);
+const RUN_AND_TERMINATE: Setting = Setting::new(
+    "connector.run_and_terminate",
+    "CONNECTOR_RUN_AND_TERMINATE",
+    Kind::Boolean,
+    Fallback::Value("false"),
+    "whether the connector ends after one run",
+);
+const QUEUE_THRESHOLD: Setting = Setting::new(
+    "connector.queue_threshold",
+    "CONNECTOR_QUEUE_THRESHOLD",
+    Kind::Positive,
+    Fallback::Value("500"),
+    "fill of the connector's queue, in MB, above which a run waits",
+);
+const STALL_LIMIT: Setting = Setting::new(
+    "connector.stall_limit",
+    "CONNECTOR_STALL_LIMIT",
+    Kind::Period,
+    Fallback::Value("PT30M"),
+    "time without any progress after which a run has failed, as an ISO 8601 period; waiting for the workers counts as progress; 0 for no limit",
+);
+const QUEUE_PROTOCOL: Setting = Setting::new(
+    "connector.queue_protocol",
+    "CONNECTOR_QUEUE_PROTOCOL",
+    Kind::Choice(&["amqp", "api"]),
+    Fallback::Value("amqp"),
+    "way to the platform: amqp (the broker) or api (GraphQL)",
+);
 
-const SEND_TO_QUEUE: Setting = Setting {
-    key: "connector.send_to_queue",
-    env: "CONNECTOR_SEND_TO_QUEUE",
-    kind: Kind::Boolean,
-    default: Fallback::Value("true"),
-    doc: "whether bundles go to the platform's queue",
-    secret: false,
-};
-const SEND_TO_DIRECTORY: Setting = Setting {
-    key: "connector.send_to_directory",
-    env: "CONNECTOR_SEND_TO_DIRECTORY",
-    kind: Kind::Boolean,
-    default: Fallback::Value("false"),
-    doc: "whether bundles are written as files",
-    secret: false,
-};
-const SEND_TO_DIRECTORY_PATH: Setting = Setting {
-    key: "connector.send_to_directory_path",
-    env: "CONNECTOR_SEND_TO_DIRECTORY_PATH",
-    kind: Kind::Text { min_chars: 1 },
-    default: Fallback::Unset,
-    doc: "folder for these files",
-    secret: false,
-};
-const SEND_TO_DIRECTORY_RETENTION: Setting = Setting {
-    key: "connector.send_to_directory_retention",
-    env: "CONNECTOR_SEND_TO_DIRECTORY_RETENTION",
-    kind: Kind::Whole {
+const SEND_TO_QUEUE: Setting = Setting::new(
+    "connector.send_to_queue",
+    "CONNECTOR_SEND_TO_QUEUE",
+    Kind::Boolean,
+    Fallback::Value("true"),
+    "whether bundles go to the platform's queue",
+);
+const SEND_TO_DIRECTORY: Setting = Setting::new(
+    "connector.send_to_directory",
+    "CONNECTOR_SEND_TO_DIRECTORY",
+    Kind::Boolean,
+    Fallback::Value("false"),
+    "whether bundles are written as files",
+);
+const SEND_TO_DIRECTORY_PATH: Setting = Setting::new(
+    "connector.send_to_directory_path",
+    "CONNECTOR_SEND_TO_DIRECTORY_PATH",
+    Kind::Text { min_chars: 1 },
+    Fallback::Unset,
+    "folder for these files",
+)
+.example("/var/lib/connector");
+const SEND_TO_DIRECTORY_RETENTION: Setting = Setting::new(
+    "connector.send_to_directory_retention",
+    "CONNECTOR_SEND_TO_DIRECTORY_RETENTION",
+    Kind::Whole {
         min: 0,
         max: 36_500,
     },
-    default: Fallback::Value("7"),
-    doc: "days after which these files are removed at the next start; 0 keeps them",
-    secret: false,
-};
-const EXPOSE_METRICS: Setting = Setting {
-    key: "connector.expose_metrics",
-    env: "CONNECTOR_EXPOSE_METRICS",
-    kind: Kind::Boolean,
-    default: Fallback::Value("false"),
-    doc: "whether metrics and health are served over HTTP",
-    secret: false,
-};
-const METRICS_PORT: Setting = Setting {
-    key: "connector.metrics_port",
-    env: "CONNECTOR_METRICS_PORT",
-    kind: PORT,
-    default: Fallback::Value("9095"),
-    doc: "port on which metrics and health are served",
-    secret: false,
-};
-const METRICS_NAMESPACE: Setting = Setting {
-    key: "connector.metrics_namespace",
-    env: "CONNECTOR_METRICS_NAMESPACE",
-    kind: Kind::MetricName,
-    default: Fallback::Unset,
-    doc: "word in front of the names of the metrics that all connectors have",
-    secret: false,
-};
-const METRICS_SUBSYSTEM: Setting = Setting {
-    key: "connector.metrics_subsystem",
-    env: "CONNECTOR_METRICS_SUBSYSTEM",
-    doc: "word behind that one",
-    ..METRICS_NAMESPACE
-};
+    Fallback::Value("7"),
+    "days after which these files are removed at the next start; 0 keeps them",
+);
+const EXPOSE_METRICS: Setting = Setting::new(
+    "connector.expose_metrics",
+    "CONNECTOR_EXPOSE_METRICS",
+    Kind::Boolean,
+    Fallback::Value("false"),
+    "whether metrics and health are served over HTTP",
+);
+const METRICS_PORT: Setting = Setting::new(
+    "connector.metrics_port",
+    "CONNECTOR_METRICS_PORT",
+    PORT,
+    Fallback::Value("9095"),
+    "port on which metrics and health are served",
+);
+const METRICS_NAMESPACE: Setting = Setting::new(
+    "connector.metrics_namespace",
+    "CONNECTOR_METRICS_NAMESPACE",
+    Kind::MetricName,
+    Fallback::Unset,
+    "word in front of the names of the metrics that all connectors have",
+)
+.example("acme");
+const METRICS_SUBSYSTEM: Setting = Setting::new(
+    "connector.metrics_subsystem",
+    "CONNECTOR_METRICS_SUBSYSTEM",
+    Kind::MetricName,
+    Fallback::Unset,
+    "word behind that one",
+)
+.example("intel");
 
 const PORT: Kind = Kind::Whole {
     min: 1,
@@ -268,72 +255,90 @@ const MQ_HOST: Setting = broker_setting(
     "MQ_HOST",
     Kind::Text { min_chars: 1 },
     "host of the broker, instead of the one the platform names",
-);
+)
+.example("rabbitmq");
 const MQ_PORT: Setting = broker_setting(
     "mq.port",
     "MQ_PORT",
     PORT,
     "port of the broker, instead of the one the platform names",
-);
+)
+.example("5672");
 const MQ_VHOST: Setting = broker_setting(
     "mq.vhost",
     "MQ_VHOST",
     Kind::Text { min_chars: 1 },
     "virtual host on the broker, instead of the one the platform names",
-);
+)
+.example("/");
 const MQ_USER: Setting = broker_setting(
     "mq.user",
     "MQ_USER",
     Kind::Text { min_chars: 1 },
     "user on the broker, instead of the one the platform names",
-);
-const MQ_PASS: Setting = Setting {
-    secret: true,
-    ..broker_setting(
-        "mq.pass",
-        "MQ_PASS",
-        Kind::Password,
-        "password of the user on the broker",
-    )
-};
+)
+.example("opencti");
+const MQ_PASS: Setting = broker_setting(
+    "mq.pass",
+    "MQ_PASS",
+    Kind::Password,
+    "password of the user on the broker",
+)
+.secret()
+.example("ChangeMe");
 const MQ_USE_SSL: Setting = broker_setting(
     "mq.use_ssl",
     "MQ_USE_SSL",
     Kind::Boolean,
     "whether the connection to the broker uses TLS, instead of what the platform says",
-);
+)
+.example("false");
 const MQ_CA: Setting = broker_setting(
     "mq.use_ssl_ca",
     "MQ_USE_SSL_CA",
     Kind::Certificates,
     "extra authority for the broker's certificate, as path or PEM text",
-);
+)
+.example("/etc/ssl/broker-ca.pem");
 const MQ_CERT: Setting = broker_setting(
     "mq.use_ssl_cert",
     "MQ_USE_SSL_CERT",
     Kind::Certificates,
     "certificate shown to the broker, as path or PEM text",
-);
-const MQ_KEY: Setting = Setting {
-    secret: true,
-    ..broker_setting(
-        "mq.use_ssl_key",
-        "MQ_USE_SSL_KEY",
-        Kind::PrivateKey,
-        "private key of that certificate, as path or PEM text",
-    )
-};
-const HTTPS_CA: Setting = Setting {
-    key: "https.ca_certificates",
-    env: "HTTPS_CA_CERTIFICATES",
-    kind: Kind::Certificates,
-    default: Fallback::Unset,
-    doc: "extra authorities for every https connection, as path or PEM text",
-    secret: false,
-};
+)
+.example("/etc/ssl/connector.pem");
+const MQ_KEY: Setting = broker_setting(
+    "mq.use_ssl_key",
+    "MQ_USE_SSL_KEY",
+    Kind::PrivateKey,
+    "private key of that certificate, as path or PEM text",
+)
+.secret()
+.example("/etc/ssl/connector.key");
+const HTTPS_CA: Setting = Setting::new(
+    "https.ca_certificates",
+    "HTTPS_CA_CERTIFICATES",
+    Kind::Certificates,
+    Fallback::Unset,
+    "extra authorities for every https connection, as path or PEM text",
+)
+.example("/etc/ssl/extra-ca.pem");
 
 const BROKER: [Setting; 9] = [
     MQ_HOST, MQ_PORT, MQ_VHOST, MQ_USER, MQ_PASS, MQ_USE_SSL, MQ_CA, MQ_CERT, MQ_KEY,
+];
+
+/// What is about runs, and what these put into a queue, besides [`BROKER`].
+const IMPORTS: [Setting; 9] = [
+    DURATION_PERIOD,
+    RUN_AND_TERMINATE,
+    QUEUE_THRESHOLD,
+    STALL_LIMIT,
+    QUEUE_PROTOCOL,
+    SEND_TO_QUEUE,
+    SEND_TO_DIRECTORY,
+    SEND_TO_DIRECTORY_PATH,
+    SEND_TO_DIRECTORY_RETENTION,
 ];
 
 const fn broker_setting(
@@ -342,29 +347,59 @@ const fn broker_setting(
     kind: Kind,
     doc: &'static str,
 ) -> Setting {
-    Setting {
-        key,
-        env,
-        kind,
-        default: Fallback::Unset,
-        doc,
-        secret: false,
-    }
+    Setting::new(key, env, kind, Fallback::Unset, doc)
 }
 
 /// The standard settings of the connector whose section is `S`.
 pub(super) fn settings<S: Section>() -> Vec<Setting> {
+    let mut settings = match S::TYPE {
+        ConnectorType::ExternalImport => all::<S>(),
+        ConnectorType::Stream => [of_a_stream(all::<S>()), live_stream::SETTINGS.to_vec()].concat(),
+    };
+    for setting in &mut settings {
+        let mut aliases = S::STANDARD_ALIASES.iter();
+        if let Some((_, further)) = aliases.find(|(key, _)| *key == setting.key) {
+            setting.aliases = further;
+        }
+    }
+    settings
+}
+
+/// The standard settings that have no effect on the connector whose section is `S`.
+pub(super) fn without_effect<S: Section>() -> Vec<Setting> {
+    let mut all = all::<S>();
+    match S::TYPE {
+        ConnectorType::ExternalImport => all.clear(),
+        ConnectorType::Stream => all.retain(is_of_imports),
+    }
+    all
+}
+
+fn of_a_stream(mut settings: Vec<Setting>) -> Vec<Setting> {
+    settings.retain(|setting| !is_of_imports(setting));
+    settings
+}
+
+/// Whether the setting is about runs, and what these put into a queue.
+fn is_of_imports(setting: &Setting) -> bool {
+    IMPORTS
+        .iter()
+        .chain(&BROKER)
+        .any(|of_imports| of_imports.key == setting.key)
+}
+
+fn all<S: Section>() -> Vec<Setting> {
     let mut settings = vec![
         URL,
         TOKEN,
         SSL_VERIFY,
         JSON_LOGGING,
         ID,
-        TYPE,
+        connector_type::<S>(),
         name::<S>(),
         scope::<S>(),
         LOG_LEVEL,
-        DURATION_PERIOD,
+        duration_period::<S>(),
         RUN_AND_TERMINATE,
         QUEUE_THRESHOLD,
         STALL_LIMIT,
@@ -381,6 +416,25 @@ pub(super) fn settings<S: Section>() -> Vec<Setting> {
     settings.extend(BROKER);
     settings.push(HTTPS_CA);
     settings
+}
+
+fn connector_type<S: Section>() -> Setting {
+    let kind = match S::TYPE {
+        ConnectorType::ExternalImport => TYPE.kind,
+        ConnectorType::Stream => const { Kind::Choice(&[ConnectorType::Stream.name()]) },
+    };
+    Setting {
+        kind,
+        default: Fallback::Value(S::TYPE.name()),
+        ..TYPE
+    }
+}
+
+fn duration_period<S: Section>() -> Setting {
+    Setting {
+        default: Fallback::Value(S::DURATION_PERIOD),
+        ..DURATION_PERIOD
+    }
 }
 
 fn name<S: Section>() -> Setting {
@@ -416,16 +470,20 @@ pub(super) fn read_opencti(reader: &mut Reader<'_>) -> Option<PlatformSettings> 
 pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<ConnectorSettings> {
     let json_logging = reader.boolean(&JSON_LOGGING);
     let id = reader.uuid(&ID);
-    let kind = reader.choice(&TYPE, &[("EXTERNAL_IMPORT", ())]);
+    let kind = reader.choice(&connector_type::<S>(), &[(S::TYPE.name(), ())]);
     let name = reader.text(&name::<S>());
     let scope = reader.list(&scope::<S>());
     let log_level = read_log_level(reader);
-    let schedule = read_schedule(reader);
+    let schedule = read_schedule::<S>(reader);
     let queue_threshold_mb = reader.positive(&QUEUE_THRESHOLD);
     let stall_limit = reader.period(&STALL_LIMIT);
     let queue_protocol = read_queue_protocol(reader);
     let outputs = read_outputs(reader);
     let metrics = read_metrics(reader);
+    let live_stream = match S::TYPE {
+        ConnectorType::ExternalImport => None,
+        ConnectorType::Stream => Some(live_stream::read(reader)),
+    };
     kind?;
     Some(ConnectorSettings {
         id: id?,
@@ -439,6 +497,10 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
         queue_protocol: queue_protocol?,
         outputs: outputs?,
         metrics: metrics?,
+        live_stream: match live_stream {
+            None => None,
+            Some(read) => Some(read?),
+        },
     })
 }
 
@@ -491,8 +553,8 @@ fn read_log_level(reader: &mut Reader<'_>) -> Option<Level> {
     reader.choice(&LOG_LEVEL, &levels)
 }
 
-fn read_schedule(reader: &mut Reader<'_>) -> Option<Schedule> {
-    let period = reader.period(&DURATION_PERIOD);
+fn read_schedule<S: Section>(reader: &mut Reader<'_>) -> Option<Schedule> {
+    let period = reader.period(&duration_period::<S>());
     let once = reader.boolean(&RUN_AND_TERMINATE);
     let (period, once) = (period?, once?);
     if once || period.is_zero() {

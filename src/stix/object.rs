@@ -28,9 +28,9 @@ const JUDGED_BY: [&str; 9] = [
 
 /// Where in an object's JSON the values of [`JUDGED_BY`] begin; 0 for those that it does not have.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Places([u32; JUDGED_BY.len()]);
+struct PropertyOffsets([u32; JUDGED_BY.len()]);
 
-impl Places {
+impl PropertyOffsets {
     fn note(&mut self, property: &str, begin: usize) {
         let number = JUDGED_BY.iter().position(|known| *known == property);
         if let Some(place) = number.and_then(|number| self.0.get_mut(number)) {
@@ -69,28 +69,131 @@ pub struct StixObject {
     pub kind: Cow<'static, str>,
     /// The object as JSON.
     pub json: Box<str>,
-    /// Markings, author and labels: they go ahead of the object.
-    pub dependencies: Vec<Arc<StixObject>>,
-    /// What it points at from within (nested references): imported after the object they are errors,
-    /// so they go ahead of it in the same message where there are messages of several objects.
-    pub pointers: Vec<Pointer>,
-    /// Ids of the objects that it ties together (the ends of a relationship): sent earlier, or it is
-    /// held back.
-    pub ends: Vec<StixId>,
+    /// What it needs embedded, as objects that travel along: markings, author, labels.
+    pub embedded: Vec<Arc<StixObject>>,
+    /// What has to be imported before it, and without which it is nothing: source and target of a relationship or a
+    /// sighting.
+    pub imported: Vec<StixId>,
+    /// What it refers to and can go without: nested references, the members of a container.
+    pub references: Vec<ObjectReference>,
+    /// What is to be done with it, and where it belongs.
+    pub handling: Handling,
     /// An entity type that it names, and where in the JSON: a platform that does not have the type
     /// refuses the object.
     pub names_type: Option<(Box<str>, Range<usize>)>,
-    /// The same object without what it points at: how it rides along in a message that it is not the
-    /// subject of. None where it points at nothing.
-    pub bare: Option<Arc<StixObject>>,
-    places: Places,
+    /// The same object without its references: how it rides along in a message that it is not the
+    /// subject of. None where it has no references.
+    pub without_references: Option<Arc<StixObject>>,
+    offsets: PropertyOffsets,
+}
+
+/// When another object has to be there, for one that refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Ahead in the same message, or earlier: imported after the object it is an error.
+    Embedded,
+    /// Imported before: sent earlier, or found at the destination.
+    Imported,
+}
+
+/// What is to be done with an object, and where it belongs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Handling {
+    /// What the import does with it.
+    pub operation: Operation,
+    /// Whether it depends on what the destination has.
+    pub presence: Presence,
+    /// Objects of a unit that have the same number here stand next to each other and travel in one message.
+    pub group: Option<u32>,
+}
+
+/// What the import does with an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Operation {
+    /// Makes it, or changes the one that is there.
+    #[default]
+    Upsert,
+    /// Deletes it.
+    Delete,
+}
+
+/// Whether an object is sent, by what the destination has under its id.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// Whatever is there.
+    #[default]
+    Any,
+    /// Only where it is there already; where it is not, nothing of its group is sent.
+    OnlyIfThere,
+    /// Only where it is not there: what is there is left as it is.
+    OnlyIfAbsent,
 }
 
 impl StixObject {
+    /// What it needs, by STIX ids, and when that has to be there.
+    pub fn needs(&self) -> impl Iterator<Item = (&str, Need)> {
+        let embedded = self.embedded.iter();
+        let embedded = embedded.map(|object| (object.id.as_str(), Need::Embedded));
+        let imported = self.imported.iter();
+        let imported = imported.map(|id| (id.as_str(), Need::Imported));
+        let references = self.references.iter();
+        let references = references.flat_map(|reference| {
+            let targets = reference.targets.iter();
+            targets.map(|target| (target.as_str(), reference.need))
+        });
+        embedded.chain(imported).chain(references)
+    }
+
+    /// Whether it is a container: a report, a case, a note, whose members have to be imported before it.
+    pub fn is_container(&self) -> bool {
+        let mut references = self.references.iter();
+        references.any(|reference| reference.need == Need::Imported)
+    }
+
+    /// The members of a container: the property and the id of each.
+    pub fn members(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let references = self.references.iter();
+        let references = references.filter(|reference| reference.need == Need::Imported);
+        references.flat_map(|reference| {
+            let targets = reference.targets.iter();
+            targets.map(|target| (reference.property, target.as_str()))
+        })
+    }
+
+    /// The object without its references.
+    pub fn form_without_references(self: &Arc<Self>) -> &Arc<Self> {
+        self.without_references.as_ref().unwrap_or(self)
+    }
+
+    /// The object with other handling.
+    #[must_use]
+    pub fn handled(mut self, handling: Handling) -> Self {
+        self.handling = handling;
+        self
+    }
+
+    /// The deletion of what has this id; its type in the platform's words, for counts.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn deletion(
+        id: StixId,
+        kind: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, serde_json::Error> {
+        let mut object = ObjectWriter::new(id);
+        // The platform's client deletes what it finds under the id (docs/protocol.md).
+        object.put("opencti_operation", "delete");
+        let handling = Handling {
+            operation: Operation::Delete,
+            ..Handling::default()
+        };
+        Ok(object.finish(kind)?.handled(handling))
+    }
+
     /// The JSON from where the value of a property begins, to its own end; none where the object does not
     /// have the property, or is not judged by it.
     pub fn from_value(&self, property: &str) -> Option<&str> {
-        self.json.get(self.places.get(property)?..)
+        self.json.get(self.offsets.get(property)?..)
     }
 
     /// The object with the type that it names replaced by "Unknown", which every platform takes.
@@ -101,25 +204,28 @@ impl StixObject {
             let mut json = String::from(other.json);
             if json.is_char_boundary(place.start) && json.is_char_boundary(place.end) {
                 json.replace_range(place.clone(), UNKNOWN_TYPE);
-                other.places.shift(&place, UNKNOWN_TYPE.len());
+                other.offsets.shift(&place, UNKNOWN_TYPE.len());
             }
             other.json = json.into_boxed_str();
         }
         other
     }
 
-    /// The ids of the objects that it points at from within.
+    /// The ids of what it refers to and can go without.
     pub fn targets(&self) -> impl Iterator<Item = &str> {
-        let targets = self.pointers.iter().flat_map(|pointer| &pointer.targets);
+        let targets = self
+            .references
+            .iter()
+            .flat_map(|reference| &reference.targets);
         targets.map(StixId::as_str)
     }
 
     /// The object with what it points at. What was there before becomes its bare form.
     #[must_use]
-    pub fn pointing_at(self, pointers: Vec<Pointer>) -> Self {
+    pub fn referring_to(self, references: Vec<ObjectReference>) -> Self {
         let mut json = self.json.strip_suffix('}').unwrap_or(&self.json).to_owned();
-        for pointer in &pointers {
-            json.extend([",\"", pointer.property, "\":", &pointer.value()]);
+        for reference in &references {
+            json.extend([",\"", reference.property, "\":", &reference.value()]);
         }
         json.push('}');
         Self {
@@ -127,67 +233,71 @@ impl StixObject {
             key: self.key,
             kind: self.kind.clone(),
             json: json.into_boxed_str(),
-            dependencies: self.dependencies.clone(),
-            pointers,
-            ends: self.ends.clone(),
+            embedded: self.embedded.clone(),
+            references,
+            imported: self.imported.clone(),
+            handling: self.handling,
             names_type: self.names_type.clone(),
-            places: self.places,
-            bare: Some(Arc::new(self)),
+            offsets: self.offsets,
+            without_references: Some(Arc::new(self)),
         }
     }
 
     /// The object with only some of what goes ahead of it.
     #[must_use]
-    pub fn depending_only(&self, keeps: &impl Fn(&Self) -> bool) -> Self {
+    pub fn embedding_only(&self, keeps: &impl Fn(&Self) -> bool) -> Self {
         let kept = self
-            .dependencies
+            .embedded
             .iter()
-            .filter(|dependency| keeps(dependency));
-        let kept = kept.map(|dependency| Arc::new(dependency.depending_only(keeps)));
-        let bare = self.bare.as_ref();
+            .filter(|embedded_object| keeps(embedded_object));
+        let kept = kept.map(|embedded_object| Arc::new(embedded_object.embedding_only(keeps)));
+        let without_references = self.without_references.as_ref();
         Self {
-            dependencies: kept.collect(),
-            bare: bare.map(|bare| Arc::new(bare.depending_only(keeps))),
+            embedded: kept.collect(),
+            without_references: without_references
+                .map(|without_references| Arc::new(without_references.embedding_only(keeps))),
             ..self.clone()
         }
     }
 
     /// The object pointing only at some of what it points at.
     #[must_use]
-    pub fn pointing_only(&self, keeps: impl Fn(&Pointer, &str) -> bool) -> Self {
-        let Some(bare) = &self.bare else {
+    pub fn referring_only(&self, keeps: impl Fn(&ObjectReference, &str) -> bool) -> Self {
+        let Some(without_references) = &self.without_references else {
             return self.clone();
         };
-        let kept = |pointer: &Pointer| {
-            let targets = pointer.targets.iter();
-            let targets = targets.filter(|target| keeps(pointer, target)).cloned();
-            Pointer {
+        let kept = |reference: &ObjectReference| {
+            let targets = reference.targets.iter();
+            let targets = targets.filter(|target| keeps(reference, target)).cloned();
+            ObjectReference {
                 targets: targets.collect(),
-                ..*pointer
+                ..*reference
             }
         };
-        let mut pointers: Vec<Pointer> = self.pointers.iter().map(kept).collect();
-        pointers.retain(|pointer| !pointer.targets.is_empty());
-        if pointers.is_empty() {
-            StixObject::clone(bare)
+        let mut references: Vec<ObjectReference> = self.references.iter().map(kept).collect();
+        references.retain(|reference| !reference.targets.is_empty());
+        if references.is_empty() {
+            StixObject::clone(without_references)
         } else {
-            StixObject::clone(bare).pointing_at(pointers)
+            StixObject::clone(without_references).referring_to(references)
         }
     }
 }
 
-/// One property of an object that points at others (STIX 2.1 §2.9).
+/// One property of an object that refers to others (STIX 2.1 §2.9), and that can be left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pointer {
+pub struct ObjectReference {
     /// The property, such as `resolves_to_refs`.
     pub property: &'static str,
     /// Whether it is a list.
     pub is_many: bool,
+    /// When the others have to be there.
+    pub need: Need,
     /// The ids of what it points at; one where it is no list, never none.
     pub targets: Vec<StixId>,
 }
 
-impl Pointer {
+impl ObjectReference {
     /// Ids never need an escape: see [`StixId`].
     fn value(&self) -> String {
         let quoted: Vec<String> = self
@@ -218,7 +328,7 @@ pub struct ObjectWriter {
     json: Vec<u8>,
     failure: Option<serde_json::Error>,
     names_type: Option<(Box<str>, Range<usize>)>,
-    places: Places,
+    offsets: PropertyOffsets,
 }
 
 impl ObjectWriter {
@@ -240,7 +350,7 @@ impl ObjectWriter {
             json,
             failure: None,
             names_type: None,
-            places: Places::default(),
+            offsets: PropertyOffsets::default(),
         }
     }
 
@@ -320,12 +430,13 @@ impl ObjectWriter {
             id: self.id,
             kind: kind.into(),
             json,
-            dependencies: Vec::new(),
-            pointers: Vec::new(),
-            ends: Vec::new(),
+            embedded: Vec::new(),
+            references: Vec::new(),
+            imported: Vec::new(),
+            handling: Handling::default(),
             names_type: self.names_type,
-            places: self.places,
-            bare: None,
+            offsets: self.offsets,
+            without_references: None,
         })
     }
 
@@ -343,7 +454,7 @@ impl ObjectWriter {
         self.json.push(b'"');
         self.json.extend_from_slice(key.as_bytes());
         self.json.extend_from_slice(b"\":");
-        self.places.note(key, self.json.len());
+        self.offsets.note(key, self.json.len());
     }
 }
 

@@ -3,6 +3,8 @@
 //! What is foreign may be given as it came: texts are cleaned and cut ([`text`](super::text)), what is empty is left
 //! out, lists hold each member once. Ids follow from what is sent ([`make_id`](super::make_id)).
 
+use super::StixObject;
+
 mod common;
 mod containers;
 mod draft;
@@ -13,7 +15,7 @@ mod relations;
 
 pub use common::{AttachedFile, Common, ExternalReference, Percent};
 pub use containers::{CaseIncident, Incident, Note, Priority, Report, Severity};
-pub use draft::{NotWritten, Written};
+pub use draft::NotWritten;
 pub use entities::{
     AttackPattern, CourseOfAction, Identity, Label, Location, MarkingDefinition, Threat,
     ThreatKind, Vulnerability,
@@ -31,7 +33,7 @@ pub trait TypedObject {
     ///
     /// # Errors
     /// [`NotWritten`] when it lacks what it cannot be without.
-    fn write(&self, common: &Common) -> Result<Written, NotWritten>;
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten>;
 }
 
 #[cfg(test)]

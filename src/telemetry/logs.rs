@@ -328,7 +328,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::telemetry::waiting::Waiting;
+    use crate::telemetry::waiting::WaitNotice;
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);
@@ -372,7 +372,7 @@ mod tests {
             .start_paused(true)
             .build()
             .unwrap();
-        let waiting = Waiting::default();
+        let waiting = WaitNotice::default();
         runtime.block_on(async {
             for (what, wait) in waits {
                 let wait = tokio::time::sleep(*wait);

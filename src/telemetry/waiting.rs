@@ -13,12 +13,12 @@ pub(super) const TARGET: &str = concat!(env!("CARGO_CRATE_NAME"), "::waiting");
 
 /// Waits for one thing after another of the same origin, and says only once that it takes long.
 #[derive(Debug, Default)]
-pub struct Waiting {
+pub struct WaitNotice {
     /// It was said, and nothing has come in time since.
     is_told: AtomicBool,
 }
 
-impl Waiting {
+impl WaitNotice {
     /// Waits; where it takes long, one line says for what, unless the thing before took long too.
     pub fn told<T>(
         &self,

@@ -128,12 +128,12 @@ async fn full_during_the_run(release: &str) {
         until_still(&line).await;
     }
     assert!(!is_complete(&line));
-    let held_back = waiting(&line).await;
+    let deferred = waiting(&line).await;
     let workers = line.workers(2);
     until("the run is complete", || is_complete(&line)).await;
     let works = line.works_when_complete().await;
     assert_eq!(works.len(), 1);
-    assert!((held_back as usize) < workers.processed(), "{held_back}");
+    assert!((deferred as usize) < workers.processed(), "{deferred}");
     daemon.stop().await;
     assert_imported(&line, release);
 }

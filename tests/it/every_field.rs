@@ -315,7 +315,7 @@ async fn what_a_destination_lacks_is_held_back() {
             assert_eq!(line.run().await, End::RanOnce, "{release}");
             let sent: BTreeSet<String> = published(&line).await.into_keys().collect();
             assert_eq!(sent, expected, "{release}");
-            assert_eq!(held_back(&line), lacked, "{release}");
+            assert_eq!(deferred(&line), lacked, "{release}");
         }
     }))
     .await;
@@ -333,7 +333,7 @@ fn ids_of(
         .collect()
 }
 
-fn held_back(line: &Line) -> BTreeSet<String> {
+fn deferred(line: &Line) -> BTreeSet<String> {
     let state = line.state();
     let objects = state["held_back"].as_array().into_iter().flatten();
     let ids = objects.filter_map(|object| object["id"].as_str());

@@ -408,8 +408,8 @@ fn sort(records: &mut [Record]) {
 /// What is remembered, by id.
 fn remembered(line: &Line) -> Vec<String> {
     let state = line.state();
-    let held_back = state["held_back"].as_array().into_iter().flatten();
-    let ids = held_back.filter_map(|held_back| held_back["id"].as_str());
+    let deferred = state["held_back"].as_array().into_iter().flatten();
+    let ids = deferred.filter_map(|deferred| deferred["id"].as_str());
     let mut ids: Vec<String> = ids.map(str::to_owned).collect();
     ids.sort();
     ids

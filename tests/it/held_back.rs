@@ -67,7 +67,7 @@ fn state(line: &Line) -> Value {
     state.expect("the platform keeps a state")
 }
 
-fn held_back(state: &Value) -> BTreeSet<String> {
+fn deferred(state: &Value) -> BTreeSet<String> {
     let objects = state["held_back"].as_array().into_iter().flatten();
     let ids = objects.filter_map(|object| object["id"].as_str());
     ids.map(str::to_owned).collect()
@@ -107,7 +107,7 @@ async fn what_was_lacked_is_sent_with_its_relationships_once_it_is_known() {
     assert!(message.contains(reason), "{message}");
     let data = line.source.data();
     let (lacked, indicators) = concerned(&data);
-    assert_eq!(held_back(&state(&line)), lacked);
+    assert_eq!(deferred(&state(&line)), lacked);
     let mut rest = data.clone();
     remove(&mut rest, is_lacked);
     assert_identical(&rest, &line.destination.imported(), OLD);
@@ -116,7 +116,7 @@ async fn what_was_lacked_is_sent_with_its_relationships_once_it_is_known() {
     let before = sent(&line).await;
     assert_eq!(line.run().await, End::RanOnce);
     assert_eq!(sent(&line).await, before);
-    assert_eq!(held_back(&state(&line)), lacked);
+    assert_eq!(deferred(&state(&line)), lacked);
 
     let line = upgraded(line);
     run_with_workers(&line).await;
@@ -128,7 +128,7 @@ async fn what_was_lacked_is_sent_with_its_relationships_once_it_is_known() {
         .filter(|id| !data.shared.iter().any(|record| record.standard_id() == id))
         .collect();
     assert_eq!(came, &lacked | &indicators);
-    assert_eq!(held_back(&state(&line)), BTreeSet::new());
+    assert_eq!(deferred(&state(&line)), BTreeSet::new());
 
     let before = sent(&line).await;
     assert_eq!(line.run().await, End::RanOnce);
@@ -142,7 +142,7 @@ async fn more_than_can_be_remembered_come_too() {
     run_with_workers(&line).await;
     let (kept, data) = (state(&line), line.source.data());
     let (lacked, _) = concerned(&data);
-    assert_eq!(held_back(&kept).len(), 200);
+    assert_eq!(deferred(&kept).len(), 200);
     let more = kept["held_back_more"].as_object().into_iter().flatten();
     let more: u64 = more.filter_map(|(_, number)| number.as_u64()).sum();
     assert_eq!(more, lacked.len() as u64 - 200);
@@ -159,5 +159,5 @@ async fn more_than_can_be_remembered_come_too() {
     assert_identical(&data, &line.destination.imported(), Release::LATEST);
     let kept = state(&line);
     assert_eq!(kept["held_back_more"], json!(null));
-    assert_eq!(held_back(&kept), BTreeSet::new());
+    assert_eq!(deferred(&kept), BTreeSet::new());
 }

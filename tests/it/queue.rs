@@ -12,15 +12,15 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use opencti_connectors::graphql::{Client, Endpoint, LONGEST_SILENCE, RetryPolicy};
+use opencti_connectors::graphql::Client;
+use opencti_connectors::http::{RetryPolicy, Site};
 use opencti_connectors::opencti::queue::{BrokerTls, Depth, DepthError};
 use opencti_connectors::opencti::{
-    Announcer, BrokerAddress, ConnectorInfo, ConnectorProfile, Delivery, Message, Pending,
-    PushError, Pusher, Standing, Work, api, ping, queue, register,
+    BrokerAddress, ConnectionStatus, ConnectorInfo, ConnectorProfile, Delivery, Message, Pending,
+    PushError, Pusher, Work, WorkExpectations, api, ping, queue, register,
 };
 use opencti_connectors::platform::Platform;
 use opencti_connectors::runtime::End;
-use opencti_connectors::telemetry::metrics::Metrics;
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,7 +46,7 @@ struct Lane {
     pusher: Pusher,
     /// Locked to announce, which every sender does.
     work: tokio::sync::Mutex<Work>,
-    announcer: Arc<Announcer>,
+    expectations: Arc<WorkExpectations>,
     given_up: CancellationToken,
     written: AtomicUsize,
     confirmed: AtomicUsize,
@@ -86,7 +86,9 @@ impl Lane {
     async fn announced(&self, count: usize) -> Vec<Message> {
         let mut work = self.work.lock().await;
         let objects = count as u64 * OBJECTS;
-        work.announce(objects).await.expect("it is announced");
+        work.add_expectations(objects)
+            .await
+            .expect("it is announced");
         let first = self.written.fetch_add(count, Ordering::Relaxed);
         (first..first + count)
             .map(|number| message(work.id(), number))
@@ -105,7 +107,7 @@ impl Lane {
         let delivery = Delivery {
             messages,
             position: None,
-            announcer: Some(Arc::clone(&self.announcer)),
+            expectations: Some(Arc::clone(&self.expectations)),
             given_up: given_up.clone(),
         };
         self.pusher
@@ -128,7 +130,10 @@ impl Lane {
         for mut pending in pending {
             let waiting = tokio::time::timeout(LIMIT * 2, pending.receipt()).await;
             let receipt = waiting.unwrap_or_else(|_| {
-                panic!("never a receipt: {:?}", *self.pusher.standing().borrow())
+                panic!(
+                    "never a receipt: {:?}",
+                    *self.pusher.connection_status().borrow()
+                )
             });
             let position = receipt.expect("it is confirmed").into_position();
             assert_eq!(position, None, "none was given");
@@ -182,12 +187,16 @@ impl Lane {
     }
 
     fn again(&self) -> u64 {
-        self.announcer.again()
+        self.expectations.again()
     }
 
-    async fn until(&self, what: &str, is_so: impl Fn(&Standing) -> bool) -> Standing {
-        let mut standing = self.pusher.standing();
-        let waiting = standing.wait_for(|now| is_so(now));
+    async fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&ConnectionStatus) -> bool,
+    ) -> ConnectionStatus {
+        let mut connection_status = self.pusher.connection_status();
+        let waiting = connection_status.wait_for(|now| is_so(now));
         let found = tokio::time::timeout(LIMIT, waiting).await;
         found
             .unwrap_or_else(|_| panic!("never {what}"))
@@ -197,7 +206,7 @@ impl Lane {
 
     async fn until_paused(&self) -> String {
         match self.until("paused", is_paused).await {
-            Standing::Paused(reason) => reason,
+            ConnectionStatus::Paused(reason) => reason,
             other => panic!("{other:?}"),
         }
     }
@@ -263,18 +272,10 @@ struct Meeting {
 
 impl Meeting {
     async fn at(destination: Destination) -> Self {
-        let client = Client::new(&Endpoint {
-            platform: "the destination".to_owned(),
-            url: format!("{}/graphql", destination.url())
-                .parse()
-                .expect("a URL"),
-            token: destination.token().to_owned().into(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: LONGEST_SILENCE,
-            metrics: Metrics::default(),
-        });
+        let url = format!("{}/graphql", destination.url());
+        let token = destination.token().to_owned().into();
+        let site = Site::new("the destination", url.parse().expect("a URL"));
+        let client = Client::new(site, &token);
         let client = client.expect("a client");
         let platform = Platform::meet(client, RetryPolicy::NEVER)
             .await
@@ -299,7 +300,7 @@ impl Meeting {
         let opening = Work::open(Arc::clone(&self.platform), self.id, "test");
         let work = opening.await.expect("a work");
         Lane {
-            announcer: work.announcer(),
+            expectations: work.expectations(),
             work: tokio::sync::Mutex::new(work),
             destination: self.destination,
             platform: self.platform,
@@ -424,12 +425,12 @@ impl Hand {
     }
 }
 
-fn is_paused(standing: &Standing) -> bool {
-    matches!(standing, Standing::Paused(_))
+fn is_paused(connection_status: &ConnectionStatus) -> bool {
+    matches!(connection_status, ConnectionStatus::Paused(_))
 }
 
-fn is_disconnected(standing: &Standing) -> bool {
-    matches!(standing, Standing::Disconnected(_))
+fn is_disconnected(connection_status: &ConnectionStatus) -> bool {
+    matches!(connection_status, ConnectionStatus::Disconnected(_))
 }
 
 async fn own_broker() -> Broker {
@@ -526,7 +527,10 @@ async fn a_broker_that_dies_gets_again_what_it_did_not_confirm_and_that_is_annou
         () = lane.send_during(dying) => {}
         () = watching => {}
     }
-    assert_eq!(*lane.pusher.standing().borrow(), Standing::Sending);
+    assert_eq!(
+        *lane.pusher.connection_status().borrow(),
+        ConnectionStatus::Sending
+    );
     assert!(lane.again() > 0, "messages were in flight");
     let arrived = lane.hand(&broker).await.all().await;
     lane.assert_all_announced(&arrived);
@@ -552,7 +556,8 @@ async fn a_full_queue_is_a_pause_and_everything_arrives_once() {
         }
     };
     tokio::join!(lane.receipts(pending), within("all arrived", draining));
-    lane.until("sending", |now| *now == Standing::Sending).await;
+    lane.until("sending", |now| *now == ConnectionStatus::Sending)
+        .await;
     lane.assert_exactly_once(&arrived);
 }
 
@@ -677,7 +682,8 @@ async fn what_comes_back_is_not_taken_for_what_arrived() {
             hand.unbind().await;
             lane.until("paused", is_paused).await;
             hand.bind().await;
-            lane.until("sending", |now| *now == Standing::Sending).await;
+            lane.until("sending", |now| *now == ConnectionStatus::Sending)
+                .await;
             lane.until_confirmed(50).await;
         }
     };
@@ -738,10 +744,10 @@ async fn a_network_that_falls_silent_is_noticed_by_the_heartbeat() {
     let lane = Lane::through(&broker, Some(way.port)).await;
     let falling_silent = async {
         way.fall_silent();
-        let standing = lane.until("disconnected", is_disconnected).await;
+        let connection_status = lane.until("disconnected", is_disconnected).await;
         assert!(
-            format!("{standing:?}").contains("no sign of life"),
-            "{standing:?}"
+            format!("{connection_status:?}").contains("no sign of life"),
+            "{connection_status:?}"
         );
     };
     lane.send_during(falling_silent).await;
@@ -793,9 +799,9 @@ async fn what_is_given_up_while_the_broker_is_away_is_never_sent() {
     let unwanted_numbers = 5..25;
     let mut dropped = lane.deliver_until(messages, &unwanted).await;
     let wanted = lane.send(10).await;
-    let standing = lane.until("disconnected", is_disconnected).await;
+    let connection_status = lane.until("disconnected", is_disconnected).await;
     let (user, secret) = ("guest", lane.address.vhost.as_str());
-    let said = format!("{standing:?}");
+    let said = format!("{connection_status:?}");
     assert!(
         !said.contains(user) && !said.contains("amqp://") && !secret.is_empty(),
         "{said}"

@@ -336,8 +336,8 @@ async fn a_marking_that_means_something_else_at_the_destination_holds_its_object
         message.contains("SECRET") && message.contains("PAP:GREEN"),
         "{message}"
     );
-    let held_back = &line.state()["held_back"][0];
-    assert_eq!(held_back["at_source"], "contradiction", "{held_back}");
+    let deferred = &line.state()["held_back"][0];
+    assert_eq!(deferred["at_source"], "contradiction", "{deferred}");
     // Corrected at the source, they come.
     line.source.edit(|data| {
         let mut markings = data.shared.iter_mut();

@@ -85,29 +85,29 @@ async fn a_row_that_could_not_be_read_comes_when_it_can_be() {
     let line = Line::with(data);
     check_all_but(&line, std::slice::from_ref(&id)).await;
     let remembered = |state: &Value| state["held_back"].as_array().cloned().unwrap_or_default();
-    let held_back = remembered(&line.state());
-    let of_row: Vec<&Value> = held_back
+    let deferred = remembered(&line.state());
+    let of_row: Vec<&Value> = deferred
         .iter()
-        .filter(|held_back| held_back["id"] == id)
+        .filter(|deferred| deferred["id"] == id)
         .collect();
-    assert_eq!(of_row.len(), 1, "{held_back:#?}");
+    assert_eq!(of_row.len(), 1, "{deferred:#?}");
     assert_eq!(of_row[0]["at_source"]["unread"]["days"], 1);
 
     // It fails once more, on the same day: nothing is sent, and it stays remembered.
     let works = line.destination.works().len();
     assert_eq!(line.run().await, End::RanOnce);
     assert_eq!(line.destination.works().len(), works);
-    let ids = |held_back: &[Value]| -> Vec<Value> {
-        held_back.iter().map(|one| one["id"].clone()).collect()
+    let ids = |deferred: &[Value]| -> Vec<Value> {
+        deferred.iter().map(|one| one["id"].clone()).collect()
     };
     let again = remembered(&line.state());
-    assert_eq!(ids(&again), ids(&held_back));
+    assert_eq!(ids(&again), ids(&deferred));
     let days = |of: &[Value]| {
         of.iter()
             .find(|one| one["id"] == id)
             .map(|one| one["at_source"].clone())
     };
-    assert_eq!(days(&again), days(&held_back));
+    assert_eq!(days(&again), days(&deferred));
 
     line.source.edit(|data| {
         let directory = data
@@ -146,9 +146,9 @@ async fn a_remembered_row_that_is_skipped_for_good_is_forgotten() {
     assert_eq!(line.run().await, End::RanOnce);
     line.works_when_complete().await;
     let remembers = |id: &str| {
-        let held_back = line.state()["held_back"].clone();
-        let mut held_back = held_back.as_array().into_iter().flatten();
-        held_back.any(|held_back| held_back["id"] == id)
+        let deferred = line.state()["held_back"].clone();
+        let mut deferred = deferred.as_array().into_iter().flatten();
+        deferred.any(|deferred| deferred["id"] == id)
     };
     let id = line.source.edit(|data| {
         let directory = data.record_mut(&row).expect("the directory");

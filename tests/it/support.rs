@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use opencti_connectors::connectors::netmanageit::{NetManageIt, NetManageItSettings};
-use opencti_connectors::runtime::{End, run_connector};
+use opencti_connectors::runtime::{End, run_importer};
 use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
 use sandbox::{
@@ -119,7 +119,7 @@ impl Line {
 
     /// Runs the connector to its end.
     pub(crate) async fn run(&self) -> End {
-        let running = run_connector::<NetManageIt>(
+        let running = run_importer::<NetManageIt>(
             self.settings(),
             Instruments::default(),
             CancellationToken::new(),
@@ -133,7 +133,7 @@ impl Line {
     /// Runs the connector until it is stopped.
     pub(crate) fn daemon(&self) -> Daemon {
         let stop = CancellationToken::new();
-        let running = tokio::spawn(run_connector::<NetManageIt>(
+        let running = tokio::spawn(run_importer::<NetManageIt>(
             self.settings(),
             Instruments::default(),
             stop.clone(),
@@ -150,7 +150,7 @@ impl Line {
     /// Runs the connector in a process of its own, as far as a runtime is one: it can die.
     pub(crate) fn mortal(&self) -> Mortal {
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        runtime.spawn(run_connector::<NetManageIt>(
+        runtime.spawn(run_importer::<NetManageIt>(
             self.settings(),
             Instruments::default(),
             CancellationToken::new(),
@@ -160,7 +160,7 @@ impl Line {
 
     /// Why the connector does not start.
     pub(crate) async fn start_error(&self) -> String {
-        let running = run_connector::<NetManageIt>(
+        let running = run_importer::<NetManageIt>(
             self.settings(),
             Instruments::default(),
             CancellationToken::new(),

@@ -14,8 +14,7 @@ use opencti_connectors::stix::typed::{
     EmailMessage, ExternalReference, File, Identity, Incident, Indicator, IndicatorPattern,
     KillChainPhase, Label, Location, MarkingDefinition, Note, Observable, Percent, Priority,
     Process, RegistryKey, RegistryValue, Relationship, Report, RuleLanguage, Severity, Sighting,
-    Software, Threat, ThreatKind, TypedObject, UserAccount, Vulnerability, Written,
-    X509Certificate,
+    Software, Threat, ThreatKind, TypedObject, UserAccount, Vulnerability, X509Certificate,
 };
 use opencti_connectors::stix::{Hash, Hashes, StixId, StixObject, Timestamp, bundle, tlp};
 use serde_json::json;
@@ -24,7 +23,7 @@ use crate::oracle;
 
 /// What is written, in an order in which everything comes after what it refers to.
 struct Sample {
-    all: Vec<Written>,
+    all: Vec<StixObject>,
     common: Common,
 }
 
@@ -39,14 +38,18 @@ impl Sample {
         let dated = Common {
             created: time,
             modified: time,
-            markings: vec![tlp::GREEN.id()],
             ..Common::default()
         };
         let marking = MarkingDefinition::Tlp(tlp::GREEN).write(&dated);
         let marking = marking.expect("a marking");
-        let author = author.write(&dated).expect("an author");
+        let marked = Common {
+            markings: vec![Arc::new(marking.clone())],
+            ..dated.clone()
+        };
+        let author = author.write(&marked).expect("an author");
         let common = Common {
-            author: Some(author.object.id.clone()),
+            author: Some(Arc::new(author.clone())),
+            markings: vec![Arc::new(marking.clone())],
             labels: vec!["apt".to_owned()],
             external_references: ExternalReference::page("ACME", "https://acme.example/1")
                 .into_iter()
@@ -63,7 +66,7 @@ impl Sample {
     /// The id of what is added.
     fn add(&mut self, object: &impl TypedObject) -> StixId {
         let written = object.write(&self.common).expect("an object");
-        let id = written.object.id.clone();
+        let id = written.id.clone();
         self.all.push(written);
         id
     }
@@ -338,7 +341,7 @@ fn the_client_and_the_validator_take_every_object() {
     let objects: Vec<Arc<StixObject>> = sample
         .all
         .iter()
-        .map(|written| Arc::new(written.object.clone()))
+        .map(|written| Arc::new(written.clone()))
         .collect();
     let message = json!({
         "type": "bundle",
@@ -359,10 +362,8 @@ fn what_an_object_refers_to_is_told() {
     let sample = samples();
     let mut known = BTreeSet::new();
     for written in &sample.all {
-        let refers_to = written.embedded.iter().chain(&written.earlier);
-        let told: BTreeSet<&str> = refers_to.map(StixId::as_str).collect();
-        let object: serde_json::Value =
-            serde_json::from_str(&written.object.json).expect("an object");
+        let told: BTreeSet<&str> = written.needs().map(|(id, _)| id).collect();
+        let object: serde_json::Value = serde_json::from_str(&written.json).expect("an object");
         let fields = object.as_object().expect("an object").iter();
         let refs = fields.filter(|(name, _)| name.ends_with("_ref") || name.ends_with("_refs"));
         let refs = refs.flat_map(|(_, value)| match value {
@@ -370,13 +371,9 @@ fn what_an_object_refers_to_is_told() {
             value => value.as_str().into_iter().collect::<Vec<_>>(),
         });
         let written_refs: BTreeSet<&str> = refs.collect();
-        assert_eq!(told, written_refs, "{}", written.object.json);
-        assert!(
-            told.iter().all(|id| known.contains(*id)),
-            "{}",
-            written.object.id
-        );
-        known.insert(written.object.id.to_string());
+        assert_eq!(told, written_refs, "{}", written.json);
+        assert!(told.iter().all(|id| known.contains(*id)), "{}", written.id);
+        known.insert(written.id.to_string());
     }
     assert!(known.contains(make_id::label("apt").as_str()));
 }

@@ -19,7 +19,8 @@ use super::operations::{
 };
 use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
-use crate::graphql::{Answer, Error, GraphqlError, Kind, RetryPolicy, Waits};
+use crate::graphql::{Answer, Error, GraphqlError};
+use crate::http::{Kind, RetryPolicy, Waits};
 use crate::platform::{Platform, PlatformError};
 use crate::stix::TextSet;
 use crate::telemetry::logs::Chain;
@@ -143,11 +144,11 @@ impl Filter {
     fn condition(&self) -> Option<Condition> {
         match self {
             Self::Span(Span::Everything) => None,
-            Self::Span(Span::From(moment)) => {
-                Some(("updated_at", Operator::Gte, vec![moment.to_string()]))
+            Self::Span(Span::From(timestamp)) => {
+                Some(("updated_at", Operator::Gte, vec![timestamp.to_string()]))
             }
-            Self::Span(Span::Behind(moment)) => {
-                Some(("updated_at", Operator::Gt, vec![moment.to_string()]))
+            Self::Span(Span::Behind(timestamp)) => {
+                Some(("updated_at", Operator::Gt, vec![timestamp.to_string()]))
             }
             Self::Ids(ids) => Some(("ids", Operator::Eq, ids.clone())),
         }
@@ -600,12 +601,12 @@ impl Failure {
 /// How long the source may fail before it is given up: ten minutes from its last answer that was of use. An
 /// answer to whether it is there at all is none.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct RetryBudget {
     /// None while it answers.
     waits: Option<Waits>,
 }
 
-impl Patience {
+impl RetryBudget {
     fn waits(&mut self) -> &mut Waits {
         self.waits
             .get_or_insert_with(|| RetryPolicy::DURING_RUN.waits())
@@ -746,7 +747,7 @@ pub(super) async fn look_at_ends(platform: &Platform) -> Result<Option<EndsSeen>
 pub(super) async fn ask(
     platform: &Platform,
     request: &Request,
-    patience: &mut Patience,
+    retry_budget: &mut RetryBudget,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Asked, PlatformError> {
     let mut tries = 0;
@@ -783,7 +784,7 @@ pub(super) async fn ask(
         };
         tracing::warn!(error = %Chain(&error), tries, "no usable answer, trying again");
         platform.count_retry();
-        if !patience.wait(wait).await {
+        if !retry_budget.wait(wait).await {
             return Err(error);
         }
     }
@@ -1009,21 +1010,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn patience_ends_and_an_answer_renews_it() {
-        let mut patience = Patience::default();
+        let mut retry_budget = RetryBudget::default();
         let began = tokio::time::Instant::now();
-        while patience.rest(&failure(None, true), true).await {}
+        while retry_budget.rest(&failure(None, true), true).await {}
         assert!(began.elapsed() <= Duration::from_mins(10));
-        patience.renew();
-        assert!(patience.rest(&failure(None, false), false).await);
+        retry_budget.renew();
+        assert!(retry_budget.rest(&failure(None, false), false).await);
         let asked = Some(Duration::from_mins(11));
-        assert!(!patience.wait(asked).await && !patience.pause(asked).await);
+        assert!(!retry_budget.wait(asked).await && !retry_budget.pause(asked).await);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_row_that_is_named_is_not_waited_for() {
         let began = tokio::time::Instant::now();
-        let mut patience = Patience::default();
-        assert!(patience.rest(&failure(Some(3), false), true).await);
+        let mut retry_budget = RetryBudget::default();
+        assert!(retry_budget.rest(&failure(Some(3), false), true).await);
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{
-    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Patience, ReferencesRequest, Request,
-    Stream, ask, given_up, over_limit, unreadable,
+    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, ReferencesRequest, Request,
+    RetryBudget, Stream, ask, given_up, over_limit, unreadable,
 };
 use super::cursor::Row;
 use super::cursor::Span;
@@ -139,7 +139,7 @@ impl ReadObjects {
 
 /// Objects to ask for in one request.
 #[derive(Debug)]
-struct Portion {
+struct Chunk {
     ids: Vec<String>,
     /// The place behind the answers so far, and how many rows they had.
     after: Option<String>,
@@ -153,7 +153,7 @@ struct Portion {
     is_well_elsewhere: bool,
 }
 
-impl Portion {
+impl Chunk {
     /// Objects, so many rows of them at once.
     fn new(ids: Vec<String>, rows: usize, guard: EndGuard) -> Self {
         Self {
@@ -191,39 +191,39 @@ fn names_in(answers: &[PageAnswer]) -> HashSet<Cow<'_, str>> {
 
 /// What is still to be asked for.
 #[derive(Debug)]
-struct Waiting<'a> {
+struct Unanswered<'a> {
     platform: &'a Platform,
     /// The stream of the objects.
     stream: Stream,
     /// All of them: those beside one that fails show whether it is the source.
     ids: Vec<String>,
-    portions: VecDeque<Portion>,
+    all_chunks: VecDeque<Chunk>,
     /// Makes the guard of a list by so many ids.
     guard_of: fn(usize) -> EndGuard,
-    patience: Patience,
+    retry_budget: RetryBudget,
 }
 
-impl<'a> Waiting<'a> {
+impl<'a> Unanswered<'a> {
     fn new(
         platform: &'a Platform,
         stream: Stream,
         ids: Vec<String>,
         guard_of: fn(usize) -> EndGuard,
     ) -> Self {
-        let all = Portion::new(ids.clone(), ROWS_A_PAGE, guard_of(ids.len()));
+        let all = Chunk::new(ids.clone(), ROWS_A_PAGE, guard_of(ids.len()));
         Self {
             platform,
             stream,
-            portions: VecDeque::from([all]),
+            all_chunks: VecDeque::from([all]),
             ids,
             guard_of,
-            patience: Patience::default(),
+            retry_budget: RetryBudget::default(),
         }
     }
 
     /// Objects, so many rows of them at once.
-    fn part(&self, ids: &[String], rows: usize) -> Portion {
-        Portion::new(ids.to_vec(), rows, (self.guard_of)(ids.len()))
+    fn part(&self, ids: &[String], rows: usize) -> Chunk {
+        Chunk::new(ids.to_vec(), rows, (self.guard_of)(ids.len()))
     }
 
     async fn ask(
@@ -231,13 +231,13 @@ impl<'a> Waiting<'a> {
         request: Request,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Asked, SourceError> {
-        let asked = ask(self.platform, &request, &mut self.patience, skipped)
+        let asked = ask(self.platform, &request, &mut self.retry_budget, skipped)
             .await
             .map_err(|error| unreadable(self.stream, error))?;
         if let Asked::Page(answer) = &asked
             && answer.list().is_some()
         {
-            self.patience.renew();
+            self.retry_budget.renew();
         }
         Ok(asked)
     }
@@ -246,61 +246,61 @@ impl<'a> Waiting<'a> {
     /// another object, or of any.
     async fn step_around(
         &mut self,
-        mut portion: Portion,
+        mut chunk: Chunk,
         failure: &Failure,
         others: impl Fn(Option<String>) -> Request,
     ) -> Result<Option<String>, SourceError> {
-        let is_alone = portion.ids.len() == 1;
-        if is_alone && failure.is_over_limit && portion.rows == 1 {
+        let is_alone = chunk.ids.len() == 1;
+        if is_alone && failure.is_over_limit && chunk.rows == 1 {
             return Err(over_limit(self.stream, failure));
         }
         tracing::warn!(
             stream = self.stream.name(),
-            ids = portion.ids.len(),
+            ids = chunk.ids.len(),
             reason = failure.reason,
             "the source failed at objects that others refer to; asking for less of them"
         );
-        if !self.patience.rest(failure, is_alone).await {
+        if !self.retry_budget.rest(failure, is_alone).await {
             return Err(given_up(self.stream, failure));
         }
         let rows = if failure.is_about_size {
-            (portion.rows / 8).max(1)
+            (chunk.rows / 8).max(1)
         } else {
-            portion.rows
+            chunk.rows
         };
         if is_alone && failure.is_over_limit {
-            let smaller = self.part(&portion.ids, rows);
-            self.portions.push_front(smaller);
+            let smaller = self.part(&chunk.ids, rows);
+            self.all_chunks.push_front(smaller);
             return Ok(None);
         }
         if !is_alone {
             // Some rows may have been read already; reading them again changes nothing. Each try that
             // takes too long takes a minute, so there must not be many of them.
             let parts = if failure.is_about_size { 8 } else { 2 };
-            let size = portion.ids.len().div_ceil(parts);
-            for ids in portion.ids.chunks(size).rev() {
+            let size = chunk.ids.len().div_ceil(parts);
+            for ids in chunk.ids.chunks(size).rev() {
                 let part = self.part(ids, rows);
-                self.portions.push_front(part);
+                self.all_chunks.push_front(part);
             }
             return Ok(None);
         }
-        portion.tries += 1;
+        chunk.tries += 1;
         if failure.names_row() {
-            return Ok(Some(portion.ids.concat()));
+            return Ok(Some(chunk.ids.concat()));
         }
-        if portion.tries >= failure.tries_alone() {
-            if portion.is_well_elsewhere {
-                self.patience.renew();
-                return Ok(Some(portion.ids.concat()));
+        if chunk.tries >= failure.tries_alone() {
+            if chunk.is_well_elsewhere {
+                self.retry_budget.renew();
+                return Ok(Some(chunk.ids.concat()));
             }
             // Asked once more after the others: it may have been of the moment.
-            portion.tries = 0;
-            portion.is_well_elsewhere = self.answers_others(&portion, others).await?;
-            if !portion.is_well_elsewhere && !self.patience.outlast(self.stream, failure).await {
+            chunk.tries = 0;
+            chunk.is_well_elsewhere = self.answers_others(&chunk, others).await?;
+            if !chunk.is_well_elsewhere && !self.retry_budget.outlast(self.stream, failure).await {
                 return Err(given_up(self.stream, failure));
             }
         }
-        self.portions.push_front(portion);
+        self.all_chunks.push_front(chunk);
         Ok(None)
     }
 
@@ -308,14 +308,20 @@ impl<'a> Waiting<'a> {
     /// the source.
     async fn answers_others(
         &mut self,
-        portion: &Portion,
+        chunk: &Chunk,
         others: impl Fn(Option<String>) -> Request,
     ) -> Result<bool, SourceError> {
-        let beside = self.ids.iter().rev().filter(|id| !portion.ids.contains(id));
+        let beside = self.ids.iter().rev().filter(|id| !chunk.ids.contains(id));
         let beside: Vec<String> = beside.take(OTHERS).cloned().collect();
         let requests = beside.into_iter().map(Some).chain([None]).map(others);
         for request in requests {
-            let asked = ask(self.platform, &request, &mut self.patience, &mut Vec::new()).await;
+            let asked = ask(
+                self.platform,
+                &request,
+                &mut self.retry_budget,
+                &mut Vec::new(),
+            )
+            .await;
             match asked.map_err(|error| unreadable(self.stream, error))? {
                 Asked::Page(_) => return Ok(true),
                 Asked::Failed(_) => {}
@@ -384,27 +390,27 @@ async fn objects_of(
     allowance: &Allowance,
 ) -> Result<(ReadObjects, Vec<Skipped>), SourceError> {
     let Wanted { stream, detail } = wanted;
-    let mut waiting = Waiting::new(platform, stream, ids, guard_of_objects);
+    let mut waiting = Unanswered::new(platform, stream, ids, guard_of_objects);
     let (mut read, mut skipped) = (ReadObjects::default(), Vec::new());
-    while let Some(portion) = waiting.portions.pop_front() {
+    while let Some(chunk) = waiting.all_chunks.pop_front() {
         if allowance.is_spent() {
-            read.unread.extend(portion.left_out(&read.answers));
+            read.unread.extend(chunk.left_out(&read.answers));
             continue;
         }
-        let by_ids = ListRequest::by_ids(stream, detail, &portion.ids);
+        let by_ids = ListRequest::by_ids(stream, detail, &chunk.ids);
         let request = ListRequest {
-            after: portion.after.clone(),
-            first: by_ids.first.min(portion.rows),
+            after: chunk.after.clone(),
+            first: by_ids.first.min(chunk.rows),
             ..by_ids
         };
         let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
             Asked::Page(answer) => match Extent::of(&answer) {
                 Some(_) if !allowance.take(&answer) => {
-                    waiting.portions.push_front(portion);
+                    waiting.all_chunks.push_front(chunk);
                     continue;
                 }
                 Some(extent) => {
-                    waiting.portions.extend(go_on(portion, extent, &answer)?);
+                    waiting.all_chunks.extend(go_on(chunk, extent, &answer)?);
                     read.answers.push(answer);
                     continue;
                 }
@@ -423,7 +429,7 @@ async fn objects_of(
                 },
             })
         };
-        if let Some(id) = waiting.step_around(portion, &failure, others).await? {
+        if let Some(id) = waiting.step_around(chunk, &failure, others).await? {
             let reason = failure.as_reason("it");
             read.unread.push(Unread { id, reason });
         }
@@ -467,10 +473,10 @@ pub(super) async fn read_references(
         async move { references_of(&platform, ids, &wanted, &allowance).await }
     });
     let mut all = ReadReferences::default();
-    for portion in read.await? {
-        skipped.extend(portion.skipped);
-        all.unread.extend(portion.unread);
-        for pointed in portion.found {
+    for chunk in read.await? {
+        skipped.extend(chunk.skipped);
+        all.unread.extend(chunk.unread);
+        for pointed in chunk.found {
             put_pointed(pointed, &mut all.references, &mut all.files, skipped);
         }
     }
@@ -508,7 +514,7 @@ fn put_pointed(
 
 /// Holders and what they point at.
 #[derive(Default)]
-struct PortionOfReferences {
+struct ChunkOfReferences {
     found: Vec<Pointed>,
     unread: Vec<Unread>,
     skipped: Vec<Skipped>,
@@ -521,30 +527,30 @@ async fn references_of(
     ids: Vec<String>,
     wanted: &WantedReferences,
     allowance: &Allowance,
-) -> Result<PortionOfReferences, SourceError> {
-    let mut waiting = Waiting::new(platform, wanted.stream, ids, guard_of_references);
-    let mut read = PortionOfReferences::default();
-    while let Some(portion) = waiting.portions.pop_front() {
+) -> Result<ChunkOfReferences, SourceError> {
+    let mut waiting = Unanswered::new(platform, wanted.stream, ids, guard_of_references);
+    let mut read = ChunkOfReferences::default();
+    while let Some(chunk) = waiting.all_chunks.pop_front() {
         if allowance.is_spent() {
-            read.unread.extend(portion.left_out(&[]));
+            read.unread.extend(chunk.left_out(&[]));
             continue;
         }
         let request = Request::References(ReferencesRequest {
-            holders: portion.ids.clone(),
+            holders: chunk.ids.clone(),
             relations: wanted.relations.clone(),
             with_files: wanted.with_files,
-            first: i64::try_from(portion.rows).unwrap_or(1),
-            after: portion.after.clone(),
+            first: i64::try_from(chunk.rows).unwrap_or(1),
+            after: chunk.after.clone(),
         });
         match waiting.ask(request, &mut read.skipped).await? {
             Asked::Page(answer) if !allowance.take(&answer) => {
-                waiting.portions.push_front(portion);
+                waiting.all_chunks.push_front(chunk);
             }
             Asked::Page(answer) => {
                 let extent = take_references(&answer, &mut read.found, &mut read.skipped)?;
-                let is_short = extent.is_short_of(portion.seen);
-                match go_on(portion, extent, &answer)? {
-                    Some(next) => waiting.portions.push_front(next),
+                let is_short = extent.is_short_of(chunk.seen);
+                match go_on(chunk, extent, &answer)? {
+                    Some(next) => waiting.all_chunks.push_front(next),
                     None if is_short => read.skipped.push(Skipped {
                         id: "?".to_owned(),
                         kind: "reference".to_owned(),
@@ -563,7 +569,7 @@ async fn references_of(
                         after: None,
                     })
                 };
-                if let Some(id) = waiting.step_around(portion, &failure, others).await? {
+                if let Some(id) = waiting.step_around(chunk, &failure, others).await? {
                     let reason = failure.as_reason("them");
                     read.unread.push(Unread { id, reason });
                 }
@@ -574,14 +580,14 @@ async fn references_of(
 }
 
 /// Whether a list goes on.
-enum Next {
+enum ListEnd {
     At(String),
     /// Only if it has more rows than were seen; it has so many.
     MaybeAt(String, u64),
     None,
 }
 
-impl Next {
+impl ListEnd {
     fn of(list: &List<'_>) -> Self {
         let info = &list.page_info;
         match info.end_cursor.clone().filter(|cursor| !cursor.is_empty()) {
@@ -598,7 +604,7 @@ struct Extent {
     page_rows: usize,
     /// All that the source counts.
     total: Option<u64>,
-    next: Next,
+    next: ListEnd,
 }
 
 impl Extent {
@@ -608,7 +614,7 @@ impl Extent {
         Some(Self {
             page_rows: list.rows(),
             total: list.page_info.global_count,
-            next: Next::of(list),
+            next: ListEnd::of(list),
         })
     }
 
@@ -621,29 +627,29 @@ impl Extent {
 
 /// The portion with the place where its list goes on behind an answer, if it does.
 fn go_on(
-    mut portion: Portion,
+    mut chunk: Chunk,
     extent: Extent,
     answer: &PageAnswer,
-) -> Result<Option<Portion>, SourceError> {
-    let seen = portion.seen.saturating_add(extent.page_rows as u64);
+) -> Result<Option<Chunk>, SourceError> {
+    let seen = chunk.seen.saturating_add(extent.page_rows as u64);
     let place = match extent.next {
         // It holds nothing more, whatever it counts: what was deleted meanwhile is gone.
         _ if extent.page_rows == 0 => return Ok(None),
-        Next::At(place) => place,
-        Next::MaybeAt(place, total) if seen < total => place,
-        Next::MaybeAt(..) | Next::None => return Ok(None),
+        ListEnd::At(place) => place,
+        ListEnd::MaybeAt(place, total) if seen < total => place,
+        ListEnd::MaybeAt(..) | ListEnd::None => return Ok(None),
     };
     let nodes = answer.list().into_iter().flat_map(List::nodes);
     let rows: Vec<Row> = nodes.filter_map(row_of).collect();
-    portion
+    chunk
         .guard
         .take(&place, &rows, extent.page_rows, extent.total)
         .map_err(|endless| SourceError::because("cannot read what objects refer to", endless))?;
-    Ok(Some(Portion {
+    Ok(Some(Chunk {
         after: Some(place),
         seen,
         tries: 0,
-        ..portion
+        ..chunk
     }))
 }
 
@@ -797,8 +803,8 @@ mod tests {
         let body = r#"{"data":{"indicators":{"pageInfo":{"endCursor":"A","hasNextPage":false,"globalCount":9},"edges":[]}}}"#;
         let answer = PageAnswer::of_body(body).unwrap();
         let extent = Extent::of(&answer).unwrap();
-        let portion = Portion::new(ids(1), ROWS_A_PAGE, guard_of_objects(1));
-        assert!(go_on(portion, extent, &answer).unwrap().is_none());
+        let chunk = Chunk::new(ids(1), ROWS_A_PAGE, guard_of_objects(1));
+        assert!(go_on(chunk, extent, &answer).unwrap().is_none());
     }
 
     /// A list of files that cannot be read costs the files, by name, and not the reference.
@@ -850,11 +856,11 @@ mod tests {
     #[case::rows_that_do_not_say_who_they_are(|page: usize| page_of(&page.to_string(), "null", "{}"))]
     fn a_list_that_does_not_end_is_an_error(#[case] pages: impl Fn(usize) -> PageAnswer) {
         let ids = vec!["1".to_owned()];
-        let mut portion = Portion::new(ids, ROWS_A_PAGE, guard_of_objects(1));
+        let mut chunk = Chunk::new(ids, ROWS_A_PAGE, guard_of_objects(1));
         for number in 0..1000 {
             let answer = pages(number);
-            match go_on(portion, Extent::of(&answer).unwrap(), &answer) {
-                Ok(next) => portion = next.expect("it says that it goes on"),
+            match go_on(chunk, Extent::of(&answer).unwrap(), &answer) {
+                Ok(next) => chunk = next.expect("it says that it goes on"),
                 Err(error) => {
                     let cause = std::error::Error::source(&error).unwrap();
                     assert!(cause.to_string().contains("does not end"), "{cause}");

@@ -8,13 +8,13 @@
 //! suffers.
 
 mod creators;
-mod foreign;
 mod indicator;
 mod marking;
+mod metadata_writer;
 mod observable;
 mod relationship;
-mod surroundings;
 mod types;
+mod unknown_type;
 mod validity;
 
 use std::borrow::Cow;
@@ -32,15 +32,16 @@ use super::page::{
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{
-    AtSource, Converted, Converter, DaysInVain, HeldBack, Skipped, kind_of_end,
+    AtSource, Converted, Converter, DaysInVain, Deferred, Skipped, kind_of_end,
 };
 use crate::stix::{
-    JsonKind, NotAnId, NotOfKind, ObjectWriter, Pointer, StixId, StixObject, TextMap, TextSet,
+    JsonKind, Need, NotAnId, NotOfKind, ObjectReference, ObjectWriter, StixId, StixObject, TextMap,
+    TextSet,
 };
-use foreign::Written;
 use marking::BadMarking;
-use surroundings::Surroundings;
+use metadata_writer::MetadataWriter;
 use types::{NESTED_REFERENCES, NestedReference, observable_type};
+use unknown_type::Written;
 
 /// Why one object, or one part of it, is not sent.
 #[derive(Debug, thiserror::Error)]
@@ -121,11 +122,11 @@ impl Choices {
 pub struct NetManageItConverter {
     choices: Choices,
     /// Markings, authors and labels are the same on most rows: each is written once.
-    surroundings: Surroundings,
+    metadata_writer: MetadataWriter,
 }
 
 impl Converter for NetManageItConverter {
-    type Page = RawPage;
+    type Unit = RawPage;
 
     fn convert(&mut self, page: RawPage) -> Converted {
         // The next one may be read.
@@ -134,16 +135,16 @@ impl Converter for NetManageItConverter {
         let told = skipped.len();
         let written = Written::read(&page.written);
         let mut lost = Lost::of(page.unread);
-        let companions = self.companions(&page.companions, &written, &mut lost, &mut skipped);
-        let (mut objects, mut held_back) = (Vec::new(), page.held_back);
+        let referenced = self.referenced(&page.referenced, &written, &mut lost, &mut skipped);
+        let (mut objects, mut deferred) = (Vec::new(), page.deferred);
         let no_files = Files::default();
         for node in nodes_of(&page.answer, &mut skipped) {
             if is_known(node, &page.known) {
                 continue;
             }
-            let references = standard_id(node).and_then(|id| page.references.get(&*id));
+            let of_node = standard_id(node).and_then(|id| page.references.get(&*id));
             let with = With {
-                references: references.map_or(&[][..], Vec::as_slice),
+                references: of_node.map_or(&[][..], Vec::as_slice),
                 written: &written,
                 files: page.files.as_ref().unwrap_or(&no_files),
             };
@@ -152,22 +153,22 @@ impl Converter for NetManageItConverter {
                 Err(error) => {
                     let skip = skip(node, page.stream, &error);
                     if let Some(at_source) = error.at_source() {
-                        let held = HeldBack::at_source(page.stream.name(), &skip, at_source);
-                        held_back.push(held.as_part_if(page.files.is_some()));
+                        let held = Deferred::at_source(page.stream.name(), &skip, at_source);
+                        deferred.push(held.as_part_if(page.files.is_some()));
                     }
                     lost.note(node, error);
                     skipped.push(skip);
                 }
             }
         }
-        let endless = leave_out_endless(&mut objects, &page.ends_to_come, &companions);
-        for Endless { skipped: skip, end } in endless {
-            held_back.push(lost.hold_back(page.stream, &skip, &end));
+        let dangling = leave_out_dangling(&mut objects, &page.ends_to_come, &referenced);
+        for Dangling { skipped: skip, end } in dangling {
+            deferred.push(lost.defer(page.stream, &skip, &end));
             skipped.push(skip);
         }
-        let edges = nested_edges(&objects, &companions, &mut skipped);
+        let edges = nested_edges(&objects, &referenced, &mut skipped);
         if page.files.is_none() {
-            held_back.extend(waiting_for(&objects, &lost, page.stream));
+            deferred.extend(waiting_for(&objects, &lost, page.stream));
         }
         // What else is wrong with an object that only brings its files now was told when it came first.
         if page.files.is_some() {
@@ -175,22 +176,23 @@ impl Converter for NetManageItConverter {
             anew.retain(|skipped| skipped.kind == FILE);
             skipped.append(&mut anew);
         }
-        let late = objects
+        let second_pass = objects
             .iter()
-            .filter_map(|written| point_late(written, &edges))
+            .filter_map(|written| point_second_pass(written, &edges))
             .collect();
         let rows = page.answer.list().map_or(0, List::rows);
         Converted {
+            is_again: page.position.is_none(),
             position: page.position,
             stream_total: page.total,
             objects: objects
                 .into_iter()
                 .map(|written| point(written, &edges))
                 .collect(),
-            late,
-            companions,
+            second_pass,
+            referenced,
             skipped,
-            held_back,
+            deferred,
             alarms: page.alarms,
             ends_elsewhere: page.ends_elsewhere,
             tell_sent: page.tell_sent,
@@ -203,7 +205,7 @@ impl Converter for NetManageItConverter {
 }
 
 /// An object that is complete but for what it points at.
-struct Bare {
+struct WithoutReferences {
     object: StixObject,
     nested: Vec<NestedTarget>,
 }
@@ -219,7 +221,7 @@ impl NetManageItConverter {
     pub(super) fn new(choices: Choices) -> Self {
         Self {
             choices,
-            surroundings: Surroundings::default(),
+            metadata_writer: MetadataWriter::default(),
         }
     }
 
@@ -229,38 +231,38 @@ impl NetManageItConverter {
         node: &Node<'_>,
         with: &With<'_>,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Bare, ConvertError> {
-        let mut surrounding = self.surroundings.of(node, skipped)?;
-        surrounding.external_references = external_references(node, with.references, skipped);
-        creators::put(&self.choices, node, &mut surrounding)?;
+    ) -> Result<WithoutReferences, ConvertError> {
+        let mut metadata = self.metadata_writer.of(node, skipped)?;
+        metadata.external_references = external_references(node, with.references, skipped);
+        creators::put(&self.choices, node, &mut metadata)?;
         let content = match stream {
             Stream::Observables => observable::content(node, &with.files.own, skipped)?,
             Stream::Indicators | Stream::Relationships => None,
         };
         let files = content.iter().chain(&with.files.own);
-        self.surroundings
-            .put_files(node, files, &mut surrounding, skipped)?;
+        self.metadata_writer
+            .put_files(node, files, &mut metadata, skipped)?;
         let of_references = &with.files.of_references;
-        self.surroundings.put_files_of_references(
+        self.metadata_writer.put_files_of_references(
             node,
             of_references,
-            &mut surrounding,
+            &mut metadata,
             skipped,
         )?;
         let mut object = match stream {
-            Stream::Observables => observable::write(node, &surrounding, with.written, skipped)?,
-            Stream::Indicators => indicator::write(node, &surrounding, &self.choices, skipped)?,
-            Stream::Relationships => relationship::write(node, &surrounding, skipped)?,
+            Stream::Observables => observable::write(node, &metadata, with.written, skipped)?,
+            Stream::Indicators => indicator::write(node, &metadata, &self.choices, skipped)?,
+            Stream::Relationships => relationship::write(node, &metadata, skipped)?,
         };
-        object.dependencies = surrounding.objects;
-        Ok(Bare {
+        object.embedded = metadata.objects;
+        Ok(WithoutReferences {
             object,
             nested: nested_targets(with.references),
         })
     }
 
     /// The objects of other pages; what they point at themselves travels with their own page.
-    fn companions(
+    fn referenced(
         &mut self,
         answers: &[(Stream, PageAnswer)],
         written: &Written<'_>,
@@ -272,13 +274,13 @@ impl NetManageItConverter {
             written,
             files: &Files::default(),
         };
-        let mut companions = Vec::new();
+        let mut referenced = Vec::new();
         for (stream, answer) in answers {
             for node in nodes_of(answer, skipped) {
                 // What is wrong with it is told where it is the subject: on its own page.
                 let mut told_elsewhere = Vec::new();
                 match self.object(*stream, node, &with, &mut told_elsewhere) {
-                    Ok(bare) => companions.push(Arc::new(bare.object)),
+                    Ok(without_references) => referenced.push(Arc::new(without_references.object)),
                     Err(error) => {
                         tracing::debug!(id = %name_of(node), %error, "an object that should come along cannot be written");
                         lost.note(node, error);
@@ -286,7 +288,7 @@ impl NetManageItConverter {
                 }
             }
         }
-        companions
+        referenced
     }
 }
 
@@ -299,7 +301,7 @@ fn is_known(node: &Node<'_>, known: &HashSet<Box<str>>) -> bool {
 }
 
 /// A relationship without one of its ends.
-struct Endless {
+struct Dangling {
     skipped: Skipped,
     /// The end, by its STIX id.
     end: Box<str>,
@@ -315,7 +317,7 @@ enum LostFor {
     /// The source failed at it.
     Unread(String),
     /// It is held back, and comes by itself.
-    HeldBack,
+    Deferred,
 }
 
 impl Lost {
@@ -328,7 +330,7 @@ impl Lost {
     fn note(&mut self, node: &Node<'_>, error: ConvertError) {
         let why = match (error.at_source(), error) {
             (Some(_), ConvertError::Unread(reason)) => LostFor::Unread(reason),
-            (Some(_), _) => LostFor::HeldBack,
+            (Some(_), _) => LostFor::Deferred,
             (None, _) => return,
         };
         if let Some(id) = standard_id(node) {
@@ -343,7 +345,7 @@ impl Lost {
     /// Holds back what is not whole without what has this id. What the source failed at may have been sent by an
     /// earlier run, and never come by itself: so it is this object that is asked for again, and waits for the other
     /// where that is given up.
-    fn hold_back(&self, stream: Stream, skipped: &Skipped, needed: &str) -> HeldBack {
+    fn defer(&self, stream: Stream, skipped: &Skipped, needed: &str) -> Deferred {
         let stream = stream.name();
         match self.0.get(needed) {
             Some(LostFor::Unread(reason)) => {
@@ -352,35 +354,38 @@ impl Lost {
                     reason,
                     ..skipped.clone()
                 };
-                HeldBack {
+                Deferred {
                     needs: Some(needed.to_owned()),
-                    ..HeldBack::unread(stream, &skipped)
+                    ..Deferred::unread(stream, &skipped)
                 }
             }
-            Some(LostFor::HeldBack) | None => HeldBack::waiting_for(stream, skipped, needed),
+            Some(LostFor::Deferred) | None => Deferred::waiting_for(stream, skipped, needed),
         }
     }
 }
 
 /// Takes out relationships without an end that had to come along: it was not read before, nor can it be
 /// now.
-fn leave_out_endless(
-    objects: &mut Vec<Bare>,
+fn leave_out_dangling(
+    objects: &mut Vec<WithoutReferences>,
     ends_to_come: &HashSet<Box<str>>,
-    companions: &[Arc<StixObject>],
-) -> Vec<Endless> {
+    referenced: &[Arc<StixObject>],
+) -> Vec<Dangling> {
     if ends_to_come.is_empty() {
         return Vec::new();
     }
-    let here: TextSet<&str> = companions.iter().map(|companion| &*companion.id).collect();
+    let here: TextSet<&str> = referenced
+        .iter()
+        .map(|referenced_object| &*referenced_object.id)
+        .collect();
     let is_missing = |end: &str| ends_to_come.contains(end) && !here.contains(end);
-    let mut endless = Vec::new();
+    let mut dangling = Vec::new();
     objects.retain(|written| {
-        let Some(end) = written.object.ends.iter().find(|end| is_missing(end)) else {
+        let Some(end) = written.object.imported.iter().find(|end| is_missing(end)) else {
             return true;
         };
         let kind_of_end = kind_of_end(end);
-        endless.push(Endless {
+        dangling.push(Dangling {
             skipped: Skipped {
                 id: written.object.id.to_string(),
                 kind: written.object.kind.to_string(),
@@ -390,7 +395,7 @@ fn leave_out_endless(
         });
         false
     });
-    endless
+    dangling
 }
 
 /// The nodes of an answer. What is none is skipped.
@@ -524,7 +529,7 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
 }
 
 /// The objects that point at what is lost for now: they come once more when it can be had.
-fn waiting_for(objects: &[Bare], lost: &Lost, stream: Stream) -> Vec<HeldBack> {
+fn waiting_for(objects: &[WithoutReferences], lost: &Lost, stream: Stream) -> Vec<Deferred> {
     let mut waiting = Vec::new();
     for written in objects {
         let targets = written.nested.iter();
@@ -534,8 +539,8 @@ fn waiting_for(objects: &[Bare], lost: &Lost, stream: Stream) -> Vec<HeldBack> {
                 kind: written.object.kind.to_string(),
                 reason: "what it points at cannot be read at the source".to_owned(),
             };
-            let held_back = lost.hold_back(stream, &holder, &target.standard_id);
-            waiting.push(held_back.as_part());
+            let deferred = lost.defer(stream, &holder, &target.standard_id);
+            waiting.push(deferred.as_part());
         }
     }
     waiting
@@ -548,15 +553,15 @@ struct Edges {
     taken: TextMap<StixId, Vec<Edge>>,
     /// What would close a circle. Two objects that point at each other cannot both be imported first
     /// (spec/protocol.md §7), so one of them goes once more, afterwards.
-    late: TextMap<StixId, Vec<Edge>>,
+    second_pass: TextMap<StixId, Vec<Edge>>,
 }
 
 type Edge = (&'static NestedReference, StixId);
 
 /// The nested references that can travel: known relations to targets at hand.
 fn nested_edges(
-    objects: &[Bare],
-    companions: &[Arc<StixObject>],
+    objects: &[WithoutReferences],
+    referenced: &[Arc<StixObject>],
     skipped: &mut Vec<Skipped>,
 ) -> Edges {
     let mut edges = Edges::default();
@@ -564,7 +569,9 @@ fn nested_edges(
         return edges;
     }
     let of_page = objects.iter().map(|written| &written.object.id);
-    let along = companions.iter().map(|companion| &companion.id);
+    let along = referenced
+        .iter()
+        .map(|referenced_object| &referenced_object.id);
     let at_hand: TextMap<&str, &StixId> =
         of_page.chain(along).map(|id| (id.as_str(), id)).collect();
     for written in objects {
@@ -581,7 +588,7 @@ fn nested_edges(
                 Some((relation, target)) => {
                     let closes_circle = edges.lead(target, holder);
                     let side = if closes_circle {
-                        &mut edges.late
+                        &mut edges.second_pass
                     } else {
                         &mut edges.taken
                     };
@@ -609,7 +616,7 @@ fn nested_reference(relation: &str) -> Option<&'static NestedReference> {
 
 impl Edges {
     fn has(&self, holder: &str, relation: &NestedReference) -> bool {
-        let of_holder = [&self.taken, &self.late].map(|edges| edges.get(holder));
+        let of_holder = [&self.taken, &self.second_pass].map(|edges| edges.get(holder));
         let mut of_holder = of_holder.into_iter().flatten().flatten();
         of_holder.any(|(known, _)| known.relation == relation.relation)
     }
@@ -632,37 +639,41 @@ impl Edges {
 }
 
 /// Completes an object with what it points at.
-fn point(written: Bare, edges: &Edges) -> Arc<StixObject> {
-    let bare = written.object;
-    match edges.taken.get(&bare.id) {
-        Some(targets) => Arc::new(bare.pointing_at(pointers(targets))),
-        None => Arc::new(bare),
+fn point(written: WithoutReferences, edges: &Edges) -> Arc<StixObject> {
+    let without_references = written.object;
+    match edges.taken.get(&without_references.id) {
+        Some(targets) => Arc::new(without_references.referring_to(nested_references(targets))),
+        None => Arc::new(without_references),
     }
 }
 
 /// The object once more, with what it could not point at the first time.
-fn point_late(written: &Bare, edges: &Edges) -> Option<Arc<StixObject>> {
-    let targets = edges.late.get(&written.object.id)?;
+fn point_second_pass(written: &WithoutReferences, edges: &Edges) -> Option<Arc<StixObject>> {
+    let targets = edges.second_pass.get(&written.object.id)?;
     Some(Arc::new(
-        written.object.clone().pointing_at(pointers(targets)),
+        written
+            .object
+            .clone()
+            .referring_to(nested_references(targets)),
     ))
 }
 
 /// The properties for these targets, in the order of the table of relations.
-fn pointers(targets: &[Edge]) -> Vec<Pointer> {
+fn nested_references(targets: &[Edge]) -> Vec<ObjectReference> {
     let of = |nested: &'static NestedReference| {
         let same = targets
             .iter()
             .filter(|(relation, _)| relation.relation == nested.relation);
         let targets = same.map(|(_, target)| target.clone());
-        Pointer {
+        ObjectReference {
             property: nested.property,
             is_many: nested.is_many,
+            need: Need::Embedded,
             targets: targets.collect(),
         }
     };
-    let pointers = NESTED_REFERENCES.iter().map(of);
-    pointers
+    let nested_references = NESTED_REFERENCES.iter().map(of);
+    nested_references
         .filter(|pointer| !pointer.targets.is_empty())
         .collect()
 }

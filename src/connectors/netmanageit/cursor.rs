@@ -4,7 +4,7 @@
 //! what is not older than the start that the pass before it left. Several servers write at the source,
 //! and each stamps `updated_at` a little before others can see the row: only what is older than
 //! [`OVERLAP`] is settled. So a pass leaves as its start: the newest row that there was when it
-//! began (the *edge*), less the overlap; and a [`Window`] of the rows from there on that it handed
+//! began (the *edge*), less the overlap; and a [`OverlapWindow`] of the rows from there on that it handed
 //! out, which the next pass meets again and leaves out.
 //!
 //! No cursor stands behind what the source itself calls now ([`Clock`]), nor is it moved by rows whose time has not
@@ -19,7 +19,7 @@
 //! not handed out, if it became visible within the overlap.
 
 mod clock;
-mod moment;
+mod timestamp;
 mod window;
 
 use std::collections::HashSet;
@@ -30,8 +30,8 @@ use serde_json::Value;
 
 use super::page::LONGEST_CURSOR;
 pub(super) use clock::Clock;
-pub(super) use moment::Moment;
-use window::{Bulk, HELD_ROWS, Version, Window};
+pub(super) use timestamp::Timestamp;
+use window::{Digest, HELD_ROWS, OverlapWindow, Version};
 
 /// How long a row may have its `updated_at` before it can be seen.
 pub(super) const OVERLAP: Duration = Duration::from_mins(5);
@@ -45,7 +45,7 @@ pub(super) struct Row {
     /// The source's internal id.
     pub(super) id: Box<str>,
     /// When it changed; none where the source does not say it so that it can be read.
-    pub(super) updated_at: Option<Moment>,
+    pub(super) updated_at: Option<Timestamp>,
 }
 
 impl Row {
@@ -59,14 +59,14 @@ impl Row {
 pub(super) enum Span {
     Everything,
     /// Rows of this moment and later ones.
-    From(Moment),
+    From(Timestamp),
     /// Only later rows.
-    Behind(Moment),
+    Behind(Timestamp),
 }
 
 /// What has to be asked of the source next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum NextRead {
     /// The newest row of the stream: [`Reading::put_newest`].
     Newest,
     /// Rows of this span, with no more than id and time: [`Reading::put_scanned`].
@@ -121,7 +121,7 @@ pub(super) struct Ahead {
     pub(super) rows: usize,
     /// One of them.
     pub(super) id: Box<str>,
-    pub(super) latest: Moment,
+    pub(super) latest: Timestamp,
 }
 
 /// What the source's clock means for the pass.
@@ -146,9 +146,9 @@ pub(super) struct Shortfall {
 #[derive(Debug)]
 pub(super) struct Reading {
     /// What earlier passes handed out; none before the first pass is complete.
-    before: Option<Window>,
+    before: Option<OverlapWindow>,
     /// The newest row of earlier passes.
-    updated_at: Option<Moment>,
+    updated_at: Option<Timestamp>,
     /// The source's clock when the last pass that moved on began.
     clock: Option<Clock>,
     stage: Stage,
@@ -161,7 +161,7 @@ pub(super) struct Reading {
 enum Stage {
     Newest,
     /// So much of the sum was found again.
-    Scan(Bulk),
+    Scan(Digest),
     Pages,
     Over,
 }
@@ -174,13 +174,13 @@ struct Pass {
     after: Option<String>,
     /// The newest row read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    updated_at: Option<Moment>,
+    updated_at: Option<Timestamp>,
     /// The newest row that there was when the pass began.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    edge: Option<Moment>,
+    #[serde(default, rename = "edge", skip_serializing_if = "Option::is_none")]
+    high_watermark: Option<Timestamp>,
     /// The rows up to here were found as they were handed out by an earlier pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    behind: Option<Moment>,
+    behind: Option<Timestamp>,
     count: Count,
     /// The source's clock when the pass began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,9 +190,9 @@ struct Pass {
     last_clock: Option<Clock>,
     /// What is handed out, from the start of the next pass on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    window: Option<Window>,
+    window: Option<OverlapWindow>,
     #[serde(skip)]
-    is_edge_asked: bool,
+    is_watermark_asked: bool,
 }
 
 /// What the pass counted.
@@ -228,13 +228,13 @@ impl Count {
 
 /// The cursor as the state holds it.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredCursor {
     /// The newest row of the passes that are complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    updated_at: Option<Moment>,
+    updated_at: Option<Timestamp>,
     /// What they handed out that will be met again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    window: Option<Window>,
+    window: Option<OverlapWindow>,
     /// The source's clock when the last of them began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     clock: Option<Clock>,
@@ -243,7 +243,7 @@ struct Kept {
     pass: Option<Pass>,
 }
 
-impl Kept {
+impl StoredCursor {
     /// Whether it holds no more than what is written.
     fn is_bounded(&self) -> bool {
         let pass = self.pass.as_ref();
@@ -271,7 +271,7 @@ pub(super) enum NoCursor {
 
 impl Reading {
     /// The newest row read so far, in this run or before; never in the future.
-    pub(super) fn newest(&self) -> Option<Moment> {
+    pub(super) fn newest(&self) -> Option<Timestamp> {
         let newest = self.pass.updated_at.max(self.updated_at);
         newest.map(|at| self.last_clock().map_or(at, |clock| at.min(clock.now)))
     }
@@ -287,7 +287,7 @@ impl Reading {
             return Told::Fine;
         }
         let windows = [&self.before, &self.pass.window];
-        let starts = windows.into_iter().flatten().map(Window::start);
+        let starts = windows.into_iter().flatten().map(OverlapWindow::start);
         let is_in_future = starts.max().is_some_and(|start| start > clock.now);
         if self.clock.is_none() && is_in_future {
             *self = Self::first();
@@ -340,7 +340,7 @@ impl Reading {
     /// # Errors
     /// [`NoCursor`] when it cannot be read.
     pub(super) fn resume(cursor: &Value) -> Result<Self, NoCursor> {
-        let kept = Kept::deserialize(cursor)?;
+        let kept = StoredCursor::deserialize(cursor)?;
         if !kept.is_bounded() {
             return Err(NoCursor::TooLong);
         }
@@ -348,11 +348,15 @@ impl Reading {
         reading.clock = kept.clock;
         match kept.pass {
             Some(pass) if pass.after.as_ref().is_some_and(|after| !after.is_empty()) => {
-                let held = pass.window.iter().flat_map(Window::versions).copied();
+                let held = pass
+                    .window
+                    .iter()
+                    .flat_map(OverlapWindow::versions)
+                    .copied();
                 reading.remembered.extend(held);
                 reading.stage = Stage::Pages;
                 reading.pass = Pass {
-                    is_edge_asked: true,
+                    is_watermark_asked: true,
                     ..pass
                 };
             }
@@ -363,12 +367,12 @@ impl Reading {
         Ok(reading)
     }
 
-    fn of(before: Option<Window>, updated_at: Option<Moment>) -> Self {
+    fn of(before: Option<OverlapWindow>, updated_at: Option<Timestamp>) -> Self {
         // A first pass is long, and a sum is checked with requests of its own: then the edge has to be
         // known beforehand. Else most passes are a single page, which is its own edge.
         let is_short = before
             .as_ref()
-            .is_some_and(|window| window.bulk().is_none());
+            .is_some_and(|window| window.digest().is_none());
         Self {
             before,
             updated_at,
@@ -384,16 +388,16 @@ impl Reading {
     }
 
     /// What has to be asked next.
-    pub(super) fn next(&self) -> Next {
+    pub(super) fn next(&self) -> NextRead {
         match self.stage {
-            Stage::Newest => Next::Newest,
-            Stage::Scan(_) => Next::Scan(self.start()),
-            Stage::Pages => Next::Pages {
+            Stage::Newest => NextRead::Newest,
+            Stage::Scan(_) => NextRead::Scan(self.start()),
+            Stage::Pages => NextRead::Pages {
                 span: self.pass.behind.map_or_else(|| self.start(), Span::Behind),
                 after: self.pass.after.clone(),
                 rows: self.pass.count.rows,
             },
-            Stage::Over => Next::Nothing,
+            Stage::Over => NextRead::Nothing,
         }
     }
 
@@ -409,7 +413,7 @@ impl Reading {
         if self.before.is_none() && !is_under_way {
             return None;
         }
-        let kept = Kept {
+        let kept = StoredCursor {
             updated_at: self.updated_at,
             window: self.before.clone(),
             clock: self.clock,
@@ -419,24 +423,25 @@ impl Reading {
     }
 
     /// The newest row's time; none where there is no row, or none whose time can be read.
-    pub(super) fn put_newest(&mut self, newest: Option<Moment>) {
-        self.pass.is_edge_asked = true;
+    pub(super) fn put_newest(&mut self, newest: Option<Timestamp>) {
+        self.pass.is_watermark_asked = true;
         self.begin_window(newest);
-        let bulk = self.before.as_ref().and_then(Window::bulk);
-        self.stage = match bulk {
-            Some(bulk) => Stage::Scan(Bulk::none_until(bulk.until)),
+        let digest = self.before.as_ref().and_then(OverlapWindow::digest);
+        self.stage = match digest {
+            Some(digest) => Stage::Scan(Digest::none_until(digest.until)),
             None => Stage::Pages,
         };
     }
 
     /// The pass's window begins where rows may still appear; never before that of the pass before.
-    fn begin_window(&mut self, edge: Option<Moment>) {
+    fn begin_window(&mut self, high_watermark: Option<Timestamp>) {
         let now = self.pass.clock.map(|clock| clock.now);
-        let edge = edge.map(|edge| now.map_or(edge, |now| edge.min(now)));
-        let settled = edge.map(|edge| edge.before(OVERLAP));
-        let start = settled.max(self.before.as_ref().map(Window::start));
-        self.pass.edge = edge;
-        self.pass.window = start.map(Window::since);
+        let high_watermark = high_watermark
+            .map(|high_watermark| now.map_or(high_watermark, |now| high_watermark.min(now)));
+        let settled = high_watermark.map(|high_watermark| high_watermark.before(OVERLAP));
+        let start = settled.max(self.before.as_ref().map(OverlapWindow::start));
+        self.pass.high_watermark = high_watermark;
+        self.pass.window = start.map(OverlapWindow::since);
     }
 
     /// Rows of the scan, in order; at its end none follow.
@@ -465,15 +470,15 @@ impl Reading {
         let Some(before) = &mut self.before else {
             return;
         };
-        if before.bulk() == Some(found) {
+        if before.digest() == Some(found) {
             self.pass.behind = Some(found.until);
         } else {
             self.remembered.clear();
             if let Some(window) = &mut self.pass.window {
-                *window = Window::since(window.start());
+                *window = OverlapWindow::since(window.start());
             }
         }
-        before.forget_bulk();
+        before.forget_digest();
         self.stage = Stage::Pages;
     }
 
@@ -481,20 +486,20 @@ impl Reading {
     pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> Taken {
         let versions: Vec<Version> = rows.iter().filter_map(Row::version).collect();
         if self.pass.window.is_none() {
-            if !page.is_whole && !self.pass.is_edge_asked {
+            if !page.is_whole && !self.pass.is_watermark_asked {
                 // What follows is read later than this page: the edge has to be older than both.
                 self.stage = Stage::Newest;
                 return Taken::NotYet;
             }
             // Where the newest row cannot be told, everything may be new.
-            let edge = if page.is_whole {
+            let high_watermark = if page.is_whole {
                 self.newest_come(&versions)
             } else {
                 versions.first().map(|version| version.at)
             };
             // What is only ahead moves no start; but there has to be one.
             let any = versions.first().filter(|_| self.before.is_none());
-            self.begin_window(edge.or(any.map(|version| version.at)));
+            self.begin_window(high_watermark.or(any.map(|version| version.at)));
         }
         let known = self.known(rows);
         self.count(&versions, page.rows, page.total);
@@ -505,7 +510,7 @@ impl Reading {
             before.forget_before(reached);
         }
         // Rows that moved while we read may make the count whole too early.
-        if page.is_last && self.pass.updated_at >= self.pass.edge {
+        if page.is_last && self.pass.updated_at >= self.pass.high_watermark {
             self.end();
         }
         Taken::But(known)
@@ -525,12 +530,13 @@ impl Reading {
     fn count(&mut self, versions: &[Version], rows: u64, total: Option<u64>) {
         let clock = self.last_clock();
         self.pass.updated_at = self.pass.updated_at.max(self.newest_come(versions));
-        let edge = self.pass.edge;
+        let high_watermark = self.pass.high_watermark;
         // What is ahead of the clock has not changed now.
-        let is_now = |at: Moment| !clock.is_some_and(|clock| clock.is_ahead(at));
-        let newer = versions
-            .iter()
-            .filter(|version| edge.is_some_and(|edge| version.at > edge) && is_now(version.at));
+        let is_now = |at: Timestamp| !clock.is_some_and(|clock| clock.is_ahead(at));
+        let newer = versions.iter().filter(|version| {
+            high_watermark.is_some_and(|high_watermark| version.at > high_watermark)
+                && is_now(version.at)
+        });
         let count = &mut self.pass.count;
         count.newer = count.newer.saturating_add(newer.count() as u64);
         count.rows = count.rows.saturating_add(rows);
@@ -538,7 +544,7 @@ impl Reading {
     }
 
     /// The newest of these whose time has come; never later than the source's now.
-    fn newest_come(&self, versions: &[Version]) -> Option<Moment> {
+    fn newest_come(&self, versions: &[Version]) -> Option<Timestamp> {
         let clock = self.last_clock();
         let times = versions.iter().map(|version| version.at);
         let come = times.filter(|at| !clock.is_some_and(|clock| clock.is_ahead(*at)));

@@ -20,8 +20,8 @@ use super::page::{
     UNKNOWN_SHAPE,
 };
 use super::source::RawPage;
-use crate::connector::{HearSent, HeldBack, Skipped, SourceError, TellSent};
-use crate::graphql::{Kind, RetryPolicy};
+use crate::connector::{Deferred, HearSent, Skipped, SourceError, TellSent};
+use crate::http::{Kind, RetryPolicy};
 use crate::platform::{Download, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -399,13 +399,13 @@ impl FilePage {
     }
 
     /// Its files could not be had: they come with it when it is asked for again.
-    pub(super) fn unread(&self, reason: String) -> HeldBack {
+    pub(super) fn unread(&self, reason: String) -> Deferred {
         let of_object = Skipped {
             id: self.name.clone(),
             kind: self.kind.clone(),
             reason,
         };
-        HeldBack::unread(self.stream.name(), &of_object).as_part()
+        Deferred::unread(self.stream.name(), &of_object).as_part()
     }
 }
 

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ask::{Asked, Detail, ListRequest, Patience, Request, ask};
+use super::ask::{Asked, Detail, ListRequest, Request, RetryBudget, ask};
 use super::cursor::Span;
-use super::walk::{SCANNED_ROWS, Step, Walk};
+use super::pager::{Pager, SCANNED_ROWS, Step};
 use crate::connector::Skipped;
 use crate::platform::{Platform, PlatformError};
 
@@ -33,7 +33,7 @@ pub(super) struct Readers {
     page: ListRequest,
     places: mpsc::Receiver<String>,
     reading: VecDeque<Page>,
-    _scout: AbortOnDropHandle<()>,
+    _prefetcher: AbortOnDropHandle<()>,
 }
 
 /// A page that was asked for.
@@ -52,7 +52,7 @@ impl Readers {
         span: Span,
     ) -> Self {
         let (found, places) = mpsc::channel(most);
-        let scouting = Walk::new(
+        let scouting = Pager::new(
             Arc::clone(platform),
             page.stream,
             Detail::Places,
@@ -60,14 +60,14 @@ impl Readers {
             SCANNED_ROWS,
         );
         let scouting = scouting.going_on(page.after.clone(), 0);
-        let scout = tokio::spawn(scout(scouting, page.first, found));
+        let prefetcher = tokio::spawn(prefetcher(scouting, page.first, found));
         let mut readers = Self {
             platform: Arc::clone(platform),
             most,
             page,
             places,
             reading: VecDeque::new(),
-            _scout: AbortOnDropHandle::new(scout),
+            _prefetcher: AbortOnDropHandle::new(prefetcher),
         };
         readers.send(readers.page.after.clone());
         readers
@@ -111,8 +111,8 @@ impl Readers {
             ..self.page.clone()
         });
         let reading = async move {
-            let (mut patience, mut skipped) = (Patience::default(), Vec::new());
-            let asked = ask(&platform, &request, &mut patience, &mut skipped).await;
+            let (mut retry_budget, mut skipped) = (RetryBudget::default(), Vec::new());
+            let asked = ask(&platform, &request, &mut retry_budget, &mut skipped).await;
             (asked, skipped)
         };
         self.reading.push_back(Page {
@@ -123,9 +123,9 @@ impl Readers {
 }
 
 /// Finds the places where pages begin. Where it does not get further, the readers do without it.
-async fn scout(mut walk: Walk, rows_a_page: usize, found: mpsc::Sender<String>) {
+async fn prefetcher(mut pager: Pager, rows_a_page: usize, found: mpsc::Sender<String>) {
     let mut rows = 0;
-    while let Ok(Step::Page(page)) = walk.next().await {
+    while let Ok(Step::Page(page)) = pager.next().await {
         let list = page.answer.list();
         let places: Vec<String> = list
             .into_iter()

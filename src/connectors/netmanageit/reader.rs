@@ -15,17 +15,17 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::around::{Around, Asker, MissingEnds};
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{ReadObjects, Wanted, read_objects};
-use super::cursor::{Clock, Moment, Next, Reading, Row, Shortfall, Span, Taken, Told};
+use super::cursor::{Clock, NextRead, Reading, Row, Shortfall, Span, Taken, Timestamp, Told};
 use super::files::{Brought, FilePage, FilePages};
 use super::page::{EndRow, Ends, FilesOfReferences, List};
+use super::pager::{Pager, ReadPage, SCANNED_ROWS, Skips, Step, Who, newest, rows, who_stands_at};
+use super::referenced_objects::{Asker, MissingEnds, ReferencedObjects};
 use super::row_place::RowPlace;
 use super::settings::{Creators, NetManageItSettings};
 use super::source::RawPage;
-use super::walk::{ReadPage, SCANNED_ROWS, Skips, Step, Walk, Who, newest, rows, who_stands_at};
-use crate::connector::{HeldBack, Position, Resume, Skipped, SourceError};
+use crate::connector::{Deferred, Position, Resume, Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 use crate::telemetry::logs::Chain;
 
@@ -49,13 +49,13 @@ pub(super) struct Reader {
     /// What was held back before, still to be read once more.
     again: VecDeque<(Stream, Vec<String>)>,
     /// Pages of the last step, in order, each with what is still to be asked for it.
-    read_now: Vec<(RawPage, Around)>,
+    read_now: Vec<(RawPage, ReferencedObjects)>,
     pages_again: u64,
     /// The streams of this run.
     wanted: Vec<Stream>,
     /// The streams still to be read, and where earlier runs ended.
     streams: VecDeque<(Stream, Option<Value>)>,
-    at: Option<Course>,
+    at: Option<StreamReader>,
     /// The streams that were read.
     read: HashMap<Stream, Reading>,
     /// So many relationships still bring both their ends, whatever was read.
@@ -65,13 +65,13 @@ pub(super) struct Reader {
 
 /// Where the reading of a stream stands.
 #[derive(Debug)]
-struct Course {
+struct StreamReader {
     stream: Stream,
     /// The cursor's name in the state.
     cursor_name: &'static str,
     reading: Reading,
     /// The way through the list that is at hand.
-    walk: Option<Walk>,
+    pager: Option<Pager>,
     /// The cursor of the last page, or of an earlier run.
     cursor: Option<Value>,
     pages: u64,
@@ -132,125 +132,147 @@ impl Reader {
     }
 
     /// Takes one step in a stream. A page to which that led is kept if it has something to say.
-    async fn advance(&mut self, course: &mut Course) -> Result<(), SourceError> {
-        match course.reading.next() {
-            Next::Newest => {
-                course.walk = None;
-                let (newest, clock) = newest(&self.asker.platform, course.stream).await?;
+    async fn advance(&mut self, stream_reader: &mut StreamReader) -> Result<(), SourceError> {
+        match stream_reader.reading.next() {
+            NextRead::Newest => {
+                stream_reader.pager = None;
+                let (newest, clock) = newest(&self.asker.platform, stream_reader.stream).await?;
                 // What comes next is asked for with what the clock says.
-                course.has_to_begin_anew(clock);
-                course.reading.put_newest(newest);
+                stream_reader.has_to_begin_anew(clock);
+                stream_reader.reading.put_newest(newest);
             }
-            Next::Scan(span) => {
-                self.scan(course, span).await?;
+            NextRead::Scan(span) => {
+                self.scan(stream_reader, span).await?;
             }
-            Next::Pages { span, after, rows } => {
+            NextRead::Pages { span, after, rows } => {
                 let detail = Detail::Whole(self.asker.extras);
-                let walk = course.walk.get_or_insert_with(|| {
+                let pager = stream_reader.pager.get_or_insert_with(|| {
                     let platform = Arc::clone(&self.asker.platform);
-                    Walk::new(platform, course.stream, detail, span, self.page_size)
+                    Pager::new(platform, stream_reader.stream, detail, span, self.page_size)
                         .going_on(after, rows)
                         .with_readers(self.readers)
                 });
                 self.cool_down().await;
-                let step = walk.next().await?;
+                let step = pager.next().await?;
                 self.last_page = Some(Instant::now());
-                self.take(course, step).await?;
+                self.take(stream_reader, step).await?;
             }
-            Next::Nothing => {}
+            NextRead::Nothing => {}
         }
         Ok(())
     }
 
     /// Looks whether rows are still as an earlier run handed them out, without reading them whole.
-    async fn scan(&mut self, course: &mut Course, span: Span) -> Result<(), SourceError> {
+    async fn scan(
+        &mut self,
+        stream_reader: &mut StreamReader,
+        span: Span,
+    ) -> Result<(), SourceError> {
         let platform = Arc::clone(&self.asker.platform);
-        let mut walk = Walk::new(platform, course.stream, Detail::Names, span, SCANNED_ROWS);
-        while matches!(course.reading.next(), Next::Scan(_)) {
+        let mut pager = Pager::new(
+            platform,
+            stream_reader.stream,
+            Detail::Names,
+            span,
+            SCANNED_ROWS,
+        );
+        while matches!(stream_reader.reading.next(), NextRead::Scan(_)) {
             self.cool_down().await;
-            let step = walk.next().await?;
+            let step = pager.next().await?;
             self.last_page = Some(Instant::now());
             match step {
-                Step::Page(page) => course.reading.put_scanned(&page.rows, page.end.is_last),
-                Step::End { .. } | Step::Refused => course.reading.put_scanned(&[], true),
+                Step::Page(page) => stream_reader
+                    .reading
+                    .put_scanned(&page.rows, page.end.is_last),
+                Step::End { .. } | Step::Refused => stream_reader.reading.put_scanned(&[], true),
             }
         }
         Ok(())
     }
 
-    async fn take(&mut self, course: &mut Course, step: Step) -> Result<(), SourceError> {
+    async fn take(
+        &mut self,
+        stream_reader: &mut StreamReader,
+        step: Step,
+    ) -> Result<(), SourceError> {
         match step {
-            Step::Page(page) => return self.take_page(course, *page).await,
+            Step::Page(page) => return self.take_page(stream_reader, *page).await,
             Step::End {
                 total,
                 skips,
                 clock,
             } => {
-                if course.has_to_begin_anew(clock) {
+                if stream_reader.has_to_begin_anew(clock) {
                     return Ok(());
                 }
-                let last = course.close(total, skips);
+                let last = stream_reader.close(total, skips);
                 self.read_now
-                    .extend(last.map(|page| (page, Around::Nothing)));
+                    .extend(last.map(|page| (page, ReferencedObjects::Nothing)));
             }
             Step::Refused => {
                 tracing::warn!(
-                    stream = course.stream.name(),
+                    stream = stream_reader.stream.name(),
                     "the source does not take the place where an earlier run ended; this stream's reading begins anew, which sends some of it twice"
                 );
-                course.reading.begin_anew();
-                course.walk = None;
+                stream_reader.reading.begin_anew();
+                stream_reader.pager = None;
             }
         }
         Ok(())
     }
 
-    async fn take_page(&mut self, course: &mut Course, page: ReadPage) -> Result<(), SourceError> {
+    async fn take_page(
+        &mut self,
+        stream_reader: &mut StreamReader,
+        page: ReadPage,
+    ) -> Result<(), SourceError> {
         let ReadPage {
             answer,
             rows,
             end,
             skips,
         } = page;
-        if course.has_to_begin_anew(answer.clock()) {
+        if stream_reader.has_to_begin_anew(answer.clock()) {
             return Ok(());
         }
         let bad = skips.bad.iter().map(|(row, _)| row);
         let all: Vec<Row> = bad.chain(&rows).cloned().collect();
-        let known = match course.reading.put_page(&all, &end) {
+        let known = match stream_reader.reading.put_page(&all, &end) {
             Taken::But(known) => known,
             Taken::NotYet => {
-                course.walk = None;
+                stream_reader.pager = None;
                 return Ok(());
             }
         };
-        course.tell_ahead(&all, &known);
-        let (skipped, held_back) = told(course.stream, skips, &known);
+        stream_reader.tell_ahead(&all, &known);
+        let (skipped, deferred) = told(stream_reader.stream, skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
         // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
         // is a few pages that are read again.
-        let is_over = course.reading.next() == Next::Nothing;
-        let is_moved = is_over && course.has_moved();
+        let is_over = stream_reader.reading.next() == NextRead::Nothing;
+        let is_moved = is_over && stream_reader.has_moved();
         if ids.is_empty() && skipped.is_empty() && !is_moved {
             return Ok(());
         }
         let new = New {
-            stream: course.stream,
+            stream: stream_reader.stream,
             answer: &answer,
             ids,
             known: &known,
             is_again: false,
         };
-        let around = self.look_around(new);
-        let mut page = course.page(answer, known, skipped);
+        let referenced_objects = self.read_referenced(new);
+        let mut page = stream_reader.page(answer, known, skipped);
         page.total = end.total;
-        page.held_back = held_back;
-        let around = self.look_for_files(&mut page, around, false).await?;
+        page.deferred = deferred;
+        let referenced_objects = self
+            .look_for_files(&mut page, referenced_objects, false)
+            .await?;
         if !self.with_files.is_empty() {
             self.behind_files = page.position.take();
         }
-        self.read_now.push((page, around));
+        self.read_now.push((page, referenced_objects));
         Ok(())
     }
 
@@ -259,31 +281,31 @@ impl Reader {
     async fn look_for_files(
         &mut self,
         page: &mut RawPage,
-        around: Around,
+        referenced_objects: ReferencedObjects,
         is_again: bool,
-    ) -> Result<Around, SourceError> {
+    ) -> Result<ReferencedObjects, SourceError> {
         if !self.asker.extras.files {
-            return Ok(around);
+            return Ok(referenced_objects);
         }
-        let (around, of_references) = match around {
-            Around::References(ids) => {
+        let (referenced_objects, of_references) = match referenced_objects {
+            ReferencedObjects::References(ids) => {
                 let files = self.asker.references(page, &ids).await?;
-                (Around::Targets(ids), files)
+                (ReferencedObjects::Targets(ids), files)
             }
             other => (other, FilesOfReferences::default()),
         };
         let pages = self.file_pages.of_page(page, of_references, is_again);
         self.with_files.extend(pages);
-        Ok(around)
+        Ok(referenced_objects)
     }
 
     /// What the new objects of a page refer to and was not read.
-    fn look_around(&mut self, new: New<'_>) -> Around {
+    fn read_referenced(&mut self, new: New<'_>) -> ReferencedObjects {
         match new.stream {
-            _ if new.ids.is_empty() => Around::Nothing,
-            Stream::Observables | Stream::Indicators => Around::References(new.ids),
+            _ if new.ids.is_empty() => ReferencedObjects::Nothing,
+            Stream::Observables | Stream::Indicators => ReferencedObjects::References(new.ids),
             // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
-            Stream::Relationships => Around::Ends(self.missing_ends(&new)),
+            Stream::Relationships => ReferencedObjects::Ends(self.missing_ends(&new)),
         }
     }
 
@@ -306,7 +328,7 @@ impl Reader {
             ..
         } = brought;
         let unread = unread.map(|reason| next.unread(reason));
-        let mut held_back: Vec<HeldBack> = unread.into_iter().collect();
+        let mut deferred: Vec<Deferred> = unread.into_iter().collect();
         let mut answer = PageAnswer::empty();
         if !files.is_empty() {
             let wanted = self.asker.along(next.stream);
@@ -315,7 +337,7 @@ impl Reader {
             let ReadObjects { answers, unread } = read.await?;
             for unread in unread {
                 skipped.push(unread.named("object with files"));
-                held_back.push(next.unread(unread.reason));
+                deferred.push(next.unread(unread.reason));
             }
             answer = answers.into_iter().next().unwrap_or(answer);
         }
@@ -328,7 +350,7 @@ impl Reader {
         }
         Ok(Some(RawPage {
             files: Some(files),
-            held_back,
+            deferred,
             tell_sent,
             completes,
             position,
@@ -371,7 +393,7 @@ impl Reader {
     async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
         self.cool_down().await;
         let places = ids.iter().filter_map(|id| id.parse().ok());
-        let mut held_back = self.ask_who(stream, places.collect()).await?;
+        let mut deferred = self.ask_who(stream, places.collect()).await?;
         let is_id = |id: &&String| id.parse::<RowPlace>().is_err();
         let ids: Vec<String> = ids.iter().filter(is_id).cloned().collect();
         let mut skipped = Vec::new();
@@ -388,11 +410,11 @@ impl Reader {
         // What fails again was told when it failed first.
         let unread = unread.iter();
         let unread = unread.map(|unread| unread.named(stream.name()));
-        held_back.extend(unread.map(|unread| HeldBack::unread(stream.name(), &unread)));
-        if !skipped.is_empty() || !held_back.is_empty() {
+        deferred.extend(unread.map(|unread| Deferred::unread(stream.name(), &unread)));
+        if !skipped.is_empty() || !deferred.is_empty() {
             let mut empty = self.once_more(stream, PageAnswer::empty(), skipped);
-            empty.held_back = held_back;
-            self.read_now.push((empty, Around::Nothing));
+            empty.deferred = deferred;
+            self.read_now.push((empty, ReferencedObjects::Nothing));
         }
         Ok(())
     }
@@ -403,8 +425,8 @@ impl Reader {
         &self,
         stream: Stream,
         places: Vec<RowPlace>,
-    ) -> Result<Vec<HeldBack>, SourceError> {
-        let mut held_back = Vec::new();
+    ) -> Result<Vec<Deferred>, SourceError> {
+        let mut deferred = Vec::new();
         for place in places {
             let id = place.to_string();
             let (id, kind, reason) =
@@ -419,9 +441,9 @@ impl Reader {
                 };
             let kind = kind.unwrap_or_else(|| stream.name().to_owned());
             let unread = Skipped { id, kind, reason };
-            held_back.push(HeldBack::unread(stream.name(), &unread));
+            deferred.push(Deferred::unread(stream.name(), &unread));
         }
-        Ok(held_back)
+        Ok(deferred)
     }
 
     async fn take_again(&mut self, stream: Stream, answer: PageAnswer) -> Result<(), SourceError> {
@@ -439,10 +461,12 @@ impl Reader {
             known: &HashSet::new(),
             is_again: true,
         };
-        let around = self.look_around(new);
+        let referenced_objects = self.read_referenced(new);
         let mut page = self.once_more(stream, answer, skipped);
-        let around = self.look_for_files(&mut page, around, true).await?;
-        self.read_now.push((page, around));
+        let referenced_objects = self
+            .look_for_files(&mut page, referenced_objects, true)
+            .await?;
+        self.read_now.push((page, referenced_objects));
         Ok(())
     }
 
@@ -459,7 +483,7 @@ impl Reader {
     }
 
     /// The pages of the last step, each with what is still to be asked for it.
-    pub(super) fn take_read(&mut self) -> Vec<(RawPage, Around)> {
+    pub(super) fn take_read(&mut self) -> Vec<(RawPage, ReferencedObjects)> {
         std::mem::take(&mut self.read_now)
     }
 
@@ -468,7 +492,7 @@ impl Reader {
         if let Some(next) = self.with_files.pop_front() {
             let page = self.page_with_files(next).await?;
             self.read_now
-                .extend(page.map(|page| (page, Around::Nothing)));
+                .extend(page.map(|page| (page, ReferencedObjects::Nothing)));
             return Ok(true);
         }
         if let Some((stream, ids)) = self.again.pop_front() {
@@ -478,16 +502,17 @@ impl Reader {
         let next = || {
             let (stream, cursor) = self.streams.pop_front()?;
             let name = cursor_name(stream, &self.wanted);
-            Some(Course::begin(stream, name, cursor))
+            Some(StreamReader::begin(stream, name, cursor))
         };
-        let Some(mut course) = self.at.take().or_else(next) else {
+        let Some(mut stream_reader) = self.at.take().or_else(next) else {
             return Ok(false);
         };
-        self.advance(&mut course).await?;
-        if course.reading.next() == Next::Nothing {
-            self.read.insert(course.stream, course.reading);
+        self.advance(&mut stream_reader).await?;
+        if stream_reader.reading.next() == NextRead::Nothing {
+            self.read
+                .insert(stream_reader.stream, stream_reader.reading);
         } else {
-            self.at = Some(course);
+            self.at = Some(stream_reader);
         }
         Ok(true)
     }
@@ -515,17 +540,17 @@ fn cursor_name(stream: Stream, wanted: &[Stream]) -> &'static str {
 }
 
 /// What was held back, in portions for one request each.
-fn again(streams: &[Stream], held_back: &[HeldBack]) -> VecDeque<(Stream, Vec<String>)> {
-    let mut portions = VecDeque::new();
+fn again(streams: &[Stream], deferred: &[Deferred]) -> VecDeque<(Stream, Vec<String>)> {
+    let mut all_chunks = VecDeque::new();
     for stream in streams {
-        let of_stream = held_back
+        let of_stream = deferred
             .iter()
-            .filter(|held_back| held_back.stream == stream.name());
-        let ids: Vec<String> = of_stream.map(|held_back| held_back.id.clone()).collect();
+            .filter(|deferred| deferred.stream == stream.name());
+        let ids: Vec<String> = of_stream.map(|deferred| deferred.id.clone()).collect();
         let chunks = ids.chunks(IDS_A_FILTER);
-        portions.extend(chunks.map(|ids| (*stream, ids.to_vec())));
+        all_chunks.extend(chunks.map(|ids| (*stream, ids.to_vec())));
     }
-    portions
+    all_chunks
 }
 
 /// The new rows of a page.
@@ -542,18 +567,18 @@ struct New<'a> {
 
 /// What is to be told of rows that could not be read, and what is to be asked for again. A bad row is told once,
 /// until it changes; it is remembered from then on.
-fn told(stream: Stream, skips: Skips, known: &HashSet<Box<str>>) -> (Vec<Skipped>, Vec<HeldBack>) {
-    let (mut skipped, mut held_back) = (skips.skipped, skips.held_back);
+fn told(stream: Stream, skips: Skips, known: &HashSet<Box<str>>) -> (Vec<Skipped>, Vec<Deferred>) {
+    let (mut skipped, mut deferred) = (skips.skipped, skips.deferred);
     for (row, bad) in skips.bad {
         if !known.contains(&row.id) {
-            held_back.push(HeldBack::unread(stream.name(), &bad));
+            deferred.push(Deferred::unread(stream.name(), &bad));
             skipped.push(bad);
         }
     }
-    (skipped, held_back)
+    (skipped, deferred)
 }
 
-impl Course {
+impl StreamReader {
     /// Goes on where earlier runs ended.
     fn begin(stream: Stream, cursor_name: &'static str, cursor: Option<Value>) -> Self {
         let reading = match &cursor {
@@ -567,7 +592,7 @@ impl Course {
                 Reading::first()
             }),
         };
-        if let Next::Pages {
+        if let NextRead::Pages {
             after: Some(_),
             rows,
             ..
@@ -583,7 +608,7 @@ impl Course {
             stream,
             cursor_name,
             reading,
-            walk: None,
+            pager: None,
             cursor,
             pages: 0,
             is_ahead_told: false,
@@ -610,7 +635,7 @@ impl Course {
                 "the kept position of this stream lies in the source's future, where later changes would be missed; it is read from its beginning"
             ),
         }
-        self.walk = None;
+        self.pager = None;
         true
     }
 
@@ -636,7 +661,7 @@ impl Course {
     fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
         let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
         let ended = self.reading.put_end(&bad, skips.rows, total);
-        let (skipped, held_back) = told(self.stream, skips, &ended.known);
+        let (skipped, deferred) = told(self.stream, skips, &ended.known);
         let alarms: Vec<String> = ended
             .shortfall
             .map(|shortfall| alarm(self.stream, shortfall))
@@ -647,7 +672,7 @@ impl Course {
             return None;
         }
         Some(RawPage {
-            held_back,
+            deferred,
             alarms,
             ..self.page(PageAnswer::empty(), HashSet::new(), skipped)
         })
@@ -667,7 +692,7 @@ impl Course {
             position: self.cursor.clone().map(|cursor| Position {
                 stream,
                 cursor,
-                as_of: self.reading.newest().and_then(Moment::shown),
+                as_of: self.reading.newest().and_then(Timestamp::shown),
             }),
             ..RawPage::new(self.stream, self.pages, answer, skipped)
         }

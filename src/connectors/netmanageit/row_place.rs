@@ -47,8 +47,8 @@ impl fmt::Display for RowPlace {
         match (&self.after, self.span) {
             (Some(cursor), _) => write!(f, "{BEHIND}{cursor}"),
             (None, Span::Everything) => f.write_str(FIRST),
-            (None, Span::From(moment)) => write!(f, "{FIRST_FROM}{moment}"),
-            (None, Span::Behind(moment)) => write!(f, "{FIRST_AFTER}{moment}"),
+            (None, Span::From(timestamp)) => write!(f, "{FIRST_FROM}{timestamp}"),
+            (None, Span::Behind(timestamp)) => write!(f, "{FIRST_AFTER}{timestamp}"),
         }
     }
 }
@@ -64,11 +64,11 @@ impl FromStr for RowPlace {
         if let Some(cursor) = text.strip_prefix(BEHIND) {
             return Ok(Self::of(Span::Everything, Some(cursor)));
         }
-        let moment = |text: &str| text.parse().map_err(|_| NotAPlace);
+        let timestamp = |text: &str| text.parse().map_err(|_| NotAPlace);
         let span = if let Some(text) = text.strip_prefix(FIRST_FROM) {
-            Span::From(moment(text)?)
+            Span::From(timestamp(text)?)
         } else if let Some(text) = text.strip_prefix(FIRST_AFTER) {
-            Span::Behind(moment(text)?)
+            Span::Behind(timestamp(text)?)
         } else if text == FIRST {
             Span::Everything
         } else {
@@ -84,14 +84,14 @@ mod tests {
 
     #[test]
     fn a_place_comes_back_from_its_text_and_nothing_else_is_one() {
-        let moment = "2026-11-20T10:00:00.000Z".parse().unwrap();
+        let timestamp = "2026-11-20T10:00:00.000Z".parse().unwrap();
         let cursor = "WzE3NjM2MzI4MDAwMDAsIndpbmRvd3MtcmVnaXN0cnktdmFsdWUtdHlwZS0tMDAwMDAwMDAtMDAwMC00MDAwLTgwMDAtMDAwMDAwMDAwMDAwIl0=";
         for (span, after) in [
             (Span::Everything, Some(cursor)),
-            (Span::From(moment), Some(cursor)),
+            (Span::From(timestamp), Some(cursor)),
             (Span::Everything, None),
-            (Span::From(moment), None),
-            (Span::Behind(moment), None),
+            (Span::From(timestamp), None),
+            (Span::Behind(timestamp), None),
         ] {
             let place = RowPlace::of(span, after);
             assert!(place.can_be_kept());

@@ -57,106 +57,95 @@ pub enum Creators {
     ExternalReference,
 }
 
-const URL: Setting = Setting {
-    key: "opencti_netmanageit.url",
-    env: "OPENCTI_NETMANAGEIT_URL",
-    kind: Kind::PlatformUrl,
-    default: Fallback::Required,
-    doc: "address of the OpenCTI platform that is read",
-    secret: false,
-};
-const TOKEN: Setting = Setting {
-    key: "opencti_netmanageit.token",
-    env: "OPENCTI_NETMANAGEIT_TOKEN",
-    kind: Kind::Token,
-    default: Fallback::Required,
-    doc: "API token of a user on the platform that is read",
-    secret: true,
-};
-const SSL_VERIFY: Setting = Setting {
-    key: "opencti_netmanageit.ssl_verify",
-    env: "OPENCTI_NETMANAGEIT_SSL_VERIFY",
-    kind: Kind::Trust,
-    default: Fallback::Value("true"),
-    doc: "whether that platform's certificate is checked: true, false, or an extra authority as path or PEM text",
-    secret: false,
-};
-const PAGE_SIZE: Setting = Setting {
-    key: "opencti_netmanageit.page_size",
-    env: "OPENCTI_NETMANAGEIT_PAGE_SIZE",
+const URL: Setting = Setting::new(
+    "opencti_netmanageit.url",
+    "OPENCTI_NETMANAGEIT_URL",
+    Kind::PlatformUrl,
+    Fallback::Required,
+    "address of the OpenCTI platform that is read",
+);
+const TOKEN: Setting = Setting::new(
+    "opencti_netmanageit.token",
+    "OPENCTI_NETMANAGEIT_TOKEN",
+    Kind::Token,
+    Fallback::Required,
+    "API token of a user on the platform that is read",
+)
+.secret();
+const SSL_VERIFY: Setting = Setting::new(
+    "opencti_netmanageit.ssl_verify",
+    "OPENCTI_NETMANAGEIT_SSL_VERIFY",
+    Kind::Trust,
+    Fallback::Value("true"),
+    "whether that platform's certificate is checked: true, false, or an extra authority as path or PEM text",
+);
+const PAGE_SIZE: Setting = Setting::new(
+    "opencti_netmanageit.page_size",
+    "OPENCTI_NETMANAGEIT_PAGE_SIZE",
     // A platform silently cuts larger pages at its cap, 5000 unless changed, and then says that
     // there is no next page: everything after it would be lost.
-    kind: Kind::Whole { min: 1, max: 5000 },
-    default: Fallback::Value("1000"),
-    doc: "rows asked for in one page, at most 5000 (the cap of a platform)",
-    secret: false,
-};
-const BATCH_SIZE: Setting = Setting {
-    key: "opencti_netmanageit.batch_size",
-    env: "OPENCTI_NETMANAGEIT_BATCH_SIZE",
-    kind: Kind::Whole { min: 1, max: 1000 },
-    default: Fallback::Value("100"),
-    doc: "most objects of the source in one message, at most 1000; what they need comes on top",
-    secret: false,
-};
-const COOLDOWN: Setting = Setting {
-    key: "opencti_netmanageit.cooldown",
-    env: "OPENCTI_NETMANAGEIT_COOLDOWN",
-    kind: Kind::Period,
-    default: Fallback::Value("PT1S"),
-    doc: "pause between two pages as an ISO 8601 period; 0 for none",
-    secret: false,
-};
-const PARALLEL_READERS: Setting = Setting {
-    key: "opencti_netmanageit.parallel_readers",
-    env: "OPENCTI_NETMANAGEIT_PARALLEL_READERS",
-    kind: Kind::Whole { min: 1, max: 8 },
-    default: Fallback::Value("1"),
-    doc: "pages asked for at once while much is left to read, at most 8; each reader makes the pause of cooldown",
-    secret: false,
-};
-const PROCESS_OBSERVABLES: Setting = Setting {
-    key: "connector_flags.process_observables",
-    env: "PROCESS_OBSERVABLES",
-    kind: Kind::Boolean,
-    default: Fallback::Value("true"),
-    doc: "whether observables are imported",
-    secret: false,
-};
-const PROCESS_INDICATORS: Setting = Setting {
-    key: "connector_flags.process_indicators",
-    env: "PROCESS_INDICATORS",
-    kind: Kind::Boolean,
-    default: Fallback::Value("true"),
-    doc: "whether indicators are imported",
-    secret: false,
-};
+    Kind::Whole { min: 1, max: 5000 },
+    Fallback::Value("1000"),
+    "rows asked for in one page, at most 5000 (the cap of a platform)",
+);
+const BATCH_SIZE: Setting = Setting::new(
+    "opencti_netmanageit.batch_size",
+    "OPENCTI_NETMANAGEIT_BATCH_SIZE",
+    Kind::Whole { min: 1, max: 1000 },
+    Fallback::Value("100"),
+    "most objects of the source in one message, at most 1000; what they need comes on top",
+);
+const COOLDOWN: Setting = Setting::new(
+    "opencti_netmanageit.cooldown",
+    "OPENCTI_NETMANAGEIT_COOLDOWN",
+    Kind::Period,
+    Fallback::Value("PT1S"),
+    "pause between two pages as an ISO 8601 period; 0 for none",
+);
+const PARALLEL_READERS: Setting = Setting::new(
+    "opencti_netmanageit.parallel_readers",
+    "OPENCTI_NETMANAGEIT_PARALLEL_READERS",
+    Kind::Whole { min: 1, max: 8 },
+    Fallback::Value("1"),
+    "pages asked for at once while much is left to read, at most 8; each reader makes the pause of cooldown",
+);
+const PROCESS_OBSERVABLES: Setting = Setting::new(
+    "connector_flags.process_observables",
+    "PROCESS_OBSERVABLES",
+    Kind::Boolean,
+    Fallback::Value("true"),
+    "whether observables are imported",
+);
+const PROCESS_INDICATORS: Setting = Setting::new(
+    "connector_flags.process_indicators",
+    "PROCESS_INDICATORS",
+    Kind::Boolean,
+    Fallback::Value("true"),
+    "whether indicators are imported",
+);
 
-const SCORE: Setting = Setting {
-    key: "opencti_netmanageit.indicator_score",
-    env: "OPENCTI_NETMANAGEIT_INDICATOR_SCORE",
-    kind: Kind::Choice(&["base", "current"]),
-    default: Fallback::Value("base"),
-    doc: "which score of a decaying indicator travels: base (the decay goes on at the destination) or current",
-    secret: false,
-};
-const CREATORS: Setting = Setting {
-    key: "opencti_netmanageit.creators",
-    env: "OPENCTI_NETMANAGEIT_CREATORS",
-    kind: Kind::Choice(&["none", "label", "external_reference"]),
-    default: Fallback::Value("none"),
-    doc: "how the users who made an object at the source travel: none, label (creator:NAME) or external_reference (to its page there)",
-    secret: false,
-};
-const MAX_FILE_SIZE: Setting = Setting {
-    key: "opencti_netmanageit.max_file_size",
-    env: "OPENCTI_NETMANAGEIT_MAX_FILE_SIZE",
+const SCORE: Setting = Setting::new(
+    "opencti_netmanageit.indicator_score",
+    "OPENCTI_NETMANAGEIT_INDICATOR_SCORE",
+    Kind::Choice(&["base", "current"]),
+    Fallback::Value("base"),
+    "which score of a decaying indicator travels: base (the decay goes on at the destination) or current",
+);
+const CREATORS: Setting = Setting::new(
+    "opencti_netmanageit.creators",
+    "OPENCTI_NETMANAGEIT_CREATORS",
+    Kind::Choice(&["none", "label", "external_reference"]),
+    Fallback::Value("none"),
+    "how the users who made an object at the source travel: none, label (creator:NAME) or external_reference (to its page there)",
+);
+const MAX_FILE_SIZE: Setting = Setting::new(
+    "opencti_netmanageit.max_file_size",
+    "OPENCTI_NETMANAGEIT_MAX_FILE_SIZE",
     // In base64, twice, so much is what a message can hold.
-    kind: Kind::Whole { min: 0, max: 7 },
-    default: Fallback::Value("0"),
-    doc: "size in MB up to which files attached to an object and to its external references travel with it, at most 7 for all of them; 0 for no files",
-    secret: false,
-};
+    Kind::Whole { min: 0, max: 7 },
+    Fallback::Value("0"),
+    "size in MB up to which files attached to an object and to its external references travel with it, at most 7 for all of them; 0 for no files",
+);
 
 impl Section for NetManageItSettings {
     const SLUG: &'static str = "netmanageit";

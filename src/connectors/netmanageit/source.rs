@@ -13,15 +13,15 @@ use tokio::sync::mpsc;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-use super::around::{Around, Asker};
 use super::ask::{PageAnswer, Stream};
 use super::by_id::{ReadObjects, Unread};
 use super::convert::{Choices, NetManageItConverter};
 use super::files::Files;
 use super::page::References;
 use super::reader::Reader;
+use super::referenced_objects::{Asker, ReferencedObjects};
 use super::settings::NetManageItSettings;
-use crate::connector::{HeldBack, Position, Resume, Skipped, Source, SourceError, TellSent};
+use crate::connector::{Deferred, Position, Resume, Skipped, Source, SourceError, TellSent};
 use crate::platform::Platform;
 use crate::stix::TextMap;
 
@@ -38,7 +38,7 @@ pub struct RawPage {
     pub(super) known: HashSet<Box<str>>,
     pub(super) references: References,
     /// Objects of other pages that this one's refer to, with their streams.
-    pub(super) companions: Vec<(Stream, PageAnswer)>,
+    pub(super) referenced: Vec<(Stream, PageAnswer)>,
     /// What the source itself writes of objects whose type is not known here.
     pub(super) written: ReadObjects,
     /// What these objects need and the source failed at, by its STIX ids, with the reasons.
@@ -53,7 +53,7 @@ pub struct RawPage {
     pub(super) total: Option<u64>,
     pub(super) skipped: Vec<Skipped>,
     /// What of that is to be asked for again in later runs.
-    pub(super) held_back: Vec<HeldBack>,
+    pub(super) deferred: Vec<Deferred>,
     pub(super) alarms: Vec<String>,
     pub(super) tell_sent: Option<TellSent>,
     /// Objects that are read once more and whose files come behind, by their STIX ids.
@@ -61,16 +61,16 @@ pub struct RawPage {
     /// The one of these that is whole with this page.
     pub(super) completes: Option<Box<str>>,
     /// As long as this is there, nothing more is read.
-    pub(super) place: Place,
+    pub(super) place: PagePermit,
 }
 
 /// The place of a page that is complete and not converted yet. A copy takes none.
 #[derive(Debug, Default)]
-pub(super) struct Place {
+pub(super) struct PagePermit {
     _token: Option<TaskTrackerToken>,
 }
 
-impl Place {
+impl PagePermit {
     fn of(complete: &TaskTracker) -> Self {
         Self {
             _token: Some(complete.token()),
@@ -78,7 +78,7 @@ impl Place {
     }
 }
 
-impl Clone for Place {
+impl Clone for PagePermit {
     fn clone(&self) -> Self {
         Self::default()
     }
@@ -98,7 +98,7 @@ impl RawPage {
             answer,
             known: HashSet::new(),
             references: References::default(),
-            companions: Vec::new(),
+            referenced: Vec::new(),
             written: ReadObjects::default(),
             unread: TextMap::default(),
             files: None,
@@ -107,12 +107,12 @@ impl RawPage {
             position: None,
             total: None,
             skipped,
-            held_back: Vec::new(),
+            deferred: Vec::new(),
             alarms: Vec::new(),
             tell_sent: None,
             files_follow: HashSet::new(),
             completes: None,
-            place: Place::default(),
+            place: PagePermit::default(),
         }
     }
 
@@ -176,14 +176,14 @@ impl NetManageItSource {
 }
 
 impl Source for NetManageItSource {
-    type Page = RawPage;
+    type Unit = RawPage;
     type Converter = NetManageItConverter;
 
     fn converter(&self) -> Self::Converter {
         NetManageItConverter::new(self.choices.clone())
     }
 
-    async fn next_page(&mut self) -> Result<Option<Self::Page>, SourceError> {
+    async fn next_unit(&mut self) -> Result<Option<Self::Unit>, SourceError> {
         match self.pages.recv().await {
             None => Ok(None),
             Some(Underway::Complete(page)) => Ok(Some(*page)),
@@ -212,8 +212,8 @@ async fn read_ahead(mut reader: Reader, pages: mpsc::Sender<Underway>) {
             return;
         }
         let step = reader.step().await;
-        for (page, around) in reader.take_read() {
-            let underway = begin(reader.asker(), page, around, &complete);
+        for (page, referenced_objects) in reader.take_read() {
+            let underway = begin(reader.asker(), page, referenced_objects, &complete);
             if pages.send(underway).await.is_err() {
                 return;
             }
@@ -230,15 +230,20 @@ async fn read_ahead(mut reader: Reader, pages: mpsc::Sender<Underway>) {
 }
 
 /// Sends a page on its way.
-fn begin(asker: &Asker, mut page: RawPage, around: Around, complete: &TaskTracker) -> Underway {
-    if matches!(around, Around::Nothing) {
-        page.place = Place::of(complete);
+fn begin(
+    asker: &Asker,
+    mut page: RawPage,
+    referenced_objects: ReferencedObjects,
+    complete: &TaskTracker,
+) -> Underway {
+    if matches!(referenced_objects, ReferencedObjects::Nothing) {
+        page.place = PagePermit::of(complete);
         return Underway::Complete(Box::new(page));
     }
     let (asker, complete) = (asker.clone(), complete.clone());
     Underway::Asking(AbortOnDropHandle::new(tokio::spawn(async move {
-        asker.complete(&mut page, around).await?;
-        page.place = Place::of(&complete);
+        asker.complete(&mut page, referenced_objects).await?;
+        page.place = PagePermit::of(&complete);
         Ok(page)
     })))
 }

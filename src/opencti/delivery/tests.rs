@@ -21,7 +21,7 @@ fn sized(messages: usize, bytes: usize) -> Delivery {
             cursor: "c".into(),
             as_of: None,
         }),
-        announcer: None,
+        expectations: None,
         given_up: CancellationToken::new(),
     }
 }
@@ -37,7 +37,7 @@ async fn next(backlog: &mut Backlog) -> Outgoing {
 
 #[tokio::test]
 async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
-    let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, mut backlog, _connection) = Pusher::channel(ROOMY);
     let mut pending = pusher.deliver(delivery(2)).await.unwrap();
     let mut receipt = std::pin::pin!(pending.receipt());
     next(&mut backlog).await.confirm();
@@ -48,14 +48,14 @@ async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
 
 #[tokio::test]
 async fn a_page_without_messages_has_its_receipt_at_once() {
-    let (pusher, _backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, _backlog, _connection) = Pusher::channel(ROOMY);
     let mut pending = pusher.deliver(delivery(0)).await.unwrap();
     assert!(pending.receipt().await.is_ok());
 }
 
 #[tokio::test]
 async fn a_sender_that_ends_leaves_no_receipt() {
-    let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, mut backlog, _connection) = Pusher::channel(ROOMY);
     let mut pending = pusher.deliver(delivery(1)).await.unwrap();
     drop(next(&mut backlog).await);
     drop(backlog);
@@ -68,7 +68,7 @@ async fn a_sender_that_ends_leaves_no_receipt() {
 
 #[tokio::test]
 async fn a_message_keeps_its_place_until_it_is_confirmed() {
-    let (pusher, mut backlog, _board) = Pusher::channel(Bounds {
+    let (pusher, mut backlog, _connection) = Pusher::channel(Bounds {
         messages: 2,
         bytes: 1024,
     });
@@ -82,7 +82,7 @@ async fn a_message_keeps_its_place_until_it_is_confirmed() {
 
 #[tokio::test]
 async fn bytes_are_bounded_and_what_is_larger_passes_alone() {
-    let (pusher, mut backlog, _board) = Pusher::channel(Bounds {
+    let (pusher, mut backlog, _connection) = Pusher::channel(Bounds {
         messages: 100,
         bytes: 10,
     });
@@ -100,7 +100,7 @@ async fn bytes_are_bounded_and_what_is_larger_passes_alone() {
 
 #[tokio::test]
 async fn what_nobody_wants_is_dropped_and_the_rest_stays_in_order() {
-    let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, mut backlog, _connection) = Pusher::channel(ROOMY);
     let (one, two) = (delivery(2), delivery(3));
     let given_up = one.given_up.clone();
     let mut one = pusher.deliver(one).await.unwrap();
@@ -121,7 +121,7 @@ async fn what_nobody_wants_is_dropped_and_the_rest_stays_in_order() {
 
 #[tokio::test]
 async fn what_comes_back_goes_first_and_in_its_order() {
-    let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, mut backlog, _connection) = Pusher::channel(ROOMY);
     let mut numbered = delivery(4);
     for (number, message) in numbered.messages.iter_mut().enumerate() {
         message.objects = number as u64;
@@ -143,7 +143,7 @@ async fn what_comes_back_goes_first_and_in_its_order() {
 
 #[tokio::test]
 async fn a_delivery_given_up_while_it_waits_for_its_place() {
-    let (pusher, _backlog, _board) = Pusher::channel(Bounds {
+    let (pusher, _backlog, _connection) = Pusher::channel(Bounds {
         messages: 1,
         bytes: 1024,
     });
@@ -157,22 +157,22 @@ async fn a_delivery_given_up_while_it_waits_for_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn patience_ends_without_a_confirm() {
-    let (pusher, _backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, _backlog, _connection) = Pusher::channel(ROOMY);
     let never = pusher.while_confirming(std::future::pending::<Result<(), _>>());
     assert!(matches!(never.await, Err(PushError::NothingConfirmed)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_of_the_broker_is_no_lack_of_confirms() {
-    let (pusher, _backlog, board) = Pusher::channel(ROOMY);
-    board.paused("the queue is full");
+    let (pusher, _backlog, connection) = Pusher::channel(ROOMY);
+    connection.paused("the queue is full");
     let week = tokio::time::sleep(Duration::from_hours(7 * 24));
     let step = async {
         week.await;
         Ok(())
     };
     assert!(pusher.while_confirming(step).await.is_ok());
-    board.disconnected("nobody there".to_owned(), &PushError::Stopped);
+    connection.disconnected("nobody there".to_owned(), &PushError::Stopped);
     let never = pusher.while_confirming(std::future::pending::<Result<(), _>>());
     assert!(matches!(never.await, Err(PushError::NothingConfirmed)));
 }

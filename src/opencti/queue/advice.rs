@@ -8,7 +8,7 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-use crate::graphql::tls_error;
+use crate::http::tls_error;
 
 /// How the connection was tried.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,7 @@ use super::names::fixed;
 use crate::opencti::BrokerAddress;
 use crate::settings::ShortName;
 use crate::telemetry::safe_text::{NAME, safe};
-use crate::telemetry::waiting::Waiting;
+use crate::telemetry::waiting::WaitNotice;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -88,7 +88,7 @@ impl Broker {
             Ok((connection, channel))
         };
         let broker = || format!("the answer of the broker at {address}");
-        let waiting = Waiting::default();
+        let waiting = WaitNotice::default();
         let opening = waiting.told(broker, opening);
         match tokio::time::timeout(CONNECT_LIMIT, opening).await {
             Ok(Ok(open)) => Ok(open),

@@ -18,9 +18,9 @@ use super::LOOK_EVERY;
 use super::connection::{Broker, ConnectError, close};
 use super::names::{fixed, number, short};
 use super::too_large::TooLarge;
-use super::window::{Answer, Window};
+use super::window::{Answer, SendWindow};
 use crate::opencti::WorkError;
-use crate::opencti::delivery::StandingBoard;
+use crate::opencti::delivery::ConnectionStatusSender;
 use crate::settings::ShortName;
 
 /// For the broker to confirm something, or to read on.
@@ -43,7 +43,7 @@ pub(super) enum SessionError {
     #[error(
         "messages that may have arrived are sent again only once the platform expects them again"
     )]
-    Announce(#[source] WorkError),
+    AddExpectation(#[source] WorkError),
     #[error("the connection to the broker was lost")]
     Gone,
     #[error("the broker closed the connection, or it was lost")]
@@ -125,7 +125,7 @@ impl Session {
         &mut self,
         number: u64,
         body: &Bytes,
-        board: &StandingBoard,
+        connection: &ConnectionStatusSender,
     ) -> Result<(), SessionError> {
         if self.confirms.is_empty() {
             self.last_sign = Instant::now();
@@ -147,7 +147,7 @@ impl Session {
                 published = &mut publishing => break published,
                 () = tokio::time::sleep(LOOK_EVERY) => {
                     if self.look()? {
-                        board.paused(BLOCKED);
+                        connection.paused(BLOCKED);
                     }
                 }
             }
@@ -158,7 +158,10 @@ impl Session {
     }
 
     /// Waits for an answer and notes it in the window; may be broken off at any time.
-    pub(super) async fn next_answer(&mut self, window: &mut Window) -> Result<(), SessionError> {
+    pub(super) async fn next_answer(
+        &mut self,
+        window: &mut SendWindow,
+    ) -> Result<(), SessionError> {
         match self.confirms.join_next().await {
             Some(joined) => self.note(joined, window),
             // Something is in the window that was not published: the session is over.
@@ -180,7 +183,7 @@ impl Session {
 
     /// Closes the connection and notes the answers that came before. Answers whether the broker refused a
     /// message for its size.
-    pub(super) async fn end(mut self, window: &mut Window) -> Option<TooLarge> {
+    pub(super) async fn end(mut self, window: &mut SendWindow) -> Option<TooLarge> {
         close(&self.connection).await;
         let last_answers = async {
             while let Some(joined) = self.confirms.join_next().await {
@@ -207,7 +210,7 @@ impl Session {
     fn note(
         &mut self,
         joined: Result<Confirmed, JoinError>,
-        window: &mut Window,
+        window: &mut SendWindow,
     ) -> Result<(), SessionError> {
         self.last_sign = Instant::now();
         let (number, confirmation) = joined.map_err(SessionError::Task)?;

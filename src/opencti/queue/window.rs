@@ -41,7 +41,7 @@ pub(super) enum Refusal {
 
 /// What became of a window.
 #[derive(Debug)]
-pub(super) struct Settled {
+pub(super) struct SettledWindow {
     pub(super) confirmed: Vec<Outgoing>,
     /// To be sent again, in their order.
     pub(super) back: Vec<Outgoing>,
@@ -50,7 +50,7 @@ pub(super) struct Settled {
 
 /// The messages that were published and are not settled yet, by their numbers.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(super) struct SendWindow {
     entries: BTreeMap<u64, Entry>,
     returned: BTreeSet<u64>,
     bytes: usize,
@@ -64,7 +64,7 @@ struct Entry {
     answer: Option<Answer>,
 }
 
-impl Window {
+impl SendWindow {
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
@@ -129,9 +129,9 @@ impl Window {
     }
 
     /// Empties the window. What has no sure answer is in doubt.
-    pub(super) fn settle(&mut self) -> Settled {
+    pub(super) fn settle(&mut self) -> SettledWindow {
         let is_complete = self.unanswered == 0;
-        let mut settled = Settled {
+        let mut settled = SettledWindow {
             confirmed: Vec::new(),
             back: Vec::new(),
             refusal: None,

@@ -1,11 +1,12 @@
 //! What objects of all types have in common.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::super::text::{DESCRIPTION_CHARS, NAME_CHARS, clean};
-use super::super::{StixId, Timestamp};
+use super::super::{StixId, StixObject, Timestamp};
 
 /// The longest address in an external reference, in characters.
 const URL_CHARS: usize = 4096;
@@ -34,13 +35,14 @@ impl Percent {
 /// Observables have neither confidence nor times of their own to the platform, so that these are not written for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Common {
-    /// Who says it.
-    pub author: Option<StixId>,
-    /// Who may see it.
-    pub markings: Vec<StixId>,
-    /// Its labels by name, of up to 250 characters. The platform makes those that it lacks, in colours of its own;
-    /// where the colour matters, a [`Label`](super::Label) is sent ahead.
+    /// Who says it: an [`Identity`](super::Identity), which travels with the object.
+    pub author: Option<Arc<StixObject>>,
+    /// Who may see it: [`MarkingDefinition`](super::MarkingDefinition)s, which travel with the object.
+    pub markings: Vec<Arc<StixObject>>,
+    /// Its labels by name, of up to 250 characters. The platform makes those that it lacks, in colours of its own.
     pub labels: Vec<String>,
+    /// [`Label`](super::Label)s that travel with the object, where the colour matters. Their names stand among `labels`.
+    pub label_objects: Vec<Arc<StixObject>>,
     /// Where it is written about. A relationship without times goes without them: the platform's client would guess
     /// times out of their texts.
     pub external_references: Vec<ExternalReference>,
@@ -54,6 +56,12 @@ pub struct Common {
     pub revoked: Option<bool>,
     /// Other ids of the same object, by which the platform finds one that it has under them.
     pub other_ids: Vec<StixId>,
+}
+
+impl Common {
+    pub(super) fn marking_ids(&self) -> impl Iterator<Item = &StixId> {
+        self.markings.iter().map(|marking| &marking.id)
+    }
 }
 
 /// A place where an object is written about.
@@ -150,9 +158,9 @@ impl AttachedFile {
     }
 
     /// The same with the markings of its object: without them everybody could read it.
-    pub(super) fn marked(&self, markings: &[StixId]) -> Self {
+    pub(super) fn marked(&self, common: &Common) -> Self {
         Self {
-            object_marking_refs: markings.to_vec(),
+            object_marking_refs: common.marking_ids().cloned().collect(),
             ..self.clone()
         }
     }

@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use super::super::text::{CONTENT_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
-use super::super::{StixId, Timestamp, make_id};
+use super::super::{StixId, StixObject, Timestamp, make_id};
 use super::TypedObject;
 use super::common::{AttachedFile, Common};
-use super::draft::{Draft, Nature, NotWritten, Written, need};
+use super::draft::{Draft, Nature, NotWritten, need};
 
 /// How bad an incident is, in the platform's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -54,7 +54,7 @@ pub struct Incident<'a> {
 }
 
 impl TypedObject for Incident<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::incident(&name, self.created));
         draft.required("name", &name);
@@ -90,7 +90,7 @@ pub struct CaseIncident<'a> {
 }
 
 impl TypedObject for CaseIncident<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::case_incident(&name, self.created));
         draft.required("name", &name);
@@ -99,7 +99,7 @@ impl TypedObject for CaseIncident<'_> {
         draft.value("priority", self.priority);
         draft.text("x_opencti_workflow_id", self.workflow_id, NAME_CHARS);
         draft.common(common, Nature::Dated(self.created));
-        draft.all_earlier("object_refs", self.object_refs);
+        draft.members("object_refs", self.object_refs);
         draft.finish("Case-Incident")
     }
 }
@@ -124,7 +124,7 @@ pub struct Report<'a> {
 }
 
 impl TypedObject for Report<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::report(&name, self.published));
         draft.required("name", &name);
@@ -133,10 +133,10 @@ impl TypedObject for Report<'_> {
         draft.names("report_types", self.report_types);
         draft.text("x_opencti_reliability", self.reliability, NAME_CHARS);
         let files = self.files.iter();
-        let files: Vec<AttachedFile> = files.map(|file| file.marked(&common.markings)).collect();
+        let files: Vec<AttachedFile> = files.map(|file| file.marked(common)).collect();
         draft.list("x_opencti_files", &files);
         draft.common(common, Nature::Domain);
-        draft.all_earlier("object_refs", self.object_refs);
+        draft.members("object_refs", self.object_refs);
         draft.finish("Report")
     }
 }
@@ -155,7 +155,7 @@ pub struct Note<'a> {
 }
 
 impl TypedObject for Note<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let content = need("content", self.content, CONTENT_CHARS)?;
         let title = self.r#abstract.map(|text| need("title", text, NAME_CHARS));
         let title = title.and_then(Result::ok);
@@ -164,7 +164,7 @@ impl TypedObject for Note<'_> {
         draft.value("abstract", title);
         draft.required("content", &content);
         draft.common(common, Nature::Dated(self.created));
-        draft.all_earlier("object_refs", self.object_refs);
+        draft.members("object_refs", self.object_refs);
         draft.finish("Note")
     }
 }

@@ -3,24 +3,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::super::text::{NAME_CHARS, clean};
-use super::super::{Hashes, ObjectWriter, StixId, StixObject, Timestamp};
+use super::super::{Hashes, Need, ObjectReference, ObjectWriter, StixId, StixObject, Timestamp};
 use super::common::{Common, ExternalReference};
-
-/// An object that is written, and what it refers to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Written {
-    /// The object.
-    pub object: StixObject,
-    /// What has to be in the same message or imported before: author, markings, nested references.
-    pub embedded: Vec<StixId>,
-    /// What has to be imported before: the ends of relationships and sightings, the contents of reports, cases and
-    /// notes.
-    pub earlier: Vec<StixId>,
-}
 
 /// Why an object is not written.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +39,9 @@ pub(super) enum Nature {
 #[derive(Debug)]
 pub(super) struct Draft {
     writer: ObjectWriter,
-    embedded: Vec<StixId>,
-    earlier: Vec<StixId>,
+    embedded: Vec<Arc<StixObject>>,
+    imported: Vec<StixId>,
+    references: Vec<ObjectReference>,
 }
 
 impl Draft {
@@ -59,7 +49,8 @@ impl Draft {
         Self {
             writer: ObjectWriter::new(id),
             embedded: Vec::new(),
-            earlier: Vec::new(),
+            imported: Vec::new(),
+            references: Vec::new(),
         }
     }
 
@@ -109,30 +100,50 @@ impl Draft {
         }
     }
 
-    /// Puts a reference to what has to be in the same message or there before.
-    pub(super) fn embedded(&mut self, key: &'static str, id: Option<&StixId>) {
-        self.writer.put_some(key, id);
-        self.embedded.extend(id.cloned());
-    }
-
-    /// Puts references to what has to be in the same message or there before, each once.
-    pub(super) fn all_embedded(&mut self, key: &'static str, ids: &[StixId]) {
-        let ids = each_once(ids);
-        self.writer.put_list(key, &ids);
-        self.embedded.extend(ids.into_iter().cloned());
-    }
-
-    /// Puts a reference to what has to be imported before.
-    pub(super) fn earlier(&mut self, key: &'static str, id: &StixId) {
+    /// Puts an end of a relationship or a sighting: without it the object is nothing.
+    pub(super) fn end(&mut self, key: &'static str, id: &StixId) {
         self.writer.put(key, id);
-        self.earlier.push(id.clone());
+        self.imported.push(id.clone());
     }
 
-    /// Puts references to what has to be imported before, each once.
-    pub(super) fn all_earlier(&mut self, key: &'static str, ids: &[StixId]) {
-        let ids = each_once(ids);
-        self.writer.put_list(key, &ids);
-        self.earlier.extend(ids.into_iter().cloned());
+    /// Puts the ends of a sighting that are a list.
+    pub(super) fn ends(&mut self, key: &'static str, ids: &[StixId]) {
+        self.writer.put_list(key, ids);
+        self.imported.extend_from_slice(ids);
+    }
+
+    /// Puts a nested reference, where there is one.
+    pub(super) fn reference(&mut self, property: &'static str, target: Option<&StixId>) {
+        if let Some(target) = target {
+            self.references.push(ObjectReference {
+                property,
+                is_many: false,
+                need: Need::Embedded,
+                targets: vec![target.clone()],
+            });
+        }
+    }
+
+    /// Puts nested references, each once.
+    pub(super) fn references(&mut self, property: &'static str, targets: &[StixId]) {
+        self.put_references(property, targets, Need::Embedded);
+    }
+
+    /// Puts the members of a container, each once.
+    pub(super) fn members(&mut self, property: &'static str, targets: &[StixId]) {
+        self.put_references(property, targets, Need::Imported);
+    }
+
+    fn put_references(&mut self, property: &'static str, targets: &[StixId], need: Need) {
+        let targets: Vec<StixId> = each_once(targets).into_iter().cloned().collect();
+        if !targets.is_empty() {
+            self.references.push(ObjectReference {
+                property,
+                is_many: true,
+                need,
+                targets,
+            });
+        }
     }
 
     /// Puts what objects of all types may have.
@@ -147,11 +158,18 @@ impl Draft {
             self.value("confidence", common.confidence);
             self.value("revoked", common.revoked);
         }
-        self.embedded("created_by_ref", common.author.as_ref());
-        self.all_embedded("object_marking_refs", &common.markings);
+        self.value(
+            "created_by_ref",
+            common.author.as_ref().map(|author| &author.id),
+        );
+        let markings: Vec<&StixId> = common.marking_ids().collect();
+        self.list("object_marking_refs", &each_once(&markings));
         self.names("labels", &common.labels);
         self.external_references(&common.external_references);
         self.list("x_opencti_stix_ids", &each_once(&common.other_ids));
+        let markings = common.markings.iter();
+        let embedded = markings.chain(&common.author).chain(&common.label_objects);
+        self.embedded = embedded.map(Arc::clone).collect();
     }
 
     fn external_references(&mut self, references: &[ExternalReference]) {
@@ -159,12 +177,18 @@ impl Draft {
     }
 
     /// Ends the object, of this type in the platform's words.
-    pub(super) fn finish(self, kind: impl Into<Cow<'static, str>>) -> Result<Written, NotWritten> {
-        Ok(Written {
-            object: self.writer.finish(kind)?,
-            embedded: self.embedded,
-            earlier: self.earlier,
-        })
+    pub(super) fn finish(
+        self,
+        kind: impl Into<Cow<'static, str>>,
+    ) -> Result<StixObject, NotWritten> {
+        let mut object = self.writer.finish(kind)?;
+        object.embedded = self.embedded;
+        object.imported = self.imported;
+        if self.references.is_empty() {
+            Ok(object)
+        } else {
+            Ok(object.referring_to(self.references))
+        }
     }
 }
 

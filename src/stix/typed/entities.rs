@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::Timestamp;
 use super::super::make_id::{self, IdentityClass, LocationType};
 use super::super::text::{DESCRIPTION_CHARS, NAME_CHARS};
 use super::super::tlp::{self, Tlp};
+use super::super::{StixObject, Timestamp};
 use super::TypedObject;
 use super::common::Common;
-use super::draft::{Draft, Nature, NotWritten, Written, need};
+use super::draft::{Draft, Nature, NotWritten, need};
 
 /// OpenCTI's extension of STIX objects (docs/protocol.md).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
@@ -29,7 +29,7 @@ pub struct Identity<'a> {
 }
 
 impl TypedObject for Identity<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::identity(self.class, &name));
         draft.required("name", &name);
@@ -70,7 +70,7 @@ pub struct Threat<'a> {
 }
 
 impl TypedObject for Threat<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let (id, kind) = match self.kind {
             ThreatKind::Malware { .. } => (make_id::malware(&name), "Malware"),
@@ -102,7 +102,7 @@ pub struct Vulnerability<'a> {
 }
 
 impl TypedObject for Vulnerability<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::vulnerability(&name));
         draft.required("name", &name);
@@ -129,7 +129,7 @@ pub struct AttackPattern<'a> {
 }
 
 impl TypedObject for AttackPattern<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::attack_pattern(&name, self.mitre_id));
         draft.required("name", &name);
@@ -153,7 +153,7 @@ pub struct CourseOfAction<'a> {
 }
 
 impl TypedObject for CourseOfAction<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::course_of_action(&name, self.mitre_id));
         draft.required("name", &name);
@@ -178,7 +178,7 @@ pub struct Location<'a> {
 }
 
 impl TypedObject for Location<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::location(self.location_type, &name));
         draft.required("name", &name);
@@ -211,7 +211,7 @@ pub struct Label<'a> {
 }
 
 impl TypedObject for Label<'_> {
-    fn write(&self, _: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, _: &Common) -> Result<StixObject, NotWritten> {
         let value = need("value", self.value, NAME_CHARS)?;
         let color = self.color.trim();
         let digits = color.strip_prefix('#').unwrap_or_default();
@@ -262,7 +262,7 @@ impl MarkingDefinition<'_> {
 }
 
 impl TypedObject for MarkingDefinition<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let created = match self {
             Self::Tlp(_) => Timestamp::from_seconds(TLP_CREATED_SECONDS),
             Self::Other { .. } => common.created,

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::super::pattern::Pattern;
 use super::super::text::{DESCRIPTION_CHARS, NAME_CHARS};
-use super::super::{Timestamp, make_id};
+use super::super::{StixObject, Timestamp, make_id};
 use super::TypedObject;
 use super::common::{Common, Percent};
-use super::draft::{Draft, Nature, NotWritten, Written, need};
+use super::draft::{Draft, Nature, NotWritten, need};
 
 /// The longest pattern, in bytes: one that is cut would be another pattern.
 const LONGEST_PATTERN: usize = 1024 * 1024;
@@ -131,7 +131,7 @@ impl<'a> Indicator<'a> {
 }
 
 impl TypedObject for Indicator<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let pattern = self.pattern.text()?;
         let name = need("name", self.name, NAME_CHARS);
         let name = name.ok().filter(|name| name.chars().nth(1).is_some());

@@ -4,11 +4,12 @@ mod files;
 mod hosts;
 mod network;
 
+use super::super::StixObject;
 use super::super::make_id::{self, ValueType};
 use super::super::text::DESCRIPTION_CHARS;
 use super::TypedObject;
 use super::common::{Common, Percent, filled};
-use super::draft::{Draft, Nature, NotWritten, Written, need};
+use super::draft::{Draft, Nature, NotWritten, need};
 
 pub use files::{Artifact, File, X509Certificate};
 pub use hosts::{Process, RegistryKey, RegistryValue, Software, UserAccount};
@@ -61,7 +62,7 @@ impl<'a> Observable<'a> {
 }
 
 impl TypedObject for Observable<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let mut draft = self.content.begin()?;
         draft.value("x_opencti_score", self.score);
         draft.text("x_opencti_description", self.description, DESCRIPTION_CHARS);

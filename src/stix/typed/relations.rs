@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use super::super::text::DESCRIPTION_CHARS;
-use super::super::{StixId, Timestamp, make_id};
+use super::super::{StixId, StixObject, Timestamp, make_id};
 use super::TypedObject;
 use super::common::Common;
-use super::draft::{Draft, Nature, NotWritten, Written};
+use super::draft::{Draft, Nature, NotWritten};
 
 /// One object has to do with another.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +40,7 @@ impl<'a> Relationship<'a> {
 }
 
 impl TypedObject for Relationship<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let id = make_id::relationship(
             self.relationship_type,
             self.source,
@@ -50,8 +50,8 @@ impl TypedObject for Relationship<'_> {
         );
         let mut draft = Draft::new(id);
         draft.required("relationship_type", self.relationship_type);
-        draft.earlier("source_ref", self.source);
-        draft.earlier("target_ref", self.target);
+        draft.end("source_ref", self.source);
+        draft.end("target_ref", self.target);
         draft.text("description", self.description, DESCRIPTION_CHARS);
         draft.value("start_time", self.start);
         draft.value("stop_time", self.stop);
@@ -89,13 +89,13 @@ pub struct Sighting<'a> {
 }
 
 impl TypedObject for Sighting<'_> {
-    fn write(&self, common: &Common) -> Result<Written, NotWritten> {
+    fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let (first_seen, last_seen) = (Some(self.first_seen), Some(self.last_seen));
         let id = make_id::sighting(self.sighting_of, self.where_sighted, first_seen, last_seen);
         let mut draft = Draft::new(id);
-        draft.earlier("sighting_of_ref", self.sighting_of);
+        draft.end("sighting_of_ref", self.sighting_of);
         let places = std::slice::from_ref(self.where_sighted);
-        draft.all_earlier("where_sighted_refs", places);
+        draft.ends("where_sighted_refs", places);
         draft.value("first_seen", first_seen);
         draft.value("last_seen", last_seen);
         draft.value("count", Some(self.count));

@@ -1,5 +1,7 @@
 //! Objects of known and of hostile content.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -11,15 +13,15 @@ use crate::stix::make_id::{
 };
 use crate::stix::pattern::{Comparison, ObjectPath, Pattern};
 use crate::stix::value::Address;
-use crate::stix::{Hash, Hashes, StixId, Timestamp, tlp};
+use crate::stix::{Hash, Hashes, Need, StixId, StixObject, Timestamp, tlp};
 
 fn time(text: &str) -> Timestamp {
     Timestamp::read(text).unwrap()
 }
 
 /// The object without what all objects have.
-fn properties(written: &Written) -> Value {
-    let mut object = hostile::read_strictly(&written.object.json).unwrap();
+fn properties(written: &StixObject) -> Value {
+    let mut object = hostile::read_strictly(&written.json).unwrap();
     let all = object.as_object_mut().unwrap();
     for name in ["type", "spec_version", "id"] {
         assert!(all.remove(name).is_some());
@@ -31,11 +33,27 @@ fn plain(object: &impl TypedObject) -> Value {
     properties(&object.write(&Common::default()).unwrap())
 }
 
+fn author() -> StixObject {
+    let author = Identity {
+        class: IdentityClass::Organization,
+        name: "ACME",
+        description: None,
+    };
+    author.write(&Common::default()).unwrap()
+}
+
 fn all_of_common() -> Common {
+    let green = MarkingDefinition::Tlp(tlp::GREEN);
+    let green = Arc::new(green.write(&Common::default()).unwrap());
+    let label = Label {
+        value: "apt",
+        color: "#339900",
+    };
     Common {
-        author: Some(make_id::identity(IdentityClass::Organization, "ACME")),
-        markings: vec![tlp::GREEN.id(), tlp::GREEN.id()],
+        author: Some(Arc::new(author())),
+        markings: vec![Arc::clone(&green), green],
         labels: ["apt", " apt ", "", "\u{0}b"].map(str::to_owned).to_vec(),
+        label_objects: vec![Arc::new(label.write(&Common::default()).unwrap())],
         external_references: [
             ExternalReference::page("example.org", "https://example.org/a"),
             ExternalReference::page("example.org", " https://example.org/a"),
@@ -62,7 +80,7 @@ fn what_is_common_to_all_is_written_once_and_clean() {
     };
     let common = all_of_common();
     let written = threat.write(&common).unwrap();
-    let author = common.author.unwrap();
+    let author = author().id;
     assert_eq!(
         properties(&written),
         json!({
@@ -83,10 +101,12 @@ fn what_is_common_to_all_is_written_once_and_clean() {
             "x_opencti_stix_ids": [make_id::malware("other")],
         })
     );
-    assert_eq!(written.object.id, make_id::malware("zorb"));
-    assert_eq!(written.object.kind, "Malware");
-    assert_eq!(written.embedded, [author, tlp::GREEN.id()]);
-    assert!(written.earlier.is_empty());
+    assert_eq!(written.id, make_id::malware("zorb"));
+    assert_eq!(written.kind, "Malware");
+    let embedded: Vec<&StixId> = written.embedded.iter().map(|object| &object.id).collect();
+    let green = tlp::GREEN.id();
+    assert_eq!(embedded, [&green, &green, &author, &make_id::label("apt")]);
+    assert!(written.imported.is_empty() && written.references.is_empty());
 }
 
 #[test]
@@ -113,7 +133,7 @@ fn an_observable_has_no_times_and_no_confidence() {
             "x_opencti_stix_ids",
         ]
     );
-    assert_eq!(written.object.kind, "Domain-Name");
+    assert_eq!(written.kind, "Domain-Name");
 }
 
 #[test]
@@ -171,7 +191,8 @@ fn each_member_of_a_list_comes_once_however_long_it_is() {
             object_refs: &twice,
         };
         let written = case.write(&Common::default()).unwrap();
-        assert_eq!(written.earlier, ids);
+        let members = written.members().map(|(_, id)| id);
+        assert!(members.eq(ids.iter().map(StixId::as_str)));
     }
 }
 
@@ -218,7 +239,7 @@ fn an_indicator_of_a_pattern_and_one_of_a_rule() {
         })
     );
     let written = indicator.write(&Common::default()).unwrap();
-    let other = written.object.naming_unknown_type();
+    let other = written.naming_unknown_type();
     assert!(
         other
             .json
@@ -243,8 +264,8 @@ fn a_relationship_without_times_has_no_external_references() {
     let relationship = Relationship::new("uses", &source, &target);
     let written = relationship.write(&all_of_common()).unwrap();
     assert_eq!(properties(&written).get("external_references"), None);
-    assert_eq!(written.earlier, [source.clone(), target.clone()]);
-    assert_eq!(written.object.kind, "uses");
+    assert_eq!(written.imported, [source.clone(), target.clone()]);
+    assert_eq!(written.kind, "uses");
     let during = Relationship {
         start: Some(time("2026-01-01T00:00:00Z")),
         stop: Some(time("2026-01-02T00:00:00Z")),
@@ -252,7 +273,7 @@ fn a_relationship_without_times_has_no_external_references() {
     };
     let during = during.write(&all_of_common()).unwrap();
     assert!(properties(&during).get("external_references").is_some());
-    assert_ne!(during.object.id, written.object.id);
+    assert_ne!(during.id, written.id);
 }
 
 #[test]
@@ -275,7 +296,9 @@ fn what_a_container_holds_is_imported_before_it() {
         files: &[file.unwrap()],
     };
     let written = report.write(&all_of_common()).unwrap();
-    assert_eq!(written.earlier, [first.clone(), second.clone()]);
+    let members: Vec<(&str, &str)> = written.members().collect();
+    let [one, other] = [first.as_str(), second.as_str()];
+    assert_eq!(members, [("object_refs", one), ("object_refs", other)]);
     let object = properties(&written);
     assert_eq!(object.get("object_refs"), Some(&json!([first, second])));
     assert_eq!(
@@ -288,6 +311,28 @@ fn what_a_container_holds_is_imported_before_it() {
             "no_trigger_import": true,
             "object_marking_refs": [tlp::GREEN.id(), tlp::GREEN.id()],
         }]))
+    );
+}
+
+#[test]
+fn nested_references_are_ahead_of_the_object() {
+    let mail = make_id::value(ValueType::EmailAddr, "a@example.org");
+    let message = Observable::new(Content::EmailMessage(EmailMessage {
+        subject: Some("Hi"),
+        from_ref: Some(&mail),
+        to_refs: std::slice::from_ref(&mail),
+        ..EmailMessage::default()
+    }));
+    let written = message.write(&Common::default()).unwrap();
+    let needs: Vec<(&str, Need)> = written.needs().collect();
+    assert_eq!(needs, [(mail.as_str(), Need::Embedded); 2]);
+    let object = properties(&written);
+    assert_eq!(object.get("from_ref"), Some(&json!(mail)));
+    assert_eq!(object.get("to_refs"), Some(&json!([mail])));
+    let alone = written.without_references.unwrap();
+    assert_eq!(
+        properties(&alone),
+        json!({ "is_multipart": false, "subject": "Hi" })
     );
 }
 
@@ -315,7 +360,7 @@ fn a_reference_that_the_platform_drops_is_none(#[case] source: &str, #[case] url
 fn markings_are_written_as_the_platform_knows_them() {
     let written = |marking: MarkingDefinition<'_>| {
         let written = marking.write(&all_of_common()).unwrap();
-        (written.object.id.clone(), properties(&written))
+        (written.id.clone(), properties(&written))
     };
     let (id, white) = written(MarkingDefinition::of("tlp", "TLP:WHITE", None));
     assert_eq!(id, tlp::CLEAR.id());
@@ -386,7 +431,7 @@ fn what_lacks_its_essence_is_not_written() {
 }
 
 /// Objects of all types with the same text in all places.
-fn all_with(text: &str) -> Vec<Result<Written, NotWritten>> {
+fn all_with(text: &str) -> Vec<Result<StixObject, NotWritten>> {
     let common = Common {
         labels: vec![text.to_owned()],
         external_references: ExternalReference::page(text, text).into_iter().collect(),
@@ -398,7 +443,7 @@ fn all_with(text: &str) -> Vec<Result<Written, NotWritten>> {
     all
 }
 
-fn observables_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritten>> {
+fn observables_with(text: &str, common: &Common) -> Vec<Result<StixObject, NotWritten>> {
     let created = time("2026-05-04T08:15:31.852Z");
     let end = make_id::value(ValueType::Ipv4Addr, "198.51.100.7");
     let (some, names) = (Some(text), [text]);
@@ -493,7 +538,7 @@ fn observables_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritt
     observables.collect()
 }
 
-fn known_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritten>> {
+fn known_with(text: &str, common: &Common) -> Vec<Result<StixObject, NotWritten>> {
     let (some, names) = (Some(text), [text]);
     let pattern = Pattern::from(Comparison::equals(ObjectPath::UrlValue, text));
     let indicator = Indicator {
@@ -537,7 +582,7 @@ fn known_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritten>> {
     ]
 }
 
-fn events_with(text: &str, common: &Common) -> Vec<Result<Written, NotWritten>> {
+fn events_with(text: &str, common: &Common) -> Vec<Result<StixObject, NotWritten>> {
     let created = time("2026-05-04T08:15:31.852Z");
     let (one, other) = (make_id::malware("x"), make_id::tool("x"));
     let refs = [one.clone(), other.clone()];
@@ -648,12 +693,12 @@ proptest! {
                     continue;
                 }
             };
-            let object = hostile::read_strictly(&written.object.json).unwrap();
+            let object = hostile::read_strictly(&written.json).unwrap();
             if let Some(id) = id_of_sent(&object) {
-                prop_assert_eq!(&id, &written.object.id);
+                prop_assert_eq!(&id, &written.id);
             }
             // What is looked for stays as it is.
-            if written.object.kind != "Indicator" {
+            if written.kind != "Indicator" {
                 prop_assert!(!has_controls(&object), "{object}");
             }
             let empty = |value: &Value| value.is_null() || *value == json!([]) || *value == json!("");
@@ -667,17 +712,13 @@ fn long_texts_are_cut() {
     let long = "é".repeat(101_000);
     for written in all_with(&long) {
         let written = written.unwrap();
-        assert!(
-            written.object.json.len() < 4_000_000,
-            "{}",
-            written.object.id
-        );
-        let object = hostile::read_strictly(&written.object.json).unwrap();
+        assert!(written.json.len() < 4_000_000, "{}", written.id);
+        let object = hostile::read_strictly(&written.json).unwrap();
         if let Some(id) = id_of_sent(&object) {
-            assert_eq!(id, written.object.id);
+            assert_eq!(id, written.id);
         }
         let name = object.get("name").and_then(Value::as_str);
-        let is_file = written.object.kind == "StixFile" || written.object.kind == "Mutex";
+        let is_file = written.kind == "StixFile" || written.kind == "Mutex";
         assert!(
             is_file || name.is_none_or(|name| name.chars().count() == 250 || name == "TLP:CLEAR")
         );

@@ -26,7 +26,7 @@ pub enum Fate {
     /// It, or a part of it, is not sent.
     NotSent,
     /// Of these: it waits for something to change at the destination.
-    HeldBack,
+    Deferred,
 }
 
 impl Fate {
@@ -34,7 +34,7 @@ impl Fate {
         match self {
             Self::Sent => "sent",
             Self::NotSent => "not_sent",
-            Self::HeldBack => "held_back",
+            Self::Deferred => "held_back",
         }
     }
 }

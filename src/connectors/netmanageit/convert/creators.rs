@@ -3,7 +3,7 @@
 
 use serde::Deserialize;
 
-use super::surroundings::Surrounding;
+use super::metadata_writer::ObjectMetadata;
 use super::{Choices, ConvertError};
 use crate::connectors::netmanageit::page::{ExternalReference, Node, Text};
 use crate::connectors::netmanageit::settings::Creators;
@@ -18,7 +18,7 @@ struct Creator<'a> {
 pub(super) fn put(
     choices: &Choices,
     node: &Node<'_>,
-    surrounding: &mut Surrounding,
+    metadata: &mut ObjectMetadata,
 ) -> Result<(), ConvertError> {
     if choices.creators == Creators::None {
         return Ok(());
@@ -33,12 +33,12 @@ pub(super) fn put(
             let labels = creators
                 .iter()
                 .map(|creator| format!("creator:{}", creator.name.0).into());
-            surrounding.labels.extend(labels);
+            metadata.labels.extend(labels);
         }
         Creators::ExternalReference => {
             let names: Vec<&str> = creators.iter().map(|creator| &*creator.name.0).collect();
             let reference = page_reference(choices, node, &names)?;
-            surrounding.external_references.extend(reference);
+            metadata.external_references.extend(reference);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::surroundings::Surrounding;
+use super::metadata_writer::ObjectMetadata;
 use super::{Choices, ConvertError, NOT_SAID, of_field, part, put_field, put_former_ids, validity};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::{self, Node};
@@ -42,7 +42,7 @@ struct KillChainPhase<'a> {
 /// Writes an indicator.
 pub(super) fn write(
     node: &Node<'_>,
-    surrounding: &Surrounding,
+    metadata: &ObjectMetadata,
     choices: &Choices,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
@@ -70,6 +70,6 @@ pub(super) fn write(
     }
     let phases: Vec<KillChainPhase<'_>> = node.decode(KILL_CHAIN_PHASES)?.unwrap_or_default();
     object.put_list("kill_chain_phases", &phases);
-    surrounding.put(&mut object);
+    metadata.put(&mut object);
     Ok(object.finish("Indicator")?)
 }

@@ -355,7 +355,7 @@ mod tests {
         let whole = parts.prop_map(|(a, head, b, separator, c, colour, d)| {
             [a, head, b, separator, c, colour, d].concat()
         });
-        let foreign = prop_oneof![
+        let unknown_type = prop_oneof![
             prop::sample::select(vec![
                 "С", "ｅ", "ſ", "\u{202e}", "\u{200b}", "\u{301}", "禁", "!", "\0", "N", "NOT ",
                 "+", "\"", "\u{130}",
@@ -363,9 +363,14 @@ mod tests {
             .prop_map(str::to_owned),
             "\\PC{1,2}",
         ];
-        let foreign = prop::option::weighted(0.5, (any::<prop::sample::Index>(), foreign));
-        (whole, prop::collection::vec(any::<bool>(), 40), foreign).prop_map(
-            |(whole, lower, foreign)| {
+        let unknown_type =
+            prop::option::weighted(0.5, (any::<prop::sample::Index>(), unknown_type));
+        (
+            whole,
+            prop::collection::vec(any::<bool>(), 40),
+            unknown_type,
+        )
+            .prop_map(|(whole, lower, unknown_type)| {
                 let letters = whole.chars().zip(lower);
                 let letters = letters.map(|(letter, is_lower)| {
                     if is_lower {
@@ -375,13 +380,12 @@ mod tests {
                     }
                 });
                 let mut letters: Vec<char> = letters.collect();
-                if let Some((place, foreign)) = foreign {
+                if let Some((place, unknown_type)) = unknown_type {
                     let at = place.index(letters.len() + 1);
-                    letters.splice(at..at, foreign.chars());
+                    letters.splice(at..at, unknown_type.chars());
                 }
                 letters.into_iter().collect()
-            },
-        )
+            })
     }
 
     #[rstest]

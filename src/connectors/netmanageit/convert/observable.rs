@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-use super::foreign::Written;
-use super::surroundings::Surrounding;
+use super::metadata_writer::ObjectMetadata;
 use super::types::{ObservableType, observable_type};
-use super::{ConvertError, foreign, of_field, put_field};
+use super::unknown_type::Written;
+use super::{ConvertError, of_field, put_field, unknown_type};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::{Files, Node, Text};
@@ -24,7 +24,7 @@ const HASHES: &[&str] = &[
 /// Writes an observable, but for what it points at.
 pub(super) fn write(
     node: &Node<'_>,
-    surrounding: &Surrounding,
+    metadata: &ObjectMetadata,
     written: &Written<'_>,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
@@ -35,7 +35,7 @@ pub(super) fn write(
         .text("entity_type")?
         .ok_or(ConvertError::Missing("type"))?;
     let Some(known) = observable_type(&entity_type) else {
-        return foreign::write(node, &entity_type, surrounding, written, skipped);
+        return unknown_type::write(node, &entity_type, metadata, written, skipped);
     };
     check_identity(known, node)?;
     let mut object = ObjectWriter::new(StixId::of(known.stix_type, &standard_id)?);
@@ -52,7 +52,7 @@ pub(super) fn write(
         }
     }
     put_common(&mut object, node, skipped);
-    surrounding.put(&mut object);
+    metadata.put(&mut object);
     Ok(object.finish(known.entity_type)?)
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::surroundings::Surrounding;
+use super::metadata_writer::ObjectMetadata;
 use super::{ConvertError, put_field, put_former_ids};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::{self, Node};
@@ -34,7 +34,7 @@ struct End<'a> {
 /// Writes a relationship.
 pub(super) fn write(
     node: &Node<'_>,
-    surrounding: &Surrounding,
+    metadata: &ObjectMetadata,
     skipped: &mut Vec<Skipped>,
 ) -> Result<StixObject, ConvertError> {
     let standard_id = node
@@ -61,9 +61,9 @@ pub(super) fn write(
             put_field(&mut object, node, (property, property, Time), skipped);
         }
     }
-    surrounding.put(&mut object);
+    metadata.put(&mut object);
     let mut object = object.finish(BASED_ON)?;
-    object.ends = vec![source, target];
+    object.imported = vec![source, target];
     Ok(object)
 }
 

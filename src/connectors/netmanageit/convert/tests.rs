@@ -127,16 +127,16 @@ fn converter() -> NetManageItConverter {
 }
 
 fn with_dependencies(object: &Arc<StixObject>, all: &mut Vec<Arc<StixObject>>) {
-    all.extend(object.dependencies.iter().cloned());
-    for dependency in &object.dependencies {
-        with_dependencies(dependency, all);
+    all.extend(object.embedded.iter().cloned());
+    for embedded_object in &object.embedded {
+        with_dependencies(embedded_object, all);
     }
 }
 
 fn all_of(converted: &Converted) -> Vec<Arc<StixObject>> {
-    let objects = converted.objects.iter().chain(&converted.late);
+    let objects = converted.objects.iter().chain(&converted.second_pass);
     let mut all: Vec<Arc<StixObject>> = objects.cloned().collect();
-    for object in converted.objects.iter().chain(&converted.late) {
+    for object in converted.objects.iter().chain(&converted.second_pass) {
         with_dependencies(object, &mut all);
     }
     all
@@ -201,18 +201,15 @@ fn check(converted: &Converted) {
         assert_eq!(object.get("payload_bin"), None);
         if known.contains(stix_type) || others.contains(&stix_type) {
             let names = object.as_object().unwrap().keys();
-            let foreign: Vec<_> = names.filter(|name| !keys.contains(name.as_str())).collect();
-            assert!(foreign.is_empty(), "{foreign:?} in {object}");
+            let unknown_type: Vec<_> = names.filter(|name| !keys.contains(name.as_str())).collect();
+            assert!(unknown_type.is_empty(), "{unknown_type:?} in {object}");
         }
     }
     // Nothing goes without its definition ahead of it.
     for object in &converted.objects {
         let read = read_strictly(&object.json).unwrap();
         for marking in read["object_marking_refs"].as_array().into_iter().flatten() {
-            let ahead = object
-                .dependencies
-                .iter()
-                .any(|ahead| marking == &*ahead.id);
+            let ahead = object.embedded.iter().any(|ahead| marking == &*ahead.id);
             assert!(ahead, "{marking} of {}", object.id);
         }
     }
@@ -282,7 +279,7 @@ fn a_row_that_does_not_say_its_markings_is_held_back() {
         let page = page(Stream::Observables, std::slice::from_ref(&row), &[]);
         let converted = converter().convert(page.unwrap());
         assert!(converted.objects.is_empty(), "{row}");
-        let reason = &converted.held_back[0].reason;
+        let reason = &converted.deferred[0].reason;
         assert!(reason.contains("does not say which markings"), "{reason}");
     }
     let mut none = row.clone();
@@ -366,20 +363,14 @@ mod lost {
     }
 
     /// Whether something is to be asked for again, and whether only a part of it.
-    fn held_back(
+    fn deferred(
         converted: &Converted,
         of: &Value,
     ) -> Vec<(Option<AtSource>, Option<String>, bool)> {
-        let of_row = converted.held_back.iter();
-        let of_row = of_row.filter(|held_back| of["standard_id"] == held_back.id.as_str());
+        let of_row = converted.deferred.iter();
+        let of_row = of_row.filter(|deferred| of["standard_id"] == deferred.id.as_str());
         of_row
-            .map(|held_back| {
-                (
-                    held_back.at_source,
-                    held_back.needs.clone(),
-                    held_back.is_part,
-                )
-            })
+            .map(|deferred| (deferred.at_source, deferred.needs.clone(), deferred.is_part))
             .collect()
     }
 
@@ -397,8 +388,8 @@ mod lost {
         let converted = converter().convert(page);
         assert_eq!(converted.objects.len(), 1);
         let again = (Some(unread()), Some(TARGET.to_owned()), true);
-        assert_eq!(held_back(&converted, &domain), [again]);
-        let reason = &converted.held_back[0].reason;
+        assert_eq!(deferred(&converted, &domain), [again]);
+        let reason = &converted.deferred[0].reason;
         assert!(reason.ends_with(&format!("({REASON})")), "{reason}");
     }
 
@@ -417,7 +408,7 @@ mod lost {
             assert!(converted.objects.is_empty());
             let at_source = is_unread.then(unread);
             let expected = (at_source, Some(missing.to_owned()), false);
-            assert_eq!(held_back(&converted, &relationship), [expected]);
+            assert_eq!(deferred(&converted, &relationship), [expected]);
         }
     }
 
@@ -433,7 +424,7 @@ mod lost {
             let mut page = page_of(Stream::Observables, &[&domain]);
             if is_companion {
                 let other = page_of(Stream::Observables, &[&unknown]);
-                page.companions.push((Stream::Observables, other.answer));
+                page.referenced.push((Stream::Observables, other.answer));
             } else {
                 page = page_of(Stream::Observables, &[&unknown, &domain]);
             }
@@ -441,8 +432,8 @@ mod lost {
             page.written.unread.push(failed.clone());
             let converted = converter().convert(page);
             let again = (Some(unread()), Some(target.to_owned()), true);
-            assert_eq!(held_back(&converted, &domain), [again]);
-            let own = held_back(&converted, &unknown);
+            assert_eq!(deferred(&converted, &domain), [again]);
+            let own = deferred(&converted, &unknown);
             if is_companion {
                 assert_eq!(own, []);
             } else {
@@ -451,7 +442,7 @@ mod lost {
         }
         // What it does not write although it does not fail is of a type that cannot be sent.
         let page = page_of(Stream::Observables, &[&unknown]);
-        assert_eq!(converter().convert(page).held_back, []);
+        assert_eq!(converter().convert(page).deferred, []);
     }
 
     /// It comes by itself, when it is corrected.
@@ -464,9 +455,9 @@ mod lost {
         lead(&mut page, &domain, target);
         let converted = converter().convert(page);
         let waits = (None, Some(target.to_owned()), true);
-        assert_eq!(held_back(&converted, &domain), [waits]);
+        assert_eq!(deferred(&converted, &domain), [waits]);
         let contradiction = (Some(AtSource::Contradiction), None, false);
-        assert_eq!(held_back(&converted, &address), [contradiction]);
+        assert_eq!(deferred(&converted, &address), [contradiction]);
     }
 }
 

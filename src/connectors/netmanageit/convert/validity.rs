@@ -20,24 +20,24 @@ use crate::stix::{JsonKind, ObjectWriter, read_time};
 struct Time<'a> {
     text: Cow<'a, str>,
     /// None where the text is no time: then it does not travel.
-    moment: Option<DateTime<Utc>>,
+    timestamp: Option<DateTime<Utc>>,
 }
 
 impl<'a> Time<'a> {
     fn of(node: &Node<'a>, field: &str) -> Result<Option<Self>, ConvertError> {
         let text = node.text(field)?;
         Ok(text.map(|text| Self {
-            moment: read_time(&text),
+            timestamp: read_time(&text),
             text,
         }))
     }
 
     /// One second after a moment; none at the end of what times can say.
-    fn after(moment: DateTime<Utc>) -> Option<Self> {
-        let moment = moment.checked_add_signed(Duration::seconds(1))?;
-        let text = moment.to_rfc3339_opts(SecondsFormat::Millis, true);
+    fn after(timestamp: DateTime<Utc>) -> Option<Self> {
+        let timestamp = timestamp.checked_add_signed(Duration::seconds(1))?;
+        let text = timestamp.to_rfc3339_opts(SecondsFormat::Millis, true);
         Some(Self {
-            moment: Some(read_time(&text)?),
+            timestamp: Some(read_time(&text)?),
             text: text.into(),
         })
     }
@@ -54,19 +54,19 @@ pub(super) fn put(
     let mut from = Time::of(node, "valid_from")?;
     let mut until = Time::of(node, "valid_until")?;
     let mut score = node.get("x_opencti_score");
-    let moment = |time: &Option<Time<'_>>| time.as_ref().and_then(|time| time.moment);
+    let timestamp = |time: &Option<Time<'_>>| time.as_ref().and_then(|time| time.timestamp);
     if choices.score == Score::Base
         && !is_revoked
         && let Some(base_score) = node.get("decay_base_score")
     {
         let since = Time::of(node, "decay_base_score_date")?.or_else(|| from.clone());
-        let is_over = moment(&until).is_some_and(|until| moment(&since) >= Some(until));
+        let is_over = timestamp(&until).is_some_and(|until| timestamp(&since) >= Some(until));
         if !is_over {
             score = Some(base_score);
             from = since;
         }
     }
-    if let (Some(begin), Some(end)) = (moment(&from), moment(&until))
+    if let (Some(begin), Some(end)) = (timestamp(&from), timestamp(&until))
         && end <= begin
     {
         until = Time::after(begin);
@@ -78,7 +78,7 @@ pub(super) fn put(
     }
     for (property, time) in [("valid_from", from), ("valid_until", until)] {
         match time {
-            Some(time) if time.moment.is_some() => object.put(property, &time.text),
+            Some(time) if time.timestamp.is_some() => object.put(property, &time.text),
             Some(_) => skipped.push(part(node, property, "it is no time")),
             None => {}
         }

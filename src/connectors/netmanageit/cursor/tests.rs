@@ -96,8 +96,8 @@ impl Model {
     fn list(&self, span: Span) -> Vec<Handed> {
         let is_in = |at: i64| match span {
             Span::Everything => true,
-            Span::From(start) => Moment::from(at) >= start,
-            Span::Behind(end) => Moment::from(at) > end,
+            Span::From(start) => Timestamp::from(at) >= start,
+            Span::Behind(end) => Timestamp::from(at) > end,
         };
         let seen = self.rows.iter().filter(|(_, (_, seen))| *seen <= self.now);
         let mut list: Vec<Handed> = seen
@@ -108,9 +108,9 @@ impl Model {
         list
     }
 
-    fn newest(&self) -> Option<Moment> {
+    fn newest(&self) -> Option<Timestamp> {
         let list = self.list(Span::Everything);
-        list.last().map(|(_, at)| Moment::from(*at))
+        list.last().map(|(_, at)| Timestamp::from(*at))
     }
 
     fn all(&self) -> BTreeSet<Handed> {
@@ -130,7 +130,7 @@ fn behind<'a>(list: &'a [Handed], after: Option<&str>) -> &'a [Handed] {
 fn rows_of(handed: &[Handed]) -> Vec<Row> {
     let row = |(id, at): &Handed| Row {
         id: id.as_str().into(),
-        updated_at: Some(Moment::from(*at)),
+        updated_at: Some(Timestamp::from(*at)),
     };
     handed.iter().map(row).collect()
 }
@@ -191,14 +191,14 @@ fn run(model: &mut Model, cursor: Option<&Value>, how: &Run) -> Done {
             model.apply(event);
         }
         let next = reading.next();
-        done.requests += usize::from(next != Next::Nothing);
+        done.requests += usize::from(next != NextRead::Nothing);
         let handed = match next {
-            Next::Newest => {
+            NextRead::Newest => {
                 done.newest_asked += 1;
                 reading.put_newest(model.newest());
                 continue;
             }
-            Next::Scan(span) => {
+            NextRead::Scan(span) => {
                 let list = model.list(span);
                 let rest = behind(&list, scanned.as_deref());
                 let page = &rest[..rest.len().min(how.page_size * 5)];
@@ -206,7 +206,7 @@ fn run(model: &mut Model, cursor: Option<&Value>, how: &Run) -> Done {
                 reading.put_scanned(&rows_of(page), page.len() == rest.len());
                 continue;
             }
-            Next::Pages { span, after, rows } => {
+            NextRead::Pages { span, after, rows } => {
                 let list = model.list(span);
                 let rest = behind(&list, after.as_deref());
                 let page = &rest[..rest.len().min(how.page_size)];
@@ -233,7 +233,7 @@ fn run(model: &mut Model, cursor: Option<&Value>, how: &Run) -> Done {
                         .collect::<Vec<_>>(),
                 }
             }
-            Next::Nothing => break,
+            NextRead::Nothing => break,
         };
         let cursor = reading.cursor().unwrap();
         check_cursor(&cursor);
@@ -389,13 +389,13 @@ proptest! {
             (prop_oneof![1..50_usize, 1000..3000_usize], prop_oneof![0..50_i64, 0..MINUTE]),
             1..5,
         ),
-        bulk in 2100..2600_usize,
+        digest in 2100..2600_usize,
         runs in proptest::collection::vec(a_run(300..900_usize), 1..5),
     ) {
         let mut runs = runs;
         runs.insert(runs.len() / 2, Run {
             page_size: 400,
-            events: vec![Event::Add { rows: bulk, delay: 0 }],
+            events: vec![Event::Add { rows: digest, delay: 0 }],
             dies_after: Some(3),
             unconfirmed: 1,
         });
@@ -486,9 +486,9 @@ fn a_place_that_is_refused_begins_the_pass_anew_without_what_is_known() {
     line.run(&mut model, &dies);
     let mut reading = Reading::resume(&line.cursor.unwrap()).unwrap();
     reading.begin_anew();
-    assert_eq!(reading.next(), Next::Newest);
+    assert_eq!(reading.next(), NextRead::Newest);
     reading.put_newest(model.newest());
-    let Next::Pages { span, after, rows } = reading.next() else {
+    let NextRead::Pages { span, after, rows } = reading.next() else {
         panic!("pages come next");
     };
     assert!(matches!(span, Span::From(_)));
@@ -521,27 +521,27 @@ fn rows_are_read_when_they_were_handed_out_or_are_older_than_what_is_open() {
         is_last: true,
     };
     reading.put_page(&rows_of(&list), &page);
-    assert_eq!(reading.next(), Next::Nothing);
+    assert_eq!(reading.next(), NextRead::Nothing);
     assert!(rows_of(&list).iter().all(|row| reading.has_read(row)));
     model.apply(&Event::Change { place: 3, delay: 0 });
     let changed = rows_of(&model.list(Span::Everything));
     assert!(!reading.has_read(changed.last().unwrap()));
     let late = Row {
         id: "late".into(),
-        updated_at: list.last().map(|(_, at)| Moment::from(at - 1)),
+        updated_at: list.last().map(|(_, at)| Timestamp::from(at - 1)),
     };
     assert!(!reading.has_read(&late));
     let old = Row {
-        updated_at: list.first().map(|(_, at)| Moment::from(at - 1)),
+        updated_at: list.first().map(|(_, at)| Timestamp::from(at - 1)),
         ..late
     };
     assert!(reading.has_read(&old));
 }
 
 /// Reads pages that say this of themselves, then an empty one.
-fn shortfall(edge: i64, pages: &[(i64, u64, u64)], last_total: u64) -> Option<Shortfall> {
+fn shortfall(high_watermark: i64, pages: &[(i64, u64, u64)], last_total: u64) -> Option<Shortfall> {
     let mut reading = Reading::first();
-    reading.put_newest(Some(Moment::from(edge)));
+    reading.put_newest(Some(Timestamp::from(high_watermark)));
     for (number, (at, rows, total)) in pages.iter().enumerate() {
         let handed: Vec<Handed> = (0..*rows)
             .map(|row| (format!("{number}-{row}"), *at))
@@ -592,7 +592,7 @@ fn a_source_that_counts_more_than_it_answers_is_found_out() {
 
 #[test]
 fn a_cursor_of_others_is_none_and_one_with_more_in_it_is_one() {
-    for foreign in [
+    for unknown_type in [
         json!(null),
         json!(17),
         json!("2026-11-20T10:00:00.000Z"),
@@ -605,12 +605,12 @@ fn a_cursor_of_others_is_none_and_one_with_more_in_it_is_one() {
         json!({ "pass": { "count": { "rows": 0, "newer": 0 } } }),
         json!({ "pass": { "after": "", "count": { "rows": 0, "newer": 0 } } }),
     ] {
-        assert!(Reading::resume(&foreign).is_err(), "{foreign}");
+        assert!(Reading::resume(&unknown_type).is_err(), "{unknown_type}");
     }
     // As long as those that a source may answer, and as many rows as a window holds; and one more.
-    let since: Moment = "2026-11-20T10:00:00.000Z".parse().unwrap();
+    let since: Timestamp = "2026-11-20T10:00:00.000Z".parse().unwrap();
     for (bytes, rows, is_ours) in [(4096, 1000, true), (4097, 1, false), (1, 1001, false)] {
-        let mut window = serde_json::to_value(Window::since(since)).unwrap();
+        let mut window = serde_json::to_value(OverlapWindow::since(since)).unwrap();
         window["rows"] = json!("AAAAAAAA".repeat(rows));
         let pass = json!({ "after": "A".repeat(bytes), "count": { "rows": 0, "newer": 0 }, "window": window });
         let resumed = Reading::resume(&json!({ "pass": pass }));
@@ -620,7 +620,7 @@ fn a_cursor_of_others_is_none_and_one_with_more_in_it_is_one() {
     }
     let more = json!({ "more": 1, "window": { "since": "2026-11-20T10:00:00Z", "more": 2 } });
     let reading = Reading::resume(&more).unwrap();
-    let Next::Pages { span, .. } = reading.next() else {
+    let NextRead::Pages { span, .. } = reading.next() else {
         panic!("pages come next");
     };
     assert_eq!(
@@ -654,10 +654,10 @@ proptest! {
                     reading.put_clock(clock(now, i64::from(lead).min(now)));
                 }
                 match reading.next() {
-                    Next::Newest => reading.put_newest(times.first().copied().map(Moment::from)),
-                    Next::Scan(_) => reading.put_scanned(&[], true),
-                    Next::Pages { .. } => {
-                        let row = |at: &i64| Row { id: at.to_string().into(), updated_at: Some(Moment::from(*at)) };
+                    NextRead::Newest => reading.put_newest(times.first().copied().map(Timestamp::from)),
+                    NextRead::Scan(_) => reading.put_scanned(&[], true),
+                    NextRead::Pages { .. } => {
+                        let row = |at: &i64| Row { id: at.to_string().into(), updated_at: Some(Timestamp::from(*at)) };
                         let rows: Vec<Row> = times.iter().map(row).collect();
                         let page = PageEnd {
                             after: "c".to_owned(),
@@ -669,10 +669,10 @@ proptest! {
                         reading.put_page(&rows, &page);
                         reading.put_end(&[], 0, Some(u64::MAX));
                     }
-                    Next::Nothing => break,
+                    NextRead::Nothing => break,
                 }
             }
-            prop_assert_eq!(reading.next(), Next::Nothing);
+            prop_assert_eq!(reading.next(), NextRead::Nothing);
             if let Some(cursor) = reading.cursor() {
                 prop_assert!(cursor.to_string().len() < LARGEST_CURSOR);
             }
@@ -683,11 +683,11 @@ proptest! {
     fn windows_come_back_as_they_were(
         versions in proptest::collection::vec((0..i64::from(i32::MAX), 0..50_u32), 0..300),
     ) {
-        let mut window = Window::since(Moment::from(START));
-        let version = |(at, id): &(i64, u32)| Version::new(&id.to_string(), Moment::from(START + at));
+        let mut window = OverlapWindow::since(Timestamp::from(START));
+        let version = |(at, id): &(i64, u32)| Version::new(&id.to_string(), Timestamp::from(START + at));
         window.put(versions.iter().map(version));
         let text = serde_json::to_string(&window).unwrap();
-        prop_assert_eq!(serde_json::from_str::<Window>(&text).unwrap(), window);
+        prop_assert_eq!(serde_json::from_str::<OverlapWindow>(&text).unwrap(), window);
     }
 }
 
@@ -717,20 +717,20 @@ fn run_by_clock(
         made: 0,
     };
     let (mut handed, mut meant, mut ahead) = (Vec::new(), Told::Fine, None);
-    while reading.next() != Next::Nothing {
+    while reading.next() != NextRead::Nothing {
         let told = reading.put_clock(at);
         if told != Told::Fine {
             meant = told;
             continue;
         }
         match reading.next() {
-            Next::Newest => {
-                let times = rows.iter().map(|(_, at)| Moment::from(*at));
+            NextRead::Newest => {
+                let times = rows.iter().map(|(_, at)| Timestamp::from(*at));
                 let come = times.clone().filter(|time| !at.is_ahead(*time)).max();
                 reading.put_newest(come.or(times.max()));
             }
-            Next::Scan(span) => reading.put_scanned(&rows_of(&model.list(span)), true),
-            Next::Pages { span, after, .. } => {
+            NextRead::Scan(span) => reading.put_scanned(&rows_of(&model.list(span)), true),
+            NextRead::Pages { span, after, .. } => {
                 let list = model.list(span);
                 let total = list.len() as u64;
                 let Some(end) = list.last().filter(|_| after.is_none()) else {
@@ -754,27 +754,27 @@ fn run_by_clock(
                         .filter(|(id, _)| !known.contains(id.as_str())),
                 );
             }
-            Next::Nothing => {}
+            NextRead::Nothing => {}
         }
     }
     assert!(reading.newest().is_none_or(|newest| newest <= at.now));
     (handed, reading.cursor().unwrap(), meant, ahead)
 }
 
-fn moment(text: &str) -> i64 {
-    text.parse::<Moment>().unwrap().milliseconds()
+fn timestamp(text: &str) -> i64 {
+    text.parse::<Timestamp>().unwrap().milliseconds()
 }
 
 #[test]
 fn a_row_from_the_future_hides_no_later_change_and_is_told_once() {
-    for future in ["2027-06-01T00:00:00Z", "9999-12-31T23:59:59.999Z"].map(moment) {
+    for future in ["2027-06-01T00:00:00Z", "9999-12-31T23:59:59.999Z"].map(timestamp) {
         let row = |id: &str, at| (id.to_owned(), at);
         let mut rows = vec![
-            row("a", moment("0001-01-01T00:00:00Z")),
+            row("a", timestamp("0001-01-01T00:00:00Z")),
             row("b", START - MINUTE),
         ];
         rows.push(row("f", future));
-        let now = moment("2026-11-29T00:00:00Z");
+        let now = timestamp("2026-11-29T00:00:00Z");
         rows[1].1 = now - 10 * MINUTE;
         let (first, cursor, _, ahead) = run_by_clock(&rows, None, clock(now, 0));
         assert_eq!(first.len(), 3);
@@ -798,7 +798,7 @@ fn a_row_from_the_future_hides_no_later_change_and_is_told_once() {
 /// A `Date` that is wrong cannot be told from a right one: a row from the future must not lift the cursor to it.
 #[test]
 fn a_row_from_the_future_hides_nothing_where_the_clock_is_ahead() {
-    let (hour, future) = (60 * MINUTE, moment("2027-06-01T00:00:00Z"));
+    let (hour, future) = (60 * MINUTE, timestamp("2027-06-01T00:00:00Z"));
     let mut rows = vec![("a".to_owned(), START), ("f".to_owned(), future)];
     let (first, mut cursor, ..) = run_by_clock(&rows, None, clock(START + hour, hour));
     assert_eq!(first, rows);
@@ -849,7 +849,7 @@ fn a_clock_that_was_set_back_loses_nothing() {
 #[test]
 fn a_kept_cursor_in_the_future_begins_anew() {
     let cursor = json!({ "window": { "since": "2027-05-31T23:55:00.000Z" } });
-    let now = moment("2026-11-29T01:00:00Z");
+    let now = timestamp("2026-11-29T01:00:00Z");
     let rows = [("a".to_owned(), now - MINUTE)];
     let (handed, cursor, told, _) = run_by_clock(&rows, Some(&cursor), clock(now, 0));
     assert_eq!((handed, told), (rows.to_vec(), Told::InFuture));
@@ -863,11 +863,11 @@ fn every_moment_can_be_written_and_read_again() {
         "9999-12-31T23:59:59.999Z",
         "1969-12-31T23:59:59.999Z",
     ] {
-        let moment: Moment = text.parse().unwrap();
-        assert_eq!(moment.to_string(), text);
-        let before = moment.before(OVERLAP).to_string();
+        let timestamp: Timestamp = text.parse().unwrap();
+        assert_eq!(timestamp.to_string(), text);
+        let before = timestamp.before(OVERLAP).to_string();
         assert!(
-            before.parse::<Moment>().is_ok() && before.len() == text.len(),
+            before.parse::<Timestamp>().is_ok() && before.len() == text.len(),
             "{before}"
         );
     }
@@ -876,6 +876,6 @@ fn every_moment_can_be_written_and_read_again() {
         ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000Z"),
         ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
     ] {
-        assert_eq!(beyond.parse::<Moment>().unwrap().to_string(), within);
+        assert_eq!(beyond.parse::<Timestamp>().unwrap().to_string(), within);
     }
 }

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::moment::Moment;
+use super::timestamp::Timestamp;
 
 /// Rows that are held one by one; more of them are held as a sum. The state holds up to three windows
 /// of each stream, and is to stay something that can be sent with every ping.
@@ -27,12 +27,12 @@ const MARK: u64 = (1 << (8 * MARK_BYTES)) - 1;
 /// One version of a row: when it came to be, and a mark of the row and that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Version {
-    pub(super) at: Moment,
+    pub(super) at: Timestamp,
     mark: u64,
 }
 
 impl Version {
-    pub(super) fn new(id: &str, at: Moment) -> Self {
+    pub(super) fn new(id: &str, at: Timestamp) -> Self {
         let id = Uuid::try_parse(id)
             .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
         let (high, low) = id.as_u64_pair();
@@ -56,16 +56,16 @@ fn mixed(mut number: u64) -> u64 {
 
 /// Many rows as one: all from the window's start to a moment, that moment included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Bulk {
+pub(super) struct Digest {
     /// The moment up to which rows belong to it: all rows of that moment, or none.
-    pub(super) until: Moment,
+    pub(super) until: Timestamp,
     rows: u64,
     /// The sum of the rows' marks, whatever their order.
     sum: u64,
 }
 
-impl Bulk {
-    pub(super) fn none_until(until: Moment) -> Self {
+impl Digest {
+    pub(super) fn none_until(until: Timestamp) -> Self {
         Self {
             until,
             rows: 0,
@@ -81,26 +81,26 @@ impl Bulk {
 
 /// The rows from a moment on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(into = "KeptWindow", try_from = "KeptWindow")]
-pub(super) struct Window {
-    since: Moment,
+#[serde(into = "StoredWindow", try_from = "StoredWindow")]
+pub(super) struct OverlapWindow {
+    since: Timestamp,
     /// The older rows, where there are more than can be held one by one.
-    bulk: Option<Bulk>,
+    digest: Option<Digest>,
     /// The others, in order.
     versions: Vec<Version>,
 }
 
-impl Window {
-    pub(super) fn since(since: Moment) -> Self {
+impl OverlapWindow {
+    pub(super) fn since(since: Timestamp) -> Self {
         Self {
             since,
-            bulk: None,
+            digest: None,
             versions: Vec::new(),
         }
     }
 
     /// Where it begins.
-    pub(super) fn start(&self) -> Moment {
+    pub(super) fn start(&self) -> Timestamp {
         self.since
     }
 
@@ -110,8 +110,8 @@ impl Window {
     }
 
     /// The rows that are held as a sum.
-    pub(super) fn bulk(&self) -> Option<&Bulk> {
-        self.bulk.as_ref()
+    pub(super) fn digest(&self) -> Option<&Digest> {
+        self.digest.as_ref()
     }
 
     /// The rows that are held one by one.
@@ -128,9 +128,9 @@ impl Window {
     /// the oldest go into the sum, never some of one moment without the others.
     pub(super) fn put(&mut self, versions: impl IntoIterator<Item = Version>) {
         for version in versions {
-            match &mut self.bulk {
+            match &mut self.digest {
                 _ if version.at < self.since => {}
-                Some(bulk) if version.at <= bulk.until => bulk.add(version),
+                Some(digest) if version.at <= digest.until => digest.add(version),
                 _ => self.versions.push(version),
             }
         }
@@ -141,24 +141,26 @@ impl Window {
         }
     }
 
-    fn sum_up(&mut self, until: Moment) {
-        let bulk = self.bulk.get_or_insert(Bulk::none_until(until));
-        bulk.until = until;
+    fn sum_up(&mut self, until: Timestamp) {
+        let digest = self.digest.get_or_insert(Digest::none_until(until));
+        digest.until = until;
         let end = self.versions.partition_point(|version| version.at <= until);
         for version in self.versions.drain(..end) {
-            bulk.add(version);
+            digest.add(version);
         }
     }
 
     /// Forgets the rows before a moment: they will not be asked for again.
-    pub(super) fn forget_before(&mut self, moment: Moment) {
-        let end = self.versions.partition_point(|version| version.at < moment);
+    pub(super) fn forget_before(&mut self, timestamp: Timestamp) {
+        let end = self
+            .versions
+            .partition_point(|version| version.at < timestamp);
         self.versions.drain(..end);
     }
 
     /// Forgets the sum; what it held counts as not handed out.
-    pub(super) fn forget_bulk(&mut self) {
-        self.bulk = None;
+    pub(super) fn forget_digest(&mut self) {
+        self.digest = None;
     }
 
     /// Holds of these too as many of the newest as it can, and no sum.
@@ -168,18 +170,18 @@ impl Window {
         self.versions.sort_unstable();
         let surplus = self.versions.len().saturating_sub(HELD_ROWS);
         self.versions.drain(..surplus);
-        self.bulk = None;
+        self.digest = None;
     }
 }
 
 /// A window as the state holds it.
 #[derive(Serialize, Deserialize)]
-struct KeptWindow {
-    since: Moment,
+struct StoredWindow {
+    since: Timestamp,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     rows: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    bulk: Option<Bulk>,
+    #[serde(default, rename = "bulk", skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
 }
 
 /// A text that holds no rows.
@@ -191,30 +193,30 @@ pub(super) enum NotRows {
     Broken,
 }
 
-impl From<Window> for KeptWindow {
-    fn from(window: Window) -> Self {
+impl From<OverlapWindow> for StoredWindow {
+    fn from(window: OverlapWindow) -> Self {
         Self {
             since: window.since,
             rows: encode(window.since, &window.versions),
-            bulk: window.bulk,
+            digest: window.digest,
         }
     }
 }
 
-impl TryFrom<KeptWindow> for Window {
+impl TryFrom<StoredWindow> for OverlapWindow {
     type Error = NotRows;
 
-    fn try_from(kept: KeptWindow) -> Result<Self, NotRows> {
+    fn try_from(kept: StoredWindow) -> Result<Self, NotRows> {
         Ok(Self {
             since: kept.since,
             versions: decode(kept.since, &kept.rows)?,
-            bulk: kept.bulk,
+            digest: kept.digest,
         })
     }
 }
 
 /// Each row as the milliseconds since the one before it, seven bits a byte, and its mark.
-fn encode(since: Moment, versions: &[Version]) -> String {
+fn encode(since: Timestamp, versions: &[Version]) -> String {
     let mut bytes = Vec::with_capacity(versions.len() * (MARK_BYTES + 2));
     let mut last = since;
     for version in versions {
@@ -230,7 +232,7 @@ fn encode(since: Moment, versions: &[Version]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn decode(since: Moment, text: &str) -> Result<Vec<Version>, NotRows> {
+fn decode(since: Timestamp, text: &str) -> Result<Vec<Version>, NotRows> {
     let mut bytes = STANDARD.decode(text)?.into_iter().peekable();
     let mut versions = Vec::new();
     let mut last = since;

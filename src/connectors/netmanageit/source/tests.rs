@@ -7,9 +7,10 @@ use sandbox::{DataSet, Fault, Record, Shape, SourceOptions};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connector::{AtSource, Converted, Converter, HeldBack};
+use crate::connector::{AtSource, Converted, Converter, Deferred};
 use crate::connectors::netmanageit::settings::{Creators, Score};
-use crate::graphql::{Client, Endpoint, RetryPolicy};
+use crate::graphql::Client;
+use crate::http::{RetryPolicy, Site};
 use crate::settings::{PlatformSettings, TlsTrust};
 use crate::telemetry::logs::Chain;
 
@@ -71,17 +72,11 @@ impl Line {
 
     async fn open(&self, resume: Resume) -> NetManageItSource {
         let settings = self.settings();
-        let endpoint = Endpoint {
-            platform: "the source".to_owned(),
-            url: settings.platform.url.clone(),
-            token: settings.platform.token.clone(),
-            verify_tls: true,
-            extra_ca: Vec::new(),
-            proxy: None,
-            longest_silence: self.longest_silence,
-            metrics: crate::telemetry::metrics::Metrics::default(),
+        let site = Site {
+            silence_limit: self.longest_silence,
+            ..Site::new("the source", settings.platform.url.clone())
         };
-        let client = Client::new(&endpoint).unwrap();
+        let client = Client::new(site, &settings.platform.token).unwrap();
         let platform = Platform::meet(client, RetryPolicy::NEVER).await.unwrap();
         NetManageItSource::new(Arc::new(platform), &settings, resume)
     }
@@ -142,7 +137,7 @@ async fn rest(source: &mut NetManageItSource) -> Result<Vec<Converted>, SourceEr
     let mut converter = source.converter();
     let mut pages = Vec::new();
     let reading = async {
-        while let Some(page) = source.next_page().await? {
+        while let Some(page) = source.next_unit().await? {
             pages.push(converter.convert(page));
         }
         Ok(())
@@ -202,16 +197,16 @@ async fn only_what_changed_comes_again_and_only_its_references_are_read() {
     let mut line = Line::generated(300, 80, 100);
     line.run().await;
     let changed = line.source.edit(|data| {
-        let moment = after_newest(&data.observables, 10);
+        let timestamp = after_newest(&data.observables, 10);
         let observable = &mut data.observables[7];
         observable
-            .set("updated_at", moment)
+            .set("updated_at", timestamp)
             .set("x_opencti_score", 7);
         let id = observable.id().to_owned();
-        let moment = after_newest(&data.indicators, 10);
+        let timestamp = after_newest(&data.indicators, 10);
         let indicator = &mut data.indicators[3];
         indicator
-            .set("updated_at", moment)
+            .set("updated_at", timestamp)
             .set("x_opencti_score", 7);
         [
             data.observables[7].standard_id(),
@@ -242,7 +237,7 @@ async fn it_goes_on_behind_the_last_page_that_was_kept() {
         let mut converter = source.converter();
         let mut pages = Vec::new();
         while pages.len() < 3
-            && let Some(page) = source.next_page().await.unwrap()
+            && let Some(page) = source.next_unit().await.unwrap()
         {
             pages.push(converter.convert(page));
         }
@@ -273,7 +268,7 @@ async fn it_goes_on_behind_the_last_page_that_was_kept() {
 async fn a_place_that_the_source_refuses_begins_the_stream_anew() {
     let mut line = Line::generated(120, 10, 50);
     let mut source = line.open(Resume::default()).await;
-    let page = source.next_page().await.unwrap().unwrap();
+    let page = source.next_unit().await.unwrap().unwrap();
     let page = source.converter().convert(page);
     line.keep(&page);
     let cursor = line.cursors.get_mut("observables").unwrap();
@@ -338,7 +333,7 @@ async fn many_rows_of_one_moment_are_known_again_without_being_read() {
     assert!(
         first
             .iter()
-            .all(|page| page.stream != "relationships" || page.companions.is_empty()),
+            .all(|page| page.stream != "relationships" || page.referenced.is_empty()),
         "what this run read is known to it"
     );
     let (pages, rows) = (
@@ -358,16 +353,16 @@ async fn an_end_that_changed_since_it_was_read_comes_along() {
     let mut converter = source.converter();
     let mut last = None;
     while last != Some("indicators") {
-        let page = source.next_page().await.unwrap().unwrap();
+        let page = source.next_unit().await.unwrap().unwrap();
         last = Some(converter.convert(page).stream);
     }
     let (observable, indicator) = line.source.edit(|data| {
         let relationship = &data.relationships[0];
         let ends = [relationship.text("from"), relationship.text("to")].map(str::to_owned);
-        let moment = after_newest(&data.observables, 100);
+        let timestamp = after_newest(&data.observables, 100);
         let mut changed = ends.map(|id| {
             let record = data.record_mut(&id).unwrap();
-            record.set("updated_at", moment.as_str());
+            record.set("updated_at", timestamp.as_str());
             record.standard_id().to_owned()
         });
         let observable = std::mem::take(&mut changed[1]);
@@ -375,12 +370,12 @@ async fn an_end_that_changed_since_it_was_read_comes_along() {
     });
     drop(hold);
     let pages = rest(&mut source).await.unwrap();
-    let companions: BTreeSet<&str> = pages
+    let referenced: BTreeSet<&str> = pages
         .iter()
-        .flat_map(|page| &page.companions)
-        .map(|companion| &*companion.id)
+        .flat_map(|page| &page.referenced)
+        .map(|referenced_object| &*referenced_object.id)
         .collect();
-    assert_eq!(companions, BTreeSet::from([&*observable, &*indicator]));
+    assert_eq!(referenced, BTreeSet::from([&*observable, &*indicator]));
     assert_eq!(ids(&pages).len(), line.source.data().relationships.len());
 }
 
@@ -416,8 +411,8 @@ async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
         .filter(|page| page.stream == "relationships")
         .collect();
     for page in relationships {
-        let here: BTreeSet<&str> = page.companions.iter().map(|object| &*object.id).collect();
-        let ends = page.objects.iter().flat_map(|object| &object.ends);
+        let here: BTreeSet<&str> = page.referenced.iter().map(|object| &*object.id).collect();
+        let ends = page.objects.iter().flat_map(|object| &object.imported);
         assert!(ends.into_iter().all(|end| here.contains(&**end)));
     }
 }
@@ -426,9 +421,9 @@ async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
 async fn a_bad_row_is_told_once() {
     let mut line = Line::generated(60, 5, 100);
     let bad = line.source.edit(|data| {
-        let moment = after_newest(&data.observables, 1);
+        let timestamp = after_newest(&data.observables, 1);
         let bad = data.observable_mut("Directory").unwrap();
-        bad.set("path", Value::Null).set("updated_at", moment);
+        bad.set("path", Value::Null).set("updated_at", timestamp);
         bad.standard_id().to_owned()
     });
     let first = line.run().await;
@@ -464,10 +459,10 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
         }
         (id, name, kind)
     });
-    let remembered = |pages: &[Converted]| -> Vec<HeldBack> {
-        let held_back = pages.iter().flat_map(|page| &page.held_back);
-        let held_back = held_back.filter(|one| one.stream == "observables" && !one.is_part);
-        held_back.cloned().collect()
+    let remembered = |pages: &[Converted]| -> Vec<Deferred> {
+        let deferred = pages.iter().flat_map(|page| &page.deferred);
+        let deferred = deferred.filter(|one| one.stream == "observables" && !one.is_part);
+        deferred.cloned().collect()
     };
     let pages = line.run().await;
     let by_place = remembered(&pages);
@@ -477,13 +472,13 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
     assert_eq!(told.count(), 1);
     assert!(by_place[0].id.starts_with(place), "{by_place:?}");
     assert!(!set_of(&pages).contains(&name));
-    let again = |again: &[HeldBack], line: &Line| Resume {
+    let again = |again: &[Deferred], line: &Line| Resume {
         again: again.to_vec(),
         ..line.resume()
     };
 
     // It stays so, and so does one whose cursor the source does not take any more.
-    let refused = HeldBack {
+    let refused = Deferred {
         id: "row behind no cursor".to_owned(),
         ..by_place[0].clone()
     };
@@ -507,13 +502,13 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
     assert_eq!(remembered(&pages), []);
 }
 
-fn held_back(id: &str) -> HeldBack {
+fn deferred(id: &str) -> Deferred {
     let skipped = Skipped {
         id: id.to_owned(),
         kind: "any".to_owned(),
         reason: "any".to_owned(),
     };
-    HeldBack::at_destination("any", &skipped)
+    Deferred::at_destination("any", &skipped)
 }
 
 #[tokio::test]
@@ -530,20 +525,20 @@ async fn what_was_held_back_is_read_once_more_first() {
             end.unwrap().standard_id().to_owned()
         })
         .collect();
-    let held_back = |stream: &str, id: &str| HeldBack {
+    let deferred = |stream: &str, id: &str| Deferred {
         stream: stream.to_owned(),
-        ..held_back(id)
+        ..deferred(id)
     };
     let resume = Resume {
         again: vec![
-            held_back("relationships", relationship.standard_id()),
-            held_back("observables", data.observables[5].standard_id()),
-            held_back(
+            deferred("relationships", relationship.standard_id()),
+            deferred("observables", data.observables[5].standard_id()),
+            deferred(
                 "observables",
                 "ipv4-addr--00000000-0000-5000-8000-000000000000",
             ),
-            held_back("indicators", data.indicators[4].standard_id()),
-            held_back("of another time", "any--1"),
+            deferred("indicators", data.indicators[4].standard_id()),
+            deferred("of another time", "any--1"),
         ],
         ..line.resume()
     };
@@ -558,12 +553,12 @@ async fn what_was_held_back_is_read_once_more_first() {
         ]
     );
     assert!(pages.iter().all(|page| page.position.is_none()));
-    let companions: BTreeSet<String> = pages[2]
-        .companions
+    let referenced: BTreeSet<String> = pages[2]
+        .referenced
         .iter()
-        .map(|companion| companion.id.to_string())
+        .map(|referenced_object| referenced_object.id.to_string())
         .collect();
-    assert_eq!(companions, ends);
+    assert_eq!(referenced, ends);
     assert_eq!(line.cursors, cursors);
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
@@ -594,15 +589,17 @@ async fn what_needs_what_fails_is_asked_for_again() {
     });
     line.run().await;
     line.source.edit(|data| {
-        let moment = after_newest(&data.observables, 30);
+        let timestamp = after_newest(&data.observables, 30);
         data.record_mut(&directory)
             .unwrap()
             .set("path", Value::Null);
-        data.record_mut(&file.0).unwrap().set("updated_at", moment);
+        data.record_mut(&file.0)
+            .unwrap()
+            .set("updated_at", timestamp);
     });
-    let again = |stream: &str, id: &str| HeldBack {
+    let again = |stream: &str, id: &str| Deferred {
         stream: stream.to_owned(),
-        ..held_back(id)
+        ..deferred(id)
     };
     // The file has changed, the relationship is read once more for some other reason.
     let resume = Resume {
@@ -611,11 +608,11 @@ async fn what_needs_what_fails_is_asked_for_again() {
     };
     let pages = line.run_with(resume).await;
     let unread = |pages: &[Converted], id: &str| -> Vec<bool> {
-        let all = pages.iter().flat_map(|page| &page.held_back);
-        let of_object = all.filter(|held_back| held_back.id == id);
+        let all = pages.iter().flat_map(|page| &page.deferred);
+        let of_object = all.filter(|deferred| deferred.id == id);
         let unread =
-            of_object.filter(|held_back| matches!(held_back.at_source, Some(AtSource::Unread(_))));
-        unread.map(|held_back| held_back.is_part).collect()
+            of_object.filter(|deferred| matches!(deferred.at_source, Some(AtSource::Unread(_))));
+        unread.map(|deferred| deferred.is_part).collect()
     };
     assert_eq!(unread(&pages, &file.1), [true]);
     assert_eq!(unread(&pages, &tied), [false]);
@@ -685,13 +682,13 @@ async fn a_source_that_takes_too_long_for_all_loses_no_row() {
     assert_eq!(missing, BTreeSet::new());
     assert_eq!(
         line.source.count("Observables") - line.sizes("Observables").len(),
-        companions(&line)
+        referenced(&line)
     );
     line.cursors.clear();
 }
 
 /// Requests for observables by id.
-fn companions(line: &Line) -> usize {
+fn referenced(line: &Line) -> usize {
     line.source.count("Observables") - line.sizes("Observables").len()
 }
 
@@ -841,7 +838,7 @@ async fn a_list_that_is_refused_for_a_while_is_waited_for(
     let pages = pages.unwrap();
     assert_eq!(shape_of(&pages), shape_of(&whole));
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
-    assert!(pages.iter().all(|page| page.held_back.is_empty()));
+    assert!(pages.iter().all(|page| page.deferred.is_empty()));
     assert!(asked() - before > 3);
 }
 
@@ -890,7 +887,7 @@ async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to(
     let mut line = Line::generated(200, 0, 20);
     let hold = line.source.faults().hold("References");
     let mut source = line.open(Resume::default()).await;
-    let first = tokio::spawn(async move { (source.next_page().await, source) });
+    let first = tokio::spawn(async move { (source.next_unit().await, source) });
     until(|| line.source.count("Observables") >= AHEAD).await;
     // No further than that: what is read has to be held.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -901,16 +898,16 @@ async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to(
     let mut pages = vec![source.converter().convert(first.unwrap().unwrap())];
     pages.extend(rest(&mut source).await.unwrap());
     // In order, each with what it refers to.
-    let numbers: Vec<u64> = pages.iter().map(|page| page.page_number).collect();
+    let numbers: Vec<u64> = pages.iter().map(|page| page.number).collect();
     assert!(numbers.is_sorted(), "{numbers:?}");
     let in_turn = line.run().await;
     assert_eq!(ids(&pages), ids(&in_turn));
-    let pointers = |pages: &[Converted]| -> Vec<usize> {
+    let nested_references = |pages: &[Converted]| -> Vec<usize> {
         let objects = pages.iter().flat_map(|page| &page.objects);
         objects.map(|object| object.targets().count()).collect()
     };
-    assert_eq!(pointers(&pages), pointers(&in_turn));
-    assert!(pointers(&pages).iter().sum::<usize>() > 0);
+    assert_eq!(nested_references(&pages), nested_references(&in_turn));
+    assert!(nested_references(&pages).iter().sum::<usize>() > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -925,7 +922,7 @@ async fn what_cannot_be_read_comes_behind_the_pages_before_it() {
     let reading = tokio::spawn(async move {
         let mut pages = Vec::new();
         loop {
-            match source.next_page().await {
+            match source.next_unit().await {
                 Ok(Some(page)) => pages.push(page.number),
                 Ok(None) => return Err(pages),
                 Err(error) => return Ok((pages, error.what)),

@@ -14,7 +14,7 @@ const ROOMY: Bounds = Bounds {
 
 /// Messages as the sender takes them, numbered by their objects.
 async fn outgoing(sizes: &[usize]) -> Vec<Outgoing> {
-    let (pusher, mut backlog, _board) = Pusher::channel(ROOMY);
+    let (pusher, mut backlog, _connection) = Pusher::channel(ROOMY);
     let message = |(number, &size): (usize, &usize)| Message {
         body: vec![0; size].into(),
         work_id: "work".into(),
@@ -24,7 +24,7 @@ async fn outgoing(sizes: &[usize]) -> Vec<Outgoing> {
     let delivery = Delivery {
         messages: sizes.iter().enumerate().map(message).collect(),
         position: None,
-        announcer: None,
+        expectations: None,
         given_up: CancellationToken::new(),
     };
     pusher.deliver(delivery).await.unwrap();
@@ -47,8 +47,8 @@ fn numbers(messages: &[Outgoing]) -> Vec<u64> {
         .collect()
 }
 
-async fn window_of(sizes: &[usize]) -> Window {
-    let mut window = Window::default();
+async fn window_of(sizes: &[usize]) -> SendWindow {
+    let mut window = SendWindow::default();
     for outgoing in outgoing(sizes).await {
         window.admit(outgoing);
     }
@@ -74,7 +74,7 @@ async fn nothing_counts_before_every_answer_is_there() {
 #[tokio::test]
 async fn a_window_is_full_by_count_or_by_size_and_takes_one_of_any_size() {
     let large = WINDOW_BYTES as usize;
-    assert!(Window::default().has_room());
+    assert!(SendWindow::default().has_room());
     assert!(!window_of(&[large]).await.has_room());
     assert!(window_of(&[large - 1]).await.has_room());
     assert!(!window_of(&[1; WINDOW_MESSAGES]).await.has_room());

@@ -115,7 +115,7 @@ impl RegistryKey<'_> {
         let values = self.values.iter().map(RegistryValue::cleaned);
         let values = values.filter(|value| !value.is_empty());
         draft.list("values", &values.collect::<Vec<_>>());
-        draft.all_embedded("values_refs", self.values_refs);
+        draft.references("values_refs", self.values_refs);
         Ok(draft)
     }
 }

@@ -61,9 +61,9 @@ impl EmailMessage<'_> {
         draft.text("message_id", self.message_id, DESCRIPTION_CHARS);
         draft.value("date", self.date);
         // Setting a single reference once more is an error of recent releases, which stops those behind it.
-        draft.all_embedded("to_refs", self.to_refs);
-        draft.all_embedded("cc_refs", self.cc_refs);
-        draft.embedded("from_ref", self.from_ref);
+        draft.references("to_refs", self.to_refs);
+        draft.references("cc_refs", self.cc_refs);
+        draft.reference("from_ref", self.from_ref);
         Ok(draft)
     }
 }
@@ -86,8 +86,8 @@ pub(super) fn begin_traffic(ends: TrafficEnds<'_>) -> Result<Draft, NotWritten> 
         ..ends
     });
     let mut draft = Draft::new(id);
-    draft.embedded("src_ref", ends.src_ref);
-    draft.embedded("dst_ref", ends.dst_ref);
+    draft.reference("src_ref", ends.src_ref);
+    draft.reference("dst_ref", ends.dst_ref);
     draft.value("src_port", ends.src_port);
     draft.value("dst_port", ends.dst_port);
     draft.list("protocols", &protocols);

@@ -1,4 +1,4 @@
-//! The user on whose behalf the workers import, and what it may do (spec/protocol.md §5, §7).
+//! The user on whose behalf the workers import, and what it may do.
 
 use std::collections::BTreeSet;
 
@@ -29,6 +29,7 @@ impl Default for User {
             "SETTINGS_SETMARKINGS",
             "SETTINGS_SETLABELS",
             "SETTINGS_SETKILLCHAINPHASES",
+            "TAXIIAPI",
         ];
         Self {
             capabilities: capabilities.map(str::to_owned).into(),

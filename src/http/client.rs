@@ -1,0 +1,300 @@
+//! The client: sends requests, follows where that is allowed, tries again, counts.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::public_only::PublicOnly;
+use super::redirect::is_private_host;
+use super::{
+    Error, Peer, RedirectRefusal, Redirects, Request, Response, RetryPolicy, Site, Validators,
+};
+use crate::telemetry::logs::Chain;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::waiting::WaitNotice;
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// The longest wait that is believed where a host asks for one.
+const LONGEST_WAIT: Duration = Duration::from_mins(5);
+
+/// Asks one site. Cheap to clone; all clones have one connection pool.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    /// For hosts of which the site has told: it reaches the public network alone. None where no redirect leads there.
+    elsewhere: Option<reqwest::Client>,
+    site: Site,
+    asked: Asked,
+    waiting: WaitNotice,
+}
+
+/// Who is asked, for errors.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    pub(super) peer: Peer,
+    pub(super) proxy: Option<String>,
+}
+
+/// What came of asking for something that may be as it was.
+#[derive(Debug)]
+pub enum Fetched {
+    /// It is still the version that was read last.
+    Unchanged,
+    /// Its content, and what the host calls this version.
+    Content {
+        /// The whole body, unpacked.
+        body: Bytes,
+        /// To be asked with the next time.
+        version: Validators,
+    },
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("site", &self.0.site.name)
+            .field("url", &self.0.site.url.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Prepares the client; sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when a certificate cannot be used.
+    pub fn new(site: Site) -> Result<Self, Error> {
+        provide_tls();
+        let setup = |source| Error::Setup {
+            name: site.name.clone(),
+            source,
+        };
+        let http = builder(&site).and_then(reqwest::ClientBuilder::build);
+        let http = http.map_err(setup)?;
+        let elsewhere = match site.redirects {
+            Redirects::Follow {
+                elsewhere: true, ..
+            } if !is_private_host(&site.url) => {
+                let guarded = builder(&site).map(|builder| builder.dns_resolver(PublicOnly));
+                let guarded = guarded.and_then(reqwest::ClientBuilder::build);
+                Some(guarded.map_err(setup)?)
+            }
+            _ => None,
+        };
+        let asked = Asked {
+            peer: Peer::new(&site.name, &site.url),
+            proxy: site.proxy.clone(),
+        };
+        Ok(Self(Arc::new(Inner {
+            http,
+            elsewhere,
+            site,
+            asked,
+            waiting: WaitNotice::default(),
+        })))
+    }
+
+    /// Who is asked, in words.
+    pub fn name(&self) -> &str {
+        &self.0.site.name
+    }
+
+    /// Who is asked, and where.
+    pub fn peer(&self) -> &Peer {
+        &self.0.asked.peer
+    }
+
+    /// The site's address.
+    pub fn url(&self) -> &Url {
+        &self.0.site.url
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.0.site.metrics
+    }
+
+    /// Sends a request once, and follows redirects where the site may lead elsewhere; the status is the caller's to
+    /// judge.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`], or [`Error::Redirect`] where it leads to where nobody may go.
+    pub async fn send(&self, request: &Request) -> Result<Response, Error> {
+        let Inner { site, asked, .. } = &*self.0;
+        let mut url = request.url.clone();
+        let mut followed = 0;
+        loop {
+            let sent = self.prepare(request, &url).send().await;
+            let answer = sent.map_err(|source| asked.no_answer(source))?;
+            let location = answer.headers().get(LOCATION);
+            let location = location.and_then(|location| location.to_str().ok());
+            let next = site
+                .redirects
+                .next(followed, answer.status(), (&site.url, &url), location);
+            let next = next.map_err(|reason| self.refused_redirect(reason))?;
+            let is_safe = matches!(request.method, Method::GET | Method::HEAD);
+            match next {
+                Some(next) if is_safe => {
+                    url = next;
+                    followed += 1;
+                }
+                _ => {
+                    return Ok(Response {
+                        asked: asked.clone(),
+                        answer,
+                        longest_wait: LONGEST_WAIT,
+                    });
+                }
+            }
+        }
+    }
+
+    fn refused_redirect(&self, reason: RedirectRefusal) -> Error {
+        Error::Redirect {
+            peer: self.peer().clone(),
+            source: reason,
+        }
+    }
+
+    fn prepare(&self, request: &Request, url: &Url) -> reqwest::RequestBuilder {
+        let Inner {
+            http,
+            elsewhere,
+            site,
+            ..
+        } = &*self.0;
+        let mut headers: HeaderMap = site.headers.clone();
+        headers.extend(request.headers.clone());
+        if let Some(credential) = &site.credential {
+            credential.put(&mut headers, &site.url.origin(), url);
+        }
+        let is_own = url.origin() == site.url.origin() || *url == request.url;
+        let http = elsewhere.as_ref().filter(|_| !is_own).unwrap_or(http);
+        let mut prepared = http
+            .request(request.method.clone(), url.clone())
+            .headers(headers);
+        if let Some(body) = &request.body {
+            prepared = prepared.body(body.clone());
+        }
+        prepared
+    }
+
+    /// Fetches something whole, of at most so many bytes unpacked; again where what was wrong may pass, as long as
+    /// the policy allows.
+    ///
+    /// # Errors
+    /// The last error of the tries.
+    pub async fn fetch(
+        &self,
+        request: &Request,
+        limit: usize,
+        policy: RetryPolicy,
+    ) -> Result<Fetched, Error> {
+        let mut waits = policy.waits();
+        loop {
+            let error = match self.counted(self.fetch_once(request, limit)).await {
+                Ok(fetched) => return Ok(fetched),
+                Err(error) => error,
+            };
+            let Some(wait) = waits.after(error.kind()) else {
+                return Err(error);
+            };
+            self.pause(wait, &error).await;
+        }
+    }
+
+    async fn fetch_once(&self, request: &Request, limit: usize) -> Result<Fetched, Error> {
+        let response = self.send(request).await?;
+        if response.status() == StatusCode::NOT_MODIFIED {
+            return Ok(Fetched::Unchanged);
+        }
+        let response = response.success().await?;
+        let version = response.validators();
+        let body = response.body(limit).await?;
+        Ok(Fetched::Content { body, version })
+    }
+
+    /// Waits before something is asked once more, and says why.
+    pub async fn pause(&self, wait: Duration, error: &(dyn std::error::Error + Sync)) {
+        tracing::warn!(
+            host = self.name(),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            error = %Chain(error),
+            "no usable answer, trying again"
+        );
+        self.count_retry();
+        tokio::time::sleep(wait).await;
+    }
+
+    /// Counts that something is asked once more that brought no usable answer.
+    pub fn count_retry(&self) {
+        self.metrics().platforms.count_retry(self.name());
+    }
+
+    /// Waits for what is asked; where that takes long, people are told whom it waits for.
+    pub fn awaited<T>(&self, request: impl Future<Output = T>) -> impl Future<Output = T> {
+        let answer = || {
+            let Asked { peer, proxy } = &self.0.asked;
+            let through = proxy.as_ref();
+            let through = through.map(|proxy| format!(", through the proxy at {proxy}"));
+            format!("the answer of {peer}{}", through.unwrap_or_default())
+        };
+        self.0.waiting.told(answer, request)
+    }
+
+    /// Counts one request, and how long it took.
+    ///
+    /// # Errors
+    /// Those of the request.
+    pub async fn counted<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let began = Instant::now();
+        let outcome = self.awaited(request).await;
+        let metrics = self.metrics();
+        metrics
+            .platforms
+            .count_request(self.name(), began.elapsed());
+        if outcome.is_err() {
+            metrics.standard.client_errors.inc();
+        }
+        outcome
+    }
+}
+
+fn builder(site: &Site) -> Result<reqwest::ClientBuilder, reqwest::Error> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(site.user_agent.as_str())
+        .connect_timeout(CONNECT_LIMIT)
+        .read_timeout(site.silence_limit)
+        .timeout(site.total_limit)
+        // Followed by this module, which knows where a credential may go.
+        .redirect(reqwest::redirect::Policy::none());
+    let mut authorities = Vec::new();
+    for pem in &site.trust.authorities {
+        authorities.extend(reqwest::Certificate::from_pem_bundle(pem)?);
+    }
+    if !authorities.is_empty() {
+        builder = builder.tls_certs_merge(authorities);
+    }
+    if !site.trust.verifies {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    }
+    Ok(builder)
+}
+
+/// Every TLS connection of the process uses one provider, the broker's too; without one, making a
+/// client would be a panic.
+pub(super) fn provide_tls() {
+    let installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    if installed.is_err() {
+        tracing::trace!("a TLS provider is installed already");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! What can go wrong with one request, and what that means for the caller.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::{Peer, RedirectRefusal};
+
+/// Why no answer came: what the HTTP client says, in the words of the first of its errors that says something to
+/// people.
+#[derive(Debug)]
+pub struct NoAnswer(pub reqwest::Error);
+
+impl NoAnswer {
+    /// The first telling one. The client's own says no more than that a request failed, and so does the one behind
+    /// it where no connection came about.
+    fn telling(&self) -> &(dyn StdError + 'static) {
+        let mut error: &(dyn StdError + 'static) = &self.0;
+        while let Some(cause) = error.source() {
+            let is_telling = !error.is::<reqwest::Error>()
+                && !["client error", "error "]
+                    .iter()
+                    .any(|start| error.to_string().starts_with(start));
+            if is_telling {
+                break;
+            }
+            error = cause;
+        }
+        error
+    }
+}
+
+impl std::ops::Deref for NoAnswer {
+    type Target = reqwest::Error;
+
+    fn deref(&self) -> &reqwest::Error {
+        &self.0
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.telling(), f)
+    }
+}
+
+impl StdError for NoAnswer {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.telling().source()
+    }
+}
+
+/// Why a request has no usable answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The client could not be made, for example because a CA certificate is not one.
+    #[error("cannot set up the connection to {name}")]
+    Setup {
+        /// Who was to be asked, in words.
+        name: String,
+        /// The client's own reason.
+        source: reqwest::Error,
+    },
+    /// No answer came: refused, timed out, reset, or cut off in the middle.
+    #[error("no answer from {peer}{}", advice(source, proxy.as_deref()))]
+    NoAnswer {
+        /// Who was asked, and where.
+        peer: Peer,
+        /// The proxy through which it was asked, in words.
+        proxy: Option<String>,
+        /// The client's own reason.
+        source: NoAnswer,
+    },
+    /// An HTTP status that is not a success.
+    #[error("{peer} answered HTTP {status}{}{}", words_of(said.as_deref()), advice_on(*status, proxy.as_deref()))]
+    Status {
+        /// Who was asked, and where.
+        peer: Peer,
+        /// The proxy through which it was asked, in words.
+        proxy: Option<String>,
+        /// The status.
+        status: StatusCode,
+        /// How long the server asks to wait (`Retry-After`).
+        retry_after: Option<Duration>,
+        /// What the body says to people, made safe for them.
+        said: Option<String>,
+    },
+    /// It leads to where nobody may go.
+    #[error("the redirect of {peer} is not followed")]
+    Redirect {
+        /// Who led there.
+        peer: Peer,
+        /// Why it is not followed.
+        source: RedirectRefusal,
+    },
+    /// The answer is larger than this program is ready to hold.
+    #[error("the answer of {} exceeds {limit} bytes", peer.name())]
+    TooLarge {
+        /// Who was asked.
+        peer: Peer,
+        /// The limit, in bytes.
+        limit: usize,
+    },
+}
+
+/// What an error means for the caller. What is not listed as transient is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// May pass by itself; where the server said so, not before this time.
+    Transient(Option<Duration>),
+    /// The token is missing, wrong or has not the right.
+    Authentication,
+    /// The platform refuses what was asked as not valid.
+    Validation,
+    /// The platform's release does not have what has to be asked.
+    Unknown,
+    /// The platform failed at this request; asking for less may work.
+    Server,
+    /// It is more than may be asked, sent or answered in one request.
+    OverLimit,
+    /// Something else answered in the platform's place, such as a gateway or a login page: that says nothing about
+    /// what was asked, and nothing about later.
+    Elsewhere,
+    /// The platform cannot be asked at all, as it is set up or as it is.
+    Unusable,
+}
+
+impl Kind {
+    /// Whether it does not pass by itself: somebody has to change something. Where the platform only failed, or
+    /// another one answered in its place, that is not known.
+    pub fn is_for_good(self) -> bool {
+        match self {
+            Self::Transient(_) | Self::Server | Self::Elsewhere => false,
+            Self::Authentication
+            | Self::Validation
+            | Self::Unknown
+            | Self::OverLimit
+            | Self::Unusable => true,
+        }
+    }
+}
+
+impl Error {
+    /// How long the server asks to wait.
+    pub fn asked_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// The status that was answered; none where no answer came.
+    pub fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked may have been done, although no answer says so: for requests that are not to be done
+    /// twice.
+    pub fn leaves_in_doubt(&self) -> bool {
+        match self {
+            Self::Setup { .. } | Self::Redirect { .. } => false,
+            Self::NoAnswer { source, .. } => !source.is_connect() && !source.is_builder(),
+            Self::Status { status, .. } => status.is_server_error() || status.as_u16() == 408,
+            Self::TooLarge { .. } => true,
+        }
+    }
+
+    /// Whether asking for less may help: the answer took too long, or was too large for somebody on
+    /// the way.
+    pub fn is_about_size(&self) -> bool {
+        match self {
+            Self::NoAnswer { source, .. } => source.is_timeout() && !source.is_connect(),
+            Self::Status { status, .. } => matches!(status.as_u16(), 413 | 504 | 524),
+            Self::TooLarge { .. } => true,
+            Self::Setup { .. } | Self::Redirect { .. } => false,
+        }
+    }
+
+    /// Whether the request itself was too large for somebody on the way, who passed nothing of it on.
+    pub fn refuses_size(&self) -> bool {
+        self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// Whether there is no such thing: that does not pass, as other refusals may.
+    pub fn is_gone(&self) -> bool {
+        let status = self.status().map(|status| status.as_u16());
+        matches!(status, Some(404 | 410))
+    }
+
+    /// Whether something in front of the host answered in its place. That is of the moment at
+    /// first; what makes the host fall over again and again may be the size of the request.
+    pub fn is_of_gateway(&self) -> bool {
+        let status = self.status().map(|status| status.as_u16());
+        matches!(status, Some(502 | 503))
+    }
+
+    /// The class of the error, by the one table of this module.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Setup { .. } | Self::Redirect { .. } => Kind::Unusable,
+            Self::TooLarge { .. } => Kind::OverLimit,
+            Self::NoAnswer { source, .. } if source.is_builder() => Kind::Unusable,
+            Self::NoAnswer { .. } => Kind::Transient(None),
+            Self::Status {
+                status,
+                retry_after,
+                ..
+            } => match status.as_u16() {
+                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => Kind::Transient(*retry_after),
+                401 | 403 => Kind::Authentication,
+                413 => Kind::OverLimit,
+                500 => Kind::Server,
+                _ => Kind::Elsewhere,
+            },
+        }
+    }
+}
+
+/// The error of TLS that another one carries. What an I/O error carries is not among its sources.
+pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(error) = error.downcast_ref::<rustls::Error>() {
+        return Some(error);
+    }
+    let carried = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
+    match carried {
+        Some(carried) => tls_error(carried),
+        None => error.source().and_then(tls_error),
+    }
+}
+
+fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription, CertificateError as Reason, Error as Tls};
+    Some(match error {
+        Tls::InvalidCertificate(
+            Reason::NotValidForName | Reason::NotValidForNameContext { .. },
+        ) => "; its certificate is for another host: ask it by a name that stands in it",
+        Tls::InvalidCertificate(Reason::Expired | Reason::ExpiredContext { .. }) => {
+            "; its certificate has expired, or the clock of this machine is wrong"
+        }
+        Tls::InvalidCertificate(Reason::NotValidYet | Reason::NotValidYetContext { .. }) => {
+            "; its certificate is not valid yet: is the clock of this machine right?"
+        }
+        Tls::InvalidCertificate(_) => {
+            "; its certificate is not believed here: an authority of your own belongs into https.ca_certificates"
+        }
+        Tls::AlertReceived(AlertDescription::CertificateRequired) => {
+            "; it demands a certificate of the connector, and none can be set here: ask it by a way that does not"
+        }
+        Tls::InvalidMessage(_) => {
+            "; what answers there speaks no TLS: does its address begin with http:// instead of https://, or is it another port?"
+        }
+        _ => return None,
+    })
+}
+
+/// What a person can do where no answer came.
+fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
+    let about_tls = tls_error(error).and_then(advice_on_tls);
+    match (about_tls, proxy) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, _) if !error.is_connect() => String::new(),
+        (None, Some(proxy)) => format!(
+            "; it is asked through the proxy at {proxy}: is that right, is it running, and does it let the connector through? NO_PROXY excepts a host"
+        ),
+        (None, None) => {
+            "; is its address right, is it running, and can it be reached from here?".to_owned()
+        }
+    }
+}
+
+/// What was said, behind a colon.
+fn words_of(said: Option<&str>) -> String {
+    said.map(|said| format!(": {said}")).unwrap_or_default()
+}
+
+/// What a person can do about an HTTP status, where that is known.
+fn advice_on(status: StatusCode, proxy: Option<&str>) -> String {
+    let known = match status.as_u16() {
+        301 | 302 | 307 | 308 => "; no redirect is followed: set the address to which it leads",
+        401 | 403 => "; check the token, and whether something in front of it asks for more",
+        407 => {
+            "; a proxy asks for a user and a password: they belong into the variable that names it"
+        }
+        _ => "",
+    };
+    // These may be the proxy's own.
+    match (status.as_u16(), proxy) {
+        (403 | 407 | 502..=504, Some(proxy)) => {
+            format!("{known}; it is asked through the proxy at {proxy}")
+        }
+        _ => known.to_owned(),
+    }
+}

@@ -1,0 +1,72 @@
+//! What is asked.
+
+use bytes::Bytes;
+use reqwest::Method;
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+use super::Validators;
+
+/// One request, which can be sent as often as it has to be.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Option<Bytes>,
+}
+
+impl Request {
+    /// Asks for what stands at an address.
+    pub fn get(url: Url) -> Self {
+        Self::new(Method::GET, url)
+    }
+
+    /// Sends a JSON.
+    pub fn post_json(url: Url, body: impl Into<Bytes>) -> Self {
+        Self::new(Method::POST, url).with_json(body)
+    }
+
+    /// Any method.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+
+    /// With a JSON as its body.
+    #[must_use]
+    pub fn with_json(mut self, body: impl Into<Bytes>) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        self.headers.insert(CONTENT_TYPE, json);
+        self.body = Some(body.into());
+        self
+    }
+
+    /// Asks for an answer of this media type.
+    #[must_use]
+    pub fn accept(mut self, media_type: &'static str) -> Self {
+        self.headers
+            .insert(ACCEPT, HeaderValue::from_static(media_type));
+        self
+    }
+
+    /// With a header that is not secret. A value that cannot stand in a header is left out.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// Asks only for what differs from this version.
+    #[must_use]
+    pub fn unless_still(mut self, version: &Validators) -> Self {
+        version.put(&mut self.headers);
+        self
+    }
+}

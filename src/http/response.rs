@@ -1,0 +1,181 @@
+//! What is answered, read piece by piece.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use reqwest::StatusCode;
+use serde::Deserialize;
+use url::Url;
+
+use super::client::Asked;
+use super::headers::{Clocks, date, retry_after};
+use super::{Error, NoAnswer, Validators};
+use crate::telemetry::safe_text::{WORDS, safe};
+
+/// The most of a body that says why there is no answer.
+const BEGINNING: usize = 64 * 1024;
+/// Room for so much is made before a body comes, whatever it promises.
+const USUAL_BODY: usize = 4 * 1024 * 1024;
+
+/// An answer, whose body has not been read yet.
+#[derive(Debug)]
+pub struct Response {
+    pub(super) asked: Asked,
+    pub(super) answer: reqwest::Response,
+    /// The longest wait that is believed where the host asks for one.
+    pub(super) longest_wait: Duration,
+}
+
+impl Response {
+    /// Its status.
+    pub fn status(&self) -> StatusCode {
+        self.answer.status()
+    }
+
+    /// Whether what was asked for is still what it was (HTTP 304).
+    pub fn is_unchanged(&self) -> bool {
+        self.status() == StatusCode::NOT_MODIFIED
+    }
+
+    /// The address that answered, behind all redirects.
+    pub fn url(&self) -> &Url {
+        self.answer.url()
+    }
+
+    /// A header as text; none where it is not there or no text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.answer.headers().get(name)?.to_str().ok()
+    }
+
+    /// The version that it calls what it holds.
+    pub fn validators(&self) -> Validators {
+        Validators::read(self.answer.headers())
+    }
+
+    /// How long the host asks to wait before the next request (`Retry-After`).
+    pub fn retry_after(&self) -> Option<Duration> {
+        let now = SystemTime::now();
+        retry_after(self.answer.headers(), now, self.longest_wait)
+    }
+
+    /// What the host calls now; none where it does not say it.
+    pub fn date(&self) -> Option<SystemTime> {
+        date(self.answer.headers())
+    }
+
+    /// When it came, by both clocks.
+    pub fn clocks(&self) -> Clocks {
+        Clocks::read(self.answer.headers(), SystemTime::now())
+    }
+
+    /// The next piece of the body, unpacked; none at its end. The caller counts: [`Response::body`] does it for
+    /// whole bodies.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] where it breaks off, or is silent for too long.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        let piece = self.answer.chunk().await;
+        piece.map_err(|source| self.asked.no_answer(source))
+    }
+
+    /// The whole body, of at most so many bytes, counted unpacked.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] where it has more, [`Error::NoAnswer`] where it breaks off.
+    pub async fn body(mut self, limit: usize) -> Result<Bytes, Error> {
+        // What a host promises is not believed beyond the usual.
+        let promised = self.answer.content_length().unwrap_or_default();
+        let promised = usize::try_from(promised).unwrap_or_default();
+        let mut body = BytesMut::with_capacity(promised.min(USUAL_BODY).min(limit));
+        while let Some(piece) = self.piece().await? {
+            if body.len() + piece.len() > limit {
+                return Err(self.asked.too_large(limit));
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+
+    /// The beginning of a body that says why there is no answer; what does not come is not needed.
+    pub async fn beginning(&mut self) -> Bytes {
+        let mut body = BytesMut::new();
+        while let Ok(Some(piece)) = self.answer.chunk().await {
+            let room = BEGINNING - body.len();
+            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            if body.len() >= BEGINNING {
+                break;
+            }
+        }
+        body.freeze()
+    }
+
+    /// The answer, if its status is a success; else the error that it is, with what the body says to people.
+    ///
+    /// # Errors
+    /// [`Error::Status`].
+    pub async fn success(mut self) -> Result<Self, Error> {
+        if self.status().is_success() {
+            return Ok(self);
+        }
+        let body = self.beginning().await;
+        Err(self.refusal(said(&body)))
+    }
+
+    /// The error that an answer with this status is; `said` are words for people that are safe.
+    pub fn refusal(&self, said: Option<String>) -> Error {
+        Error::Status {
+            peer: self.asked.peer.clone(),
+            proxy: self.asked.proxy.clone(),
+            status: self.status(),
+            retry_after: self.retry_after(),
+            said,
+        }
+    }
+}
+
+impl Asked {
+    pub(super) fn no_answer(&self, source: reqwest::Error) -> Error {
+        Error::NoAnswer {
+            peer: self.peer.clone(),
+            proxy: self.proxy.clone(),
+            source: NoAnswer(source),
+        }
+    }
+
+    fn too_large(&self, limit: usize) -> Error {
+        Error::TooLarge {
+            peer: self.peer.clone(),
+            limit,
+        }
+    }
+}
+
+/// What a body says to people: the `message` of a JSON, or a text that is no page for browsers.
+pub(crate) fn said(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(default)]
+        message: Option<String>,
+        #[serde(default)]
+        detail: Option<String>,
+        #[serde(default)]
+        error: Option<serde_json::Value>,
+    }
+    let words = if let Ok(told) = serde_json::from_slice::<Told>(body) {
+        let nested = |error: &serde_json::Value| {
+            let words = error.get("message").unwrap_or(error);
+            words.as_str().map(str::to_owned)
+        };
+        let told = told
+            .message
+            .or(told.detail)
+            .or_else(|| nested(&told.error?));
+        told?
+    } else {
+        let text = std::str::from_utf8(body).ok()?.trim();
+        let is_for_people = !text.starts_with(['<', '{', '[', '"']);
+        is_for_people.then(|| text.to_owned())?
+    };
+    let words = words.trim();
+    (!words.is_empty()).then(|| safe(words, WORDS).into_owned())
+}

@@ -1,0 +1,143 @@
+//! How long to go on asking when an error may pass by itself.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use tokio::time::Instant;
+
+use super::Kind;
+
+/// Exponential waits with jitter, limited by their total.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// The first wait.
+    pub first: Duration,
+    /// The longest single wait, before the jitter, which may double it.
+    pub longest: Duration,
+    /// From the first try to the last; none means for ever.
+    pub total: Option<Duration>,
+}
+
+impl RetryPolicy {
+    /// No second try.
+    pub const NEVER: Self = Self {
+        first: Duration::ZERO,
+        longest: Duration::ZERO,
+        total: Some(Duration::ZERO),
+    };
+
+    /// For what another writer holds, or was deleted a moment ago: the platform lets it go after some
+    /// seconds.
+    pub const LOCKED: Self = Self {
+        first: Duration::from_millis(500),
+        longest: Duration::from_secs(2),
+        total: Some(Duration::from_secs(20)),
+    };
+
+    /// For requests that a run depends on: ten minutes of trying before the run is given up.
+    pub const DURING_RUN: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_mins(1),
+        total: Some(Duration::from_mins(10)),
+    };
+
+    /// For what can be done without, such as one file, or is tried again by whoever asks for it.
+    pub const FOR_A_PART: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_secs(10),
+        total: Some(Duration::from_secs(30)),
+    };
+
+    /// For the start, where the platform may come up long after the connector: no end.
+    pub const AT_START: Self = Self {
+        first: Duration::from_secs(1),
+        longest: Duration::from_mins(1),
+        total: None,
+    };
+
+    /// The waits between the tries of one request.
+    pub(crate) fn waits(&self) -> Waits {
+        let builder = ExponentialBuilder::default()
+            .with_min_delay(self.first)
+            .with_max_delay(self.longest)
+            .with_factor(2.0)
+            .with_jitter()
+            .without_max_times();
+        Waits {
+            delays: builder.build(),
+            until: self.total.map(|total| Instant::now() + total),
+        }
+    }
+}
+
+/// The waits of one request; ends when their total is used up.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    delays: ExponentialBackoff,
+    until: Option<Instant>,
+}
+
+impl Waits {
+    /// The next wait, at least as long as the server asked for; none when it is time to give up.
+    pub(crate) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
+        let wait = self.delays.next()?;
+        self.allow(wait.max(asked_by_server.unwrap_or_default()))
+    }
+
+    /// The wait before what failed like this is tried again; none where that is for nothing.
+    pub(crate) fn after(&mut self, kind: Kind) -> Option<Duration> {
+        match kind {
+            Kind::Transient(asked_by_server) => self.next(asked_by_server),
+            _ => None,
+        }
+    }
+
+    /// This wait, unless it is time to give up.
+    pub(crate) fn allow(&self, wait: Duration) -> Option<Duration> {
+        let is_over = self
+            .until
+            .is_some_and(|until| Instant::now() + wait >= until);
+        (!is_over).then_some(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_and_end_with_their_total() {
+        let policy = RetryPolicy {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(8),
+            total: Some(Duration::from_mins(1)),
+        };
+        let began = Instant::now();
+        let mut waits = policy.waits();
+        let mut tries = 0;
+        while let Some(wait) = waits.next(None) {
+            assert!(wait >= policy.first && wait <= policy.longest * 2);
+            tokio::time::sleep(wait).await;
+            tries += 1;
+        }
+        assert!(tries >= 4, "{tries}");
+        assert_eq!(waits.allow(policy.longest * 2), None);
+        assert!(began.elapsed() <= Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_server_that_asks_for_time_gets_it() {
+        let mut waits = RetryPolicy::AT_START.waits();
+        assert!(waits.next(Some(Duration::from_secs(30))) >= Some(Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn never_means_never() {
+        assert_eq!(
+            RetryPolicy::NEVER
+                .waits()
+                .next(Some(Duration::from_secs(1))),
+            None
+        );
+    }
+}

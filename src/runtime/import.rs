@@ -1,0 +1,493 @@
+//! Runs an importer: start, tasks, stop.
+//!
+//! Four tasks that talk by channels and by the state store: the *schedule* says when to run, the *run* does it, the
+//! *heartbeat* pings the platform meanwhile and carries the state there, and the *work closer* sees to it that works
+//! become complete.
+
+mod activity;
+mod admission;
+mod back_pressure;
+mod destination;
+pub(crate) mod export;
+mod markings;
+pub mod packer;
+mod progress;
+mod quiescence;
+mod references;
+mod run;
+mod schedule;
+mod sink;
+mod summary;
+mod work_closer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::context;
+use super::session::heartbeat::{Asking, Heartbeat, Status};
+use super::session::state::{ClosePlan, OpenWork, ResetWatch, State};
+use super::session::state_store::StateStore;
+use super::session::stop::{self, Stopping};
+use super::session::trouble::Attempt;
+use super::session::{self, End, Home, Registered, is_once, read_state, retry_policy_at_start};
+use crate::connector::{Converted, Importer};
+use crate::opencti::queue::{BrokerTls, Depth, Identity};
+use crate::opencti::{
+    BrokerAddress, ConnectorProfile, Directory, DirectoryError, Rules, api, queue,
+};
+use crate::platform::PlatformAccess;
+use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Settings};
+use crate::telemetry::Instruments;
+use crate::telemetry::metrics::Doing;
+use back_pressure::BackPressure;
+use destination::{Destination, Sent};
+use run::{Report, RunContext, run};
+use schedule::{Keeping, ScheduleEnd};
+use work_closer::WorkCloser;
+
+/// A connector that runs once waits so long for workers that report nothing before it leaves the rest
+/// to the next start.
+const WAIT_LIMIT: Duration = Duration::from_mins(10);
+/// After the destination could not be met anew.
+const MEET_AGAIN: Duration = Duration::from_mins(1);
+
+/// Runs a connector until it is stopped or, if it is to run once, until it has run. A destination that
+/// has changed meanwhile, or failed, is met anew before the next run.
+///
+/// # Errors
+/// When the connector cannot be started: bad certificates, a token that the destination refuses, a
+/// destination that cannot do what the settings ask for, a state that a newer version has written.
+pub async fn run_importer<C: Importer>(
+    settings: Settings<C::Section>,
+    instruments: Instruments,
+    stop: CancellationToken,
+) -> anyhow::Result<End> {
+    let context = context::<C>(&settings, &instruments.metrics)?;
+    let connector = Arc::new(C::new(&settings, &context)?);
+    let mut state_store = None;
+    let mut due = None;
+    loop {
+        let starting = start(
+            &settings,
+            &context.platform,
+            &instruments,
+            connector.source(),
+            state_store.clone(),
+        );
+        let Some(started) = stop.run_until_cancelled(starting).await else {
+            return Ok(End::Stopped);
+        };
+        let session = match started {
+            Ok(started) => {
+                state_store = Some(Arc::clone(&started.state_store));
+                serve(&settings, &connector, started, due, &stop)
+            }
+            Err(error) if state_store.is_none() || is_once(&settings) => return Err(error),
+            Err(error) => {
+                tracing::error!(
+                    error = format!("{error:#}"),
+                    "the destination cannot be met anew; it is tried again in a minute"
+                );
+                stop.run_until_cancelled(tokio::time::sleep(MEET_AGAIN))
+                    .await;
+                continue;
+            }
+        };
+        match session.await? {
+            ScheduleEnd::Ended(end) => {
+                instruments.metrics.standard.set_state(Doing::Stopped);
+                return Ok(end);
+            }
+            ScheduleEnd::Afresh(next) => due = Some(next),
+        }
+    }
+}
+
+/// Runs a connector at a destination as it was met.
+async fn serve<C: Importer>(
+    settings: &Settings<C::Section>,
+    connector: &Arc<C>,
+    started: Started,
+    due: Option<DateTime<Utc>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<ScheduleEnd> {
+    let Started {
+        destination,
+        state_store,
+        heartbeat,
+    } = started;
+    let stopping = Stopping::new(stop.clone());
+    let (status, status_seen) = watch::channel(Status::default());
+    let mut pings = AbortOnDrop(tokio::spawn(heartbeat.beat(status_seen)));
+    let work_closer = WorkCloser::new(Arc::clone(&destination), Arc::clone(&state_store));
+    let mut finishing = AbortOnDrop(tokio::spawn(work_closer.run()));
+    let (start_run, starts) = mpsc::channel(1);
+    let (report, reports) = mpsc::channel(1);
+    let threshold_mb = settings.connector.queue_threshold_mb;
+    let metrics = &destination.home.instruments.metrics;
+    metrics.queue.set_threshold(threshold_mb);
+    let runner = Runner {
+        connector: Arc::clone(connector),
+        destination: Arc::clone(&destination),
+        state_store: Arc::clone(&state_store),
+        back_pressure: BackPressure::new(threshold_mb, status.clone()),
+        stop: stop.clone(),
+        stall_limit: settings.connector.stall_limit,
+    };
+    let runs = tokio::spawn(runner.run_when_asked(starts, report));
+    let keeping = Keeping {
+        schedule: settings.connector.schedule,
+        destination,
+        state_store: Arc::clone(&state_store),
+        start_run,
+        reports,
+        status,
+        stop: stop.clone(),
+    };
+    let kept = tokio::select! {
+        kept = keep(keeping, due, &state_store, &stopping) => kept,
+        () = stopping.after(stop::STOP_LIMIT) => {
+            if runs.is_finished() {
+                tracing::warn!("the destination did not store the connector's state in time; what it lacks is sent once more");
+                ScheduleEnd::Ended(End::Stopped)
+            } else {
+                tracing::error!("the run did not end in time; it is cut off");
+                return Ok(ScheduleEnd::Ended(End::Failed));
+            }
+        }
+        // Neither ends by itself: that is a defect, and without them nothing is right any more.
+        ended = &mut pings.0 => return Err(ended_early("the ping", ended)),
+        ended = &mut finishing.0 => return Err(ended_early("the finishing of works", ended)),
+    };
+    // The run task ends with its asker; a panic in it is an error of the process.
+    runs.await?;
+    Ok(kept)
+}
+
+/// Keeps the schedule; at its end, what this process leaves to the next one is brought home.
+async fn keep(
+    keeping: Keeping,
+    due: Option<DateTime<Utc>>,
+    state_store: &StateStore,
+    stopping: &Stopping,
+) -> ScheduleEnd {
+    let kept = keeping.keep(due).await;
+    let ScheduleEnd::Ended(end) = kept else {
+        return kept;
+    };
+    let epoch = state_store.epoch();
+    let closed = tokio::time::timeout(WAIT_LIMIT, until(state_store, |closing| !closing.is_due()));
+    let is_in_time = tokio::select! {
+        closed = closed => closed.is_ok(),
+        () = stopping.after(stop::CLOSING_GRACE) => false,
+    };
+    if !is_in_time {
+        tracing::warn!("the work could not be closed in time; the next start closes it");
+    }
+    let are_closed = || state_store.look(|state| are_all(state, |_, closing| !closing.is_due()));
+    if end != End::Stopped && are_closed() {
+        stopping
+            .token()
+            .run_until_cancelled(until_released(state_store))
+            .await;
+    }
+    let is_refused = says_what_is_refused(state_store);
+    let is_stored = is_stored(state_store).await;
+    let is_undone = state_store.epoch() != epoch;
+    let is_done = is_stored && are_closed() && !is_refused && !is_undone;
+    ScheduleEnd::Ended(match end {
+        End::RanOnce if !is_done => End::Failed,
+        end => end,
+    })
+}
+
+/// Whether the destination refuses for good to close a work; people are told.
+fn says_what_is_refused(state_store: &StateStore) -> bool {
+    let is_open = |work: &OpenWork| {
+        work.closing
+            .as_ref()
+            .is_some_and(|closing| !closing.released)
+    };
+    let open: Vec<String> = state_store.look(|state| {
+        let works = state.work.iter().chain(&state.left_behind);
+        works
+            .filter(|work| is_open(work))
+            .map(|work| work.id.clone())
+            .collect()
+    });
+    let mut is_refused = false;
+    for id in open {
+        let Some(reason) = state_store.why_given_up(&Attempt::Closing(id.clone())) else {
+            continue;
+        };
+        is_refused = true;
+        tracing::error!(
+            work.id = id,
+            error = reason,
+            "the work stays open at the destination: it does not let it be closed; the next start tries it again"
+        );
+    }
+    is_refused
+}
+
+/// Waits until the destination has stored the state, as long as that may be; people are told where it is not.
+async fn is_stored(state_store: &StateStore) -> bool {
+    let reason = tokio::select! {
+        // It may stand there already.
+        biased;
+        _ = state_store.stored(state_store.epoch()) => return true,
+        reason = state_store.state_refused() => reason,
+        () = tokio::time::sleep(WAIT_LIMIT) => "it has not taken a ping in time".to_owned(),
+    };
+    tracing::error!(
+        error = reason,
+        "the destination has not stored the connector's state; what it lacks is sent once more"
+    );
+    false
+}
+
+fn ended_early(task: &'static str, ended: Result<(), JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow::anyhow!("{task} ended unexpectedly"),
+        Err(error) => anyhow::Error::new(error).context(format!("{task} ended unexpectedly")),
+    }
+}
+
+/// A task that ends with whoever waits for it.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
+/// it except by the workers.
+async fn until_released(state_store: &StateStore) {
+    let is_released = |closing: &ClosePlan| closing.released;
+    if !state_store.look(|state| are_all(state, |_, closing| is_released(closing))) {
+        tracing::info!(
+            limit_minutes = WAIT_LIMIT.as_secs() / 60,
+            "waiting until the workers are through: some messages were sent twice, or may not have arrived"
+        );
+    }
+    let released = until(state_store, is_released);
+    if tokio::time::timeout(WAIT_LIMIT, released).await.is_err() {
+        tracing::warn!(
+            "the workers are not through with a work that could not be closed yet; the next start closes it"
+        );
+    }
+}
+
+/// Waits until all works whose runs are over have come so far, or are not worth waiting for. Without the state,
+/// none is closed.
+async fn until(state_store: &StateStore, is_so: impl Fn(&ClosePlan) -> bool) {
+    let is_given_up = |work: &OpenWork| {
+        let attempts = [Attempt::Closing(work.id.clone()), Attempt::Ping];
+        let mut attempts = attempts.iter();
+        attempts.any(|attempt| state_store.why_given_up(attempt).is_some())
+    };
+    let mut changes = state_store.changes();
+    while !state_store
+        .look(|state| are_all(state, |work, closing| is_so(closing) || is_given_up(work)))
+    {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn are_all(state: &State, is_so: impl Fn(&OpenWork, &ClosePlan) -> bool) -> bool {
+    let mut works = state.work.iter().chain(&state.left_behind);
+    works.all(|work| {
+        work.closing
+            .as_ref()
+            .is_none_or(|closing| is_so(work, closing))
+    })
+}
+
+/// The run task.
+struct Runner<C> {
+    connector: Arc<C>,
+    destination: Arc<Destination>,
+    state_store: Arc<StateStore>,
+    back_pressure: BackPressure,
+    stop: CancellationToken,
+    stall_limit: Option<Duration>,
+}
+
+impl<C: Importer> Runner<C> {
+    /// One run for each request, one at a time. What overtakes a run ends it.
+    async fn run_when_asked(
+        mut self,
+        mut starts: mpsc::Receiver<()>,
+        reports: mpsc::Sender<Report>,
+    ) {
+        while starts.recv().await.is_some() {
+            let cut = self.stop.child_token();
+            let epoch = self.state_store.epoch();
+            let watching = {
+                let (state_store, cut) = (Arc::clone(&self.state_store), cut.clone());
+                tokio::spawn(async move {
+                    state_store.superseded(epoch).await;
+                    cut.cancel();
+                })
+            };
+            let context = RunContext {
+                destination: &self.destination,
+                state_store: &self.state_store,
+                epoch,
+                back_pressure: &mut self.back_pressure,
+                stopping: &Stopping::new(cut.clone()),
+                stall_limit: self
+                    .stall_limit
+                    .map(|limit| limit + self.connector.cooldown()),
+            };
+            let report = run(&*self.connector, context).await;
+            watching.abort();
+            // Nobody is left to wait for it.
+            cut.cancel();
+            if reports.send(report).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What a start brings about.
+struct Started {
+    destination: Arc<Destination>,
+    state_store: Arc<StateStore>,
+    heartbeat: Heartbeat,
+}
+
+/// Meets the destination, registers there, reads the state, unless it is known, and pings once.
+async fn start<S>(
+    settings: &Settings<S>,
+    access: &PlatformAccess,
+    instruments: &Instruments,
+    source: String,
+    known: Option<Arc<StateStore>>,
+) -> anyhow::Result<Started> {
+    let platform = session::meet(settings, access, instruments).await?;
+    let rules = Rules::of(platform.release(), settings.connector.queue_protocol)?;
+    let registered = session::register_at(platform, settings, instruments).await?;
+    let state_store = if let Some(state_store) = known {
+        state_store
+    } else {
+        let echo = &registered.echo;
+        let state = read_state(echo, source)?;
+        Arc::new(StateStore::new(state, ResetWatch::new(echo)))
+    };
+    let home = registered.home.clone();
+    let profile = registered.profile.clone();
+    let destination = Arc::new(connect(settings, registered, rules).await?);
+    let measured = Arc::clone(&destination);
+    let mut heartbeat = Heartbeat {
+        home,
+        profile,
+        state_store: Arc::clone(&state_store),
+        run_and_terminate: is_once(settings),
+        queue_threshold_mb: settings.connector.queue_threshold_mb,
+        queue_megabytes: Some(Box::new(move |limit| {
+            let measured = Arc::clone(&measured);
+            Box::pin(async move { Some(measured.queue_load(limit).await?.megabytes) })
+        })),
+        asking: Asking::default(),
+    };
+    heartbeat.begin(retry_policy_at_start(settings)).await?;
+    Ok(Started {
+        destination,
+        state_store,
+        heartbeat,
+    })
+}
+
+/// The way to the workers' queue.
+async fn connect<S>(
+    settings: &Settings<S>,
+    registered: Registered,
+    rules: Rules,
+) -> anyhow::Result<Destination> {
+    let Registered {
+        home,
+        profile,
+        broker,
+        ..
+    } = registered;
+    let protocol = settings.connector.queue_protocol;
+    let (pusher, depth) = match protocol {
+        QueueProtocol::Amqp => {
+            let broker = overridden(broker, &settings.broker);
+            let tls = broker_tls(&settings.broker);
+            let depth = Depth::new(broker.clone(), tls.clone(), &profile.name);
+            (queue::start(broker, tls, &profile.name), Some(depth))
+        }
+        QueueProtocol::Api => (api::start(Arc::clone(&home.platform), profile.id), None),
+    };
+    let directory = open_directory(settings, &home, &profile).await?;
+    Ok(Destination {
+        home,
+        protocol,
+        rules,
+        pusher,
+        depth,
+        sent: Sent::default(),
+        sends_to_queue: settings.connector.outputs.to_queue,
+        directory,
+    })
+}
+
+/// The folder for bundles, where the settings name one; what has been there for too long is removed.
+async fn open_directory<S>(
+    settings: &Settings<S>,
+    home: &Home,
+    profile: &ConnectorProfile,
+) -> Result<Option<Directory>, DirectoryError> {
+    let Some(DirectorySettings { path, retention }) = settings.connector.outputs.directory.clone()
+    else {
+        return Ok(None);
+    };
+    let directory = Directory::new(path, retention, profile.clone(), home.applicant_id.clone());
+    let removed = directory.remove_old().await?;
+    if removed > 0 {
+        tracing::info!(files = removed, "old bundles were removed");
+    }
+    Ok(Some(directory))
+}
+
+/// Counts a page, for which the run has waited so long. What comes once more was counted before.
+fn note_unit(instruments: &Instruments, page: &Converted, waited: Duration) {
+    if page.counts_as.is_none() {
+        instruments.note_page(page.stream, page.rows, page.stream_total, waited);
+    }
+}
+
+/// Registration answers the broker as the platform sees it; the settings know better where set.
+pub(crate) fn overridden(mut broker: BrokerAddress, by: &BrokerOverrides) -> BrokerAddress {
+    let by = by.clone();
+    broker.host = by.host.unwrap_or(broker.host);
+    broker.port = by.port.unwrap_or(broker.port);
+    broker.vhost = by.vhost.unwrap_or(broker.vhost);
+    broker.user = by.user.unwrap_or(broker.user);
+    broker.password = by.pass.unwrap_or(broker.password);
+    broker.tls = by.use_ssl.unwrap_or(broker.tls);
+    broker
+}
+
+pub(crate) fn broker_tls(by: &BrokerOverrides) -> BrokerTls {
+    let text = |pem: &crate::settings::Pem| String::from_utf8_lossy(pem.as_bytes()).into_owned();
+    BrokerTls {
+        extra_ca: by.ca.as_ref().map(text),
+        identity: by.client.as_ref().map(|client| Identity {
+            certificate: client.certificate.as_bytes().to_vec(),
+            key: text(&client.key).into(),
+        }),
+    }
+}

@@ -1,0 +1,66 @@
+//! What a run is doing, and whether it gets anywhere.
+//!
+//! **Invariant.** Waiting for the workers, the queue, the broker's Nack or the cooldown is noted as a
+//! sign of life by whoever waits; what nobody notes for long is a hang.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Between two looks.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The signs of life of one run.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    last: Mutex<(Instant, String)>,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Self {
+        Self {
+            last: Mutex::new((Instant::now(), "beginning".to_owned())),
+        }
+    }
+
+    /// The run has got somewhere and now does this, in words that follow "while".
+    pub(crate) fn now(&self, doing: impl Into<String>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), doing.into());
+    }
+
+    /// What the run was doing, once it has shown no sign of life for so long.
+    pub(crate) async fn stalled(&self, limit: Duration) -> String {
+        loop {
+            tokio::time::sleep(LOOK_EVERY.min(limit)).await;
+            let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.0.elapsed() >= limit {
+                return last.1.clone();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_shows_signs_of_life_never_stalls() {
+        let activity = Activity::new();
+        let living = async {
+            for _ in 0..10 {
+                tokio::time::sleep(Duration::from_mins(20)).await;
+                activity.now("reading the indicators");
+            }
+        };
+        tokio::select! {
+            () = living => {}
+            what = activity.stalled(Duration::from_mins(30)) => panic!("stalled while {what}"),
+        }
+        assert_eq!(
+            activity.stalled(Duration::from_mins(30)).await,
+            "reading the indicators"
+        );
+    }
+}

@@ -1,0 +1,304 @@
+//! What of a page may go to this destination. The gate stands before the packing: behind it, every
+//! object can be imported whole, or is known not to be sent.
+//!
+//! May know: objects, the destination. Must not know: messages, works, the state.
+//!
+//! **Invariant.** What is kept out is named with its reason, and so is each link that leads there;
+//! nothing else of the page suffers.
+
+use std::sync::Arc;
+
+use crate::connector::{AtSource, Converted, Deferred, Obstacle, Skipped, is_marking};
+use crate::opencti::refusal;
+use crate::platform::PlatformError;
+use crate::runtime::import::destination::Destination;
+use crate::runtime::import::markings::{Markings, markings_of};
+use crate::runtime::import::packer::Packer;
+use crate::runtime::import::references::{self, Links};
+use crate::stix::{StixObject, TextMap, TextSet};
+
+/// What was learnt of the destination in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    /// Whether the destination lacks the type, for each that was met.
+    unknown_types: TextMap<Box<str>, bool>,
+    markings: Markings,
+    links: Links,
+}
+
+/// What does not go, by its ids.
+#[derive(Debug, Default)]
+pub(crate) struct Rejected {
+    /// All of it, companions too.
+    pub(crate) ids: TextSet<Box<str>>,
+    /// Of that, what will not go as long as it stays as it is.
+    pub(crate) refused: TextSet<Box<str>>,
+}
+
+impl Rejected {
+    /// Lets the packer hold back what ties others to what does not go of a page, kept out or skipped. Objects that
+    /// come a second time have been sent, whatever becomes of them now.
+    pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
+        if page.counts_as.is_some() {
+            return;
+        }
+        packer.note_not_sent(page.skipped.iter().map(|skipped| skipped.id.as_str()));
+        packer.note_not_sent(self.ids.iter().map(|id| &**id));
+        packer.note_refused(self.refused.iter().map(|id| &**id));
+    }
+
+    fn add(&mut self, object: &StixObject, rejection: &Rejection) {
+        self.ids.insert(object.id.clone().into());
+        if !rejection.can_be_resolved {
+            self.refused.insert(object.id.clone().into());
+        }
+    }
+}
+
+/// Why an object is kept out.
+struct Rejection {
+    reason: String,
+    /// Whether the reason can pass without a change of the object.
+    can_be_resolved: bool,
+    /// What it waits for.
+    needs: Option<String>,
+    /// Where only reading it again shows whether the reason is gone.
+    at_source: Option<AtSource>,
+}
+
+impl Admission {
+    /// The markings of a page that have to be made at the destination before its objects.
+    pub(crate) async fn markings_to_make(
+        &mut self,
+        destination: &Destination,
+        page: &Converted,
+    ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
+        let markings = markings_of(page.all());
+        self.markings.learn(destination, markings).await
+    }
+
+    /// Looks what has become of markings that were sent.
+    pub(crate) async fn learn_made(
+        &mut self,
+        destination: &Destination,
+        made: &[Arc<StixObject>],
+    ) -> Result<(), PlatformError> {
+        self.markings.learn_made(destination, made).await
+    }
+
+    /// Notes which markings cannot be made, and why.
+    pub(crate) fn reject_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
+        self.markings.reject_too_large(barred);
+    }
+
+    /// Takes for made what nobody makes now: for files.
+    pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
+        self.markings.assume_made(made);
+    }
+
+    /// The markings that the destination has, by its own word.
+    pub(crate) fn listed_markings(&self) -> impl Iterator<Item = &str> {
+        self.markings.listed()
+    }
+
+    /// The user on whose behalf the workers import, if it can create nothing.
+    pub(crate) async fn powerless_user(
+        &mut self,
+        destination: &Destination,
+    ) -> Result<Option<String>, PlatformError> {
+        let rights = self.markings.rights(destination).await?;
+        Ok((!rights.has_confidence()).then(|| rights.user.clone()))
+    }
+
+    /// Whether the reason for which an object was held back is gone. What waits for an object is not
+    /// the gate's.
+    pub(crate) async fn has_passed(
+        &mut self,
+        destination: &Destination,
+        deferred: &Deferred,
+    ) -> Result<bool, PlatformError> {
+        match deferred.obstacle() {
+            Obstacle::Cause(cause) => self.has_cause_passed(destination, cause).await,
+            Obstacle::Object => Ok(false),
+            Obstacle::Source | Obstacle::None => Ok(true),
+        }
+    }
+
+    /// Whether the destination has the type, or lets the marking be set, for which something was held
+    /// back.
+    pub(crate) async fn has_cause_passed(
+        &mut self,
+        destination: &Destination,
+        cause: &str,
+    ) -> Result<bool, PlatformError> {
+        if is_marking(cause) {
+            return self.markings.may_become_usable(destination, cause).await;
+        }
+        Ok(!destination.home.platform.lacks_entity_type(cause).await?)
+    }
+
+    /// Whether it takes a look at what the destination has to judge this page: then the workers have to
+    /// be through with the run before.
+    pub(crate) fn looks_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
+        self.links.look_at_destination(destination, page)
+    }
+
+    /// Takes out of a page what must not go. `is_settled`: no message of an earlier run is at the workers.
+    pub(crate) async fn admit(
+        &mut self,
+        destination: &Destination,
+        page: &mut Converted,
+        is_settled: bool,
+    ) -> Result<Rejected, PlatformError> {
+        self.learn_types(destination, page).await?;
+        self.name_unknown_types(page);
+        let mut rejected = Rejected::default();
+        for object in &page.objects {
+            if let Some(rejection) = self.rejection(destination, object) {
+                rejected.add(object, &rejection);
+                let is_part = page.counts_as.is_some();
+                let (skipped, deferred) = (&mut page.skipped, &mut page.deferred);
+                note(object, rejection, page.stream, is_part, skipped, deferred);
+            }
+        }
+        for referenced_object in page.referenced.iter().chain(&page.shared) {
+            if let Some(rejection) = self.rejection(destination, referenced_object) {
+                rejected.add(referenced_object, &rejection);
+            }
+        }
+        if !rejected.ids.is_empty() {
+            for objects in page.lists() {
+                objects.retain(|object| !rejected.ids.contains(&*object.id));
+            }
+            references::cut(page, &rejected);
+        }
+        self.links
+            .find_imported(destination, page, is_settled)
+            .await?;
+        self.links.ask_presence(destination, page).await?;
+        if destination.rules.refuses_set_references {
+            references::leave_what_is_set(destination, page).await?;
+        }
+        self.leave_what_may_not_be_made(destination, page).await?;
+        self.links.note_sent(page);
+        Ok(rejected)
+    }
+
+    /// Without the right to make them, markings and labels that come along are errors at import, whether
+    /// they are there or not. Objects name them all the same.
+    async fn leave_what_may_not_be_made(
+        &mut self,
+        destination: &Destination,
+        page: &mut Converted,
+    ) -> Result<(), PlatformError> {
+        if page.all().all(|object| object.embedded.is_empty()) {
+            return Ok(());
+        }
+        let rights = self.markings.rights(destination).await?;
+        let (markings, labels) = (rights.makes_markings(), rights.makes_labels());
+        if markings && labels {
+            return Ok(());
+        }
+        let is_left = |embedded_object: &StixObject| {
+            (!markings && embedded_object.kind == "marking")
+                || (!labels && embedded_object.kind == "label")
+        };
+        for objects in page.lists() {
+            for object in objects {
+                *object =
+                    Arc::new(object.embedding_only(&|embedded_object| !is_left(embedded_object)));
+            }
+        }
+        Ok(())
+    }
+
+    async fn learn_types(
+        &mut self,
+        destination: &Destination,
+        page: &Converted,
+    ) -> Result<(), PlatformError> {
+        for object in page.all() {
+            let named = object.names_type.as_ref().map(|(named, _)| &**named);
+            for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
+                if !self.unknown_types.contains_key(entity_type) {
+                    let is_lacking = destination
+                        .home
+                        .platform
+                        .lacks_entity_type(entity_type)
+                        .await?;
+                    self.unknown_types.insert(entity_type.into(), is_lacking);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An indicator for a type that is not there is imported, if it does not say so.
+    fn name_unknown_types(&self, page: &mut Converted) {
+        for object in page.lists().into_iter().flatten() {
+            let named = object.names_type.as_ref();
+            if named.is_some_and(|(named, _)| self.is_lacking(named)) {
+                *object = Arc::new(object.naming_unknown_type());
+            }
+        }
+    }
+
+    fn is_lacking(&self, entity_type: &str) -> bool {
+        self.unknown_types.get(entity_type) == Some(&true)
+    }
+
+    fn rejection(&self, destination: &Destination, object: &StixObject) -> Option<Rejection> {
+        // Objects of a type that the destination does not have would be dropped there, and on several
+        // releases their work would wait for them for ever (spec/protocol.md §7).
+        if self.is_lacking(&object.kind) {
+            let release = destination.home.platform.release();
+            return Some(Rejection {
+                reason: format!("the destination's release {release} does not have its type"),
+                can_be_resolved: true,
+                needs: None,
+                at_source: None,
+            });
+        }
+        let release = destination.home.platform.release();
+        let value_of = |property: &str| object.from_value(property);
+        if let Some(reason) = refusal(&object.kind, value_of, release) {
+            return Some(Rejection {
+                reason: format!("the destination would refuse it: {reason}"),
+                can_be_resolved: false,
+                needs: None,
+                at_source: None,
+            });
+        }
+        let rejection = self.markings.rejection(object)?;
+        Some(Rejection {
+            reason: rejection.reason.to_owned(),
+            can_be_resolved: true,
+            needs: (!rejection.is_unfit).then(|| rejection.marking.to_owned()),
+            at_source: rejection.is_unfit.then_some(AtSource::Contradiction),
+        })
+    }
+}
+
+fn note(
+    object: &StixObject,
+    rejection: Rejection,
+    stream: &str,
+    is_part: bool,
+    skipped: &mut Vec<Skipped>,
+    deferred: &mut Vec<Deferred>,
+) {
+    let skip = Skipped {
+        id: object.id.to_string(),
+        kind: object.kind.to_string(),
+        reason: rejection.reason,
+    };
+    if rejection.can_be_resolved {
+        let held = match (rejection.at_source, rejection.needs) {
+            (Some(at_source), _) => Deferred::at_source(stream, &skip, at_source),
+            (None, Some(needed)) => Deferred::waiting_for(stream, &skip, needed),
+            (None, None) => Deferred::at_destination(stream, &skip),
+        };
+        deferred.push(held.as_part_if(is_part));
+    }
+    skipped.push(skip);
+}

@@ -1,0 +1,129 @@
+//! The destination as a run needs it: the platform, the rules of its release, the queue.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::opencti::queue::Depth;
+use crate::opencti::{Directory, Message, Pusher, Rules, queue_size};
+use crate::runtime::session::Home;
+use crate::settings::QueueProtocol;
+use crate::telemetry::logs::Chain;
+
+/// Where a run's objects go.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    /// The platform, and who the connector is there.
+    pub(crate) home: Home,
+    /// The way to the queue.
+    pub(crate) protocol: QueueProtocol,
+    /// What the platform's release asks for.
+    pub(crate) rules: Rules,
+    /// The queue.
+    pub(crate) pusher: Pusher,
+    /// How much waits there by the broker's word; none where the broker is not reached.
+    pub(crate) depth: Option<Depth>,
+    /// What was sent so far: the broker says how many messages wait, and not how large they are.
+    pub(crate) sent: Sent,
+    /// Whether messages go out; otherwise only files are written.
+    pub(crate) sends_to_queue: bool,
+    /// Where bundles are written as files too.
+    pub(crate) directory: Option<Directory>,
+}
+
+/// How much was sent.
+#[derive(Debug, Default)]
+pub(crate) struct Sent {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Sent {
+    /// Counts messages.
+    pub(crate) fn note(&self, messages: &[Message]) {
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+        self.messages
+            .fetch_add(messages.len() as u64, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// All of it, in megabytes.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(crate) fn megabytes(&self) -> f64 {
+        const MEGABYTE: f64 = 1_000_000.0;
+        self.bytes.load(Ordering::Relaxed) as f64 / MEGABYTE
+    }
+
+    /// The mean size of a message, in megabytes; a usual one before any was sent.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn mean_megabytes(&self) -> f64 {
+        const USUAL: f64 = 0.1;
+        match self.messages.load(Ordering::Relaxed) {
+            0 => USUAL,
+            messages => self.megabytes() / messages as f64,
+        }
+    }
+}
+
+/// What waits in the push queue.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct QueueLoad {
+    /// Messages.
+    pub(crate) messages: f64,
+    /// Their size.
+    pub(crate) megabytes: f64,
+    /// Whether messages count that a worker is busy with.
+    pub(crate) counts_taken: bool,
+}
+
+impl Destination {
+    /// How much waits in the queue, by the platform's word, else by the broker's; none where nobody
+    /// says it within the limit.
+    pub(crate) async fn queue_load(&self, limit: Duration) -> Option<QueueLoad> {
+        let queue_load = match self.load_by_platform(limit).await {
+            Some(queue_load) => queue_load,
+            None => self.load_by_broker(limit).await?,
+        };
+        let metrics = &self.home.instruments.metrics;
+        metrics.queue.set(queue_load.messages, queue_load.megabytes);
+        Some(queue_load)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    async fn load_by_broker(&self, limit: Duration) -> Option<QueueLoad> {
+        let depth = self.depth.as_ref()?;
+        match tokio::time::timeout(limit, depth.messages()).await {
+            Ok(Ok(messages)) => Some(QueueLoad {
+                messages: messages as f64,
+                megabytes: messages as f64 * self.sent.mean_megabytes(),
+                counts_taken: false,
+            }),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %Chain(&error), "the broker does not say how much waits in the queue");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn load_by_platform(&self, limit: Duration) -> Option<QueueLoad> {
+        let asking = queue_size(&self.home.platform, self.home.connector_id);
+        match tokio::time::timeout(limit, asking).await {
+            Ok(Ok(size)) => size.map(|size| QueueLoad {
+                messages: size.messages,
+                megabytes: size.megabytes(),
+                counts_taken: true,
+            }),
+            Ok(Err(error)) => {
+                tracing::debug!(error = %Chain(&error), "the destination does not say how much waits in the queue");
+                None
+            }
+            Err(_) => {
+                tracing::debug!(
+                    limit_seconds = limit.as_secs(),
+                    "the destination does not say in time how much waits in the queue"
+                );
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! Which markings can be set at the destination. An object never lands with less marking than it had:
+//! an import that may not set a marking, or does not find it, leaves it away after some tries
+//! (spec/protocol.md §7).
+//!
+//! **Invariant.** A marking counts as usable only after the destination itself has listed it, as what it is at the
+//! source.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::connector::is_marking;
+use crate::http::RetryPolicy;
+use crate::opencti::Rights;
+use crate::platform::PlatformError;
+use crate::runtime::import::destination::Destination;
+use crate::stix::{StixObject, TextMap, tlp};
+use crate::telemetry::logs::Chain;
+
+/// How often it is looked whether a marking that was made can be set: users and their rights are
+/// remembered by the platform for a moment.
+const LOOKS: usize = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+/// How long a marking that the destination has listed counts as being there: somebody may delete it.
+const LISTED_FOR: Duration = Duration::from_mins(1);
+/// A defect of this program.
+const NOT_MET: &str = "nothing is known of its marking";
+
+/// The markings that were met in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Markings {
+    rights: Option<Rights>,
+    /// When the destination was last asked.
+    asked: Option<Instant>,
+    met: TextMap<Box<str>, MarkingStatus>,
+}
+
+/// What the destination makes of a marking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum MarkingStatus {
+    Usable {
+        /// The destination has listed it.
+        is_listed: bool,
+    },
+    /// It cannot be set, for this reason.
+    Barred(String),
+    /// It cannot be set as it is. Whether that has changed shows only when it is read again.
+    Unfit(String),
+}
+
+/// Why an object cannot go with a marking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MarkingRejection<'a> {
+    /// The marking's id.
+    pub(crate) marking: &'a str,
+    /// Why it cannot be set.
+    pub(crate) reason: &'a str,
+    /// Whether only reading it again shows that this has changed.
+    pub(crate) is_unfit: bool,
+}
+
+impl MarkingStatus {
+    /// What these rights make of a marking; none where the destination does not have it. An id alone says nothing: who
+    /// finds a marking by it takes that one's definition.
+    fn of(marking: &StixObject, rights: &Rights) -> Option<Self> {
+        if let Some(other) = Said::of(marking).and_then(|said| said.contradicted_by(rights)) {
+            return Some(Self::Unfit(other));
+        }
+        if rights.may_set(&marking.id) {
+            Some(Self::usable(rights))
+        } else if rights.has_marking(&marking.id) {
+            Some(Self::Barred(not_allowed(marking, &rights.user)))
+        } else {
+            None
+        }
+    }
+
+    /// A marking that these rights let set; a platform that does not say them lists nothing.
+    fn usable(rights: &Rights) -> Self {
+        Self::Usable {
+            is_listed: rights.lists_markings(),
+        }
+    }
+}
+
+/// What a marking says of itself, as it is written.
+#[derive(Debug, serde::Deserialize)]
+struct Said {
+    id: String,
+    definition_type: Option<String>,
+    name: Option<String>,
+    #[serde(default)]
+    extensions: BTreeMap<String, SaidMore>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct SaidMore {
+    /// The ids that it had before: the destination knows a marking by any of its ids.
+    #[serde(default)]
+    stix_ids: Vec<String>,
+}
+
+impl Said {
+    fn of(marking: &StixObject) -> Option<Self> {
+        serde_json::from_str(&marking.json).ok()
+    }
+
+    /// Why it cannot be set, where the destination has another marking under one of its ids.
+    fn contradicted_by(&self, rights: &Rights) -> Option<String> {
+        let own = (self.definition_type.as_deref(), self.name.as_deref()?);
+        let former = self.extensions.values().flat_map(|more| &more.stix_ids);
+        let mut there = std::iter::once(&self.id)
+            .chain(former)
+            .flat_map(|id| rights.definitions(id));
+        let other = there.find(|other| !tlp::are_same(own, *other))?;
+        Some(another_one(own, other))
+    }
+}
+
+impl Markings {
+    /// Learns of these markings; answers those that have to be made at the destination first.
+    pub(crate) async fn learn(
+        &mut self,
+        destination: &Destination,
+        markings: Vec<Arc<StixObject>>,
+    ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
+        self.forget_old();
+        let mut to_make = Vec::new();
+        for marking in markings {
+            if self.met.contains_key(&*marking.id) {
+                continue;
+            }
+            let rights = self.rights(destination).await?;
+            let status = match MarkingStatus::of(&marking, rights) {
+                Some(status) => status,
+                None if rights.makes_markings() => {
+                    to_make.push(marking);
+                    continue;
+                }
+                None => MarkingStatus::Barred(not_there(&marking, &rights.user)),
+            };
+            self.met.insert(marking.id.clone().into(), status);
+        }
+        Ok(to_make)
+    }
+
+    /// Looks what has become of markings that were sent.
+    pub(crate) async fn learn_made(
+        &mut self,
+        destination: &Destination,
+        made: &[Arc<StixObject>],
+    ) -> Result<(), PlatformError> {
+        for look in 1..=LOOKS {
+            self.rights = None;
+            let rights = self.rights(destination).await?;
+            if look == LOOKS || made.iter().all(|marking| rights.may_set(&marking.id)) {
+                break;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        let rights = self.rights(destination).await?;
+        let status = |marking: &StixObject| {
+            let status = MarkingStatus::of(marking, rights);
+            status.unwrap_or_else(|| MarkingStatus::Barred(not_made(marking)))
+        };
+        let made: Vec<_> = made
+            .iter()
+            .map(|marking| (marking.id.clone().into(), status(marking)))
+            .collect();
+        self.met.extend(made);
+        Ok(())
+    }
+
+    /// Notes which markings no message can hold, each with the reason.
+    pub(crate) fn reject_too_large(&mut self, too_large: &[(Arc<StixObject>, String)]) {
+        for (marking, reason) in too_large {
+            let reason = format!("its marking {} is {reason}", name(marking));
+            let id = marking.id.clone().into();
+            self.met.insert(id, MarkingStatus::Unfit(reason));
+        }
+    }
+
+    /// Takes markings for made, without a look.
+    pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
+        let usable = MarkingStatus::Usable { is_listed: false };
+        let ids = made.iter().map(|marking| marking.id.clone());
+        self.met.extend(ids.map(|id| (id.into(), usable.clone())));
+    }
+
+    /// Whether an object that waits for this marking can be tried again.
+    pub(crate) async fn may_become_usable(
+        &mut self,
+        destination: &Destination,
+        marking: &str,
+    ) -> Result<bool, PlatformError> {
+        let rights = self.rights(destination).await?;
+        let can_be_made = !rights.has_marking(marking) && rights.makes_markings();
+        Ok(rights.may_set(marking) || can_be_made)
+    }
+
+    /// The first marking of an object, or of what it depends on, that cannot be set, and why.
+    pub(crate) fn rejection<'a>(&'a self, object: &'a StixObject) -> Option<MarkingRejection<'a>> {
+        object.embedded.iter().find_map(|embedded_object| {
+            let rejection = |reason, is_unfit| {
+                Some(MarkingRejection {
+                    marking: &embedded_object.id,
+                    reason,
+                    is_unfit,
+                })
+            };
+            match self.met.get(&*embedded_object.id) {
+                Some(MarkingStatus::Barred(reason)) => rejection(reason.as_str(), false),
+                Some(MarkingStatus::Unfit(reason)) => rejection(reason.as_str(), true),
+                Some(MarkingStatus::Usable { .. }) => None,
+                None if is_marking(&embedded_object.id) => rejection(NOT_MET, false),
+                // An author has markings of its own.
+                None => self.rejection(embedded_object),
+            }
+        })
+    }
+
+    /// The markings that the destination has listed and that can be set.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
+        let is_listed =
+            |status: &MarkingStatus| *status == MarkingStatus::Usable { is_listed: true };
+        let listed = self.met.iter().filter(move |(_, status)| is_listed(status));
+        listed.map(|(id, _)| &**id)
+    }
+
+    /// What was listed long ago is asked for once more.
+    fn forget_old(&mut self) {
+        if self.asked.is_some_and(|asked| asked.elapsed() > LISTED_FOR) {
+            self.rights = None;
+            self.met
+                .retain(|_, status| !matches!(status, MarkingStatus::Usable { .. }));
+        }
+    }
+
+    /// Asked now and then, and again when markings were made.
+    pub(crate) async fn rights(
+        &mut self,
+        destination: &Destination,
+    ) -> Result<&Rights, PlatformError> {
+        let rights = if let Some(rights) = self.rights.take() {
+            rights
+        } else {
+            self.asked = Some(Instant::now());
+            ask(destination).await?
+        };
+        Ok(self.rights.insert(rights))
+    }
+}
+
+/// A platform that does not know the question can still import: then markings travel with their objects. Any other
+/// error says nothing of what the user may do: the run fails with it, once it was waited for, and the next one asks
+/// again.
+async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
+    let error = match Rights::ask(&destination.home.platform, RetryPolicy::DURING_RUN).await {
+        Ok(rights) => return Ok(rights),
+        Err(error) => error,
+    };
+    if !error.is_unknown_to_release() {
+        return Err(error);
+    }
+    tracing::warn!(
+        error = %Chain(&error),
+        "the destination does not say which markings the connector's user may set; what it may not set shows in the work"
+    );
+    Ok(Rights::unsaid())
+}
+
+/// The markings that these objects need, each once.
+pub(crate) fn markings_of<'a>(
+    objects: impl Iterator<Item = &'a Arc<StixObject>>,
+) -> Vec<Arc<StixObject>> {
+    let mut markings: Vec<Arc<StixObject>> = Vec::new();
+    for object in objects {
+        for embedded_object in &object.embedded {
+            collect(embedded_object, &mut markings);
+        }
+    }
+    markings
+}
+
+fn collect(embedded_object: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
+    let is_new = || !markings.iter().any(|known| known.id == embedded_object.id);
+    if is_marking(&embedded_object.id) && is_new() {
+        markings.push(Arc::clone(embedded_object));
+    }
+    for inner in &embedded_object.embedded {
+        collect(inner, markings);
+    }
+}
+
+fn name(marking: &StixObject) -> String {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        name: Option<String>,
+    }
+    let named = serde_json::from_str::<Named>(&marking.json).ok();
+    let name = named.and_then(|named| named.name);
+    name.unwrap_or_else(|| marking.id.to_string())
+}
+
+fn another_one(own: (Option<&str>, &str), other: (Option<&str>, &str)) -> String {
+    let named = |(kind, definition): (Option<&str>, &str)| match kind {
+        Some(kind) => format!("{definition} (type {kind})"),
+        None => definition.to_owned(),
+    };
+    format!(
+        "an id of its marking {} is that of another marking at the destination, {}; correct one of them, at the source or there",
+        named(own),
+        named(other)
+    )
+}
+
+fn not_allowed(marking: &StixObject, user: &str) -> String {
+    format!(
+        "the destination's user {user} may not set its marking {}; allow it to one of the user's groups there",
+        name(marking)
+    )
+}
+
+fn not_there(marking: &StixObject, user: &str) -> String {
+    format!(
+        "the destination does not have its marking {}, and its user {user} may not make markings; make it there, or give the user that right",
+        name(marking)
+    )
+}
+
+fn not_made(marking: &StixObject) -> String {
+    format!(
+        "its marking {} could not be made at the destination; the work there says why",
+        name(marking)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stix::{ObjectWriter, StixId};
+
+    const OWN: &str = "marking-definition--00000000-0000-4000-8000-000000000001";
+    const FORMER: &str = "marking-definition--00000000-0000-4000-8000-000000000002";
+
+    fn marking(kind: &str, name: &str) -> StixObject {
+        let mut marking = ObjectWriter::new(StixId::of("marking-definition", OWN).unwrap());
+        marking.put("definition_type", kind);
+        marking.put("name", name);
+        let extension =
+            serde_json::json!({ "extension_type": "property-extension", "stix_ids": [FORMER] });
+        marking.put(
+            "extensions",
+            &serde_json::json!({ "extension-definition--1": extension }),
+        );
+        marking.finish("marking").unwrap()
+    }
+
+    fn status(marking: &StixObject, there: &[(&str, Option<&str>, &str)]) -> Option<MarkingStatus> {
+        MarkingStatus::of(marking, &Rights::of_all(there))
+    }
+
+    #[test]
+    fn a_marking_that_is_another_one_at_the_destination_is_barred_and_both_are_named() {
+        let secret = marking("statement", "SECRET");
+        let public = Some("statement");
+        for there in [
+            vec![(OWN, public, "PUBLIC")],
+            vec![(FORMER, public, "PUBLIC")],
+            vec![(OWN, public, "SECRET"), (FORMER, public, "PUBLIC")],
+            vec![(OWN, public, "SECRET"), (OWN, public, "PUBLIC")],
+            vec![(OWN, None, "PUBLIC")],
+            vec![(OWN, Some("PAP"), "SECRET")],
+        ] {
+            let Some(MarkingStatus::Unfit(reason)) = status(&secret, &there) else {
+                panic!("{there:?}");
+            };
+            let other = there.last().unwrap().2;
+            assert!(
+                reason.contains("SECRET") && reason.contains(other),
+                "{reason}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_marking_that_no_message_can_hold_is_barred_with_the_reason() {
+        let large = Arc::new(marking("statement", "SECRET"));
+        let mut markings = Markings::default();
+        let mut object = marking("statement", "any object");
+        object.embedded.push(Arc::clone(&large));
+        assert_eq!(markings.rejection(&object).unwrap().reason, NOT_MET);
+        markings.reject_too_large(&[(large, "larger than the broker takes (why)".to_owned())]);
+        let rejection = markings.rejection(&object).unwrap();
+        assert_eq!(
+            rejection.reason,
+            "its marking SECRET is larger than the broker takes (why)"
+        );
+        assert!(rejection.is_unfit && rejection.marking == OWN);
+    }
+
+    #[test]
+    fn the_same_marking_in_other_letters_is_no_other_one() {
+        let usable = Some(MarkingStatus::Usable { is_listed: true });
+        let clear = marking("TLP", "TLP:CLEAR");
+        for definition in ["TLP:CLEAR", "TLP:WHITE", "tlp: white", ""] {
+            let there = [(OWN, Some("TLP"), definition), (FORMER, None, "TLP:CLEAR")];
+            assert_eq!(status(&clear, &there), usable, "{definition:?}");
+        }
+        let ours = marking("statement", "Only for us");
+        let there = [(OWN, Some("Statement"), "only for us ")];
+        assert_eq!(status(&ours, &there), usable);
+        assert_eq!(status(&ours, &[]), None);
+    }
+}

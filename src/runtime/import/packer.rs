@@ -1,0 +1,395 @@
+//! Packs a page's objects into batches: the content of the messages.
+//!
+//! Pure. Two ways of packing, because some workers import a message as a whole and others take it
+//! apart and may import its objects in any order (spec/protocol.md §5):
+//! - *closed*: up to `batch_size` of the source's objects a message, with all that they need and that may
+//!   not be there yet.
+//! - *waves*: what an object needs travels in an earlier wave, and the runtime waits until the
+//!   workers are done with that one before it sends the next.
+//!
+//! **Invariant.** Whatever an object needs is imported before it: it stands ahead of it in its
+//! message, or its message came so much earlier that no worker can still be at it, or the wave waits. The
+//! same holds for the object itself as it was, where it has changed and is sent again.
+
+mod closed;
+mod container;
+mod limit;
+mod recent;
+mod waves;
+
+use std::sync::Arc;
+
+use crate::connector::{Converted, Deferred, Skipped};
+use crate::opencti::MessageLimit;
+use crate::stix::{KeySet, StixObject, key};
+use closed::{Closed, MessageBuilder};
+use limit::Largest;
+use recent::{Recent, SentEmbedded};
+use waves::cut;
+
+/// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
+/// an envelope, so this much JSON is what one message can hold, with room to spare.
+pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
+
+/// Messages are taken from the queue in order, one at a time by each worker: with up to 48 workers, a
+/// message is done, or was the last of its worker, before the one so much later begins. A message that
+/// the broker refuses for a while may come behind a whole window (16) of later ones. What an object ties
+/// together rides along when it was sent more recently than that.
+const RECENT_BATCHES: usize = 48 + 16;
+
+/// What objects depend on comes along once more after so many messages: should it have gone astray at
+/// the workers, or been deleted meanwhile, it is made again.
+const COMES_AGAIN: usize = 1000;
+
+/// Larger objects are not kept in memory for riding along.
+const REMEMBERED_BYTES: usize = 64 * 1024;
+
+const WITH_WHAT_IT_NEEDS: &str = "with what it needs";
+const WITH_ITS_CIRCLE: &str = "with its references that close a circle";
+
+/// The objects of one message, in the order in which they have to be imported; each id once.
+pub type Batch = Vec<Arc<StixObject>>;
+
+/// Messages that may be imported in any order.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Wave {
+    /// Whether the workers have to be done with everything sent before.
+    pub waits: bool,
+    /// The messages' contents.
+    pub batches: Vec<Batch>,
+}
+
+/// What goes ahead of a page.
+#[derive(Debug)]
+pub struct Ahead {
+    /// The messages.
+    pub wave: Wave,
+    /// What no message can hold, each with the reason.
+    pub too_large: Vec<(Arc<StixObject>, String)>,
+}
+
+/// How the objects travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Packing {
+    /// Messages closed in themselves, of up to so many of the source's objects; what they need comes
+    /// on top.
+    Closed {
+        /// The most of the source's objects in one message.
+        batch_size: usize,
+    },
+    /// Messages of up to so many objects, ordered by waves.
+    Waves {
+        /// The most objects in one message.
+        batch_size: usize,
+    },
+}
+
+/// A packed page.
+#[derive(Debug, Default)]
+pub struct Packed {
+    /// The waves, in order; none empty.
+    pub waves: Vec<Wave>,
+    /// What cannot be sent, each with its reason.
+    pub deferred: Vec<Skipped>,
+    /// Of that, what an object that is not sent ties to others: it can go once that object is sent.
+    pub dependents: Vec<Deferred>,
+    /// Links of objects that are sent without them.
+    pub links_lost: Vec<Skipped>,
+}
+
+/// Packs the pages of one run.
+#[derive(Debug)]
+pub struct Packer {
+    packing: Packing,
+    largest: Largest,
+    /// Every id that was packed in this run; only waves need it.
+    packed: KeySet,
+    /// What was held back: nothing that ties it to others can be sent.
+    not_sent: KeySet,
+    /// What the destination would refuse: nothing that waits for it is remembered.
+    refused: KeySet,
+    recent: Recent,
+    sent_embedded: SentEmbedded,
+    /// Packed since the last wave that waited.
+    in_flight: KeySet,
+    /// Of this, what pages brought as their own.
+    own_in_flight: KeySet,
+}
+
+impl Packer {
+    /// A packer for one run.
+    pub fn new(packing: Packing) -> Self {
+        Self {
+            packing,
+            largest: Largest::of(None),
+            packed: KeySet::default(),
+            not_sent: KeySet::default(),
+            refused: KeySet::default(),
+            recent: Recent::default(),
+            sent_embedded: SentEmbedded::default(),
+            in_flight: KeySet::default(),
+            own_in_flight: KeySet::default(),
+        }
+    }
+
+    /// Messages get no larger than this: what is taken.
+    #[must_use]
+    pub fn up_to(mut self, limit: Option<MessageLimit>) -> Self {
+        self.largest = Largest::of(limit);
+        self
+    }
+
+    /// Begins anew, with messages no larger than this. What was not sent is not sent yet: what is tied to it may lie
+    /// behind the place where the run begins again.
+    pub fn begin_again(&mut self, limit: Option<MessageLimit>) {
+        let anew = Self::new(self.packing).up_to(limit);
+        let before = std::mem::replace(self, anew);
+        self.not_sent = before.not_sent;
+        self.refused = before.refused;
+    }
+
+    /// Notes objects that others hold back, in this run or in earlier ones.
+    pub fn note_not_sent<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
+        self.not_sent.extend(ids.into_iter().map(key));
+    }
+
+    /// Notes objects that will not be sent as long as they stay as they are.
+    pub fn note_refused<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
+        self.refused.extend(ids.into_iter().map(key));
+    }
+
+    /// Says which markings the destination lists now: others come along always.
+    pub fn set_listed<'a>(&mut self, markings: impl IntoIterator<Item = &'a str>) {
+        self.sent_embedded.listed = markings.into_iter().map(key).collect();
+    }
+
+    /// Packs one page.
+    pub fn pack(&mut self, page: &Converted) -> Packed {
+        let (mut objects, mut deferred, mut dependents) = self.sendable(page);
+        let mut links_lost = Vec::new();
+        let lost = self.leave_out_members(page, &mut objects, &deferred);
+        dependents.extend(lost.iter().filter_map(|lost| lost.deferred.clone()));
+        links_lost.extend(lost.into_iter().map(|lost| lost.skipped));
+        let waves = match self.packing {
+            Packing::Closed { batch_size } => {
+                vec![self.closed(page, &objects, batch_size, &mut deferred, &mut links_lost)]
+            }
+            Packing::Waves { batch_size } => {
+                self.in_waves(page, objects, batch_size, &mut deferred, &mut links_lost)
+            }
+        };
+        self.note_sent(page, &deferred);
+        if let Some(tell) = &page.tell_sent {
+            let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
+            let ids = page.objects.iter().map(|object| &*object.id);
+            tell.tell(ids.filter(|id| !is_deferred(id)));
+        }
+        Packed {
+            waves: waves
+                .into_iter()
+                .filter(|wave| !wave.batches.is_empty())
+                .collect(),
+            deferred,
+            dependents,
+            links_lost,
+        }
+    }
+
+    /// Packs what has to go ahead of a page and needs nothing itself.
+    pub fn pack_ahead(&mut self, objects: Batch) -> Ahead {
+        let (objects, too_large): (Batch, Batch) = objects
+            .into_iter()
+            .partition(|object| self.largest.holds_one(object.json.len() + 1));
+        let named = |object: Arc<StixObject>| {
+            let reason = self.largest.reason(object.json.len(), None);
+            (object, reason)
+        };
+        let too_large = too_large.into_iter().map(named).collect();
+        let wave = match self.packing {
+            Packing::Closed { batch_size } => Wave {
+                waits: false,
+                batches: cut(objects, batch_size.max(1), self.largest),
+            },
+            Packing::Waves { batch_size } => self.wave(objects, batch_size),
+        };
+        Ahead { wave, too_large }
+    }
+
+    /// What was held back before may go now, and the other way round.
+    fn note_sent(&mut self, page: &Converted, deferred: &[Skipped]) {
+        if !self.not_sent.is_empty() {
+            for object in &page.objects {
+                self.not_sent.remove(&object.key);
+                self.refused.remove(&object.key);
+            }
+        }
+        // What does not go a second time has been sent all the same.
+        if page.counts_as.is_none() {
+            self.note_not_sent(deferred.iter().map(|skipped| skipped.id.as_str()));
+        }
+    }
+
+    /// The objects that can go: not too large, and with neither end held back if they tie objects
+    /// together.
+    fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
+        let here: KeySet = page.objects.iter().map(|object| object.key).collect();
+        let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
+        let (mut deferred, mut dependents) = (Vec::new(), Vec::new());
+        let mut sendable = Vec::with_capacity(page.objects.len());
+        for object in &page.objects {
+            if let Some(end) = object.imported.iter().find(|end| is_missing(end)) {
+                let end_type = end.split("--").next().unwrap_or_default();
+                let skipped = skip(object, &format!("its {end_type} is not sent"));
+                if self.refused.contains(&key(end)) {
+                    deferred.push(skipped);
+                    continue;
+                }
+                dependents.push(Deferred::waiting_for(page.stream, &skipped, &**end));
+                deferred.push(skipped);
+            } else if !self.largest.holds_one(container::bytes_in_message(object)) {
+                let reason = self.largest.reason(object.json.len(), None);
+                deferred.push(skip(object, &reason));
+            } else if let Some(reason) = self.largest.refuses_embedded_of(object) {
+                deferred.push(skip(object, &reason));
+            } else {
+                sendable.push(Arc::clone(object));
+            }
+        }
+        (sendable, deferred, dependents)
+    }
+
+    /// Takes out of containers the members that are not sent: those of this page that no message can hold, and what
+    /// earlier pages held back.
+    fn leave_out_members(
+        &self,
+        page: &Converted,
+        objects: &mut Batch,
+        deferred: &[Skipped],
+    ) -> Vec<LostMember> {
+        let not_here: KeySet = deferred.iter().map(|skipped| key(&skipped.id)).collect();
+        let here: KeySet = page.objects.iter().map(|object| object.key).collect();
+        let is_lost = |target: &str| {
+            let id = key(target);
+            not_here.contains(&id) || (self.not_sent.contains(&id) && !here.contains(&id))
+        };
+        let mut lost = Vec::new();
+        for container in objects.iter_mut().filter(|object| object.is_container()) {
+            let members = container.members();
+            let of_container = members.filter(|(_, member)| is_lost(member));
+            let of_container = of_container.map(|(property, member)| {
+                let skipped = Skipped {
+                    id: format!("{} to {member}", container.id),
+                    kind: property.to_owned(),
+                    reason: "what it leads to is not sent".to_owned(),
+                };
+                let can_come = !self.refused.contains(&key(member));
+                let holder = skip(container, &skipped.reason);
+                let waiting = || Deferred::waiting_for(page.stream, &holder, member).as_part();
+                LostMember {
+                    deferred: can_come.then(waiting),
+                    skipped,
+                }
+            });
+            let of_container: Vec<_> = of_container.collect();
+            if !of_container.is_empty() {
+                let goes = container.referring_only(|_, target| !is_lost(target));
+                *container = Arc::new(goes);
+                lost.extend(of_container);
+            }
+        }
+        lost
+    }
+
+    fn closed(
+        &mut self,
+        page: &Converted,
+        objects: &[Arc<StixObject>],
+        batch_size: usize,
+        deferred: &mut Vec<Skipped>,
+        links_lost: &mut Vec<Skipped>,
+    ) -> Wave {
+        // What has changed since it was sent a moment ago must not be overtaken by what it was.
+        let again = page.counts_as.is_some();
+        let waits = !again
+            && objects
+                .iter()
+                .any(|object| self.recent.holds_other_than(object));
+        let largest = self.largest;
+        let batch_size = batch_size.max(1);
+        let mut builder = MessageBuilder::new(
+            page,
+            &self.recent,
+            &mut self.sent_embedded,
+            batch_size,
+            largest,
+        );
+        let refuse = |object: &StixObject, bytes| {
+            let reason = largest.reason(bytes, Some(WITH_WHAT_IT_NEEDS));
+            skip(object, &reason)
+        };
+        for container in objects.iter().filter(|object| object.is_container()) {
+            builder.place_container(container);
+        }
+        for group in groups(objects).filter(|group| !is_container(group)) {
+            let refused = builder.place_group(group).into_iter();
+            deferred.extend(refused.map(|(object, bytes)| refuse(object, bytes)));
+        }
+        builder.close();
+        let refused = builder.place_last_copies().into_iter();
+        deferred.extend(refused.map(|(object, bytes)| refuse(&object, bytes)));
+        builder.close();
+        for object in &page.second_pass {
+            if let Err(bytes) = builder.place_again(object) {
+                let reason = largest.reason(bytes, Some(WITH_ITS_CIRCLE));
+                links_lost.push(skip(object, &reason));
+            }
+        }
+        let Closed { batches, own } = builder.finish();
+        for batch in &batches {
+            self.recent.remember(batch, &own, again);
+        }
+        Wave { waits, batches }
+    }
+}
+
+/// A member of a container that is not sent.
+struct LostMember {
+    skipped: Skipped,
+    /// The container, which has to come once more when the member has come; none where it never will.
+    deferred: Option<Deferred>,
+}
+
+/// Objects that travel in one message stand next to each other.
+fn groups(objects: &[Arc<StixObject>]) -> impl Iterator<Item = &[Arc<StixObject>]> {
+    objects.chunk_by(|one, next| {
+        let group = one.handling.group;
+        let is_one = group.is_some() && group == next.handling.group;
+        is_one && !one.is_container() && !next.is_container()
+    })
+}
+
+/// A container is in no group with others: it goes along with each of its members.
+fn is_container(group: &[Arc<StixObject>]) -> bool {
+    group.iter().any(|object| object.is_container())
+}
+
+fn skip(object: &StixObject, reason: &str) -> Skipped {
+    Skipped {
+        id: object.id.to_string(),
+        kind: object.kind.to_string(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// Dependencies of dependencies first: an author may be marked.
+fn collect_embedded(object: &StixObject, into: &mut Batch) {
+    for embedded_object in &object.embedded {
+        collect_embedded(embedded_object, into);
+        if !into.iter().any(|known| known.key == embedded_object.key) {
+            into.push(Arc::clone(embedded_object));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,688 @@
+//! What holds for every page, however its objects hang together.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::closed::bytes_of;
+use super::*;
+use crate::connector::Position;
+use crate::runtime::import::admission::Rejected;
+use crate::settings::QueueProtocol;
+use crate::stix::{Handling, Need, ObjectReference, ObjectWriter, StixId};
+
+fn id(number: usize) -> String {
+    format!("url--00000000-0000-5000-8000-{number:012}")
+}
+
+fn stix_id(number: usize) -> StixId {
+    StixId::of("url", &id(number)).unwrap()
+}
+
+fn object(number: usize) -> StixObject {
+    ObjectWriter::new(stix_id(number)).finish("Url").unwrap()
+}
+
+fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
+    Converted {
+        position: Some(Position {
+            stream: "observables",
+            cursor: "c".into(),
+            as_of: None,
+        }),
+        objects: objects.into_iter().map(Arc::new).collect(),
+        referenced: referenced.into_iter().map(Arc::new).collect(),
+        ..Converted::new("observables", 1, 0)
+    }
+}
+
+/// Three pages of twenty objects. Each may depend on some of five markings; those of the first two
+/// pages may point at objects of their page and at companions, those of the last one tie objects of
+/// the first page together.
+#[derive(Debug, Clone)]
+struct Shape {
+    points: Vec<(usize, usize)>,
+    referenced: Vec<(usize, usize)>,
+    imported: Vec<(usize, usize)>,
+    marked: Vec<(usize, usize)>,
+}
+
+const PAGE: usize = 20;
+const PAGES: usize = 3;
+const MARKING: usize = 1000;
+const COMPANION: usize = 2000;
+
+fn shapes() -> impl Strategy<Value = Shape> {
+    let pairs = |to: usize| prop::collection::vec((0..PAGE * PAGES, 0..to), 0..40);
+    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(
+        |(points, referenced, imported, marked)| Shape {
+            points,
+            referenced,
+            imported,
+            marked,
+        },
+    )
+}
+
+fn pages(shape: &Shape) -> Vec<Converted> {
+    let markings: Vec<Arc<StixObject>> = (0..5)
+        .map(|number| Arc::new(object(MARKING + number)))
+        .collect();
+    let mut author = object(MARKING + 9);
+    author.embedded.push(Arc::clone(&markings[0]));
+    let author = Arc::new(author);
+    (0..PAGES)
+        .map(|number| page_of(shape, number, &markings, &author))
+        .collect()
+}
+
+fn page_of(
+    shape: &Shape,
+    number: usize,
+    markings: &[Arc<StixObject>],
+    author: &Arc<StixObject>,
+) -> Converted {
+    let own = number * PAGE..(number + 1) * PAGE;
+    let mut referenced = HashSet::new();
+    let objects = own.clone().map(|at| {
+        let mut written = object(at);
+        // Only backwards within the page: circles are cut before.
+        let dependents = number + 1 == PAGES;
+        let points = shape
+            .points
+            .iter()
+            .filter(|(from, to)| !dependents && *from == at && own.start + to < at);
+        let mut targets: Vec<StixId> = points.map(|(_, to)| stix_id(own.start + to)).collect();
+        for (_, to) in shape
+            .referenced
+            .iter()
+            .filter(|(from, _)| !dependents && *from == at)
+        {
+            referenced.insert(COMPANION + to);
+            targets.push(stix_id(COMPANION + to));
+        }
+        targets.sort();
+        targets.dedup();
+        if !targets.is_empty() {
+            written = written.referring_to(vec![ObjectReference {
+                property: "contains_refs",
+                is_many: true,
+                need: Need::Embedded,
+                targets,
+            }]);
+        }
+        let imported = shape
+            .imported
+            .iter()
+            .filter(|(from, _)| dependents && *from == at);
+        written.imported = imported.map(|(_, to)| stix_id(*to)).collect();
+        let marked = shape.marked.iter().filter(|(from, _)| *from == at);
+        written.embedded = marked.map(|(_, to)| Arc::clone(&markings[*to])).collect();
+        written.embedded.push(Arc::clone(author));
+        written
+    });
+    let objects = objects.collect();
+    page(objects, referenced.into_iter().map(object).collect())
+}
+
+/// Everything that has to be imported before the object itself.
+fn needs(object: &StixObject) -> Vec<StixId> {
+    let embedded = object
+        .embedded
+        .iter()
+        .map(|embedded_object| embedded_object.id.clone());
+    embedded
+        .chain(object.targets().map(|id| StixId::of("url", id).unwrap()))
+        .chain(object.imported.iter().cloned())
+        .collect()
+}
+
+proptest! {
+    #[test]
+    fn closed_messages_hold_all_that_their_objects_need(shape in shapes(), batch_size in 1_usize..30) {
+        let mut run = Packer::new(Packing::Closed { batch_size });
+        let mut sent: HashSet<StixId> = HashSet::new();
+        let mut last_message: HashMap<StixId, usize> = HashMap::new();
+        let mut message = 0;
+        for page in pages(&shape) {
+            let own: HashSet<StixId> = page.objects.iter().map(|object| object.id.clone()).collect();
+            let packed = run.pack(&page);
+            prop_assert!(packed.deferred.is_empty());
+            for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
+                message += 1;
+                let mut here = HashSet::new();
+                let mut subjects = 0;
+                for object in batch {
+                    for needed in needs(object) {
+                        let is_long_done =
+                            last_message.get(&needed).is_some_and(|then| message - then > RECENT_BATCHES);
+                        prop_assert!(here.contains(&needed) || is_long_done, "{} needs {needed}", object.id);
+                    }
+                    prop_assert!(here.insert(object.id.clone()), "{} twice in a message", object.id);
+                    let rides_along = object.without_references.is_none() && sent.contains(&object.id);
+                    if own.contains(&object.id) && !rides_along {
+                        subjects += 1;
+                        sent.insert(object.id.clone());
+                    }
+                }
+                last_message.extend(batch.iter().map(|object| (object.id.clone(), message)));
+                let closure = batch.len();
+                prop_assert!(subjects <= batch_size || closure > batch_size);
+            }
+        }
+        prop_assert_eq!(sent.len(), PAGE * PAGES, "every object arrives");
+    }
+
+    #[test]
+    fn waves_never_need_what_may_still_be_on_its_way(shape in shapes(), batch_size in 1_usize..5) {
+        let mut run = Packer::new(Packing::Waves { batch_size });
+        let mut settled: HashSet<StixId> = HashSet::new();
+        let mut on_its_way: HashSet<StixId> = HashSet::new();
+        for page in pages(&shape) {
+            for wave in run.pack(&page).waves {
+                if wave.waits {
+                    settled.extend(on_its_way.drain());
+                }
+                for object in wave.batches.iter().flatten() {
+                    for needed in needs(object) {
+                        prop_assert!(settled.contains(&needed), "{} needs {needed}", object.id);
+                    }
+                }
+                for batch in &wave.batches {
+                    prop_assert!(!batch.is_empty() && batch.len() <= batch_size);
+                    for object in batch {
+                        prop_assert!(on_its_way.insert(object.id.clone()), "{} twice", object.id);
+                    }
+                }
+            }
+        }
+        let own = (0..PAGE * PAGES).filter(|number| {
+            let id = stix_id(*number);
+            settled.contains(&id) || on_its_way.contains(&id)
+        });
+        prop_assert_eq!(own.count(), PAGE * PAGES, "every object arrives");
+    }
+}
+
+#[test]
+fn a_hundred_plain_objects_a_message() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let packed = run.pack(&page((0..1000).map(object).collect(), Vec::new()));
+    let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [100; 10]);
+}
+
+#[test]
+fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
+    let mut relationship = object(1);
+    relationship
+        .imported
+        .push(StixId::of_observable("ipv4-addr--00000000-0000-5000-8000-000000000099").unwrap());
+    let tied = page(vec![relationship], Vec::new());
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.note_not_sent(["ipv4-addr--00000000-0000-5000-8000-000000000099"]);
+    let packed = run.pack(&tied);
+    assert!(packed.waves.is_empty());
+    assert_eq!(packed.deferred[0].id, id(1));
+    assert_eq!(packed.deferred[0].reason, "its ipv4-addr is not sent");
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    assert_eq!(
+        run.pack(&tied).waves[0].batches.len(),
+        1,
+        "an end of an earlier run is there"
+    );
+}
+
+/// An object that comes a second time, for its files, was sent, whatever becomes of it then.
+#[test]
+fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
+    let tied = |end: usize| {
+        let mut relationship = object(9);
+        relationship.imported.push(stix_id(end));
+        page(vec![relationship], Vec::new())
+    };
+    for (counts_as, sent) in [(Some("object with files"), 1), (None, 0)] {
+        let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+        let mut again = page(Vec::new(), Vec::new());
+        again.counts_as = counts_as;
+        again.skipped.push(skip(&object(1), "it cannot be read"));
+        let mut rejected = Rejected::default();
+        rejected.ids.insert(id(2).into());
+        rejected.note_in(&mut run, &again);
+        for end in [1, 2] {
+            assert_eq!(run.pack(&tied(end)).waves.len(), sent, "{counts_as:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_long_ago_does_not_ride_along() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    run.pack(&page(
+        (0..=RECENT_BATCHES).map(object).collect(),
+        Vec::new(),
+    ));
+    let dependent = |number: usize, end: usize| {
+        let mut relationship = object(number);
+        relationship.imported.push(stix_id(end));
+        relationship
+    };
+    let packed = run.pack(&page(
+        vec![dependent(500, 0), dependent(501, RECENT_BATCHES)],
+        Vec::new(),
+    ));
+    let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+    assert_eq!(
+        sizes,
+        [1, 2],
+        "the first end is long imported, the second rides along"
+    );
+}
+
+/// An object that changed while the source was read stands on two pages, and something ties it on a third.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) {
+    let scored = |score: u8| {
+        let mut writer = ObjectWriter::new(stix_id(1));
+        writer.put("x_opencti_score", &score);
+        writer.finish("Url").unwrap()
+    };
+    let dependent = |number: usize| {
+        let mut relationship = object(number);
+        relationship.imported.push(stix_id(1));
+        relationship
+    };
+    let mut run = Packer::new(packing);
+    let waits = |packed: &Packed| packed.waves.iter().any(|wave| wave.waits);
+    assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
+    assert!(waits(&run.pack(&page(vec![scored(48)], Vec::new()))));
+    assert!(!waits(&run.pack(&page(vec![object(2)], Vec::new()))));
+    let tied = run.pack(&page(vec![dependent(3)], Vec::new()));
+    let riding = tied.waves.iter().flat_map(|wave| &wave.batches).flatten();
+    let mut riding = riding.filter(|object| *object.id == id(1));
+    assert!(riding.all(|object| *object.json == *scored(48).json));
+    // What came along with others lacks something, and has not changed for that.
+    let referring = object(4).referring_to(vec![ObjectReference {
+        property: "x_refs",
+        is_many: true,
+        need: Need::Embedded,
+        targets: vec![stix_id(1)],
+    }]);
+    let mut run = Packer::new(packing);
+    run.pack(&page(vec![referring], vec![object(1)]));
+    assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
+    run.pack(&page(vec![dependent(3)], Vec::new()));
+    // What ties objects together changes as well.
+    assert!(waits(&run.pack(&page(vec![dependent(3)], Vec::new()))));
+}
+
+#[test]
+fn messages_stay_under_the_brokers_limit() {
+    let large = |number: usize| {
+        let mut writer = ObjectWriter::new(stix_id(number));
+        writer.put("value", &"x".repeat(LARGEST_BATCH_BYTES / 3));
+        writer.finish("Text").unwrap()
+    };
+    let mut too_large = ObjectWriter::new(stix_id(99));
+    too_large.put("value", &"x".repeat(LARGEST_BATCH_BYTES));
+    let mut objects: Vec<StixObject> = (0..4).map(large).collect();
+    objects.push(too_large.finish("Text").unwrap());
+    for packing in [
+        Packing::Closed { batch_size: 100 },
+        Packing::Waves { batch_size: 100 },
+    ] {
+        let packed = Packer::new(packing).pack(&page(objects.clone(), Vec::new()));
+        let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+        assert_eq!(sizes, [2, 2], "{packing:?}");
+        assert_eq!(packed.deferred[0].reason, "larger than a message may be");
+    }
+}
+
+#[test]
+fn what_objects_depend_on_comes_along_until_it_is_sure_to_exist() {
+    let embedded_object = Arc::new(object(500));
+    let used = |number: usize| {
+        let mut object = object(number);
+        object.embedded = vec![Arc::clone(&embedded_object)];
+        object
+    };
+    let ids_of_one = |run: &mut Packer, number| -> Vec<String> {
+        let packed = run.pack(&page(vec![used(number)], Vec::new()));
+        let batch = packed.waves[0].batches[0].iter();
+        batch.map(|object| object.id.to_string()).collect()
+    };
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    let packed = run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    let sizes = packed.waves[0].batches.iter().map(Vec::len);
+    assert_eq!(sizes.collect::<Vec<_>>(), [2; RECENT_BATCHES + 1]);
+    // From here on it is sure, but not for ever.
+    run.pack(&page(
+        (100..100 + COMES_AGAIN - 1).map(used).collect(),
+        Vec::new(),
+    ));
+    assert_eq!(ids_of_one(&mut run, 98), [id(500), id(98)]);
+    assert_eq!(ids_of_one(&mut run, 99), [id(99)]);
+}
+
+#[test]
+fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
+    let writer = ObjectWriter::new(
+        StixId::of(
+            "marking-definition",
+            "marking-definition--00000000-0000-4000-8000-000000000001",
+        )
+        .unwrap(),
+    );
+    let marking = Arc::new(writer.finish("marking").unwrap());
+    let used = |number: usize| {
+        let mut object = object(number);
+        object.embedded = vec![Arc::clone(&marking)];
+        object
+    };
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    let size = |run: &mut Packer| {
+        let packed = run.pack(&page(vec![used(98)], Vec::new()));
+        packed.waves[0].batches[0].len()
+    };
+    assert_eq!(size(&mut run), 2);
+    run.set_listed([&*marking.id]);
+    assert_eq!(size(&mut run), 1);
+    run.set_listed([]);
+    assert_eq!(size(&mut run), 2);
+}
+
+fn sized(number: usize, bytes: usize) -> StixObject {
+    let mut writer = ObjectWriter::new(stix_id(number));
+    writer.put("value", &"x".repeat(bytes));
+    writer.finish("Text").unwrap()
+}
+
+fn limit(protocol: QueueProtocol, several: usize, one: usize) -> MessageLimit {
+    MessageLimit {
+        protocol,
+        several,
+        one,
+    }
+}
+
+/// Where nobody names the limit, one object is tried up to the size that was refused.
+#[test]
+fn one_object_alone_may_be_larger_than_several() {
+    let limit = limit(QueueProtocol::Api, 10_000, 19_999);
+    let mut objects: Vec<StixObject> = (0..20).map(|number| sized(number, 1_500)).collect();
+    objects.insert(7, sized(98, 15_000));
+    objects.push(sized(99, 20_000));
+    let packing = Packing::Waves { batch_size: 100 };
+    let packed = Packer::new(packing)
+        .up_to(Some(limit))
+        .pack(&page(objects, Vec::new()));
+    let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
+    assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 21);
+    for batch in batches {
+        let most = if batch.len() == 1 { 19_999 } else { 10_000 };
+        assert!(limit.body_bytes(bytes_of(batch.iter())) <= most);
+    }
+    let [skipped] = packed.deferred.as_slice() else {
+        panic!("{:?}", packed.deferred);
+    };
+    assert_eq!(skipped.id, id(99));
+    let reason = &skipped.reason;
+    assert!(
+        reason.starts_with("larger than the destination takes in one request (")
+            && reason.contains("over 19999 it answers HTTP 413"),
+        "{reason}"
+    );
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_was_not_sent_is_not_sent_either_when_a_run_begins_again(#[case] packing: Packing) {
+    let mut run = Packer::new(packing).up_to(Some(limit(QueueProtocol::Api, 10_000, 20_000)));
+    run.pack(&page(vec![sized(1, 20_000)], Vec::new()));
+    run.begin_again(Some(limit(QueueProtocol::Api, 5_000, 10_000)));
+    let mut dependent = object(2);
+    dependent.imported = vec![stix_id(1)];
+    let packed = run.pack(&page(vec![dependent], Vec::new()));
+    assert_eq!((packed.waves.len(), packed.dependents.len()), (0, 1));
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_goes_ahead_and_is_too_large_is_named(#[case] packing: Packing) {
+    let limit = limit(QueueProtocol::Amqp, 20_000, 20_000);
+    let ahead = Packer::new(packing)
+        .up_to(Some(limit))
+        .pack_ahead(vec![Arc::new(sized(1, 20_000)), Arc::new(sized(2, 10))]);
+    let ids: Vec<&str> = ahead.wave.batches[0]
+        .iter()
+        .map(|object| &*object.id)
+        .collect();
+    assert_eq!(ids, [id(2)]);
+    let [(object, reason)] = ahead.too_large.as_slice() else {
+        panic!("{:?}", ahead.too_large);
+    };
+    assert_eq!(*object.id, *id(1));
+    assert!(
+        reason.starts_with("larger than the broker takes ("),
+        "{reason}"
+    );
+}
+
+/// Where the broker has refused larger messages, they are packed into smaller ones, and what no such message can
+/// hold is named with what it needs.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
+    const LIMIT: usize = 20_000;
+    let limit = limit(QueueProtocol::Amqp, LIMIT, LIMIT);
+    let mut objects: Vec<StixObject> = (0..40).map(|number| sized(number, 1_500)).collect();
+    objects.push(sized(98, LIMIT));
+    let mut marked = object(99);
+    marked.embedded = vec![Arc::new(sized(97, LIMIT))];
+    objects.push(marked);
+    let packed = Packer::new(packing)
+        .up_to(Some(limit))
+        .pack(&page(objects, Vec::new()));
+    let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
+    assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 40);
+    for batch in batches {
+        assert!(limit.body_bytes(bytes_of(batch.iter())) <= LIMIT);
+    }
+    let reasons: Vec<(&str, &str)> = packed
+        .deferred
+        .iter()
+        .map(|skipped| (skipped.id.as_str(), skipped.reason.as_str()))
+        .collect();
+    let (alone, with_marking) = (id(98), id(99));
+    assert_eq!(reasons[0].0, alone);
+    assert!(reasons[0].1.starts_with("larger than the broker takes ("));
+    assert_eq!(reasons[1].0, with_marking);
+    assert!(
+        reasons[1]
+            .1
+            .starts_with("larger than the broker takes, with what it needs (")
+    );
+    assert!(
+        reasons[1]
+            .1
+            .ends_with("its limit is 20000: raise its max_message_size, then reset the connector)")
+    );
+}
+
+/// A marked report of these objects, by their numbers.
+fn report(number: usize, members: impl IntoIterator<Item = usize>) -> StixObject {
+    let mut report = object(number);
+    report.embedded.push(Arc::new(object(MARKING)));
+    let targets = members.into_iter().map(stix_id).collect();
+    let reference = ObjectReference {
+        property: "object_refs",
+        is_many: true,
+        need: Need::Imported,
+        targets,
+    };
+    report.referring_to(vec![reference])
+}
+
+/// The members that a copy of a container refers to.
+fn members(object: &StixObject) -> Vec<String> {
+    let json: serde_json::Value = serde_json::from_str(&object.json).unwrap();
+    let members = json["object_refs"].as_array().cloned().unwrap_or_default();
+    let members = members
+        .iter()
+        .map(|member| member.as_str().unwrap().to_owned());
+    members.collect()
+}
+
+const REPORT: usize = 900_000;
+
+fn messages(packed: &Packed) -> Vec<&Batch> {
+    packed.waves.iter().flat_map(|wave| &wave.batches).collect()
+}
+
+/// Each message has a copy of the report that refers to what it brings, behind it; together they refer to everything.
+#[rstest]
+#[case::whole(Packing::Closed { batch_size: 100 })]
+#[case::taken_apart(Packing::Waves { batch_size: 1 })]
+fn a_container_comes_in_copies_that_refer_to_what_is_there(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    let mut objects: Vec<StixObject> = (0..1200).map(object).collect();
+    objects.insert(0, report(REPORT, 0..1200));
+    let packed = run.pack(&page(objects, Vec::new()));
+    assert!(packed.deferred.is_empty() && packed.links_lost.is_empty());
+    let (mut sent, mut referred) = (HashSet::new(), Vec::new());
+    for wave in &packed.waves {
+        for message in &wave.batches {
+            let ids: HashSet<&str> = message.iter().map(|object| &*object.id).collect();
+            assert_eq!(ids.len(), message.len(), "an id twice in a message");
+            sent.extend(ids);
+            let copies = message.iter().filter(|object| *object.id == id(REPORT));
+            for copy in copies {
+                let members = members(copy);
+                assert!(!members.is_empty() && members.len() <= 500);
+                let is_there = |member: &String| sent.contains(member.as_str());
+                assert!(members.iter().all(is_there), "a member that was not sent");
+                referred.extend(members);
+            }
+        }
+    }
+    referred.sort();
+    let mut all: Vec<String> = (0..1200).map(id).collect();
+    all.sort();
+    assert_eq!(referred, all);
+}
+
+#[test]
+fn a_container_refers_to_members_of_earlier_pages_in_copies_of_their_own() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.pack(&page((0..700).map(object).collect(), Vec::new()));
+    let packed = run.pack(&page(vec![report(REPORT, 0..700)], Vec::new()));
+    let copies = messages(&packed).into_iter().map(|message| {
+        let copy = message.iter().find(|object| *object.id == id(REPORT));
+        let here: HashSet<&str> = message.iter().map(|object| &*object.id).collect();
+        let members = members(copy.unwrap());
+        // What was sent a moment ago rides along: its own message may not be through.
+        assert!(members.iter().all(|member| here.contains(member.as_str())));
+        members.len()
+    });
+    assert_eq!(copies.collect::<Vec<_>>(), [500, 200]);
+}
+
+#[test]
+fn a_container_without_members_goes_alone() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.note_not_sent([id(1).as_str()]);
+    let packed = run.pack(&page(vec![report(REPORT, [1])], Vec::new()));
+    let [message] = messages(&packed)[..] else {
+        panic!("{:?}", packed.waves);
+    };
+    let ids: Vec<&str> = message.iter().map(|object| &*object.id).collect();
+    assert_eq!(ids, [id(MARKING), id(REPORT)]);
+    assert!(members(&message[1]).is_empty());
+    // It is named, and comes once more when the member has come.
+    assert_eq!(packed.links_lost.len(), 1);
+    let [waiting] = &packed.dependents[..] else {
+        panic!("{:?}", packed.dependents);
+    };
+    assert!(waiting.is_part && waiting.needs.as_deref() == Some(&*id(1)));
+}
+
+#[test]
+fn a_member_that_no_message_can_hold_is_left_out_of_its_container() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let large = {
+        let mut writer = ObjectWriter::new(stix_id(1));
+        writer.put("value", &"x".repeat(LARGEST_BATCH_BYTES));
+        writer.finish("Text").unwrap()
+    };
+    let packed = run.pack(&page(
+        vec![large, object(2), report(REPORT, [1, 2])],
+        Vec::new(),
+    ));
+    let copies = messages(&packed).into_iter().flatten();
+    let copies = copies.filter(|object| *object.id == id(REPORT));
+    let referred: Vec<String> = copies.flat_map(|copy| members(copy)).collect();
+    assert_eq!(referred, [id(2)]);
+    assert_eq!(packed.deferred.len(), 1);
+}
+
+fn grouped(number: usize, group: u32) -> StixObject {
+    object(number).handled(Handling {
+        group: Some(group),
+        ..Handling::default()
+    })
+}
+
+#[test]
+fn a_group_is_never_torn_apart() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 10 });
+    let objects = (0..70).map(|number| grouped(number, u32::try_from(number / 7).unwrap()));
+    let packed = run.pack(&page(objects.collect(), Vec::new()));
+    let messages = messages(&packed);
+    assert!(
+        messages.iter().all(|message| message.len() == 7),
+        "{messages:?}"
+    );
+    assert_eq!(messages.len(), 10);
+}
+
+/// A host that many alerts refer to.
+#[test]
+fn what_units_share_is_sent_once_and_again_only_when_it_changes() {
+    const HOST: usize = 800_000;
+    let host = |score: u8| {
+        let mut writer = ObjectWriter::new(stix_id(HOST));
+        writer.put("x_opencti_score", &score);
+        Arc::new(writer.finish("System").unwrap())
+    };
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    let mut times_sent = |from: usize, score: u8| {
+        let objects = (from..from + 200).map(|number| {
+            let mut alert = object(number);
+            alert.imported.push(stix_id(HOST));
+            alert
+        });
+        let unit = Converted {
+            shared: vec![host(score)],
+            ..page(objects.collect(), Vec::new())
+        };
+        let packed = run.pack(&unit);
+        let messages = messages(&packed);
+        assert_eq!(messages.len(), 200);
+        let with_host = |message: &&&Batch| message.iter().any(|object| *object.id == id(HOST));
+        messages.iter().filter(with_host).count()
+    };
+    // As long as another worker may still be at the message that brought it.
+    let while_recent = RECENT_BATCHES..RECENT_BATCHES + 3;
+    assert!(while_recent.contains(&times_sent(0, 1)));
+    assert_eq!(times_sent(200, 1), 0);
+    assert!(while_recent.contains(&times_sent(400, 2)));
+    assert_eq!(times_sent(600, 2), 0);
+}

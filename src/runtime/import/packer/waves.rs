@@ -1,0 +1,165 @@
+//! Waves: what an object needs travels in an earlier one.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::container;
+use super::limit::Largest;
+use super::{Batch, Packer, WITH_ITS_CIRCLE, Wave, collect_embedded, skip};
+use crate::connector::{Converted, Skipped};
+use crate::stix::{KeySet, StixObject, key};
+
+impl Packer {
+    /// What the objects depend on (markings and labels, then marked authors), then the objects that
+    /// point at nothing, then those that point at others, in the order of their pointing, those that go
+    /// once more last.
+    pub(super) fn in_waves(
+        &mut self,
+        page: &Converted,
+        objects: Vec<Arc<StixObject>>,
+        batch_size: usize,
+        deferred: &mut Vec<Skipped>,
+        links_lost: &mut Vec<Skipped>,
+    ) -> Vec<Wave> {
+        let (referenced, too_large): (Batch, Batch) =
+            page.referenced
+                .iter()
+                .cloned()
+                .partition(|referenced_object| {
+                    self.largest.holds_one(referenced_object.json.len() + 1)
+                });
+        let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
+        lost.extend(
+            too_large
+                .iter()
+                .map(|referenced_object| referenced_object.id.to_string()),
+        );
+        let refers_to_lost =
+            |object: &Arc<StixObject>| object.targets().any(|target| lost.contains(target));
+        let (without_target, objects): (Batch, Batch) =
+            objects.into_iter().partition(refers_to_lost);
+        deferred.extend(
+            without_target
+                .iter()
+                .map(|object| skip(object, "what it points at is not sent")),
+        );
+        let new = referenced
+            .into_iter()
+            .chain(page.shared.iter().cloned())
+            .filter(|referenced_object| !self.packed.contains(&referenced_object.key));
+        let all: Batch = new.chain(objects).collect();
+        let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
+        let again = page
+            .second_pass
+            .iter()
+            .filter(|object| sent.contains(&*object.id));
+        let (second_pass, too_large): (Batch, Batch) = again
+            .cloned()
+            .partition(|object| self.largest.holds_one(object.json.len() + 1));
+        links_lost.extend(too_large.iter().map(|object| {
+            let bytes = object.json.len();
+            skip(object, &self.largest.reason(bytes, Some(WITH_ITS_CIRCLE)))
+        }));
+        let mut embedded = Batch::new();
+        for object in &all {
+            collect_embedded(object, &mut embedded);
+        }
+        embedded.retain(|embedded_object| !self.packed.contains(&embedded_object.key));
+        let (plain, marked): (Batch, Batch) = embedded
+            .into_iter()
+            .partition(|embedded_object| embedded_object.embedded.is_empty());
+        let here: KeySet = all.iter().map(|object| object.key).collect();
+        let (containers, all): (Batch, Batch) =
+            all.into_iter().partition(|object| object.is_container());
+        let (referring, rest): (Batch, Batch) = all.into_iter().partition(|object| {
+            let mut imported = object.imported.iter();
+            !object.references.is_empty() || imported.any(|id| here.contains(&key(id)))
+        });
+        let steps = [plain, marked, rest]
+            .into_iter()
+            .chain(by_references(referring))
+            .chain(copies_of(&containers))
+            .chain([second_pass]);
+        let waves = steps
+            .map(|objects| self.wave(objects, batch_size))
+            .collect();
+        if page.counts_as.is_none() {
+            let own = page.objects.iter().map(|object| object.key);
+            self.own_in_flight.extend(own);
+        }
+        waves
+    }
+
+    /// A wave waits when something that it needs was sent since the last wave that waited, or what it
+    /// holds itself: that must not be overtaken by what it was.
+    pub(super) fn wave(&mut self, objects: Batch, batch_size: usize) -> Wave {
+        let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
+        let waits = objects.iter().any(|object| {
+            if self.own_in_flight.contains(&object.key) {
+                return true;
+            }
+            object.needs().any(|(id, _)| is_in_flight(id))
+        });
+        if waits {
+            self.in_flight.clear();
+            self.own_in_flight.clear();
+        }
+        for object in &objects {
+            self.packed.insert(object.key);
+            self.in_flight.insert(object.key);
+        }
+        Wave {
+            waits,
+            batches: cut(objects, batch_size.max(1), self.largest),
+        }
+    }
+}
+
+/// Containers in their order, each in copies of which none has too many members; no wave has two of one container.
+fn copies_of(containers: &[Arc<StixObject>]) -> Vec<Batch> {
+    let copies = containers.iter().flat_map(container::copies);
+    copies.map(|copy| vec![copy]).collect()
+}
+
+/// Cuts objects into batches by number and size.
+pub(super) fn cut(objects: Batch, batch_size: usize, largest: Largest) -> Vec<Batch> {
+    let mut batches = Vec::new();
+    let (mut open, mut open_bytes) = (Batch::new(), 0);
+    for object in objects {
+        let bytes = object.json.len() + 1;
+        if open.len() == batch_size || (!open.is_empty() && !largest.holds(open_bytes + bytes)) {
+            batches.push(std::mem::take(&mut open));
+            open_bytes = 0;
+        }
+        open_bytes += bytes;
+        open.push(object);
+    }
+    if !open.is_empty() {
+        batches.push(open);
+    }
+    batches
+}
+
+/// Objects that point at objects, those first whose targets do not wait themselves.
+fn by_references(mut referring: Batch) -> Vec<Batch> {
+    let mut steps = Vec::new();
+    while !referring.is_empty() {
+        let waiting: KeySet = referring.iter().map(|object| object.key).collect();
+        let refers_to_waiting = |object: &Arc<StixObject>| {
+            object
+                .needs()
+                .any(|(id, _)| id != &*object.id && waiting.contains(&key(id)))
+        };
+        let (later, now): (Batch, Batch) = referring.into_iter().partition(refers_to_waiting);
+        // Connectors cut circles (spec/protocol.md §7); should one come all the same, it goes at once
+        // rather than never.
+        let (now, later) = if now.is_empty() {
+            (later, now)
+        } else {
+            (now, later)
+        };
+        steps.push(now);
+        referring = later;
+    }
+    steps
+}

@@ -1,0 +1,49 @@
+//! How far a run has come: only receipts move it.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+use crate::opencti::Receipt;
+
+/// The position in each stream up to which everything is confirmed.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(super) struct Progress {
+    confirmed: BTreeMap<&'static str, Value>,
+    pages: u64,
+}
+
+impl Progress {
+    /// Moves to the position of a page whose push is confirmed. There is no other way to move, and a
+    /// receipt cannot be made up: what was not confirmed cannot be taken for done. Answers the stream, and up
+    /// to when its changes are confirmed now, where the source says so.
+    ///
+    /// ```compile_fail
+    /// use opencti_connectors::connector::Position;
+    /// use opencti_connectors::runtime::Progress;
+    /// let mut progress = Progress::default();
+    /// // A position alone is no proof that anything arrived.
+    /// progress.advance(Position { stream: "observables", cursor: "x".into(), as_of: None });
+    /// ```
+    pub(super) fn advance(&mut self, receipt: Receipt) -> Option<(&'static str, SystemTime)> {
+        let position = receipt.into_position()?;
+        self.confirmed.insert(position.stream, position.cursor);
+        self.pages += 1;
+        Some((position.stream, position.as_of?))
+    }
+
+    /// Writes the confirmed positions over those of earlier runs.
+    pub(super) fn write(&self, streams: &mut BTreeMap<String, Value>) {
+        for (stream, cursor) in &self.confirmed {
+            if streams.get(*stream) != Some(cursor) {
+                streams.insert((*stream).to_owned(), cursor.clone());
+            }
+        }
+    }
+
+    /// How many pages are confirmed.
+    pub(super) fn pages(&self) -> u64 {
+        self.pages
+    }
+}

@@ -1,0 +1,345 @@
+//! Links of a page's objects: to what does not go, to what the destination may not have, and to what
+//! it has already.
+//!
+//! May know: objects, the destination. Must not know: why something is kept out.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use crate::connector::{Converted, Deferred, Skipped, kind_of_end};
+use crate::opencti::{KnownObjects, SetTargets, relation_of, set_targets};
+use crate::platform::PlatformError;
+use crate::runtime::import::admission::Rejected;
+use crate::runtime::import::destination::Destination;
+use crate::stix::{ManyIds, ObjectReference, Presence, StixId, StixObject, key};
+
+/// The single references that the destination sets with the object itself, or sets again by itself:
+/// an object that goes without them could be taken for another one.
+const SET_WITH_OBJECT: &[&str] = &["src_ref", "dst_ref"];
+
+/// What this run has sent.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    /// One that is taken for another costs no more than a question that is not asked.
+    sent: ManyIds,
+}
+
+impl Links {
+    /// Notes that a page's objects go.
+    pub(crate) fn note_sent(&mut self, page: &Converted) {
+        for object in page.all().filter(|object| may_be_referred_to(object)) {
+            self.sent.insert(object.key);
+        }
+    }
+
+    /// Whether a page cannot be judged without a look at what the destination has.
+    pub(crate) fn look_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
+        let refuses_set = destination.rules.refuses_set_references;
+        let has_single = |object: &Arc<StixObject>| singles(object).next().is_some();
+        let asks = |object: &Arc<StixObject>| object.handling.presence != Presence::Any;
+        let mut objects = page.objects.iter();
+        !self.ends_in_doubt(page).is_empty()
+            || objects.any(|object| asks(object) || (refuses_set && has_single(object)))
+    }
+
+    /// Ends of relationships that were neither sent in this run nor come along.
+    fn ends_in_doubt<'a>(&self, page: &'a Converted) -> BTreeSet<&'a str> {
+        let imported = page.objects.iter().flat_map(|object| {
+            let ends = object.imported.iter().map(StixId::as_str);
+            ends.chain(object.members().map(|(_, member)| member))
+        });
+        let not_sent = imported.filter(|id| !self.sent.contains(key(id)));
+        let mut in_doubt: BTreeSet<&str> = not_sent.collect();
+        if !in_doubt.is_empty() {
+            for object in page.all() {
+                in_doubt.remove(&*object.id);
+            }
+        }
+        in_doubt
+    }
+
+    /// Relationships go only where both ends are, and containers with those members that are: sent in this run, or
+    /// found at the destination. While messages of an earlier process may be at the workers, only what the settings
+    /// keep away is looked for: the rest may still be imported.
+    pub(crate) async fn find_imported(
+        &self,
+        destination: &Destination,
+        page: &mut Converted,
+        is_settled: bool,
+    ) -> Result<(), PlatformError> {
+        let mut in_doubt = self.ends_in_doubt(page);
+        in_doubt.retain(|end| is_settled || page.ends_elsewhere.contains(*end));
+        if in_doubt.is_empty() {
+            return Ok(());
+        }
+        let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
+        let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+        let missing = in_doubt.into_iter().filter(|id| !known.has(id));
+        let missing: HashSet<Box<str>> = missing.map(Into::into).collect();
+        leave_out_dangling(page, &missing);
+        leave_out_members(page, &missing);
+        Ok(())
+    }
+
+    /// Leaves out what depends on what the destination has, and is not to go for it. It is left out for good: there
+    /// is nothing to be mended.
+    pub(crate) async fn ask_presence(
+        &mut self,
+        destination: &Destination,
+        page: &mut Converted,
+    ) -> Result<(), PlatformError> {
+        let asking = page.objects.iter();
+        let asking = asking.filter(|object| object.handling.presence != Presence::Any);
+        let asked: Vec<&str> = asking.map(|object| object.id.as_str()).collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let known = KnownObjects::ask(&destination.home.platform, &asked).await?;
+        let is_lacking = |object: &StixObject| {
+            object.handling.presence == Presence::OnlyIfThere && !known.has(&object.id)
+        };
+        let lacking = page.objects.iter().filter(|object| is_lacking(object));
+        let left_groups: HashSet<u32> =
+            lacking.filter_map(|object| object.handling.group).collect();
+        let before = page.objects.len();
+        page.objects.retain(|object| {
+            let group = object.handling.group;
+            let is_of_left_group = group.is_some_and(|group| left_groups.contains(&group));
+            let is_left =
+                object.handling.presence == Presence::OnlyIfAbsent && known.has(&object.id);
+            if is_left {
+                // Others may refer to it: it is there.
+                self.sent.insert(object.key);
+            }
+            !is_left && !is_lacking(object) && !is_of_left_group
+        });
+        let left = before - page.objects.len();
+        if left > 0 {
+            tracing::debug!(
+                stream = page.stream,
+                objects = left,
+                "left as they are at the destination"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Whether others may refer to an object. Hardly anything refers to a relationship, and there are many of them; what
+/// belongs to a group may be a member of a container.
+fn may_be_referred_to(object: &StixObject) -> bool {
+    object.id.stix_type() != "relationship" || object.handling.group.is_some()
+}
+
+fn leave_out_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
+    let Converted {
+        objects,
+        skipped,
+        deferred,
+        ends_elsewhere,
+        stream,
+        ..
+    } = page;
+    objects.retain(|object| {
+        let Some(end) = object.imported.iter().find(|end| missing.contains(&***end)) else {
+            return true;
+        };
+        let is_elsewhere = ends_elsewhere.contains(&**end);
+        let dangling = dangling(object, end, is_elsewhere);
+        // What the settings keep away is read again once they let it come; else the next run reads it once
+        // more, and brings its ends along.
+        if !is_elsewhere {
+            deferred.push(Deferred::at_destination(stream, &dangling));
+        }
+        skipped.push(dangling);
+        false
+    });
+}
+
+fn leave_out_members(page: &mut Converted, missing: &HashSet<Box<str>>) {
+    let Converted {
+        objects,
+        skipped,
+        deferred,
+        stream,
+        ..
+    } = page;
+    for container in objects.iter_mut().filter(|object| object.is_container()) {
+        let members = container.members().filter(|(_, id)| missing.contains(*id));
+        let mut is_whole = true;
+        for (property, id) in members {
+            is_whole = false;
+            let reason = "it is not sent, and the destination does not have it";
+            let lost = Skipped {
+                id: format!("{} to {id}", container.id),
+                kind: property.to_owned(),
+                reason: reason.to_owned(),
+            };
+            let holder = Skipped {
+                id: container.id.to_string(),
+                kind: container.kind.to_string(),
+                reason: reason.to_owned(),
+            };
+            deferred.push(Deferred::waiting_for(stream, &holder, id).as_part());
+            skipped.push(lost);
+        }
+        if !is_whole {
+            let goes = container.referring_only(|_, id| !missing.contains(id));
+            *container = Arc::new(goes);
+        }
+    }
+}
+
+fn dangling(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
+    let kind_of_end = kind_of_end(end);
+    let why = if is_elsewhere {
+        "not imported by the settings"
+    } else {
+        "not sent"
+    };
+    Skipped {
+        id: object.id.to_string(),
+        kind: object.kind.to_string(),
+        reason: format!("its {kind_of_end} is {why}, and the destination does not have it"),
+    }
+}
+
+/// Objects that point at what is kept out go without that link: a link to what is not there is an error
+/// at import, and costs the links behind it too (spec/protocol.md §7).
+pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
+    let Converted {
+        objects,
+        second_pass,
+        skipped,
+        deferred,
+        stream,
+        ..
+    } = page;
+    for object in objects.iter_mut().chain(second_pass.iter_mut()) {
+        let lost: Vec<(&ObjectReference, &str)> = referring(object)
+            .filter(|(_, target)| rejected.ids.contains(*target))
+            .collect();
+        if lost.is_empty() {
+            continue;
+        }
+        let reason = "what it leads to is not sent";
+        for (reference, target) in lost {
+            skipped.push(lost_link(object, reference, target, reason));
+            if !rejected.refused.contains(target) {
+                let holder = Skipped {
+                    id: object.id.to_string(),
+                    kind: object.kind.to_string(),
+                    reason: reason.to_owned(),
+                };
+                deferred.push(Deferred::waiting_for(stream, &holder, target).as_part());
+            }
+        }
+        let cut = object.referring_only(|_, target| !rejected.ids.contains(target));
+        *object = Arc::new(cut);
+    }
+    second_pass.retain(|object| !object.references.is_empty());
+}
+
+fn referring(object: &StixObject) -> impl Iterator<Item = (&ObjectReference, &str)> {
+    object.references.iter().flat_map(|reference| {
+        let targets = reference.targets.iter();
+        targets.map(move |target| (reference, &**target))
+    })
+}
+
+fn lost_link(
+    object: &StixObject,
+    reference: &ObjectReference,
+    target: &str,
+    reason: &str,
+) -> Skipped {
+    Skipped {
+        id: format!("{} to {target}", object.id),
+        kind: reference.property.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+/// The single references of an object that are set after it, one by one.
+fn singles(object: &StixObject) -> impl Iterator<Item = &ObjectReference> {
+    object
+        .references
+        .iter()
+        .filter(|reference| is_single(reference))
+}
+
+fn is_single(reference: &ObjectReference) -> bool {
+    !reference.is_many && !SET_WITH_OBJECT.contains(&reference.property)
+}
+
+/// Takes out single references that are set at the destination: setting one again is an error there.
+pub(crate) async fn leave_what_is_set(
+    destination: &Destination,
+    page: &mut Converted,
+) -> Result<(), PlatformError> {
+    let set = Set::ask(destination, page).await?;
+    let Converted {
+        objects,
+        second_pass,
+        skipped,
+        ..
+    } = page;
+    for object in objects.iter_mut().chain(second_pass.iter_mut()) {
+        if singles(object).all(|reference| set.targets(object, reference).is_none()) {
+            continue;
+        }
+        for (reference, target) in referring(object).filter(|(reference, _)| is_single(reference)) {
+            let set = set.targets(object, reference);
+            if set.is_some_and(|set| !set.contains(target)) {
+                let reason = "the destination has another one there, and no import can change it";
+                skipped.push(lost_link(object, reference, target, reason));
+            }
+        }
+        let goes = |reference: &ObjectReference| {
+            !is_single(reference) || set.targets(object, reference).is_none()
+        };
+        *object = Arc::new(object.referring_only(|reference, _| goes(reference)));
+    }
+    second_pass.retain(|object| !object.references.is_empty());
+    Ok(())
+}
+
+/// What the objects of a page point at, at the destination.
+#[derive(Default)]
+struct Set {
+    known: KnownObjects,
+    targets: SetTargets,
+}
+
+impl Set {
+    async fn ask(destination: &Destination, page: &Converted) -> Result<Self, PlatformError> {
+        let (mut holders, mut relations) = (BTreeSet::new(), BTreeSet::new());
+        for object in page.objects.iter().chain(&page.second_pass) {
+            for reference in singles(object) {
+                holders.insert(&*object.id);
+                relations.insert(relation_of(reference.property));
+            }
+        }
+        if holders.is_empty() {
+            return Ok(Self::default());
+        }
+        let holders: Vec<&str> = holders.into_iter().collect();
+        let known = KnownObjects::ask(&destination.home.platform, &holders).await?;
+        let internal = holders
+            .iter()
+            .filter_map(|holder| known.internal_id(holder));
+        let internal: Vec<&str> = internal.collect();
+        let relations: Vec<String> = relations.into_iter().collect();
+        let targets = set_targets(&destination.home.platform, &internal, &relations).await?;
+        Ok(Self { known, targets })
+    }
+
+    fn targets(
+        &self,
+        object: &StixObject,
+        reference: &ObjectReference,
+    ) -> Option<&HashSet<String>> {
+        let holder = self.known.internal_id(&object.id)?.to_owned();
+        self.targets.get(&(holder, relation_of(reference.property)))
+    }
+}

@@ -1,0 +1,86 @@
+//! `docker-compose.yml`: the variables of the connector's service are written from the table.
+
+use std::fmt::Write as _;
+
+use super::connector::{Connector, assert_up_to_date, begin_if_missing, connectors, text};
+
+/// The HTTP library reads these by itself.
+const NOT_SETTINGS: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+
+/// The lines of the service's `environment`. Each variable stands for itself, so that it can be set where compose
+/// is started.
+fn environment(connector: &Connector) -> String {
+    let mut lines = String::new();
+    let settings = connector.in_file_order();
+    let settings = settings.iter().map(|setting| {
+        let default = match setting.env {
+            "OPENCTI_URL" => "http://opencti:8080",
+            // The image's health check asks for it.
+            "CONNECTOR_EXPOSE_METRICS" => "true",
+            _ if setting.is_required() => "ChangeMe",
+            _ => "",
+        };
+        (setting.env, default)
+    });
+    for (name, default) in settings.chain(NOT_SETTINGS.map(|name| (name, ""))) {
+        writeln!(lines, "      - {name}=${{{name}:-{default}}}").unwrap();
+    }
+    lines
+}
+
+/// The file with the lines of `environment` in the connector's service.
+fn with_environment(file: &str, connector: &Connector) -> String {
+    let service = format!("  connector-{}:\n", connector.slug);
+    let (before, rest) = file
+        .split_once(&service)
+        .unwrap_or_else(|| panic!("{} has no {service}", connector.compose.display()));
+    let (head, rest) = rest.split_once("    environment:\n").unwrap();
+    let end: usize = rest
+        .split_inclusive('\n')
+        .take_while(|line| line.starts_with("      - "))
+        .map(str::len)
+        .sum();
+    let environment = environment(connector);
+    format!(
+        "{before}{service}{head}    environment:\n{environment}{}",
+        &rest[end..]
+    )
+}
+
+/// A first compose file, after the one at the top: another image, built from the same folder.
+pub(crate) fn first(connector: &Connector) -> String {
+    let top = text(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml"));
+    let build = format!(
+        "    build:\n      context: ../..\n      args:\n        CONNECTOR: {}-connector\n",
+        connector.slug
+    );
+    let file = top
+        .replace("netmanageit", connector.slug)
+        .replace("    build: .\n", &build)
+        .replace("from this folder", "from this repository");
+    with_environment(&file, connector)
+}
+
+/// Of one connector: the checks of this module.
+pub(crate) fn check(connector: &Connector) {
+    begin_if_missing(&connector.compose, || first(connector));
+    let file = text(&connector.compose);
+    assert_up_to_date(&connector.compose, &with_environment(&file, connector));
+    let variables: Vec<(String, String)> = environment(connector)
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- ")?.split_once('='))
+        .map(|(name, value)| {
+            let default = value.split_once(":-").unwrap().1.trim_end_matches('}');
+            (name.to_owned(), default.to_owned())
+        })
+        .collect();
+    // All but the platform's address, which is that of its service.
+    let problems = connector.read("", &variables).unwrap_err();
+    let missing = connector.required().len() - 1;
+    assert_eq!(problems.len(), missing, "{problems:#?}");
+}
+
+#[test]
+fn every_compose_file_says_what_the_table_says() {
+    connectors().iter().for_each(check);
+}
