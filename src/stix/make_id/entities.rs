@@ -1,4 +1,4 @@
-//! Ids of what is known: organisations, threats, places, reports, cases, markings.
+//! Ids of entities, containers, labels and marking definitions.
 
 use super::super::{StixId, Timestamp, tlp};
 use super::{id_over, id_over_all, normal, trimmed};

@@ -1,4 +1,4 @@
-//! Ids of what ties objects together.
+//! Ids of relationships and sightings.
 
 use super::super::{StixId, Timestamp};
 use super::{Properties, id_over_all};

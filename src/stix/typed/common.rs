@@ -1,4 +1,4 @@
-//! What objects of all types have in common.
+//! Properties that objects of all types have in common.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,14 +30,14 @@ impl Percent {
     }
 }
 
-/// What objects of all types may have. Most objects of a source share one of these.
+/// Properties that objects of all types may have. Most objects of a source share one of these.
 ///
-/// Observables have neither confidence nor times of their own to the platform, so that these are not written for them.
+/// Observables have no confidence and no times of their own at the platform: these are not written for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Common {
-    /// Who says it: an [`Identity`](super::Identity), which travels with the object.
+    /// Its author: an [`Identity`](super::Identity), which travels with the object.
     pub author: Option<Arc<StixObject>>,
-    /// Who may see it: [`MarkingDefinition`](super::MarkingDefinition)s, which travel with the object.
+    /// Its markings: [`MarkingDefinition`](super::MarkingDefinition)s, which travel with the object.
     pub markings: Vec<Arc<StixObject>>,
     /// Its labels by name, of up to 250 characters. The platform makes those that it lacks, in colours of its own.
     pub labels: Vec<String>,
@@ -46,13 +46,13 @@ pub struct Common {
     /// Where it is written about. A relationship without times goes without them: the platform's client would guess
     /// times out of their texts.
     pub external_references: Vec<ExternalReference>,
-    /// How sure its author is.
+    /// How sure its author is, in percent.
     pub confidence: Option<Percent>,
     /// When it was made, where that is not a property of its own.
     pub created: Option<Timestamp>,
     /// When it was last changed.
     pub modified: Option<Timestamp>,
-    /// Whether it holds no more. What is not said stays as it is at the platform.
+    /// Whether it is revoked. Where this is not given, it stays as it is at the platform.
     pub revoked: Option<bool>,
     /// Other ids of the same object, by which the platform finds one that it has under them.
     pub other_ids: Vec<StixId>,

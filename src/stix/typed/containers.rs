@@ -1,5 +1,5 @@
-//! What happened and what is written about it: incidents, cases, reports, notes. The platform adds up the contents of
-//! one that comes again, so that a large one can be sent in parts.
+//! Incidents, and the containers: cases, reports, notes. The platform adds up the members of a container that comes
+//! again, so that a large one can be sent in parts.
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub enum Priority {
     P4,
 }
 
-/// Something that happened to somebody.
+/// An incident.
 #[derive(Debug, Clone, Copy)]
 pub struct Incident<'a> {
     /// Its name.
@@ -70,7 +70,7 @@ impl TypedObject for Incident<'_> {
     }
 }
 
-/// What is done about incidents.
+/// A case of incident response.
 #[derive(Debug, Clone, Copy)]
 pub struct CaseIncident<'a> {
     /// Its name.
@@ -104,7 +104,7 @@ impl TypedObject for CaseIncident<'_> {
     }
 }
 
-/// What somebody published.
+/// A report.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
     /// Its title.
@@ -141,7 +141,7 @@ impl TypedObject for Report<'_> {
     }
 }
 
-/// What somebody wrote down about other objects.
+/// A note about other objects.
 #[derive(Debug, Clone, Copy)]
 pub struct Note<'a> {
     /// Its title.

@@ -1,4 +1,4 @@
-//! What is known: organisations, threats, techniques, places; labels and markings.
+//! Entities (identities, threats, vulnerabilities, techniques, locations), labels and marking definitions.
 
 use serde_json::{Map, Value, json};
 
@@ -16,8 +16,8 @@ const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-8
 /// When the markings of the Traffic Light Protocol were made, 2017-01-20 (STIX 2.1 §7.2.1.4): a marking has to say it.
 const TLP_CREATED_SECONDS: i64 = 1_484_870_400;
 
-/// An organisation, a person, a sector or a computer. An author has no author: it is written with a [`Common`] of its
-/// own.
+/// An identity: an organisation, a person, a sector or a system. An author has no author, so it is written with a
+/// [`Common`] of its own.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity<'a> {
     /// What it is.
@@ -90,7 +90,7 @@ impl TypedObject for Threat<'_> {
     }
 }
 
-/// A weakness of a product, such as `CVE-2026-1234`.
+/// A vulnerability, such as `CVE-2026-1234`.
 #[derive(Debug, Clone, Copy)]
 pub struct Vulnerability<'a> {
     /// Its number, or another name.
@@ -115,7 +115,7 @@ impl TypedObject for Vulnerability<'_> {
     }
 }
 
-/// A technique of attackers.
+/// An attack pattern: a technique of attackers.
 #[derive(Debug, Clone, Copy)]
 pub struct AttackPattern<'a> {
     /// Its name. The platform gives a technique that it has this name.
@@ -141,7 +141,7 @@ impl TypedObject for AttackPattern<'_> {
     }
 }
 
-/// What helps against attackers.
+/// A course of action: what helps against attackers.
 #[derive(Debug, Clone, Copy)]
 pub struct CourseOfAction<'a> {
     /// Its name.
@@ -164,7 +164,7 @@ impl TypedObject for CourseOfAction<'_> {
     }
 }
 
-/// A place.
+/// A location.
 #[derive(Debug, Clone, Copy)]
 pub struct Location<'a> {
     /// What it is.
@@ -226,7 +226,7 @@ impl TypedObject for Label<'_> {
     }
 }
 
-/// Who may see an object. Of what it has in common with others, only `created` is written.
+/// A marking definition: who may see an object. Of [`Common`], only `created` is written.
 #[derive(Debug, Clone, Copy)]
 pub enum MarkingDefinition<'a> {
     /// One of the Traffic Light Protocol, which every platform has.

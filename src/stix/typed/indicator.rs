@@ -1,4 +1,4 @@
-//! What to look for.
+//! Indicators.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ use super::draft::{Draft, Nature, NotWritten, need};
 /// The longest pattern, in bytes: one that is cut would be another pattern.
 const LONGEST_PATTERN: usize = 1024 * 1024;
 
-/// A language of rules.
+/// A language that patterns of others are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "their names say what they are")]
 pub enum RuleLanguage {
@@ -87,7 +87,7 @@ pub struct KillChainPhase {
     pub phase_name: String,
 }
 
-/// What to look for, and what it is when it is seen.
+/// An indicator: what to look for, and what it means when it is seen.
 #[derive(Debug, Clone, Copy)]
 pub struct Indicator<'a> {
     /// Its name; without two characters the pattern's: platforms refuse shorter ones.

@@ -1,4 +1,4 @@
-//! What can be seen: addresses, names, files, accounts, processes.
+//! Observables.
 
 mod files;
 mod hosts;
@@ -19,10 +19,10 @@ pub use network::{AutonomousSystem, EmailMessage};
 /// The longest value, path or address, in characters.
 const VALUE_CHARS: usize = 64 * 1024;
 
-/// Something that can be seen.
+/// An observable.
 #[derive(Debug, Clone, Copy)]
 pub struct Observable<'a> {
-    /// What it is.
+    /// Its type and its own properties.
     pub content: Content<'a>,
     /// How bad it is.
     pub score: Option<Percent>,
@@ -30,7 +30,7 @@ pub struct Observable<'a> {
     pub description: Option<&'a str>,
 }
 
-/// What an observable is. What is not said stays as it is at the platform.
+/// The type and the own properties of an observable. Properties that are not given stay as they are at the platform.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "their types say what they are")]
 pub enum Content<'a> {

@@ -1,4 +1,4 @@
-//! What ties objects together.
+//! Relationships and sightings.
 
 use std::borrow::Cow;
 
@@ -8,14 +8,14 @@ use super::TypedObject;
 use super::common::Common;
 use super::draft::{Draft, Nature, NotWritten};
 
-/// One object has to do with another.
+/// A relationship from one object to another.
 #[derive(Debug, Clone, Copy)]
 pub struct Relationship<'a> {
-    /// What it has to do with it, such as `based-on`.
+    /// Its type, such as `based-on`.
     pub relationship_type: &'static str,
-    /// The object that it is said of.
+    /// Where it begins.
     pub source: &'a StixId,
-    /// The other one.
+    /// Where it ends.
     pub target: &'a StixId,
     /// What it is, in words.
     pub description: Option<&'a str>,
@@ -69,7 +69,7 @@ impl TypedObject for Relationship<'_> {
     }
 }
 
-/// Something was seen somewhere.
+/// A sighting: something was seen somewhere.
 #[derive(Debug, Clone, Copy)]
 pub struct Sighting<'a> {
     /// What was seen.

@@ -315,6 +315,52 @@ fn what_a_container_holds_is_imported_before_it() {
 }
 
 #[test]
+fn a_number_of_hundredths_is_at_most_100() {
+    assert_eq!(Percent::new(100).map(Percent::get), Some(100));
+    assert_eq!(Percent::new(101), None);
+}
+
+#[test]
+fn an_artifact_has_its_content_or_its_address() {
+    let hashes = Hashes::from(Hash::by_length(&"a".repeat(64)).unwrap());
+    let written = |url| {
+        let artifact = Artifact {
+            hashes: &hashes,
+            url,
+            payload_bin: Some("eA=="),
+            ..Artifact::default()
+        };
+        plain(&Observable::new(Content::Artifact(artifact)))
+    };
+    let hashes = json!({ "SHA-256": "a".repeat(64) });
+    let url = "https://example.org/a";
+    assert_eq!(
+        written(None),
+        json!({ "hashes": hashes, "payload_bin": "eA==" })
+    );
+    assert_eq!(written(Some(url)), json!({ "hashes": hashes, "url": url }));
+}
+
+#[rstest]
+#[case(None, "France")]
+#[case(Some("FR"), "FR")]
+fn a_country_is_told_by_its_code_where_that_is_known(
+    #[case] code: Option<&str>,
+    #[case] expected: &str,
+) {
+    let country = Location {
+        location_type: LocationType::Country,
+        name: "France",
+        country: code,
+        description: None,
+    };
+    assert_eq!(
+        plain(&country),
+        json!({ "name": "France", "x_opencti_location_type": "Country", "country": expected })
+    );
+}
+
+#[test]
 fn nested_references_are_ahead_of_the_object() {
     let mail = make_id::value(ValueType::EmailAddr, "a@example.org");
     let message = Observable::new(Content::EmailMessage(EmailMessage {

@@ -150,6 +150,10 @@ const MD5_FOUND: &str = "MD5 d41d8cd98f00b204e9800998ecf8427e";
 )]
 #[case("[NOT EXISTS a:b]", "negation")]
 #[case("[a:b != 1] trailing", "syntax")]
+#[case(
+    "[process:pid = 1 OR (ipv4-addr:value = '198.51.100.7' AND network-traffic:dst_port = 443)]",
+    "narrowed"
+)]
 #[case("[process:pid = 1 OR ipv4-addr:value = 'bad']", "unsupported")]
 #[case("[ipv4-addr:value = 'bad' OR process:pid = 1]", "value")]
 fn conditions_stand_together_as_they_are_meant(#[case] pattern: &str, #[case] expected: &str) {

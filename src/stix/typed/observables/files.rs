@@ -1,4 +1,4 @@
-//! Files, their contents, and certificates: what hashes tell apart.
+//! Observables that are identified by hashes: files, artifacts, certificates.
 
 use super::super::super::text::{DESCRIPTION_CHARS, NAME_CHARS};
 use super::super::super::{Hashes, Timestamp, make_id};

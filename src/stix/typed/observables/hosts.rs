@@ -1,4 +1,4 @@
-//! What is found on a computer: accounts, processes, programs, the registry of Windows.
+//! Observables of computers: accounts, processes, software, the registry of Windows.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! What is found on a network: systems, connections, e-mails.
+//! Observables of networks: autonomous systems, traffic, e-mail messages.
 
 use super::super::super::make_id::TrafficEnds;
 use super::super::super::text::{CONTENT_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
