@@ -60,9 +60,8 @@ impl Record {
     async fn until(&self, is_so: impl Fn(&Heard) -> bool) {
         let mut heard = self.0.subscribe();
         let waiting = heard.wait_for(|heard| is_so(heard));
-        if tokio::time::timeout(LIMIT, waiting).await.is_err() {
-            panic!("it never came: {:#?}", self.heard());
-        }
+        let has_come = tokio::time::timeout(LIMIT, waiting).await.is_ok();
+        assert!(has_come, "it never came: {:#?}", self.heard());
     }
 }
 
