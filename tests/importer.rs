@@ -1,0 +1,470 @@
+//! An importer of units that are no pages: alerts with their objects, a host that they share, a case that holds them
+//! all. What the contract says of these, against a simulated platform that imports them.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use opencti_connectors::connector::{
+    Checks, Connector, Context, Converted, Converter, Importer, Position, Resume, Source,
+    SourceError,
+};
+use opencti_connectors::runtime::{End, run_importer};
+use opencti_connectors::settings::{self, Reader, Section, Setting, Settings};
+use opencti_connectors::stix::make_id::IdentityClass;
+use opencti_connectors::stix::make_id::ValueType;
+use opencti_connectors::stix::typed::{
+    CaseIncident, Common, Content, Identity, Incident, MarkingDefinition, Observable, Relationship,
+    TypedObject,
+};
+use opencti_connectors::stix::{Handling, Presence, StixId, StixObject, Timestamp};
+use opencti_connectors::telemetry::Instruments;
+use rstest::rstest;
+use sandbox::{Broker, Destination, DestinationOptions, Release, Work, Worker};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Long enough for the slowest machine; a test that reaches it hangs.
+const LIMIT: Duration = Duration::from_mins(4);
+const STREAM: &str = "alerts";
+
+/// Alerts of a run, and what was deferred before it, by the connector's id: a connector is made from its settings.
+static PLANS: LazyLock<Mutex<HashMap<Uuid, Plan>>> = LazyLock::new(Mutex::default);
+
+#[derive(Debug, Clone, Default)]
+struct Plan {
+    alerts: Vec<Alert>,
+    /// Whether the case comes behind them.
+    has_case: bool,
+    /// Keys of units that came back.
+    asked_again: Vec<Option<String>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Alert {
+    number: usize,
+    presence: Presence,
+}
+
+#[derive(Debug, Clone)]
+struct NoSettings;
+
+impl Section for NoSettings {
+    const SLUG: &'static str = "alerts";
+    const NAME: &'static str = "Alerts";
+    const SCOPE: &'static str = "alerts";
+    const SETTINGS: &'static [Setting] = &[];
+    const SECTIONS: &'static [&'static str] = &["alerts"];
+    const ENV_PREFIX: &'static str = "ALERTS_";
+
+    fn read(_: &mut Reader<'_>) -> Option<Self> {
+        Some(Self)
+    }
+}
+
+struct Alerts {
+    id: Uuid,
+}
+
+impl Connector for Alerts {
+    type Section = NoSettings;
+    const PROGRAM: &'static str = "alerts-connector";
+    const ABOUT: &'static str = "Imports alerts";
+
+    fn new(settings: &Settings<NoSettings>, _: &Context) -> Result<Self, SourceError> {
+        let id = settings.connector.id;
+        Ok(Self { id })
+    }
+
+    async fn check(&self, checks: &mut Checks<'_>) {
+        checks.pass("source", "there is none");
+    }
+}
+
+impl Importer for Alerts {
+    type Source = AlertSource;
+
+    fn subject(&self) -> String {
+        "alerts".to_owned()
+    }
+
+    fn batch_size(&self) -> usize {
+        20
+    }
+
+    fn streams(&self) -> Vec<&'static str> {
+        vec![STREAM]
+    }
+
+    fn cooldown(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn source(&self) -> String {
+        "nowhere".to_owned()
+    }
+
+    async fn open(&self, resume: Resume) -> Result<AlertSource, SourceError> {
+        let mut plans = PLANS.lock().unwrap();
+        let plan = plans.entry(self.id).or_default();
+        plan.asked_again = resume
+            .again
+            .into_iter()
+            .map(|deferred| deferred.unit)
+            .collect();
+        let mut units: Vec<Unit> = plan
+            .alerts
+            .chunks(10)
+            .map(|alerts| Unit::Alerts(alerts.to_vec()))
+            .collect();
+        if plan.has_case {
+            let all = plan.alerts.iter().map(|alert| alert.number).collect();
+            units.push(Unit::Case(all));
+        }
+        units.reverse();
+        Ok(AlertSource { units, number: 0 })
+    }
+}
+
+struct AlertSource {
+    units: Vec<Unit>,
+    number: u64,
+}
+
+enum Unit {
+    Alerts(Vec<Alert>),
+    Case(Vec<usize>),
+}
+
+impl Source for AlertSource {
+    type Unit = (u64, bool, Unit);
+    type Converter = AlertConverter;
+
+    fn converter(&self) -> AlertConverter {
+        AlertConverter::new()
+    }
+
+    async fn next_unit(&mut self) -> Result<Option<Self::Unit>, SourceError> {
+        let unit = self.units.pop();
+        self.number += 1;
+        Ok(unit.map(|unit| (self.number, self.units.is_empty(), unit)))
+    }
+}
+
+struct AlertConverter {
+    common: Common,
+    host: Arc<StixObject>,
+}
+
+/// A moment of so many minutes.
+fn minute(number: usize) -> Timestamp {
+    Timestamp::from_seconds(1_777_900_000 + 60 * i64::try_from(number).unwrap()).unwrap()
+}
+
+fn incident(number: usize, common: &Common) -> StixObject {
+    let name = format!("Alert {number}");
+    let incident = Incident {
+        name: &name,
+        created: minute(number),
+        first_seen: Some(minute(number)),
+        last_seen: Some(minute(number)),
+        description: None,
+        severity: None,
+        incident_type: Some("alert"),
+        source: None,
+        workflow_id: None,
+    };
+    incident.write(common).unwrap()
+}
+
+fn case(members: &[StixId], common: &Common) -> StixObject {
+    let case = CaseIncident {
+        name: "Silent Otter",
+        created: minute(0),
+        description: None,
+        severity: None,
+        priority: None,
+        workflow_id: None,
+        object_refs: members,
+    };
+    case.write(common).unwrap()
+}
+
+impl AlertConverter {
+    fn new() -> Self {
+        let marking = MarkingDefinition::of("TLP", "TLP:GREEN", None).write(&Common::default());
+        let marked = Common {
+            markings: vec![Arc::new(marking.unwrap())],
+            ..Common::default()
+        };
+        let identity = |class, name, common: &Common| {
+            let identity = Identity {
+                class,
+                name,
+                description: None,
+            };
+            Arc::new(identity.write(common).unwrap())
+        };
+        let common = Common {
+            author: Some(identity(IdentityClass::Organization, "EDR", &marked)),
+            ..marked
+        };
+        let host = identity(IdentityClass::System, "WS-ALICE", &common);
+        Self { common, host }
+    }
+
+    /// The objects of an alert, which go in one message.
+    fn alert(&self, alert: Alert, group: u32) -> Vec<Arc<StixObject>> {
+        let incident = incident(alert.number, &self.common);
+        let url = format!("https://evil.example/{}", alert.number);
+        let url = Observable::new(Content::Value(ValueType::Url, &url));
+        let url = url.write(&self.common).unwrap();
+        let tie = |kind, source: &StixId, target: &StixId| {
+            let relationship = Relationship::new(kind, source, target);
+            relationship.write(&self.common).unwrap()
+        };
+        let related = tie("related-to", &url.id, &incident.id);
+        let targets = tie("targets", &incident.id, &self.host.id);
+        let handled = |object: StixObject, presence| {
+            Arc::new(object.handled(Handling {
+                group: Some(group),
+                presence,
+                ..Handling::default()
+            }))
+        };
+        vec![
+            handled(incident, alert.presence),
+            handled(url, Presence::Any),
+            handled(related, Presence::Any),
+            handled(targets, Presence::Any),
+        ]
+    }
+}
+
+impl Converter for AlertConverter {
+    type Unit = (u64, bool, Unit);
+
+    fn convert(&mut self, (number, is_last, unit): Self::Unit) -> Converted {
+        let (rows, objects) = match unit {
+            Unit::Alerts(alerts) => {
+                let objects = alerts.iter().zip(1..);
+                let objects = objects.flat_map(|(alert, group)| self.alert(*alert, group));
+                (alerts.len(), objects.collect())
+            }
+            Unit::Case(numbers) => {
+                let alerts = numbers.iter().flat_map(|number| {
+                    let presence = Presence::Any;
+                    self.alert(
+                        Alert {
+                            number: *number,
+                            presence,
+                        },
+                        1,
+                    )
+                });
+                let members: Vec<StixId> = alerts.map(|object| object.id.clone()).collect();
+                (1, vec![Arc::new(case(&members, &self.common))])
+            }
+        };
+        // All units lead to one place: only the last one moves the position.
+        let position = is_last.then(|| Position {
+            stream: STREAM,
+            cursor: json!({ "units": number }),
+            as_of: None,
+        });
+        Converted {
+            key: Some(format!("unit {number}")),
+            position,
+            objects,
+            shared: vec![Arc::clone(&self.host)],
+            ..Converted::new(STREAM, number, rows)
+        }
+    }
+}
+
+/// A platform with workers, and a connector there.
+struct Line {
+    platform: Destination,
+    _broker: Broker,
+    _workers: Worker,
+    id: Uuid,
+}
+
+impl Line {
+    async fn of(release: Release) -> Self {
+        let broker = match std::env::var_os("TEST_AMQP_URL") {
+            Some(url) => Broker::from_url(&url.to_string_lossy()).unwrap(),
+            None => Broker::start().await.unwrap(),
+        };
+        let options = DestinationOptions {
+            release,
+            broker: Some(broker.address().clone()),
+            ..DestinationOptions::default()
+        };
+        let platform = Destination::start(options).unwrap();
+        let workers = Worker::start(&platform, 4).unwrap();
+        Self {
+            platform,
+            _broker: broker,
+            _workers: workers,
+            id: Uuid::new_v4(),
+        }
+    }
+
+    fn plan(&self, alerts: impl IntoIterator<Item = (usize, Presence)>, has_case: bool) {
+        let alerts = alerts.into_iter();
+        let plan = Plan {
+            alerts: alerts
+                .map(|(number, presence)| Alert { number, presence })
+                .collect(),
+            has_case,
+            asked_again: Vec::new(),
+        };
+        PLANS.lock().unwrap().insert(self.id, plan);
+    }
+
+    /// Runs once, and waits until the workers are through.
+    async fn run(&self) {
+        let id = self.id.to_string();
+        let environment = [
+            ("OPENCTI_URL", self.platform.url()),
+            ("OPENCTI_TOKEN", self.platform.token()),
+            ("CONNECTOR_ID", &id),
+            ("CONNECTOR_RUN_AND_TERMINATE", "true"),
+        ];
+        let settings = settings::read(Path::new("/nowhere/config.yml"), environment).unwrap();
+        let stop = CancellationToken::new();
+        let running = Box::pin(run_importer::<Alerts>(
+            settings,
+            Instruments::default(),
+            stop,
+        ));
+        let end = tokio::time::timeout(LIMIT, running).await.unwrap();
+        assert_eq!(end.unwrap(), End::RanOnce);
+        let is_open = |work: &Work| work.completed.is_none();
+        let done = async {
+            while self.platform.works().iter().any(is_open) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, done).await.unwrap();
+    }
+
+    fn state(&self) -> Value {
+        self.platform.state(&self.id.to_string()).unwrap()
+    }
+}
+
+fn any(numbers: std::ops::Range<usize>) -> impl Iterator<Item = (usize, Presence)> {
+    numbers.map(|number| (number, Presence::Any))
+}
+
+/// Releases whose workers import a message as a whole, and those that take it apart.
+#[rstest]
+#[case::whole(Release::LATEST)]
+#[case::taken_apart(Release::new(6, 4, 0))]
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_their_host_and_their_case_arrive_whole(#[case] release: Release) {
+    const ALERTS: usize = 150;
+    let line = Line::of(release).await;
+    line.plan(any(0..ALERTS), true);
+    line.run().await;
+    let converter = AlertConverter::new();
+    line.platform.with_imported(|imported| {
+        assert_eq!(imported.dangling(), Vec::<String>::new());
+        assert!(imported.refused().is_empty(), "{:?}", imported.refused());
+        let counts = imported.counts();
+        for (kind, count) in [
+            ("Incident", ALERTS),
+            ("Url", ALERTS),
+            ("System", 1),
+            ("Case-Incident", 1),
+        ] {
+            assert_eq!(counts.get(kind), Some(&count), "{counts:?}");
+        }
+        let of_alerts = (0..ALERTS).flat_map(|number| {
+            let presence = Presence::Any;
+            converter.alert(Alert { number, presence }, 1)
+        });
+        let case = case(&[], &converter.common);
+        let mut members: Vec<&str> = imported.members(&case.id);
+        members.sort_unstable();
+        let ids: Vec<StixId> = of_alerts.map(|object| object.id.clone()).collect();
+        let mut keys: Vec<&str> = ids.iter().map(StixId::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(members, keys);
+        for number in 0..ALERTS {
+            let incident = incident(number, &converter.common);
+            // Once more with the case, as long as its own message may not be through.
+            let imports = imported.imports(&incident.id);
+            assert!((1..=2).contains(&imports), "{number}: {imports}");
+        }
+    });
+    // The position of the last unit alone.
+    assert_eq!(
+        line.state()["streams"],
+        json!({ "alerts": { "units": 16 } })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_what_is_there_goes_or_stays() {
+    let line = Line::of(Release::LATEST).await;
+    line.plan(any(0..3), false);
+    line.run().await;
+    line.plan(
+        [
+            (1, Presence::OnlyIfThere),
+            (7, Presence::OnlyIfThere),
+            (2, Presence::OnlyIfAbsent),
+            (8, Presence::OnlyIfAbsent),
+        ],
+        false,
+    );
+    line.run().await;
+    let converter = AlertConverter::new();
+    line.platform.with_imported(|imported| {
+        let imports = |number| imported.imports(&incident(number, &converter.common).id);
+        assert_eq!([0, 1, 2, 7, 8].map(imports), [1, 2, 1, 0, 1]);
+        // Nothing of a group goes whose incident is not there; the rest of one that is there already does.
+        let url = |number: usize| {
+            let url = format!("https://evil.example/{number}");
+            let url = Observable::new(Content::Value(ValueType::Url, &url));
+            imported.imports(&url.write(&converter.common).unwrap().id)
+        };
+        assert_eq!([1, 2, 7, 8].map(url), [2, 2, 0, 1]);
+        assert_eq!(imported.dangling(), Vec::<String>::new());
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deferred_comes_back_with_the_key_of_its_unit() {
+    let line = Line::of(Release::LATEST).await;
+    let green = "TLP:GREEN".to_owned();
+    line.platform
+        .change_user(|user| user.barred_markings = [green].into());
+    line.plan(any(0..2), false);
+    line.run().await;
+    assert_eq!(line.state()["held_back"][0]["unit"], "unit 1");
+    line.platform
+        .change_user(|user| user.barred_markings.clear());
+    line.run().await;
+    let asked_again = PLANS.lock().unwrap()[&line.id].asked_again.clone();
+    assert!(!asked_again.is_empty());
+    assert!(
+        asked_again
+            .iter()
+            .all(|key| key.as_deref() == Some("unit 1")),
+        "{asked_again:?}"
+    );
+    let counts = line.platform.imported().counts().get("Incident").copied();
+    assert_eq!(counts, Some(2));
+}
