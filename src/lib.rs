@@ -12,10 +12,10 @@
 //!                                                 refused      progress ◀── receipt ┘      the work
 //! ```
 //!
-//! Follow it in `src/runtime/run.rs` and `src/runtime/sending.rs`: it is one function per step.
+//! Follow it in `src/runtime/import/run.rs` and `src/runtime/import/sink.rs`: it is one function per step.
 //!
-//! What is confirmed becomes the *state* (`src/runtime/state.rs`), which the *keeper* holds and the
-//! *heartbeat* carries to the destination; the *finisher* closes works, and sees to it that they become
+//! What is confirmed becomes the *state* (`src/runtime/session/state.rs`), which the *state store* holds and the
+//! *heartbeat* carries to the destination; the *work closer* closes works, and sees to it that they become
 //! complete, in this process or in a later one.
 //!
 //! # The parts

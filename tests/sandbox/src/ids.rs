@@ -1,4 +1,4 @@
-//! Deterministic ids as the platform makes them: UUID version 5 over canonical JSON (spec/protocol.md §4).
+//! Deterministic ids as the platform makes them: UUID version 5 over canonical JSON (docs/protocol.md#ids).
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -117,7 +117,7 @@ fn first_hash(record: &Record) -> Option<Value> {
 mod tests {
     use super::*;
 
-    /// Vectors of spec/id-vectors.json.
+    /// Ids that the platform's own code made.
     #[test]
     fn ids_are_those_of_the_platform() {
         let observable = |typename: &'static str, name: &'static str, value: Value| {

@@ -4,7 +4,7 @@
 //! counts works and hands out the address of a [`Broker`]; a [`Worker`] imports what arrives there.
 //! Without a broker it still takes what is pushed through the platform itself.
 //! Both behave as the release they are started with; what a release does is written in
-//! `spec/protocol.md`.
+//! `docs/protocol.md`.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

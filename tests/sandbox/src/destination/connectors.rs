@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of queues and works. **Invariant**: what is stored is always right; only an answer
 //! may be an echo of an earlier moment, as on the platform, which reads anew after it has written
-//! (spec/ecosystem.md §1.11).
+//! (docs/protocol.md#state-and-reset).
 
 use std::collections::BTreeMap;
 
