@@ -28,6 +28,7 @@ static FILE: LazyLock<Regex> = LazyLock::new(|| {
     ))
     .unwrap()
 });
+static ROOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(&format!("^{FOLDERS}/")).unwrap());
 /// Files of whoever wrote this, beside the repository.
 static OUTSIDE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?:^|[^\w-])spec/|\.\./shared\b|\b(?:protocol-versions|sco-types|id-vectors)\.(?:json|md)\b")
@@ -161,7 +162,7 @@ fn broken_paths(line: &str) -> Vec<String> {
     let named: BTreeSet<&str> = named
         .map(|found| found.as_str().trim_matches('.'))
         .collect();
-    let is_from_root = |path: &&str| Regex::new(&format!("^{FOLDERS}/")).unwrap().is_match(path);
+    let is_from_root = |path: &str| ROOTED.is_match(path);
     named
         .into_iter()
         .filter(|path| is_from_root(path) && !path.contains(ANY_NAME))
