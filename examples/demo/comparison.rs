@@ -154,6 +154,7 @@ fn losses(imported: &Imported) -> BTreeMap<&'static str, usize> {
             LossKind::Marking => "marking",
             LossKind::Label => "label",
             LossKind::Reference => "reference",
+            LossKind::Member => "member of a container",
             LossKind::ExternalReference => "external reference",
         };
         *losses.entry(kind).or_default() += 1;

@@ -1,12 +1,13 @@
 //! What the destination has already: objects by their ids, and what they point at.
 //!
-//! May know: three queries. Must not know: why it is asked.
+//! May know: its queries. Must not know: why it is asked.
 
 use std::collections::{HashMap, HashSet};
 
 use super::operations::{
-    KnownIndicators, KnownObject, KnownObservables, List, ListPlaces, SetReferences,
-    known_indicators, known_observables, set_references,
+    KnownCoreObjects, KnownIndicators, KnownObject, KnownObservables, KnownRelationships, List,
+    ListPlaces, SetReferences, known_core_objects, known_indicators, known_observables,
+    known_relationships, set_references,
 };
 use crate::http::RetryPolicy;
 use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
@@ -16,7 +17,7 @@ const REFERENCES_A_PAGE: i64 = 1000;
 /// References of so many objects as one filter takes.
 const MOST_REFERENCES: usize = 1_000_000;
 
-/// Observables and indicators of the destination.
+/// Objects of the destination.
 #[derive(Debug, Default)]
 pub struct KnownObjects {
     /// The internal id, by each STIX id.
@@ -54,20 +55,23 @@ impl KnownObjects {
         self.by_stix_id.get(stix_id).map(String::as_str)
     }
 
-    /// Asks which of these observables and indicators the destination has.
+    /// Asks which of these objects, of any type, the destination has.
     ///
     /// # Errors
     /// [`PlatformError`] when it does not answer.
     pub async fn ask(platform: &Platform, stix_ids: &[&str]) -> Result<Self, PlatformError> {
-        let is_indicator = |id: &&str| id.starts_with("indicator--");
-        let (indicators, observables): (Vec<&str>, Vec<&str>) =
-            stix_ids.iter().copied().partition(is_indicator);
         let mut known = Self::default();
-        for ids in observables.chunks(IDS_A_FILTER) {
-            known.note(ask_observables(platform, ids).await?);
-        }
-        for ids in indicators.chunks(IDS_A_FILTER) {
-            known.note(ask_indicators(platform, ids).await?);
+        for list in [
+            ObjectList::Observables,
+            ObjectList::Indicators,
+            ObjectList::Relationships,
+            ObjectList::Others,
+        ] {
+            let of_list = stix_ids.iter().copied();
+            let of_list: Vec<&str> = of_list.filter(|id| ObjectList::of(id) == list).collect();
+            for ids in of_list.chunks(IDS_A_FILTER) {
+                known.note(list.ask(platform, ids).await?);
+            }
         }
         Ok(known)
     }
@@ -92,30 +96,104 @@ fn first(ids: &[&str]) -> Option<i64> {
     i64::try_from(ids.len() * 2).ok()
 }
 
-async fn ask_observables(
-    platform: &Platform,
-    ids: &[&str],
-) -> Result<List<KnownObject>, PlatformError> {
-    let variables = known_observables::Variables {
-        first: first(ids),
-        filters: filter!(known_observables, "ids", owned(ids)),
-    };
-    let answer = platform.call::<KnownObservables>(variables, RetryPolicy::DURING_RUN);
-    let list = answer.await?.stix_cyber_observables;
-    list.ok_or_else(|| platform.misshapen("KnownObservables", "it holds no list"))
+/// The list of the platform in which an object is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ObjectList {
+    Observables,
+    Indicators,
+    Relationships,
+    /// All other types.
+    Others,
 }
 
-async fn ask_indicators(
-    platform: &Platform,
-    ids: &[&str],
-) -> Result<List<KnownObject>, PlatformError> {
-    let variables = known_indicators::Variables {
-        first: first(ids),
-        filters: filter!(known_indicators, "ids", owned(ids)),
-    };
-    let answer = platform.call::<KnownIndicators>(variables, RetryPolicy::DURING_RUN);
-    let list = answer.await?.indicators;
-    list.ok_or_else(|| platform.misshapen("KnownIndicators", "it holds no list"))
+/// The types of STIX 2.1 §4, and those that the platform has beside them, that are neither observables, indicators
+/// nor relationships.
+const OTHER_TYPES: &[&str] = &[
+    "attack-pattern",
+    "campaign",
+    "case-incident",
+    "case-rfi",
+    "case-rft",
+    "channel",
+    "course-of-action",
+    "data-component",
+    "data-source",
+    "event",
+    "feedback",
+    "grouping",
+    "identity",
+    "incident",
+    "infrastructure",
+    "intrusion-set",
+    "language",
+    "location",
+    "malware",
+    "malware-analysis",
+    "narrative",
+    "note",
+    "observed-data",
+    "opinion",
+    "report",
+    "security-coverage",
+    "task",
+    "threat-actor",
+    "tool",
+    "vulnerability",
+];
+
+impl ObjectList {
+    fn of(stix_id: &str) -> Self {
+        let (stix_type, _) = stix_id.split_once("--").unwrap_or((stix_id, ""));
+        match stix_type.strip_prefix("x-opencti-").unwrap_or(stix_type) {
+            "indicator" => Self::Indicators,
+            "relationship" => Self::Relationships,
+            other if OTHER_TYPES.contains(&other) => Self::Others,
+            _ => Self::Observables,
+        }
+    }
+
+    async fn ask(
+        self,
+        platform: &Platform,
+        ids: &[&str],
+    ) -> Result<List<KnownObject>, PlatformError> {
+        let (list, operation) = match self {
+            Self::Observables => {
+                let variables = known_observables::Variables {
+                    first: first(ids),
+                    filters: filter!(known_observables, "ids", owned(ids)),
+                };
+                let answer = platform.call::<KnownObservables>(variables, RetryPolicy::DURING_RUN);
+                (answer.await?.stix_cyber_observables, "KnownObservables")
+            }
+            Self::Indicators => {
+                let variables = known_indicators::Variables {
+                    first: first(ids),
+                    filters: filter!(known_indicators, "ids", owned(ids)),
+                };
+                let answer = platform.call::<KnownIndicators>(variables, RetryPolicy::DURING_RUN);
+                (answer.await?.indicators, "KnownIndicators")
+            }
+            Self::Relationships => {
+                let variables = known_relationships::Variables {
+                    first: first(ids),
+                    filters: filter!(known_relationships, "ids", owned(ids)),
+                };
+                let answer =
+                    platform.call::<KnownRelationships>(variables, RetryPolicy::DURING_RUN);
+                (answer.await?.stix_core_relationships, "KnownRelationships")
+            }
+            Self::Others => {
+                let variables = known_core_objects::Variables {
+                    first: first(ids),
+                    filters: filter!(known_core_objects, "ids", owned(ids)),
+                };
+                let answer = platform.call::<KnownCoreObjects>(variables, RetryPolicy::DURING_RUN);
+                (answer.await?.stix_core_objects, "KnownCoreObjects")
+            }
+        };
+        list.ok_or_else(|| platform.misshapen(operation, "it holds no list"))
+    }
 }
 
 /// Asks what these observables, by their internal ids, point at by these relations.

@@ -79,6 +79,24 @@ pub(super) struct KnownObservables;
 )]
 pub(super) struct KnownIndicators;
 
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/known_core_objects.graphql",
+    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    variables_derives = "Debug"
+)]
+pub(super) struct KnownCoreObjects;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/known_relationships.graphql",
+    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    variables_derives = "Debug"
+)]
+pub(super) struct KnownRelationships;
+
 /// Written by hand: the generator does not take an interface for a member of a union.
 pub(super) struct SetReferences;
 
@@ -464,7 +482,8 @@ pub(crate) struct Tracking {
 
 limits! {
     Few: DeleteConnector, QueueDetails, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
-    Many: RegisterConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, SetReferences;
+    Many: RegisterConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, KnownCoreObjects,
+        KnownRelationships, SetReferences;
 }
 
 #[cfg(test)]

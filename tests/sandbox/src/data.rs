@@ -155,6 +155,8 @@ pub struct DataSet {
     pub relationships: Vec<Record>,
     /// Reference relationships such as external-reference and obs_resolves-to.
     pub references: Vec<Record>,
+    /// Domain objects but indicators: threats, people, places, reports, incidents.
+    pub domain_objects: Vec<Record>,
     /// What others refer to: markings, labels, authors, external references, kill chain phases.
     pub shared: Vec<Record>,
 }
@@ -189,6 +191,7 @@ impl DataSet {
             &self.indicators,
             &self.relationships,
             &self.references,
+            &self.domain_objects,
             &self.shared,
         ];
         lists.into_iter().flatten()
@@ -208,6 +211,7 @@ impl DataSet {
             &mut self.indicators,
             &mut self.relationships,
             &mut self.references,
+            &mut self.domain_objects,
             &mut self.shared,
         ];
         lists

@@ -15,8 +15,9 @@ use crate::fault::Faults;
 use crate::graphql::objects::{Tree, resolve_list};
 use crate::graphql::{Executor, PlatformError, Prepared, plain};
 use crate::lists::{Catalogue, List};
-use crate::server::{Platform, Request, Server, runtime};
+use crate::server::{Platform, Reader, Request, Server, runtime};
 use crate::source::PAGE_CAP;
+use crate::stream::{self, LiveStream, STREAM_ID};
 use crate::worker::bundle::{self, Bundle};
 use crate::worker::imported::Imported;
 use crate::{BrokerAddress, DataSet, Record, Release, lock, time};
@@ -63,6 +64,12 @@ pub struct DestinationOptions {
     pub user: User,
     /// The markings that it has; the default are those that every generated content has.
     pub markings: Vec<Record>,
+    /// Whether its indicators decay, as on a platform that nobody has changed.
+    pub decay: bool,
+    /// From so many references on workers put an object aside (`objects_max_refs`); 0 is no limit.
+    pub objects_max_refs: usize,
+    /// The id of its live stream.
+    pub stream_id: String,
 }
 
 impl Default for DestinationOptions {
@@ -76,6 +83,9 @@ impl Default for DestinationOptions {
             recording: false,
             user: User::default(),
             markings: DataSet::usual_markings(),
+            decay: true,
+            objects_max_refs: 0,
+            stream_id: STREAM_ID.to_owned(),
         }
     }
 }
@@ -98,10 +108,12 @@ pub struct Destination {
 /// What the HTTP side and the workers share.
 pub(crate) struct State {
     pub(crate) release: Release,
+    pub(crate) objects_max_refs: usize,
     pub(crate) queues: Queues,
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
     pub(crate) imported: Mutex<Imported>,
+    stream: LiveStream,
     connectors: Mutex<Connectors>,
     mutations: Mutex<Vec<Mutation>>,
     listed: Mutex<Listed>,
@@ -124,6 +136,7 @@ impl Destination {
         };
         let state = Arc::new(State {
             release: options.release,
+            objects_max_refs: options.objects_max_refs,
             queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
             works: Mutex::new(Works::new(options.release)),
@@ -131,7 +144,9 @@ impl Destination {
                 options.release,
                 options.user,
                 &options.markings,
+                options.decay,
             )),
+            stream: LiveStream::new(&options.stream_id, options.release),
             connectors: Mutex::default(),
             mutations: Mutex::default(),
             listed: Mutex::new(listed),
@@ -161,6 +176,16 @@ impl Destination {
         self.server.count(operation)
     }
 
+    /// Goes away, as when its machine is restarted: connections are reset, and new ones refused.
+    pub async fn go_offline(&self) {
+        self.server.set_online(false).await;
+    }
+
+    /// Is there again, at the same address and with all that it had.
+    pub async fn go_online(&self) {
+        self.server.set_online(true).await;
+    }
+
     /// What goes wrong.
     pub fn faults(&self) -> &Faults {
         self.server.faults()
@@ -169,6 +194,12 @@ impl Destination {
     /// All mutations so far, in order.
     pub fn mutations(&self) -> Vec<Mutation> {
         lock(&self.state.mutations).clone()
+    }
+
+    /// Its live stream, with the indicators that are changed through it. They stand in the list of
+    /// indicators too.
+    pub fn stream(&self) -> &LiveStream {
+        &self.state.stream
     }
 
     /// The works, oldest first.
@@ -181,9 +212,32 @@ impl Destination {
         lock(&self.state.imported).delete(id);
     }
 
-    /// Changes what the importing user may do, as an admin does.
+    /// Puts STIX objects into the platform, as a person does or another connector did: no work, no
+    /// queue. An error names what is refused.
+    pub fn put(&self, objects: &Value) -> Result<()> {
+        let text = json!({ "objects": objects }).to_string();
+        let bundle = Bundle::read(text.as_bytes(), Some(self.state.release))?;
+        ensure!(
+            bundle.incompatible.is_empty(),
+            "the release does not have all these types: {objects}"
+        );
+        let mut imported = lock(&self.state.imported);
+        for object in &bundle.objects {
+            imported.import_at_once(object)?;
+        }
+        Ok(())
+    }
+
+    /// Changes what the importing user may do, as an admin does. Connections to the live stream end
+    /// where it may not read it any more.
     pub fn change_user(&self, change: impl FnOnce(&mut User)) {
-        lock(&self.state.imported).change_user(change);
+        let mut imported = lock(&self.state.imported);
+        imported.change_user(change);
+        let may_read = imported.user_may(stream::CAPABILITY);
+        drop(imported);
+        if !may_read {
+            self.state.stream.disconnect();
+        }
     }
 
     /// Removes a work, as a person does; from 6.8.7 on its messages are then dropped.
@@ -302,7 +356,13 @@ impl Destination {
             .await?
     }
 
-    /// What the workers imported.
+    /// Looks at what the workers imported, which waits meanwhile: cheaper than a copy where there is
+    /// much.
+    pub fn with_imported<T>(&self, look: impl FnOnce(&Imported) -> T) -> T {
+        look(&lock(&self.state.imported))
+    }
+
+    /// A copy of what the workers imported.
     pub fn imported(&self) -> Imported {
         lock(&self.state.imported).clone()
     }
@@ -447,11 +507,13 @@ impl State {
         let known = lock(&self.listed).changes;
         let newer = {
             let imported = lock(&self.imported);
-            (imported.changes() != known).then(|| (imported.changes(), imported.to_data_set()))
+            let changes = imported.changes() + self.stream.changes();
+            (changes != known).then(|| (changes, imported.to_data_set()))
         };
-        let newer = newer.map(|(changes, data)| Listed {
-            changes,
-            catalogue: Arc::new(Catalogue::new(data)),
+        let newer = newer.map(|(changes, mut data)| {
+            data.indicators.extend(self.stream.records());
+            let catalogue = Arc::new(Catalogue::new(data));
+            Listed { changes, catalogue }
         });
         let mut listed = lock(&self.listed);
         if let Some(newer) = newer.filter(|newer| newer.changes > listed.changes) {
@@ -462,6 +524,15 @@ impl State {
 }
 
 impl Platform for State {
+    fn live_stream(&self) -> Option<Reader> {
+        let imported = lock(&self.imported);
+        Some(Reader {
+            stream: self.stream.clone(),
+            may_read: imported.user_may(stream::CAPABILITY),
+            may_bypass: imported.user_may("BYPASS"),
+        })
+    }
+
     fn run(&self, request: &Prepared<'_>) -> Value {
         let catalogue = if request.asks_for_lists() {
             self.up_to_date()
@@ -522,6 +593,13 @@ impl ObjectValue for Root<'_> {
                 let work = lock(&self.state.works).find(id).map(Work::to_json);
                 Ok(ResolvedValue::nullable_object(
                     work.map(|work| Tree::new("Work", work)),
+                ))
+            }
+            "streamCollection" => {
+                self.require(stream::CAPABILITY)?;
+                let known = self.state.stream.collection(id);
+                Ok(ResolvedValue::nullable_object(
+                    known.map(|fields| Tree::new("StreamCollection", fields)),
                 ))
             }
             "isWorkAlive" => Ok(ResolvedValue::leaf(lock(&self.state.works).is_alive(id))),

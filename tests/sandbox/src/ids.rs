@@ -117,7 +117,7 @@ fn first_hash(record: &Record) -> Option<Value> {
 mod tests {
     use super::*;
 
-    /// Ids that the platform's own code made.
+    /// Made by the client libraries from the same properties.
     #[test]
     fn ids_are_those_of_the_platform() {
         let observable = |typename: &'static str, name: &'static str, value: Value| {

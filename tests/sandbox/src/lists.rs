@@ -1,7 +1,7 @@
 //! The list queries over a content: order, cursors, filters, counts (docs/protocol.md#lists).
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,10 +12,13 @@ use crate::data::{DataSet, Record};
 use crate::graphql::PlatformError;
 use crate::lock;
 use crate::time;
+use crate::types::ObservableType;
+use crate::worker::imported::kinds::is_domain_entity;
 
 mod filter;
 
-use filter::{Filter, FilterGroup};
+pub(crate) use filter::Filter;
+use filter::FilterGroup;
 
 /// The default of `elasticsearch:default_pagination_result`.
 const DEFAULT_PAGE: usize = 500;
@@ -27,6 +30,10 @@ pub(crate) enum List {
     Indicators,
     Relationships,
     References,
+    /// Indicators and all other domain objects.
+    DomainObjects,
+    /// Observables and domain objects.
+    CoreObjects,
 }
 
 impl List {
@@ -37,6 +44,8 @@ impl List {
             "indicators" => Some(Self::Indicators),
             "stixCoreRelationships" => Some(Self::Relationships),
             "stixRefRelationships" => Some(Self::References),
+            "stixDomainObjects" => Some(Self::DomainObjects),
+            "stixCoreObjects" => Some(Self::CoreObjects),
             _ => None,
         }
     }
@@ -56,6 +65,15 @@ pub(crate) struct Arguments {
     #[serde(rename = "fromTypes")]
     from_types: Option<Vec<Option<String>>>,
     relationship_type: Option<Vec<Option<String>>>,
+    search: Option<String>,
+    types: Option<Vec<Option<String>>>,
+}
+
+/// Reads a filter group as the platform stores it.
+pub(crate) fn compile(stored: &Value) -> Result<Filter, PlatformError> {
+    let group = FilterGroup::deserialize(stored);
+    let group = group.map_err(|error| PlatformError::functional(format!("no filter: {error}")))?;
+    group.compile()
 }
 
 /// One page of a list.
@@ -80,6 +98,9 @@ pub(crate) struct Catalogue {
     hidden: HashSet<String>,
     /// Totals under filters that were asked before: each page asks for the same one.
     totals: Mutex<HashMap<String, usize>>,
+    /// The same content as lists of objects of several types, made when they are asked for.
+    domain: OnceLock<Box<Catalogue>>,
+    core: OnceLock<Box<Catalogue>>,
 }
 
 /// Which list of the content a record stands in.
@@ -118,6 +139,8 @@ impl Catalogue {
             indexes: HashMap::new(),
             hidden: HashSet::new(),
             totals: Mutex::new(HashMap::new()),
+            domain: OnceLock::new(),
+            core: OnceLock::new(),
         };
         catalogue.build();
         catalogue
@@ -184,7 +207,31 @@ impl Catalogue {
         })
     }
 
+    /// The catalogue that has a list, and the list's name there.
+    pub(crate) fn of_list(&self, list: List) -> (&Self, List) {
+        let catalogue = match list {
+            List::DomainObjects => self.domain.get_or_init(|| self.of_objects(&[])),
+            List::CoreObjects => self
+                .core
+                .get_or_init(|| self.of_objects(&self.data.observables)),
+            _ => return (self, list),
+        };
+        (catalogue, List::DomainObjects)
+    }
+
+    fn of_objects(&self, observables: &[Record]) -> Box<Self> {
+        let objects = self.data.domain_objects.iter();
+        let objects = objects.chain(&self.data.indicators).chain(observables);
+        Box::new(Self::new(DataSet {
+            domain_objects: objects.cloned().collect(),
+            shared: self.data.shared.clone(),
+            ..DataSet::default()
+        }))
+    }
+
     fn build(&mut self) {
+        self.domain = OnceLock::new();
+        self.core = OnceLock::new();
         lock(&self.totals).clear();
         self.places.clear();
         self.indexes.clear();
@@ -193,6 +240,7 @@ impl Catalogue {
             List::Indicators,
             List::Relationships,
             List::References,
+            List::DomainObjects,
         ] {
             let records = self.records(Place::Listed(list));
             let index = Index::new(records);
@@ -210,6 +258,7 @@ impl Catalogue {
             Place::Listed(List::Indicators) => &self.data.indicators,
             Place::Listed(List::Relationships) => &self.data.relationships,
             Place::Listed(List::References) => &self.data.references,
+            Place::Listed(List::DomainObjects | List::CoreObjects) => &self.data.domain_objects,
             Place::Shared => &self.data.shared,
         }
     }
@@ -226,7 +275,16 @@ impl Catalogue {
             let from = self.find(record.text("from"));
             from.is_some_and(|from| types.iter().flatten().any(|kind| is_of_type(from, kind)))
         };
-        filter.matches(record, position.updated) && (types.is_empty() || is_from_types())
+        let is_found = || {
+            arguments
+                .search
+                .as_deref()
+                .is_none_or(|search| is_found(record, search))
+        };
+        filter.matches(record, position.updated)
+            && (types.is_empty() || is_from_types())
+            && arguments.has_type(record)
+            && is_found()
     }
 
     /// The positions that can match, in ascending order: of given `fromId`s only theirs.
@@ -335,8 +393,19 @@ impl Arguments {
         Ok(filter)
     }
 
+    /// Names of types that the platform does not know count for nothing, and if none is left, any
+    /// type is taken.
+    fn has_type(&self, record: &Record) -> bool {
+        let asked = self.types.iter().flatten().flatten();
+        let known: Vec<&String> = asked.filter(|name| is_type_known(name)).collect();
+        known.is_empty() || known.iter().any(|kind| is_of_type(record, kind))
+    }
+
     fn scope(&self) -> String {
-        format!("{:?} {:?}", self.from_types, self.relationship_type)
+        format!(
+            "{:?} {:?} {:?} {:?}",
+            self.from_types, self.relationship_type, self.search, self.types
+        )
     }
 }
 
@@ -412,9 +481,35 @@ fn places(records: &[Record], place: Place, wanted: bool) -> Vec<(String, (Place
         .collect()
 }
 
+/// The full text search: each word somewhere in the texts, whatever stands around it.
+fn is_found(record: &Record, search: &str) -> bool {
+    let texts =
+        ["name", "pattern", "description", "value"].map(|name| record.text(name).to_lowercase());
+    let words = search.to_lowercase().replace('"', " ");
+    words
+        .split_whitespace()
+        .all(|word| texts.iter().any(|text| text.contains(word)))
+}
+
 fn is_of_type(record: &Record, kind: &str) -> bool {
-    let is_observable = record.typename() != "Indicator";
-    record.text("entity_type") == kind || (kind == "Stix-Cyber-Observable" && is_observable)
+    let is_observable = ObservableType::by_typename(record.typename()).is_some();
+    record.text("entity_type") == kind
+        || match kind {
+            "Stix-Cyber-Observable" => is_observable,
+            "Stix-Domain-Object" => !is_observable,
+            _ => kind == "Stix-Core-Object",
+        }
+}
+
+fn is_type_known(kind: &str) -> bool {
+    const ABSTRACT: [&str; 3] = [
+        "Stix-Cyber-Observable",
+        "Stix-Domain-Object",
+        "Stix-Core-Object",
+    ];
+    ABSTRACT.contains(&kind)
+        || ObservableType::by_entity_type(kind).is_some()
+        || is_domain_entity(kind)
 }
 
 /// The sort values of the last row seen.

@@ -6,13 +6,17 @@ use std::sync::{LazyLock, Mutex};
 use anyhow::{Context, Result, anyhow};
 use apollo_compiler::ast::{Definition, DirectiveList, Document, FieldDefinition};
 use apollo_compiler::validation::Valid;
-use apollo_compiler::{Node, Schema};
+use apollo_compiler::{Name, Node, Schema};
 
 use crate::types::FUTURE_TYPE;
 use crate::{Release, lock};
 
 /// The schema with its `@since` marks.
 const MARKED: &str = include_str!("../../../src/schema.graphql");
+/// What is asked for beside it.
+const BEYOND: &str = include_str!("beyond.graphql");
+const CORE: &str = "StixCoreObject";
+const DOMAIN: &str = "StixDomainObject";
 const MARK: &str = "since";
 /// For the platform's own client, whose requests are not ours. Its schema is that of one release.
 const CLIENT: &str = include_str!("client.graphql");
@@ -31,8 +35,7 @@ pub fn schema(release: Release) -> Result<Valid<Schema>> {
 
 /// The same schema as text, without marks.
 pub fn sdl(release: Release) -> Result<String> {
-    let mut document = Document::parse(MARKED, "src/schema.graphql")
-        .map_err(|broken| anyhow!("src/schema.graphql cannot be parsed:\n{}", broken.errors))?;
+    let mut document = marked()?;
     let gone = gone_types(&document, release)?;
     let mut kept = Vec::with_capacity(document.definitions.len());
     for mut definition in std::mem::take(&mut document.definitions) {
@@ -54,6 +57,91 @@ pub fn sdl(release: Release) -> Result<String> {
     Ok(format!("{text}\n{future}\n{member}\n"))
 }
 
+/// The project's schema with what is beyond it.
+fn marked() -> Result<Document> {
+    let mut document = Document::parse(MARKED, "src/schema.graphql")
+        .map_err(|broken| anyhow!("src/schema.graphql cannot be parsed:\n{}", broken.errors))?;
+    let beyond = Document::parse(BEYOND, "beyond.graphql")
+        .map_err(|broken| anyhow!("beyond.graphql cannot be parsed:\n{}", broken.errors))?;
+    if document
+        .definitions
+        .iter()
+        .all(|known| !is_named(known, CORE))
+    {
+        document.definitions.iter_mut().for_each(generalise);
+    }
+    for definition in beyond.definitions {
+        let mut known = document.definitions.iter_mut();
+        match known.find(|known| known.name() == definition.name()) {
+            Some(known) => extend(known, &definition),
+            None => document.definitions.push(definition),
+        }
+    }
+    Ok(document)
+}
+
+fn is_named(definition: &Definition, name: &str) -> bool {
+    definition.name().is_some_and(|known| known == name)
+}
+
+/// Lets observables, indicators and identities be what all objects are.
+fn generalise(definition: &mut Definition) {
+    let Definition::ObjectTypeDefinition(object) = definition else {
+        return;
+    };
+    let implements = |interface: &str| {
+        object
+            .implements_interfaces
+            .iter()
+            .any(|name| name == interface)
+    };
+    let is_observable = implements("StixCyberObservable");
+    let is_domain_object = implements("Identity") || object.name == "Indicator";
+    let general = [
+        (is_observable || is_domain_object).then_some(Name::new_static(CORE)),
+        is_domain_object.then_some(Name::new_static(DOMAIN)),
+    ];
+    // Both are valid names.
+    let general = general.into_iter().flatten().filter_map(Result::ok);
+    object.make_mut().implements_interfaces.extend(general);
+}
+
+/// Adds the members that a definition does not have yet.
+fn extend(known: &mut Definition, further: &Definition) {
+    match (known, further) {
+        (Definition::ObjectTypeDefinition(known), Definition::ObjectTypeDefinition(further)) => {
+            let fields = &mut known.make_mut().fields;
+            for field in &further.fields {
+                match fields.iter_mut().find(|known| known.name == field.name) {
+                    Some(known) => extend_field(known, field),
+                    None => fields.push(field.clone()),
+                }
+            }
+        }
+        (Definition::EnumTypeDefinition(known), Definition::EnumTypeDefinition(further)) => {
+            let values = &mut known.make_mut().values;
+            for value in &further.values {
+                if values.iter().all(|known| known.value != value.value) {
+                    values.push(value.clone());
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn extend_field(known: &mut Node<FieldDefinition>, further: &FieldDefinition) {
+    for argument in &further.arguments {
+        if known
+            .arguments
+            .iter()
+            .all(|known| known.name != argument.name)
+        {
+            known.make_mut().arguments.push(argument.clone());
+        }
+    }
+}
+
 fn future_type(sdl: &str) -> Option<String> {
     let (_, rest) = sdl.split_once(LIKE_FUTURE)?;
     let (body, _) = rest.split_once("\n}")?;
@@ -69,7 +157,7 @@ pub(crate) fn has_type(release: Release, typename: &str) -> bool {
     let mut known = lock(&GONE);
     let gone = known.entry(release).or_insert_with(|| {
         // A schema that cannot be read has been reported by then: no platform starts with it.
-        Document::parse(MARKED, "src/schema.graphql")
+        marked()
             .ok()
             .and_then(|document| gone_types(&document, release).ok())
             .unwrap_or_default()
@@ -223,5 +311,86 @@ mod tests {
         ]
         .map(has_imei);
         assert_eq!(found, [false, true, false, true, true]);
+    }
+
+    /// The full schemas are too large for the tree: they are read from the folder named by
+    /// `OPENCTI_SCHEMAS`, and without it nothing is compared.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a setting of this test, not of the product"
+    )]
+    fn platforms_have_what_the_sandbox_has() {
+        let Ok(folder) = std::env::var("OPENCTI_SCHEMAS") else {
+            println!("no OPENCTI_SCHEMAS: nothing to compare with");
+            return;
+        };
+        let mut compared = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            let Some(release) = name.strip_prefix("opencti-") else {
+                continue;
+            };
+            let release: Release = release.parse().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let full = Schema::parse_and_validate(text, &path).unwrap();
+            let own = Document::parse(narrowed(release).unwrap(), "own").unwrap();
+            for definition in &own.definitions {
+                compare(definition, &full, release);
+            }
+            compared += 1;
+        }
+        assert!(compared > 0);
+    }
+
+    /// Without what is there for the platform's own client.
+    fn narrowed(release: Release) -> Result<String> {
+        Ok(sdl(release)?.replace(CLIENT, ""))
+    }
+
+    fn compare(definition: &Definition, full: &Schema, release: Release) {
+        match definition {
+            Definition::ObjectTypeDefinition(own) => {
+                let known = full.get_object(&own.name);
+                let known = known.unwrap_or_else(|| panic!("{release}: no type {}", own.name));
+                for interface in &own.implements_interfaces {
+                    let has = known.implements_interfaces.contains(interface);
+                    assert!(has, "{release}: {} is no {interface}", own.name);
+                }
+                for field in &own.fields {
+                    let path = format!("{release}: {}.{}", own.name, field.name);
+                    let known = known.fields.get(&field.name);
+                    compare_field(field, known.unwrap_or_else(|| panic!("{path}")), &path);
+                }
+            }
+            Definition::EnumTypeDefinition(own) => {
+                let known = full.get_enum(&own.name).unwrap();
+                for value in &own.values {
+                    assert!(
+                        known.values.contains_key(&value.value),
+                        "{release}: {}",
+                        value.value
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn compare_field(own: &FieldDefinition, known: &FieldDefinition, path: &str) {
+        assert_eq!(
+            own.ty.inner_named_type(),
+            known.ty.inner_named_type(),
+            "{path}"
+        );
+        for argument in &own.arguments {
+            let known = known
+                .arguments
+                .iter()
+                .find(|known| known.name == argument.name);
+            let known = known.unwrap_or_else(|| panic!("{path}({})", argument.name));
+            assert_eq!(argument.ty, known.ty, "{path}({})", argument.name);
+        }
     }
 }

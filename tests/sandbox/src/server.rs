@@ -1,6 +1,6 @@
 //! The HTTP side that both platforms share: `POST /graphql` with a bearer token.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, DATE, RETRY_AFTER,
+};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -21,16 +23,20 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use crate::fault::{Fault, Faults};
 use crate::graphql::{Executor, PlatformError, Prepared, RequestBody};
 use crate::lock;
+use crate::stream::{Asked, LiveStream, Session, Step};
 
 mod wire;
 
-use wire::{Cutter, Wires};
+use wire::{Cutter, Door, Wires};
 
 /// The platform's `app:max_payload_body_size`.
 const BODY_LIMIT: usize = 50 * 1024 * 1024;
 
 /// The operation as which downloads count.
 const STORAGE: &str = "Storage";
+
+/// The operation as which requests for the live stream count.
+const STREAM: &str = "Stream";
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -50,12 +56,25 @@ pub(crate) trait Platform: Send + Sync + 'static {
     fn file(&self, _id: &str) -> Option<Bytes> {
         None
     }
+
+    /// The live stream, and what the user may do there.
+    fn live_stream(&self) -> Option<Reader> {
+        None
+    }
+}
+
+/// The reader of a live stream.
+pub(crate) struct Reader {
+    pub(crate) stream: LiveStream,
+    pub(crate) may_read: bool,
+    pub(crate) may_bypass: bool,
 }
 
 /// A platform that listens on a port of this machine, on threads of its own.
 pub(crate) struct Server {
     url: String,
     front: Arc<Front>,
+    door: Arc<Door>,
     runtime: Option<Runtime>,
 }
 
@@ -97,6 +116,7 @@ impl Server {
         let router = Router::new()
             .route("/graphql", post(answer).get(tell_the_time))
             .route("/storage/get/{*file}", get(hand_out))
+            .route("/stream/{id}", get(follow))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
             .with_state(Arc::clone(&front));
         let listener = {
@@ -104,10 +124,13 @@ impl Server {
             tokio::net::TcpListener::from_std(listener).context("the port cannot be used")?
         };
         let service = router.into_make_service_with_connect_info::<Cutter>();
-        runtime.spawn(async move { axum::serve(Wires(listener), service).await });
+        let door = Arc::new(Door::open());
+        let wires = Wires::new(listener, Arc::clone(&door)).context("the port is not known")?;
+        runtime.spawn(async move { axum::serve(wires, service).await });
         Ok(Self {
             url,
             front,
+            door,
             runtime: Some(runtime),
         })
     }
@@ -133,6 +156,11 @@ impl Server {
             .iter()
             .filter(|request| request.operation == operation)
             .count()
+    }
+
+    /// Closes the port and resets all connections, or opens it again; ends when it is so.
+    pub(crate) async fn set_online(&self, is_online: bool) {
+        self.door.set_open(is_online).await;
     }
 
     /// Forgets the answers kept, after a change of the content.
@@ -229,6 +257,105 @@ async fn hand_out(
         Some(content) => ([(CONTENT_TYPE, "application/octet-stream")], content).into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// Answers with the live stream; noted as the operation "Stream".
+async fn follow(
+    State(front): State<Arc<Front>>,
+    ConnectInfo(connection): ConnectInfo<Cutter>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let query = read_query(&query.unwrap_or_default());
+    lock(&front.requests).push(Request {
+        operation: STREAM.to_owned(),
+        variables: query
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone().into()))
+            .collect(),
+    });
+    front.faults.let_go(STREAM).await;
+    let met = front.faults.meet(STREAM, None, 0);
+    tokio::time::sleep(met.delay).await;
+    if matches!(met.fault, Some(Fault::Reset(_))) {
+        connection.cut();
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    if let Some(broken) = met.fault.as_ref().and_then(break_answer) {
+        return dated(broken, met.clock_ahead_s);
+    }
+    let Some(reader) = front.platform.live_stream() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let asked = Asked {
+        id,
+        headers: plain_headers(&headers),
+        query,
+        is_allowed: front.knows(&headers) && reader.may_read,
+        may_bypass: reader.may_bypass,
+    };
+    let answer = match reader.stream.open(asked) {
+        Ok(session) => send_events(session, connection),
+        Err(status) => status_of(status).into_response(),
+    };
+    dated(answer, met.clock_ahead_s)
+}
+
+fn send_events(session: Session, connection: Cutter) -> Response {
+    let parts = stream::unfold((session, connection), async |(mut session, connection)| {
+        let part = match session.next().await? {
+            Step::Send(bytes) => Ok(bytes),
+            Step::Reset => {
+                connection.cut();
+                Ok(Bytes::from_static(b":\n"))
+            }
+            Step::Break => Err(std::io::Error::other("broken off on purpose")),
+        };
+        Some((part, (session, connection)))
+    });
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+        (CACHE_CONTROL, "no-cache, no-transform"),
+    ];
+    (headers, Body::from_stream(parts)).into_response()
+}
+
+/// The headers without the token.
+fn plain_headers(headers: &HeaderMap) -> BTreeMap<String, String> {
+    let known = headers.iter().filter(|(name, _)| **name != AUTHORIZATION);
+    let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    known
+        .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+        .collect()
+}
+
+fn read_query(query: &str) -> BTreeMap<String, String> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs
+        .map(|(name, value)| (decode(name), decode(value)))
+        .collect()
+}
+
+/// A text of a query without its percent signs.
+fn decode(text: &str) -> String {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        let mut digit = || char::from(bytes.next()?).to_digit(16);
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let value = digit()
+                    .zip(digit())
+                    .map_or(0, |(high, low)| high * 16 + low);
+                u8::try_from(value).unwrap_or_default()
+            }
+            other => other,
+        });
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 impl Front {

@@ -100,6 +100,16 @@ impl Source {
         self.server.count(operation)
     }
 
+    /// Goes away, as when its machine is restarted: connections are reset, and new ones refused.
+    pub async fn go_offline(&self) {
+        self.server.set_online(false).await;
+    }
+
+    /// Is there again, at the same address and with all that it had.
+    pub async fn go_online(&self) {
+        self.server.set_online(true).await;
+    }
+
     /// What goes wrong.
     pub fn faults(&self) -> &Faults {
         self.server.faults()

@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 
 mod connectors;
 mod faults;
+mod imports;
 mod queues;
+mod streams;
 mod workers;
 mod works;
 

@@ -24,6 +24,10 @@ impl ObservableType {
         all().find(|known| known.typename == typename)
     }
 
+    pub(crate) fn by_entity_type(entity_type: &str) -> Option<&'static Self> {
+        all().find(|known| known.entity_type == entity_type)
+    }
+
     pub(crate) fn by_stix_type(stix_type: &str) -> Option<&'static Self> {
         all().find(|known| known.stix_type() == stix_type)
     }

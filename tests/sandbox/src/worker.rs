@@ -39,6 +39,8 @@ const NO_SPLIT: Release = Release::new(6, 7, 0);
 const UNKNOWN_DROPPED: Release = Release::new(6, 3, 3);
 /// Unknown types: reported as incompatible.
 const UNKNOWN_REPORTED: Release = Release::new(6, 6, 18);
+/// Workers can be told how many references an object may have.
+const LARGE_REFUSED_FROM: Release = Release::new(6, 8, 7);
 /// A dead work is noticed with each object, before that with each message.
 const ALIVE_PER_OBJECT: Release = Release::new(6, 9, 19);
 
@@ -327,10 +329,31 @@ impl Replica {
                 self.tally.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            let failure = self.import(object).await.err();
+            let failure = match self.refuse_large(object) {
+                Some(refused) => Some(refused),
+                None => self.import(object).await.err(),
+            };
             self.report(message, failure);
         }
         self.report_incompatible(message);
+    }
+
+    /// An object with too many references goes to the dead letters.
+    fn refuse_large(&self, object: &Record) -> Option<WorkError> {
+        let limit = self.state.objects_max_refs;
+        let is_limited = limit > 0 && self.state.release >= LARGE_REFUSED_FROM;
+        if !is_limited || references_of(object) < limit {
+            return None;
+        }
+        let message = "Too large element in bundle";
+        lock(&self.state.imported).note_refused(object, message);
+        Some(WorkError {
+            message: message.to_owned(),
+            source: format!(
+                "Element {} is too large and couldn't be processed",
+                object.id()
+            ),
+        })
     }
 
     fn report_incompatible(&self, message: &Message) {
@@ -375,4 +398,17 @@ impl Replica {
             lock(&self.state.works).report(work, error, time::now());
         }
     }
+}
+
+/// How many references the client counts in an object.
+fn references_of(object: &Record) -> usize {
+    let count = |(name, value): (&str, &Value)| {
+        let is_list =
+            name.ends_with("_refs") || ["external_references", "kill_chain_phases"].contains(&name);
+        match value {
+            Value::Array(list) if is_list => list.len(),
+            _ => usize::from(name.ends_with("_ref")),
+        }
+    };
+    object.fields().map(count).sum()
 }

@@ -29,6 +29,7 @@ impl Default for User {
             "SETTINGS_SETMARKINGS",
             "SETTINGS_SETLABELS",
             "SETTINGS_SETKILLCHAINPHASES",
+            "TAXIIAPI",
         ];
         Self {
             capabilities: capabilities.map(str::to_owned).into(),

@@ -73,6 +73,7 @@ pub(crate) fn resolve_list<'a>(
 ) -> Result<ResolvedValue<'a>, FieldError> {
     let arguments: Arguments = serde_json::from_value(plain(info.arguments()))
         .map_err(|error| PlatformError::functional(format!("arguments not understood: {error}")))?;
+    let (catalogue, list) = catalogue.of_list(list);
     let page = catalogue.page(list, &arguments, cap)?;
     let typename = info.field_definition().ty.inner_named_type().as_str();
     Ok(ResolvedValue::object(Connection {

@@ -1,8 +1,9 @@
 //! Filter groups as the platform evaluates them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::data::Record;
@@ -11,7 +12,7 @@ use crate::time;
 
 /// A filter group as it is sent.
 #[derive(Debug, Deserialize)]
-pub(super) struct FilterGroup {
+pub(crate) struct FilterGroup {
     mode: Mode,
     filters: Vec<SentFilter>,
     #[serde(rename = "filterGroups")]
@@ -20,6 +21,8 @@ pub(super) struct FilterGroup {
 
 #[derive(Debug, Deserialize)]
 struct SentFilter {
+    /// One or several; the platform stores one as a text or as a list.
+    #[serde(deserialize_with = "one_or_several")]
     key: Vec<String>,
     values: Vec<Value>,
     operator: Option<Operator>,
@@ -42,7 +45,31 @@ enum Operator {
     Gte,
     Lt,
     Lte,
+    Contains,
+    NotContains,
+    StartsWith,
+    NotStartsWith,
+    EndsWith,
+    NotEndsWith,
+    Nil,
+    NotNil,
 }
+
+fn one_or_several<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sent {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Sent::deserialize(deserializer)? {
+        Sent::One(key) => vec![key],
+        Sent::Several(keys) => keys,
+    })
+}
+
+/// The index behind the key `pattern` does not have longer patterns than this.
+const LONGEST_INDEXED: usize = 512;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Key {
@@ -55,11 +82,34 @@ enum Key {
     FromId,
     ToId,
     RelationshipType,
+    Label,
+    Pattern,
+    /// A field in which case does not count.
+    Name(&'static str),
+    /// A field of the record by its own name.
+    Field(&'static str),
 }
+
+/// Fields that are compared as they are.
+const FIELDS: [&str; 9] = [
+    "pattern_type",
+    "revoked",
+    "x_opencti_score",
+    "x_opencti_detection",
+    "x_opencti_main_observable_type",
+    "confidence",
+    "createdBy",
+    "objectMarking",
+    "indicator_types",
+];
+/// Fields that hold names: upper and lower case are the same there.
+const NAMES: [&str; 4] = ["name", "aliases", "x_opencti_aliases", "x_mitre_id"];
+/// Fields that hold times.
+const TIMES: [&str; 3] = ["valid_from", "valid_until", "created"];
 
 /// A filter ready for use.
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     mode: Mode,
     conditions: Vec<Condition>,
     groups: Vec<Filter>,
@@ -69,7 +119,8 @@ pub(super) struct Filter {
 struct Condition {
     keys: Vec<Key>,
     texts: HashSet<String>,
-    times: Vec<i64>,
+    /// What can be compared by order: moments, numbers.
+    bounds: Vec<i64>,
     operator: Operator,
     mode: Mode,
 }
@@ -100,16 +151,17 @@ impl SentFilter {
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned)
         };
-        let texts: HashSet<String> = self.values.iter().map(text).collect();
+        let keys = self.key.iter().map(|key| Key::read(key));
+        let keys: Vec<Key> = keys.collect::<Result<_, _>>()?;
+        let mut texts: HashSet<String> = self.values.iter().map(text).collect();
+        if keys.iter().any(|key| matches!(key, Key::Name(_))) {
+            texts = texts.iter().map(|text| text.to_lowercase()).collect();
+        }
         Ok(Condition {
-            keys: self
-                .key
+            keys,
+            bounds: texts
                 .iter()
-                .map(|key| Key::read(key))
-                .collect::<Result<_, _>>()?,
-            times: texts
-                .iter()
-                .filter_map(|text| time::milliseconds(text))
+                .filter_map(|text| time::milliseconds(text).or_else(|| text.parse().ok()))
                 .collect(),
             texts,
             operator: self.operator.unwrap_or(Operator::Eq),
@@ -130,15 +182,25 @@ impl Key {
             "fromId" => Self::FromId,
             "toId" => Self::ToId,
             "relationship_type" => Self::RelationshipType,
-            _ => {
+            "objectLabel" => Self::Label,
+            "pattern" => Self::Pattern,
+            key => {
+                if let Some(known) = NAMES.iter().find(|known| **known == key) {
+                    return Ok(Self::Name(known));
+                }
+                let mut fields = FIELDS.iter().chain(&TIMES);
+                if let Some(known) = fields.find(|known| **known == key) {
+                    return Ok(Self::Field(known));
+                }
                 let message = "incorrect filter keys not existing in any schema definition";
                 return Err(PlatformError::functional(message));
             }
         })
     }
 
-    /// The values that the record has under this key; under `ids` all its ids.
-    fn values(self, record: &Record) -> Vec<&str> {
+    /// The values that the record has under this key; under `ids` all its ids, of labels their ids
+    /// and their texts.
+    fn values(self, record: &Record) -> Vec<Cow<'_, str>> {
         let field = match self {
             Self::UpdatedAt => "updated_at",
             Self::CreatedAt => "created_at",
@@ -148,19 +210,60 @@ impl Key {
             Self::FromId => "from",
             Self::ToId => "to",
             Self::RelationshipType => "relationship_type",
+            Self::Field(name) => name,
+            Self::Pattern => {
+                let pattern = record.text("pattern");
+                let is_indexed = pattern.chars().count() <= LONGEST_INDEXED;
+                return is_indexed.then_some(pattern.into()).into_iter().collect();
+            }
+            Self::Label => return label_values(record),
+            Self::Name(name) => {
+                let values = texts(record.get(name)).into_iter();
+                return values.map(|value| value.to_lowercase().into()).collect();
+            }
             Self::Ids => {
-                let further = record.get("x_opencti_stix_ids").and_then(Value::as_array);
-                let further = further.into_iter().flatten().filter_map(Value::as_str);
-                let own = [record.id(), record.standard_id()];
+                let own = [record.id().into(), record.standard_id().into()];
+                let further = texts(record.get("x_opencti_stix_ids"));
                 return own.into_iter().chain(further).collect();
             }
         };
-        vec![record.text(field)]
+        texts(record.get(field))
+    }
+
+    /// The moment that the record has under this key.
+    fn time(self, record: &Record, updated: i64) -> Option<i64> {
+        match self {
+            Self::UpdatedAt => Some(updated),
+            Self::CreatedAt => time::milliseconds(record.text("created_at")),
+            Self::Field(name) if TIMES.contains(&name) => time::milliseconds(record.text(name)),
+            _ => None,
+        }
     }
 }
 
+fn texts(value: Option<&Value>) -> Vec<Cow<'_, str>> {
+    match value {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(text)) => vec![text.as_str().into()],
+        Some(Value::Array(list)) => list.iter().flat_map(|value| texts(Some(value))).collect(),
+        Some(other) => vec![other.to_string().into()],
+    }
+}
+
+fn label_values(record: &Record) -> Vec<Cow<'_, str>> {
+    let ids = texts(record.get("objectLabel"));
+    let internal = ids
+        .iter()
+        .filter_map(|id| Some(id.split_once("--")?.1.to_owned().into()));
+    let internal: Vec<Cow<'_, str>> = internal.collect();
+    ids.into_iter()
+        .chain(internal)
+        .chain(texts(record.get("label_values")))
+        .collect()
+}
+
 impl Filter {
-    pub(super) fn everything() -> Self {
+    pub(crate) fn everything() -> Self {
         Self {
             mode: Mode::And,
             conditions: Vec::new(),
@@ -181,7 +284,7 @@ impl Filter {
         let condition = Condition {
             keys: vec![key],
             texts,
-            times: Vec::new(),
+            bounds: Vec::new(),
             operator: Operator::Eq,
             mode: Mode::Or,
         };
@@ -203,7 +306,7 @@ impl Filter {
             .or_else(|| self.groups.iter().find_map(Self::sources))
     }
 
-    pub(super) fn matches(&self, record: &Record, updated: i64) -> bool {
+    pub(crate) fn matches(&self, record: &Record, updated: i64) -> bool {
         let conditions = self
             .conditions
             .iter()
@@ -231,38 +334,62 @@ impl Condition {
         self.keys.iter().any(|key| match self.operator {
             Operator::Eq => self.equals(*key, record),
             Operator::NotEq => !self.equals(*key, record),
-            _ => self.compares(*key, record, updated),
+            Operator::Contains => self.holds(*key, record, |value, text| value.contains(text)),
+            Operator::NotContains => !self.holds(*key, record, |value, text| value.contains(text)),
+            Operator::StartsWith => self.holds(*key, record, |value, text| value.starts_with(text)),
+            Operator::NotStartsWith => {
+                !self.holds(*key, record, |value, text| value.starts_with(text))
+            }
+            Operator::EndsWith => self.holds(*key, record, |value, text| value.ends_with(text)),
+            Operator::NotEndsWith => !self.holds(*key, record, |value, text| value.ends_with(text)),
+            Operator::Nil => key.values(record).is_empty(),
+            Operator::NotNil => !key.values(record).is_empty(),
+            Operator::Gt | Operator::Gte | Operator::Lt | Operator::Lte => {
+                self.compares(*key, record, updated)
+            }
         })
     }
 
     fn equals(&self, key: Key, record: &Record) -> bool {
+        self.holds(key, record, |value, text| value == text)
+    }
+
+    /// Whether it holds between the record's values and the asked ones: for one of these, or all.
+    fn holds(&self, key: Key, record: &Record, is_so: impl Fn(&str, &str) -> bool) -> bool {
         let values = key.values(record);
-        match self.mode {
-            Mode::Or => values.iter().any(|value| self.texts.contains(*value)),
-            Mode::And => self
-                .texts
+        if self.operator == Operator::Eq && self.mode == Mode::Or {
+            // Long lists of ids are asked for.
+            return values
                 .iter()
-                .all(|text| values.contains(&text.as_str())),
+                .any(|value| self.texts.contains(value.as_ref()));
+        }
+        let holds = |text: &String| values.iter().any(|value| is_so(value, text));
+        match self.mode {
+            Mode::Or => self.texts.iter().any(holds),
+            Mode::And => self.texts.iter().all(holds),
         }
     }
 
-    /// Only times have an order here.
+    /// Times and numbers have an order.
     fn compares(&self, key: Key, record: &Record, updated: i64) -> bool {
-        let time = match key {
-            Key::UpdatedAt => Some(updated),
-            Key::CreatedAt => time::milliseconds(record.text("created_at")),
-            _ => None,
+        let own = key.time(record, updated);
+        let number = || {
+            key.values(record)
+                .first()
+                .and_then(|value| value.parse().ok())
         };
-        let Some(time) = time else { return false };
+        let Some(own) = own.or_else(number) else {
+            return false;
+        };
         let holds = |bound: &i64| match self.operator {
-            Operator::Gt => time > *bound,
-            Operator::Gte => time >= *bound,
-            Operator::Lt => time < *bound,
-            _ => time <= *bound,
+            Operator::Gt => own > *bound,
+            Operator::Gte => own >= *bound,
+            Operator::Lt => own < *bound,
+            _ => own <= *bound,
         };
         match self.mode {
-            Mode::Or => self.times.iter().any(holds),
-            Mode::And => self.times.iter().all(holds),
+            Mode::Or => self.bounds.iter().any(holds),
+            Mode::And => self.bounds.iter().all(holds),
         }
     }
 }

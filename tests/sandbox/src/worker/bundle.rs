@@ -10,17 +10,17 @@ use crate::Release;
 use crate::data::Record;
 use crate::schema::has_type;
 use crate::types::ObservableType;
+use crate::worker::imported::kinds::is_domain_type;
 
-/// What the client knows beyond observables.
-const KNOWN: [&str; 8] = [
+/// What the client knows beyond observables and domain objects.
+const KNOWN: [&str; 7] = [
     "marking-definition",
-    "identity",
     "label",
     "kill-chain-phase",
     "external-reference",
     "vocabulary",
-    "indicator",
     "relationship",
+    "sighting",
 ];
 
 /// The objects of a bundle.
@@ -56,7 +56,9 @@ pub(crate) fn text_of(objects: &[Record]) -> serde_json::Result<String> {
 /// True for types that this release imports.
 pub(crate) fn is_known(stix_type: &str, release: Release) -> bool {
     let observable = ObservableType::by_stix_type(stix_type);
-    KNOWN.contains(&stix_type) || observable.is_some_and(|known| has_type(release, known.typename))
+    KNOWN.contains(&stix_type)
+        || is_domain_type(stix_type)
+        || observable.is_some_and(|known| has_type(release, known.typename))
 }
 
 impl Bundle {

@@ -2,18 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use anyhow::bail;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::data::{DataSet, Record};
 use crate::destination::{User, WorkError};
-use crate::types::{OBSERVABLE_TYPES, ObservableType};
+use crate::types::OBSERVABLE_TYPES;
 use crate::{Release, time};
 
 use super::bundle::is_known;
 
+mod audit;
+mod entities;
+mod files;
 mod format;
+pub(crate) mod kinds;
+mod known;
+mod life;
 mod mirror;
+mod pattern;
+mod relations;
+
+pub use audit::Refused;
+use kinds::entity_type;
+use known::Place;
+pub use life::Life;
 
 const EXTENSIONS: [&str; 2] = [
     "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba",
@@ -39,24 +53,50 @@ const SINGLE_REFUSED_FROM: Release = Release::new(6, 7, 13);
 /// One object as it landed.
 #[derive(Debug, Clone, Default)]
 pub struct ImportedObject {
-    /// Its fields as sent; later imports overwrite earlier ones field by field.
+    /// Its fields as sent; later imports overwrite earlier ones field by field. Of domain objects an
+    /// import with less confidence only fills what is empty, lists of texts add up, and the older
+    /// `created` stays. Of relationships and sightings times and count are those that stand.
     pub object: Value,
+    /// What the platform calls its type: `Sector`, `Country`, `Case-Incident`, `IPv4-Addr`; of a
+    /// relationship, its relationship type.
+    pub entity_type: String,
     /// The author, where it existed.
     pub author: Option<String>,
     /// The markings that existed; of each type the highest one.
     pub markings: BTreeSet<String>,
     /// The values of its labels.
     pub labels: BTreeSet<String>,
-    /// Nested references by relation, such as `obs_resolves-to`.
+    /// Nested references by relation, such as `obs_resolves-to`; under `object` what a container
+    /// holds.
     pub references: BTreeMap<String, BTreeSet<String>>,
     /// External references, each once.
     pub external_references: Vec<Value>,
     /// The files that came within its external references, one entry for each time, with the reference.
     pub reference_files: Vec<(Value, Value)>,
+    /// The files that were uploaded with it, by name; one of the same name takes the place of the old
+    /// one. What came without content is none.
+    pub files: BTreeMap<String, ImportedFile>,
+    /// Kill chain and phase.
+    pub kill_chain_phases: BTreeSet<(String, String)>,
+    /// Of an indicator: its score and its life as the platform computes them.
+    pub life: Option<Life>,
+    /// The confidence of the last import that was taken, 100 where none was given.
+    pub confidence: i64,
     /// How often it was imported.
     pub imports: usize,
     /// When it was last imported, as milliseconds since 1970.
     pub updated: i64,
+}
+
+/// One file of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedFile {
+    /// Its type.
+    pub mime_type: String,
+    /// Its content.
+    pub content: Vec<u8>,
+    /// Whether the platform lets connectors import it at once.
+    pub triggers_import: bool,
 }
 
 /// One label.
@@ -79,7 +119,9 @@ pub enum LossKind {
     Label,
     /// The source or destination of traffic did not exist.
     Reference,
-    /// An external reference had neither a URL nor source and id.
+    /// What a container was to hold did not exist.
+    Member,
+    /// An external reference had no source, or neither a URL nor an id.
     ExternalReference,
 }
 
@@ -108,10 +150,15 @@ pub(crate) enum Refusal {
 pub struct Imported {
     release: Release,
     objects: BTreeMap<String, ImportedObject>,
-    /// Other ids of objects that were merged.
+    /// Other ids of objects, with the ids under which these stand.
     aliases: HashMap<String, String>,
-    /// Relationships by type and ends.
-    relationships: HashMap<(String, String, String), String>,
+    /// Entity types with names, aliases and hashes, and the ids of the objects that have them.
+    names: HashMap<(String, String), BTreeSet<String>>,
+    /// Relationships and sightings by type and ends.
+    relationships: HashMap<(String, String, String), Vec<String>>,
+    refused: Vec<Refused>,
+    /// Whether indicators decay.
+    is_decaying: bool,
     labels: BTreeMap<String, ImportedLabel>,
     losses: Vec<Loss>,
     changes: usize,
@@ -122,8 +169,9 @@ pub struct Imported {
 
 impl Imported {
     /// A platform that has some markings and nothing else.
-    pub(crate) fn at(release: Release, user: User, markings: &[Record]) -> Self {
+    pub(crate) fn at(release: Release, user: User, markings: &[Record], is_decaying: bool) -> Self {
         let mut imported = Self {
+            is_decaying,
             user,
             ..Self::new(release)
         };
@@ -140,7 +188,10 @@ impl Imported {
             release,
             objects: BTreeMap::new(),
             aliases: HashMap::new(),
+            names: HashMap::new(),
             relationships: HashMap::new(),
+            refused: Vec::new(),
+            is_decaying: true,
             labels: BTreeMap::new(),
             losses: Vec::new(),
             changes: 0,
@@ -158,6 +209,7 @@ impl Imported {
             .set("extensions", json!({ EXTENSIONS[0]: order }));
         let landed = ImportedObject {
             object: object.to_value(),
+            entity_type: "Marking-Definition".to_owned(),
             ..ImportedObject::default()
         };
         self.objects
@@ -166,9 +218,15 @@ impl Imported {
 
     pub(crate) fn delete(&mut self, id: &str) {
         self.changes += 1;
-        self.objects.remove(id);
+        let Some(key) = self.key(id).map(str::to_owned) else {
+            return;
+        };
+        self.forget(&key);
         self.relationships
-            .retain(|(_, source, target), _| source != id && target != id);
+            .retain(|(_, source, target), _| *source != key && *target != key);
+        for ties in self.relationships.values_mut() {
+            ties.retain(|tie| *tie != key);
+        }
     }
 
     /// Whether the user has a capability, by its name or that of a narrower one.
@@ -232,10 +290,10 @@ impl Imported {
         !self.barred.contains(marking) && !self.user.barred_markings.contains(named)
     }
 
-    /// An object by its id.
+    /// An object by any of its ids: the one that it was sent with first, the platform's own, or one
+    /// of its other ids.
     pub fn get(&self, id: &str) -> Option<&ImportedObject> {
-        self.objects
-            .get(self.aliases.get(id).map_or(id, String::as_str))
+        self.objects.get(self.key(id)?)
     }
 
     /// All objects but labels, by id.
@@ -283,21 +341,58 @@ impl Imported {
     /// Imports one object; `attempt` counts from 0.
     pub(crate) fn import(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
         self.changes += 1;
+        let result = self.take(object, attempt);
+        if let Err(Refusal::Final(error)) = &result {
+            self.refused.push(Refused::new(object, &error.message));
+        }
+        result
+    }
+
+    /// Imports one object without waiting for anything that it refers to.
+    pub(crate) fn import_at_once(&mut self, object: &Record) -> anyhow::Result<()> {
+        for attempt in 0..=END_RETRIES {
+            match self.import(object, attempt) {
+                Ok(()) => return Ok(()),
+                Err(Refusal::Again) => {}
+                Err(Refusal::Final(error)) => bail!("{}: {}", object.id(), error.message),
+            }
+        }
+        bail!("{}: given up", object.id())
+    }
+
+    /// Notes what is refused before it is tried.
+    pub(crate) fn note_refused(&mut self, object: &Record, message: &str) {
+        self.refused.push(Refused::new(object, message));
+    }
+
+    fn take(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        if let Some(message) = kinds::refused(object) {
+            return Err(refusal(object, message));
+        }
+        if entities::is_deletion(object) {
+            self.delete(object.id());
+            return Ok(());
+        }
         match object.text("type") {
             "label" => self.import_label(object),
             "marking-definition" => self.import_marking(object, attempt),
             "relationship" => self.import_relationship(object, attempt),
+            "sighting" => self.import_sighting(object, attempt),
             "indicator" => {
                 self.check_indicator(object)?;
-                self.store(object, attempt).map(drop)
+                self.import_entity(object, attempt)
             }
-            kind if ObservableType::by_stix_type(kind).is_some() => {
+            kind if relations::is_observable(kind) => {
                 check_score(object)?;
                 if !format::is_taken(object) {
                     return Err(refusal(object, "INCORRECT_OBSERVABLE_FORMAT"));
                 }
                 self.store(object, attempt)?;
                 self.add_references(object)
+            }
+            kind if kinds::is_domain_type(kind) => {
+                check_score(object)?;
+                self.import_entity(object, attempt)
             }
             _ => self.store(object, attempt).map(drop),
         }
@@ -347,29 +442,6 @@ impl Imported {
         }
     }
 
-    /// Both ends must be there; a second relationship between the same ends is the same one.
-    fn import_relationship(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
-        let ends = ["source_ref", "target_ref"].map(|name| object.text(name).to_owned());
-        if let Some(missing) = ends.iter().find(|end| self.get(end).is_none()) {
-            let missing = format!("MISSING_REFERENCE_ERROR: Element(s) not found: {missing}");
-            return Err(if attempt < END_RETRIES {
-                Refusal::Again
-            } else {
-                refusal(object, missing)
-            });
-        }
-        let [source, target] = ends;
-        let key = (object.text("relationship_type").to_owned(), source, target);
-        let same = self
-            .relationships
-            .entry(key)
-            .or_insert_with(|| object.id().to_owned());
-        if same != object.id() {
-            self.aliases.insert(object.id().to_owned(), same.clone());
-        }
-        self.store(object, attempt).map(drop)
-    }
-
     fn check_indicator(&self, object: &Record) -> Result<(), Refusal> {
         let name = if object.text("name").is_empty() {
             object.text("pattern")
@@ -378,6 +450,13 @@ impl Imported {
         };
         if object.text("pattern").is_empty() || object.text("pattern_type").is_empty() {
             return Err(refusal(object, "INCORRECT_INDICATOR_FORMAT: no pattern"));
+        }
+        let is_stix = object.text("pattern_type").eq_ignore_ascii_case("stix");
+        if is_stix && pattern::normal(object.text("pattern")).is_none() {
+            return Err(refusal(
+                object,
+                "INCORRECT_INDICATOR_FORMAT: Indicator of type stix is not correctly formatted.",
+            ));
         }
         if name.chars().count() < 2 {
             return Err(refusal(
@@ -412,15 +491,23 @@ impl Imported {
         check_score(object)
     }
 
-    /// Stores an object with its surroundings; what of them does not exist is lost after some tries.
+    /// Stores an object where it belongs.
     fn store(&mut self, object: &Record, attempt: usize) -> Result<String, Refusal> {
-        let author = author_of(object);
+        self.check_surroundings(object, attempt)?;
+        match self.place(object) {
+            Place::At(key) => self.store_at(&key, object, attempt).map(|()| key),
+            Place::Kept(key) => Ok(key),
+        }
+    }
+
+    /// A marking that the user may not set, and what does not exist, is waited for.
+    fn check_surroundings(&self, object: &Record, attempt: usize) -> Result<(), Refusal> {
         let markings = texts(object.get("object_marking_refs"));
-        if let Some(barred) = markings
+        let barred = markings
             .iter()
             .find(|id| self.get(id).is_some() && !self.may_set(id))
-            .filter(|_| self.release >= MARKINGS_CHECKED_FROM)
-        {
+            .filter(|_| self.release >= MARKINGS_CHECKED_FROM);
+        if let Some(barred) = barred {
             let missing = format!("MISSING_REFERENCE_ERROR: missing markings: {barred}");
             return Err(if attempt < END_RETRIES {
                 Refusal::Again
@@ -428,18 +515,31 @@ impl Imported {
                 refusal(object, missing)
             });
         }
-        let author_missing = author
-            .iter()
-            .filter(|id| self.get(id).is_none())
-            .map(|id| (LossKind::Author, id.clone()));
-        let markings_missing = markings.iter().filter(|id| self.get(id).is_none());
-        let mut missing: Vec<_> = markings_missing
-            .map(|id| (LossKind::Marking, id.clone()))
-            .collect();
-        missing.extend(author_missing);
-        if !missing.is_empty() && attempt < SURROUNDING_RETRIES {
+        if !self.missing(object).is_empty() && attempt < SURROUNDING_RETRIES {
             return Err(Refusal::Again);
         }
+        Ok(())
+    }
+
+    /// What an object refers to beside its nested references, and what does not exist of it.
+    fn missing(&self, object: &Record) -> Vec<(LossKind, String)> {
+        let markings = texts(object.get("object_marking_refs"));
+        let markings = markings.into_iter().map(|id| (LossKind::Marking, id));
+        let members = entities::members_of(object);
+        let members = members.into_iter().map(|id| (LossKind::Member, id));
+        let author = author_of(object).map(|id| (LossKind::Author, id));
+        let all = markings.chain(members).chain(author);
+        all.filter(|(_, id)| self.get(id).is_none()).collect()
+    }
+
+    /// Stores an object under this key with its surroundings; what of them does not exist is lost
+    /// after some tries.
+    fn store_at(&mut self, key: &str, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        self.check_surroundings(object, attempt)?;
+        let files = files::files_of(object).map_err(|message| refusal(object, message))?;
+        let author = author_of(object);
+        let markings = texts(object.get("object_marking_refs"));
+        let mut missing = self.missing(object);
         let (external, dropped) = external_references(object);
         missing.extend(dropped);
         let losses = missing.into_iter().map(|(kind, missing)| Loss {
@@ -449,22 +549,33 @@ impl Imported {
         });
         self.losses.extend(losses);
         let labels = self.add_labels(object);
-        let id = self
-            .aliases
-            .get(object.id())
-            .cloned()
-            .unwrap_or_else(|| object.id().to_owned());
-        let mut stored = self.objects.remove(&id).unwrap_or_default();
+        let members = entities::members_of(object);
+        let members = members
+            .iter()
+            .filter_map(|id| self.key(id).map(str::to_owned));
+        let members: BTreeSet<String> = members.collect();
+        let mut stored = self.objects.remove(key).unwrap_or_default();
+        stored.entity_type = entity_type(object);
         stored.overwrite(object);
-        stored.author = author.filter(|id| self.get(id).is_some()).or(stored.author);
+        if stored.may_have_author(object) {
+            stored.author = author.filter(|id| self.get(id).is_some()).or(stored.author);
+        }
+        stored.confidence = stored.confidence.max(entities::confidence_of(object));
         stored
             .markings
             .extend(markings.into_iter().filter(|id| self.get(id).is_some()));
         stored.markings = self.highest(stored.markings);
         stored.labels.extend(labels);
+        stored.kill_chain_phases.extend(entities::phases_of(object));
+        if !members.is_empty() {
+            let held = stored.references.entry("object".to_owned()).or_default();
+            held.extend(members);
+        }
         stored.add_external_references(external);
-        self.objects.insert(id.clone(), stored);
-        Ok(id)
+        stored.files.extend(files);
+        self.objects.insert(key.to_owned(), stored);
+        self.remember(key, object);
+        Ok(())
     }
 
     /// The labels of an object, created where they are missing; the first of the forms wins.
@@ -611,22 +722,23 @@ impl Imported {
     }
 
     fn references_of(&mut self, object: &Record) -> &mut BTreeMap<String, BTreeSet<String>> {
-        &mut self
-            .objects
-            .entry(object.id().to_owned())
-            .or_default()
-            .references
+        let key = self.key(object.id()).unwrap_or(object.id()).to_owned();
+        &mut self.objects.entry(key).or_default().references
     }
 }
 
 impl ImportedObject {
     fn overwrite(&mut self, object: &Record) {
-        let known = self.object.as_object().cloned().unwrap_or_default();
-        let mut merged = Record::from(known);
-        for (name, value) in object.fields() {
-            merged.set(name.to_owned(), value.clone());
+        if kinds::is_domain_type(object.text("type")) && self.imports > 0 {
+            self.upsert(object);
+        } else {
+            let known = self.object.as_object().cloned().unwrap_or_default();
+            let mut merged = Record::from(known);
+            for (name, value) in object.fields() {
+                merged.set(name.to_owned(), value.clone());
+            }
+            self.object = merged.to_value();
         }
-        self.object = merged.to_value();
         self.imports += 1;
         self.updated = time::now();
     }
@@ -696,9 +808,10 @@ fn external_references(object: &Record) -> (Vec<Value>, Vec<(LossKind, String)>)
             .and_then(Value::as_str)
             .is_some_and(|t| !t.is_empty())
     };
+    // The platform asks for the source's name, the client for one of the others beside it.
     let (made, dropped): (Vec<Value>, Vec<Value>) = list.into_iter().partition(|reference| {
-        is_text(reference, "url")
-            || (is_text(reference, "source_name") && is_text(reference, "external_id"))
+        is_text(reference, "source_name")
+            && (is_text(reference, "url") || is_text(reference, "external_id"))
     });
     let dropped = dropped
         .into_iter()

@@ -17,7 +17,7 @@ pub(super) fn is_taken(object: &Record) -> bool {
                     .split('.')
                     .all(|label| !label.is_empty() && !label.contains(' '))
         }
-        "hostname" => !value.is_empty() && value.is_ascii() && !value.contains(' '),
+        "hostname" => value.split('.').all(is_host_label),
         "email-addr" => value.split_once('@').is_some_and(|(user, host)| {
             !user.is_empty() && !host.is_empty() && !value.contains(' ')
         }),
@@ -36,6 +36,11 @@ pub(super) fn is_taken(object: &Record) -> bool {
 fn is_address<A: std::str::FromStr>(value: &str, longest: u8) -> bool {
     let (address, prefix) = value.split_once('/').unwrap_or((value, "0"));
     address.parse::<A>().is_ok() && prefix.parse::<u8>().is_ok_and(|prefix| prefix <= longest)
+}
+
+fn is_host_label(label: &str) -> bool {
+    let is_taken = |byte: u8| byte.is_ascii_alphanumeric() || [b'-', b'_'].contains(&byte);
+    !label.is_empty() && label.bytes().all(is_taken)
 }
 
 fn is_mac(value: &str) -> bool {

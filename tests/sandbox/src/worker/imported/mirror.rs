@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::kinds::{is_domain_entity, name_of, platform_id};
 use super::{Imported, ImportedObject};
 use crate::data::{DataSet, NO_START, NO_STOP, Record};
 use crate::ids;
@@ -34,8 +35,13 @@ pub(super) fn data_set(imported: &Imported) -> DataSet {
             .set("color", label.color.clone());
         mirror.shared.push(record);
     }
+    let others = imported.other_ids();
     for (id, object) in imported.objects() {
         add(&mut mirror, id, object);
+        let others = others.get(id).map_or(&[][..], Vec::as_slice);
+        mirror
+            .domain_objects
+            .extend(domain_object(id, object, others));
     }
     mirror
 }
@@ -65,6 +71,7 @@ fn add(mirror: &mut DataSet, id: &str, imported: &ImportedObject) {
     match typename {
         "Indicator" => {
             set_phases(mirror, &mut record, &imported.object);
+            set_life(&mut record, imported);
             mirror.indicators.push(record);
         }
         "StixCoreRelationship" => {
@@ -74,6 +81,27 @@ fn add(mirror: &mut DataSet, id: &str, imported: &ImportedObject) {
         _ if ObservableType::by_typename(typename).is_some() => mirror.observables.push(record),
         _ => mirror.shared.push(record),
     }
+}
+
+/// A domain object but an indicator, under the id that the platform makes for it.
+fn domain_object(id: &str, imported: &ImportedObject, others: &[&str]) -> Option<Record> {
+    let entity_type = imported.entity_type.as_str();
+    if !is_domain_entity(entity_type) || ["Indicator", "SecurityPlatform"].contains(&entity_type) {
+        return None;
+    }
+    let sent = Record::from(imported.object.as_object().cloned().unwrap_or_default());
+    let standard_id = platform_id(&sent).unwrap_or_else(|| id.to_owned());
+    let typename = entity_type.replace('-', "");
+    let mut record = record(&typename, entity_type, id, imported.updated);
+    copy(&mut record, &imported.object);
+    let others = others.iter().copied().chain([id]);
+    let others: Vec<&str> = others.filter(|other| *other != standard_id).collect();
+    record
+        .set("name", name_of(&sent))
+        .set("attribute_abstract", sent.text("abstract"))
+        .set("x_opencti_stix_ids", others)
+        .set("standard_id", standard_id);
+    Some(record)
 }
 
 /// The GraphQL type and the entity type.
@@ -200,6 +228,18 @@ fn add_external_references(mirror: &mut DataSet, id: &str, imported: &ImportedOb
             mirror.shared.push(record);
         }
     }
+}
+
+/// Score, dates and revocation are those that the platform makes of what was sent.
+fn set_life(record: &mut Record, imported: &ImportedObject) {
+    let Some(life) = &imported.life else {
+        return;
+    };
+    record
+        .set("x_opencti_score", life.score)
+        .set("valid_from", iso(life.valid_from))
+        .set("valid_until", iso(life.valid_until))
+        .set("revoked", life.is_revoked);
 }
 
 fn set_phases(mirror: &mut DataSet, record: &mut Record, object: &Value) {
