@@ -93,10 +93,6 @@ fn parse_release(text: &str) -> Result<Release> {
     Ok(release)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a setting of this test, not of the product"
-)]
 fn schema_folder() -> Option<PathBuf> {
     let folder = std::env::var_os("OPENCTI_SCHEMAS").filter(|folder| !folder.is_empty());
     folder.map(PathBuf::from)
