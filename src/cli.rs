@@ -10,8 +10,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
+use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Connector, Importer};
+use crate::connector::{Connector, Importer, StreamConsumer};
 use crate::runtime::{self, End, on_signals};
 use crate::settings::{self, Problems, Schedule, Settings};
 use crate::telemetry::bars::Bars;
@@ -78,13 +79,21 @@ enum Command {
 
 /// The program of an importer: reads the arguments and does what they ask for.
 pub fn run_importer<C: Importer>() -> ExitCode {
-    let Arguments { command, config } = match parse::<C>() {
+    let Arguments { command, config } = match parse(&mut command_line::<C>()) {
         Ok(arguments) => arguments,
         Err(refused) => refused.exit(),
     };
     match command.unwrap_or(Command::Run { once: false }) {
-        Command::Run { once } => with_settings::<C>(&config, |settings| run::<C>(settings, once)),
-        Command::Check => with_settings::<C>(&config, |settings| commands::check::<C>(&settings)),
+        Command::Run { once } => with_settings::<C>(&config, |settings| {
+            run::<C>(settings, once, async |settings, instruments, stop| {
+                runtime::run_importer::<C>(settings, instruments, stop).await
+            })
+        }),
+        Command::Check => with_settings::<C>(&config, |settings| {
+            commands::check::<C>(&settings, async |settings, tell| {
+                runtime::check::<C>(settings, tell).await
+            })
+        }),
         Command::Export {
             folder,
             dry_run,
@@ -96,21 +105,65 @@ pub fn run_importer<C: Importer>() -> ExitCode {
                 export::<C>(&settings, folder.as_deref(), waits)
             })
         }
+        other => common::<C>(&other, &config, command_line::<C>()),
+    }
+}
+
+/// The program of a stream connector: reads the arguments and does what they ask for.
+pub fn run_consumer<C: StreamConsumer>() -> ExitCode {
+    let Arguments { command, config } = match parse(&mut consumer_line::<C>()) {
+        Ok(arguments) => arguments,
+        Err(refused) => refused.exit(),
+    };
+    match command.unwrap_or(Command::Run { once: false }) {
+        Command::Run { once } => with_settings::<C>(&config, |settings| {
+            run::<C>(settings, once, async |settings, instruments, stop| {
+                runtime::run_consumer::<C>(settings, instruments, stop).await
+            })
+        }),
+        Command::Check => with_settings::<C>(&config, |settings| {
+            commands::check::<C>(&settings, async |settings, tell| {
+                runtime::check_consumer::<C>(settings, tell).await
+            })
+        }),
+        other => common::<C>(&other, &config, consumer_line::<C>()),
+    }
+}
+
+/// The commands that are the same for every kind of connector.
+fn common<C: Connector>(command: &Command, config: &Path, line: clap::Command) -> ExitCode {
+    match command {
         Command::Config => {
             let environment = settings::process_environment();
-            match settings::effective::<C::Section, _, _>(&config, environment) {
+            match settings::effective::<C::Section, _, _>(config, environment) {
                 Ok(settings) => commands::config(&settings),
                 Err(problems) => refuse(&problems),
             }
         }
-        Command::Healthcheck => with_settings::<C>(&config, |settings| {
+        Command::Healthcheck => with_settings::<C>(config, |settings| {
             commands::healthcheck(&settings.connector.metrics)
         }),
         Command::Schema => commands::print(&commands::schema::<C::Section>()),
-        Command::Completions { shell } => {
-            commands::print(&commands::completions(command_line::<C>(), shell))
+        Command::Completions { shell } => commands::print(&commands::completions(line, *shell)),
+        Command::Run { .. } | Command::Check | Command::Export { .. } => {
+            commands::complain("a stream connector has nothing to export")
         }
     }
+}
+
+/// The command line of a stream connector, which brings nothing into the platform that could be exported.
+fn consumer_line<C: Connector>() -> clap::Command {
+    command_line::<C>()
+        .mut_subcommand("export", |export| export.hide(true))
+        .mut_subcommand("run", |run| {
+            run.about("Follows the live stream; this is what happens without a command")
+                .mut_arg("once", |once| {
+                    once.help("End when all of history is through")
+                })
+        })
+        .mut_subcommand("check", |check| {
+            check.about("Check the target, the platform and its live stream; nothing is changed")
+        })
 }
 
 /// The command line of a connector's program.
@@ -118,17 +171,20 @@ fn command_line<C: Connector>() -> clap::Command {
     Arguments::command().name(C::PROGRAM).about(C::ABOUT)
 }
 
-fn parse<C: Connector>() -> Result<Arguments, clap::Error> {
-    let mut command_line = command_line::<C>();
-    let matches = command_line.try_get_matches_from_mut(std::env::args_os())?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command_line))
+fn parse(line: &mut clap::Command) -> Result<Arguments, clap::Error> {
+    let matches = line.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(line))
 }
 
-fn run<C: Importer>(mut settings: Settings<C::Section>, once: bool) -> ExitCode {
+fn run<C: Connector>(
+    mut settings: Settings<C::Section>,
+    once: bool,
+    run: impl AsyncFnOnce(Settings<C::Section>, Instruments, CancellationToken) -> anyhow::Result<End>,
+) -> ExitCode {
     if once {
         settings.connector.schedule = Schedule::Once;
     }
-    match start::<C>(settings) {
+    match start::<C>(settings, run) {
         Ok(End::Stopped | End::RanOnce) => ExitCode::SUCCESS,
         Ok(End::Failed) => ExitCode::FAILURE,
         Err(error) => {
@@ -160,7 +216,10 @@ fn refuse(problems: &Problems) -> ExitCode {
     ExitCode::from(BAD_SETTINGS)
 }
 
-fn start<C: Importer>(settings: Settings<C::Section>) -> anyhow::Result<End> {
+fn start<C: Connector>(
+    settings: Settings<C::Section>,
+    run: impl AsyncFnOnce(Settings<C::Section>, Instruments, CancellationToken) -> anyhow::Result<End>,
+) -> anyhow::Result<End> {
     let instruments = begin(&settings)?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "starting");
     let runtime = runtime()?;
@@ -169,7 +228,7 @@ fn start<C: Importer>(settings: Settings<C::Section>) -> anyhow::Result<End> {
             let address = admin::serve(port, instruments.clone()).await?;
             tracing::info!(%address, "metrics and health are served");
         }
-        runtime::run_importer::<C>(settings, instruments, on_signals()?).await
+        run(settings, instruments, on_signals()?).await
     });
     // What is still waiting somewhere waits in vain.
     runtime.shutdown_background();

@@ -12,6 +12,7 @@
 
 mod checks;
 mod context;
+mod stream_consumer;
 
 use std::collections::{BTreeMap, HashSet};
 use std::error::Error as StdError;
@@ -28,6 +29,9 @@ use crate::stix::StixObject;
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
+pub use stream_consumer::{
+    NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
+};
 
 /// A connector: who it is, and what it is made from.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -47,6 +51,17 @@ pub trait Connector: Sized + Send + Sync + 'static {
     /// Checks what only this connector knows, as it is now, once and without waiting, for a person who wants to know
     /// before the first run. Changes nothing anywhere.
     fn check(&self, checks: &mut Checks<'_>) -> impl Future<Output = ()> + Send;
+
+    /// Reads a state that another program kept under this connector's id, such as the one that it replaces: the
+    /// cursors of its streams, or none where it is not known. Each cursor is one that this connector could have
+    /// written; anybody may have written the state.
+    fn migrate_state(
+        &self,
+        state: &serde_json::Value,
+    ) -> Option<BTreeMap<String, serde_json::Value>> {
+        let _ = state;
+        None
+    }
 }
 
 /// An importer: reads a source, page by page, into STIX objects.

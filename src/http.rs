@@ -11,6 +11,7 @@
 mod client;
 mod conditional;
 mod error;
+mod event_stream;
 mod headers;
 mod local;
 mod peer;
@@ -25,6 +26,7 @@ pub use client::{Client, Fetched};
 pub use conditional::Validators;
 pub(crate) use error::tls_error;
 pub use error::{Error, Kind, NoAnswer};
+pub use event_stream::{EventReader, Frame, Framed};
 pub use headers::Clocks;
 pub use local::ask_local_health;
 pub use peer::Peer;

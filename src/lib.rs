@@ -29,7 +29,7 @@
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
 //! | [`graphql`] | operations, answers, narrowing | `http`, `telemetry` |
 //! | [`http`] | the one client of HTTP: TLS, proxies, retries, redirects, bounds | `telemetry` |
-//! | [`stix`] | objects, bundles, ids as numbers | – |
+//! | [`stix`] | ids, objects, bundles, patterns, kinds of values | – |
 //! | [`settings`] | file and environment, checked | – |
 //! | [`telemetry`] | logs, metrics, health | – |
 //!

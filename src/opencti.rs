@@ -11,6 +11,7 @@ pub mod api;
 mod delivery;
 mod directory;
 mod known;
+mod live_stream;
 mod message;
 mod operations;
 pub mod queue;
@@ -23,6 +24,7 @@ mod work;
 pub use delivery::{ConnectionStatus, Delivery, Pending, PushError, Pusher, Receipt};
 pub use directory::{Directory, DirectoryError, write_whole};
 pub use known::{KnownObjects, SetTargets, relation_of, set_targets};
+pub use live_stream::{LiveStream, OpenStream, StreamFrame, StreamStart};
 pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector, QueueSize, Registration,

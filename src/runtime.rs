@@ -2,6 +2,7 @@
 //!
 //! - [`session`]: what every kind needs: registration, ping, state, reset, stop.
 //! - [`import`]: importers: schedule, run, admission, packing, works, back-pressure.
+//! - [`stream`]: stream connectors: position, reconnecting, the watch over silence, acknowledgement.
 //! - `check`: the whole way, checked before the first run.
 //!
 //! May know: everything but the connectors, lapin and reqwest. Known by: the command line.
@@ -12,6 +13,7 @@
 mod check;
 pub mod import;
 pub mod session;
+pub mod stream;
 
 use chrono::Utc;
 
@@ -19,11 +21,12 @@ use crate::connector::{Clock, Connector, Context};
 use crate::graphql;
 use crate::settings::Settings;
 use crate::telemetry::metrics::Metrics;
-pub use check::check;
+pub use check::{check, check_consumer};
 pub use import::export::{Exported, export};
 pub use import::run_importer;
 pub use session::End;
 pub use session::stop::on_signals;
+pub use stream::run_consumer;
 
 /// What a connector with these settings is made from, with this machine's clock.
 ///

@@ -9,9 +9,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::connector::{Check, CheckOutcome, Importer};
+use crate::connector::{Check, CheckOutcome, Connector};
 use crate::http::ask_local_health;
-use crate::runtime::{self, Exported, on_signals};
+use crate::runtime::{Exported, on_signals};
 use crate::settings::{self, AllEffective, Effective, MetricsSettings, Section, Settings};
 use crate::telemetry::logs::{self, Chain};
 use crate::telemetry::safe_text::{NAME, SENTENCE, TEXT, WORDS, safe};
@@ -76,7 +76,10 @@ pub(super) fn schema<S: Section>() -> String {
 }
 
 /// Checks the whole way and prints a line for each.
-pub(super) fn check<C: Importer>(settings: &Settings<C::Section>) -> ExitCode {
+pub(super) fn check<C: Connector>(
+    settings: &Settings<C::Section>,
+    check: impl AsyncFnOnce(&Settings<C::Section>, &mut (dyn FnMut(Check) + Send)) -> bool,
+) -> ExitCode {
     let mut tell = |check: Check| {
         print(&line(&check));
     };
@@ -107,7 +110,7 @@ pub(super) fn check<C: Importer>(settings: &Settings<C::Section>) -> ExitCode {
             tokio::time::sleep(CHECK_GRACE).await;
         };
         tokio::select! {
-            is_fine = runtime::check::<C>(settings, &mut tell) => Ok(Some(is_fine)),
+            is_fine = check(settings, &mut tell) => Ok(Some(is_fine)),
             () = stopped => Ok(None),
         }
     });
@@ -207,7 +210,7 @@ pub(super) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
 }
 
 /// Says on standard error what is wrong.
-fn complain(text: &str) -> ExitCode {
+pub(super) fn complain(text: &str) -> ExitCode {
     // Where nobody reads it, the exit code says it.
     say_aside(text);
     ExitCode::FAILURE

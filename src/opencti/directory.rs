@@ -200,12 +200,14 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::settings::ConnectorType;
 
     fn directory(path: &Path, retention: Option<Duration>) -> Directory {
         let profile = ConnectorProfile {
             id: Uuid::nil(),
             name: "Net/Manage IT".to_owned(),
             scope: vec!["a".to_owned(), "b".to_owned()],
+            connector_type: ConnectorType::ExternalImport,
         };
         Directory::new(path.to_owned(), retention, profile, "user-1".to_owned())
     }

@@ -4,13 +4,13 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::operations::{
-    ConnectorReset, DeleteConnector, PingConnector, QueueDetails, RegisterConnector,
-    RegisteredConnector, connector_reset, delete_connector, ping_connector, queue_details,
-    register_connector,
+    ConnectorConfig, ConnectorReset, DeleteConnector, PingConnector, QueueDetails,
+    RegisterConnector, RegisteredConnector, connector_reset, delete_connector, ping_connector,
+    queue_details, register_connector,
 };
 use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
-use crate::settings::{NameError, ShortName};
+use crate::settings::{ConnectorType, NameError, ShortName};
 use crate::telemetry::safe_text::{NAME, safe};
 
 /// Who the connector is, as the platform shows it.
@@ -22,6 +22,8 @@ pub struct ConnectorProfile {
     pub name: String,
     /// Its scope; descriptive only for an importer.
     pub scope: Vec<String>,
+    /// Its type.
+    pub connector_type: ConnectorType,
 }
 
 /// What registration answers.
@@ -31,8 +33,9 @@ pub struct Registration {
     pub applicant_id: String,
     /// The state that the platform keeps for the connector.
     pub echo: Echo,
-    /// The broker, as the platform sees it.
-    pub broker: BrokerAddress,
+    /// The broker, as the platform sees it, or what the answer lacks of it: a connector that sends no messages needs
+    /// none.
+    pub broker: Result<BrokerAddress, RegistrationError>,
 }
 
 /// What the platform says of the state that it keeps. It may be older than what was just sent: the
@@ -146,7 +149,10 @@ pub async fn register(
     let input = register_connector::RegisterConnectorInput {
         id: profile.id.to_string(),
         name: profile.name.clone(),
-        type_: register_connector::ConnectorType::EXTERNAL_IMPORT,
+        type_: match profile.connector_type {
+            ConnectorType::ExternalImport => register_connector::ConnectorType::EXTERNAL_IMPORT,
+            ConnectorType::Stream => register_connector::ConnectorType::STREAM,
+        },
         scope: Some(profile.scope.clone()),
         auto: Some(false),
         only_contextual: Some(false),
@@ -163,26 +169,30 @@ fn read_registration(
     connector: Option<RegisteredConnector>,
 ) -> Result<Registration, RegistrationError> {
     let connector = given(connector, "connector")?;
-    let config = given(connector.config, "queue")?;
-    let connection = given(config.connection, "broker")?;
-    let vhost = connection.vhost.unwrap_or_else(|| "/".to_owned());
     Ok(Registration {
         applicant_id: given(connector.connector_user_id, "user")?,
         echo: echo(
             connector.connector_state,
             connector.connector_state_timestamp,
         ),
-        broker: BrokerAddress {
-            host: name(connection.host, "broker's host")?,
-            port: given(connection.port, "broker's port")?,
-            vhost: name(Some(vhost), "broker's vhost")?,
-            user: name(connection.user, "broker's user")?,
-            password: given(connection.pass, "broker's password")?,
-            tls: connection.use_ssl.unwrap_or(false),
-            exchange: name(config.push_exchange, "push exchange")?,
-            routing_key: name(config.push_routing, "push routing key")?,
-            queue: name(config.push, "push queue")?,
-        },
+        broker: read_broker(connector.config),
+    })
+}
+
+fn read_broker(config: Option<ConnectorConfig>) -> Result<BrokerAddress, RegistrationError> {
+    let config = given(config, "queue")?;
+    let connection = given(config.connection, "broker")?;
+    let vhost = connection.vhost.unwrap_or_else(|| "/".to_owned());
+    Ok(BrokerAddress {
+        host: name(connection.host, "broker's host")?,
+        port: given(connection.port, "broker's port")?,
+        vhost: name(Some(vhost), "broker's vhost")?,
+        user: name(connection.user, "broker's user")?,
+        password: given(connection.pass, "broker's password")?,
+        tls: connection.use_ssl.unwrap_or(false),
+        exchange: name(config.push_exchange, "push exchange")?,
+        routing_key: name(config.push_routing, "push routing key")?,
+        queue: name(config.push, "push queue")?,
     })
 }
 

@@ -7,21 +7,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::connector::{Check, CheckOutcome, Checks, Importer};
-use crate::http::RetryPolicy;
+use crate::connector::{
+    Check, CheckOutcome, Checks, Connector, Context, Importer, StreamConsumer, StreamPosition,
+};
+use crate::http::{self, RetryPolicy};
 use crate::opencti::queue::Depth;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, KeptConnector, Rights, Rules, delete, kept, queue_size,
-    register,
+    BrokerAddress, ConnectorProfile, KeptConnector, Rights, Rules, StreamFrame, StreamStart,
+    delete, kept, queue_size, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::runtime::context;
 use crate::runtime::import::broker_tls;
 use crate::runtime::import::overridden;
-use crate::runtime::session::preflight;
-use crate::settings::{QueueProtocol, Settings};
+use crate::runtime::session::{self, preflight};
+use crate::runtime::stream::live_stream;
+use crate::settings::{QueueProtocol, Section, Settings};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::safe_text::{WORDS, safe};
 
 /// An answer that takes longer is one more thing that is wrong.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -29,30 +33,122 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// How a person removes what could not be deleted.
 const REMOVAL: &str = "an administrator can delete it there under Data > Ingestion > Connectors";
 
-/// Checks the connector's own part, the destination and the way there, and tells of each; whether the connector
+/// Checks an importer's own part, the destination and the way there, and tells of each; whether the connector
 /// would work.
 pub async fn check<C: Importer>(
     settings: &Settings<C::Section>,
     tell: &mut (dyn FnMut(Check) + Send),
 ) -> bool {
     let mut checks = Checks::new(tell);
-    let context = match context::<C>(settings, &Metrics::default()) {
-        Ok(context) => context,
-        Err(error) => {
-            checks.fail_with("destination", &error);
-            return false;
-        }
-    };
-    match C::new(settings, &context) {
-        Ok(connector) => connector.check(&mut checks).await,
-        Err(error) => checks.fail_with("source", &error),
-    }
-    if let Some(platform) = meet(settings, &context.platform, &mut checks).await {
-        checks.compare_clock(platform.clock().await);
+    if let Some((_, platform)) = check_both::<C>(settings, "source", &mut checks).await {
         let rights = check_rights(&platform, &mut checks).await;
         check_registration(settings, &platform, rights.as_ref(), &mut checks).await;
     }
     checks.first_failure().is_none()
+}
+
+/// Checks a stream connector's own part, the platform and its live stream, and tells of each; whether the connector
+/// would work.
+pub async fn check_consumer<C: StreamConsumer>(
+    settings: &Settings<C::Section>,
+    tell: &mut (dyn FnMut(Check) + Send),
+) -> bool {
+    let mut checks = Checks::new(tell);
+    if let Some((context, platform)) = check_both::<C>(settings, "target", &mut checks).await {
+        check_known(settings, &platform, &mut checks).await;
+        check_stream(settings, &context, &mut checks).await;
+    }
+    checks.first_failure().is_none()
+}
+
+/// The connector's own part, whose `other_side` it names, and whether the platform answers.
+async fn check_both<C: Connector>(
+    settings: &Settings<C::Section>,
+    other_side: &'static str,
+    checks: &mut Checks<'_>,
+) -> Option<(Context, Arc<Platform>)> {
+    let context = match context::<C>(settings, &Metrics::default()) {
+        Ok(context) => context,
+        Err(error) => {
+            checks.fail_with("destination", &error);
+            return None;
+        }
+    };
+    match C::new(settings, &context) {
+        Ok(connector) => connector.check(checks).await,
+        Err(error) => checks.fail_with(other_side, &error),
+    }
+    let platform = meet(settings, &context.platform, checks).await?;
+    checks.compare_clock(platform.clock().await);
+    Some((context, platform))
+}
+
+/// Whether the platform knows the connector; a stream connector registers with its first start.
+async fn check_known<S: Section>(
+    settings: &Settings<S>,
+    platform: &Platform,
+    checks: &mut Checks<'_>,
+) {
+    match kept(platform, settings.connector.id).await {
+        Ok(Some(_)) => checks.pass("registration", "the platform knows the connector"),
+        Ok(None) => checks.pass(
+            "registration",
+            "the connector is new: its first start registers it",
+        ),
+        Err(error) => {
+            let text = format!(
+                "it does not say whether it knows the connector: {}",
+                Chain(&error)
+            );
+            checks.warn("registration", text);
+        }
+    }
+}
+
+/// Whether the live stream can be followed: opened, and left with its first frame.
+async fn check_stream<S>(settings: &Settings<S>, context: &Context, checks: &mut Checks<'_>) {
+    const NAME: &str = "live stream";
+    let Some(live) = &settings.connector.live_stream else {
+        return checks.fail(NAME, "the settings name none");
+    };
+    let opening = async {
+        let stream = live_stream(settings, context, live)?;
+        let start = StreamStart {
+            after: StreamPosition::at(context.clock.now()),
+            recover_until: None,
+        };
+        let mut open = stream.open(start).await?;
+        while let Some(frames) = open.next().await? {
+            if let Some(frame) = frames.into_iter().next() {
+                return Ok(Some(frame));
+            }
+        }
+        Ok::<_, http::Error>(None)
+    };
+    match tokio::time::timeout(LIMIT, opening).await {
+        Ok(Ok(Some(StreamFrame::Failed(words)))) => {
+            checks.fail(
+                NAME,
+                format!("the platform fails at it: {}", safe(&words, WORDS)),
+            );
+        }
+        Ok(Ok(Some(_))) => checks.pass(NAME, format!("{} is open", live.id)),
+        Ok(Ok(None)) => checks.fail(NAME, "the platform ends it at once"),
+        Ok(Err(error)) => {
+            let advice = match error.status().map(|status| status.as_u16()) {
+                Some(401 | 403) => {
+                    "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
+                }
+                Some(410) => "; it is stopped: start it on the platform",
+                _ => "",
+            };
+            checks.fail(NAME, format!("{}{advice}", Chain(&error)));
+        }
+        Err(_) => checks.fail(
+            NAME,
+            format!("the platform sends nothing within {} s", LIMIT.as_secs()),
+        ),
+    }
 }
 
 async fn meet<S>(
@@ -104,7 +200,7 @@ async fn check_rights(platform: &Platform, checks: &mut Checks<'_>) -> Option<Ri
     Some(rights)
 }
 
-async fn check_registration<S>(
+async fn check_registration<S: Section>(
     settings: &Settings<S>,
     platform: &Platform,
     rights: Option<&Rights>,
@@ -114,11 +210,7 @@ async fn check_registration<S>(
     if let Err(error) = Rules::of(platform.release(), protocol) {
         return checks.fail_with("registration", &error);
     }
-    let profile = ConnectorProfile {
-        id: settings.connector.id,
-        name: settings.connector.name.clone(),
-        scope: settings.connector.scope.clone(),
-    };
+    let profile = session::profile(settings);
     let known = kept(platform, profile.id).await;
     let is_known = matches!(known, Ok(Some(_)));
     if !is_known && !rights.is_some_and(Rights::deletes_connectors) {
@@ -126,8 +218,9 @@ async fn check_registration<S>(
     }
     // Who may not see connectors cannot tell a new one, and must not delete another one's.
     let is_new = matches!(known, Ok(None));
-    let registration = match register(platform, &profile, RetryPolicy::NEVER).await {
-        Ok(registration) => registration,
+    let registered = register(platform, &profile, RetryPolicy::NEVER).await;
+    let broker = match registered.and_then(|registration| registration.broker) {
+        Ok(broker) => broker,
         Err(error) => {
             checks.fail_with("registration", &error);
             if is_new {
@@ -138,7 +231,7 @@ async fn check_registration<S>(
     };
     say_registered(&known, &profile, checks);
     match protocol {
-        QueueProtocol::Amqp => check_broker(settings, registration.broker, checks).await,
+        QueueProtocol::Amqp => check_broker(settings, broker, checks).await,
         QueueProtocol::Api => checks.pass("broker", "not needed: messages go through the platform"),
     }
     check_queue(settings, platform, checks).await;

@@ -25,7 +25,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::context;
@@ -34,7 +33,10 @@ use super::session::state::{ClosePlan, OpenWork, ResetWatch, State};
 use super::session::state_store::StateStore;
 use super::session::stop::{self, Stopping};
 use super::session::trouble::Attempt;
-use super::session::{self, End, Home, Registered, is_once, read_state, retry_policy_at_start};
+use super::session::{
+    self, AbortOnDrop, End, Home, Registered, WAIT_LIMIT, ended_early, is_once, is_stored,
+    read_state, retry_policy_at_start,
+};
 use crate::connector::{Converted, Importer};
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
 use crate::opencti::{
@@ -50,9 +52,6 @@ use run::{Report, RunContext, run};
 use schedule::{Keeping, ScheduleEnd};
 use work_closer::WorkCloser;
 
-/// A connector that runs once waits so long for workers that report nothing before it leaves the rest
-/// to the next start.
-const WAIT_LIMIT: Duration = Duration::from_mins(10);
 /// After the destination could not be met anew.
 const MEET_AGAIN: Duration = Duration::from_mins(1);
 
@@ -76,7 +75,7 @@ pub async fn run_importer<C: Importer>(
             &settings,
             &context.platform,
             &instruments,
-            connector.source(),
+            &*connector,
             state_store.clone(),
         );
         let Some(started) = stop.run_until_cancelled(starting).await else {
@@ -235,38 +234,6 @@ fn says_what_is_refused(state_store: &StateStore) -> bool {
     is_refused
 }
 
-/// Waits until the destination has stored the state, as long as that may be; people are told where it is not.
-async fn is_stored(state_store: &StateStore) -> bool {
-    let reason = tokio::select! {
-        // It may stand there already.
-        biased;
-        _ = state_store.stored(state_store.epoch()) => return true,
-        reason = state_store.state_refused() => reason,
-        () = tokio::time::sleep(WAIT_LIMIT) => "it has not taken a ping in time".to_owned(),
-    };
-    tracing::error!(
-        error = reason,
-        "the destination has not stored the connector's state; what it lacks is sent once more"
-    );
-    false
-}
-
-fn ended_early(task: &'static str, ended: Result<(), JoinError>) -> anyhow::Error {
-    match ended {
-        Ok(()) => anyhow::anyhow!("{task} ended unexpectedly"),
-        Err(error) => anyhow::Error::new(error).context(format!("{task} ended unexpectedly")),
-    }
-}
-
-/// A task that ends with whoever waits for it.
-struct AbortOnDrop<T>(JoinHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 /// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
 /// it except by the workers.
 async fn until_released(state_store: &StateStore) {
@@ -368,11 +335,11 @@ struct Started {
 }
 
 /// Meets the destination, registers there, reads the state, unless it is known, and pings once.
-async fn start<S>(
-    settings: &Settings<S>,
+async fn start<C: Importer>(
+    settings: &Settings<C::Section>,
     access: &PlatformAccess,
     instruments: &Instruments,
-    source: String,
+    connector: &C,
     known: Option<Arc<StateStore>>,
 ) -> anyhow::Result<Started> {
     let platform = session::meet(settings, access, instruments).await?;
@@ -382,7 +349,8 @@ async fn start<S>(
         state_store
     } else {
         let echo = &registered.echo;
-        let state = read_state(echo, source)?;
+        let migrate = |foreign: &serde_json::Value| connector.migrate_state(foreign);
+        let state = read_state(echo, connector.source(), migrate)?;
         Arc::new(StateStore::new(state, ResetWatch::new(echo)))
     };
     let home = registered.home.clone();
@@ -424,7 +392,7 @@ async fn connect<S>(
     let protocol = settings.connector.queue_protocol;
     let (pusher, depth) = match protocol {
         QueueProtocol::Amqp => {
-            let broker = overridden(broker, &settings.broker);
+            let broker = overridden(broker?, &settings.broker);
             let tls = broker_tls(&settings.broker);
             let depth = Depth::new(broker.clone(), tls.clone(), &profile.name);
             (queue::start(broker, tls, &profile.name), Some(depth))

@@ -11,8 +11,13 @@ pub(crate) mod state_store;
 pub(crate) mod stop;
 pub(crate) mod trouble;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use serde_json::Value;
+
+use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 
 use crate::http::RetryPolicy;
@@ -20,9 +25,14 @@ use crate::opencti::{
     BrokerAddress, ConnectorProfile, Echo, Registration, RegistrationError, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
-use crate::settings::{Schedule, Settings};
+use crate::settings::{Schedule, Section, Settings};
 use crate::telemetry::Instruments;
 use state::{Found, NewerVersion, State};
+use state_store::StateStore;
+
+/// A connector that runs once waits so long for workers that report nothing before it leaves the rest
+/// to the next start.
+pub(crate) const WAIT_LIMIT: Duration = Duration::from_mins(10);
 
 /// How a connector ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,16 +68,18 @@ pub(crate) struct Registered {
     pub(crate) profile: ConnectorProfile,
     /// What the platform keeps for the connector.
     pub(crate) echo: Echo,
-    /// Where its messages go; none where the platform names no broker.
-    pub(crate) broker: BrokerAddress,
+    /// Where its messages go; why it cannot be used, where the platform names no broker that it can be.
+    pub(crate) broker: Result<BrokerAddress, RegistrationError>,
 }
 
 /// Who the connector is.
-pub(crate) fn profile<S>(settings: &Settings<S>) -> ConnectorProfile {
+pub(crate) fn profile<S: Section>(settings: &Settings<S>) -> ConnectorProfile {
+    let connector_type = S::TYPE;
     ConnectorProfile {
         id: settings.connector.id,
         name: settings.connector.name.clone(),
         scope: settings.connector.scope.clone(),
+        connector_type,
     }
 }
 
@@ -88,7 +100,7 @@ pub(crate) async fn meet<S>(
 ///
 /// # Errors
 /// When the platform refuses, or does not answer as long as a start waits for it.
-pub(crate) async fn register_at<S>(
+pub(crate) async fn register_at<S: Section>(
     platform: Arc<Platform>,
     settings: &Settings<S>,
     instruments: &Instruments,
@@ -100,7 +112,11 @@ pub(crate) async fn register_at<S>(
         echo,
         broker,
     } = register(&platform, &profile, policy).await?;
-    tracing::info!(connector.id = %profile.id, queue = %broker.queue, "registered");
+    if let Ok(broker) = &broker {
+        tracing::info!(connector.id = %profile.id, queue = %broker.queue, "registered");
+    } else {
+        tracing::info!(connector.id = %profile.id, "registered");
+    }
     instruments.health.note_registered();
     preflight::say_what_is_lacking(&platform).await;
     let home = Home {
@@ -119,7 +135,11 @@ pub(crate) async fn register_at<S>(
 }
 
 /// What stood at the platform, or a new state where that cannot be used.
-pub(crate) fn read_state(echo: &Echo, source: String) -> Result<State, NewerVersion> {
+pub(crate) fn read_state(
+    echo: &Echo,
+    source: String,
+    migrate: impl Fn(&Value) -> Option<BTreeMap<String, Value>>,
+) -> Result<State, NewerVersion> {
     let new = || State::new(source.clone(), echo.reset_at.clone());
     let mut state = match State::read(echo.state.as_deref())? {
         Found::State(state) => *state,
@@ -130,6 +150,15 @@ pub(crate) fn read_state(echo: &Echo, source: String) -> Result<State, NewerVers
             return Ok(new());
         }
         Found::Unusable(reason) => {
+            let foreign = State::of_another_program(echo.state.as_deref());
+            if let Some(streams) = foreign.and_then(|foreign| migrate(&foreign)) {
+                tracing::info!(
+                    "the state of the program that was here before is taken over: it is gone on from there"
+                );
+                let mut state = new();
+                state.streams = streams;
+                return Ok(state);
+            }
             tracing::warn!(
                 reason,
                 "the state that the destination keeps cannot be used: everything is read from the beginning"
@@ -165,5 +194,37 @@ pub(crate) fn retry_policy_at_start<S>(settings: &Settings<S>) -> RetryPolicy {
         RetryPolicy::DURING_RUN
     } else {
         RetryPolicy::AT_START
+    }
+}
+
+/// Waits until the destination has stored the state, as long as that may be; people are told where it is not.
+pub(crate) async fn is_stored(state_store: &StateStore) -> bool {
+    let reason = tokio::select! {
+        // It may stand there already.
+        biased;
+        _ = state_store.stored(state_store.epoch()) => return true,
+        reason = state_store.state_refused() => reason,
+        () = tokio::time::sleep(WAIT_LIMIT) => "it has not taken a ping in time".to_owned(),
+    };
+    tracing::error!(
+        error = reason,
+        "the destination has not stored the connector's state; what it lacks is sent once more"
+    );
+    false
+}
+
+pub(crate) fn ended_early(task: &'static str, ended: Result<(), JoinError>) -> anyhow::Error {
+    match ended {
+        Ok(()) => anyhow::anyhow!("{task} ended unexpectedly"),
+        Err(error) => anyhow::Error::new(error).context(format!("{task} ended unexpectedly")),
+    }
+}
+
+/// A task that ends with whoever waits for it.
+pub(crate) struct AbortOnDrop<T>(pub(crate) JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::StixObject;
+use super::make_id::NAMESPACE;
 
-/// Names bundles by their content, so that the same objects make the same bundle; no reader looks at
-/// the name. Any fixed UUID would do: this is that of the OASIS observables (STIX 2.1 §2.9).
-const NAMESPACE: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
-
-/// Writes a bundle of the objects, in this order (STIX 2.1 §8).
+/// Writes a bundle of the objects, in this order (STIX 2.1 §8). Its id follows from theirs, so that the same objects
+/// make the same bundle; no reader looks at it.
 pub fn bundle(objects: &[Arc<StixObject>]) -> String {
     let keys: Vec<u8> = objects
         .iter()

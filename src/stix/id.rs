@@ -156,6 +156,16 @@ impl StixId {
         }
     }
 
+    /// The id of this type and UUID.
+    pub(super) fn of_uuid(stix_type: &'static str, uuid: Uuid) -> Self {
+        Self(format!("{stix_type}--{uuid}").into())
+    }
+
+    /// An id that stands in this program. A test of its own checks each.
+    pub(super) fn of_known(id: &'static str) -> Self {
+        Self(id.into())
+    }
+
     /// The type in front of the UUID.
     pub fn stix_type(&self) -> &str {
         let end = self.0.len().saturating_sub(UUID_CHARS + 2);

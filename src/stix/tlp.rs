@@ -2,11 +2,11 @@
 //! every platform (STIX 2.1 §7.2.1.4; docs/protocol.md#markings). What is written in any other way is another
 //! marking: more letters may make it stricter.
 
-use super::{NotAnId, StixId};
+use super::StixId;
 
 /// A marking of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Tlp {
+pub struct Tlp {
     /// As the platforms write it.
     pub(crate) definition: &'static str,
     /// The id that it has on every platform, then that of the second version of the protocol (OASIS, STIX 2.1
@@ -16,41 +16,62 @@ pub(crate) struct Tlp {
 
 impl Tlp {
     /// The id that it has on every platform.
-    pub(crate) fn stix_id(&self) -> Result<StixId, NotAnId> {
+    pub fn id(&self) -> StixId {
         let [id, _] = self.ids;
-        StixId::of("marking-definition", id)
+        StixId::of_known(id)
+    }
+
+    /// As the platforms write it: `TLP:AMBER+STRICT`.
+    pub fn definition(&self) -> &'static str {
+        self.definition
+    }
+
+    /// The stricter of two.
+    #[must_use]
+    pub fn stricter(self, other: Self) -> Self {
+        let place = |tlp| ALL.iter().position(|known| *known == tlp);
+        if place(other) > place(self) {
+            other
+        } else {
+            self
+        }
     }
 }
 
-const CLEAR: Tlp = Tlp {
+/// May be shown to everybody.
+pub const CLEAR: Tlp = Tlp {
     definition: "TLP:CLEAR",
     ids: [
         "marking-definition--613f2e26-407d-48c7-9eca-b8e91df99dc9",
         "marking-definition--94868c89-83c2-464b-929b-a1a8aa3c8487",
     ],
 };
-const GREEN: Tlp = Tlp {
+/// May be shown to the community.
+pub const GREEN: Tlp = Tlp {
     definition: "TLP:GREEN",
     ids: [
         "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da",
         "marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb",
     ],
 };
-const AMBER: Tlp = Tlp {
+/// May be shown to those in the organisation and its clients who have to know.
+pub const AMBER: Tlp = Tlp {
     definition: "TLP:AMBER",
     ids: [
         "marking-definition--f88d31f6-486f-44da-b317-01333bde0b82",
         "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421",
     ],
 };
-const AMBER_STRICT: Tlp = Tlp {
+/// May be shown to those in the organisation who have to know.
+pub const AMBER_STRICT: Tlp = Tlp {
     definition: "TLP:AMBER+STRICT",
     ids: [
         "marking-definition--826578e1-40ad-459f-bc73-ede076f81f37",
         "marking-definition--939a9414-2ddd-4d32-a0cd-375ea402b003",
     ],
 };
-const RED: Tlp = Tlp {
+/// Is for its recipients alone.
+pub const RED: Tlp = Tlp {
     definition: "TLP:RED",
     ids: [
         "marking-definition--5e57c739-391a-4eb3-b6be-7d15ca92d5ed",
@@ -58,16 +79,17 @@ const RED: Tlp = Tlp {
     ],
 };
 
-const ALL: [Tlp; 5] = [CLEAR, GREEN, AMBER, AMBER_STRICT, RED];
+/// All of them, the strictest last.
+pub const ALL: [Tlp; 5] = [CLEAR, GREEN, AMBER, AMBER_STRICT, RED];
 
 /// The marking that has this id everywhere, if it is one of this protocol.
-pub(crate) fn of_id(id: &str) -> Option<Tlp> {
+pub fn of_id(id: &str) -> Option<Tlp> {
     ALL.into_iter().find(|tlp| tlp.ids.contains(&id))
 }
 
 /// The marking that is meant; none where it is none of this protocol. Known are upper and lower case, blanks
 /// around and between the words, and `:`, `-` or `_` behind "TLP" and `+`, `-` or `_` before "STRICT".
-pub(crate) fn meant(definition_type: Option<&str>, definition: &str) -> Option<Tlp> {
+pub fn meant(definition_type: Option<&str>, definition: &str) -> Option<Tlp> {
     let is_tlp = definition_type.map(|kind| kind.trim().eq_ignore_ascii_case("TLP"));
     if is_tlp == Some(false) {
         return None;
@@ -192,6 +214,13 @@ mod tests {
         #[case] other: (Option<&str>, &str),
     ) {
         assert!(!are_same(one, other) && !are_same(other, one));
+    }
+
+    #[test]
+    fn of_two_the_stricter_counts() {
+        assert_eq!(AMBER.stricter(CLEAR), AMBER);
+        assert_eq!(AMBER.stricter(AMBER_STRICT), AMBER_STRICT);
+        assert_eq!(RED.stricter(RED), RED);
     }
 
     #[test]

@@ -21,6 +21,7 @@ use opencti_connectors::opencti::{
 };
 use opencti_connectors::platform::Platform;
 use opencti_connectors::runtime::End;
+use opencti_connectors::settings::ConnectorType;
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -284,6 +285,7 @@ impl Meeting {
             id: Uuid::new_v4(),
             name: "test".to_owned(),
             scope: Vec::new(),
+            connector_type: ConnectorType::ExternalImport,
         };
         let registration = register(&platform, &profile, RetryPolicy::NEVER)
             .await
@@ -292,7 +294,7 @@ impl Meeting {
             destination,
             platform: Arc::new(platform),
             id: profile.id,
-            address: registration.broker,
+            address: registration.broker.expect("a broker"),
         }
     }
 

@@ -92,6 +92,8 @@ DEPARTURES = (
         "multipart flag is free",
     ),
     Departure("network-traffic", "at least one of 'src_ref'", always, "traffic without ends"),
+    Departure("incident", "reserved property", lambda item: "severity" in item, "severity"),
+    Departure("case-incident", "reserved property", lambda item: "severity" in item, "severity"),
     Departure("ssh-key", "'modified' is a required", always, "key has a creation date of its own"),
 )
 

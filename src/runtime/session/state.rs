@@ -318,6 +318,14 @@ impl State {
         }
     }
 
+    /// What stands at the platform where another program wrote it: an object without a version.
+    pub fn of_another_program(text: Option<&str>) -> Option<Value> {
+        let value: Value = serde_json::from_str(text?).ok()?;
+        let fields = value.as_object()?;
+        let is_foreign = !fields.is_empty() && !fields.contains_key("version");
+        is_foreign.then_some(value)
+    }
+
     /// Reads what stands at the platform.
     ///
     /// # Errors

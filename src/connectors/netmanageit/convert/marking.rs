@@ -82,7 +82,7 @@ pub(super) fn write(
         return Err(BadMarking::NoOrder(definition).into());
     }
     let (id, definition_type, definition) = match tlp {
-        Some(tlp) => (tlp.stix_id()?, Some("TLP"), tlp.definition),
+        Some(tlp) => (tlp.id(), Some("TLP"), tlp.definition),
         None => (
             own_id,
             marking.definition_type.as_deref(),

@@ -1,0 +1,151 @@
+//! Runs a stream connector: it follows the platform's live stream, and moves the position when the target has taken
+//! what came before it.
+//!
+//! Two tasks: the *follower* reads the stream and hands events over, one after the other; the *heartbeat* pings the
+//! platform meanwhile and carries the position there.
+//!
+//! **Invariant.** The position moves to an event only when the target has taken everything up to it, and never to what
+//! is sent ahead of an event under its position.
+
+mod cursor;
+mod follower;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::context;
+use super::session::heartbeat::{Asking, Heartbeat, Status};
+use super::session::state::ResetWatch;
+use super::session::state_store::StateStore;
+use super::session::stop::Stopping;
+use super::session::{
+    self, AbortOnDrop, End, Registered, ended_early, is_once, is_stored, read_state,
+    retry_policy_at_start,
+};
+use crate::connector::{Context, StreamConsumer};
+use crate::opencti::LiveStream;
+use crate::settings::{LiveStreamSettings, Settings};
+use crate::telemetry::Instruments;
+use crate::telemetry::metrics::Doing;
+use cursor::StartSettings;
+use follower::{Followed, Follower};
+
+/// What is followed, in words for messages and metrics.
+const LIVE_STREAM: &str = "the live stream";
+/// From the signal, for storing the position.
+const STORING_GRACE: Duration = Duration::from_secs(8);
+
+/// The settings name no live stream: a defect of the connector's table.
+#[derive(Debug, thiserror::Error)]
+#[error("the settings of this connector name no live stream; report this defect")]
+struct NoLiveStream;
+
+/// Runs a stream connector until it is stopped or, if it is to run once, until history is through.
+///
+/// # Errors
+/// When the connector cannot be started: bad certificates, a token that the platform or the target refuses, a state
+/// that a newer version has written.
+pub async fn run_consumer<C: StreamConsumer>(
+    settings: Settings<C::Section>,
+    instruments: Instruments,
+    stop: CancellationToken,
+) -> anyhow::Result<End> {
+    let context = context::<C>(&settings, &instruments.metrics)?;
+    let mut connector = C::new(&settings, &context)?;
+    let live = settings
+        .connector
+        .live_stream
+        .as_ref()
+        .ok_or(NoLiveStream)?;
+    let stream = live_stream(&settings, &context, live)?;
+    let starting = start(&settings, &context, &instruments, &connector, live);
+    let Some(started) = stop.run_until_cancelled(starting).await else {
+        return Ok(End::Stopped);
+    };
+    let Started {
+        state_store,
+        heartbeat,
+    } = started?;
+    let stopping = Stopping::new(stop.clone());
+    // What the ping tells of runs means nothing here; the sender has to live as long as it does.
+    let (_status, status_seen) = watch::channel(Status::default());
+    let mut pings = AbortOnDrop(tokio::spawn(heartbeat.beat(status_seen)));
+    let reader = Follower {
+        stream,
+        state_store: Arc::clone(&state_store),
+        start: StartSettings::of(live),
+        ends_with_history: is_once(&settings),
+        instruments: instruments.clone(),
+        clock: context.clock.clone(),
+        stopping: stopping.clone(),
+    };
+    let end = tokio::select! {
+        followed = reader.follow(&mut connector) => followed?,
+        ended = &mut pings.0 => return Err(ended_early("the ping", ended)),
+    };
+    let is_stored = tokio::select! {
+        is_stored = is_stored(&state_store) => is_stored,
+        () = stopping.after(STORING_GRACE) => false,
+    };
+    instruments.metrics.standard.set_state(Doing::Stopped);
+    Ok(match end {
+        Followed::Stopped => End::Stopped,
+        Followed::HistoryIsThrough if is_stored => End::RanOnce,
+        Followed::HistoryIsThrough => End::Failed,
+    })
+}
+
+/// The way to the live stream.
+pub(crate) fn live_stream<S>(
+    settings: &Settings<S>,
+    context: &Context,
+    live: &LiveStreamSettings,
+) -> Result<LiveStream, crate::http::Error> {
+    let site = context.platform_site(LIVE_STREAM, &settings.opencti);
+    LiveStream::new(site, &settings.opencti.token, live)
+}
+
+struct Started {
+    state_store: Arc<StateStore>,
+    heartbeat: Heartbeat,
+}
+
+/// Meets the platform, registers there, reads the state, and pings once.
+async fn start<C: StreamConsumer>(
+    settings: &Settings<C::Section>,
+    context: &Context,
+    instruments: &Instruments,
+    connector: &C,
+    live: &LiveStreamSettings,
+) -> anyhow::Result<Started> {
+    let platform = session::meet(settings, &context.platform, instruments).await?;
+    let registered = session::register_at(platform, settings, instruments).await?;
+    let Registered {
+        home,
+        profile,
+        echo,
+        ..
+    } = registered;
+    let origin = settings.opencti.url.origin().ascii_serialization();
+    let source = format!("{origin} stream {} to {}", live.id, connector.target());
+    let migrate = |foreign: &serde_json::Value| connector.migrate_state(foreign);
+    let state = read_state(&echo, source, migrate)?;
+    let state_store = Arc::new(StateStore::new(state, ResetWatch::new(&echo)));
+    let mut heartbeat = Heartbeat {
+        home,
+        profile,
+        state_store: Arc::clone(&state_store),
+        run_and_terminate: is_once(settings),
+        queue_threshold_mb: 0.0,
+        queue_megabytes: None,
+        asking: Asking::default(),
+    };
+    heartbeat.begin(retry_policy_at_start(settings)).await?;
+    Ok(Started {
+        state_store,
+        heartbeat,
+    })
+}

@@ -1,0 +1,167 @@
+//! How far a live stream has been followed, as the state holds it.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::connector::StreamPosition;
+use crate::opencti::StreamStart;
+use crate::settings::{LiveStreamSettings, Recovery};
+
+/// The name of the one stream in the state.
+pub(super) const LIVE: &str = "live";
+
+/// How far the stream has been followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct StreamCursor {
+    /// The target has taken everything up to here.
+    pub(super) position: StreamPosition,
+    /// Up to here the platform replays what was there before; it does nothing once the position has passed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) recover_until: Option<StreamPosition>,
+}
+
+/// Where a connector without a state begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StartSettings {
+    start: Option<DateTime<Utc>>,
+    recovery: Recovery,
+}
+
+impl StartSettings {
+    pub(super) fn of(live: &LiveStreamSettings) -> Self {
+        Self {
+            start: live.start,
+            recovery: live.recovery,
+        }
+    }
+
+    /// The cursor of a connector that has never followed the stream.
+    pub(super) fn cursor(&self, now: DateTime<Utc>) -> StreamCursor {
+        let now_position = StreamPosition::at(now);
+        let start = self.start.map(StreamPosition::at);
+        match self.recovery {
+            Recovery::Never => StreamCursor {
+                position: start.unwrap_or(now_position),
+                recover_until: None,
+            },
+            Recovery::UntilFirstStart => StreamCursor {
+                position: start.unwrap_or(StreamPosition::BEGINNING),
+                recover_until: Some(now_position),
+            },
+            Recovery::Until(since) => StreamCursor {
+                position: start.unwrap_or(StreamPosition::BEGINNING),
+                recover_until: Some(StreamPosition::at(since.resolve(now))),
+            },
+        }
+    }
+}
+
+impl StreamCursor {
+    /// What the state says; none where it says nothing that can be read.
+    pub(super) fn read(value: Option<&Value>) -> Option<Self> {
+        Self::deserialize(value?).ok()
+    }
+
+    /// As the state holds it.
+    pub(super) fn write(&self) -> Value {
+        // Texts in an object: nothing in them can fail.
+        serde_json::to_value(self).unwrap_or_default()
+    }
+
+    /// Where a connection goes on.
+    pub(super) fn start(&self) -> StreamStart {
+        StreamStart {
+            after: self.position,
+            recover_until: self.recover_until,
+        }
+    }
+
+    /// Whether history is still to come.
+    pub(super) fn is_in_history(&self) -> bool {
+        self.recover_until
+            .is_some_and(|until| until.is_after(self.position))
+    }
+
+    /// Whether events are gone between the position and the oldest one that the platform has. Where history is
+    /// replayed up to a later moment, none is missed.
+    pub(super) fn has_gap_to(&self, first: StreamPosition) -> bool {
+        let is_known = self.position != StreamPosition::BEGINNING;
+        let is_replayed = self
+            .recover_until
+            .is_some_and(|until| !first.is_after(until));
+        is_known && first.is_after(self.position) && !is_replayed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::settings::Since;
+
+    fn at(text: &str) -> StreamPosition {
+        text.parse().unwrap()
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_700_000_000_000).unwrap()
+    }
+
+    fn cursor(start: Option<i64>, recovery: Recovery) -> StreamCursor {
+        let start = start.map(|millis| DateTime::from_timestamp_millis(millis).unwrap());
+        StartSettings { start, recovery }.cursor(now())
+    }
+
+    #[test]
+    fn without_a_state_it_begins_as_the_settings_say() {
+        let first = cursor(None, Recovery::UntilFirstStart);
+        assert_eq!(first.position, StreamPosition::BEGINNING);
+        assert_eq!(first.recover_until, Some(at("1700000000000-0")));
+        assert!(first.is_in_history());
+        let live = cursor(None, Recovery::Never);
+        assert_eq!(live.position, at("1700000000000-0"));
+        assert!(!live.is_in_history());
+        let from = cursor(
+            Some(1_600_000_000_000),
+            Recovery::Until(Since::Ago(Duration::from_secs(1))),
+        );
+        assert_eq!(from.position, at("1600000000000-0"));
+        assert_eq!(from.recover_until, Some(at("1699999999000-0")));
+    }
+
+    #[test]
+    fn a_gap_is_what_neither_was_heard_nor_is_replayed() {
+        let known = StreamCursor {
+            position: at("1000-0"),
+            recover_until: Some(at("500-0")),
+        };
+        assert!(known.has_gap_to(at("1001-0")));
+        assert!(!known.has_gap_to(at("1000-0")) && !known.has_gap_to(at("3-0")));
+        let replayed = StreamCursor {
+            recover_until: Some(at("2000-0")),
+            ..known
+        };
+        assert!(!replayed.has_gap_to(at("2000-0")) && replayed.has_gap_to(at("2000-1")));
+        let first = StreamCursor {
+            position: StreamPosition::BEGINNING,
+            recover_until: None,
+        };
+        assert!(!first.has_gap_to(at("9-9")));
+    }
+
+    #[test]
+    fn it_is_read_as_it_was_written_and_nothing_else_is() {
+        let written = cursor(None, Recovery::UntilFirstStart);
+        assert_eq!(StreamCursor::read(Some(&written.write())), Some(written));
+        for other in [
+            serde_json::json!({}),
+            serde_json::json!({ "position": 5 }),
+            serde_json::json!({ "position": "soon" }),
+            serde_json::json!("1-0"),
+        ] {
+            assert_eq!(StreamCursor::read(Some(&other)), None, "{other}");
+        }
+    }
+}

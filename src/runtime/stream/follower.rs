@@ -1,0 +1,537 @@
+//! Follows the stream over all connections: hands events over, moves the position, reconnects.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::cursor::{LIVE, StartSettings, StreamCursor};
+use crate::connector::{
+    Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
+};
+use crate::http::{Error, RetryPolicy, Waits};
+use crate::opencti::{LiveStream, OpenStream, StreamFrame};
+use crate::runtime::session::state_store::{StateStore, Superseded};
+use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
+use crate::telemetry::Instruments;
+use crate::telemetry::logs::Chain;
+use crate::telemetry::metrics::Doing;
+use crate::telemetry::safe_text::{NAME, WORDS, safe};
+
+/// A stream that breaks is opened again soon, and ever later.
+const RECONNECT: RetryPolicy = RetryPolicy {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+    total: None,
+};
+/// One that is stopped, or not for this user, is asked for seldom: somebody has to change something.
+const NOT_STARTED: RetryPolicy = RetryPolicy {
+    first: Duration::from_secs(5),
+    longest: Duration::from_secs(15),
+    total: None,
+};
+/// What stays as it is, is said again after so long.
+const SAY_EVERY: Duration = Duration::from_mins(10);
+/// A position that only heartbeats moved is not stored more often than this.
+const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
+
+/// Follows the stream.
+pub(super) struct Follower {
+    pub(super) stream: LiveStream,
+    pub(super) state_store: Arc<StateStore>,
+    pub(super) start: StartSettings,
+    /// Whether the end of history is the end of the run.
+    pub(super) ends_with_history: bool,
+    pub(super) instruments: Instruments,
+    pub(super) clock: Clock,
+    pub(super) stopping: Stopping,
+}
+
+/// How following ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Followed {
+    /// It was asked to stop.
+    Stopped,
+    /// All of history is through, and nothing more was wanted.
+    HistoryIsThrough,
+}
+
+/// Why a connection is not followed any more.
+#[derive(Debug)]
+enum Broken {
+    /// The connection failed, or there was none.
+    Http(Error),
+    /// The platform ended it.
+    Ended,
+    /// The platform failed, in its words.
+    Platform(String),
+    /// It has to be opened anew at once, from another place.
+    Elsewhere,
+    /// Somebody reset the connector.
+    Reset,
+    /// Nothing more is wanted.
+    HistoryIsThrough,
+    /// The consumer cannot go on.
+    Consumer(SourceError),
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self::Http(error)
+    }
+}
+
+impl From<SourceError> for Broken {
+    fn from(error: SourceError) -> Self {
+        Self::Consumer(error)
+    }
+}
+
+impl From<Superseded> for Broken {
+    fn from(_: Superseded) -> Self {
+        Self::Reset
+    }
+}
+
+/// What has come over one connection.
+struct Progress {
+    cursor: StreamCursor,
+    /// The last position that counts.
+    seen: StreamPosition,
+    /// What was sent ahead of an event, under its position: not reached before the event comes.
+    held: Option<StreamPosition>,
+    /// When what the consumer holds back is flushed; none where it holds nothing.
+    flush_at: Option<Instant>,
+    /// The last frame was a heartbeat with this position.
+    beat: Option<StreamPosition>,
+    is_live: bool,
+    stored: Instant,
+}
+
+impl Follower {
+    /// Goes on until the end.
+    ///
+    /// # Errors
+    /// [`SourceError`] when the consumer cannot go on.
+    pub(super) async fn follow<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+    ) -> Result<Followed, SourceError> {
+        let mut waits = Reconnecting::default();
+        loop {
+            let epoch = self.state_store.epoch();
+            let is_first = waits.is_first();
+            let connection = self.connection(consumer, epoch, &mut waits);
+            let broken = tokio::select! {
+                broken = connection => broken,
+                () = self.state_store.superseded(epoch) => Broken::Reset,
+                () = self.stopping.token().cancelled() => {
+                    self.flush_at_end(consumer, epoch).await;
+                    return Ok(Followed::Stopped);
+                }
+            };
+            match broken {
+                Broken::HistoryIsThrough => return Ok(Followed::HistoryIsThrough),
+                Broken::Consumer(error) => return Err(error),
+                Broken::Reset => {
+                    consumer.note(StreamNotice::BeginsAnew).await?;
+                    continue;
+                }
+                Broken::Elsewhere => continue,
+                Broken::Http(error) => waits.note_error(&error, &self.instruments, is_first),
+                Broken::Ended => waits.note("the platform ended the live stream"),
+                Broken::Platform(words) => {
+                    waits.note(&format!("the platform failed at the live stream: {words}"));
+                }
+            }
+            let wait = waits.next();
+            let stop = self.stopping.token();
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.state_store.superseded(epoch) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// One connection, from its beginning to its end.
+    async fn connection<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        epoch: u64,
+        waits: &mut Reconnecting,
+    ) -> Broken {
+        match self.read(consumer, epoch, waits).await {
+            Ok(broken) | Err(broken) => broken,
+        }
+    }
+
+    async fn read<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        epoch: u64,
+        waits: &mut Reconnecting,
+    ) -> Result<Broken, Broken> {
+        let cursor = self.cursor(consumer, epoch).await?;
+        let mut stream = self.stream.open(cursor.start()).await?;
+        self.instruments.metrics.standard.set_state(Doing::Running);
+        let mut progress = Progress {
+            cursor,
+            seen: cursor.position,
+            held: None,
+            flush_at: None,
+            beat: None,
+            is_live: !cursor.is_in_history(),
+            stored: Instant::now(),
+        };
+        if progress.is_live {
+            self.note_live(consumer).await?;
+        }
+        loop {
+            let Some(frames) = self
+                .next(&mut stream, consumer, &mut progress, epoch)
+                .await?
+            else {
+                self.flush(consumer, &mut progress, epoch).await?;
+                return Ok(Broken::Ended);
+            };
+            if !frames.is_empty() {
+                waits.note_success();
+                self.instruments.health.note_progress();
+            }
+            for frame in frames {
+                self.frame(frame, consumer, &mut progress, epoch).await?;
+            }
+            if progress.flush_at.is_none() {
+                self.store_heartbeats(&mut progress, epoch)?;
+            }
+            if progress.is_live && self.ends_with_history {
+                self.flush(consumer, &mut progress, epoch).await?;
+                return Ok(Broken::HistoryIsThrough);
+            }
+        }
+    }
+
+    /// The next frames; meanwhile what is due is flushed. `None` at the end of the connection.
+    async fn next<C: StreamConsumer>(
+        &self,
+        stream: &mut OpenStream,
+        consumer: &mut C,
+        progress: &mut Progress,
+        epoch: u64,
+    ) -> Result<Option<Vec<StreamFrame>>, Broken> {
+        loop {
+            let is_due = async {
+                match progress.flush_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // Events that never pause must not put off a flush for ever.
+                biased;
+                () = is_due => self.flush(consumer, progress, epoch).await?,
+                frames = stream.next() => return Ok(frames?),
+            }
+        }
+    }
+
+    async fn frame<C: StreamConsumer>(
+        &self,
+        frame: StreamFrame,
+        consumer: &mut C,
+        progress: &mut Progress,
+        epoch: u64,
+    ) -> Result<(), Broken> {
+        let last_beat = progress.beat.take();
+        match frame {
+            StreamFrame::Connected { first } => {
+                self.connected(first, consumer, progress, epoch).await
+            }
+            StreamFrame::Heartbeat(Some(position)) => {
+                progress.beat = Some(position);
+                if Some(position) != progress.held {
+                    progress.see(Some(position));
+                }
+                // Twice the same, and nothing between: all of history is through.
+                if !progress.is_live && last_beat == Some(position) {
+                    self.end_history(consumer, progress, epoch).await?;
+                }
+                Ok(())
+            }
+            StreamFrame::Heartbeat(None) => Ok(()),
+            StreamFrame::NoRecover(position) => {
+                tracing::info!("the live stream filters by origin: its history is not replayed");
+                progress.cursor.recover_until = None;
+                progress.see(position);
+                progress.is_live = true;
+                self.store(progress, progress.cursor.position, epoch)?;
+                Ok(self.note_live(consumer).await?)
+            }
+            StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
+            StreamFrame::Dependency(frame) => {
+                progress.held = frame.id.as_deref().and_then(|id| id.parse().ok());
+                Ok(())
+            }
+            StreamFrame::Event(frame, position) => {
+                let event = StreamEvent {
+                    name: frame.event,
+                    position,
+                    data: frame.data,
+                };
+                consumer.handle(event).await?;
+                progress.see(position);
+                let flush_at = Instant::now() + consumer.flush_interval();
+                progress.flush_at.get_or_insert(flush_at);
+                Ok(())
+            }
+            StreamFrame::Unknown(event, position) => {
+                tracing::debug!(event = %safe(&event, NAME), "the live stream has an event that is not known here; it is passed");
+                progress.see(position);
+                Ok(())
+            }
+            StreamFrame::TooLarge {
+                event,
+                position,
+                bytes,
+            } => {
+                tracing::warn!(
+                    event = %safe(&event, NAME),
+                    position = position.map(tracing::field::display),
+                    bytes,
+                    "an event of the live stream is too large to be held; it is left out"
+                );
+                progress.see(position);
+                Ok(())
+            }
+        }
+    }
+
+    /// The platform says what it still has: where events are gone, history is read anew.
+    async fn connected<C: StreamConsumer>(
+        &self,
+        first: Option<StreamPosition>,
+        consumer: &mut C,
+        progress: &mut Progress,
+        epoch: u64,
+    ) -> Result<(), Broken> {
+        let after = progress.cursor.position;
+        let Some(first) = first.filter(|first| progress.cursor.has_gap_to(*first)) else {
+            return Ok(());
+        };
+        tracing::warn!(
+            after = %after,
+            first = %first,
+            "the platform has not kept all events since the last one that was heard: history is read anew"
+        );
+        consumer.note(StreamNotice::Gap { after, first }).await?;
+        progress.cursor = StreamCursor {
+            position: StreamPosition::BEGINNING,
+            recover_until: Some(first),
+        };
+        self.store(progress, StreamPosition::BEGINNING, epoch)?;
+        Err(Broken::Elsewhere)
+    }
+
+    /// History is through: the next start need not ask for any of it.
+    async fn end_history<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        progress: &mut Progress,
+        epoch: u64,
+    ) -> Result<(), Broken> {
+        self.flush(consumer, progress, epoch).await?;
+        progress.is_live = true;
+        progress.see(progress.cursor.recover_until);
+        self.store(progress, progress.seen, epoch)?;
+        Ok(self.note_live(consumer).await?)
+    }
+
+    async fn note_live<C: StreamConsumer>(&self, consumer: &mut C) -> Result<(), SourceError> {
+        tracing::info!("history is through: following the live stream");
+        consumer.note(StreamNotice::IsLive).await
+    }
+
+    /// Lets the consumer send what it holds back, and moves the position over what the target has taken.
+    async fn flush<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        progress: &mut Progress,
+        epoch: u64,
+    ) -> Result<(), Broken> {
+        if progress.flush_at.take().is_none() {
+            return Ok(());
+        }
+        match consumer.flush().await? {
+            Taken::Everything => self.store(progress, progress.seen, epoch)?,
+            Taken::UpTo(position) => {
+                progress.flush_at = Some(Instant::now() + consumer.flush_interval());
+                self.store(progress, position, epoch)?;
+            }
+            Taken::Nothing => {
+                progress.flush_at = Some(Instant::now() + consumer.flush_interval());
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the process: what is held back has a moment to be sent.
+    async fn flush_at_end<C: StreamConsumer>(&self, consumer: &mut C, epoch: u64) {
+        let flushed = tokio::select! {
+            flushed = consumer.flush() => flushed,
+            () = self.stopping.after(SENDING_GRACE) => return,
+        };
+        match flushed {
+            // How far that is, the next start finds out: it begins at the last position that was stored.
+            Ok(taken) => tracing::debug!(?taken, epoch, "what was held back is sent"),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "not everything that was held back could be sent; it comes again");
+            }
+        }
+    }
+
+    fn store_heartbeats(&self, progress: &mut Progress, epoch: u64) -> Result<(), Superseded> {
+        let is_due = progress.stored.elapsed() >= STORE_HEARTBEATS_EVERY;
+        if is_due && progress.seen != progress.cursor.position {
+            self.store(progress, progress.seen, epoch)?;
+        }
+        Ok(())
+    }
+
+    fn store(
+        &self,
+        progress: &mut Progress,
+        position: StreamPosition,
+        epoch: u64,
+    ) -> Result<(), Superseded> {
+        progress.cursor.position = position;
+        progress.stored = Instant::now();
+        let cursor = progress.cursor.write();
+        self.state_store.change(epoch, |state| {
+            state.first_pass_complete |= progress.is_live;
+            state.streams.insert(LIVE.to_owned(), cursor);
+        })?;
+        if let Some(time) = position.time() {
+            let reading = &self.instruments.metrics.reading;
+            reading.note_seen(LIVE, time.into());
+        }
+        Ok(())
+    }
+
+    /// How far earlier connections came, or the beginning.
+    async fn cursor<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        epoch: u64,
+    ) -> Result<StreamCursor, Broken> {
+        let kept = self
+            .state_store
+            .look(|state| state.streams.get(LIVE).cloned());
+        if let Some(cursor) = StreamCursor::read(kept.as_ref()) {
+            return Ok(cursor);
+        }
+        if kept.is_some() {
+            tracing::warn!(
+                "the position that is kept cannot be used: the stream is followed from its beginning"
+            );
+        }
+        let cursor = self.start.cursor(self.clock.now());
+        consumer.note(StreamNotice::BeginsAnew).await?;
+        // The moment up to which history is replayed is that of the first start, whatever happens to this one.
+        self.state_store.change(epoch, |state| {
+            state.streams.insert(LIVE.to_owned(), cursor.write());
+        })?;
+        Ok(cursor)
+    }
+}
+
+impl Progress {
+    /// Everything up to this position has come.
+    fn see(&mut self, position: Option<StreamPosition>) {
+        if let Some(position) = position.filter(|position| position.is_after(self.seen)) {
+            self.seen = position;
+        }
+        if self.held.is_some_and(|held| held <= self.seen) {
+            self.held = None;
+        }
+    }
+}
+
+/// When to connect again, and what to say of it.
+struct Reconnecting {
+    waits: Waits,
+    not_started: Waits,
+    is_not_started: bool,
+    said: Option<(String, Instant)>,
+    has_connected: bool,
+}
+
+impl Default for Reconnecting {
+    fn default() -> Self {
+        Self {
+            waits: RECONNECT.waits(),
+            not_started: NOT_STARTED.waits(),
+            is_not_started: false,
+            said: None,
+            has_connected: false,
+        }
+    }
+}
+
+impl Reconnecting {
+    fn is_first(&self) -> bool {
+        !self.has_connected
+    }
+
+    fn note_success(&mut self) {
+        if self.said.is_some() {
+            tracing::info!("the live stream is followed again");
+        }
+        *self = Self {
+            has_connected: true,
+            ..Self::default()
+        };
+    }
+
+    fn note_error(&mut self, error: &Error, instruments: &Instruments, is_first: bool) {
+        instruments.health.note_failure();
+        let status = error.status().map(|status| status.as_u16());
+        self.is_not_started = matches!(status, Some(401 | 403 | 410));
+        let advice = match status {
+            Some(401 | 403) if is_first => {
+                "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
+            }
+            Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
+            _ => "",
+        };
+        self.say(&format!("{}{advice}", Chain(error)));
+    }
+
+    fn note(&mut self, what: &str) {
+        self.is_not_started = false;
+        self.say(what);
+    }
+
+    /// What stays as it is, is said now and then.
+    fn say(&mut self, what: &str) {
+        let is_said = |(said, at): &(String, Instant)| said == what && at.elapsed() < SAY_EVERY;
+        if self.said.as_ref().is_some_and(is_said) {
+            tracing::debug!(reason = what, "the live stream cannot be followed yet");
+            return;
+        }
+        tracing::warn!(
+            reason = what,
+            "the live stream cannot be followed: it is tried again"
+        );
+        self.said = Some((what.to_owned(), Instant::now()));
+    }
+
+    fn next(&mut self) -> Duration {
+        let waits = if self.is_not_started {
+            &mut self.not_started
+        } else {
+            &mut self.waits
+        };
+        waits.next(None).unwrap_or(RECONNECT.longest)
+    }
+}

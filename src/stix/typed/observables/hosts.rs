@@ -1,0 +1,174 @@
+//! Observables of computers: accounts, processes, software, the registry of Windows.
+
+use serde::Serialize;
+
+use super::super::super::make_id::{AccountNames, SoftwareNames};
+use super::super::super::text::{COMMAND_LINE_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
+use super::super::super::{StixId, Timestamp, make_id};
+use super::super::draft::{Draft, NotWritten, need};
+use super::{VALUE_CHARS, optional};
+
+/// An account. One of login and user id is needed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UserAccount<'a> {
+    /// What tells it apart.
+    pub names: AccountNames<'a>,
+    /// How it is shown.
+    pub display_name: Option<&'a str>,
+}
+
+impl UserAccount<'_> {
+    pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
+        let account_type = optional(self.names.account_type, NAME_CHARS);
+        let account_login = optional(self.names.account_login, NAME_CHARS);
+        let user_id = optional(self.names.user_id, NAME_CHARS);
+        if account_login.is_none() && user_id.is_none() {
+            return Err(NotWritten::Missing("login and no id"));
+        }
+        let id = make_id::user_account(AccountNames {
+            account_type: account_type.as_deref(),
+            account_login: account_login.as_deref(),
+            user_id: user_id.as_deref(),
+        });
+        let mut draft = Draft::new(id);
+        draft.value("account_type", account_type);
+        draft.value("account_login", account_login);
+        draft.value("user_id", user_id);
+        draft.text("display_name", self.display_name, NAME_CHARS);
+        Ok(draft)
+    }
+}
+
+/// A running program. The platform cannot tell it without its command line.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "they are named as in STIX 2.1 §6.13")]
+pub struct Process<'a> {
+    pub command_line: &'a str,
+    pub pid: Option<u32>,
+    pub cwd: Option<&'a str>,
+    pub created_time: Option<Timestamp>,
+}
+
+impl Process<'_> {
+    pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
+        let command_line = need("command line", self.command_line, COMMAND_LINE_CHARS)?;
+        let mut draft = Draft::new(make_id::process(&command_line, self.pid));
+        draft.required("command_line", &command_line);
+        draft.value("pid", self.pid);
+        draft.text("cwd", self.cwd, VALUE_CHARS);
+        draft.value("created_time", self.created_time);
+        Ok(draft)
+    }
+}
+
+/// A program. Its name is needed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Software<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What tells it apart beside that.
+    pub names: SoftwareNames<'a>,
+}
+
+impl Software<'_> {
+    pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
+        let name = need("name", self.name, NAME_CHARS)?;
+        let cpe = optional(self.names.cpe, NAME_CHARS);
+        let swid = optional(self.names.swid, NAME_CHARS);
+        let vendor = optional(self.names.vendor, NAME_CHARS);
+        let version = optional(self.names.version, NAME_CHARS);
+        let id = make_id::software(
+            &name,
+            SoftwareNames {
+                cpe: cpe.as_deref(),
+                swid: swid.as_deref(),
+                vendor: vendor.as_deref(),
+                version: version.as_deref(),
+            },
+        );
+        let mut draft = Draft::new(id);
+        draft.required("name", &name);
+        draft.value("cpe", cpe);
+        draft.value("swid", swid);
+        draft.value("vendor", vendor);
+        draft.value("version", version);
+        Ok(draft)
+    }
+}
+
+/// A key in the registry of Windows. Its path is needed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RegistryKey<'a> {
+    /// Its path.
+    pub key: &'a str,
+    /// Values of it. Platforms before 7.260803.0 leave them out.
+    pub values: &'a [RegistryValue<'a>],
+    /// Values of it that are objects of their own: those platforms take them.
+    pub values_refs: &'a [StixId],
+}
+
+impl RegistryKey<'_> {
+    pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
+        let key = need("key", self.key, VALUE_CHARS)?;
+        let mut draft = Draft::new(make_id::windows_registry_key(&key));
+        draft.required("key", &key);
+        let values = self.values.iter().map(RegistryValue::cleaned);
+        let values = values.filter(|value| !value.is_empty());
+        draft.list("values", &values.collect::<Vec<_>>());
+        draft.references("values_refs", self.values_refs);
+        Ok(draft)
+    }
+}
+
+/// A value in the registry of Windows. One of the three is needed.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(missing_docs, reason = "they are named as in STIX 2.1 §6.17.2")]
+pub struct RegistryValue<'a> {
+    pub name: Option<&'a str>,
+    pub data: Option<&'a str>,
+    pub data_type: Option<&'a str>,
+}
+
+/// The same, cleaned and cut.
+#[derive(Debug, Serialize)]
+struct CleanedRegistryValue {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_type: Option<String>,
+}
+
+impl RegistryValue<'_> {
+    pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
+        let value = self.cleaned();
+        if value.is_empty() {
+            return Err(NotWritten::Missing("name and no data"));
+        }
+        let id = make_id::windows_registry_value(
+            value.name.as_deref(),
+            value.data.as_deref(),
+            value.data_type.as_deref(),
+        );
+        let mut draft = Draft::new(id);
+        draft.value("name", value.name);
+        draft.value("data", value.data);
+        draft.value("data_type", value.data_type);
+        Ok(draft)
+    }
+
+    fn cleaned(&self) -> CleanedRegistryValue {
+        CleanedRegistryValue {
+            name: optional(self.name, NAME_CHARS),
+            data: optional(self.data, DESCRIPTION_CHARS),
+            data_type: optional(self.data_type, NAME_CHARS),
+        }
+    }
+}
+
+impl CleanedRegistryValue {
+    fn is_empty(&self) -> bool {
+        self.name.is_none() && self.data.is_none() && self.data_type.is_none()
+    }
+}
