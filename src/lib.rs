@@ -3,13 +3,13 @@
 //! # The way of the data
 //!
 //! ```text
-//!  source platform                          this process                        destination platform
+//!  source                                 this process                                  destination
 //!
-//!  GraphQL lists ──page──▶ source ─▶ converter ─▶ gate ──▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
-//!  (observables,           reads     writes STIX  keeps    bundles   announced   confirms        │
-//!   indicators,            ahead     objects      out      in order  to the work    │            │ reports
-//!   relationships)                                what is                           ▼            ▼
-//!                                                 refused      progress ◀── receipt ┘      the work
+//!  pages ──▶ source ─▶ converter ─▶ admission ─▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
+//!            reads     writes       rejects what bundles   with their   confirms       │
+//!            ahead     STIX         cannot be    in order  expectations    │           │ report
+//!                                   imported                               ▼           ▼
+//!                                              progress ◀──────────── receipt        work
 //! ```
 //!
 //! Follow it in `src/runtime/import/run.rs` and `src/runtime/import/sink.rs`: it is one function per step.
@@ -22,11 +22,11 @@
 //!
 //! | module | is | knows |
 //! | --- | --- | --- |
-//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `stix`, `settings`, `telemetry` |
-//! | [`connector`] | the contract between connector and runtime | `stix`, `settings`, `telemetry` |
+//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `http`, `stix`, `settings`, `telemetry` |
+//! | [`connector`] | the contract between connector and runtime | `stix`, `settings`, `telemetry`, `http`, `graphql`, `platform` |
 //! | [`runtime`] | schedule, run, state, ping, closing of works, stop | everything but `connectors` |
 //! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
-//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
+//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `http`, `telemetry` |
 //! | [`graphql`] | operations, answers, narrowing | `http`, `telemetry` |
 //! | [`http`] | the one client of HTTP: TLS, proxies, retries, redirects, bounds | `telemetry` |
 //! | [`stix`] | ids, objects, bundles, patterns, kinds of values | – |
