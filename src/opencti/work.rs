@@ -185,7 +185,7 @@ impl WorkExpectations {
 }
 
 impl Work {
-    /// Opens a work; [`Work::guard`] comes next.
+    /// Opens a work; [`Work::add_sentinel`] comes next.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.

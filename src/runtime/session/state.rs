@@ -5,7 +5,7 @@
 //!
 //! **Invariant.** A state that was written by a newer version is not read, and so never overwritten: nor is whatever
 //! else names a version that is not ours. Anything else that stands there is either ours or said to be none. What
-//! is read and what is written is within [`bounds`].
+//! is read and what is written is within `bounds`.
 
 mod bounds;
 mod version;
