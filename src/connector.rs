@@ -12,6 +12,9 @@
 
 mod checks;
 mod context;
+mod lookup_cache;
+mod overlap_window;
+mod row_time;
 mod stream_consumer;
 
 use std::collections::{BTreeMap, HashSet};
@@ -29,6 +32,9 @@ use crate::stix::StixObject;
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
+pub use lookup_cache::LookupCache;
+pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
+pub use row_time::RowTime;
 pub use stream_consumer::{
     NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };

@@ -35,6 +35,6 @@ pub use request::Request;
 pub use reqwest::{Method, StatusCode};
 pub use response::Response;
 pub(crate) use response::said;
-pub use retry::RetryPolicy;
 pub(crate) use retry::Waits;
+pub use retry::{RetryBudget, RetryPolicy};
 pub use site::{Credential, LONGEST_SILENCE, Site, Trust};

@@ -101,6 +101,49 @@ impl Waits {
     }
 }
 
+/// Before less is asked for.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long a source may fail before it is given up: ten minutes from its last answer that was of use, over all
+/// requests of whoever reads it. An answer to whether it is there at all is none.
+#[derive(Debug, Default)]
+pub struct RetryBudget {
+    /// None while it answers.
+    waits: Option<Waits>,
+}
+
+impl RetryBudget {
+    fn waits(&mut self) -> &mut Waits {
+        self.waits
+            .get_or_insert_with(|| RetryPolicy::DURING_RUN.waits())
+    }
+
+    /// The source has answered what is wanted of it.
+    pub fn renew(&mut self) {
+        self.waits = None;
+    }
+
+    /// Waits, longer each time, at least as long as the source asks for; false when the budget is used up.
+    pub async fn wait(&mut self, asked: Option<Duration>) -> bool {
+        let wait = self.waits().next(asked);
+        sleep(wait).await
+    }
+
+    /// Waits a moment before less is asked for, at least as long as the source asks for; false when the budget is
+    /// used up.
+    pub async fn pause(&mut self, asked: Option<Duration>) -> bool {
+        let wait = self.waits().allow(PAUSE.max(asked.unwrap_or_default()));
+        sleep(wait).await
+    }
+}
+
+async fn sleep(wait: Option<Duration>) -> bool {
+    if let Some(wait) = wait {
+        tokio::time::sleep(wait).await;
+    }
+    wait.is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

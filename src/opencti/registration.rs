@@ -384,7 +384,7 @@ mod tests {
         assert_eq!(address.to_string(), written);
     }
 
-    fn answered(pointer: &str, text: &str) -> Result<Registration, RegistrationError> {
+    fn answered(pointer: &str, text: &str) -> Result<BrokerAddress, RegistrationError> {
         let mut answer = serde_json::json!({
             "connector_user_id": "u",
             "config": {
@@ -395,7 +395,7 @@ mod tests {
             },
         });
         *answer.pointer_mut(pointer).unwrap() = text.into();
-        read_registration(Some(serde_json::from_value(answer).unwrap()))
+        read_registration(Some(serde_json::from_value(answer).unwrap()))?.broker
     }
 
     #[rstest::rstest]

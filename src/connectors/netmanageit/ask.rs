@@ -20,13 +20,10 @@ use super::operations::{
 use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::{Answer, Error, GraphqlError};
-use crate::http::{Kind, RetryPolicy, Waits};
+use crate::http::{Kind, RetryBudget, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::stix::TextSet;
 use crate::telemetry::logs::Chain;
-
-/// Before the source is asked for less, or once more, when that is likely to help.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often an answer of an unknown shape is asked for: it is never taken for an empty one.
 const TRIES_OF_A_SHAPE: usize = 4;
@@ -598,32 +595,7 @@ impl Failure {
     }
 }
 
-/// How long the source may fail before it is given up: ten minutes from its last answer that was of use. An
-/// answer to whether it is there at all is none.
-#[derive(Debug, Default)]
-pub(super) struct RetryBudget {
-    /// None while it answers.
-    waits: Option<Waits>,
-}
-
 impl RetryBudget {
-    fn waits(&mut self) -> &mut Waits {
-        self.waits
-            .get_or_insert_with(|| RetryPolicy::DURING_RUN.waits())
-    }
-
-    /// The source has answered what is wanted of it.
-    pub(super) fn renew(&mut self) {
-        self.waits = None;
-    }
-
-    /// Waits, longer each time, at least as long as the source asks for; false when patience is at
-    /// its end.
-    pub(super) async fn wait(&mut self, asked: Option<Duration>) -> bool {
-        let wait = self.waits().next(asked);
-        sleep(wait).await
-    }
-
     /// Waits until the source may have recovered from a failure, longer each time, and says so; false when
     /// patience is at its end.
     pub(super) async fn outlast(&mut self, stream: Stream, failure: &Failure) -> bool {
@@ -633,13 +605,6 @@ impl RetryBudget {
             "the source fails; it is waited for"
         );
         self.wait(failure.wait).await
-    }
-
-    /// Waits a moment before less is asked for, at least as long as the source asks for; false when
-    /// patience is at its end.
-    pub(super) async fn pause(&mut self, asked: Option<Duration>) -> bool {
-        let wait = self.waits().allow(PAUSE.max(asked.unwrap_or_default()));
-        sleep(wait).await
     }
 
     /// Waits after a failure, unless it names the row to blame, which will not pass. A row that is
@@ -654,13 +619,6 @@ impl RetryBudget {
             self.pause(failure.wait).await
         }
     }
-}
-
-async fn sleep(wait: Option<Duration>) -> bool {
-    if let Some(wait) = wait {
-        tokio::time::sleep(wait).await;
-    }
-    wait.is_some()
 }
 
 /// How many rows a stream has, asked once; none where the source does not say it.

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{
-    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, ReferencesRequest, Request,
-    RetryBudget, Stream, ask, given_up, over_limit, unreadable,
+    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, ReferencesRequest, Request, Stream,
+    ask, given_up, over_limit, unreadable,
 };
 use super::cursor::Row;
 use super::cursor::Span;
@@ -26,6 +26,7 @@ use super::page::{
     UNKNOWN_SHAPE, row_of,
 };
 use crate::connector::{Skipped, SourceError};
+use crate::http::RetryBudget;
 use crate::platform::{EndGuard, IDS_A_FILTER, Platform};
 
 /// So many others are asked for where one object fails, to see whether it is the source.

@@ -19,8 +19,6 @@
 //! not handed out, if it became visible within the overlap.
 
 mod clock;
-mod timestamp;
-mod window;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -29,9 +27,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::page::LONGEST_CURSOR;
+use crate::connector::{Digest, HELD_ROWS, OverlapWindow, RowTime, RowVersion};
 pub(super) use clock::Clock;
-pub(super) use timestamp::Timestamp;
-use window::{Digest, HELD_ROWS, OverlapWindow, Version};
 
 /// How long a row may have its `updated_at` before it can be seen.
 pub(super) const OVERLAP: Duration = Duration::from_mins(5);
@@ -45,12 +42,12 @@ pub(super) struct Row {
     /// The source's internal id.
     pub(super) id: Box<str>,
     /// When it changed; none where the source does not say it so that it can be read.
-    pub(super) updated_at: Option<Timestamp>,
+    pub(super) updated_at: Option<RowTime>,
 }
 
 impl Row {
-    fn version(&self) -> Option<Version> {
-        self.updated_at.map(|at| Version::new(&self.id, at))
+    fn version(&self) -> Option<RowVersion> {
+        self.updated_at.map(|at| RowVersion::new(&self.id, at))
     }
 }
 
@@ -59,9 +56,9 @@ impl Row {
 pub(super) enum Span {
     Everything,
     /// Rows of this moment and later ones.
-    From(Timestamp),
+    From(RowTime),
     /// Only later rows.
-    Behind(Timestamp),
+    Behind(RowTime),
 }
 
 /// What has to be asked of the source next.
@@ -121,7 +118,7 @@ pub(super) struct Ahead {
     pub(super) rows: usize,
     /// One of them.
     pub(super) id: Box<str>,
-    pub(super) latest: Timestamp,
+    pub(super) latest: RowTime,
 }
 
 /// What the source's clock means for the pass.
@@ -148,13 +145,13 @@ pub(super) struct Reading {
     /// What earlier passes handed out; none before the first pass is complete.
     before: Option<OverlapWindow>,
     /// The newest row of earlier passes.
-    updated_at: Option<Timestamp>,
+    updated_at: Option<RowTime>,
     /// The source's clock when the last pass that moved on began.
     clock: Option<Clock>,
     stage: Stage,
     pass: Pass,
     /// Versions that this run has read, not older than the pass's window.
-    remembered: HashSet<Version>,
+    remembered: HashSet<RowVersion>,
 }
 
 #[derive(Debug)]
@@ -174,13 +171,13 @@ struct Pass {
     after: Option<String>,
     /// The newest row read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    updated_at: Option<Timestamp>,
+    updated_at: Option<RowTime>,
     /// The newest row that there was when the pass began.
     #[serde(default, rename = "edge", skip_serializing_if = "Option::is_none")]
-    high_watermark: Option<Timestamp>,
+    high_watermark: Option<RowTime>,
     /// The rows up to here were found as they were handed out by an earlier pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    behind: Option<Timestamp>,
+    behind: Option<RowTime>,
     count: Count,
     /// The source's clock when the pass began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -231,7 +228,7 @@ impl Count {
 struct StoredCursor {
     /// The newest row of the passes that are complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    updated_at: Option<Timestamp>,
+    updated_at: Option<RowTime>,
     /// What they handed out that will be met again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<OverlapWindow>,
@@ -271,7 +268,7 @@ pub(super) enum NoCursor {
 
 impl Reading {
     /// The newest row read so far, in this run or before; never in the future.
-    pub(super) fn newest(&self) -> Option<Timestamp> {
+    pub(super) fn newest(&self) -> Option<RowTime> {
         let newest = self.pass.updated_at.max(self.updated_at);
         newest.map(|at| self.last_clock().map_or(at, |clock| at.min(clock.now)))
     }
@@ -367,7 +364,7 @@ impl Reading {
         Ok(reading)
     }
 
-    fn of(before: Option<OverlapWindow>, updated_at: Option<Timestamp>) -> Self {
+    fn of(before: Option<OverlapWindow>, updated_at: Option<RowTime>) -> Self {
         // A first pass is long, and a sum is checked with requests of its own: then the edge has to be
         // known beforehand. Else most passes are a single page, which is its own edge.
         let is_short = before
@@ -423,7 +420,7 @@ impl Reading {
     }
 
     /// The newest row's time; none where there is no row, or none whose time can be read.
-    pub(super) fn put_newest(&mut self, newest: Option<Timestamp>) {
+    pub(super) fn put_newest(&mut self, newest: Option<RowTime>) {
         self.pass.is_watermark_asked = true;
         self.begin_window(newest);
         let digest = self.before.as_ref().and_then(OverlapWindow::digest);
@@ -434,7 +431,7 @@ impl Reading {
     }
 
     /// The pass's window begins where rows may still appear; never before that of the pass before.
-    fn begin_window(&mut self, high_watermark: Option<Timestamp>) {
+    fn begin_window(&mut self, high_watermark: Option<RowTime>) {
         let now = self.pass.clock.map(|clock| clock.now);
         let high_watermark = high_watermark
             .map(|high_watermark| now.map_or(high_watermark, |now| high_watermark.min(now)));
@@ -450,8 +447,8 @@ impl Reading {
             return;
         };
         let until = found.until;
-        let all: Vec<Version> = rows.iter().filter_map(Row::version).collect();
-        let versions: Vec<Version> = all.iter().filter(|one| one.at <= until).copied().collect();
+        let all: Vec<RowVersion> = rows.iter().filter_map(Row::version).collect();
+        let versions: Vec<RowVersion> = all.iter().filter(|one| one.at <= until).copied().collect();
         for version in &versions {
             found.add(*version);
         }
@@ -484,7 +481,7 @@ impl Reading {
 
     /// A page of rows, in order.
     pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> Taken {
-        let versions: Vec<Version> = rows.iter().filter_map(Row::version).collect();
+        let versions: Vec<RowVersion> = rows.iter().filter_map(Row::version).collect();
         if self.pass.window.is_none() {
             if !page.is_whole && !self.pass.is_watermark_asked {
                 // What follows is read later than this page: the edge has to be older than both.
@@ -527,12 +524,12 @@ impl Reading {
             .collect()
     }
 
-    fn count(&mut self, versions: &[Version], rows: u64, total: Option<u64>) {
+    fn count(&mut self, versions: &[RowVersion], rows: u64, total: Option<u64>) {
         let clock = self.last_clock();
         self.pass.updated_at = self.pass.updated_at.max(self.newest_come(versions));
         let high_watermark = self.pass.high_watermark;
         // What is ahead of the clock has not changed now.
-        let is_now = |at: Timestamp| !clock.is_some_and(|clock| clock.is_ahead(at));
+        let is_now = |at: RowTime| !clock.is_some_and(|clock| clock.is_ahead(at));
         let newer = versions.iter().filter(|version| {
             high_watermark.is_some_and(|high_watermark| version.at > high_watermark)
                 && is_now(version.at)
@@ -544,7 +541,7 @@ impl Reading {
     }
 
     /// The newest of these whose time has come; never later than the source's now.
-    fn newest_come(&self, versions: &[Version]) -> Option<Timestamp> {
+    fn newest_come(&self, versions: &[RowVersion]) -> Option<RowTime> {
         let clock = self.last_clock();
         let times = versions.iter().map(|version| version.at);
         let come = times.filter(|at| !clock.is_some_and(|clock| clock.is_ahead(*at)));
@@ -552,7 +549,7 @@ impl Reading {
         newest.map(|at| clock.map_or(at, |clock| at.min(clock.now)))
     }
 
-    fn hold(&mut self, versions: &[Version]) {
+    fn hold(&mut self, versions: &[RowVersion]) {
         let Some(window) = &mut self.pass.window else {
             return;
         };
@@ -570,7 +567,7 @@ impl Reading {
             self.begin_window(None);
         }
         let known = self.known(bad);
-        let versions: Vec<Version> = bad.iter().filter_map(Row::version).collect();
+        let versions: Vec<RowVersion> = bad.iter().filter_map(Row::version).collect();
         self.count(&versions, rows, total);
         self.hold(&versions);
         self.end();

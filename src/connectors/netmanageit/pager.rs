@@ -13,16 +13,16 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ask::{
-    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Request, RetryBudget, Stream, ask,
-    given_up, over_limit, unreadable,
+    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Request, Stream, ask, given_up,
+    over_limit, unreadable,
 };
-use super::cursor::{Clock, PageEnd, Row, Span, Timestamp};
+use super::cursor::{Clock, PageEnd, Row, Span};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
 use super::row_place::RowPlace;
-use crate::connector::{Deferred, Skipped, SourceError};
-use crate::http::Kind;
+use crate::connector::{Deferred, RowTime, Skipped, SourceError};
+use crate::http::{Kind, RetryBudget};
 use crate::platform::{EndGuard, Endless, ListedRow, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -651,7 +651,7 @@ fn read_row(answer: &PageAnswer) -> Option<RowAt> {
 pub(super) async fn newest(
     platform: &Platform,
     stream: Stream,
-) -> Result<(Option<Timestamp>, Option<Clock>), SourceError> {
+) -> Result<(Option<RowTime>, Option<Clock>), SourceError> {
     let (mut first_clock, mut ahead) = (None, None);
     let mut retry_budget = RetryBudget::default();
     let mut request = ListRequest {

@@ -14,10 +14,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ask::{Asked, Detail, ListRequest, Request, RetryBudget, ask};
+use super::ask::{Asked, Detail, ListRequest, Request, ask};
 use super::cursor::Span;
 use super::pager::{Pager, SCANNED_ROWS, Step};
 use crate::connector::Skipped;
+use crate::http::RetryBudget;
 use crate::platform::{Platform, PlatformError};
 
 /// What came of a page, and what of it could not be read.

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{ReadObjects, Wanted, read_objects};
-use super::cursor::{Clock, NextRead, Reading, Row, Shortfall, Span, Taken, Timestamp, Told};
+use super::cursor::{Clock, NextRead, Reading, Row, Shortfall, Span, Taken, Told};
 use super::files::{Brought, FilePage, FilePages};
 use super::page::{EndRow, Ends, FilesOfReferences, List};
 use super::pager::{Pager, ReadPage, SCANNED_ROWS, Skips, Step, Who, newest, rows, who_stands_at};
@@ -25,7 +25,7 @@ use super::referenced_objects::{Asker, MissingEnds, ReferencedObjects};
 use super::row_place::RowPlace;
 use super::settings::{Creators, NetManageItSettings};
 use super::source::RawPage;
-use crate::connector::{Deferred, Position, Resume, Skipped, SourceError};
+use crate::connector::{Deferred, Position, Resume, RowTime, Skipped, SourceError};
 use crate::platform::{IDS_A_FILTER, Platform};
 use crate::telemetry::logs::Chain;
 
@@ -692,7 +692,7 @@ impl StreamReader {
             position: self.cursor.clone().map(|cursor| Position {
                 stream,
                 cursor,
-                as_of: self.reading.newest().and_then(Timestamp::shown),
+                as_of: self.reading.newest().and_then(RowTime::shown),
             }),
             ..RawPage::new(self.stream, self.pages, answer, skipped)
         }

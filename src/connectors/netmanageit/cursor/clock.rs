@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::timestamp::Timestamp;
+use crate::connector::RowTime;
 
 /// What clocks may differ by: a `Date` header has whole seconds, and an answer takes its time.
 pub(super) const TOLERANCE: Duration = Duration::from_mins(1);
@@ -15,7 +15,7 @@ pub(super) const TOLERANCE: Duration = Duration::from_mins(1);
 /// The source's clock, as one answer told it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct Clock {
-    pub(super) now: Timestamp,
+    pub(super) now: RowTime,
     /// Milliseconds that it was ahead of ours.
     lead: i64,
 }
@@ -23,7 +23,7 @@ pub(in super::super) struct Clock {
 impl Clock {
     /// What the source called now when an answer came, and what we did.
     pub(in super::super) fn of(theirs: SystemTime, ours: SystemTime) -> Self {
-        let (now, ours) = (Timestamp::said(theirs), Timestamp::said(ours));
+        let (now, ours) = (RowTime::said(theirs), RowTime::said(ours));
         Self {
             now,
             lead: now.milliseconds() - ours.milliseconds(),
@@ -31,7 +31,7 @@ impl Clock {
     }
 
     /// Whether a row carries a time that has not come.
-    pub(in super::super) fn is_ahead(self, at: Timestamp) -> bool {
+    pub(in super::super) fn is_ahead(self, at: RowTime) -> bool {
         at > self.now.after(TOLERANCE)
     }
 

@@ -96,8 +96,8 @@ impl Model {
     fn list(&self, span: Span) -> Vec<Handed> {
         let is_in = |at: i64| match span {
             Span::Everything => true,
-            Span::From(start) => Timestamp::from(at) >= start,
-            Span::Behind(end) => Timestamp::from(at) > end,
+            Span::From(start) => RowTime::from(at) >= start,
+            Span::Behind(end) => RowTime::from(at) > end,
         };
         let seen = self.rows.iter().filter(|(_, (_, seen))| *seen <= self.now);
         let mut list: Vec<Handed> = seen
@@ -108,9 +108,9 @@ impl Model {
         list
     }
 
-    fn newest(&self) -> Option<Timestamp> {
+    fn newest(&self) -> Option<RowTime> {
         let list = self.list(Span::Everything);
-        list.last().map(|(_, at)| Timestamp::from(*at))
+        list.last().map(|(_, at)| RowTime::from(*at))
     }
 
     fn all(&self) -> BTreeSet<Handed> {
@@ -130,7 +130,7 @@ fn behind<'a>(list: &'a [Handed], after: Option<&str>) -> &'a [Handed] {
 fn rows_of(handed: &[Handed]) -> Vec<Row> {
     let row = |(id, at): &Handed| Row {
         id: id.as_str().into(),
-        updated_at: Some(Timestamp::from(*at)),
+        updated_at: Some(RowTime::from(*at)),
     };
     handed.iter().map(row).collect()
 }
@@ -528,11 +528,11 @@ fn rows_are_read_when_they_were_handed_out_or_are_older_than_what_is_open() {
     assert!(!reading.has_read(changed.last().unwrap()));
     let late = Row {
         id: "late".into(),
-        updated_at: list.last().map(|(_, at)| Timestamp::from(at - 1)),
+        updated_at: list.last().map(|(_, at)| RowTime::from(at - 1)),
     };
     assert!(!reading.has_read(&late));
     let old = Row {
-        updated_at: list.first().map(|(_, at)| Timestamp::from(at - 1)),
+        updated_at: list.first().map(|(_, at)| RowTime::from(at - 1)),
         ..late
     };
     assert!(reading.has_read(&old));
@@ -541,7 +541,7 @@ fn rows_are_read_when_they_were_handed_out_or_are_older_than_what_is_open() {
 /// Reads pages that say this of themselves, then an empty one.
 fn shortfall(high_watermark: i64, pages: &[(i64, u64, u64)], last_total: u64) -> Option<Shortfall> {
     let mut reading = Reading::first();
-    reading.put_newest(Some(Timestamp::from(high_watermark)));
+    reading.put_newest(Some(RowTime::from(high_watermark)));
     for (number, (at, rows, total)) in pages.iter().enumerate() {
         let handed: Vec<Handed> = (0..*rows)
             .map(|row| (format!("{number}-{row}"), *at))
@@ -608,7 +608,7 @@ fn a_cursor_of_others_is_none_and_one_with_more_in_it_is_one() {
         assert!(Reading::resume(&unknown_type).is_err(), "{unknown_type}");
     }
     // As long as those that a source may answer, and as many rows as a window holds; and one more.
-    let since: Timestamp = "2026-11-20T10:00:00.000Z".parse().unwrap();
+    let since: RowTime = "2026-11-20T10:00:00.000Z".parse().unwrap();
     for (bytes, rows, is_ours) in [(4096, 1000, true), (4097, 1, false), (1, 1001, false)] {
         let mut window = serde_json::to_value(OverlapWindow::since(since)).unwrap();
         window["rows"] = json!("AAAAAAAA".repeat(rows));
@@ -654,10 +654,10 @@ proptest! {
                     reading.put_clock(clock(now, i64::from(lead).min(now)));
                 }
                 match reading.next() {
-                    NextRead::Newest => reading.put_newest(times.first().copied().map(Timestamp::from)),
+                    NextRead::Newest => reading.put_newest(times.first().copied().map(RowTime::from)),
                     NextRead::Scan(_) => reading.put_scanned(&[], true),
                     NextRead::Pages { .. } => {
-                        let row = |at: &i64| Row { id: at.to_string().into(), updated_at: Some(Timestamp::from(*at)) };
+                        let row = |at: &i64| Row { id: at.to_string().into(), updated_at: Some(RowTime::from(*at)) };
                         let rows: Vec<Row> = times.iter().map(row).collect();
                         let page = PageEnd {
                             after: "c".to_owned(),
@@ -683,8 +683,8 @@ proptest! {
     fn windows_come_back_as_they_were(
         versions in proptest::collection::vec((0..i64::from(i32::MAX), 0..50_u32), 0..300),
     ) {
-        let mut window = OverlapWindow::since(Timestamp::from(START));
-        let version = |(at, id): &(i64, u32)| Version::new(&id.to_string(), Timestamp::from(START + at));
+        let mut window = OverlapWindow::since(RowTime::from(START));
+        let version = |(at, id): &(i64, u32)| RowVersion::new(&id.to_string(), RowTime::from(START + at));
         window.put(versions.iter().map(version));
         let text = serde_json::to_string(&window).unwrap();
         prop_assert_eq!(serde_json::from_str::<OverlapWindow>(&text).unwrap(), window);
@@ -725,7 +725,7 @@ fn run_by_clock(
         }
         match reading.next() {
             NextRead::Newest => {
-                let times = rows.iter().map(|(_, at)| Timestamp::from(*at));
+                let times = rows.iter().map(|(_, at)| RowTime::from(*at));
                 let come = times.clone().filter(|time| !at.is_ahead(*time)).max();
                 reading.put_newest(come.or(times.max()));
             }
@@ -762,7 +762,7 @@ fn run_by_clock(
 }
 
 fn timestamp(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap().milliseconds()
+    text.parse::<RowTime>().unwrap().milliseconds()
 }
 
 #[test]
@@ -863,11 +863,11 @@ fn every_moment_can_be_written_and_read_again() {
         "9999-12-31T23:59:59.999Z",
         "1969-12-31T23:59:59.999Z",
     ] {
-        let timestamp: Timestamp = text.parse().unwrap();
+        let timestamp: RowTime = text.parse().unwrap();
         assert_eq!(timestamp.to_string(), text);
         let before = timestamp.before(OVERLAP).to_string();
         assert!(
-            before.parse::<Timestamp>().is_ok() && before.len() == text.len(),
+            before.parse::<RowTime>().is_ok() && before.len() == text.len(),
             "{before}"
         );
     }
@@ -876,6 +876,6 @@ fn every_moment_can_be_written_and_read_again() {
         ("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00.000Z"),
         ("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999Z"),
     ] {
-        assert_eq!(beyond.parse::<Timestamp>().unwrap().to_string(), within);
+        assert_eq!(beyond.parse::<RowTime>().unwrap().to_string(), within);
     }
 }

@@ -13,11 +13,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::timestamp::Timestamp;
+use super::row_time::RowTime;
 
 /// Rows that are held one by one; more of them are held as a sum. The state holds up to three windows
 /// of each stream, and is to stay something that can be sent with every ping.
-pub(super) const HELD_ROWS: usize = 1000;
+pub const HELD_ROWS: usize = 1000;
 /// Bytes of a row's mark. The moment is compared as well, so two rows can be taken for one another
 /// only where they changed in the same millisecond; that matters only to a row that became visible
 /// after the others of its millisecond were read, and happens to one in 10⁹ of those.
@@ -26,13 +26,15 @@ const MARK: u64 = (1 << (8 * MARK_BYTES)) - 1;
 
 /// One version of a row: when it came to be, and a mark of the row and that time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Version {
-    pub(super) at: Timestamp,
+pub struct RowVersion {
+    /// When it came to be, by the source.
+    pub at: RowTime,
     mark: u64,
 }
 
-impl Version {
-    pub(super) fn new(id: &str, at: Timestamp) -> Self {
+impl RowVersion {
+    /// The version that a row has had since a time.
+    pub fn new(id: &str, at: RowTime) -> Self {
         let id = Uuid::try_parse(id)
             .unwrap_or_else(|_| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()));
         let (high, low) = id.as_u64_pair();
@@ -56,16 +58,17 @@ fn mixed(mut number: u64) -> u64 {
 
 /// Many rows as one: all from the window's start to a moment, that moment included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Digest {
+pub struct Digest {
     /// The moment up to which rows belong to it: all rows of that moment, or none.
-    pub(super) until: Timestamp,
+    pub until: RowTime,
     rows: u64,
     /// The sum of the rows' marks, whatever their order.
     sum: u64,
 }
 
 impl Digest {
-    pub(super) fn none_until(until: Timestamp) -> Self {
+    /// None, up to this time.
+    pub fn none_until(until: RowTime) -> Self {
         Self {
             until,
             rows: 0,
@@ -73,7 +76,8 @@ impl Digest {
         }
     }
 
-    pub(super) fn add(&mut self, version: Version) {
+    /// Adds a row.
+    pub fn add(&mut self, version: RowVersion) {
         self.rows = self.rows.saturating_add(1);
         self.sum = self.sum.wrapping_add(version.mark);
     }
@@ -82,16 +86,17 @@ impl Digest {
 /// The rows from a moment on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "StoredWindow", try_from = "StoredWindow")]
-pub(super) struct OverlapWindow {
-    since: Timestamp,
+pub struct OverlapWindow {
+    since: RowTime,
     /// The older rows, where there are more than can be held one by one.
     digest: Option<Digest>,
     /// The others, in order.
-    versions: Vec<Version>,
+    versions: Vec<RowVersion>,
 }
 
 impl OverlapWindow {
-    pub(super) fn since(since: Timestamp) -> Self {
+    /// An empty window that begins there.
+    pub fn since(since: RowTime) -> Self {
         Self {
             since,
             digest: None,
@@ -100,33 +105,33 @@ impl OverlapWindow {
     }
 
     /// Where it begins.
-    pub(super) fn start(&self) -> Timestamp {
+    pub fn start(&self) -> RowTime {
         self.since
     }
 
     /// Begins so much earlier; of the rows from there on it holds none.
-    pub(super) fn reach_back(&mut self, span: Duration) {
+    pub fn reach_back(&mut self, span: Duration) {
         self.since = self.since.before(span);
     }
 
     /// The rows that are held as a sum.
-    pub(super) fn digest(&self) -> Option<&Digest> {
+    pub fn digest(&self) -> Option<&Digest> {
         self.digest.as_ref()
     }
 
     /// The rows that are held one by one.
-    pub(super) fn versions(&self) -> &[Version] {
+    pub fn versions(&self) -> &[RowVersion] {
         &self.versions
     }
 
     /// Whether it holds just this version, by itself.
-    pub(super) fn holds(&self, version: &Version) -> bool {
+    pub fn holds(&self, version: &RowVersion) -> bool {
         self.versions.binary_search(version).is_ok()
     }
 
     /// Puts rows in; those before its start are none of its business. Where they become too many,
     /// the oldest go into the sum, never some of one moment without the others.
-    pub(super) fn put(&mut self, versions: impl IntoIterator<Item = Version>) {
+    pub fn put(&mut self, versions: impl IntoIterator<Item = RowVersion>) {
         for version in versions {
             match &mut self.digest {
                 _ if version.at < self.since => {}
@@ -141,7 +146,7 @@ impl OverlapWindow {
         }
     }
 
-    fn sum_up(&mut self, until: Timestamp) {
+    fn sum_up(&mut self, until: RowTime) {
         let digest = self.digest.get_or_insert(Digest::none_until(until));
         digest.until = until;
         let end = self.versions.partition_point(|version| version.at <= until);
@@ -151,7 +156,7 @@ impl OverlapWindow {
     }
 
     /// Forgets the rows before a moment: they will not be asked for again.
-    pub(super) fn forget_before(&mut self, timestamp: Timestamp) {
+    pub fn forget_before(&mut self, timestamp: RowTime) {
         let end = self
             .versions
             .partition_point(|version| version.at < timestamp);
@@ -159,13 +164,13 @@ impl OverlapWindow {
     }
 
     /// Forgets the sum; what it held counts as not handed out.
-    pub(super) fn forget_digest(&mut self) {
+    pub fn forget_digest(&mut self) {
         self.digest = None;
     }
 
     /// Holds of these too as many of the newest as it can, and no sum.
-    pub(super) fn merge(&mut self, versions: &[Version]) {
-        let all: HashSet<Version> = self.versions.iter().chain(versions).copied().collect();
+    pub fn merge(&mut self, versions: &[RowVersion]) {
+        let all: HashSet<RowVersion> = self.versions.iter().chain(versions).copied().collect();
         self.versions = all.into_iter().collect();
         self.versions.sort_unstable();
         let surplus = self.versions.len().saturating_sub(HELD_ROWS);
@@ -177,7 +182,7 @@ impl OverlapWindow {
 /// A window as the state holds it.
 #[derive(Serialize, Deserialize)]
 struct StoredWindow {
-    since: Timestamp,
+    since: RowTime,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     rows: String,
     #[serde(default, rename = "bulk", skip_serializing_if = "Option::is_none")]
@@ -186,9 +191,11 @@ struct StoredWindow {
 
 /// A text that holds no rows.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotRows {
+pub enum NotRows {
+    /// It is not base64.
     #[error("the rows are not base64")]
     Base64(#[from] base64::DecodeError),
+    /// It breaks off, or names a time that is none.
     #[error("the rows break off, or lie outside of time")]
     Broken,
 }
@@ -216,7 +223,7 @@ impl TryFrom<StoredWindow> for OverlapWindow {
 }
 
 /// Each row as the milliseconds since the one before it, seven bits a byte, and its mark.
-fn encode(since: Timestamp, versions: &[Version]) -> String {
+fn encode(since: RowTime, versions: &[RowVersion]) -> String {
     let mut bytes = Vec::with_capacity(versions.len() * (MARK_BYTES + 2));
     let mut last = since;
     for version in versions {
@@ -232,7 +239,7 @@ fn encode(since: Timestamp, versions: &[Version]) -> String {
     STANDARD.encode(bytes)
 }
 
-fn decode(since: Timestamp, text: &str) -> Result<Vec<Version>, NotRows> {
+fn decode(since: RowTime, text: &str) -> Result<Vec<RowVersion>, NotRows> {
     let mut bytes = STANDARD.decode(text)?.into_iter().peekable();
     let mut versions = Vec::new();
     let mut last = since;
@@ -243,7 +250,7 @@ fn decode(since: Timestamp, text: &str) -> Result<Vec<Version>, NotRows> {
         for byte in mark.iter_mut().take(MARK_BYTES) {
             *byte = bytes.next().ok_or(NotRows::Broken)?;
         }
-        versions.push(Version {
+        versions.push(RowVersion {
             at: last,
             mark: u64::from_le_bytes(mark),
         });
