@@ -5,7 +5,7 @@
 //! Known by: [`crate::platform`] and everything above it.
 //!
 //! **Invariant.** An answer counts as a success only when it holds `data` and no `errors`: the
-//! platforms answer HTTP 200 to everything (spec/protocol.md §1), so the status says nothing.
+//! platforms answer HTTP 200 to everything (docs/protocol.md#requests), so the status says nothing.
 
 mod client;
 mod error;

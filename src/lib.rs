@@ -3,30 +3,30 @@
 //! # The way of the data
 //!
 //! ```text
-//!  source platform                          this process                        destination platform
+//!  source                                 this process                                  destination
 //!
-//!  GraphQL lists ──page──▶ source ─▶ converter ─▶ gate ──▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
-//!  (observables,           reads     writes STIX  keeps    bundles   announced   confirms        │
-//!   indicators,            ahead     objects      out      in order  to the work    │            │ reports
-//!   relationships)                                what is                           ▼            ▼
-//!                                                 refused      progress ◀── receipt ┘      the work
+//!  pages ──▶ source ─▶ converter ─▶ admission ─▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
+//!            reads     writes       rejects what bundles   with their   confirms       │
+//!            ahead     STIX         cannot be    in order  expectations    │           │ report
+//!                                   imported                               ▼           ▼
+//!                                              progress ◀──────────── receipt        work
 //! ```
 //!
-//! Follow it in `src/runtime/run.rs` and `src/runtime/sending.rs`: it is one function per step.
+//! Follow it in `src/runtime/import/run.rs` and `src/runtime/import/sink.rs`: it is one function per step.
 //!
-//! What is confirmed becomes the *state* (`src/runtime/state.rs`), which the *keeper* holds and the
-//! *heartbeat* carries to the destination; the *finisher* closes works, and sees to it that they become
+//! What is confirmed becomes the *state* (`src/runtime/session/state.rs`), which the *state store* holds and the
+//! *heartbeat* carries to the destination; the *work closer* closes works, and sees to it that they become
 //! complete, in this process or in a later one.
 //!
 //! # The parts
 //!
 //! | module | is | knows |
 //! | --- | --- | --- |
-//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `stix`, `settings`, `telemetry` |
-//! | [`connector`] | the contract between connector and runtime | `stix`, `settings`, `telemetry` |
+//! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `http`, `stix`, `settings`, `telemetry` |
+//! | [`connector`] | the contract between connector and runtime | `stix`, `settings`, `telemetry`, `http`, `graphql`, `platform` |
 //! | [`runtime`] | schedule, run, state, ping, closing of works, stop | everything but `connectors` |
-//! | [`opencti`] | the destination: registration, works, queue | `platform`, `graphql`, `settings`, `telemetry`, the contract's `Position` |
-//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `telemetry` |
+//! | [`opencti`] | the destination: registration, works, queue, live stream | `platform`, `graphql`, `http`, `settings`, `telemetry`, the contract's positions |
+//! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `http`, `telemetry` |
 //! | [`graphql`] | operations, answers, narrowing | `http`, `telemetry` |
 //! | [`http`] | the one client of HTTP: TLS, proxies, retries, redirects, bounds | `telemetry` |
 //! | [`stix`] | ids, objects, bundles, patterns, kinds of values | – |

@@ -8,7 +8,7 @@
 //! **Invariant.** Nothing is asked for that the platform does not know: an unknown field, argument or
 //! type refuses the whole document. What a platform knows is found by asking it, type by type, with
 //! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
-//! (spec/protocol.md §1, §5).
+//! (docs/protocol.md#requests).
 
 mod access;
 mod end_guard;
@@ -316,7 +316,7 @@ impl Platform {
     /// [`PlatformError`] when the platform does not answer.
     pub async fn lacks_entity_type(&self, entity_type: &str) -> Result<bool, PlatformError> {
         use crate::graphql::Vocabulary;
-        // IPv4-Addr is IPv4Addr in GraphQL (spec/protocol.md §2).
+        // IPv4-Addr is IPv4Addr in GraphQL (docs/protocol.md#types).
         let type_name = entity_type.replace('-', "");
         let is_known = self.schema.has_fields(&type_name);
         let is_everywhere = is_known && self.schema.type_marks(&type_name).is_empty();
@@ -584,14 +584,13 @@ mod tests {
     }
 
     fn full_schemas() -> Vec<(Release, PathBuf)> {
-        let folder = std::env::var_os("OPENCTI_SCHEMAS").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/schemas"),
-            PathBuf::from,
-        );
-        let Ok(entries) = std::fs::read_dir(&folder) else {
-            println!("skipped: no schemas in {}", folder.display());
+        let named = std::env::var_os("OPENCTI_SCHEMAS").filter(|folder| !folder.is_empty());
+        let Some(folder) = named.map(PathBuf::from) else {
+            println!("skipped: OPENCTI_SCHEMAS names no folder with schemas");
             return Vec::new();
         };
+        let entries = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("cannot list {}: {error}", folder.display()));
         let paths = entries.map(|entry| entry.unwrap().path());
         let release = |path: &Path| {
             let name = path.file_stem()?.to_str()?;

@@ -4,7 +4,7 @@
 //! connectors (who write objects) and the runtime (which packs them).
 //!
 //! **Invariant.** An object holds only keys that were put into it one by one, none of them null or
-//! an empty list (both are errors at import, spec/protocol.md §7).
+//! an empty list (both are errors at import, docs/protocol.md#import).
 
 mod bundle;
 mod id;

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 use rstest::rstest;
 
+#[path = "architecture/references.rs"]
+mod references;
+
 /// What a part of the crate may name: whole modules, or one item as `module::Item`. Its own module is
 /// always allowed.
 const MAY_KNOW: &[(&str, &[&str])] = &[

@@ -23,8 +23,9 @@ mod minimal;
 
 const GUIDE: &str = include_str!("../docs/connector-guide.md");
 const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
-const SOURCES: [&str; 2] = [
+const SOURCES: [&str; 3] = [
     include_str!("../examples/minimal.rs"),
+    include_str!("../examples/stream.rs"),
     include_str!("guide.rs"),
 ];
 

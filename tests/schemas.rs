@@ -1,9 +1,8 @@
 //! Our schema, marks included, against the full schemas of the platform's releases, and our
 //! operations against both.
 //!
-//! The full schemas are too large for the tree: they are read from the folder named by
-//! `OPENCTI_SCHEMAS` (default `../shared/schemas`) as `opencti-<release>.graphql`. Without that
-//! folder the comparison is skipped, and says so.
+//! The full schemas are too large for the tree: they are read from the folder that `OPENCTI_SCHEMAS`
+//! names, as `opencti-<release>.graphql`. Without it the comparison is skipped, and says so.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,6 +17,7 @@ use apollo_compiler::{ExecutableDocument, Schema};
 
 const OURS: &str = "src/schema.graphql";
 const MARK: &str = "since";
+const SKIPPED: &str = "skipped: OPENCTI_SCHEMAS names no folder with full schemas";
 
 /// The parts of a release number; lists compare part by part.
 type Release = Vec<u32>;
@@ -93,30 +93,24 @@ fn parse_release(text: &str) -> Result<Release> {
     Ok(release)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a setting of this test, not of the product"
-)]
-fn schema_folder() -> PathBuf {
-    match std::env::var("OPENCTI_SCHEMAS") {
-        Ok(folder) if !folder.is_empty() => PathBuf::from(folder),
-        _ => root().join("../shared/schemas"),
-    }
+fn schema_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("OPENCTI_SCHEMAS").filter(|folder| !folder.is_empty());
+    folder.map(PathBuf::from)
 }
 
-/// The full schemas with their releases, oldest first; none when there is no folder.
+/// The full schemas with their releases, oldest first; none when no folder is named.
 fn full_schemas() -> Result<Vec<(Release, Valid<Schema>)>> {
-    let folder = schema_folder();
+    let Some(folder) = schema_folder() else {
+        return Ok(Vec::new());
+    };
     let mut schemas = Vec::new();
-    if folder.is_dir() {
-        for path in graphql_files(&folder)? {
-            let name = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .unwrap_or_default();
-            if let Some(release) = name.strip_prefix("opencti-") {
-                schemas.push((parse_release(release)?, parse_schema(&path)?));
-            }
+    for path in graphql_files(&folder)? {
+        let name = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .unwrap_or_default();
+        if let Some(release) = name.strip_prefix("opencti-") {
+            schemas.push((parse_release(release)?, parse_schema(&path)?));
         }
     }
     schemas.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -370,7 +364,7 @@ fn our_schema_is_right_about_every_release() -> Result<()> {
     let ours = members(&*parse_schema(&root().join(OURS))?)?;
     let schemas = full_schemas()?;
     if schemas.is_empty() {
-        println!("skipped: no full schemas in {}", schema_folder().display());
+        println!("{SKIPPED}");
     }
     let mut all = Vec::new();
     for (release, schema) in &schemas {
@@ -390,7 +384,7 @@ fn our_operations_are_valid() -> Result<()> {
     let mut schemas = vec![parse_schema(&root().join(OURS))?];
     match full_schemas()?.pop() {
         Some((_, newest)) => schemas.push(newest),
-        None => println!("skipped: no full schemas in {}", schema_folder().display()),
+        None => println!("{SKIPPED}"),
     }
     let mut operations = graphql_files(&root().join("src"))?;
     operations.retain(|path| !path.ends_with(OURS));

@@ -19,7 +19,7 @@ use crate::http::{self, Clocks, Credential, Kind, Peer, Request, Response, Retry
 use crate::telemetry::logs::Chain;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
-/// (spec/protocol.md §1).
+/// (docs/protocol.md#requests).
 const DRAFT_HEADER: &str = "opencti-draft-id";
 
 /// Asks one platform. Cheap to clone; all clones have one connection pool.

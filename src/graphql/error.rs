@@ -216,7 +216,7 @@ impl GraphqlError {
     }
 
     /// True where a number of the source does not fit GraphQL's 32-bit `Int`: the field is lost, the
-    /// row is not (spec/protocol.md §1).
+    /// row is not (docs/protocol.md#requests).
     pub fn is_number_out_of_range(&self) -> bool {
         self.message.contains("non 32-bit signed integer")
     }

@@ -1,5 +1,5 @@
 //! Bundles as files, for whoever carries them over to a platform that cannot be reached from here: the
-//! platform's own connectors call this a diode, and the files have their form (spec/ecosystem.md §1.5).
+//! platform's own connectors call this a diode, and the files have their form (docs/protocol.md#conventions).
 //!
 //! May know: the file system. Must not know: what bundles hold.
 //!

@@ -237,7 +237,7 @@ pub async fn set_targets(
     Ok(set)
 }
 
-/// The relation that a property makes at import (spec/protocol.md §2): `creator_user_ref` makes
+/// The relation that a property makes at import (docs/protocol.md#references): `creator_user_ref` makes
 /// creator-user.
 pub fn relation_of(property: &str) -> String {
     let name = property

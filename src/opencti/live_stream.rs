@@ -62,7 +62,7 @@ impl LiveStream {
     }
 
     /// Opens the stream. A status that is no success is an error: 401 for an unknown stream or a user without the
-    /// right, 410 for one that is stopped (docs/protocol.md).
+    /// right, 410 for one that is stopped (docs/protocol.md#live-stream).
     ///
     /// # Errors
     /// [`Error`].

@@ -99,7 +99,7 @@ pub struct MessageWriter {
     pub work_id: Arc<str>,
 }
 
-/// The keys that a worker reads (spec/protocol.md §5), but for the content, which comes last; none is
+/// The keys that a worker reads (docs/protocol.md#messages), but for the content, which comes last; none is
 /// sent that the destination's release does not have.
 #[derive(Serialize)]
 struct Envelope<'a> {

@@ -39,7 +39,7 @@ pub struct Registration {
 }
 
 /// What the platform says of the state that it keeps. It may be older than what was just sent: the
-/// answer is a reading of its own (spec/ecosystem.md §1.11).
+/// answer is a reading of its own (docs/protocol.md#state-and-reset).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Echo {
     /// The state; none where there is none, or an empty one.
@@ -229,7 +229,7 @@ pub struct ConnectorInfo {
 }
 
 /// Tells the platform that the connector is alive, with the state that it is to keep. The first ping
-/// after a reset is an exception: its state is ignored (spec/ecosystem.md §1.11).
+/// after a reset is an exception: its state is ignored (docs/protocol.md#state-and-reset).
 ///
 /// # Errors
 /// [`PlatformError`] when the ping was not taken; not tried again, the next ping is the next try.

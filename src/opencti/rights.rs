@@ -1,5 +1,5 @@
 //! What the importing user may do at the destination: the workers import on behalf of the user whose
-//! token registered the connector (spec/protocol.md §5, §7).
+//! token registered the connector (docs/protocol.md#rights).
 //!
 //! May know: two queries. Must not know: which objects are to be sent.
 

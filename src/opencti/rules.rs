@@ -1,8 +1,7 @@
 //! What the destination's release asks of a sender: the one place where release numbers decide how
 //! messages are made.
 //!
-//! The facts are those of spec/protocol-versions.json (`worker`, `stixBundlePush`) and
-//! spec/protocol.md §5.
+//! The facts are those of docs/protocol.md#workers and docs/protocol.md#bundle-push.
 
 use crate::platform::Release;
 use crate::settings::QueueProtocol;
@@ -29,7 +28,7 @@ pub struct Rules {
     /// Who announces the reports that the workers will make.
     pub expectations: Expectations,
     /// Whether a single nested reference that is set already is an error at import, which costs the
-    /// references behind it as well (spec/protocol.md §7).
+    /// references behind it as well (docs/protocol.md#references).
     pub refuses_set_references: bool,
 }
 

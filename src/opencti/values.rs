@@ -1,5 +1,5 @@
 //! Values that a platform refuses at import, recognised before they are sent: there, each would be an
-//! error of the work and nothing more (spec/protocol.md §7). Only what every release refuses counts,
+//! error of the work and nothing more (docs/protocol.md#values). Only what every release refuses counts,
 //! unless the release is known; what is taken at the destination must not be kept from it.
 //!
 //! Pure. May know: the JSON of objects, releases. Must not know: the network, where objects come from.

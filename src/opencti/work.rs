@@ -1,7 +1,7 @@
 //! One work: what a person sees of one run on the connector's page.
 //!
 //! The order of things is that which completes a work exactly once, on every release
-//! (spec/protocol.md §5, seen working live): a multi-part work where the release has it, one
+//! (docs/protocol.md#works, seen working live): a multi-part work where the release has it, one
 //! expectation of our own as a guard, the expectations of messages before the messages, and at the
 //! end `toProcessed`, then the report of the guard.
 //!
@@ -76,7 +76,7 @@ pub struct Work {
 
 /// Tells a work what to expect; also for whoever has to send something of it again, which the run
 /// knows nothing of. The first copy may have arrived as well, and then both are reported
-/// (spec/protocol.md §5).
+/// (docs/protocol.md#works).
 #[derive(Debug)]
 pub struct WorkExpectations {
     platform: Arc<Platform>,
@@ -291,7 +291,7 @@ impl Work {
         self.expectations.add(objects).await
     }
 
-    /// Notes objects that others announce (spec/protocol-versions.json, `stixBundlePush`).
+    /// Notes objects that others announce (docs/protocol.md#bundle-push).
     pub fn note_added_by_others(&mut self, objects: u64) {
         self.are_added_by_others |= objects > 0;
         self.objects += objects;
@@ -478,7 +478,7 @@ async fn is_cleared(platform: &Platform, work: &str) -> Result<bool, WorkError> 
 }
 
 /// From 6.8.7 on the platform says it; before that, and where it does not, a work that is there is
-/// alive (spec/protocol-versions.json).
+/// alive (docs/protocol.md#workers).
 async fn is_alive(platform: &Platform, work: &str) -> Result<bool, WorkError> {
     if platform.release().is_at_least(6, 8, 7) {
         let variables = work_alive::Variables {

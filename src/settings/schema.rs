@@ -1,5 +1,5 @@
 //! The settings as a JSON schema, in the form in which the platform's catalogue of connectors reads one
-//! (spec/ecosystem.md §1.8): flat, named by environment variable, without alternatives.
+//! (docs/protocol.md#conventions): flat, named by environment variable, without alternatives.
 //!
 //! May know: the table. May be known by `settings` alone.
 //!

@@ -31,7 +31,7 @@ pub(super) struct NoEffect {
 }
 
 /// Whoever brings the settings of another connector is told which of them do nothing here
-/// (spec/ecosystem.md §1.5).
+/// (docs/protocol.md#conventions).
 pub(super) const NO_EFFECT: &[NoEffect] = &[
     NoEffect {
         env: "QUEUE_PROTOCOL",

@@ -10,7 +10,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Observables of STIX 2.1 (§6) and of the platform, up to the newest known release
-/// (spec/sco-types.md has the releases).
+/// (docs/protocol.md#types has the releases).
 const OBSERVABLES: &[&str] = &[
     "artifact",
     "autonomous-system",

@@ -1,5 +1,5 @@
 //! Ids that follow from what an object is, so that the same thing has the same id in every run, from every source, and
-//! as the platform works it out itself (docs/protocol.md has the rules).
+//! as the platform works it out itself (docs/protocol.md#ids has the rules).
 //!
 //! Each is a UUID of version 5 over some of the object's properties as canonical JSON (RFC 8785, STIX 2.1 §2.9). Where
 //! the platform and its client differ, ids are those of the newest known release of the platform. Texts count as they

@@ -181,7 +181,7 @@ impl StixObject {
         kind: impl Into<Cow<'static, str>>,
     ) -> Result<Self, serde_json::Error> {
         let mut object = ObjectWriter::new(id);
-        // The platform's client deletes what it finds under the id (docs/protocol.md).
+        // The platform's client deletes what it finds under the id (docs/protocol.md#objects-that-come-again).
         object.put("opencti_operation", "delete");
         let handling = Handling {
             operation: Operation::Delete,

@@ -1,5 +1,5 @@
 //! The markings of the Traffic Light Protocol: in any of its known spellings, each has one id and one name on
-//! every platform (STIX 2.1 §7.2.1.4; spec/protocol.md §3, §4). What is written in any other way is another
+//! every platform (STIX 2.1 §7.2.1.4; docs/protocol.md#markings). What is written in any other way is another
 //! marking: more letters may make it stricter.
 
 use super::StixId;

@@ -13,7 +13,7 @@ use serde::Serialize;
 /// A ping is tried every forty seconds, and given up after thirty, twice: a task that has tried none for so
 /// long hangs.
 const BEAT_LIMIT: Duration = Duration::from_mins(5);
-/// The platform counts a connector as active as long after its last ping (spec/protocol.md §5).
+/// The platform counts a connector as active as long after its last ping (docs/protocol.md#registration).
 const PING_LIMIT: Duration = Duration::from_mins(5);
 
 /// Where it is written down how the connector fares.

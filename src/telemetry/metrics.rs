@@ -31,7 +31,7 @@ pub use reading::Reading;
 pub use standard::{Doing, Standard};
 
 /// How our own names begin. Those that connectors on the platform's own client have too stand without it
-/// (spec/ecosystem.md §1.15).
+/// (docs/protocol.md#conventions).
 const OURS: &str = "opencti_connector";
 /// In seconds: from an answer out of a cache to one for which somebody should look.
 const STEPS: [f64; 11] = [

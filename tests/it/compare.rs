@@ -1,7 +1,7 @@
 //! Holds the destination against the source, field by field.
 //!
 //! The rule here is the plain one (a property has the name of its field), with the few exceptions of
-//! spec/protocol.md §2 spelled out: it does not share the product's tables.
+//! docs/protocol.md#types spelled out: it does not share the product's tables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

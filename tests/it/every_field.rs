@@ -1,5 +1,5 @@
-//! Every type, field and reference of spec/sco-types.json, one by one: a value at the source is in the
-//! message under the name that the import reads, and nothing else is.
+//! Every type, field and reference of the table of types, one by one: a value at the source is in the message
+//! under the name that the import reads, and nothing else is.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,8 +8,8 @@ use sandbox::{DataSet, Record, Release};
 use serde_json::{Map, Value, json};
 
 use crate::made_up;
-use crate::spec::{ObservableType, Reference, Travels, observable_types};
 use crate::support::{Line, together};
+use crate::tables::{ObservableType, Reference, Travels, observable_types};
 
 /// An observable at the source, and the object that has to be sent for it.
 struct Case {
@@ -34,7 +34,7 @@ impl Case {
         for (name, value) in fields {
             record.set((*name).to_owned(), value.clone());
             let field = kind.field(name).expect("a field of the type");
-            if let Travels::As(property) = kind.travels(field) {
+            if let Travels::As(property) = field.travels() {
                 expected.insert(property.to_owned(), as_property(property, value));
             }
         }
@@ -109,7 +109,7 @@ fn comparable(name: &str, value: &Value) -> Value {
 
 /// The values that make an object of this type what it is, by the first way to do so.
 fn identity(kind: &ObservableType) -> BTreeMap<&str, Value> {
-    identity_by(kind, kind.id_ways.first().expect("a way"))
+    identity_by(kind, kind.identified_by.first().expect("a way"))
 }
 
 fn identity_by<'a>(kind: &'a ObservableType, way: &'a [String]) -> BTreeMap<&'a str, Value> {
@@ -131,12 +131,12 @@ fn unique(kind: &ObservableType, field: &str) -> String {
 /// One observable for each value of each field, and one for each way to make it what it is.
 fn field_cases(kind: &ObservableType) -> Vec<Case> {
     let mut cases = Vec::new();
-    for way in &kind.id_ways {
+    for way in &kind.identified_by {
         cases.push(Case::of(kind, &way.join("+"), &identity_by(kind, way)));
     }
     for field in &kind.fields {
         let name = field.name.as_str();
-        if kind.travels(field) == Travels::AsReference {
+        if field.travels() == Travels::AsReference {
             continue;
         }
         let values = made_up::values(&unique(kind, name), &field.graphql_type);
@@ -172,7 +172,7 @@ impl Content {
         let mut content = Self::default();
         for kind in types {
             content.cases.extend(field_cases(kind));
-            for reference in &kind.refs {
+            for reference in &kind.references {
                 content.add_reference(kind, reference, types);
             }
         }
@@ -192,7 +192,7 @@ impl Content {
             .map(|target| Case::plain(target, &format!("target of {}", reference.relation)))
             .collect();
         assert!(!targets.is_empty(), "{} leads nowhere", reference.relation);
-        let per_holder = if reference.multiple { targets.len() } else { 1 };
+        let per_holder = if reference.is_many { targets.len() } else { 1 };
         let mut targets = targets.into_iter().peekable();
         while targets.peek().is_some() {
             let these: Vec<Case> = targets.by_ref().take(per_holder).collect();
@@ -206,12 +206,12 @@ impl Content {
             .iter()
             .map(|target| target.record.standard_id())
             .collect();
-        let value = if reference.multiple {
+        let value = if reference.is_many {
             json!(ids)
         } else {
             json!(ids.first())
         };
-        holder.expected.insert(reference.property(), value);
+        holder.expected.insert(reference.property.clone(), value);
         for target in &targets {
             let leads = made_up::reference(&reference.relation, &holder.record, &target.record);
             self.references.push(leads);
@@ -249,9 +249,7 @@ async fn published(line: &Line) -> HashMap<String, Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_field_and_every_reference_travels_under_its_name() {
-    let Some(types) = observable_types() else {
-        return;
-    };
+    let types = observable_types();
     let content = Content::full(&types);
     let line = Line::with(content.data());
     assert_eq!(line.run().await, End::RanOnce);
@@ -266,10 +264,7 @@ async fn every_field_and_every_reference_travels_under_its_name() {
 
 /// Where the set of types changes: no release between has another one.
 fn releases(types: &[ObservableType]) -> BTreeSet<Release> {
-    types
-        .iter()
-        .flat_map(|kind| kind.changes().map(|(release, _)| release))
-        .collect()
+    types.iter().flat_map(ObservableType::changes).collect()
 }
 
 /// One object of each type, by its type's name.
@@ -284,9 +279,7 @@ fn one_of_each(types: &[ObservableType]) -> Content {
 /// A source without the type is not asked for it, which it would refuse; all others arrive.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_source_lacks_is_not_asked_for() {
-    let Some(types) = observable_types() else {
-        return;
-    };
+    let types = observable_types();
     let content = one_of_each(&types);
     together(releases(&types).into_iter().map(|release| {
         let expected = ids_of(&types, &content, |kind| kind.is_in(release));
@@ -303,9 +296,7 @@ async fn what_a_source_lacks_is_not_asked_for() {
 /// A destination without the type does not get it, and the connector remembers that it has to.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_destination_lacks_is_held_back() {
-    let Some(types) = observable_types() else {
-        return;
-    };
+    let types = observable_types();
     let content = one_of_each(&types);
     together(releases(&types).into_iter().map(|release| {
         let expected = ids_of(&types, &content, |kind| kind.is_in(release));

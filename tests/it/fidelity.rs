@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::compare::{assert_identical, remove};
 use crate::made_up;
-use crate::spec::IdVector;
 use crate::support::{Line, generated, until};
+use crate::tables::marking_ids;
 
 /// Runs once with workers; the one work.
 async fn import(line: &Line) -> Work {
@@ -876,16 +876,12 @@ async fn tlp_markings_are_those_of_every_platform() {
     }
 }
 
-/// The ids that are not the source's are those of the spec's vectors.
+/// The ids that are not the source's are those of the table.
 #[tokio::test(flavor = "multi_thread")]
-async fn ids_of_tlp_markings_are_those_of_the_vectors() {
-    let Some(vectors) = crate::spec::id_vectors("marking") else {
-        return;
-    };
-    let is_tlp = |vector: &&IdVector| vector.platform_input["definition_type"] == "TLP";
-    let vectors: Vec<&IdVector> = vectors.iter().filter(is_tlp).collect();
-    assert!(vectors.len() > 4);
-    for vector in vectors {
+async fn ids_of_tlp_markings_are_those_of_the_table() {
+    let markings = marking_ids();
+    assert!(markings.len() > 4);
+    for expected in markings {
         let mut data = generated(3, 0);
         let marking = data
             .shared
@@ -895,7 +891,7 @@ async fn ids_of_tlp_markings_are_those_of_the_vectors() {
         let other = format!("marking-definition--{}", uuid::Uuid::new_v4());
         marking
             .set("definition_type", "tlp")
-            .set("definition", vector.platform_input["definition"].clone())
+            .set("definition", expected.definition.clone())
             .set("standard_id", other);
         let id = marking.id().to_owned();
         data.observables[0].set("objectMarking", json!([id]));
@@ -903,7 +899,6 @@ async fn ids_of_tlp_markings_are_those_of_the_vectors() {
         let line = Line::with(data);
         import(&line).await;
         let markings = landed(&line, &record).markings;
-        let expected = vector.platform_id.as_ref().expect("markings have an id");
-        assert!(markings.contains(expected), "{vector:?}");
+        assert!(markings.contains(&expected.id), "{expected:?}");
     }
 }

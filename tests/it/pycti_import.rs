@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::compare::remove;
 use crate::oracle;
-use crate::spec::{ObservableType, observable_types};
 use crate::support::Line;
+use crate::tables::{ObservableType, observable_types};
 
 mod content;
 mod import;
@@ -65,7 +65,7 @@ const DEPARTURES: &[Departure] = &[
         when: |record| record.get("x_opencti_main_observable_type").is_none(),
         becomes: "\"Unknown\"",
     },
-    // Read from 6.8.12 on (spec/protocol.md §2).
+    // Read from 6.8.12 on (docs/protocol.md#import).
     Departure {
         last: Some(Release::new(6, 7, 5)),
         typename: "X509Certificate",
@@ -271,7 +271,7 @@ async fn judged_by(client: Client, data: DataSet, types: Types) -> BTreeMap<Stri
     remove(&mut data, |record| {
         known.get_object(record.typename()).is_none()
     });
-    let source = Source::of(&data, types.as_ref().as_deref());
+    let source = Source::of(&data, &types);
     let import = Import::of(&answer["calls"]);
     let mut wrong = unexplained(release, &differences(&source, &import));
     // Files had no markings of their own before.
@@ -304,12 +304,12 @@ async fn sent(line: &Line) -> Vec<Value> {
     messages.map(|mut message| message["raw"].take()).collect()
 }
 
-type Types = Arc<Option<Vec<ObservableType>>>;
+type Types = Arc<Vec<ObservableType>>;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_release_of_the_client_imports_what_the_source_has() {
     let types = Arc::new(observable_types());
-    let data = content(types.as_ref().as_deref());
+    let data = content(&types);
     let judges: Vec<_> = clients()
         .into_iter()
         .map(|client| tokio::spawn(judged_by(client, data.clone(), Arc::clone(&types))))

@@ -48,12 +48,12 @@ async fn check_all_but(line: Line, destination: Release, is_lost: impl Fn(&Recor
 }
 
 /// These releases set the ends of network traffic with the object and once more by themselves, and
-/// report that as an error although all is well (spec/protocol.md §2).
+/// report that as an error although all is well (docs/protocol.md#references).
 const ENDS_ARE_SET_TWICE: std::ops::Range<Release> =
     Release::new(6, 7, 13)..Release::new(7, 260_305, 0);
 
-/// Both platforms of the same release: the first of each row of spec/protocol-versions.json, and one
-/// that is newer than all that is known.
+/// Both platforms of the same release: the first of each row of docs/protocol.md#workers and
+/// docs/protocol.md#works, and one that is newer than all that is known.
 #[rstest]
 #[case("6.1.4")]
 #[case("6.1.5")]

@@ -1,4 +1,4 @@
-//! What a source can do to its reader (spec/protocol.md §1), and that nothing is lost over it.
+//! What a source can do to its reader (docs/protocol.md#lists), and that nothing is lost over it.
 
 use opencti_connectors::runtime::End;
 use sandbox::{DataSet, DestinationOptions, Fault, Record, Release, Source, SourceOptions, Status};

@@ -36,7 +36,7 @@ const OTHERS: usize = 3;
 const ROWS_A_PAGE: usize = 1000;
 
 /// Objects that the platform writes as STIX for us: each costs it several queries
-/// (spec/protocol.md §6).
+/// (docs/protocol.md#stix-of-the-platform).
 const WRITTEN_A_REQUEST: usize = 100;
 
 /// Requests for objects that are sent together.

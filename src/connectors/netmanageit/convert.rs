@@ -477,7 +477,7 @@ fn of_field(field: &'static str) -> impl Fn(NotOfKind) -> ConvertError {
 }
 
 /// The ids that an object had before, so that a changed object changes the one at the destination and does not
-/// make another one (spec/protocol.md §4). One of another type would change something else there.
+/// make another one (docs/protocol.md#ids). One of another type would change something else there.
 fn put_former_ids(
     object: &mut ObjectWriter,
     node: &Node<'_>,
@@ -552,7 +552,7 @@ struct Edges {
     /// What travels with the object.
     taken: TextMap<StixId, Vec<Edge>>,
     /// What would close a circle. Two objects that point at each other cannot both be imported first
-    /// (spec/protocol.md §7), so one of them goes once more, afterwards.
+    /// (docs/protocol.md#references), so one of them goes once more, afterwards.
     second_pass: TextMap<StixId, Vec<Edge>>,
 }
 

@@ -560,7 +560,7 @@ impl ExternalReference {
     }
 
     /// Whether it survives the import: it needs a URL, or a source's name and an id
-    /// (spec/protocol.md §3).
+    /// (docs/protocol.md#import).
     pub(super) fn is_importable(&self) -> bool {
         let is_set = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
         is_set(&self.url) || (is_set(&self.source_name) && is_set(&self.external_id))

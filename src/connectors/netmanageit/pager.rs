@@ -1,7 +1,7 @@
 //! The way through a list, page by page and around its bad rows.
 //!
 //! The lists are live and their cursors hold no state at the platform: ordered by `updated_at`, a
-//! row that changes while we read moves to the end and is seen again (spec/protocol.md §1).
+//! row that changes while we read moves to the end and is seen again (docs/protocol.md#lists).
 //!
 //! May know: requests and their judged answers, page sizes. Must not know: what the rows are good
 //! for, or which of them are known.

@@ -304,7 +304,7 @@ impl Reader {
         match new.stream {
             _ if new.ids.is_empty() => ReferencedObjects::Nothing,
             Stream::Observables | Stream::Indicators => ReferencedObjects::References(new.ids),
-            // Dates would be guessed from the texts of a relationship's references (spec/protocol.md §3).
+            // Dates would be guessed from the texts of a relationship's references (docs/protocol.md#relationships).
             Stream::Relationships => ReferencedObjects::Ends(self.missing_ends(&new)),
         }
     }

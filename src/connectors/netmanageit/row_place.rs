@@ -1,6 +1,6 @@
 //! Where a row stands in its stream, as a text to remember it by: for one of which the source cannot say who it is.
 //!
-//! Pure. The lists are ordered by `updated_at`, and their cursors hold no state at the platform (spec/protocol.md §1):
+//! Pure. The lists are ordered by `updated_at`, and their cursors hold no state at the platform (docs/protocol.md#lists):
 //! a row stands behind the same place until it changes, and then it is read like any other.
 
 use std::fmt;

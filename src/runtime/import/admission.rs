@@ -249,7 +249,7 @@ impl Admission {
 
     fn rejection(&self, destination: &Destination, object: &StixObject) -> Option<Rejection> {
         // Objects of a type that the destination does not have would be dropped there, and on several
-        // releases their work would wait for them for ever (spec/protocol.md §7).
+        // releases their work would wait for them for ever (docs/protocol.md#import).
         if self.is_lacking(&object.kind) {
             let release = destination.home.platform.release();
             return Some(Rejection {

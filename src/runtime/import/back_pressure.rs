@@ -100,7 +100,7 @@ impl BackPressure {
     }
 
     /// Returns when the work of the run before is complete and nothing waits in the queue: some
-    /// releases drop the messages of a work as soon as there is a newer one (spec/protocol.md §5).
+    /// releases drop the messages of a work as soon as there is a newer one (docs/protocol.md#works).
     pub(crate) async fn wait_for_previous(
         &mut self,
         destination: &Destination,

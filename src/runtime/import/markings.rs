@@ -1,6 +1,6 @@
 //! Which markings can be set at the destination. An object never lands with less marking than it had:
 //! an import that may not set a marking, or does not find it, leaves it away after some tries
-//! (spec/protocol.md §7).
+//! (docs/protocol.md#import).
 //!
 //! **Invariant.** A marking counts as usable only after the destination itself has listed it, as what it is at the
 //! source.

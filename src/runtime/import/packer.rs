@@ -1,7 +1,7 @@
 //! Packs a page's objects into batches: the content of the messages.
 //!
 //! Pure. Two ways of packing, because some workers import a message as a whole and others take it
-//! apart and may import its objects in any order (spec/protocol.md §5):
+//! apart and may import its objects in any order (docs/protocol.md#workers):
 //! - *closed*: up to `batch_size` of the source's objects a message, with all that they need and that may
 //!   not be there yet.
 //! - *waves*: what an object needs travels in an earlier wave, and the runtime waits until the

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// messages that workers are busy with. Longer than the platform's numbers lag behind.
 const QUIET: Duration = Duration::from_secs(15);
 /// The same where only the messages count that no worker has taken: a worker may wait a minute for
-/// the platform before it reports (spec/protocol.md §7).
+/// the platform before it reports (docs/protocol.md#workers).
 const QUIET_MAYBE_TAKEN: Duration = Duration::from_mins(2);
 /// The same where nobody says what waits in the queue.
 const QUIET_BLIND: Duration = Duration::from_mins(10);

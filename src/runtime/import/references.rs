@@ -205,7 +205,7 @@ fn dangling(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
 }
 
 /// Objects that point at what is kept out go without that link: a link to what is not there is an error
-/// at import, and costs the links behind it too (spec/protocol.md §7).
+/// at import, and costs the links behind it too (docs/protocol.md#references).
 pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
     let Converted {
         objects,

@@ -186,7 +186,7 @@ impl WorkCloser {
         Ok(())
     }
 
-    /// Makes up for what is missing, then says the sentence, the guard last (spec/protocol.md §5).
+    /// Makes up for what is missing, then says the sentence, the guard last (docs/protocol.md#works).
     async fn finish(
         &mut self,
         work: &Work,

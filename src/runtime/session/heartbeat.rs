@@ -22,7 +22,7 @@ use crate::runtime::session::trouble::{Attempt, Failure};
 use crate::telemetry::logs::Chain;
 
 /// A connector counts as active while its last ping is younger than five minutes
-/// (spec/protocol.md §5).
+/// (docs/protocol.md#registration).
 const EVERY: Duration = Duration::from_secs(40);
 /// A state that has changed is not carried more often than this.
 const STATE_EVERY: Duration = Duration::from_secs(3);

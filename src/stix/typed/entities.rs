@@ -10,7 +10,7 @@ use super::TypedObject;
 use super::common::Common;
 use super::draft::{Draft, Nature, NotWritten, need};
 
-/// OpenCTI's extension of STIX objects (docs/protocol.md).
+/// OpenCTI's extension of STIX objects (docs/protocol.md#import).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
 
 /// When the markings of the Traffic Light Protocol were made, 2017-01-20 (STIX 2.1 §7.2.1.4): a marking has to say it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// An algorithm, in the order in which the platform looks for the one hash that a file's id is made of
-/// (docs/protocol.md); those that it cannot tell a file by come last.
+/// (docs/protocol.md#ids); those that it cannot tell a file by come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "their names say what they are")]
 pub enum HashAlgorithm {

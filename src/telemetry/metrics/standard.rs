@@ -1,5 +1,5 @@
 //! What connectors on the platform's own client count as well, under the same names, so that dashboards go on
-//! to work (spec/ecosystem.md §1.15). There, some of it is never filled.
+//! to work (docs/protocol.md#conventions). There, some of it is never filled.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;

@@ -8,12 +8,12 @@ use uuid::Uuid;
 use crate::every_field::full_content;
 use crate::made_up;
 use crate::queued::AROUND;
-use crate::spec::ObservableType;
 use crate::support::generated;
+use crate::tables::ObservableType;
 
 /// Objects of all types: many as they are in life, some with a value in every field, some with hardly
 /// any.
-pub(super) fn content(types: Option<&[ObservableType]>) -> DataSet {
+pub(super) fn content(types: &[ObservableType]) -> DataSet {
     let mut data = generated(120, 40);
     add_full(&mut data);
     add_sparse(&mut data);
@@ -24,11 +24,9 @@ pub(super) fn content(types: Option<&[ObservableType]>) -> DataSet {
         }
     }
     add_reference_files(&mut data);
-    if let Some(types) = types {
-        let full = full_content(types);
-        data.observables.extend(full.observables);
-        data.references.extend(full.references);
-    }
+    let full = full_content(types);
+    data.observables.extend(full.observables);
+    data.references.extend(full.references);
     data
 }
 

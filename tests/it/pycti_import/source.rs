@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::import::{ReferenceFile, reference_file};
 use crate::queued::{AROUND, ids};
-use crate::spec::{ObservableType, Travels};
+use crate::tables::{ObservableType, Travels};
 
 /// The properties of an object, and what it is tied to, by the names of the source's fields.
 pub(super) type Properties = BTreeMap<String, Value>;
@@ -16,11 +16,11 @@ pub(super) type Properties = BTreeMap<String, Value>;
 pub(super) struct Source<'a> {
     data: &'a DataSet,
     records: HashMap<&'a str, &'a Record>,
-    types: Option<&'a [ObservableType]>,
+    types: &'a [ObservableType],
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn of(data: &'a DataSet, types: Option<&'a [ObservableType]>) -> Self {
+    pub(super) fn of(data: &'a DataSet, types: &'a [ObservableType]) -> Self {
         let records = data.all().map(|record| (record.id(), record)).collect();
         Self {
             data,
@@ -97,10 +97,10 @@ impl<'a> Source<'a> {
     }
 
     fn is_imported(&self, record: &Record, name: &str) -> bool {
-        let mut types = self.types.into_iter().flatten();
+        let mut types = self.types.iter();
         let kind = types.find(|kind| kind.graphql_type == record.typename());
-        let field = kind.and_then(|kind| Some((kind, kind.field(name)?)));
-        field.is_none_or(|(kind, field)| kind.travels(field) != Travels::Not)
+        let field = kind.and_then(|kind| kind.field(name));
+        field.is_none_or(|field| field.travels() != Travels::Not)
     }
 
     fn author(&self, record: &Record) -> Option<&'a Record> {
@@ -160,9 +160,9 @@ impl<'a> Source<'a> {
     fn observable(&self, record: &Record) -> Properties {
         let mut properties = self.object(record, "stixCyberObservableAdd");
         properties.insert("type".to_owned(), json!(record.text("entity_type")));
-        // Not read of observables (spec/protocol.md §3).
+        // Not read of observables (docs/protocol.md#import).
         properties.remove("x_opencti_stix_ids");
-        // Content beside an address is refused (spec/protocol.md §7).
+        // Content beside an address is refused (docs/protocol.md#files).
         if properties.contains_key("url") {
             properties.remove("payload_bin");
         }

@@ -445,7 +445,7 @@ impl State {
         works.find(&id).map(Work::to_json).unwrap_or_default()
     }
 
-    /// `stixBundlePush`: who counts depends on the release.
+    /// `stixBundlePush`: who counts depends on the release (docs/protocol.md#bundle-push).
     fn push(&self, arguments: &Value) -> Result<(), PlatformError> {
         let connector = text(arguments, "connectorId");
         let sent = text(arguments, "bundle");

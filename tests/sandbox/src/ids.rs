@@ -1,4 +1,4 @@
-//! Deterministic ids as the platform makes them: UUID version 5 over canonical JSON.
+//! Deterministic ids as the platform makes them: UUID version 5 over canonical JSON (docs/protocol.md#ids).
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;

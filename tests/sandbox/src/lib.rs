@@ -6,7 +6,7 @@
 //! - [`Worker`] imports what arrives in the queues of a destination.
 //!
 //! Both platforms listen on a port of this machine, on threads of their own, and behave as the
-//! release that they are started with. Dropping one stops it.
+//! release that they are started with (docs/protocol.md). Dropping one stops it.
 //!
 //! # What was imported
 //!

@@ -1,4 +1,4 @@
-//! The list queries over a content: order, cursors, filters, counts.
+//! The list queries over a content: order, cursors, filters, counts (docs/protocol.md#lists).
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, OnceLock};

@@ -63,13 +63,7 @@ fn marked() -> Result<Document> {
         .map_err(|broken| anyhow!("src/schema.graphql cannot be parsed:\n{}", broken.errors))?;
     let beyond = Document::parse(BEYOND, "beyond.graphql")
         .map_err(|broken| anyhow!("beyond.graphql cannot be parsed:\n{}", broken.errors))?;
-    if document
-        .definitions
-        .iter()
-        .all(|known| !is_named(known, CORE))
-    {
-        document.definitions.iter_mut().for_each(generalise);
-    }
+    document.definitions.iter_mut().for_each(generalise);
     for definition in beyond.definitions {
         let mut known = document.definitions.iter_mut();
         match known.find(|known| known.name() == definition.name()) {
@@ -80,11 +74,8 @@ fn marked() -> Result<Document> {
     Ok(document)
 }
 
-fn is_named(definition: &Definition, name: &str) -> bool {
-    definition.name().is_some_and(|known| known == name)
-}
-
-/// Lets observables, indicators and identities be what all objects are.
+/// Lets observables, indicators and identities be what all objects are, as far as the project's schema does not
+/// say so itself.
 fn generalise(definition: &mut Definition) {
     let Definition::ObjectTypeDefinition(object) = definition else {
         return;
@@ -98,12 +89,16 @@ fn generalise(definition: &mut Definition) {
     let is_observable = implements("StixCyberObservable");
     let is_domain_object = implements("Identity") || object.name == "Indicator";
     let general = [
-        (is_observable || is_domain_object).then_some(Name::new_static(CORE)),
-        is_domain_object.then_some(Name::new_static(DOMAIN)),
+        (is_observable || is_domain_object).then_some(CORE),
+        is_domain_object.then_some(DOMAIN),
     ];
+    let lacking = general.into_iter().flatten();
+    let lacking = lacking.filter(|interface| !implements(interface));
     // Both are valid names.
-    let general = general.into_iter().flatten().filter_map(Result::ok);
-    object.make_mut().implements_interfaces.extend(general);
+    let lacking: Vec<Name> = lacking
+        .filter_map(|name| Name::new_static(name).ok())
+        .collect();
+    object.make_mut().implements_interfaces.extend(lacking);
 }
 
 /// Adds the members that a definition does not have yet.

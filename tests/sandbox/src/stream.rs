@@ -2,7 +2,7 @@
 //!
 //! A test changes indicators through [`LiveStream`]; each change makes the event that the platform
 //! would make, and each connection to `GET /stream/{id}` gets what its stream's filter lets through.
-//! The rules are those of the platform's own source, releases up to 7.260817.0.
+//! The rules are those of the platform's own source, releases up to 7.260817.0 (docs/protocol.md#live-stream).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -9,7 +9,7 @@ use crate::connector::Skipped;
 use crate::stix::tlp::{self, Tlp};
 use crate::stix::{ObjectWriter, StixId, StixObject, read_time};
 
-/// OpenCTI's extension of STIX objects (spec/protocol.md §3).
+/// OpenCTI's extension of STIX objects (docs/protocol.md#import).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
 
 /// Why a marking cannot be told for sure.

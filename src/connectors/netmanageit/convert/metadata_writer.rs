@@ -95,7 +95,7 @@ pub(super) struct ObjectMetadata {
     pub(super) objects: Vec<Arc<StixObject>>,
 }
 
-/// A file as the import takes it (spec/protocol.md §3).
+/// A file as the import takes it (docs/protocol.md#files).
 #[derive(Serialize)]
 struct File<'a> {
     name: &'a str,
@@ -446,7 +446,7 @@ fn write_label(text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
     let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
         return Ok(None);
     };
-    // Without a colour it cannot be an object (spec/protocol.md §3): the platform makes one up.
+    // Without a colour it cannot be an object (docs/protocol.md#labels): the platform makes one up.
     // Nor can it with an id of something else.
     let id = StixId::of("label", &label.standard_id).ok();
     let object = id.zip(label.color).map(|(id, color)| {

@@ -15,7 +15,7 @@ use crate::connectors::netmanageit::files::Content;
 use crate::connectors::netmanageit::page::{Files, Node, Text};
 use crate::stix::{JsonKind, ObjectWriter, StixId, StixObject};
 
-/// The kinds of hashes that the platform stores (spec/protocol.md §2).
+/// The kinds of hashes that the platform stores (docs/protocol.md#types).
 const HASHES: &[&str] = &[
     "MD5", "SHA-1", "SHA-256", "SHA-512", "SHA3-256", "SHA3-512", "SSDEEP", "SDHASH", "TLSH",
     "LZJD",
@@ -66,7 +66,7 @@ pub(super) fn content(
     let Some(data) = node.decode::<String>("payload_bin")? else {
         return Ok(None);
     };
-    // Content beside an address is refused (spec/protocol.md §7).
+    // Content beside an address is refused (docs/protocol.md#files).
     if node.get("url").is_some() {
         skipped.push(Skipped {
             id: super::name_of(node),

@@ -12,7 +12,7 @@ use crate::stix::JsonKind::{self, Boolean, Integer, Text, Time};
 use crate::stix::{ObjectWriter, StixId, StixObject};
 
 /// The properties that travel as they are. External references do not: the import guesses dates out
-/// of their texts, where there are none (spec/protocol.md §3).
+/// of their texts, where there are none (docs/protocol.md#relationships).
 const PROPERTIES: &[(&str, JsonKind)] = &[
     ("created", Time),
     ("modified", Time),
@@ -75,7 +75,7 @@ fn end<'a>(node: &Node<'a>, field: &str) -> Result<Cow<'a, str>, ConvertError> {
 }
 
 /// The platform stores a time that is not set as the first or the last that it can think of
-/// (spec/protocol.md §1).
+/// (docs/protocol.md#cost-of-fields).
 fn is_unset(time: &str) -> bool {
     time.starts_with("1970-01-01T00:00:00") || time.starts_with("5138-11-16T09:46:40")
 }

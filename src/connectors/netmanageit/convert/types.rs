@@ -1,7 +1,7 @@
 //! The types of observables: which of the source's fields becomes which STIX property.
 //!
-//! From spec/sco-types.md. A value travels byte for byte once it is known to be of its kind, so a row is a pair
-//! of names and that kind; the few fields that need more are named in [`super::observable`].
+//! The facts are in docs/protocol.md#types. A value travels byte for byte once it is known to be of its kind, so a
+//! row is a pair of names and that kind; the few fields that need more are named in [`super::observable`].
 
 use crate::stix::JsonKind::{self, Boolean, Integer, Text, Texts, Time};
 
@@ -31,7 +31,7 @@ impl ObservableType {
 pub(super) struct NestedReference {
     /// The relation's name at the source.
     pub(super) relation: &'static str,
-    /// The STIX property; its name makes the relation at import (spec/protocol.md §2).
+    /// The STIX property; its name makes the relation at import (docs/protocol.md#references).
     pub(super) property: &'static str,
     /// Whether the property is a list.
     pub(super) is_many: bool,
@@ -44,7 +44,7 @@ pub(super) fn observable_type(entity_type: &str) -> Option<&'static ObservableTy
         .find(|known| known.entity_type == entity_type)
 }
 
-/// All types, in the order of spec/sco-types.md.
+/// All types.
 pub(super) const OBSERVABLE_TYPES: &[ObservableType] = &[
     ObservableType {
         entity_type: "Autonomous-System",
@@ -447,7 +447,7 @@ pub(super) const OBSERVABLE_TYPES: &[ObservableType] = &[
 ];
 
 /// All nested references, lists first: setting a single one again is an error at import, and whatever
-/// stands behind it is then not linked (spec/protocol.md §7). The ends of network traffic come last:
+/// stands behind it is then not linked (docs/protocol.md#references). The ends of network traffic come last:
 /// some releases set them twice by themselves.
 pub(super) const NESTED_REFERENCES: &[NestedReference] = &[
     NestedReference {

@@ -1,5 +1,5 @@
 //! Observables of a type that this program does not know: written as the source itself writes them,
-//! mended where the import would not understand that (spec/protocol.md §6).
+//! mended where the import would not understand that (docs/protocol.md#stix-of-the-platform).
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};

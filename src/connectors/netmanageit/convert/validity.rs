@@ -1,7 +1,7 @@
 //! When an indicator is valid, and with which score.
 //!
 //! A destination that lets indicators decay takes the score as that of `valid_from`, replaces
-//! `valid_until` by the end of the decay, and goes on from there (spec/protocol.md §3). So a decaying
+//! `valid_until` by the end of the decay, and goes on from there (docs/protocol.md#indicators). So a decaying
 //! indicator travels with the score from which it decays and the date since when: both platforms then
 //! show the same score at any time.
 

@@ -151,7 +151,7 @@ fn by_references(mut referring: Batch) -> Vec<Batch> {
                 .any(|(id, _)| id != &*object.id && waiting.contains(&key(id)))
         };
         let (later, now): (Batch, Batch) = referring.into_iter().partition(refers_to_waiting);
-        // Connectors cut circles (spec/protocol.md §7); should one come all the same, it goes at once
+        // Connectors cut circles (docs/protocol.md#references); should one come all the same, it goes at once
         // rather than never.
         let (now, later) = if now.is_empty() {
             (later, now)

@@ -1,7 +1,8 @@
 //! The connectors of a platform: registration, ping, and the state that is kept for them.
 //!
 //! Knows nothing of queues and works. **Invariant**: what is stored is always right; only an answer
-//! may be an echo of an earlier moment, as on the platform, which reads anew after it has written.
+//! may be an echo of an earlier moment, as on the platform, which reads anew after it has written
+//! (docs/protocol.md#state-and-reset).
 
 use std::collections::BTreeMap;
 

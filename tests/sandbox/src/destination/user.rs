@@ -1,4 +1,4 @@
-//! The user on whose behalf the workers import, and what it may do.
+//! The user on whose behalf the workers import, and what it may do (docs/protocol.md#rights).
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,7 @@
 //! The works of a platform: what is expected, what is done, when a work is complete, by release.
 //!
 //! A work has numbers of its own and a counter in Redis; from 6.8.7 on a work whose counter is gone
-//! is not alive, and the workers drop its messages.
+//! is not alive, and the workers drop its messages (docs/protocol.md#works).
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What the workers imported, and what was lost on the way.
+//! What the workers imported, and what was lost on the way (docs/protocol.md#import).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! Which values the platform takes: the plain cases, not its own expressions.
+//! Which values the platform takes (docs/protocol.md#values): the plain cases, not its own expressions.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
