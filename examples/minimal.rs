@@ -23,10 +23,12 @@ use opencti_connectors::connector::{
     SourceError,
 };
 use opencti_connectors::settings::{Fallback, Kind, Reader, Section, Setting, Settings};
-use opencti_connectors::stix::{ObjectWriter, StixId, StixObject};
-use serde::ser::Error as _;
+use opencti_connectors::stix::make_id::{self, ValueType};
+use opencti_connectors::stix::typed::{
+    Common, Content, MarkingDefinition, Observable, TypedObject,
+};
+use opencti_connectors::stix::{StixId, StixObject};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 /// The one stream of this source.
 const STREAM: &str = "addresses";
@@ -34,11 +36,6 @@ const STREAM: &str = "addresses";
 const PAGE_LINES: usize = 1000;
 /// Addresses in one message.
 const BATCH_SIZE: usize = 100;
-/// Of the ids of observables (STIX 2.1 §2.9).
-const NAMESPACE: Uuid = Uuid::from_u128(0x00ab_edb4_aa42_466c_9c01_fed2_3315_a9b7);
-/// The same on every platform (STIX 2.1 §7.2.1.4).
-const GREEN: &str = "marking-definition--34098fce-860f-48ae-8e50-ebd3cc5e41da";
-
 /// The connector's own settings, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressSettings {
@@ -153,13 +150,15 @@ pub(crate) struct AddressSource {
     pages: u64,
     /// Lines of earlier runs whose addresses were held back and may pass now.
     again: Vec<Line>,
-    marking: Arc<StixObject>,
+    common: Common,
 }
 
 impl AddressSource {
     fn open(path: &Path) -> Result<Self, SourceError> {
         let file = File::open(path).map_err(|error| unreadable(path, error))?;
-        let marking = write_marking()
+        let green = MarkingDefinition::of("TLP", "TLP:GREEN", None);
+        let green = green
+            .write(&Common::default())
             .map_err(|error| SourceError::because("the marking cannot be written", error))?;
         Ok(Self {
             path: path.to_owned(),
@@ -167,7 +166,10 @@ impl AddressSource {
             read: 0,
             pages: 0,
             again: Vec::new(),
-            marking: Arc::new(marking),
+            common: Common {
+                markings: vec![Arc::new(green)],
+                ..Common::default()
+            },
         })
     }
 
@@ -185,7 +187,7 @@ impl AddressSource {
                 return Ok(false);
             };
             let address = line.text.parse().ok();
-            if address.is_some_and(|address| again.contains(&id_of(address))) {
+            if address.is_some_and(|address| again.contains(id_of(address).as_str())) {
                 self.again.push(line);
             }
         }
@@ -232,7 +234,7 @@ impl Source for AddressSource {
 
     fn converter(&self) -> AddressConverter {
         AddressConverter {
-            marking: Arc::clone(&self.marking),
+            common: self.common.clone(),
         }
     }
 
@@ -262,7 +264,8 @@ impl Source for AddressSource {
 
 /// Writes addresses as STIX objects.
 pub(crate) struct AddressConverter {
-    marking: Arc<StixObject>,
+    /// What all addresses have in common: their marking.
+    common: Common,
 }
 
 impl Converter for AddressConverter {
@@ -297,31 +300,17 @@ impl AddressConverter {
     fn object(&self, line: &Line) -> Result<StixObject, String> {
         let address = line.text.parse();
         let address: Ipv4Addr = address.map_err(|_| "it is no IPv4 address".to_owned())?;
-        let id = StixId::of("ipv4-addr", &id_of(address)).map_err(|error| error.to_string())?;
-        let mut writer = ObjectWriter::new(id);
-        writer.put("value", &address);
-        writer.put("object_marking_refs", &[&self.marking.id]);
-        let written = writer.finish("IPv4-Addr");
-        let mut object = written.map_err(|error| error.to_string())?;
-        object.embedded.push(Arc::clone(&self.marking));
-        Ok(object)
+        let address = address.to_string();
+        let observable = Observable::new(Content::Value(ValueType::Ipv4Addr, &address));
+        let written = observable.write(&self.common);
+        written.map_err(|error| error.to_string())
     }
 }
 
 /// The id that STIX gives an address, and that the platform works out as well: the same address has the same
 /// id in every run.
-fn id_of(address: Ipv4Addr) -> String {
-    let value = json!({ "value": address }).to_string();
-    let uuid = Uuid::new_v5(&NAMESPACE, value.as_bytes());
-    format!("ipv4-addr--{uuid}")
-}
-
-fn write_marking() -> Result<StixObject, serde_json::Error> {
-    let green = StixId::of("marking-definition", GREEN).map_err(serde_json::Error::custom)?;
-    let mut writer = ObjectWriter::new(green);
-    writer.put("definition_type", "TLP");
-    writer.put("name", "TLP:GREEN");
-    writer.finish("marking")
+fn id_of(address: Ipv4Addr) -> StixId {
+    make_id::value(ValueType::Ipv4Addr, &address.to_string())
 }
 
 fn main() -> ExitCode {
