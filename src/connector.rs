@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::settings::{Section, Settings};
-use crate::stix::StixObject;
+use crate::stix::{StixObject, is_observable_type};
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe, safe};
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
@@ -282,12 +282,13 @@ pub fn is_marking(id: &str) -> bool {
     id.starts_with("marking-definition--")
 }
 
-/// What an end of a relationship is, by its STIX id, in words.
-pub fn kind_of_end(id: &str) -> &'static str {
-    if id.starts_with("indicator--") {
-        "indicator"
-    } else {
+/// What an end of a relationship is, by its STIX id, in words: its type, or that it is an observable.
+pub fn kind_of_end(id: &str) -> &str {
+    let (stix_type, _) = id.split_once("--").unwrap_or((id, ""));
+    if is_observable_type(stix_type) {
         "observable"
+    } else {
+        stix_type
     }
 }
 

@@ -289,7 +289,7 @@ async fn drive<C: Importer>(
                         let page = converter.convert(page);
                         let instruments = &sink.destination().home.instruments;
                         note_unit(instruments, &page, waiting_since.elapsed());
-                        sink.page(page, stop).await?;
+                        sink.send(page, stop).await?;
                         waiting_since = Instant::now();
                     }
                     None => break,

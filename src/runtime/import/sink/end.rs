@@ -1,0 +1,154 @@
+//! The end of a run: what is not delivered is given up, and the state says how the work is to be closed.
+
+use std::time::Duration;
+
+use super::{LAST_RECEIPTS, Sink, message_limit};
+use crate::connector::{Deferred, Tally};
+use crate::opencti::Work;
+use crate::runtime::import::run::{Outcome, RunError};
+use crate::runtime::import::summary::summary;
+use crate::runtime::session::state::{AtOnce, ClosePlan, State};
+use crate::runtime::session::state_store::Superseded;
+use crate::runtime::session::stop::Stopping;
+use crate::telemetry::logs::Chain;
+
+impl Sink<'_> {
+    /// Ends the run: what is not delivered is given up, and the state says how the work is to be
+    /// closed. Closing it is the work closer's.
+    pub(crate) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
+        if let Outcome::Failed(error) = &outcome {
+            self.last_receipts(grace_after(error), stopping).await;
+        }
+        self.given_up.cancel();
+        let ending = match &outcome {
+            // Whoever overtook the run has seen to its work.
+            Outcome::Superseded => return outcome,
+            Outcome::Cleared => {
+                tracing::warn!(
+                    "somebody cleared the work of this run at the destination, and with it its messages: the next run sends them once more"
+                );
+                let going_back = self.change(|state| {
+                    state.go_back_leaving_work(
+                        "Somebody cleared this work: what it held is sent once more.",
+                    );
+                });
+                return superseded_or(going_back, outcome);
+            }
+            Outcome::Complete => self.note_complete(),
+            Outcome::Stopped | Outcome::Failed(_) => Ok(()),
+        };
+        self.raise_alarm_if_nothing_fits();
+        let Some(work) = &self.work else {
+            return superseded_or(ending, outcome);
+        };
+        let at_once = match outcome {
+            _ if self.is_exact(work) => AtOnce::Everything,
+            Outcome::Complete => AtOnce::Nothing,
+            _ => AtOnce::Sentence,
+        };
+        let closing = self.closing(&outcome, at_once);
+        let noted = self.change(|state| {
+            if let Some(work) = &mut state.work {
+                work.closing = Some(closing);
+            }
+        });
+        superseded_or(ending.and(noted), outcome)
+    }
+
+    /// A run whose objects were all too large does not look well: somebody has to change a limit.
+    fn raise_alarm_if_nothing_fits(&mut self) {
+        let Some(limit) = message_limit(self.destination) else {
+            return;
+        };
+        let what = limit.what_is_larger();
+        let too_large = self.tally.skipped_for(what);
+        if too_large == 0 || self.tally.sent_total() > 0 {
+            return;
+        }
+        let alarm = format!("Nothing could be sent: {too_large} objects are {what}.");
+        tracing::error!("{alarm}");
+        self.alarms.push(alarm);
+    }
+
+    /// Whether the work expects just what the broker has confirmed. Else what was announced and may not
+    /// come has to be waited for, and made up for.
+    fn is_exact(&self, work: &Work) -> bool {
+        self.unconfirmed.is_empty() && !self.is_taken_over && work.expects_what_was_sent()
+    }
+
+    /// Everything was read once; what was tried again and is not held back any more has come, is gone at the source,
+    /// or is skipped for good.
+    fn note_complete(&self) -> Result<(), Superseded> {
+        let is_past = |object: &Deferred| {
+            let id = object.id.as_str();
+            self.tried_again.contains(id) && !self.deferred_now.contains(id)
+        };
+        self.change(|state| state.complete_pass(is_past))
+    }
+
+    /// All that the work holds, also what a process before has sent with it.
+    fn sent_and_not(&self) -> String {
+        if !self.is_taken_over {
+            return summary(&self.tally);
+        }
+        let sent = |state: &State| state.work.as_ref().map(|work| work.sent.clone());
+        let all = Tally {
+            sent: self.state_store.look(sent).unwrap_or_default(),
+            skipped: self.tally.skipped.clone(),
+        };
+        format!(
+            "{} {} of them since the restart, from which on it is counted what is not sent.",
+            summary(&all),
+            self.tally.sent_total()
+        )
+    }
+
+    fn closing(&self, outcome: &Outcome, at_once: AtOnce) -> ClosePlan {
+        let mut message = match outcome {
+            Outcome::Stopped => "Stopped before the end. ".to_owned(),
+            Outcome::Failed(error) => format!("Failed: {}. ", Chain(error)),
+            _ => String::new(),
+        };
+        message.push_str(&self.sent_and_not());
+        for alarm in &self.alarms {
+            message.push(' ');
+            message.push_str(alarm);
+        }
+        let in_error = matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty();
+        ClosePlan::new(message, in_error, at_once)
+    }
+}
+
+/// How long to wait for the receipts of what was announced before the run failed: where nothing has happened for a
+/// while, not for longer than that while.
+fn grace_after(error: &RunError) -> Duration {
+    match error {
+        RunError::Stalled { limit, .. } => LAST_RECEIPTS.min(*limit),
+        _ => LAST_RECEIPTS,
+    }
+}
+
+fn superseded_or(changed: Result<(), Superseded>, outcome: Outcome) -> Outcome {
+    match changed {
+        Ok(()) => outcome,
+        Err(Superseded) => Outcome::Superseded,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_got_nowhere_for_moments_does_not_wait_a_minute_more() {
+        let stalled = |limit| RunError::Stalled {
+            limit,
+            doing: "sending".to_owned(),
+        };
+        let moments = Duration::from_secs(8);
+        assert_eq!(grace_after(&stalled(moments)), moments);
+        let long = Duration::from_mins(30);
+        assert_eq!(grace_after(&stalled(long)), LAST_RECEIPTS);
+        assert_eq!(grace_after(&RunError::NoWork), LAST_RECEIPTS);
+    }
+}
