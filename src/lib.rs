@@ -25,7 +25,7 @@
 //! | [`connectors`] | the connectors, one module each | `connector`, `platform`, `graphql`, `http`, `stix`, `settings`, `telemetry` |
 //! | [`connector`] | the contract between connector and runtime | `stix`, `settings`, `telemetry`, `http`, `graphql`, `platform` |
 //! | [`runtime`] | schedule, run, state, ping, closing of works, stop | everything but `connectors` |
-//! | [`opencti`] | the destination: registration, works, queue, live stream | `platform`, `graphql`, `http`, `settings`, `telemetry`, the contract's positions |
+//! | [`opencti`] | the destination: registration, works, queue, live stream | `platform`, `graphql`, `http`, `stix`, `settings`, `telemetry`, the contract's positions |
 //! | [`platform`] | an OpenCTI platform: its release, what it knows | `graphql`, `http`, `telemetry` |
 //! | [`graphql`] | operations, answers, narrowing | `http`, `telemetry` |
 //! | [`http`] | the one client of HTTP: TLS, proxies, retries, redirects, bounds | `telemetry` |

@@ -44,9 +44,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "http",
             "telemetry",
             "settings",
-            "http",
             "connector::Position",
             "connector::StreamPosition",
+            "stix",
         ],
     ),
     (

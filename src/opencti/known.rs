@@ -11,6 +11,7 @@ use super::operations::{
 };
 use crate::http::RetryPolicy;
 use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
+use crate::stix::is_observable_type;
 
 /// Rows of references in one answer.
 const REFERENCES_A_PAGE: i64 = 1000;
@@ -106,49 +107,14 @@ enum ObjectList {
     Others,
 }
 
-/// The types of STIX 2.1 §4, and those that the platform has beside them, that are neither observables, indicators
-/// nor relationships.
-const OTHER_TYPES: &[&str] = &[
-    "attack-pattern",
-    "campaign",
-    "case-incident",
-    "case-rfi",
-    "case-rft",
-    "channel",
-    "course-of-action",
-    "data-component",
-    "data-source",
-    "event",
-    "feedback",
-    "grouping",
-    "identity",
-    "incident",
-    "infrastructure",
-    "intrusion-set",
-    "language",
-    "location",
-    "malware",
-    "malware-analysis",
-    "narrative",
-    "note",
-    "observed-data",
-    "opinion",
-    "report",
-    "security-coverage",
-    "task",
-    "threat-actor",
-    "tool",
-    "vulnerability",
-];
-
 impl ObjectList {
     fn of(stix_id: &str) -> Self {
         let (stix_type, _) = stix_id.split_once("--").unwrap_or((stix_id, ""));
-        match stix_type.strip_prefix("x-opencti-").unwrap_or(stix_type) {
+        match stix_type {
             "indicator" => Self::Indicators,
             "relationship" => Self::Relationships,
-            other if OTHER_TYPES.contains(&other) => Self::Others,
-            _ => Self::Observables,
+            observable if is_observable_type(observable) => Self::Observables,
+            _ => Self::Others,
         }
     }
 

@@ -28,14 +28,14 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::context;
-use super::session::heartbeat::{Asking, Heartbeat, Status};
-use super::session::state::{ClosePlan, OpenWork, ResetWatch, State};
+use super::session::heartbeat::{Heartbeat, QueueOfConnector, Status};
+use super::session::state::{ClosePlan, OpenWork, State};
 use super::session::state_store::StateStore;
 use super::session::stop::{self, Stopping};
 use super::session::trouble::Attempt;
 use super::session::{
-    self, AbortOnDrop, End, Home, Registered, WAIT_LIMIT, ended_early, is_once, is_stored,
-    read_state, retry_policy_at_start,
+    self, AbortOnDrop, End, Home, Registered, WAIT_LIMIT, begin, ended_early, is_once, is_stored,
+    open_state,
 };
 use crate::connector::{Converted, Importer};
 use crate::opencti::queue::{BrokerTls, Depth, Identity};
@@ -71,13 +71,14 @@ pub async fn run_importer<C: Importer>(
     let mut state_store = None;
     let mut due = None;
     loop {
-        let starting = start(
+        // On the heap, or whoever runs a connector holds all that a start holds.
+        let starting = Box::pin(start(
             &settings,
             &context.platform,
             &instruments,
             &*connector,
             state_store.clone(),
-        );
+        ));
         let Some(started) = stop.run_until_cancelled(starting).await else {
             return Ok(End::Stopped);
         };
@@ -345,31 +346,22 @@ async fn start<C: Importer>(
     let platform = session::meet(settings, access, instruments).await?;
     let rules = Rules::of(platform.release(), settings.connector.queue_protocol)?;
     let registered = session::register_at(platform, settings, instruments).await?;
-    let state_store = if let Some(state_store) = known {
-        state_store
-    } else {
-        let echo = &registered.echo;
-        let migrate = |foreign: &serde_json::Value| connector.migrate_state(foreign);
-        let state = read_state(echo, connector.source(), migrate)?;
-        Arc::new(StateStore::new(state, ResetWatch::new(echo)))
+    let state_store = match known {
+        Some(state_store) => state_store,
+        None => open_state(&registered.echo, connector.source(), connector)?,
     };
-    let home = registered.home.clone();
-    let profile = registered.profile.clone();
+    let (home, profile) = (registered.home.clone(), registered.profile.clone());
     let destination = Arc::new(connect(settings, registered, rules).await?);
     let measured = Arc::clone(&destination);
-    let mut heartbeat = Heartbeat {
-        home,
-        profile,
-        state_store: Arc::clone(&state_store),
-        run_and_terminate: is_once(settings),
-        queue_threshold_mb: settings.connector.queue_threshold_mb,
-        queue_megabytes: Some(Box::new(move |limit| {
+    let queue = QueueOfConnector {
+        threshold_mb: settings.connector.queue_threshold_mb,
+        megabytes: Box::new(move |limit| {
             let measured = Arc::clone(&measured);
             Box::pin(async move { Some(measured.queue_load(limit).await?.megabytes) })
-        })),
-        asking: Asking::default(),
+        }),
     };
-    heartbeat.begin(retry_policy_at_start(settings)).await?;
+    let heartbeat = Heartbeat::new(home, profile, Arc::clone(&state_store), Some(queue));
+    let heartbeat = begin(heartbeat, settings).await?;
     Ok(Started {
         destination,
         state_store,

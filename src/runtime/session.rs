@@ -20,6 +20,7 @@ use serde_json::Value;
 use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 
+use crate::connector::Connector;
 use crate::http::RetryPolicy;
 use crate::opencti::{
     BrokerAddress, ConnectorProfile, Echo, Registration, RegistrationError, register,
@@ -27,7 +28,8 @@ use crate::opencti::{
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::{Schedule, Section, Settings};
 use crate::telemetry::Instruments;
-use state::{Found, NewerVersion, State};
+use heartbeat::{Heartbeat, PingError};
+use state::{Found, NewerVersion, ResetWatch, State};
 use state_store::StateStore;
 
 /// A connector that runs once waits so long for workers that report nothing before it leaves the rest
@@ -134,8 +136,34 @@ pub(crate) async fn register_at<S: Section>(
     })
 }
 
-/// What stood at the platform, or a new state where that cannot be used.
-pub(crate) fn read_state(
+/// The state that stood at the platform, kept from now on; a new one where that cannot be used.
+///
+/// # Errors
+/// [`NewerVersion`] where a newer version of the connector wrote it.
+pub(crate) fn open_state<C: Connector>(
+    echo: &Echo,
+    source: String,
+    connector: &C,
+) -> Result<Arc<StateStore>, NewerVersion> {
+    let migrate = |foreign: &Value| connector.migrate_state(foreign);
+    let state = read_state(echo, source, migrate)?;
+    Ok(Arc::new(StateStore::new(state, ResetWatch::new(echo))))
+}
+
+/// The first ping of a connector with these settings: nothing else begins before it is taken.
+///
+/// # Errors
+/// [`PingError`] when a connector that runs once gives up.
+pub(crate) async fn begin<S>(
+    mut heartbeat: Heartbeat,
+    settings: &Settings<S>,
+) -> Result<Heartbeat, PingError> {
+    heartbeat.run_and_terminate = is_once(settings);
+    heartbeat.begin(retry_policy_at_start(settings)).await?;
+    Ok(heartbeat)
+}
+
+fn read_state(
     echo: &Echo,
     source: String,
     migrate: impl Fn(&Value) -> Option<BTreeMap<String, Value>>,
@@ -189,7 +217,7 @@ pub(crate) fn is_once<S>(settings: &Settings<S>) -> bool {
 
 /// A connector that goes on for ever waits as long for its platform. One that runs once has an end, whatever
 /// happens: whoever starts it starts it again.
-pub(crate) fn retry_policy_at_start<S>(settings: &Settings<S>) -> RetryPolicy {
+fn retry_policy_at_start<S>(settings: &Settings<S>) -> RetryPolicy {
     if is_once(settings) {
         RetryPolicy::DURING_RUN
     } else {

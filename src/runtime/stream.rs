@@ -17,13 +17,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::context;
-use super::session::heartbeat::{Asking, Heartbeat, Status};
-use super::session::state::ResetWatch;
+use super::session::heartbeat::{Heartbeat, Status};
 use super::session::state_store::StateStore;
 use super::session::stop::Stopping;
 use super::session::{
-    self, AbortOnDrop, End, Registered, ended_early, is_once, is_stored, read_state,
-    retry_policy_at_start,
+    self, AbortOnDrop, End, Registered, begin, ended_early, is_once, is_stored, open_state,
 };
 use crate::connector::{Context, StreamConsumer};
 use crate::opencti::LiveStream;
@@ -131,19 +129,9 @@ async fn start<C: StreamConsumer>(
     } = registered;
     let origin = settings.opencti.url.origin().ascii_serialization();
     let source = format!("{origin} stream {} to {}", live.id, connector.target());
-    let migrate = |foreign: &serde_json::Value| connector.migrate_state(foreign);
-    let state = read_state(&echo, source, migrate)?;
-    let state_store = Arc::new(StateStore::new(state, ResetWatch::new(&echo)));
-    let mut heartbeat = Heartbeat {
-        home,
-        profile,
-        state_store: Arc::clone(&state_store),
-        run_and_terminate: is_once(settings),
-        queue_threshold_mb: 0.0,
-        queue_megabytes: None,
-        asking: Asking::default(),
-    };
-    heartbeat.begin(retry_policy_at_start(settings)).await?;
+    let state_store = open_state(&echo, source, connector)?;
+    let heartbeat = Heartbeat::new(home, profile, Arc::clone(&state_store), None);
+    let heartbeat = begin(heartbeat, settings).await?;
     Ok(Started {
         state_store,
         heartbeat,

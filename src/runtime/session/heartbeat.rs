@@ -112,22 +112,28 @@ impl PingError {
     }
 }
 
+/// What pings say of the connector's queue.
+pub(crate) struct QueueOfConnector {
+    /// Above this a run waits, in megabytes.
+    pub(crate) threshold_mb: f64,
+    /// How much waits there.
+    pub(crate) megabytes: QueueMegabytes,
+}
+
 /// What does not change from ping to ping.
 pub(crate) struct Heartbeat {
     /// The platform, and who the connector is there.
-    pub(crate) home: Home,
+    home: Home,
     /// To register once more, should the connector be deleted there.
-    pub(crate) profile: ConnectorProfile,
+    profile: ConnectorProfile,
     /// The state.
-    pub(crate) state_store: Arc<StateStore>,
+    state_store: Arc<StateStore>,
     /// Whether the connector ends after one run.
     pub(crate) run_and_terminate: bool,
-    /// In megabytes.
-    pub(crate) queue_threshold_mb: f64,
-    /// How much waits in the connector's queue; none where it has none.
-    pub(crate) queue_megabytes: Option<QueueMegabytes>,
+    /// The connector's queue; none where it sends no messages.
+    queue: Option<QueueOfConnector>,
     /// Whether it makes sense to ask if the connector was reset.
-    pub(crate) asking: Asking,
+    asking: Asking,
 }
 
 /// When to ask what the destination may refuse to say.
@@ -149,6 +155,23 @@ impl Asking {
 }
 
 impl Heartbeat {
+    /// The heartbeat of a connector that goes on for ever.
+    pub(crate) fn new(
+        home: Home,
+        profile: ConnectorProfile,
+        state_store: Arc<StateStore>,
+        queue: Option<QueueOfConnector>,
+    ) -> Self {
+        Self {
+            home,
+            profile,
+            state_store,
+            run_and_terminate: false,
+            queue,
+            asking: Asking::default(),
+        }
+    }
+
     /// The first ping: until it is taken, nothing else begins. Whatever reset came before it is over
     /// with it. A connector that goes on for ever waits as long for it; one that runs once has nothing to
     /// wait for where it is refused for good, and otherwise waits as long as for anything else at the start.
@@ -269,15 +292,19 @@ impl Heartbeat {
 
     async fn info(&self, status: &Status) -> ConnectorInfo {
         // For display only: a platform that does not say it is pinged all the same.
-        let queue_mb = match &self.queue_megabytes {
-            Some(megabytes) => tokio::time::timeout(SIZE_LIMIT, megabytes(SIZE_LIMIT)).await,
-            None => Ok(None),
+        let (queue_threshold_mb, queue_mb) = match &self.queue {
+            Some(queue) => {
+                let asking = (queue.megabytes)(SIZE_LIMIT);
+                let asked = tokio::time::timeout(SIZE_LIMIT, asking).await;
+                (queue.threshold_mb, asked.ok().flatten())
+            }
+            None => (0.0, None),
         };
         ConnectorInfo {
             run_and_terminate: self.run_and_terminate,
             buffering: status.buffering,
-            queue_threshold_mb: self.queue_threshold_mb,
-            queue_mb: queue_mb.ok().flatten().unwrap_or_default(),
+            queue_threshold_mb,
+            queue_mb: queue_mb.unwrap_or_default(),
             last_run: status.last_run,
             next_run: status.next_run,
         }
