@@ -33,7 +33,7 @@ use crate::graphql::{
 use crate::http::{Kind, RetryPolicy, Waits};
 use crate::telemetry::logs::Chain;
 pub use access::PlatformAccess;
-pub(crate) use end_guard::{EndGuard, Endless, ListedRow};
+pub use end_guard::{EndGuard, Endless, ListedRow};
 pub use release::{NotARelease, Release};
 use shape::{KnownShape, Shape};
 

@@ -30,7 +30,7 @@ const PAGES_OF_A_SHORT_LIST: usize = 10_000;
 type Hashes = HashSet<u64, RandomState>;
 
 /// A row of a list. Its hash is that of this version of it.
-pub(crate) trait ListedRow: Hash {
+pub trait ListedRow: Hash {
     /// What stays the same when it changes.
     fn object(&self) -> impl Hash;
 }
@@ -43,32 +43,44 @@ impl ListedRow for &str {
 
 /// A list that does not end.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Endless {
+pub enum Endless {
+    /// A cursor came again.
     #[error(
         "its list does not end: a cursor came back; look for a cache or proxy in front of that platform, and at its log"
     )]
     SameCursor,
+    /// Page after page brought only rows that had come before.
     #[error(
         "its list does not end: its pages hold the same rows again, or none that say who they are; look for a cache or proxy in front of that platform, and at its log"
     )]
     NothingNew,
+    /// Far more rows came than are counted.
     #[error(
         "its list does not end: it answered {answered} rows and counts {counted}; look at the health of that platform's search engine"
     )]
-    TooMany { counted: u64, answered: u64 },
+    TooMany {
+        /// How many rows the list counts.
+        counted: u64,
+        /// How many came.
+        answered: u64,
+    },
+    /// More rows came than any list may have.
     #[error(
         "its list does not end: it answered {answered} rows in {pages} pages, and can hardly have more than {most}; look for a cache or proxy in front of that platform, and at its log"
     )]
     BeyondBound {
+        /// The most that it may have.
         most: u64,
+        /// How many came.
         answered: u64,
+        /// In how many pages.
         pages: usize,
     },
 }
 
 /// What was seen of one list.
 #[derive(Debug, Default)]
-pub(crate) struct EndGuard {
+pub struct EndGuard {
     hasher: RandomState,
     places: Hashes,
     rows: Hashes,
@@ -88,7 +100,7 @@ pub(crate) struct EndGuard {
 
 impl EndGuard {
     /// For a list that can hardly have more rows than so many, whatever it counts.
-    pub(crate) fn of_at_most(rows: usize) -> Self {
+    pub fn of_at_most(rows: usize) -> Self {
         Self {
             most: Some(rows as u64),
             ..Self::default()
@@ -105,7 +117,7 @@ impl EndGuard {
     ///
     /// # Errors
     /// Where the list does not end.
-    pub(crate) fn take<R: ListedRow>(
+    pub fn take<R: ListedRow>(
         &mut self,
         place: &str,
         rows: &[R],
