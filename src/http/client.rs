@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use reqwest::header::{HeaderMap, LOCATION};
 use reqwest::{Method, StatusCode};
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::public_only::PublicOnly;
-use super::redirect::is_private_host;
+use super::redirect::{AskedSite, is_private, is_private_host};
 use super::{
     Error, Peer, RedirectRefusal, Redirects, Request, Response, RetryPolicy, Site, Validators,
 };
@@ -30,6 +31,8 @@ struct Inner {
     http: reqwest::Client,
     /// For hosts of which the site has told: it reaches the public network alone. None where no redirect leads there.
     elsewhere: Option<reqwest::Client>,
+    /// Whether the site is in a private network; looked up when it leads elsewhere for the first time.
+    is_private: OnceCell<bool>,
     site: Site,
     asked: Asked,
     waiting: WaitNotice,
@@ -81,7 +84,7 @@ impl Client {
         let elsewhere = match site.redirects {
             Redirects::Follow {
                 elsewhere: true, ..
-            } if !is_private_host(&site.url) => {
+            } => {
                 let guarded = builder(&site).map(|builder| builder.dns_resolver(PublicOnly));
                 let guarded = guarded.and_then(reqwest::ClientBuilder::build);
                 Some(guarded.map_err(setup)?)
@@ -95,6 +98,7 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             http,
             elsewhere,
+            is_private: OnceCell::new(),
             site,
             asked,
             waiting: WaitNotice::default(),
@@ -130,13 +134,17 @@ impl Client {
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
-            let sent = self.prepare(request, &url).send().await;
+            let sent = self.prepare(request, &url, followed > 0).await.send().await;
             let answer = sent.map_err(|source| asked.no_answer(source))?;
             let location = answer.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());
+            let told_by = AskedSite {
+                url: &site.url,
+                is_private: answer.status().is_redirection() && self.is_private().await,
+            };
             let next = site
                 .redirects
-                .next(followed, answer.status(), (&site.url, &url), location);
+                .next(followed, answer.status(), (&told_by, &url), location);
             let next = next.map_err(|reason| self.refused_redirect(reason))?;
             let is_safe = matches!(request.method, Method::GET | Method::HEAD);
             match next {
@@ -162,7 +170,27 @@ impl Client {
         }
     }
 
-    fn prepare(&self, request: &Request, url: &Url) -> reqwest::RequestBuilder {
+    /// Whether the site itself is in a private network: then it may lead to others there.
+    async fn is_private(&self) -> bool {
+        let url = &self.0.site.url;
+        let looking = async {
+            if is_private_host(url) {
+                return true;
+            }
+            let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+                return false;
+            };
+            // A host that only a proxy knows is no neighbour of ours.
+            match tokio::net::lookup_host((host, port)).await {
+                Ok(mut addresses) => addresses.any(|address| is_private(address.ip())),
+                Err(_) => false,
+            }
+        };
+        *self.0.is_private.get_or_init(|| looking).await
+    }
+
+    /// The request as it is sent; where a redirect has led there, without what another origin must not see.
+    async fn prepare(&self, request: &Request, url: &Url, is_led: bool) -> reqwest::RequestBuilder {
         let Inner {
             http,
             elsewhere,
@@ -174,8 +202,11 @@ impl Client {
         if let Some(credential) = &site.credential {
             credential.put(&mut headers, &site.url.origin(), url);
         }
-        let is_own = url.origin() == site.url.origin() || *url == request.url;
-        let http = elsewhere.as_ref().filter(|_| !is_own).unwrap_or(http);
+        let is_elsewhere = is_led && url.origin() != site.url.origin();
+        let http = match elsewhere {
+            Some(elsewhere) if is_elsewhere && !self.is_private().await => elsewhere,
+            _ => http,
+        };
         let mut prepared = http
             .request(request.method.clone(), url.clone())
             .headers(headers);

@@ -46,7 +46,7 @@ impl Redirects {
         self,
         followed: usize,
         status: StatusCode,
-        (site, asked): (&Url, &Url),
+        (site, asked): (&AskedSite<'_>, &Url),
         location: Option<&str>,
     ) -> Result<Option<Url>, RedirectRefusal> {
         let Self::Follow { most, elsewhere } = self else {
@@ -68,7 +68,20 @@ impl Redirects {
     }
 }
 
-fn check(site: &Url, asked: &Url, next: &Url, elsewhere: bool) -> Result<(), RedirectRefusal> {
+/// The site that leads elsewhere.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AskedSite<'a> {
+    pub(super) url: &'a Url,
+    /// Whether it is in a private network itself, and may lead to others there.
+    pub(super) is_private: bool,
+}
+
+fn check(
+    site: &AskedSite<'_>,
+    asked: &Url,
+    next: &Url,
+    elsewhere: bool,
+) -> Result<(), RedirectRefusal> {
     match next.scheme() {
         "https" => {}
         "http" if asked.scheme() == "http" => {}
@@ -78,13 +91,13 @@ fn check(site: &Url, asked: &Url, next: &Url, elsewhere: bool) -> Result<(), Red
     if next.host().is_none() {
         return Err(RedirectRefusal::NoAddress);
     }
-    if next.origin() == site.origin() {
+    if next.origin() == site.url.origin() {
         return Ok(());
     }
     if !elsewhere {
         return Err(RedirectRefusal::Elsewhere);
     }
-    if !is_private_host(site) && is_private_host(next) {
+    if !site.is_private && is_private_host(next) {
         return Err(RedirectRefusal::Private);
     }
     Ok(())
@@ -153,8 +166,12 @@ mod tests {
         site: &str,
         location: &str,
     ) -> Result<Option<String>, RedirectRefusal> {
-        let site = Url::parse(site).unwrap();
-        let next = redirects.next(0, StatusCode::FOUND, (&site, &site), Some(location));
+        let url = Url::parse(site).unwrap();
+        let site = AskedSite {
+            url: &url,
+            is_private: is_private_host(&url),
+        };
+        let next = redirects.next(0, StatusCode::FOUND, (&site, &url), Some(location));
         Ok(next?.map(String::from))
     }
 
@@ -200,10 +217,14 @@ mod tests {
 
     #[test]
     fn only_so_many_and_only_where_it_is_wanted() {
-        let site = Url::parse("https://api.example/a").unwrap();
-        let fifth = FOLLOW.next(5, StatusCode::FOUND, (&site, &site), Some("/b"));
+        let url = Url::parse("https://api.example/a").unwrap();
+        let site = AskedSite {
+            url: &url,
+            is_private: false,
+        };
+        let fifth = FOLLOW.next(5, StatusCode::FOUND, (&site, &url), Some("/b"));
         assert_eq!(fifth, Err(RedirectRefusal::TooMany));
-        let not_modified = FOLLOW.next(0, StatusCode::NOT_MODIFIED, (&site, &site), Some("/b"));
+        let not_modified = FOLLOW.next(0, StatusCode::NOT_MODIFIED, (&site, &url), Some("/b"));
         assert_eq!(not_modified, Ok(None));
         assert_eq!(next(Redirects::Never, "https://a.example", "/b"), Ok(None));
         let at_home = Redirects::Follow {
