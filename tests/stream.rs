@@ -13,10 +13,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use opencti_connectors::connector::{
-    Checks, Connector, Context, SourceError, StreamConsumer, StreamEvent, StreamNotice,
-    StreamPosition, Taken,
+    Check, CheckOutcome, Checks, Connector, Context, SourceError, StreamConsumer, StreamEvent,
+    StreamNotice, StreamPosition, Taken,
 };
-use opencti_connectors::runtime::{End, run_consumer};
+use opencti_connectors::runtime::{End, check_consumer, run_consumer};
 use opencti_connectors::settings::{
     self, ConnectorType, Reader, Schedule, Section, Setting, Settings,
 };
@@ -203,21 +203,7 @@ impl Line {
         more: &[(&str, &str)],
         change: impl FnOnce(&mut Settings<NoSettings>),
     ) -> Running {
-        let (url, token, id) = (
-            self.platform.url(),
-            self.platform.token(),
-            self.id.to_string(),
-        );
-        let stream = self.platform.stream().id();
-        let own = [
-            ("OPENCTI_URL", url),
-            ("OPENCTI_TOKEN", token),
-            ("CONNECTOR_ID", &id),
-            ("CONNECTOR_LIVE_STREAM_ID", &stream),
-        ];
-        let environment = own.iter().chain(more).copied();
-        let settings = settings::read(Path::new("/nowhere/config.yml"), environment);
-        let mut settings = settings.unwrap();
+        let mut settings = self.settings(more);
         change(&mut settings);
         let stop = CancellationToken::new();
         let running = run_consumer::<Recorder>(settings, Instruments::default(), stop.clone());
@@ -225,6 +211,31 @@ impl Line {
             stop,
             task: tokio::spawn(running),
         }
+    }
+
+    fn settings(&self, more: &[(&str, &str)]) -> Settings<NoSettings> {
+        let (id, stream) = (self.id.to_string(), self.platform.stream().id());
+        let own = [
+            ("OPENCTI_URL", self.platform.url()),
+            ("OPENCTI_TOKEN", self.platform.token()),
+            ("CONNECTOR_ID", id.as_str()),
+            ("CONNECTOR_LIVE_STREAM_ID", stream.as_str()),
+        ];
+        // What comes later holds.
+        let environment: HashMap<&str, &str> = own.iter().chain(more).copied().collect();
+        settings::read(Path::new("/nowhere/config.yml"), environment).unwrap()
+    }
+
+    /// What the check says of the stream.
+    async fn check(&self, more: &[(&str, &str)]) -> (CheckOutcome, String) {
+        let mut said = Vec::new();
+        let mut tell = |check: Check| said.push(check);
+        let settings = self.settings(more);
+        let is_well = check_consumer::<Recorder>(&settings, &mut tell).await;
+        let of_stream = said.into_iter().find(|check| check.name == "live stream");
+        let of_stream = of_stream.unwrap();
+        assert_eq!(is_well, of_stream.outcome == CheckOutcome::Passed);
+        (of_stream.outcome, of_stream.text)
     }
 
     fn cursor(&self) -> Value {
@@ -280,6 +291,7 @@ async fn history_comes_first_then_what_happens_and_a_restart_goes_on_behind_it()
     assert_eq!(registered.registration["type"], "STREAM");
     assert!(line.platform.works().is_empty());
 
+    // What was taken before the stop is stored: nothing but what happened in its last millisecond comes again.
     let events = line.record.heard().events.len();
     ids.extend(line.addresses(4..=4));
     let running = line.run(&[]);
@@ -466,4 +478,25 @@ async fn once_means_until_history_is_through() {
     let running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
     assert_eq!(running.end().await, End::RanOnce);
     assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_check_says_whether_the_stream_can_be_followed_and_registers_nothing() {
+    let line = Line::new();
+    let (outcome, _) = line.check(&[]).await;
+    assert_eq!(outcome, CheckOutcome::Passed);
+    let unknown = Uuid::new_v4().to_string();
+    let (outcome, text) = line.check(&[("CONNECTOR_LIVE_STREAM_ID", &unknown)]).await;
+    assert_eq!(outcome, CheckOutcome::Failed);
+    assert!(text.contains("connector.live_stream_id"), "{text}");
+    line.platform.stream().set_live(false);
+    let (outcome, text) = line.check(&[]).await;
+    assert_eq!(outcome, CheckOutcome::Failed);
+    assert!(text.contains("start it on the platform"), "{text}");
+    assert!(line.platform.connector(&line.id.to_string()).is_none());
+    let are_closed = |connections: &[sandbox::StreamConnection]| {
+        connections.iter().all(|connection| !connection.is_open)
+    };
+    let closing = line.platform.stream().until(are_closed);
+    tokio::time::timeout(LIMIT, closing).await.unwrap();
 }

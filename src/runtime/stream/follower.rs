@@ -71,6 +71,8 @@ enum Broken {
     Reset,
     /// Nothing more is wanted.
     HistoryIsThrough,
+    /// The process is to stop.
+    Stopped,
     /// The consumer cannot go on.
     Consumer(SourceError),
 }
@@ -125,12 +127,11 @@ impl Follower {
             let broken = tokio::select! {
                 broken = connection => broken,
                 () = self.state_store.superseded(epoch) => Broken::Reset,
-                () = self.stopping.token().cancelled() => {
-                    self.flush_at_end(consumer, epoch).await;
-                    return Ok(Followed::Stopped);
-                }
+                // What is being handed over or flushed has a moment.
+                () = self.stopping.after(SENDING_GRACE) => Broken::Stopped,
             };
             match broken {
+                Broken::Stopped => return Ok(Followed::Stopped),
                 Broken::HistoryIsThrough => return Ok(Followed::HistoryIsThrough),
                 Broken::Consumer(error) => return Err(error),
                 Broken::Reset => {
@@ -173,7 +174,11 @@ impl Follower {
         waits: &mut Reconnecting,
     ) -> Result<Broken, Broken> {
         let cursor = self.cursor(consumer, epoch).await?;
-        let mut stream = self.stream.open(cursor.start()).await?;
+        let opening = self.stream.open(cursor.start());
+        let Some(opened) = self.stopping.token().run_until_cancelled(opening).await else {
+            return Ok(Broken::Stopped);
+        };
+        let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
         let mut progress = Progress {
             cursor,
@@ -231,6 +236,10 @@ impl Follower {
                 // Events that never pause must not put off a flush for ever.
                 biased;
                 () = is_due => self.flush(consumer, progress, epoch).await?,
+                () = self.stopping.token().cancelled() => {
+                    self.flush(consumer, progress, epoch).await?;
+                    return Err(Broken::Stopped);
+                }
                 frames = stream.next() => return Ok(frames?),
             }
         }
@@ -373,21 +382,6 @@ impl Follower {
             }
         }
         Ok(())
-    }
-
-    /// The end of the process: what is held back has a moment to be sent.
-    async fn flush_at_end<C: StreamConsumer>(&self, consumer: &mut C, epoch: u64) {
-        let flushed = tokio::select! {
-            flushed = consumer.flush() => flushed,
-            () = self.stopping.after(SENDING_GRACE) => return,
-        };
-        match flushed {
-            // How far that is, the next start finds out: it begins at the last position that was stored.
-            Ok(taken) => tracing::debug!(?taken, epoch, "what was held back is sent"),
-            Err(error) => {
-                tracing::warn!(error = %Chain(&error), "not everything that was held back could be sent; it comes again");
-            }
-        }
     }
 
     fn store_heartbeats(&self, progress: &mut Progress, epoch: u64) -> Result<(), Superseded> {
