@@ -13,17 +13,16 @@ ARG CONNECTOR=netmanageit
 # dist is what is shipped; release builds in a third of the time.
 ARG PROFILE=dist
 
-# The dependencies alone first: this layer stays valid until a manifest changes. cargo wants every program that
-# is named and every workspace member to exist, so they stand there empty. It does not miss the tests, benchmarks
-# and examples that the manifests name with their paths, as long as none is built.
+# The dependencies alone first: this layer stays valid until a manifest changes. cargo wants every program and
+# test that is named without a path, and every workspace member, to exist, so they stand there empty. It does not
+# miss the benchmarks and examples, which the manifest names with their paths, as long as none is built.
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY tests/sandbox/Cargo.toml tests/sandbox/
-RUN mkdir -p src/bin tests/sandbox/src \
-    && touch src/lib.rs tests/sandbox/src/lib.rs \
-    && for program in $(sed -n 's/^name = "\(.*-connector\)"$/\1/p' Cargo.toml); do \
-        echo 'fn main() {}' > "src/bin/${program}.rs" || exit; \
-    done \
+RUN mkdir -p src/bin tests/sandbox/src tests/sandbox/tests \
+    && touch src/lib.rs tests/sandbox/src/lib.rs tests/sandbox/tests/image.rs \
+    && sed -n 's/^name = "\(.*-connector\)"$/\1/p' Cargo.toml > programs \
+    && while read -r program; do echo 'fn main() {}' > "src/bin/${program}.rs"; done < programs \
     && cargo build --locked --profile "${PROFILE}" --bin "${CONNECTOR}-connector" \
         --no-default-features --features "jemalloc,${CONNECTOR}"
 

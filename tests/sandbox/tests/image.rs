@@ -1,7 +1,8 @@
 //! The image as an operator runs it: hardened, as process 1, between two simulated platforms.
 //!
 //! Only on request, as it needs podman and an image: `scripts/test image` builds one, names it in
-//! `TEST_IMAGE`, and runs this. No broker is needed: the connector sends through the API.
+//! `TEST_IMAGE`, and runs this, with a podman behind `DOCKER_HOST` for Docker Compose. No broker is
+//! needed: the connector sends through the API.
 //!
 //! What the process may do is read from the kernel, not from what podman was asked for.
 
@@ -20,7 +21,9 @@ use std::process::{Command, Output};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use sandbox::{DataSet, Destination, DestinationOptions, Fault, Shape, Source, SourceOptions, Worker};
+use sandbox::{
+    DataSet, Destination, DestinationOptions, Fault, Shape, Source, SourceOptions, Worker,
+};
 use serde_json::Value;
 
 /// What the product promises, in seconds; podman kills what has not ended by then.
@@ -33,6 +36,8 @@ const USER: &str = "65532";
 const LIMIT: Duration = Duration::from_mins(2);
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(50);
+const COMPOSE_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docker-compose.yml");
+/// The id of a connector that never registers.
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 fn image() -> String {
@@ -40,14 +45,19 @@ fn image() -> String {
 }
 
 fn podman(words: &[&str]) -> Output {
-    let started = Command::new("podman").args(words).output();
-    started.expect("podman is installed; scripts/test image installs it")
+    let ended = Command::new("podman").args(words).output();
+    ended.expect("podman is installed; scripts/test image installs it")
 }
 
-/// What podman says, where it has to succeed.
 fn podman_says(words: &[&str]) -> String {
-    let output = podman(words);
-    assert!(output.status.success(), "podman {words:?}: {output:?}");
+    says(Command::new("podman").args(words))
+}
+
+/// What a command says, which has to succeed.
+fn says(command: &mut Command) -> String {
+    let output = command.output();
+    let output = output.expect("the command is installed; scripts/test image installs it");
+    assert!(output.status.success(), "{command:?}: {output:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
@@ -84,6 +94,39 @@ impl Platforms {
             source: source.unwrap(),
         }
     }
+
+    /// The settings of a connector between them, with its health at this port.
+    fn variables(&self, port: u16) -> [(&'static str, String); 10] {
+        [
+            ("OPENCTI_URL", self.destination.url()),
+            ("OPENCTI_TOKEN", self.destination.token()),
+            ("CONNECTOR_ID", "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0b001"),
+            ("CONNECTOR_DURATION_PERIOD", "PT1H"),
+            ("CONNECTOR_QUEUE_PROTOCOL", "api"),
+            ("CONNECTOR_EXPOSE_METRICS", "true"),
+            ("CONNECTOR_METRICS_PORT", &port.to_string()),
+            ("OPENCTI_NETMANAGEIT_URL", self.source.url()),
+            ("OPENCTI_NETMANAGEIT_TOKEN", self.source.token()),
+            ("OPENCTI_NETMANAGEIT_PAGE_SIZE", "100"),
+        ]
+        .map(|(name, value)| (name, value.to_owned()))
+    }
+
+    /// Waits until all that the source has stands at the destination.
+    fn until_everything_is_imported(&self) {
+        let data = self.source.data();
+        let lists = [&data.observables, &data.indicators, &data.relationships];
+        let records: Vec<_> = lists.into_iter().flatten().collect();
+        assert!(records.len() > 600);
+        until("everything is imported", || {
+            self.destination.with_imported(|imported| {
+                let is_there = |id: &str| imported.get(id).is_some();
+                records.iter().all(|record| is_there(record.standard_id()))
+            })
+        });
+        let imported = self.destination.imported();
+        assert!(imported.refused().is_empty(), "{:?}", imported.refused());
+    }
 }
 
 /// A container of the image; dropped, it is removed.
@@ -93,22 +136,10 @@ struct Container {
 }
 
 impl Container {
-    /// The connector between these platforms, with as little as compose and Kubernetes give it.
+    /// The connector between these platforms, with as little as it needs.
     fn start(platforms: &Platforms) -> Self {
         let port = free_port();
-        let variables = [
-            ("OPENCTI_URL", platforms.destination.url()),
-            ("OPENCTI_TOKEN", platforms.destination.token()),
-            ("CONNECTOR_ID", "5d0f7c4e-2f4f-4c0a-9d06-6a4f3cf0b001"),
-            ("CONNECTOR_DURATION_PERIOD", "PT1H"),
-            ("CONNECTOR_QUEUE_PROTOCOL", "api"),
-            ("CONNECTOR_EXPOSE_METRICS", "true"),
-            ("CONNECTOR_METRICS_PORT", &port.to_string()),
-            ("OPENCTI_NETMANAGEIT_URL", platforms.source.url()),
-            ("OPENCTI_NETMANAGEIT_TOKEN", platforms.source.token()),
-            ("OPENCTI_NETMANAGEIT_PAGE_SIZE", "100"),
-            ("OPENCTI_NETMANAGEIT_COOLDOWN", "PT0S"),
-        ];
+        let variables = platforms.variables(port);
         let variables = variables.map(|(name, value)| format!("--env={name}={value}"));
         let image = image();
         let mut words = vec!["run", "--detach", "--network=host", "--read-only"];
@@ -117,10 +148,32 @@ impl Container {
         words.extend(["--cap-drop=ALL", "--security-opt=no-new-privileges"]);
         words.extend(variables.iter().map(String::as_str));
         words.push(&image);
-        Self {
-            id: podman_says(&words),
-            port,
-        }
+        let id = podman_says(&words);
+        Self { id, port }
+    }
+
+    /// The same by `docker-compose.yml`, but in this machine's network, where the platforms are.
+    fn compose(platforms: &Platforms) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let differences = folder.path().join("differences.yml");
+        let text = format!(
+            "services: {{connector-netmanageit: {{image: '{}', network_mode: host, networks: !reset null}}}}",
+            image()
+        );
+        std::fs::write(&differences, text).unwrap();
+        let port = free_port();
+        let compose = |words: &[&str]| {
+            let mut command = Command::new("docker-compose");
+            command.args(["--env-file", "/dev/null", "--project-name", "image-test"]);
+            command
+                .args(["--file", COMPOSE_FILE, "--file"])
+                .arg(&differences);
+            command.args(words).envs(platforms.variables(port));
+            says(&mut command)
+        };
+        compose(&["up", "--detach", "--no-build", "--pull", "never"]);
+        let id = compose(&["ps", "--quiet", "connector-netmanageit"]);
+        Self { id, port }
     }
 
     fn inspect(&self, field: &str) -> String {
@@ -131,7 +184,9 @@ impl Container {
     fn log(&self) -> String {
         let output = podman(&["logs", &self.id]);
         let texts = [output.stdout, output.stderr];
-        texts.map(|text| String::from_utf8_lossy(&text).into_owned()).concat()
+        texts
+            .map(|text| String::from_utf8_lossy(&text).into_owned())
+            .concat()
     }
 
     fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
@@ -194,10 +249,16 @@ fn fields(status: &str) -> BTreeMap<&str, Vec<&str>> {
 fn the_image_says_what_it_runs() {
     let text = podman_says(&["image", "inspect", "--format", "{{json .Config}}", &image()]);
     let config: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(config["Entrypoint"], serde_json::json!(["/usr/local/bin/connector"]));
+    assert_eq!(
+        config["Entrypoint"],
+        serde_json::json!(["/usr/local/bin/connector"])
+    );
     assert!(config["Cmd"].is_null(), "{config}");
     assert_eq!(config["User"], format!("{USER}:{USER}"));
-    assert_eq!(config["StopSignal"].as_str().unwrap_or("SIGTERM"), "SIGTERM");
+    assert_eq!(
+        config["StopSignal"].as_str().unwrap_or("SIGTERM"),
+        "SIGTERM"
+    );
     let title = &config["Labels"]["org.opencontainers.image.title"];
     assert_eq!(title, "netmanageit-connector");
     let version = podman_says(&["run", "--rm", "--network=none", &image(), "--version"]);
@@ -214,11 +275,8 @@ fn without_settings_it_says_what_is_missing_and_ends() {
     assert!(said.contains("OPENCTI_TOKEN"), "{said}");
 }
 
-#[test]
-fn it_runs_as_process_1_of_nobody_without_rights() {
-    let platforms = Platforms::start();
-    let container = Container::start(&platforms);
-    container.until_it_says("registered");
+/// As the kernel has it: process 1 of its own, not root, no rights, a root that cannot be written.
+fn assert_hardened(container: &Container) {
     let status = container.kernel_says("status");
     let status = fields(&status);
     assert_eq!(status["NSpid"].last(), Some(&"1"), "{status:?}");
@@ -229,10 +287,35 @@ fn it_runs_as_process_1_of_nobody_without_rights() {
     }
     assert_eq!(status["NoNewPrivs"], ["1"]);
     let mounts = container.kernel_says("mountinfo");
-    let mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let root: Vec<_> = mounts.filter(|mount| mount[4] == "/").collect();
-    assert!(root.iter().all(|mount| mount[5].split(',').any(|option| option == "ro")));
-    assert_eq!(root.len(), 1, "{root:?}");
+    let mounts = mounts
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>());
+    let roots: Vec<_> = mounts.filter(|mount| mount[4] == "/").collect();
+    assert_eq!(roots.len(), 1, "{roots:?}");
+    assert!(
+        roots[0][5].split(',').any(|option| option == "ro"),
+        "{roots:?}"
+    );
+}
+
+#[test]
+fn it_runs_as_process_1_of_nobody_without_rights() {
+    let platforms = Platforms::start();
+    let container = Container::start(&platforms);
+    container.until_it_says("registered");
+    assert_hardened(&container);
+}
+
+#[test]
+fn the_compose_file_starts_it_hardened_and_limited() {
+    let platforms = Platforms::start();
+    let container = Container::compose(&platforms);
+    container.until_it_says("run complete");
+    assert_hardened(&container);
+    let limits = "{{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}";
+    assert_eq!(container.inspect(limits), format!("{} 64", 128 << 20));
+    platforms.until_everything_is_imported();
+    assert_eq!(container.stop(), 0, "{}", container.log());
 }
 
 #[test]
@@ -245,18 +328,7 @@ fn it_serves_health_and_imports_everything() {
     assert!(matches!(container.get("/readyz"), Some((200, _))));
     // What HEALTHCHECK asks: podman runs it in the container.
     podman_says(&["healthcheck", "run", &container.id]);
-    let data = platforms.source.data();
-    let lists = [&data.observables, &data.indicators, &data.relationships];
-    let records: Vec<_> = lists.into_iter().flatten().collect();
-    assert!(records.len() > 600);
-    until("everything is imported", || {
-        platforms.destination.with_imported(|imported| {
-            let is_there = |id: &str| imported.get(id).is_some();
-            records.iter().all(|record| is_there(record.standard_id()))
-        })
-    });
-    let imported = platforms.destination.imported();
-    assert!(imported.refused().is_empty(), "{:?}", imported.refused());
+    platforms.until_everything_is_imported();
 }
 
 #[test]
@@ -275,7 +347,9 @@ fn it_stops_when_asked_in_the_middle_of_a_run() {
     let slow = Fault::Delay(Duration::from_secs(1));
     platforms.source.faults().add_for("Observables", slow);
     let container = Container::start(&platforms);
-    container.until("a work was opened", || !platforms.destination.works().is_empty());
+    container.until("a work was opened", || {
+        !platforms.destination.works().is_empty()
+    });
     let code = container.stop();
     assert_ne!(code, KILLED, "it did not stop within {PROMISED} seconds");
     assert_eq!(code, 0, "{}", container.log());
