@@ -131,7 +131,7 @@ impl EventReader {
             _ => {}
         }
         line.clear();
-        // Its room serves the next line.
+        // Its memory serves the next line.
         if line.capacity() <= LONGEST_LINE_KEPT {
             self.line = line;
         }

@@ -1,4 +1,4 @@
-//! A platform for tests that answers whatever the test says.
+//! A platform for tests that answers what the test sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +37,7 @@ impl Platform {
         let url = format!("http://127.0.0.1:{port}/graphql").parse().unwrap();
         let token = "a-token".to_owned().into();
         let client = Client::new(Site::new("the platform", url), &token);
-        Self::meet(client.unwrap(), RetryPolicy::NEVER)
+        Self::connect(client.unwrap(), RetryPolicy::NEVER)
             .await
             .unwrap()
     }

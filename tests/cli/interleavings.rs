@@ -197,15 +197,15 @@ fn cases() -> (Vec<Case>, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_whatever_happens_in_between() {
     let (cases, seed) = cases();
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for (number, case) in cases.into_iter().enumerate() {
-        let room = Arc::clone(&room);
+        let permits = Arc::clone(&permits);
         running.spawn(async move {
-            let _place = room.acquire().await.expect("there is room some time");
+            let _permit = permits.acquire().await.expect("a permit is free some time");
             let broker_dies = number % BROKER_DIES_EVERY == BROKER_DIES_EVERY - 1;
-            let told = tokio::spawn(tell(case.clone(), broker_dies)).await;
-            let failure = match told {
+            let judged = tokio::spawn(judge(case.clone(), broker_dies)).await;
+            let failure = match judged {
                 Ok(failure) => failure?,
                 Err(panic) => format!("{panic}"),
             };
@@ -221,7 +221,7 @@ async fn nothing_is_lost_whatever_happens_in_between() {
 }
 
 /// What is wrong at the end of a case, if anything.
-async fn tell(case: Case, broker_dies: bool) -> Option<String> {
+async fn judge(case: Case, broker_dies: bool) -> Option<String> {
     let mut stage = Stage::set(&case, broker_dies).await;
     for life in &case.lives {
         stage.live(life).await;

@@ -276,11 +276,11 @@ where
 
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, is_so: impl FnMut() -> bool) {
-    until_or_tell(what, is_so, String::new).await;
+    until_or_fail(what, is_so, String::new).await;
 }
 
 /// Waits until something is so, and tells how it stands if it never is.
-pub(crate) async fn until_or_tell(
+pub(crate) async fn until_or_fail(
     what: &str,
     mut is_so: impl FnMut() -> bool,
     how_it_stands: impl FnOnce() -> String,

@@ -1,18 +1,17 @@
-//! Where the reading of a stream stands, from run to run.
+//! The position in a stream, from run to run.
 //!
 //! A *pass* reads a stream once, ordered by `updated_at`: the first one everything, each later one
 //! what is not older than the start that the pass before it left. Several servers write at the source,
 //! and each stamps `updated_at` a little before others can see the row: only what is older than
 //! [`OVERLAP`] is settled. So a pass leaves as its start: the newest row that there was when it
-//! began (the *edge*), less the overlap; and a [`OverlapWindow`] of the rows from there on that it handed
-//! out, which the next pass meets again and leaves out.
+//! began (the *high watermark*), less the overlap; and a [`OverlapWindow`] of the rows from there on that it handed
+//! out, which the next pass reads again and skips.
 //!
-//! No cursor stands behind what the source itself calls now ([`Clock`]), nor is it moved by rows whose time has not
-//! come: these are handed out, held in the window, and met again until it has. Where the clock was set back, the
+//! No cursor is later than what the source itself calls now ([`Clock`]), nor is it moved by rows whose time has not
+//! come: these are handed out, held in the window, and read again until it has. Where the clock was set back, the
 //! next pass begins so much earlier.
 //!
-//! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in. May know:
-//! rows and moments. Must not know: how the source is asked, our clock.
+//! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in.
 //!
 //! **Invariant.** What [`Reading::cursor`] says is true once everything handed out so far is
 //! confirmed: a reading that is resumed from it hands out every version of a row that this one had
@@ -41,7 +40,7 @@ const REMEMBERED: usize = 500_000;
 pub(super) struct Row {
     /// The source's internal id.
     pub(super) id: Box<str>,
-    /// When it changed; none where the source does not say it so that it can be read.
+    /// When it changed; none where the source gives no time that can be read.
     pub(super) updated_at: Option<RowTime>,
 }
 
@@ -79,14 +78,14 @@ pub(super) enum NextRead {
     Nothing,
 }
 
-/// What a page says of its place in the list.
+/// What a page reports of its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PageEnd {
     /// The place behind it.
     pub(super) after: String,
     /// How many rows it had, with those before it that could not be read.
     pub(super) rows: u64,
-    /// All rows of the span, where the source says so.
+    /// All rows of the span, where the source answers it.
     pub(super) total: Option<u64>,
     /// One request answered the whole span.
     pub(super) is_whole: bool,
@@ -105,8 +104,8 @@ pub(super) enum Taken {
 
 /// The end of a span.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ended {
-    /// Of the rows that were put in with it, those that were met before.
+pub(super) struct SpanEnd {
+    /// Of the rows that were put in with it, those that were read before.
     pub(super) known: HashSet<Box<str>>,
     /// What is missing, if anything.
     pub(super) shortfall: Option<Shortfall>,
@@ -114,7 +113,7 @@ pub(super) struct Ended {
 
 /// Rows of a page whose time has not come, and the last such time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ahead {
+pub(super) struct FutureRows {
     pub(super) rows: usize,
     /// One of them.
     pub(super) id: Box<str>,
@@ -128,7 +127,7 @@ pub(super) enum Told {
     Fine,
     /// The clock was set back by so much: the pass begins so much earlier, and has to be asked for anew.
     SetBack(Duration),
-    /// The cursor stood in the future: the stream is read from its beginning.
+    /// The cursor was in the future: the stream is read from its beginning.
     InFuture,
 }
 
@@ -229,7 +228,7 @@ struct StoredCursor {
     /// The newest row of the passes that are complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     updated_at: Option<RowTime>,
-    /// What they handed out that will be met again.
+    /// What they handed out that will be read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<OverlapWindow>,
     /// The source's clock when the last of them began.
@@ -255,12 +254,12 @@ impl StoredCursor {
     }
 }
 
-/// A cursor that nobody of ours has written.
+/// A cursor that this program has not written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoCursor {
     #[error("it has another shape")]
     Shape(#[from] serde_json::Error),
-    #[error("it says nothing")]
+    #[error("it is empty")]
     Empty,
     #[error("it is longer than any of ours")]
     TooLong,
@@ -277,7 +276,7 @@ impl Reading {
         self.pass.last_clock.or(self.pass.clock).or(self.clock)
     }
 
-    /// The source's clock, as the answer told it that is put in next; before anything else of it.
+    /// The source's clock, from the answer that is put in next; before anything else of it.
     pub(super) fn put_clock(&mut self, clock: Clock) -> Told {
         self.pass.last_clock = Some(clock);
         if self.pass.clock.is_some() {
@@ -302,20 +301,20 @@ impl Reading {
     }
 
     /// Of these rows, but for those that are known, the ones whose time has not come.
-    pub(super) fn ahead(&self, rows: &[Row], known: &HashSet<Box<str>>) -> Option<Ahead> {
+    pub(super) fn ahead(&self, rows: &[Row], known: &HashSet<Box<str>>) -> Option<FutureRows> {
         let clock = self.last_clock()?;
         let at = |row: &Row| row.updated_at.filter(|at| clock.is_ahead(*at));
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ahead = new.filter_map(|row| Some((at(row)?, &row.id)));
         let (latest, id) = ahead.clone().max()?;
-        Some(Ahead {
+        Some(FutureRows {
             rows: ahead.count(),
             id: id.clone(),
             latest,
         })
     }
 
-    /// Whether a cursor says what another one says, whatever the clock showed.
+    /// Whether two cursors are the same, whatever the clock showed.
     pub(super) fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
         let without_clock = |cursor: Option<&Value>| {
             let mut cursor = cursor.cloned();
@@ -332,7 +331,7 @@ impl Reading {
         Self::of(None, None)
     }
 
-    /// Goes on where the cursor stands.
+    /// Goes on from the cursor.
     ///
     /// # Errors
     /// [`NoCursor`] when it cannot be read.
@@ -365,8 +364,8 @@ impl Reading {
     }
 
     fn of(before: Option<OverlapWindow>, updated_at: Option<RowTime>) -> Self {
-        // A first pass is long, and a sum is checked with requests of its own: then the edge has to be
-        // known beforehand. Else most passes are a single page, which is its own edge.
+        // A first pass is long, and a sum is checked with requests of its own: then the high watermark has to be
+        // known beforehand. Else most passes are a single page, which is its own high watermark.
         let is_short = before
             .as_ref()
             .is_some_and(|window| window.digest().is_none());
@@ -484,11 +483,11 @@ impl Reading {
         let versions: Vec<RowVersion> = rows.iter().filter_map(Row::version).collect();
         if self.pass.window.is_none() {
             if !page.is_whole && !self.pass.is_watermark_asked {
-                // What follows is read later than this page: the edge has to be older than both.
+                // What follows is read later than this page: the high watermark has to be older than both.
                 self.stage = Stage::Newest;
                 return Taken::NotYet;
             }
-            // Where the newest row cannot be told, everything may be new.
+            // Where the newest row is not known, everything may be new.
             let high_watermark = if page.is_whole {
                 self.newest_come(&versions)
             } else {
@@ -562,7 +561,7 @@ impl Reading {
 
     /// The span has no more rows but these, which could not be read; there were so many of those, and
     /// the span has so many in all.
-    pub(super) fn put_end(&mut self, bad: &[Row], rows: u64, total: Option<u64>) -> Ended {
+    pub(super) fn put_end(&mut self, bad: &[Row], rows: u64, total: Option<u64>) -> SpanEnd {
         if self.pass.window.is_none() {
             self.begin_window(None);
         }
@@ -571,7 +570,7 @@ impl Reading {
         self.count(&versions, rows, total);
         self.hold(&versions);
         self.end();
-        Ended {
+        SpanEnd {
             known,
             shortfall: total.and_then(|total| self.pass.count.shortfall(total)),
         }

@@ -233,7 +233,7 @@ async fn what_may_pass_is_tried_again_and_counted() {
 #[case(404, Kind::Elsewhere)]
 #[case(500, Kind::Server)]
 #[tokio::test]
-async fn what_does_not_pass_is_asked_once_and_told(#[case] status: u16, #[case] kind: Kind) {
+async fn what_does_not_pass_is_asked_once_and_reported(#[case] status: u16, #[case] kind: Kind) {
     let body = r#"{"detail":"Invalid\u001b[1m token."}"#;
     let host = Host::start(&[(status, &[], body)]).await;
     let error = fetch(site(&host), &get(&host), SOON).await.unwrap_err();

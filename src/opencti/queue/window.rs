@@ -1,7 +1,5 @@
 //! The messages that the broker has been given and has not been done with.
 //!
-//! May know: deliveries. Must not know: lapin.
-//!
 //! The client pairs a message that came back with *some* confirm of about the same time: the broker may
 //! confirm many messages at once, and which of them was returned is told only by the number in the
 //! returned message itself. So answers count only when all messages of the window are answered: then no
@@ -19,7 +17,7 @@ pub(super) const WINDOW_MESSAGES: usize = 16;
 /// Bytes that may be unanswered at once.
 pub(super) const WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
-/// What the broker says of one message.
+/// The broker's answer to one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     /// It has it, unless it was returned.

@@ -57,7 +57,7 @@ pub(super) fn first_run(
 pub(crate) enum ScheduleEnd {
     /// It is over.
     Ended(End),
-    /// The destination has to be met anew before the next run, which is due then.
+    /// The destination has to be connected to again before the next run, which is due then.
     Afresh(DateTime<Utc>),
 }
 
@@ -125,19 +125,19 @@ impl Keeping {
         }
     }
 
-    /// Whether the destination has another release than when it was met. One that does not answer now
+    /// Whether the destination has another release than when we connected. One that does not answer now
     /// is for the run to wait for.
     async fn has_changed(&self) -> bool {
         let platform = &self.destination.home.platform;
         let asking = platform.is_same_release(RetryPolicy::NEVER);
         let has_changed = matches!(tokio::time::timeout(LIMIT, asking).await, Ok(Ok(false)));
         if has_changed {
-            tracing::info!("the destination has another release now: it is met anew");
+            tracing::info!("the destination has another release now: connecting to it again");
         }
         has_changed
     }
 
-    /// False when the wish to stop came first. A reset makes it time at once.
+    /// False when the request to stop came first. A reset makes it time at once.
     async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>, epoch: u64) -> bool {
         let wait = (due - Utc::now()).to_std().unwrap_or_default();
         if wait.is_zero() {

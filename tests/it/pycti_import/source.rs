@@ -9,7 +9,7 @@ use super::import::{ReferenceFile, reference_file};
 use crate::queued::{AROUND, ids};
 use crate::tables::{ObservableType, Travels};
 
-/// The properties of an object, and what it is tied to, by the names of the source's fields.
+/// The properties of an object, and what it refers to, by the names of the source's fields.
 pub(super) type Properties = BTreeMap<String, Value>;
 
 /// What the import has to create, by the objects' STIX ids.

@@ -114,7 +114,7 @@ impl Server {
             answers: cached_answers.then(Mutex::default),
         });
         let router = Router::new()
-            .route("/graphql", post(answer).get(tell_the_time))
+            .route("/graphql", post(answer).get(answer_with_date))
             .route("/storage/get/{*file}", get(hand_out))
             .route("/stream/{id}", get(follow))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -220,7 +220,7 @@ async fn answer(
 }
 
 /// Refuses what is no POST, as the platform does; each answer says its time all the same.
-async fn tell_the_time(State(front): State<Arc<Front>>) -> Response {
+async fn answer_with_date(State(front): State<Arc<Front>>) -> Response {
     let refused = StatusCode::METHOD_NOT_ALLOWED.into_response();
     dated(refused, front.faults.clock_ahead_s())
 }

@@ -12,7 +12,7 @@ use crate::connector::RowTime;
 /// What clocks may differ by: a `Date` header has whole seconds, and an answer takes its time.
 pub(super) const TOLERANCE: Duration = Duration::from_mins(1);
 
-/// The source's clock, as one answer told it.
+/// The source's clock, from one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(in super::super) struct Clock {
     pub(super) now: RowTime,

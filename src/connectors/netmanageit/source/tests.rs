@@ -77,7 +77,7 @@ impl Line {
             ..Site::new("the source", settings.platform.url.clone())
         };
         let client = Client::new(site, &settings.platform.token).unwrap();
-        let platform = Platform::meet(client, RetryPolicy::NEVER).await.unwrap();
+        let platform = Platform::connect(client, RetryPolicy::NEVER).await.unwrap();
         NetManageItSource::new(Arc::new(platform), &settings, resume)
     }
 
@@ -418,7 +418,7 @@ async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_told_once() {
+async fn a_bad_row_is_reported_once() {
     let mut line = Line::generated(60, 5, 100);
     let bad = line.source.edit(|data| {
         let timestamp = after_newest(&data.observables, 1);
@@ -427,8 +427,11 @@ async fn a_bad_row_is_told_once() {
         bad.standard_id().to_owned()
     });
     let first = line.run().await;
-    let told = skipped(&first);
-    assert_eq!(told.iter().filter(|skipped| skipped.id == bad).count(), 1);
+    let reported = skipped(&first);
+    assert_eq!(
+        reported.iter().filter(|skipped| skipped.id == bad).count(),
+        1
+    );
     assert!(line.run().await.is_empty());
 }
 
@@ -467,9 +470,9 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
     let pages = line.run().await;
     let by_place = remembered(&pages);
     assert_eq!(by_place.len(), 1, "{by_place:?}");
-    let told = skipped(&pages).into_iter();
-    let told = told.filter(|one| one.id == by_place[0].id);
-    assert_eq!(told.count(), 1);
+    let reported = skipped(&pages).into_iter();
+    let reported = reported.filter(|one| one.id == by_place[0].id);
+    assert_eq!(reported.count(), 1);
     assert!(by_place[0].id.starts_with(place), "{by_place:?}");
     assert!(!set_of(&pages).contains(&name));
     let again = |again: &[Deferred], line: &Line| Resume {
@@ -512,7 +515,7 @@ fn deferred(id: &str) -> Deferred {
 }
 
 #[tokio::test]
-async fn what_was_held_back_is_read_once_more_first() {
+async fn what_was_deferred_is_read_once_more_first() {
     let mut line = Line::generated(60, 20, 100);
     line.run().await;
     let data = line.source.data();
@@ -563,7 +566,7 @@ async fn what_was_held_back_is_read_once_more_first() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
-/// What the source failed at came with an earlier run, and will not come by itself: what points at it, or ties
+/// What the source failed at came with an earlier run, and will not come by itself: what refers to it, or ties
 /// it, is asked for again.
 #[tokio::test]
 async fn what_needs_what_fails_is_asked_for_again() {
@@ -731,7 +734,7 @@ async fn references_that_fail_for_a_while_are_not_lost() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
-/// Objects with what they refer to outside; what points at what depends on where pages begin.
+/// Objects with what they refer to outside; what refers to what depends on where pages begin.
 fn shape_of(pages: &[Converted]) -> BTreeSet<String> {
     let objects = pages.iter().flat_map(|page| &page.objects);
     let objects = objects.map(|object| serde_json::from_str::<Value>(&object.json).unwrap());
@@ -854,7 +857,7 @@ fn once(body: &Value) -> Fault {
 
 /// References have no alarm of their stream: what is missing of them is told as something that is not sent.
 #[tokio::test]
-async fn references_that_are_counted_and_not_answered_are_told() {
+async fn references_that_are_counted_and_not_answered_are_reported() {
     let mut line = Line::generated(30, 0, 100);
     let body = json!({"data": {"stixRefRelationships": {
         "pageInfo": {"endCursor": "", "hasNextPage": false, "globalCount": 12},
@@ -862,12 +865,12 @@ async fn references_that_are_counted_and_not_answered_are_told() {
     }}});
     line.source.faults().add_for("References", once(&body));
     let pages = line.run().await;
-    let told: Vec<&str> = skipped(&pages)
+    let reported: Vec<&str> = skipped(&pages)
         .iter()
         .filter(|skipped| skipped.kind == "reference")
         .map(|skipped| skipped.reason.as_str())
         .collect();
-    assert_eq!(told, ["the source counts more of them than it answers"]);
+    assert_eq!(reported, ["the source counts more of them than it answers"]);
 }
 
 /// Waits until something is so.
