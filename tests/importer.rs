@@ -43,6 +43,8 @@ struct Plan {
     alerts: Vec<Alert>,
     /// Whether the case comes behind them.
     has_case: bool,
+    /// Alerts that are gone at the source.
+    deleted: Vec<usize>,
     /// Keys of units that came back.
     asked_again: Vec<Option<String>>,
 }
@@ -124,6 +126,9 @@ impl Importer for Alerts {
             .chunks(10)
             .map(|alerts| Unit::Alerts(alerts.to_vec()))
             .collect();
+        if !plan.deleted.is_empty() {
+            units.push(Unit::Deleted(plan.deleted.clone()));
+        }
         if plan.has_case {
             let all = plan.alerts.iter().map(|alert| alert.number).collect();
             units.push(Unit::Case(all));
@@ -141,6 +146,7 @@ struct AlertSource {
 enum Unit {
     Alerts(Vec<Alert>),
     Case(Vec<usize>),
+    Deleted(Vec<usize>),
 }
 
 impl Source for AlertSource {
@@ -272,6 +278,13 @@ impl Converter for AlertConverter {
                 let members: Vec<StixId> = alerts.map(|object| object.id.clone()).collect();
                 (1, vec![Arc::new(case(&members, &self.common))])
             }
+            Unit::Deleted(numbers) => {
+                let deletions = numbers.iter().map(|number| {
+                    let id = incident(*number, &self.common).id;
+                    Arc::new(StixObject::deletion(id, "Incident").unwrap())
+                });
+                (numbers.len(), deletions.collect())
+            }
         };
         // All units lead to one place: only the last one moves the position.
         let position = is_last.then(|| Position {
@@ -325,7 +338,16 @@ impl Line {
                 .map(|(number, presence)| Alert { number, presence })
                 .collect(),
             has_case,
-            asked_again: Vec::new(),
+            ..Plan::default()
+        };
+        PLANS.lock().unwrap().insert(self.id, plan);
+    }
+
+    /// These alerts are gone at the source.
+    fn plan_deletion(&self, numbers: &[usize]) {
+        let plan = Plan {
+            deleted: numbers.to_vec(),
+            ..Plan::default()
         };
         PLANS.lock().unwrap().insert(self.id, plan);
     }
@@ -466,4 +488,31 @@ async fn what_is_deferred_comes_back_with_the_key_of_its_unit() {
     );
     let counts = line.platform.imported().counts().get("Incident").copied();
     assert_eq!(counts, Some(2));
+}
+
+/// Releases that delete what is sent to be deleted, that report an error beside it, and that would import it.
+#[rstest]
+#[case::deletes(Release::LATEST, true)]
+#[case::deletes_with_an_error(Release::new(6, 2, 0), true)]
+#[case::knows_no_deletions(Release::new(6, 1, 4), false)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_is_deleted_where_the_release_can(
+    #[case] release: Release,
+    #[case] deletes: bool,
+) {
+    let line = Line::of(release).await;
+    line.plan(any(0..3), false);
+    line.run().await;
+    line.plan_deletion(&[1]);
+    line.run().await;
+    let converter = AlertConverter::new();
+    line.platform.with_imported(|imported| {
+        let is_there = |number| {
+            let id = incident(number, &converter.common).id;
+            imported.get(&id).is_some()
+        };
+        assert_eq!([0, 1, 2].map(is_there), [true, !deletes, true]);
+        let imports = imported.imports(&incident(1, &converter.common).id);
+        assert!(imports <= 1, "imported once more instead: {imports}");
+    });
 }

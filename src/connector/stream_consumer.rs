@@ -31,7 +31,7 @@ pub trait StreamConsumer: Connector {
         event: StreamEvent,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
-    /// Sends what is held back, and says what the target has taken for good. The runtime moves the position no
+    /// Sends what is buffered, and says what the target has taken for good. The runtime moves the position no
     /// further than that.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ pub enum Taken {
 /// What happens to a stream beside its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamNotice {
-    /// History is read anew from its beginning, after a reset or without a state: what is held back is dropped.
+    /// History is read anew from its beginning, after a reset or without a state: what is buffered is dropped.
     BeginsAnew,
     /// The platform has not kept all events since the last position: what happened between was not heard, deletions
     /// among it. History is read anew.

@@ -30,6 +30,9 @@ pub struct Rules {
     /// Whether a single nested reference that is set already is an error at import, which costs the
     /// references behind it as well (docs/protocol.md#references).
     pub refuses_set_references: bool,
+    /// Whether an object that is sent to be deleted is. Otherwise it would be imported as it stands
+    /// (docs/protocol.md#objects-that-come-again).
+    pub takes_deletions: bool,
 }
 
 /// Who adds the expectations of the reports that the workers will make for a message.
@@ -67,6 +70,7 @@ impl Rules {
             marks_no_split,
             expectations: Expectations::Sender,
             refuses_set_references: refuses_set_references(release),
+            takes_deletions: takes_deletions(release),
         }
     }
 
@@ -82,12 +86,17 @@ impl Rules {
             marks_no_split: false,
             expectations,
             refuses_set_references: refuses_set_references(release),
+            takes_deletions: takes_deletions(release),
         }
     }
 }
 
 fn refuses_set_references(release: &Release) -> bool {
     release.is_at_least(6, 7, 13)
+}
+
+fn takes_deletions(release: &Release) -> bool {
+    release.is_at_least(6, 1, 5)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod markings;
 pub mod packer;
 mod progress;
 mod quiescence;
+mod read_ahead;
 mod references;
 mod run;
 mod schedule;

@@ -190,6 +190,11 @@ impl StixObject {
         Ok(object.finish(kind)?.handled(handling))
     }
 
+    /// Whether it is sent to be deleted.
+    pub fn is_deletion(&self) -> bool {
+        self.handling.operation == Operation::Delete
+    }
+
     /// The JSON from where the value of a property begins, to its own end; none where the object does not
     /// have the property, or is not judged by it.
     pub fn from_value(&self, property: &str) -> Option<&str> {

@@ -128,8 +128,6 @@ impl Converter for NetManageItConverter {
     type Unit = RawPage;
 
     fn convert(&mut self, page: RawPage) -> Converted {
-        // The next one may be read.
-        drop(page.place);
         let mut skipped = page.skipped;
         let skipped_before = skipped.len();
         let written = Written::read(&page.written);

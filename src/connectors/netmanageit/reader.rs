@@ -1,9 +1,6 @@
-//! Reads one run: first what earlier runs held back, then each stream from where they ended.
+//! Reads one run: first what earlier runs deferred, then each stream from where they ended.
 //!
 //! Rows that earlier runs handed out are left out before anything is asked for them.
-//!
-//! May know: ways through lists, what of a list was read, requests by id. Must not know: what is read at the
-//! same time as what.
 //!
 //! **Invariant.** A page's position says what is true once that page and all before it are confirmed;
 //! a relationship's ends were read, or come along with it.
@@ -46,10 +43,10 @@ pub(super) struct Reader {
     with_files: VecDeque<FilePage>,
     /// The position of the last page, which is reached only with its files.
     behind_files: Option<Position>,
-    /// What was held back before, still to be read once more.
+    /// What earlier runs deferred, still to be read once more.
     again: VecDeque<(Stream, Vec<String>)>,
-    /// Pages of the last step, in order, each with what is still to be asked for it.
-    read_now: Vec<(RawPage, ReferencedObjects)>,
+    /// Pages of the last step, in order.
+    read_now: Vec<RawPage>,
     pages_again: u64,
     /// The streams of this run.
     wanted: Vec<Stream>,
@@ -205,9 +202,7 @@ impl Reader {
                 if stream_reader.has_to_begin_anew(clock) {
                     return Ok(());
                 }
-                let last = stream_reader.close(total, skips);
-                self.read_now
-                    .extend(last.map(|page| (page, ReferencedObjects::Nothing)));
+                self.read_now.extend(stream_reader.close(total, skips));
             }
             Step::Refused => {
                 tracing::warn!(
@@ -245,7 +240,7 @@ impl Reader {
             }
         };
         stream_reader.tell_ahead(&all, &known);
-        let (skipped, deferred) = told(stream_reader.stream, skips, &known);
+        let (skipped, deferred) = skipped_and_deferred(stream_reader.stream, skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
         // Within a pass, a place behind nothing but known rows is not worth a page: what was not kept
@@ -266,13 +261,12 @@ impl Reader {
         let mut page = stream_reader.page(answer, known, skipped);
         page.total = end.total;
         page.deferred = deferred;
-        let referenced_objects = self
-            .look_for_files(&mut page, referenced_objects, false)
-            .await?;
+        page.referenced_objects = referenced_objects;
+        self.look_for_files(&mut page, false).await?;
         if !self.with_files.is_empty() {
             self.behind_files = page.position.take();
         }
-        self.read_now.push((page, referenced_objects));
+        self.read_now.push(page);
         Ok(())
     }
 
@@ -281,22 +275,25 @@ impl Reader {
     async fn look_for_files(
         &mut self,
         page: &mut RawPage,
-        referenced_objects: ReferencedObjects,
         is_again: bool,
-    ) -> Result<ReferencedObjects, SourceError> {
+    ) -> Result<(), SourceError> {
         if !self.asker.extras.files {
-            return Ok(referenced_objects);
+            return Ok(());
         }
-        let (referenced_objects, of_references) = match referenced_objects {
+        let of_references = match std::mem::take(&mut page.referenced_objects) {
             ReferencedObjects::References(ids) => {
                 let files = self.asker.references(page, &ids).await?;
-                (ReferencedObjects::Targets(ids), files)
+                page.referenced_objects = ReferencedObjects::Targets(ids);
+                files
             }
-            other => (other, FilesOfReferences::default()),
+            other => {
+                page.referenced_objects = other;
+                FilesOfReferences::default()
+            }
         };
         let pages = self.file_pages.of_page(page, of_references, is_again);
         self.with_files.extend(pages);
-        Ok(referenced_objects)
+        Ok(())
     }
 
     /// What the new objects of a page refer to and was not read.
@@ -389,7 +386,7 @@ impl Reader {
         reading.is_some_and(|reading| reading.has_read(&end.row))
     }
 
-    /// Reads objects that were held back once more. Those that are gone are not there.
+    /// Reads deferred objects once more. Those that are gone are not there.
     async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
         self.cool_down().await;
         let places = ids.iter().filter_map(|id| id.parse().ok());
@@ -414,7 +411,7 @@ impl Reader {
         if !skipped.is_empty() || !deferred.is_empty() {
             let mut empty = self.once_more(stream, PageAnswer::empty(), skipped);
             empty.deferred = deferred;
-            self.read_now.push((empty, ReferencedObjects::Nothing));
+            self.read_now.push(empty);
         }
         Ok(())
     }
@@ -463,10 +460,9 @@ impl Reader {
         };
         let referenced_objects = self.read_referenced(new);
         let mut page = self.once_more(stream, answer, skipped);
-        let referenced_objects = self
-            .look_for_files(&mut page, referenced_objects, true)
-            .await?;
-        self.read_now.push((page, referenced_objects));
+        page.referenced_objects = referenced_objects;
+        self.look_for_files(&mut page, true).await?;
+        self.read_now.push(page);
         Ok(())
     }
 
@@ -477,22 +473,21 @@ impl Reader {
 }
 
 impl Reader {
-    /// Asks for what surrounds the pages.
+    /// Asks for what objects of the pages refer to.
     pub(super) fn asker(&self) -> &Asker {
         &self.asker
     }
 
-    /// The pages of the last step, each with what is still to be asked for it.
-    pub(super) fn take_read(&mut self) -> Vec<(RawPage, ReferencedObjects)> {
+    /// The pages of the last step.
+    pub(super) fn take_read(&mut self) -> Vec<RawPage> {
         std::mem::take(&mut self.read_now)
     }
 
-    /// One step: an object's files, what was held back, or a stream. False at the end of all streams.
+    /// One step: an object's files, what was deferred, or a stream. False at the end of all streams.
     pub(super) async fn step(&mut self) -> Result<bool, SourceError> {
         if let Some(next) = self.with_files.pop_front() {
             let page = self.page_with_files(next).await?;
-            self.read_now
-                .extend(page.map(|page| (page, ReferencedObjects::Nothing)));
+            self.read_now.extend(page);
             return Ok(true);
         }
         if let Some((stream, ids)) = self.again.pop_front() {
@@ -539,7 +534,7 @@ fn cursor_name(stream: Stream, wanted: &[Stream]) -> &'static str {
     }
 }
 
-/// What was held back, in portions for one request each.
+/// What was deferred, in chunks for one request each.
 fn again(streams: &[Stream], deferred: &[Deferred]) -> VecDeque<(Stream, Vec<String>)> {
     let mut all_chunks = VecDeque::new();
     for stream in streams {
@@ -565,9 +560,13 @@ struct New<'a> {
     is_again: bool,
 }
 
-/// What is to be told of rows that could not be read, and what is to be asked for again. A bad row is told once,
-/// until it changes; it is remembered from then on.
-fn told(stream: Stream, skips: Skips, known: &HashSet<Box<str>>) -> (Vec<Skipped>, Vec<Deferred>) {
+/// Which rows could not be read, and which of these are to be asked for again. A bad row is reported once, until it
+/// changes; it is remembered from then on.
+fn skipped_and_deferred(
+    stream: Stream,
+    skips: Skips,
+    known: &HashSet<Box<str>>,
+) -> (Vec<Skipped>, Vec<Deferred>) {
     let (mut skipped, mut deferred) = (skips.skipped, skips.deferred);
     for (row, bad) in skips.bad {
         if !known.contains(&row.id) {
@@ -661,7 +660,7 @@ impl StreamReader {
     fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
         let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
         let ended = self.reading.put_end(&bad, skips.rows, total);
-        let (skipped, deferred) = told(self.stream, skips, &ended.known);
+        let (skipped, deferred) = skipped_and_deferred(self.stream, skips, &ended.known);
         let alarms: Vec<String> = ended
             .shortfall
             .map(|shortfall| alarm(self.stream, shortfall))

@@ -1,7 +1,4 @@
 //! What the objects of a page refer to: asked for beside the reading of the next page.
-//!
-//! May know: pages, requests by id. Must not know: where in its stream a page stands, what was read
-//! before.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -18,8 +15,9 @@ use crate::platform::Platform;
 use crate::stix::TextSet;
 
 /// What is to be asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum ReferencedObjects {
+    #[default]
     Nothing,
     /// What these objects of the page refer to, by their internal ids.
     References(Vec<String>),
@@ -30,7 +28,7 @@ pub(super) enum ReferencedObjects {
 }
 
 /// Ends of relationships that have to come along.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MissingEnds {
     /// Their STIX ids, by their internal ones.
     ids: HashMap<Stream, BTreeMap<String, Box<str>>>,
@@ -51,7 +49,7 @@ impl MissingEnds {
     }
 }
 
-/// Asks for what surrounds pages.
+/// Asks for what objects refer to.
 #[derive(Debug, Clone)]
 pub(super) struct Asker {
     pub(super) platform: Arc<Platform>,
@@ -60,12 +58,8 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Puts into a page what its objects refer to.
-    pub(super) async fn complete(
-        &self,
-        page: &mut RawPage,
-        referenced_objects: ReferencedObjects,
-    ) -> Result<(), SourceError> {
-        match referenced_objects {
+    pub(super) async fn complete(&self, page: &mut RawPage) -> Result<(), SourceError> {
+        match std::mem::take(&mut page.referenced_objects) {
             ReferencedObjects::Nothing => Ok(()),
             ReferencedObjects::References(ids) => {
                 self.references(page, &ids).await?;
@@ -98,7 +92,7 @@ impl Asker {
             unread,
         } = read.await?;
         page.references = references;
-        hold_back_without_references(page, &unread);
+        defer_without_references(page, &unread);
         Ok(files)
     }
 
@@ -166,8 +160,8 @@ impl Asker {
     }
 }
 
-/// Tells of the objects of a page whose references could not be read, and has them asked for again, whole.
-fn hold_back_without_references(page: &mut RawPage, unread: &[Unread]) {
+/// Defers the objects of a page whose references could not be read: they are asked for again, whole.
+fn defer_without_references(page: &mut RawPage, unread: &[Unread]) {
     if unread.is_empty() {
         return;
     }

@@ -1,17 +1,8 @@
-//! Hands out the pages of one run, in order, and reads ahead meanwhile.
-//!
-//! One task reads page after page; for each, another asks for what its objects refer to. So a source that
-//! takes long to answer is asked for several things at once, but never for a page more than that: as soon as
-//! a page is complete, reading waits until somebody takes it, so that little has to be held.
-//!
-//! May know: the reader, what surrounds pages. Must not know: which page comes next, what pages hold.
+//! Hands out the pages of one run, in order. What the objects of a page refer to is asked for apart from that, so that
+//! the next pages can be read meanwhile.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
-
-use tokio::sync::mpsc;
-use tokio_util::task::task_tracker::TaskTrackerToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use super::ask::{PageAnswer, Stream};
 use super::by_id::{ReadObjects, Unread};
@@ -19,14 +10,11 @@ use super::convert::{Choices, NetManageItConverter};
 use super::files::Files;
 use super::page::References;
 use super::reader::Reader;
-use super::referenced_objects::{Asker, ReferencedObjects};
+use super::referenced_objects::ReferencedObjects;
 use super::settings::NetManageItSettings;
 use crate::connector::{Deferred, Position, Resume, Skipped, Source, SourceError, TellSent};
 use crate::platform::Platform;
 use crate::stix::TextMap;
-
-/// So many pages may be read while it is asked what their objects refer to.
-const AHEAD: usize = 2;
 
 /// A page as it was read.
 #[derive(Debug, Clone)]
@@ -60,28 +48,8 @@ pub struct RawPage {
     pub(super) files_follow: HashSet<Box<str>>,
     /// The one of these that is whole with this page.
     pub(super) completes: Option<Box<str>>,
-    /// As long as this is there, nothing more is read.
-    pub(super) place: PagePermit,
-}
-
-/// The place of a page that is complete and not converted yet. A copy takes none.
-#[derive(Debug, Default)]
-pub(super) struct PagePermit {
-    _token: Option<TaskTrackerToken>,
-}
-
-impl PagePermit {
-    fn of(complete: &TaskTracker) -> Self {
-        Self {
-            _token: Some(complete.token()),
-        }
-    }
-}
-
-impl Clone for PagePermit {
-    fn clone(&self) -> Self {
-        Self::default()
-    }
+    /// What is still to be asked for.
+    pub(super) referenced_objects: ReferencedObjects,
 }
 
 impl RawPage {
@@ -112,7 +80,7 @@ impl RawPage {
             tell_sent: None,
             files_follow: HashSet::new(),
             completes: None,
-            place: PagePermit::default(),
+            referenced_objects: ReferencedObjects::Nothing,
         }
     }
 
@@ -142,18 +110,11 @@ impl RawPage {
 #[derive(Debug)]
 pub struct NetManageItSource {
     choices: Choices,
-    pages: mpsc::Receiver<Underway>,
-    _reading: AbortOnDropHandle<()>,
-}
-
-/// A page on its way.
-#[derive(Debug)]
-enum Underway {
-    Complete(Box<RawPage>),
-    /// What its objects refer to is being asked for.
-    Asking(AbortOnDropHandle<Result<RawPage, SourceError>>),
-    /// Here it cannot be read any further.
-    Failed(SourceError),
+    reader: Reader,
+    /// Pages that were read and not handed out.
+    pages: VecDeque<RawPage>,
+    /// How reading ended, behind these pages.
+    end: Option<Result<(), SourceError>>,
 }
 
 impl NetManageItSource {
@@ -163,14 +124,11 @@ impl NetManageItSource {
         settings: &NetManageItSettings,
         resume: Resume,
     ) -> Self {
-        let reader = Reader::new(platform, settings, resume);
-        // One more is in the hands of who waits for it.
-        let (read, pages) = mpsc::channel(AHEAD - 1);
-        let reading = tokio::spawn(read_ahead(reader, read));
         Self {
             choices: Choices::of(settings),
-            pages,
-            _reading: AbortOnDropHandle::new(reading),
+            reader: Reader::new(platform, settings, resume),
+            pages: VecDeque::new(),
+            end: None,
         }
     }
 }
@@ -184,68 +142,32 @@ impl Source for NetManageItSource {
     }
 
     async fn next_unit(&mut self) -> Result<Option<Self::Unit>, SourceError> {
-        match self.pages.recv().await {
-            None => Ok(None),
-            Some(Underway::Complete(page)) => Ok(Some(*page)),
-            Some(Underway::Failed(error)) => Err(error),
-            Some(Underway::Asking(task)) => task.await.map_or_else(
-                |error| {
-                    let what = "reading what objects refer to was interrupted";
-                    Err(SourceError::because(what, error))
-                },
-                |page| page.map(Some),
-            ),
-        }
-    }
-}
-
-/// Reads until the end of the run, an error, or until nobody waits for pages any more.
-async fn read_ahead(mut reader: Reader, pages: mpsc::Sender<Underway>) {
-    let complete = TaskTracker::new();
-    // Closed, it can be waited for; pages are counted all the same.
-    complete.close();
-    let mut has_more = true;
-    while has_more {
-        complete.wait().await;
-        // The place for a page first.
-        if pages.reserve().await.is_err() {
-            return;
-        }
-        let step = reader.step().await;
-        for (page, referenced_objects) in reader.take_read() {
-            let underway = begin(reader.asker(), page, referenced_objects, &complete);
-            if pages.send(underway).await.is_err() {
-                return;
+        loop {
+            if let Some(page) = self.pages.pop_front() {
+                return Ok(Some(page));
             }
-        }
-        match step {
-            Ok(more) => has_more = more,
-            Err(error) => {
-                // Where nobody waits for it, it does not matter.
-                pages.send(Underway::Failed(error)).await.ok();
-                return;
+            if let Some(end) = self.end.take() {
+                return end.map(|()| None);
             }
+            match self.reader.step().await {
+                Ok(true) => {}
+                Ok(false) => self.end = Some(Ok(())),
+                Err(error) => self.end = Some(Err(error)),
+            }
+            self.pages.extend(self.reader.take_read());
         }
     }
-}
 
-/// Sends a page on its way.
-fn begin(
-    asker: &Asker,
-    mut page: RawPage,
-    referenced_objects: ReferencedObjects,
-    complete: &TaskTracker,
-) -> Underway {
-    if matches!(referenced_objects, ReferencedObjects::Nothing) {
-        page.place = PagePermit::of(complete);
-        return Underway::Complete(Box::new(page));
+    fn complete(
+        &self,
+        mut page: RawPage,
+    ) -> impl Future<Output = Result<RawPage, SourceError>> + Send + use<> {
+        let asker = self.reader.asker().clone();
+        async move {
+            asker.complete(&mut page).await?;
+            Ok(page)
+        }
     }
-    let (asker, complete) = (asker.clone(), complete.clone());
-    Underway::Asking(AbortOnDropHandle::new(tokio::spawn(async move {
-        asker.complete(&mut page, referenced_objects).await?;
-        page.place = PagePermit::of(&complete);
-        Ok(page)
-    })))
 }
 
 #[cfg(test)]

@@ -256,6 +256,9 @@ impl Admission {
                 at_source: None,
             });
         }
+        if object.is_deletion() {
+            return refused_deletion(destination);
+        }
         let release = destination.home.platform.release();
         let value_of = |property: &str| object.from_value(property);
         if let Some(reason) = refusal(&object.kind, value_of, release) {
@@ -274,6 +277,20 @@ impl Admission {
             at_source: rejection.is_unfit.then_some(AtSource::Contradiction),
         })
     }
+}
+
+/// A release that does not know deletions would import the object instead.
+fn refused_deletion(destination: &Destination) -> Option<Rejection> {
+    if destination.rules.takes_deletions {
+        return None;
+    }
+    let release = destination.home.platform.release();
+    Some(Rejection {
+        reason: format!("the destination's release {release} deletes nothing that is sent to it"),
+        can_be_resolved: false,
+        needs: None,
+        at_source: None,
+    })
 }
 
 fn note(

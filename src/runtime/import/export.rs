@@ -1,4 +1,6 @@
 //! A whole import as files instead of messages, or only the report of what it would be.
+//!
+//! Every export begins at the beginning, and leaves no trace at the destination.
 
 mod made_folder;
 
@@ -19,6 +21,7 @@ use crate::runtime::import::admission::{Admission, Rejected};
 use crate::runtime::import::destination::{Destination, SentTotals};
 use crate::runtime::import::note_unit;
 use crate::runtime::import::packer::{Batch, Packer, Packing};
+use crate::runtime::import::read_ahead::ReadAhead;
 use crate::runtime::session::Home;
 use crate::settings::Settings;
 use crate::stix::bundle;
@@ -138,50 +141,57 @@ struct Exporter<'a> {
 }
 
 impl Exporter<'_> {
-    /// Page by page. May be broken off: nothing is written by halves.
+    /// Unit by unit. May be broken off: nothing is written by halves.
     async fn all<C: Importer>(&mut self, connector: &C) -> anyhow::Result<()> {
-        let mut source = connector.open(Resume::default()).await?;
+        let source = connector.open(Resume::default()).await?;
         let mut converter = source.converter();
+        let mut units = ReadAhead::of(source);
         loop {
             let began = Instant::now();
-            let Some(page) = source.next_unit().await? else {
+            let Some(unit) = units.next().await? else {
                 return Ok(());
             };
-            let page = converter.convert(page);
-            note_unit(self.instruments, &page, began.elapsed());
-            self.page(page).await?;
+            let converted = converter.convert(unit);
+            note_unit(self.instruments, &converted, began.elapsed());
+            self.unit(converted).await?;
         }
     }
 
-    async fn page(&mut self, mut page: Converted) -> anyhow::Result<()> {
+    async fn unit(&mut self, mut converted: Converted) -> anyhow::Result<()> {
         let rejected = if let Some(destination) = &self.destination {
-            let to_make = self.admission.markings_to_make(destination, &page).await?;
+            let to_make = self
+                .admission
+                .markings_to_make(destination, &converted)
+                .await?;
             self.admission.assume_made(&to_make);
-            self.admission.admit(destination, &mut page, true).await?
+            self.admission
+                .admit(destination, &mut converted, true)
+                .await?
         } else {
             Rejected::default()
         };
-        rejected.note_in(&mut self.packer, &page);
-        let packed = self.packer.pack(&page);
+        rejected.note_in(&mut self.packer, &converted);
+        let packed = self.packer.pack(&converted);
         for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
-            self.write(page.stream, batch)?;
+            self.write(converted.stream, batch)?;
         }
         let left: HashSet<&str> = packed
             .deferred
             .iter()
             .map(|left| left.id.as_str())
             .collect();
-        let sent = page
+        let sent = converted
             .objects
             .iter()
             .filter(|object| !left.contains(&*object.id));
-        if page.counts_as.is_none() {
+        if converted.counts_as.is_none() {
             let kinds = sent.map(|object| &*object.kind);
             self.exported.tally.count_sent(kinds);
         }
-        page.skipped
+        converted
+            .skipped
             .extend(packed.deferred.into_iter().chain(packed.links_lost));
-        for skipped in &page.skipped {
+        for skipped in &converted.skipped {
             let (id, kind, reason) = (&skipped.id, &skipped.kind, &skipped.reason);
             tracing::debug!(id, kind, reason, "not written");
             self.instruments
@@ -189,10 +199,10 @@ impl Exporter<'_> {
                 .objects
                 .count_not_sent(kind, reason);
         }
-        self.exported.tally.count_skipped(&page.skipped);
-        self.exported.deferred += page.deferred.len() + packed.dependents.len();
-        for alarm in &page.alarms {
-            tracing::error!(stream = page.stream, "{alarm}");
+        self.exported.tally.count_skipped(&converted.skipped);
+        self.exported.deferred += converted.deferred.len() + packed.dependents.len();
+        for alarm in &converted.alarms {
+            tracing::error!(stream = converted.stream, "{alarm}");
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! References of a page's objects: to what does not go, to what the destination may not have, and to what
-//! it has already.
+//! References of a unit's objects: to what is not sent, to what the destination may not have, and to what it has
+//! already.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::opencti::{KnownObjects, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
 use crate::runtime::import::admission::Rejected;
 use crate::runtime::import::destination::Destination;
-use crate::stix::{ManyIds, ObjectReference, Presence, StixId, StixObject, key};
+use crate::stix::{KeySet, ManyIds, ObjectReference, Presence, StixId, StixObject, key};
 
 /// The single references that the destination sets with the object itself, or sets again by itself:
 /// an object that goes without them could be taken for another one.
@@ -20,13 +20,20 @@ const SET_WITH_OBJECT: &[&str] = &["src_ref", "dst_ref"];
 pub(crate) struct Links {
     /// One that is taken for another costs no more than a question that is not asked.
     sent: ManyIds,
+    /// What was deleted, and has not been sent again since.
+    deleted: KeySet,
 }
 
 impl Links {
     /// Notes that a page's objects go.
     pub(crate) fn note_sent(&mut self, page: &Converted) {
         for object in page.all().filter(|object| may_be_referred_to(object)) {
-            self.sent.insert(object.key);
+            if object.is_deletion() {
+                self.deleted.insert(object.key);
+            } else {
+                self.deleted.remove(&object.key);
+                self.sent.insert(object.key);
+            }
         }
     }
 
@@ -40,16 +47,20 @@ impl Links {
             || objects.any(|object| asks(object) || (refuses_set && has_single(object)))
     }
 
+    fn has_sent(&self, key: u128) -> bool {
+        self.sent.contains(key) && !self.deleted.contains(&key)
+    }
+
     /// Ends of relationships that were neither sent in this run nor come along.
     fn ends_in_doubt<'a>(&self, page: &'a Converted) -> BTreeSet<&'a str> {
         let imported = page.objects.iter().flat_map(|object| {
             let ends = object.imported.iter().map(StixId::as_str);
             ends.chain(object.members().map(|(_, member)| member))
         });
-        let not_sent = imported.filter(|id| !self.sent.contains(key(id)));
+        let not_sent = imported.filter(|id| !self.has_sent(key(id)));
         let mut in_doubt: BTreeSet<&str> = not_sent.collect();
         if !in_doubt.is_empty() {
-            for object in page.all() {
+            for object in page.all().filter(|object| !object.is_deletion()) {
                 in_doubt.remove(&*object.id);
             }
         }

@@ -1,15 +1,12 @@
-//! One run, top to bottom: page → convert → pack → announce → push → receipt → close.
+//! One run, top to bottom: read a unit, convert it, send it, take its receipts.
 //!
-//! The next page is fetched by a task of its own while this one is converted and sent. A run goes on
-//! with the work that a process before left open, else opens one with the first thing to send; on every
-//! way out it says how that work is to be closed.
+//! A run goes on with the work that an earlier process left open, or opens one with the first thing to send. However
+//! it ends, it says how that work is to be closed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
 use crate::connector::{Converter, Deferred, Importer, Resume, Source, SourceError, Tally};
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
@@ -18,6 +15,7 @@ use crate::runtime::import::activity::Activity;
 use crate::runtime::import::back_pressure::{BackPressure, watch_pauses};
 use crate::runtime::import::destination::Destination;
 use crate::runtime::import::note_unit;
+use crate::runtime::import::read_ahead::{ReadAhead, ReadAheadError};
 use crate::runtime::import::sink::Sink;
 use crate::runtime::session::state::State;
 use crate::runtime::session::state_store::{StateStore, Superseded};
@@ -117,6 +115,15 @@ impl RunError {
     }
 }
 
+impl From<ReadAheadError> for RunError {
+    fn from(error: ReadAheadError) -> Self {
+        match error {
+            ReadAheadError::Source(error) => Self::Source(error),
+            ReadAheadError::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 impl From<Superseded> for RunError {
     fn from(_: Superseded) -> Self {
         Self::Superseded
@@ -149,7 +156,7 @@ pub(super) struct Report {
     pub outcome: Outcome,
     /// What was sent, and what was not.
     pub tally: Tally,
-    /// How many pages are confirmed.
+    /// How many units are confirmed.
     pub pages: u64,
 }
 
@@ -157,7 +164,7 @@ pub(super) struct Report {
 pub(crate) struct RunContext<'a> {
     pub(crate) destination: &'a Destination,
     pub(crate) state_store: &'a Arc<StateStore>,
-    /// Of the keeper, for this run.
+    /// Of the state store, for this run.
     pub(crate) epoch: u64,
     pub(crate) back_pressure: &'a mut BackPressure,
     pub(crate) stopping: &'a Stopping,
@@ -271,32 +278,25 @@ async fn drive<C: Importer>(
     };
     let source = source?;
     let mut converter = source.converter();
-    let mut pages = fetch(source, stop.clone());
+    let mut units = ReadAhead::of(source);
     let sent = async {
         let mut waiting_since = Instant::now();
         while !stop.is_cancelled() {
             sink.activity().now("reading the source");
-            let page = tokio::select! {
-                page = pages.recv() => page,
+            let unit = tokio::select! {
+                unit = units.next() => unit?,
                 received = sink.next_receipt() => {
                     received?;
                     continue;
                 }
+                () = stop.cancelled() => break,
             };
-            match page {
-                Some(page) => match page? {
-                    Some(page) => {
-                        let page = converter.convert(page);
-                        let instruments = &sink.destination().home.instruments;
-                        note_unit(instruments, &page, waiting_since.elapsed());
-                        sink.send(page, stop).await?;
-                        waiting_since = Instant::now();
-                    }
-                    None => break,
-                },
-                None if stop.is_cancelled() => break,
-                None => return Err(RunError::Interrupted),
-            }
+            let Some(unit) = unit else { break };
+            let converted = converter.convert(unit);
+            let instruments = &sink.destination().home.instruments;
+            note_unit(instruments, &converted, waiting_since.elapsed());
+            sink.send(converted, stop).await?;
+            waiting_since = Instant::now();
         }
         sink.activity().now("waiting for the last receipts");
         sink.receipts(0).await?;
@@ -342,11 +342,11 @@ async fn see_to_work(sink: &mut Sink<'_>) -> Result<bool, RunError> {
     let mut work = Work::known(Arc::clone(&sink.destination().home.platform), left.id);
     let condition = work.condition().await?;
     if left.closing.is_some() && condition != Condition::Cleared {
-        // It is the finisher's.
+        // The work closer does that.
         return Ok(false);
     }
     if let Condition::Open(count) = condition
-        // Counted from its beginning: the guard was expected before anything was reported.
+        // Counted from its beginning: the sentinel was expected before anything was reported.
         && !count.has_begun_anew(1)
         && !work.is_cleared().await?
     {
@@ -366,8 +366,8 @@ async fn see_to_work(sink: &mut Sink<'_>) -> Result<bool, RunError> {
     Ok(false)
 }
 
-/// What was held back and can be sent now: what could not go for a reason that has passed; what ties
-/// such objects to others, or has waited for an object that has been sent since.
+/// What was deferred and can be sent now: objects whose reason has passed, and what depends on them or has waited for
+/// an object that has been sent since.
 async fn resolved(sink: &mut Sink<'_>, deferred: Vec<Deferred>) -> Result<Vec<Deferred>, RunError> {
     let (mut resolved, mut waiting) = (Vec::new(), Vec::new());
     for object in deferred {
@@ -389,7 +389,7 @@ async fn resolved(sink: &mut Sink<'_>, deferred: Vec<Deferred>) -> Result<Vec<De
     Ok(resolved)
 }
 
-/// Whether one of the causes is gone for which more was held back than is remembered.
+/// Whether one of the causes is gone for which more was deferred than is remembered.
 async fn has_a_cause_passed(sink: &mut Sink<'_>) -> Result<bool, RunError> {
     let causes = sink
         .state_store()
@@ -402,7 +402,7 @@ async fn has_a_cause_passed(sink: &mut Sink<'_>) -> Result<bool, RunError> {
     Ok(false)
 }
 
-/// Where more was held back than the state remembers, only the stream itself knows what it was.
+/// Where more was deferred than the state remembers, only the stream itself knows what it was.
 fn read_what_was_not_remembered(sink: &Sink<'_>) -> Result<(), RunError> {
     if !sink.state_store().look(State::has_overflown) {
         return Ok(());
@@ -415,29 +415,4 @@ fn read_what_was_not_remembered(sink: &Sink<'_>) -> Result<(), RunError> {
         );
     })?;
     Ok(())
-}
-
-/// A page, or the end of the source.
-type Fetched<S> = Result<Option<<S as Source>::Unit>, SourceError>;
-
-/// Reads ahead by one page, on a task of its own, until the end, an error, the wish to stop, or until
-/// nobody waits for pages any more.
-fn fetch<S: Source>(mut source: S, stop: CancellationToken) -> mpsc::Receiver<Fetched<S>> {
-    let (pages, fetched) = mpsc::channel(1);
-    tokio::spawn(async move {
-        // The place for a page first: what waits to be converted is one page and no more.
-        while let Ok(place) = pages.reserve().await {
-            let page = tokio::select! {
-                page = source.next_unit() => page,
-                () = stop.cancelled() => return,
-                () = pages.closed() => return,
-            };
-            let is_last = !matches!(page, Ok(Some(_)));
-            place.send(page);
-            if is_last {
-                return;
-            }
-        }
-    });
-    fetched
 }

@@ -132,12 +132,34 @@ impl Line {
     }
 }
 
+/// The next page, with what its objects refer to.
+async fn next_page(source: &mut NetManageItSource) -> Result<Option<RawPage>, SourceError> {
+    match source.next_unit().await? {
+        Some(page) => source.complete(page).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The pages that are left; what their objects refer to is asked for when all are read.
+async fn rest_by_pages(source: &mut NetManageItSource) -> Result<Vec<Converted>, SourceError> {
+    let mut converter = source.converter();
+    let mut read = Vec::new();
+    while let Some(page) = source.next_unit().await? {
+        read.push(page);
+    }
+    let mut pages = Vec::new();
+    for page in read {
+        pages.push(converter.convert(source.complete(page).await?));
+    }
+    Ok(pages)
+}
+
 /// The pages that are left.
 async fn rest(source: &mut NetManageItSource) -> Result<Vec<Converted>, SourceError> {
     let mut converter = source.converter();
     let mut pages = Vec::new();
     let reading = async {
-        while let Some(page) = source.next_unit().await? {
+        while let Some(page) = next_page(source).await? {
             pages.push(converter.convert(page));
         }
         Ok(())
@@ -237,7 +259,7 @@ async fn it_goes_on_behind_the_last_page_that_was_kept() {
         let mut converter = source.converter();
         let mut pages = Vec::new();
         while pages.len() < 3
-            && let Some(page) = source.next_unit().await.unwrap()
+            && let Some(page) = next_page(&mut source).await.unwrap()
         {
             pages.push(converter.convert(page));
         }
@@ -268,7 +290,7 @@ async fn it_goes_on_behind_the_last_page_that_was_kept() {
 async fn a_place_that_the_source_refuses_begins_the_stream_anew() {
     let mut line = Line::generated(120, 10, 50);
     let mut source = line.open(Resume::default()).await;
-    let page = source.next_unit().await.unwrap().unwrap();
+    let page = next_page(&mut source).await.unwrap().unwrap();
     let page = source.converter().convert(page);
     line.keep(&page);
     let cursor = line.cursors.get_mut("observables").unwrap();
@@ -353,7 +375,7 @@ async fn an_end_that_changed_since_it_was_read_comes_along() {
     let mut converter = source.converter();
     let mut last = None;
     while last != Some("indicators") {
-        let page = source.next_unit().await.unwrap().unwrap();
+        let page = next_page(&mut source).await.unwrap().unwrap();
         last = Some(converter.convert(page).stream);
     }
     let (observable, indicator) = line.source.edit(|data| {
@@ -886,23 +908,21 @@ async fn until(mut is_so: impl FnMut() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to() {
-    let mut line = Line::generated(200, 0, 20);
+async fn the_next_pages_can_be_read_while_it_is_asked_what_the_first_one_refers_to() {
+    let mut line = Line::generated(60, 0, 20);
     let hold = line.source.faults().hold("References");
     let mut source = line.open(Resume::default()).await;
-    let first = tokio::spawn(async move { (source.next_unit().await, source) });
-    until(|| line.source.count("Observables") >= AHEAD).await;
-    // No further than that: what is read has to be held.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(line.source.count("Observables"), AHEAD);
-    assert!(!first.is_finished());
+    let mut completing = Vec::new();
+    while let Some(page) = source.next_unit().await.unwrap() {
+        completing.push(tokio::spawn(source.complete(page)));
+    }
+    until(|| line.source.count("References") >= 1).await;
     drop(hold);
-    let (first, mut source) = first.await.unwrap();
-    let mut pages = vec![source.converter().convert(first.unwrap().unwrap())];
-    pages.extend(rest(&mut source).await.unwrap());
-    // In order, each with what it refers to.
-    let numbers: Vec<u64> = pages.iter().map(|page| page.number).collect();
-    assert!(numbers.is_sorted(), "{numbers:?}");
+    let mut converter = source.converter();
+    let mut pages = Vec::new();
+    for page in completing {
+        pages.push(converter.convert(page.await.unwrap().unwrap()));
+    }
     let in_turn = line.run().await;
     assert_eq!(ids(&pages), ids(&in_turn));
     let nested_references = |pages: &[Converted]| -> Vec<usize> {
@@ -915,33 +935,24 @@ async fn the_next_pages_are_read_while_it_is_asked_what_the_first_one_refers_to(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_comes_behind_the_pages_before_it() {
-    let mut data = Line::generated(500, 0, 20).source.data();
-    // Nothing else is asked for by the operation that is to fail.
-    data.observables
-        .retain(|record| record.text("entity_type") == "Url");
-    let line = Line::with(data, 20);
-    let hold = line.source.faults().hold("References");
+    let line = Line::generated(60, 0, 20);
     let mut source = line.open(Resume::default()).await;
-    let reading = tokio::spawn(async move {
-        let mut pages = Vec::new();
-        loop {
-            match source.next_unit().await {
-                Ok(Some(page)) => pages.push(page.number),
-                Ok(None) => return Err(pages),
-                Err(error) => return Ok((pages, error.what)),
-            }
-        }
-    });
-    until(|| line.source.count("Observables") >= 2).await;
+    let mut pages = vec![next_page(&mut source).await.unwrap().unwrap().number];
     let refused = Fault::GraphqlError {
         name: "FORBIDDEN_ACCESS".to_owned(),
         message: "You are not allowed to do this.".to_owned(),
         times: usize::MAX,
     };
     line.source.faults().add_for("Observables", refused);
-    drop(hold);
-    let (pages, _) = reading.await.unwrap().expect("an error");
-    assert!(pages.len() >= 2, "{pages:?}");
+    let error = loop {
+        match source.next_unit().await {
+            Ok(Some(page)) => pages.push(page.number),
+            Ok(None) => panic!("it ends without an error behind {pages:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.what.contains("observables"), "{}", error.what);
+    assert!(pages.is_sorted(), "{pages:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -952,7 +963,7 @@ async fn several_readers_ask_for_pages_at_once_and_hand_them_out_in_turn() {
     let hold = line.source.faults().hold_behind(1, Some("Observables"));
     let asked = line.sizes("Observables").len();
     let mut source = line.open(Resume::default()).await;
-    let reading = tokio::spawn(async move { rest(&mut source).await });
+    let reading = tokio::spawn(async move { rest_by_pages(&mut source).await });
     until(|| line.sizes("Observables").len() >= asked + 5).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(line.sizes("Observables").len(), asked + 5);
@@ -981,8 +992,8 @@ async fn rows_that_leave_their_place_are_not_lost_to_several_readers() {
     line.readers = 4;
     let hold = line.source.faults().hold_behind(2, Some("Observables"));
     let mut source = line.open(Resume::default()).await;
-    let reading = tokio::spawn(async move { rest(&mut source).await });
-    until(|| line.source.count("Observables") >= 6).await;
+    let reading = tokio::spawn(async move { rest_by_pages(&mut source).await });
+    until(|| line.source.count("Observables") >= 5).await;
     let moved = line.source.edit(|data| {
         let moved = [70, 71, 130].map(|row| data.observables[row].standard_id().to_owned());
         let later = after_newest(&data.observables, 1);

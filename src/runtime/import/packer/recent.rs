@@ -43,9 +43,10 @@ impl Recent {
     /// Notes a message, of which these are the page's own; `again`: they come once more, only to bring what is
     /// not needed with every message.
     pub(super) fn remember(&mut self, batch: &Batch, own: &KeySet, again: bool) {
-        // Nothing depends on a relationship.
+        // Nothing depends on a relationship, or on what is gone.
         let can_be_needed = |object: &StixObject| {
-            object.imported.is_empty() && object.json.len() <= REMEMBERED_BYTES
+            let is_small = object.json.len() <= REMEMBERED_BYTES;
+            object.imported.is_empty() && !object.is_deletion() && is_small
         };
         let mut keys = Vec::with_capacity(batch.len());
         for object in batch {

@@ -48,6 +48,8 @@ const ENDS_AT_CREATION_FROM: Release = Release::new(6, 6, 12);
 const ENDS_NOT_NESTED_FROM: Release = Release::new(7, 260_305, 0);
 /// Before, everybody could set any marking.
 const MARKINGS_CHECKED_FROM: Release = Release::new(6, 0, 1);
+const DELETES_FROM: Release = Release::new(6, 1, 5);
+const DELETES_WITHOUT_ERROR_FROM: Release = Release::new(6, 3, 10);
 const SINGLE_REFUSED_FROM: Release = Release::new(6, 7, 13);
 
 /// One object as it landed.
@@ -366,12 +368,15 @@ impl Imported {
     }
 
     fn take(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        if self.release >= DELETES_FROM && entities::is_deletion(object) {
+            self.delete(object.id());
+            if self.release >= DELETES_WITHOUT_ERROR_FROM {
+                return Ok(());
+            }
+            return Err(refusal(object, "Not supported opencti_operation"));
+        }
         if let Some(message) = kinds::refused(object) {
             return Err(refusal(object, message));
-        }
-        if entities::is_deletion(object) {
-            self.delete(object.id());
-            return Ok(());
         }
         match object.text("type") {
             "label" => self.import_label(object),

@@ -1,0 +1,85 @@
+//! How many objects were sent, and which were not.
+
+use std::collections::BTreeMap;
+
+use crate::stix::is_observable_type;
+use crate::telemetry::safe_text::{NAME, WORDS, safe};
+
+/// One object, or one part of an object, that is not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// The object's id at the source, or its row when it has none.
+    pub id: String,
+    /// Its type, such as "Directory" or "based-on".
+    pub kind: String,
+    /// Why, in a few words that are the same for all of the same cause. What differs from one to the next, such as
+    /// the source's own words, stands in brackets at the end: metrics leave it out.
+    pub reason: String,
+}
+
+/// Kinds and reasons that are counted one by one; more different ones are added up.
+const MOST_CAUSES: usize = 1000;
+
+/// How many of what came, by type, and what did not.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// Objects sent, by type.
+    pub sent: BTreeMap<String, u64>,
+    /// Objects not sent, by type and reason.
+    pub skipped: BTreeMap<(String, String), u64>,
+}
+
+impl Tally {
+    /// Counts objects as sent.
+    pub fn count_sent<'a>(&mut self, kinds: impl IntoIterator<Item = &'a str>) {
+        for kind in kinds {
+            // Hardly ever a new one: no copy of the name for each object.
+            if let Some(count) = self.sent.get_mut(kind) {
+                *count += 1;
+            } else {
+                self.sent.insert(kind.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Counts objects as not sent.
+    pub fn count_skipped(&mut self, skipped: &[Skipped]) {
+        for skipped in skipped {
+            let mut key = (
+                safe(&skipped.kind, NAME).into_owned(),
+                safe(&skipped.reason, WORDS).into_owned(),
+            );
+            if self.skipped.len() >= MOST_CAUSES && !self.skipped.contains_key(&key) {
+                key = ("others".to_owned(), "for other reasons".to_owned());
+            }
+            *self.skipped.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Objects sent, of all types.
+    pub fn sent_total(&self) -> u64 {
+        self.sent.values().sum()
+    }
+
+    /// Objects not sent, for all reasons.
+    pub fn skipped_total(&self) -> u64 {
+        self.skipped.values().sum()
+    }
+
+    /// Objects not sent for reasons that begin so.
+    pub fn skipped_for(&self, reason: &str) -> u64 {
+        let skipped = self.skipped.iter();
+        let these = skipped.filter(|((_, why), _)| why.starts_with(reason));
+        these.map(|(_, count)| count).sum()
+    }
+}
+
+/// What an end of a relationship is, by its STIX id, in words: its type, or that it is an observable.
+pub fn kind_of_end(id: &str) -> &str {
+    let (stix_type, _) = id.split_once("--").unwrap_or((id, ""));
+    if is_observable_type(stix_type) {
+        "observable"
+    } else {
+        stix_type
+    }
+}
