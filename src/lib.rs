@@ -5,8 +5,8 @@
 //! ```text
 //!  source                                 this process                                  destination
 //!
-//!  pages ──▶ source ─▶ converter ─▶ admission ─▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
-//!            reads     writes       rejects what bundles   with their   confirms       │
+//!  units ──▶ source ─▶ converter ─▶ admission ─▶ packer ─▶ messages ─▶ RabbitMQ ──▶ workers
+//!            is read   writes       rejects what bundles   with their   confirms       │
 //!            ahead     STIX         cannot be    in order  expectations    │           │ report
 //!                                   imported                               ▼           ▼
 //!                                              progress ◀──────────── receipt        work

@@ -94,6 +94,11 @@ const ONLY_IN: &[(&str, &str, &str)] = &[
     ),
     ("reqwest::", "src/http", "the HTTP client has one user"),
     (
+        "backon::",
+        "src/http/retry.rs",
+        "what is tried again waits by one policy",
+    ),
+    (
         "env::var",
         "src/settings/load.rs",
         "the environment has one reader",
@@ -489,6 +494,7 @@ fn an_allowed_arrow_is_not(#[case] file: &str, #[case] text: &str) {
 #[case("src/opencti/api.rs", "use lapin::Channel;", 1)]
 #[case("src/opencti/queue.rs", "use lapin::Channel;", 0)]
 #[case("src/runtime.rs", "let client = reqwest::Client::new();", 1)]
+#[case("src/opencti/queue.rs", "use backon::BackoffBuilder;", 1)]
 #[case(
     "src/bin/a-connector.rs",
     "std::env::var(\"HOME\"); std::env::vars_os()",

@@ -23,13 +23,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::delivery::{Backlog, Bounds, ConnectionStatusSender, Outgoing, Pusher};
 use super::{BrokerAddress, WorkExpectations};
+use crate::http::{RetryPolicy, Waits};
 use congestion::CongestionWindow;
 use connection::Broker;
 pub use connection::ConnectError;
@@ -44,7 +44,12 @@ const BOUNDS: Bounds = Bounds {
 };
 /// While answers of the broker are outstanding: between two looks at whether it is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Before another session is begun, after one failed.
+const BETWEEN_SESSIONS: RetryPolicy = RetryPolicy {
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(30),
+    total: None,
+};
 
 /// How to speak TLS to the broker.
 #[derive(Debug, Default, Clone)]
@@ -78,7 +83,7 @@ pub fn start(address: BrokerAddress, tls: BrokerTls, name: &str) -> Pusher {
         backlog,
         connection,
         congestion: CongestionWindow::default(),
-        waits: waits(),
+        waits: BETWEEN_SESSIONS.waits(),
     };
     tokio::spawn(sender.run());
     pusher
@@ -90,7 +95,7 @@ struct QueueSender {
     connection: ConnectionStatusSender,
     congestion: CongestionWindow,
     /// Between two sessions.
-    waits: ExponentialBackoff,
+    waits: Waits,
 }
 
 impl QueueSender {
@@ -107,7 +112,7 @@ impl QueueSender {
             }
             self.connection.disconnected(error.for_people(), &error);
             self.congestion.be_careful();
-            let wait = self.waits.next().unwrap_or(LONGEST_WAIT);
+            let wait = self.waits.next(None).unwrap_or(BETWEEN_SESSIONS.longest);
             self.backlog.during(tokio::time::sleep(wait)).await;
         }
     }
@@ -220,7 +225,7 @@ impl QueueSender {
         }
         self.backlog.give_back(back);
         if has_confirmed {
-            self.waits = waits();
+            self.waits = BETWEEN_SESSIONS.waits();
             self.congestion.taken();
         }
         match refusal {
@@ -286,13 +291,4 @@ impl Unacknowledged {
             }
         }
     }
-}
-
-fn waits() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(500))
-        .with_max_delay(LONGEST_WAIT)
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
