@@ -17,10 +17,10 @@ mod deferred;
 mod lookup_cache;
 mod overlap_window;
 mod row_time;
+mod sent_notice;
 mod source;
 mod stream_consumer;
 mod tally;
-mod tell_sent;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -35,12 +35,12 @@ pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, UNIT_KEY_BYTES, is_
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
 pub use row_time::RowTime;
+pub use sent_notice::{SentListener, SentNotifier};
 pub use source::{Converter, Source, SourceError};
 pub use stream_consumer::{
     NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
 pub use tally::{Skipped, Tally, kind_of_end};
-pub use tell_sent::{HearSent, TellSent};
 
 /// A connector: who it is, and what it is made from.
 pub trait Connector: Sized + Send + Sync + 'static {

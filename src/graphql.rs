@@ -10,7 +10,7 @@ mod narrow;
 mod schema;
 
 pub(crate) use client::limits;
-pub use client::{Answer, AnswerLimit, BoundedOperation, Client, Download};
+pub use client::{Answer, AnswerLimit, BoundedOperation, Download, GraphqlClient};
 pub use error::{Error, GraphqlError, HttpFailure};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use schema::{Mark, OwnSchema, SchemaError};

@@ -24,7 +24,7 @@ mod site;
 pub use client::{Client, Fetched};
 pub use conditional::Validators;
 pub(crate) use error::tls_error;
-pub use error::{Error, Kind, NoAnswer};
+pub use error::{Error, ErrorKind, NoAnswer};
 pub use event_stream::{EventReader, Frame, Framed};
 pub use headers::Clocks;
 pub use local::ask_local_health;

@@ -23,10 +23,10 @@ use serde::de::{DeserializeOwned, Error as _};
 
 pub use crate::graphql::Download;
 use crate::graphql::{
-    Answer, AnswerLimit, BoundedOperation, Client, Error, NarrowError, Narrowed, OwnSchema,
+    Answer, AnswerLimit, BoundedOperation, Error, GraphqlClient, NarrowError, Narrowed, OwnSchema,
     SchemaError, mentioned_types, narrow, prune_variables,
 };
-use crate::http::{Kind, RetryPolicy, Waits};
+use crate::http::{ErrorKind, RetryPolicy, Waits};
 use crate::telemetry::logs::Chain;
 pub use access::PlatformAccess;
 pub use pagination_guard::{EndlessList, ListedRow, PaginationGuard};
@@ -102,11 +102,13 @@ pub enum PlatformError {
 
 impl PlatformError {
     /// The class of the error.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Request(error) => error.kind(),
-            Self::Unknown { .. } => Kind::Unknown,
-            Self::NoRelease { .. } | Self::TooOld { .. } | Self::OwnSchema(_) => Kind::Unusable,
+            Self::Unknown { .. } => ErrorKind::Unknown,
+            Self::NoRelease { .. } | Self::TooOld { .. } | Self::OwnSchema(_) => {
+                ErrorKind::Unusable
+            }
         }
     }
 
@@ -124,7 +126,7 @@ impl PlatformError {
 /// One platform: asked through [`Platform::call`] and [`Platform::ask`].
 #[derive(Debug)]
 pub struct Platform {
-    client: Client,
+    client: GraphqlClient,
     release: Release,
     schema: &'static OwnSchema,
     knowledge: RwLock<Knowledge>,
@@ -154,7 +156,10 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformError`] when it does not answer within the policy, or is not an OpenCTI from 6.0.0 on.
-    pub async fn connect(client: Client, policy: RetryPolicy) -> Result<Self, PlatformError> {
+    pub async fn connect(
+        client: GraphqlClient,
+        policy: RetryPolicy,
+    ) -> Result<Self, PlatformError> {
         let schema = OWN_SCHEMA.as_ref().map_err(Arc::clone)?;
         let release = ask_release(&client, policy).await?;
         if !release.is_at_least(6, 0, 0) {
@@ -276,7 +281,7 @@ impl Platform {
         let answer = self.send(request, &narrowed, policy).await?;
         let is_refused = answer
             .refusal()
-            .is_some_and(|error| error.kind() == Kind::Validation);
+            .is_some_and(|error| error.kind() == ErrorKind::Validation);
         if is_refused
             && let Some(narrower) = self
                 .narrow_thoroughly(operation, document, &narrowed)
@@ -477,7 +482,10 @@ impl Platform {
     }
 }
 
-async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, PlatformError> {
+async fn ask_release(
+    client: &GraphqlClient,
+    policy: RetryPolicy,
+) -> Result<Release, PlatformError> {
     let mut tries = Tries::new(client, policy);
     let answer: about::ResponseData = loop {
         let about = About::build_query(about::Variables {});
@@ -498,19 +506,19 @@ async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, Pl
 
 /// Whether the platform failed at what any platform can be asked: nothing of such a question can be to blame.
 fn is_of_the_moment(error: &Error) -> bool {
-    let is_failure = matches!(error.kind(), Kind::Transient(_) | Kind::Server);
+    let is_failure = matches!(error.kind(), ErrorKind::Transient(_) | ErrorKind::Server);
     matches!(error, Error::Refused { .. }) && (error.may_pass() || is_failure)
 }
 
 /// The tries of one request that is answered with errors that may pass. That no answer comes is the client's.
 struct Tries<'a> {
-    client: &'a Client,
+    client: &'a GraphqlClient,
     waits: Waits,
     locked: Waits,
 }
 
 impl<'a> Tries<'a> {
-    fn new(client: &'a Client, policy: RetryPolicy) -> Self {
+    fn new(client: &'a GraphqlClient, policy: RetryPolicy) -> Self {
         Self {
             client,
             waits: policy.waits(),
@@ -641,7 +649,7 @@ mod tests {
     }
 
     /// A source that answers this operation at first with these faults.
-    fn source(operation: &str, faults: Vec<sandbox::Fault>) -> (sandbox::Source, Client) {
+    fn source(operation: &str, faults: Vec<sandbox::Fault>) -> (sandbox::Source, GraphqlClient) {
         let options = sandbox::SourceOptions {
             release: sandbox::Release::new(7, 270_101, 0),
             ..sandbox::SourceOptions::default()
@@ -652,7 +660,7 @@ mod tests {
         }
         let url = format!("{}/graphql", source.url()).parse().unwrap();
         let token = source.token().to_owned().into();
-        let client = Client::new(crate::http::Site::new("the source", url), &token).unwrap();
+        let client = GraphqlClient::new(crate::http::Site::new("the source", url), &token).unwrap();
         (source, client)
     }
 
@@ -701,7 +709,7 @@ mod tests {
         let refused = refusal("FORBIDDEN_ACCESS");
         source.faults().add_for("About", refused);
         let error = platform.is_same_release(SOON).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Authentication);
+        assert_eq!(error.kind(), ErrorKind::Authentication);
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::Connector;
-use crate::graphql::{self, Client};
+use crate::graphql::{self, GraphqlClient};
 use crate::http::{Site, Trust};
 use crate::platform::PlatformAccess;
 use crate::settings::{HttpSettings, PlatformSettings, Settings, TlsTrust};
@@ -49,7 +49,7 @@ impl Context {
         Ok(Self {
             user_agent,
             http: settings.http.clone(),
-            platform: Arc::new(PlatformAccess::new(Client::new(site, &home.token)?)),
+            platform: Arc::new(PlatformAccess::new(GraphqlClient::new(site, &home.token)?)),
             metrics,
             clock,
         })

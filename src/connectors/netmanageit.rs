@@ -27,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::connector::{Checks, Connector, Context, Importer, Resume, SourceError};
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::Settings;
@@ -99,7 +99,7 @@ impl Connector for NetManageIt {
             silence_limit: LONGEST_SILENCE,
             ..context.platform_site("the source", source)
         };
-        let client = Client::new(site, &source.token)
+        let client = GraphqlClient::new(site, &source.token)
             .map_err(|error| SourceError::because("cannot ask the source", error))?;
         Ok(Self {
             settings: settings.section.clone(),

@@ -15,7 +15,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::{Error, GraphqlError, HttpFailure};
-use crate::http::{self, Clocks, Credential, Kind, Peer, Request, Response, RetryPolicy, Site};
+use crate::http::{
+    self, Clocks, Credential, ErrorKind, Peer, Request, Response, RetryPolicy, Site,
+};
 use crate::telemetry::logs::Chain;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
@@ -24,7 +26,7 @@ const DRAFT_HEADER: &str = "opencti-draft-id";
 
 /// Asks one platform. Cheap to clone; all clones have one connection pool.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct GraphqlClient {
     http: http::Client,
 }
 
@@ -89,7 +91,7 @@ struct Body<'a, V> {
     variables: &'a V,
 }
 
-impl Client {
+impl GraphqlClient {
     /// Prepares the client for a platform, whose address is that of its GraphQL; sends nothing.
     ///
     /// # Errors
@@ -259,7 +261,7 @@ impl Client {
         // Errors say more than a status, but for what it says of the moment, of size and of the token.
         let says_more = match (by_status.kind(), answer.refusal()) {
             (_, None) => false,
-            (Kind::Transient(_) | Kind::Authentication, Some(refusal)) => {
+            (ErrorKind::Transient(_) | ErrorKind::Authentication, Some(refusal)) => {
                 refusal.kind() == by_status.kind()
             }
             (_, Some(refusal)) => !by_status.is_about_size() || refusal.is_about_size(),
@@ -537,7 +539,7 @@ mod tests {
     #[test]
     fn a_file_is_beside_graphql_whatever_its_name() {
         let url = Url::parse("https://cti.example/base/graphql").unwrap();
-        let client = Client::new(Site::new("the source", url), &token()).unwrap();
+        let client = GraphqlClient::new(Site::new("the source", url), &token()).unwrap();
         assert_eq!(
             client.storage("import/Artifact/1/a b?#%.zip").as_str(),
             "https://cti.example/base/storage/get/import/Artifact/1/a%20b%3F%23%25.zip"
@@ -589,9 +591,9 @@ mod tests {
         port
     }
 
-    fn client_of(port: u16) -> Client {
+    fn client_of(port: u16) -> GraphqlClient {
         let url = Url::parse(&format!("http://127.0.0.1:{port}/graphql")).unwrap();
-        Client::new(Site::new("the source", url), &token()).unwrap()
+        GraphqlClient::new(Site::new("the source", url), &token()).unwrap()
     }
 
     /// Asks whatever is served at this port.
@@ -733,7 +735,7 @@ mod tests {
         let answer = refused_with(status, &body.to_string()).await.unwrap();
         let error = answer.decode::<serde_json::Value>().unwrap_err();
         assert!(
-            error.is_about_size() && error.kind() == Kind::OverLimit,
+            error.is_about_size() && error.kind() == ErrorKind::OverLimit,
             "{error:?}"
         );
         assert!(error.to_string().contains(words), "{error}");
@@ -751,26 +753,34 @@ mod tests {
             (
                 "400 Bad Request",
                 "GRAPHQL_VALIDATION_FAILED",
-                Kind::Validation,
+                ErrorKind::Validation,
             ),
             (
                 "400 Bad Request",
                 "TOO_MANY_REQUESTS",
-                Kind::Transient(wait),
+                ErrorKind::Transient(wait),
             ),
-            ("200 OK", "TOO_MANY_REQUESTS", Kind::Transient(wait)),
-            ("429 Too Many Requests", "WHATEVER", Kind::Transient(wait)),
+            ("200 OK", "TOO_MANY_REQUESTS", ErrorKind::Transient(wait)),
+            (
+                "429 Too Many Requests",
+                "WHATEVER",
+                ErrorKind::Transient(wait),
+            ),
             (
                 "503 Service Unavailable",
                 "GRAPHQL_VALIDATION_FAILED",
-                Kind::Transient(wait),
+                ErrorKind::Transient(wait),
             ),
-            ("401 Unauthorized", "WHATEVER", Kind::Authentication),
-            ("400 Bad Request", "AUTH_REQUIRED", Kind::Authentication),
+            ("401 Unauthorized", "WHATEVER", ErrorKind::Authentication),
+            (
+                "400 Bad Request",
+                "AUTH_REQUIRED",
+                ErrorKind::Authentication,
+            ),
             (
                 "500 Internal Server Error",
                 "INTERNAL_SERVER_ERROR",
-                Kind::Server,
+                ErrorKind::Server,
             ),
         ] {
             let asked = refused_with(status, &body(code)).await;
@@ -855,7 +865,7 @@ mod tests {
         let error = Answer::read("Op", &source, Bytes::from_static(b"<html>"))
             .err()
             .unwrap();
-        assert_eq!(error.kind(), Kind::Transient(None));
+        assert_eq!(error.kind(), ErrorKind::Transient(None));
         assert_eq!(
             error.to_string(),
             "the answer of the source at http://cti.example is not GraphQL; is its address right?"

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::{self, Kind, Peer};
+use crate::http::{self, ErrorKind, Peer};
 use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
 /// Errors of one answer that are kept: more than a page has rows.
@@ -507,17 +507,17 @@ impl Error {
     }
 
     /// The class of the error: for what HTTP makes of it by the table there, for the platform's own words by this one.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Http(failure) => failure.error.kind(),
-            Self::NotGraphql { .. } => Kind::Transient(None),
-            Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
+            Self::NotGraphql { .. } => ErrorKind::Transient(None),
+            Self::Refused { first, .. } if first.is(AUTHENTICATION) => ErrorKind::Authentication,
             Self::Refused {
                 first, retry_after, ..
-            } if first.is_busy() => Kind::Transient(*retry_after),
-            Self::Refused { first, .. } if first.is_over_limit() => Kind::OverLimit,
-            Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
-            Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
+            } if first.is_busy() => ErrorKind::Transient(*retry_after),
+            Self::Refused { first, .. } if first.is_over_limit() => ErrorKind::OverLimit,
+            Self::Refused { first, .. } if first.is(VALIDATION) => ErrorKind::Validation,
+            Self::Refused { .. } | Self::Shape { .. } => ErrorKind::Server,
         }
     }
 }
@@ -643,17 +643,17 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(302, Kind::Elsewhere)]
-    #[case(400, Kind::Elsewhere)]
-    #[case(401, Kind::Authentication)]
-    #[case(404, Kind::Elsewhere)]
-    #[case(405, Kind::Elsewhere)]
-    #[case(413, Kind::OverLimit)]
-    #[case(429, Kind::Transient(None))]
-    #[case(500, Kind::Server)]
-    #[case(501, Kind::Elsewhere)]
-    #[case(503, Kind::Transient(None))]
-    fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: Kind) {
+    #[case(302, ErrorKind::Elsewhere)]
+    #[case(400, ErrorKind::Elsewhere)]
+    #[case(401, ErrorKind::Authentication)]
+    #[case(404, ErrorKind::Elsewhere)]
+    #[case(405, ErrorKind::Elsewhere)]
+    #[case(413, ErrorKind::OverLimit)]
+    #[case(429, ErrorKind::Transient(None))]
+    #[case(500, ErrorKind::Server)]
+    #[case(501, ErrorKind::Elsewhere)]
+    #[case(503, ErrorKind::Transient(None))]
+    fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: ErrorKind) {
         let error = Error::Http(HttpFailure {
             operation: "Op",
             error: http::Error::Status {

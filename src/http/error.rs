@@ -108,7 +108,7 @@ pub enum Error {
 
 /// What an error means for the caller. What is not listed as transient is not tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// May pass by itself; where the server asked for a wait, not before this time.
     Transient(Option<Duration>),
     /// The token is missing, wrong or has not the right.
@@ -128,7 +128,7 @@ pub enum Kind {
     Unusable,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Whether it does not pass by itself: somebody has to change something. Where the platform only failed, or
     /// another one answered in its place, that is not known.
     pub fn is_for_good(self) -> bool {
@@ -201,22 +201,22 @@ impl Error {
     }
 
     /// The class of the error, by the one table of this module.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Setup { .. } | Self::Redirect { .. } => Kind::Unusable,
-            Self::TooLarge { .. } => Kind::OverLimit,
-            Self::NoAnswer { source, .. } if source.is_builder() => Kind::Unusable,
-            Self::NoAnswer { .. } => Kind::Transient(None),
+            Self::Setup { .. } | Self::Redirect { .. } => ErrorKind::Unusable,
+            Self::TooLarge { .. } => ErrorKind::OverLimit,
+            Self::NoAnswer { source, .. } if source.is_builder() => ErrorKind::Unusable,
+            Self::NoAnswer { .. } => ErrorKind::Transient(None),
             Self::Status {
                 status,
                 retry_after,
                 ..
             } => match status.as_u16() {
-                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => Kind::Transient(*retry_after),
-                401 | 403 => Kind::Authentication,
-                413 => Kind::OverLimit,
-                500 => Kind::Server,
-                _ => Kind::Elsewhere,
+                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => ErrorKind::Transient(*retry_after),
+                401 | 403 => ErrorKind::Authentication,
+                413 => ErrorKind::OverLimit,
+                500 => ErrorKind::Server,
+                _ => ErrorKind::Elsewhere,
             },
         }
     }

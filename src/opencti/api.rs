@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::delivery::{Backlog, Bounds, ConnectionStatusSender, Outgoing, PushError, Pusher};
 use super::operations::{PushBundle, push_bundle};
-use crate::http::{Kind, RetryPolicy};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -140,15 +140,15 @@ fn wait_after(
         return None;
     };
     match error.kind() {
-        Kind::Transient(asked_by_server) => next(asked_by_server),
+        ErrorKind::Transient(asked_by_server) => next(asked_by_server),
         _ if error.may_pass() => next(None),
-        Kind::Server
-        | Kind::Authentication
-        | Kind::Validation
-        | Kind::Unknown
-        | Kind::OverLimit
-        | Kind::Elsewhere
-        | Kind::Unusable => None,
+        ErrorKind::Server
+        | ErrorKind::Authentication
+        | ErrorKind::Validation
+        | ErrorKind::Unknown
+        | ErrorKind::OverLimit
+        | ErrorKind::Elsewhere
+        | ErrorKind::Unusable => None,
     }
 }
 

@@ -35,7 +35,7 @@ use connection::Broker;
 pub use connection::ConnectError;
 pub use depth::{Depth, DepthError};
 use session::{BLOCKED, Session, SessionError};
-use window::{Answer, Refusal, SendWindow, SettledWindow, WINDOW_BYTES, WINDOW_MESSAGES};
+use window::{BrokerAnswer, Refusal, SendWindow, SettledWindow, WINDOW_BYTES, WINDOW_MESSAGES};
 
 /// As much again as the window holds may wait for its place there.
 const BOUNDS: Bounds = Bounds {
@@ -57,19 +57,19 @@ pub struct BrokerTls {
     /// Extra certificate authorities, PEM.
     pub extra_ca: Option<String>,
     /// Our own certificate and key, PEM.
-    pub identity: Option<Identity>,
+    pub identity: Option<TlsIdentity>,
 }
 
 /// The certificate with which the connector shows who it is.
 #[derive(Clone)]
-pub struct Identity {
+pub struct TlsIdentity {
     /// The certificate, PEM.
     pub certificate: Vec<u8>,
     /// Its key, PEM.
     pub key: SecretString,
 }
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Identity")
     }
@@ -207,7 +207,7 @@ impl QueueSender {
             let number = window.admit(outgoing);
             let publishing = session.publish(number, &body, &self.connection);
             let published = self.backlog.during(Box::pin(publishing)).await;
-            published.inspect_err(|_| window.answer(number, Answer::Lost))?;
+            published.inspect_err(|_| window.answer(number, BrokerAnswer::Lost))?;
         }
         Ok(())
     }

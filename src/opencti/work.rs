@@ -18,7 +18,7 @@ use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
     add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
 };
-use crate::http::{Kind, RetryPolicy};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
@@ -163,14 +163,14 @@ impl WorkExpectations {
                 });
             }
             let asked_by_server = match error.kind() {
-                Kind::Transient(wait) => wait,
-                Kind::Server => None,
-                Kind::Authentication
-                | Kind::Validation
-                | Kind::Unknown
-                | Kind::OverLimit
-                | Kind::Elsewhere
-                | Kind::Unusable => {
+                ErrorKind::Transient(wait) => wait,
+                ErrorKind::Server => None,
+                ErrorKind::Authentication
+                | ErrorKind::Validation
+                | ErrorKind::Unknown
+                | ErrorKind::OverLimit
+                | ErrorKind::Elsewhere
+                | ErrorKind::Unusable => {
                     return Err(failed(&self.work, "given its expectations", error));
                 }
             };
@@ -382,7 +382,7 @@ impl Work {
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn say(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
+    pub async fn send_message(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
         let message = &*safe(message, SENTENCE);
         let finish = finish_work::Variables {
             id: self.id().to_owned(),
@@ -409,7 +409,7 @@ impl Work {
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn release(&self) -> Result<(), WorkError> {
+    pub async fn report_sentinel(&self) -> Result<(), WorkError> {
         report(&self.platform, self.id()).await
     }
 

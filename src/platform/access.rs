@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use super::{Platform, PlatformError};
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::RetryPolicy;
 
 /// Access to a platform, whose release is asked for when the platform is needed for the first time.
 #[derive(Debug)]
 pub struct PlatformAccess {
-    client: Client,
+    client: GraphqlClient,
     /// The platform, as it answered last.
     connected: tokio::sync::Mutex<Option<Arc<Platform>>>,
 }
 
 impl PlatformAccess {
     /// Access with this client; asks nothing yet.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: GraphqlClient) -> Self {
         Self {
             client,
             connected: tokio::sync::Mutex::default(),

@@ -39,7 +39,7 @@ use super::session::{
     open_state,
 };
 use crate::connector::{Converted, Importer};
-use crate::opencti::queue::{BrokerTls, Depth, Identity};
+use crate::opencti::queue::{BrokerTls, Depth, TlsIdentity};
 use crate::opencti::{
     BrokerAddress, ConnectorProfile, Directory, DirectoryError, Rules, api, queue,
 };
@@ -49,7 +49,7 @@ use crate::telemetry::Instruments;
 use crate::telemetry::metrics::Doing;
 use back_pressure::BackPressure;
 use destination::{Destination, SentTotals};
-use run::{Report, RunContext, run};
+use run::{RunContext, RunReport, run};
 use schedule::{Keeping, ScheduleEnd};
 use work_closer::WorkCloser;
 
@@ -296,7 +296,7 @@ impl<C: Importer> Runner<C> {
     async fn run_when_asked(
         mut self,
         mut starts: mpsc::Receiver<()>,
-        reports: mpsc::Sender<Report>,
+        reports: mpsc::Sender<RunReport>,
     ) {
         while starts.recv().await.is_some() {
             let cut = self.stop.child_token();
@@ -446,7 +446,7 @@ pub(crate) fn broker_tls(by: &BrokerOverrides) -> BrokerTls {
     let text = |pem: &crate::settings::Pem| String::from_utf8_lossy(pem.as_bytes()).into_owned();
     BrokerTls {
         extra_ca: by.ca.as_ref().map(text),
-        identity: by.client.as_ref().map(|client| Identity {
+        identity: by.client.as_ref().map(|client| TlsIdentity {
             certificate: client.certificate.as_bytes().to_vec(),
             key: text(&client.key).into(),
         }),

@@ -12,7 +12,7 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use opencti_connectors::graphql::Client;
+use opencti_connectors::graphql::GraphqlClient;
 use opencti_connectors::http::{RetryPolicy, Site};
 use opencti_connectors::opencti::queue::{BrokerTls, Depth, DepthError};
 use opencti_connectors::opencti::{
@@ -276,7 +276,7 @@ impl Meeting {
         let url = format!("{}/graphql", destination.url());
         let token = destination.token().to_owned().into();
         let site = Site::new("the destination", url.parse().expect("a URL"));
-        let client = Client::new(site, &token);
+        let client = GraphqlClient::new(site, &token);
         let client = client.expect("a client");
         let platform = Platform::connect(client, RetryPolicy::NEVER)
             .await

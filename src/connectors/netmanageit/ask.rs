@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use self_cell::self_cell;
 
-use super::cursor::{Clock, Span};
+use super::cursor::{SourceClock, Span};
 use super::operations::{
     IndicatorRows, Indicators, ObservableRows, ObservableStix, Observables, References,
     RelationshipRows, Relationships, indicator_rows, indicators, observable_rows, observable_stix,
@@ -18,7 +18,7 @@ use super::operations::{
 use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::{Answer, Error, GraphqlError};
-use crate::http::{Kind, RetryBudget, RetryPolicy};
+use crate::http::{ErrorKind, RetryBudget, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::stix::TextSet;
 use crate::telemetry::logs::Chain;
@@ -467,9 +467,9 @@ impl PageAnswer {
     }
 
     /// The source's clock when it answered.
-    pub(super) fn clock(&self) -> Option<Clock> {
+    pub(super) fn clock(&self) -> Option<SourceClock> {
         let clocks = self.0.borrow_owner().clocks()?;
-        Some(Clock::of(clocks.theirs, clocks.ours))
+        Some(SourceClock::of(clocks.theirs, clocks.ours))
     }
 
     /// The list that the answer holds; none for an answer without data.
@@ -558,7 +558,7 @@ impl RequestFailure {
 
     fn of(error: &PlatformError, is_about_size: bool) -> Self {
         let wait = match error.kind() {
-            Kind::Transient(wait) => wait,
+            ErrorKind::Transient(wait) => wait,
             _ => None,
         };
         Self {
@@ -727,20 +727,20 @@ pub(super) async fn ask(
             return Ok(PageOutcome::Failed(RequestFailure::of(&error, true)));
         }
         let wait = match error.kind() {
-            Kind::Server if is_about_shape(&error) => {
+            ErrorKind::Server if is_about_shape(&error) => {
                 if tries >= TRIES_OF_A_SHAPE {
                     return Err(error);
                 }
                 None
             }
-            Kind::Server => return Ok(PageOutcome::Failed(RequestFailure::of(&error, false))),
-            Kind::Transient(wait) => wait,
-            Kind::Authentication
-            | Kind::Validation
-            | Kind::Unknown
-            | Kind::OverLimit
-            | Kind::Elsewhere
-            | Kind::Unusable => return Err(error),
+            ErrorKind::Server => return Ok(PageOutcome::Failed(RequestFailure::of(&error, false))),
+            ErrorKind::Transient(wait) => wait,
+            ErrorKind::Authentication
+            | ErrorKind::Validation
+            | ErrorKind::Unknown
+            | ErrorKind::OverLimit
+            | ErrorKind::Elsewhere
+            | ErrorKind::Unusable => return Err(error),
         };
         tracing::warn!(error = %Chain(&error), tries, "no usable answer, trying again");
         platform.count_retry();
@@ -778,7 +778,7 @@ fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<PageOutcome, 
     };
     // A transient failure is not the fault of a row, even beside an error that names one.
     let refusal = answer.busy().unwrap_or(refusal);
-    if !matches!(refusal.kind(), Kind::Server) {
+    if !matches!(refusal.kind(), ErrorKind::Server) {
         return Err(refusal.into());
     }
     let errors = answer.errors();

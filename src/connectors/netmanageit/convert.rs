@@ -192,7 +192,7 @@ impl Converter for NetManageItConverter {
             deferred,
             alarms: page.alarms,
             ends_elsewhere: page.ends_elsewhere,
-            tell_sent: page.tell_sent,
+            sent_notifier: page.sent_notifier,
             files_follow: page.files_follow,
             completes: page.completes,
             counts_as: page.files.map(|_| "object with files"),

@@ -7,7 +7,7 @@
 //! began (the *high watermark*), less the overlap; and a [`OverlapWindow`] of the rows from there on that it handed
 //! out, which the next pass reads again and skips.
 //!
-//! No cursor is later than what the source itself calls now ([`Clock`]), nor is it moved by rows whose time has not
+//! No cursor is later than what the source itself calls now ([`SourceClock`]), nor is it moved by rows whose time has not
 //! come: these are handed out, held in the window, and read again until it has. Where the clock was set back, the
 //! next pass begins so much earlier.
 //!
@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use super::page::LONGEST_CURSOR;
 use crate::connector::{Digest, HELD_ROWS, OverlapWindow, RowTime, RowVersion};
-pub(super) use clock::Clock;
+pub(super) use clock::SourceClock;
 
 /// How long a row may have its `updated_at` before it can be seen.
 pub(super) const OVERLAP: Duration = Duration::from_mins(5);
@@ -93,13 +93,13 @@ pub(super) struct PageEnd {
     pub(super) is_last: bool,
 }
 
-/// What becomes of a page.
+/// How a page is handled.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum PageHandling {
     /// It has to be read again, later: [`Reading::next`] says what comes first.
-    NotYet,
+    ReadLater,
     /// It is handed out but for these rows, by their ids, which were handed out before.
-    But(HashSet<Box<str>>),
+    HandOutExcept(HashSet<Box<str>>),
 }
 
 /// The end of a span.
@@ -120,9 +120,9 @@ pub(super) struct FutureRows {
     pub(super) latest: RowTime,
 }
 
-/// What the source's clock means for the pass.
+/// The check of the source's clock, before a pass goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ClockCheck {
     /// It goes on.
     Fine,
     /// The clock was set back by so much: the pass begins so much earlier, and has to be asked for anew.
@@ -146,7 +146,7 @@ pub(super) struct Reading {
     /// The newest row of earlier passes.
     updated_at: Option<RowTime>,
     /// The source's clock when the last pass that moved on began.
-    clock: Option<Clock>,
+    clock: Option<SourceClock>,
     stage: Stage,
     pass: Pass,
     /// Versions that this run has read, not older than the pass's window.
@@ -180,10 +180,10 @@ struct Pass {
     count: Count,
     /// The source's clock when the pass began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    clock: Option<Clock>,
+    clock: Option<SourceClock>,
     /// The same with its last answer.
     #[serde(skip)]
-    last_clock: Option<Clock>,
+    last_clock: Option<SourceClock>,
     /// What is handed out, from the start of the next pass on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<OverlapWindow>,
@@ -233,7 +233,7 @@ struct StoredCursor {
     window: Option<OverlapWindow>,
     /// The source's clock when the last of them began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    clock: Option<Clock>,
+    clock: Option<SourceClock>,
     /// The pass that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pass: Option<Pass>,
@@ -272,15 +272,15 @@ impl Reading {
         newest.map(|at| self.last_clock().map_or(at, |clock| at.min(clock.now)))
     }
 
-    fn last_clock(&self) -> Option<Clock> {
+    fn last_clock(&self) -> Option<SourceClock> {
         self.pass.last_clock.or(self.pass.clock).or(self.clock)
     }
 
     /// The source's clock, from the answer that is put in next; before anything else of it.
-    pub(super) fn put_clock(&mut self, clock: Clock) -> Told {
+    pub(super) fn put_clock(&mut self, clock: SourceClock) -> ClockCheck {
         self.pass.last_clock = Some(clock);
         if self.pass.clock.is_some() {
-            return Told::Fine;
+            return ClockCheck::Fine;
         }
         let windows = [&self.before, &self.pass.window];
         let starts = windows.into_iter().flatten().map(OverlapWindow::start);
@@ -288,16 +288,16 @@ impl Reading {
         if self.clock.is_none() && is_in_future {
             *self = Self::first();
             self.pass.clock = Some(clock);
-            return Told::InFuture;
+            return ClockCheck::InFuture;
         }
         self.pass.clock = Some(clock);
         let back = self.clock.and_then(|earlier| clock.set_back_since(earlier));
         let (Some(back), Some(before)) = (back, &mut self.before) else {
-            return Told::Fine;
+            return ClockCheck::Fine;
         };
         before.reach_back(back);
         self.stage = Stage::Newest;
-        Told::SetBack(back)
+        ClockCheck::SetBack(back)
     }
 
     /// Of these rows, but for those that are known, the ones whose time has not come.
@@ -479,13 +479,13 @@ impl Reading {
     }
 
     /// A page of rows, in order.
-    pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> Taken {
+    pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> PageHandling {
         let versions: Vec<RowVersion> = rows.iter().filter_map(Row::version).collect();
         if self.pass.window.is_none() {
             if !page.is_whole && !self.pass.is_watermark_asked {
                 // What follows is read later than this page: the high watermark has to be older than both.
                 self.stage = Stage::Newest;
-                return Taken::NotYet;
+                return PageHandling::ReadLater;
             }
             // Where the newest row is not known, everything may be new.
             let high_watermark = if page.is_whole {
@@ -509,7 +509,7 @@ impl Reading {
         if page.is_last && self.pass.updated_at >= self.pass.high_watermark {
             self.end();
         }
-        Taken::But(known)
+        PageHandling::HandOutExcept(known)
     }
 
     fn known(&self, rows: &[Row]) -> HashSet<Box<str>> {

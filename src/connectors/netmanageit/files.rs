@@ -18,8 +18,8 @@ use super::page::{
     UNKNOWN_SHAPE,
 };
 use super::source::RawPage;
-use crate::connector::{Deferred, HearSent, Skipped, SourceError, TellSent};
-use crate::http::{Kind, RetryPolicy};
+use crate::connector::{Deferred, SentListener, SentNotifier, Skipped, SourceError};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Download, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -44,7 +44,7 @@ pub(super) struct FilePage {
     /// Whether it is read once more, apart from its stream.
     is_again: bool,
     /// Whether it goes itself.
-    hear_sent: HearSent,
+    sent_listener: SentListener,
 }
 
 /// The files of one object, as the source describes them.
@@ -144,7 +144,7 @@ enum Shared {
     /// It was handed out with an object, by its STIX id. Whether that goes is not known yet.
     HandedOut {
         with: String,
-        hear_sent: HearSent,
+        sent_listener: SentListener,
         refused: usize,
     },
     /// The objects that brought it did not go.
@@ -211,8 +211,8 @@ impl FilePages {
         if is_again {
             page.files_follow.clone_from(&names);
         }
-        let (tell_sent, hear_sent) = TellSent::of(names);
-        page.tell_sent = Some(tell_sent);
+        let (sent_notifier, sent_listener) = SentNotifier::of(names);
+        page.sent_notifier = Some(sent_notifier);
         let stream = *stream;
         let pages = found
             .into_iter()
@@ -224,7 +224,7 @@ impl FilePages {
                 files,
                 alike,
                 is_again,
-                hear_sent: hear_sent.clone(),
+                sent_listener: sent_listener.clone(),
             });
         pages.collect()
     }
@@ -306,10 +306,10 @@ impl FilePages {
             Some(Shared::Refused(refused)) => *refused,
             Some(Shared::HandedOut {
                 with,
-                hear_sent,
+                sent_listener,
                 refused,
             }) => {
-                if hear_sent.goes(with).await == Some(true) {
+                if sent_listener.is_sent(with).await == Some(true) {
                     self.shared.insert(key, Shared::Settled);
                     return true;
                 }
@@ -321,12 +321,12 @@ impl FilePages {
     }
 
     /// The files were handed out; the answer receives whether their object is sent.
-    pub(super) fn hand_out(&mut self, page: &FilePage, brought: &Brought) -> Option<TellSent> {
+    pub(super) fn hand_out(&mut self, page: &FilePage, brought: &Brought) -> Option<SentNotifier> {
         if brought.shared.is_empty() {
             return None;
         }
         let names = HashSet::from([page.name.as_str().into()]);
-        let (tell_sent, hear_sent) = TellSent::of(names);
+        let (sent_notifier, sent_listener) = SentNotifier::of(names);
         for key in &brought.shared {
             let refused = match self.shared.get(key) {
                 Some(Shared::Refused(refused)) => *refused,
@@ -334,12 +334,12 @@ impl FilePages {
             };
             let handed_out = Shared::HandedOut {
                 with: page.name.clone(),
-                hear_sent: hear_sent.clone(),
+                sent_listener: sent_listener.clone(),
                 refused,
             };
             self.remember(*key, handed_out);
         }
-        Some(tell_sent)
+        Some(sent_notifier)
     }
 
     fn remember(&mut self, key: u64, shared: Shared) {
@@ -387,8 +387,8 @@ const TOO_LARGE: &str =
 
 impl FilePage {
     /// Waits until it is known whether the object goes itself: else its files do not either.
-    pub(super) async fn goes(&mut self) -> bool {
-        self.hear_sent.goes(&self.name).await.unwrap_or(true)
+    pub(super) async fn is_sent(&mut self) -> bool {
+        self.sent_listener.is_sent(&self.name).await.unwrap_or(true)
     }
 
     /// The object that is whole once its files have come.
@@ -450,7 +450,7 @@ async fn fetch(
         Err(error) => error,
     };
     // A file that fails for long while the source answers is no reason to stop.
-    let may_be_away = matches!(error.kind(), Kind::Transient(_));
+    let may_be_away = matches!(error.kind(), ErrorKind::Transient(_));
     if may_be_away
         && platform
             .is_same_release(RetryPolicy::DURING_RUN)

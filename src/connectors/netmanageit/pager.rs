@@ -13,13 +13,13 @@ use super::ask::{
     Detail, Filter, ListRequest, PageAnswer, PageOutcome, RequestFailure, SourceRequest, Stream,
     ask, given_up, over_limit, unreadable,
 };
-use super::cursor::{Clock, PageEnd, Row, Span};
+use super::cursor::{PageEnd, Row, SourceClock, Span};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
 use super::row_place::RowPlace;
 use crate::connector::{Deferred, RowTime, Skipped, SourceError};
-use crate::http::{Kind, RetryBudget};
+use crate::http::{ErrorKind, RetryBudget};
 use crate::platform::{EndlessList, ListedRow, PaginationGuard, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -95,7 +95,7 @@ pub(super) enum Step {
     End {
         total: Option<u64>,
         skips: Skips,
-        clock: Option<Clock>,
+        clock: Option<SourceClock>,
     },
     /// The source does not take the place where the way was to go on.
     Refused,
@@ -177,7 +177,7 @@ impl Pager {
                     self.step_around(&failure).await?;
                 }
                 Err(error) => {
-                    if error.kind() == Kind::Validation && self.is_refused().await? {
+                    if error.kind() == ErrorKind::Validation && self.is_refused().await? {
                         return Ok(Step::Refused);
                     }
                     return Err(unreadable(self.stream, error));
@@ -359,7 +359,7 @@ impl Pager {
         {
             Ok(PageOutcome::Page(answer)) => Ok(Some(answer)),
             Ok(PageOutcome::Failed(_)) => Ok(None),
-            Err(error) if error.kind() == Kind::Validation => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Validation => Ok(None),
             Err(error) => Err(unreadable(self.stream, error)),
         }
     }
@@ -530,22 +530,22 @@ pub(super) fn rows(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<Row> {
     rows
 }
 
-/// Which row is at a place where the source could not name it.
-pub(super) enum Who {
+/// The identity of a row that the source could not name.
+pub(super) enum RowIdentity {
     /// The source names it now.
     Named(RowName),
     /// Still not, and why.
-    Unsaid(String),
+    Unknown(String),
     /// None any more: the stream has no rows.
-    Nobody,
+    Gone,
 }
 
 /// Asks once which row is at a place.
-pub(super) async fn who_stands_at(
+pub(super) async fn identify_row_at(
     platform: &Platform,
     stream: Stream,
     place: RowPlace,
-) -> Result<Who, SourceError> {
+) -> Result<RowIdentity, SourceError> {
     let request = SourceRequest::List(ListRequest {
         stream,
         detail: Detail::Names,
@@ -557,33 +557,42 @@ pub(super) async fn who_stands_at(
     let retry_budget = &mut RetryBudget::default();
     let answer = match ask(platform, &request, retry_budget, &mut Vec::new()).await {
         Ok(PageOutcome::Page(answer)) => answer,
-        Ok(PageOutcome::Failed(failure)) => return Ok(Who::Unsaid(failure.as_reason("it"))),
+        Ok(PageOutcome::Failed(failure)) => {
+            return Ok(RowIdentity::Unknown(failure.as_reason("it")));
+        }
         // The source is down, or refuses the token: that means nothing for the place.
-        Err(error) if matches!(error.kind(), Kind::Transient(_) | Kind::Authentication) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Transient(_) | ErrorKind::Authentication
+            ) =>
+        {
             return Err(unreadable(stream, error));
         }
         // Another release may not take the cursor.
-        Err(error) => return Ok(Who::Unsaid(Chain(&error).to_string())),
+        Err(error) => return Ok(RowIdentity::Unknown(Chain(&error).to_string())),
     };
     let list = answer.list();
     let rows = list.map_or(0, List::rows);
     let counted = list.and_then(|list| list.page_info.global_count);
     if rows > 1 {
-        return Ok(Who::Unsaid(
+        return Ok(RowIdentity::Unknown(
             "more than one row was answered for it".to_owned(),
         ));
     }
     // A list that is not empty may be so for a moment.
     if rows == 0 && counted != Some(0) {
-        return Ok(Who::Unsaid("nothing was answered for it".to_owned()));
+        return Ok(RowIdentity::Unknown(
+            "nothing was answered for it".to_owned(),
+        ));
     }
     Ok(match read_row(&answer) {
         Some(RowAt::Row { name, .. }) => {
-            let unknown = || Who::Unsaid("the source does not name it".to_owned());
-            name.map_or_else(unknown, Who::Named)
+            let unknown = || RowIdentity::Unknown("the source does not name it".to_owned());
+            name.map_or_else(unknown, RowIdentity::Named)
         }
-        Some(RowAt::Nothing(_)) => Who::Nobody,
-        None => Who::Unsaid(RequestFailure::no_list().as_reason("it")),
+        Some(RowAt::Nothing(_)) => RowIdentity::Gone,
+        None => RowIdentity::Unknown(RequestFailure::no_list().as_reason("it")),
     })
 }
 
@@ -594,9 +603,9 @@ enum RowAt {
         place: String,
         /// Its name, where the source can give it.
         name: Option<RowName>,
-        clock: Option<Clock>,
+        clock: Option<SourceClock>,
     },
-    Nothing(Option<Clock>),
+    Nothing(Option<SourceClock>),
 }
 
 /// The first row of what is asked for: with its name if the source can, else its place alone.
@@ -648,7 +657,7 @@ fn read_row(answer: &PageAnswer) -> Option<RowAt> {
 pub(super) async fn newest(
     platform: &Platform,
     stream: Stream,
-) -> Result<(Option<RowTime>, Option<Clock>), SourceError> {
+) -> Result<(Option<RowTime>, Option<SourceClock>), SourceError> {
     let (mut first_clock, mut ahead) = (None, None);
     let mut retry_budget = RetryBudget::default();
     let mut request = ListRequest {
@@ -746,7 +755,7 @@ mod tests {
 
     /// Whatever is answered of a place, it costs no run, but where the source does not know us.
     #[tokio::test]
-    async fn who_stands_at_a_place_is_known_or_not() {
+    async fn a_row_at_a_place_is_identified_or_not() {
         let error = |code| {
             format!(
                 r#"{{"errors":[{{"message":"m","extensions":{{"code":"{code}"}}}}],"data":null}}"#
@@ -774,11 +783,11 @@ mod tests {
             let reported = answer.clone();
             let platform = Platform::scripted(move |_, _| answer.clone()).await;
             let place = RowPlace::of(Span::Everything, Some("A"));
-            let who = who_stands_at(&platform, Stream::Indicators, place).await;
+            let who = identify_row_at(&platform, Stream::Indicators, place).await;
             let who = match who {
-                Ok(Who::Named(name)) => name.id,
-                Ok(Who::Unsaid(_)) => "unknown".to_owned(),
-                Ok(Who::Nobody) => "nobody".to_owned(),
+                Ok(RowIdentity::Named(name)) => name.id,
+                Ok(RowIdentity::Unknown(_)) => "unknown".to_owned(),
+                Ok(RowIdentity::Gone) => "nobody".to_owned(),
                 Err(_) => "refused".to_owned(),
             };
             assert_eq!(who, expected, "{reported}");

@@ -16,7 +16,7 @@ use super::LOOK_EVERY;
 use super::connection::{Broker, ConnectError, close};
 use super::names::{fixed, number, short};
 use super::too_large::TooLarge;
-use super::window::{Answer, SendWindow};
+use super::window::{BrokerAnswer, SendWindow};
 use crate::opencti::WorkError;
 use crate::opencti::delivery::ConnectionStatusSender;
 use crate::settings::ShortName;
@@ -213,11 +213,11 @@ impl Session {
         self.last_sign = Instant::now();
         let (number, confirmation) = joined.map_err(SessionError::Task)?;
         let (answer, returned) = match confirmation {
-            Ok(Confirmation::Ack(returned)) => (Answer::Taken, returned),
-            Ok(Confirmation::Nack(returned)) => (Answer::Refused, returned),
+            Ok(Confirmation::Ack(returned)) => (BrokerAnswer::Taken, returned),
+            Ok(Confirmation::Nack(returned)) => (BrokerAnswer::Refused, returned),
             Ok(Confirmation::NotRequested) => return Err(SessionError::NotConfirming),
             Err(error) => {
-                window.answer(number, Answer::Lost);
+                window.answer(number, BrokerAnswer::Lost);
                 return Err(self.closed(error));
             }
         };

@@ -61,7 +61,7 @@ pub struct Wave {
 
 /// What goes ahead of a page.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct PackedAhead {
     /// The messages.
     pub wave: Wave,
     /// What no message can hold, each with the reason.
@@ -179,10 +179,10 @@ impl Packer {
             }
         };
         self.note_sent(page, &deferred);
-        if let Some(tell) = &page.tell_sent {
+        if let Some(notifier) = &page.sent_notifier {
             let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
             let ids = page.objects.iter().map(|object| &*object.id);
-            tell.tell(ids.filter(|id| !is_deferred(id)));
+            notifier.notify(ids.filter(|id| !is_deferred(id)));
         }
         Packed {
             waves: waves
@@ -196,7 +196,7 @@ impl Packer {
     }
 
     /// Packs what has to go ahead of a page and needs nothing itself.
-    pub fn pack_ahead(&mut self, objects: Batch) -> Ahead {
+    pub fn pack_ahead(&mut self, objects: Batch) -> PackedAhead {
         let (objects, too_large): (Batch, Batch) = objects
             .into_iter()
             .partition(|object| self.largest.holds_one(object.json.len() + 1));
@@ -212,7 +212,7 @@ impl Packer {
             },
             Packing::Waves { batch_size } => self.wave(objects, batch_size),
         };
-        Ahead { wave, too_large }
+        PackedAhead { wave, too_large }
     }
 
     /// What was deferred before may go now, and the other way round.

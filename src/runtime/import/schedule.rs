@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::RetryPolicy;
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::run::{Outcome, Report};
+use crate::runtime::import::run::{Outcome, RunReport};
 use crate::runtime::session::End;
 use crate::runtime::session::heartbeat::Status;
 use crate::runtime::session::state::{Ended, Run, State};
@@ -70,7 +70,7 @@ pub(crate) struct Keeping {
     pub(crate) destination: Arc<Destination>,
     pub(crate) state_store: Arc<StateStore>,
     pub(crate) start_run: mpsc::Sender<()>,
-    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) reports: mpsc::Receiver<RunReport>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) stop: CancellationToken,
 }
@@ -158,7 +158,7 @@ impl Keeping {
     }
 
     /// Notes the end of the run in the state, and whether all is well.
-    fn remember(&self, report: &Report) {
+    fn remember(&self, report: &RunReport) {
         let was_healthy = self.state_store.look(|state| state.healthy);
         let (outcome, healthy) = match &report.outcome {
             Outcome::Complete => (Ended::Complete, true),
@@ -186,7 +186,7 @@ impl Keeping {
     }
 }
 
-fn note_end(state: &mut State, report: &Report, outcome: Ended, error: Option<String>) {
+fn note_end(state: &mut State, report: &RunReport, outcome: Ended, error: Option<String>) {
     let run = state.runs.iter_mut().find(|run| run.began == report.began);
     if let Some(run) = run {
         run.ended = Some(Utc::now());
@@ -197,7 +197,7 @@ fn note_end(state: &mut State, report: &Report, outcome: Ended, error: Option<St
     }
 }
 
-fn log(report: &Report) {
+fn log(report: &RunReport) {
     let (sent, skipped) = (report.tally.sent_total(), report.tally.skipped_total());
     let pages = report.pages;
     let how = match &report.outcome {

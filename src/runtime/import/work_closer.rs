@@ -136,7 +136,7 @@ impl WorkCloser {
     }
 
     async fn close(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
-        if closing.at_once == AtOnce::Sentence {
+        if closing.at_once == AtOnce::Message {
             return self.send_message(work, closing).await;
         }
         // The state first: whoever comes after a death must not go on with a work that may be complete
@@ -212,14 +212,15 @@ impl WorkCloser {
         } else if count.missing() == 0 {
             // Complete by its numbers, or beyond, and the platform has not noticed.
             work.catch_up(count).await?;
-            work.release().await?;
+            work.report_sentinel().await?;
         }
         self.watched.remove(work.id());
         Ok(())
     }
 
     async fn send_message(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
-        work.say(&closing.message, closing.in_error).await?;
+        work.send_message(&closing.message, closing.in_error)
+            .await?;
         self.note(work.id(), |now| {
             // Somebody may have reset the connector meanwhile, and then another message is to be sent as well.
             now.message_sent |= now.message == closing.message;
@@ -228,7 +229,7 @@ impl WorkCloser {
     }
 
     async fn report_sentinel(&self, work: &Work) -> Result<(), WorkError> {
-        work.release().await?;
+        work.report_sentinel().await?;
         self.note(work.id(), |closing| closing.sentinel_reported = true);
         Ok(())
     }

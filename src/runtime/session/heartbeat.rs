@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::graphql::Error;
-use crate::http::{Kind, RetryPolicy};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::runtime::session::Home;
@@ -281,7 +281,7 @@ impl Heartbeat {
                 Ok(())
             }
             Ok(Err(error)) => {
-                if error.kind() == Kind::Server {
+                if error.kind() == ErrorKind::Server {
                     self.register_again().await;
                 }
                 Err(error.into())
@@ -364,7 +364,10 @@ impl Heartbeat {
 fn is_own_refusal(error: &PlatformError) -> bool {
     match error {
         PlatformError::Request(Error::Refused { .. }) => {
-            matches!(error.kind(), Kind::Authentication | Kind::Validation)
+            matches!(
+                error.kind(),
+                ErrorKind::Authentication | ErrorKind::Validation
+            )
         }
         _ => error.is_unknown_to_release(),
     }

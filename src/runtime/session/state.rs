@@ -183,7 +183,7 @@ pub enum AtOnce {
     #[default]
     Nothing,
     /// Its message is sent: that it was cut short.
-    Sentence,
+    Message,
     /// All that it expects was confirmed exactly once: it is closed, and the workers complete it.
     Everything,
 }
@@ -206,7 +206,7 @@ impl ClosePlan {
     pub fn is_due(&self) -> bool {
         match self.at_once {
             AtOnce::Nothing => false,
-            AtOnce::Sentence => !self.message_sent,
+            AtOnce::Message => !self.message_sent,
             AtOnce::Everything => !self.message_sent || !self.sentinel_reported,
         }
     }
@@ -466,7 +466,7 @@ impl State {
             .is_some_and(|closing| closing.sentinel_reported);
         work.closing = Some(ClosePlan {
             sentinel_reported: is_reported,
-            ..ClosePlan::new(message.to_owned(), true, AtOnce::Sentence)
+            ..ClosePlan::new(message.to_owned(), true, AtOnce::Message)
         });
         work.began_at.clear();
         work.resolved.clear();

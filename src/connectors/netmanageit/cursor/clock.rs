@@ -14,16 +14,16 @@ pub(super) const TOLERANCE: Duration = Duration::from_mins(1);
 
 /// The source's clock, from one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in super::super) struct Clock {
+pub(in super::super) struct SourceClock {
     pub(super) now: RowTime,
     /// Milliseconds that it was ahead of ours.
     lead: i64,
 }
 
-impl Clock {
+impl SourceClock {
     /// What the source called now when an answer came, and what we did.
     pub(in super::super) fn of(theirs: SystemTime, ours: SystemTime) -> Self {
-        let (now, ours) = (RowTime::said(theirs), RowTime::said(ours));
+        let (now, ours) = (RowTime::of_clock(theirs), RowTime::of_clock(ours));
         Self {
             now,
             lead: now.milliseconds() - ours.milliseconds(),

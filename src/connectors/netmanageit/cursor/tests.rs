@@ -225,8 +225,8 @@ fn run(model: &mut Model, cursor: Option<&Value>, how: &RunPlan) -> Done {
                     is_last,
                 };
                 match reading.put_page(&rows_of(page), &page_end) {
-                    Taken::NotYet => continue,
-                    Taken::But(known) => page
+                    PageHandling::ReadLater => continue,
+                    PageHandling::HandOutExcept(known) => page
                         .iter()
                         .filter(|(id, _)| !known.contains(id.as_str()))
                         .cloned()
@@ -507,7 +507,7 @@ fn a_place_that_is_refused_begins_the_pass_anew_without_what_is_known() {
         is_whole: true,
         is_last: true,
     };
-    let Taken::But(known) = reading.put_page(&rows_of(&list), &page) else {
+    let PageHandling::HandOutExcept(known) = reading.put_page(&rows_of(&list), &page) else {
         panic!("the page is taken");
     };
     assert_eq!(list.len() - known.len(), 30);
@@ -698,12 +698,12 @@ proptest! {
 }
 
 /// The source's clock at a moment, so many milliseconds ahead of ours.
-fn clock(now: i64, lead: i64) -> Clock {
+fn clock(now: i64, lead: i64) -> SourceClock {
     let at = |milliseconds: i64| {
         let since = Duration::from_millis(u64::try_from(milliseconds).unwrap());
         std::time::SystemTime::UNIX_EPOCH + since
     };
-    Clock::of(at(now), at(now - lead))
+    SourceClock::of(at(now), at(now - lead))
 }
 
 /// One run at a source with a clock, in one page; what it hands out, the cursor, what the clock meant, and
@@ -711,8 +711,8 @@ fn clock(now: i64, lead: i64) -> Clock {
 fn run_by_clock(
     rows: &[Handed],
     cursor: Option<&Value>,
-    at: Clock,
-) -> (Vec<Handed>, Value, Told, Option<FutureRows>) {
+    at: SourceClock,
+) -> (Vec<Handed>, Value, ClockCheck, Option<FutureRows>) {
     let mut reading = cursor.map_or_else(Reading::first, |cursor| Reading::resume(cursor).unwrap());
     let model = Model {
         now: i64::MAX,
@@ -722,10 +722,10 @@ fn run_by_clock(
             .collect(),
         made: 0,
     };
-    let (mut handed, mut meant, mut ahead) = (Vec::new(), Told::Fine, None);
+    let (mut handed, mut meant, mut ahead) = (Vec::new(), ClockCheck::Fine, None);
     while reading.next() != NextRead::Nothing {
         let reported = reading.put_clock(at);
-        if reported != Told::Fine {
+        if reported != ClockCheck::Fine {
             meant = reported;
             continue;
         }
@@ -751,7 +751,7 @@ fn run_by_clock(
                     is_last: true,
                 };
                 let page = rows_of(&list);
-                let Taken::But(known) = reading.put_page(&page, &end) else {
+                let PageHandling::HandOutExcept(known) = reading.put_page(&page, &end) else {
                     continue;
                 };
                 ahead = reading.ahead(&page, &known);
@@ -845,10 +845,10 @@ fn a_clock_that_was_set_back_loses_nothing() {
         let changed = [rows[0].clone(), ("b".to_owned(), START + MINUTE / 2)];
         let at = clock(START + passed, 0);
         let (second, cursor, reported, _) = run_by_clock(&changed, Some(&cursor), at);
-        assert!(matches!(reported, Told::SetBack(_)), "{reported:?}");
+        assert!(matches!(reported, ClockCheck::SetBack(_)), "{reported:?}");
         assert!(second.contains(&changed[1]));
         let (third, _, reported, _) = run_by_clock(&changed, Some(&cursor), at);
-        assert_eq!((third, reported), (Vec::new(), Told::Fine));
+        assert_eq!((third, reported), (Vec::new(), ClockCheck::Fine));
     }
 }
 
@@ -858,7 +858,7 @@ fn a_kept_cursor_in_the_future_begins_anew() {
     let now = timestamp("2026-11-29T01:00:00Z");
     let rows = [("a".to_owned(), now - MINUTE)];
     let (handed, cursor, reported, _) = run_by_clock(&rows, Some(&cursor), clock(now, 0));
-    assert_eq!((handed, reported), (rows.to_vec(), Told::InFuture));
+    assert_eq!((handed, reported), (rows.to_vec(), ClockCheck::InFuture));
     assert_eq!(run_by_clock(&rows, Some(&cursor), clock(now, 0)).0, []);
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::connector::{AtSource, Converted, Converter, Deferred};
 use crate::connectors::netmanageit::settings::{Creators, Score};
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
 use crate::settings::{PlatformSettings, TlsTrust};
 use crate::telemetry::logs::Chain;
@@ -76,7 +76,7 @@ impl Line {
             silence_limit: self.longest_silence,
             ..Site::new("the source", settings.platform.url.clone())
         };
-        let client = Client::new(site, &settings.platform.token).unwrap();
+        let client = GraphqlClient::new(site, &settings.platform.token).unwrap();
         let platform = Platform::connect(client, RetryPolicy::NEVER).await.unwrap();
         NetManageItSource::new(Arc::new(platform), &settings, resume)
     }

@@ -594,7 +594,7 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
         at_source: None,
         unit: None,
     }]);
-    let closing = ClosePlan::new(long, true, AtOnce::Sentence);
+    let closing = ClosePlan::new(long, true, AtOnce::Message);
     assert!(closing.message.len() <= 4096 && closing.message.starts_with("\\u{1b}"));
     let written = state.write().unwrap();
     assert!(written.len() < 2048, "{} bytes", written.len());
