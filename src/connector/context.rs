@@ -56,7 +56,7 @@ impl Context {
     }
 
     /// A host at this address, as it is asked by this program: with its user agent, its proxies, the authorities of
-    /// every https connection and those of the host itself, and its metrics. `name` stands in messages: "the feed".
+    /// every https connection and those of the host itself, and its metrics. `name` is for messages: "the feed".
     pub fn site(&self, name: &str, url: &Url, tls: &TlsTrust) -> Site {
         let site = site(self.user_agent.clone(), name, url, self.metrics.clone());
         with_settings(site, &self.http, tls)

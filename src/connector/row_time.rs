@@ -1,4 +1,4 @@
-//! A time of the source, as it stands in its rows: to the millisecond, and only ever compared with
+//! A time of the source, as it is in its rows: to the millisecond, and only ever compared with
 //! other times of the source.
 //!
 //! Pure. **Invariant.** Every moment can be written as RFC 3339 has it, and read again.

@@ -41,7 +41,7 @@ impl RetryPolicy {
         total: Some(Duration::from_mins(10)),
     };
 
-    /// For what can be done without, such as one file, or is tried again by whoever asks for it.
+    /// For what can be done without, such as one file, or is tried again by the caller.
     pub const FOR_A_PART: Self = Self {
         first: Duration::from_secs(1),
         longest: Duration::from_secs(10),
