@@ -731,7 +731,7 @@ mod tests {
             probing: SOON,
             ..Platform::connect(client, SOON).await.unwrap()
         };
-        // A type that our schema file does not have: only the platform can tell.
+        // A type that our schema file does not have: only the platform knows.
         assert!(!platform.lacks_entity_type("Quantum-Key").await.unwrap());
         assert_eq!(source.count("Probe"), faults.len() + 1);
         assert!(platform.lacks_entity_type("Nothing-Like-It").await.unwrap());

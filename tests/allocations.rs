@@ -1,5 +1,5 @@
 //! How often the way of a page asks for memory, for each object, and how much an answer that does not end is given:
-//! counted, because it stands for time and for room, and is the same on every machine.
+//! counted, because it shows the use of time and memory, and is the same on every machine.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! The settings as an operator meets them: names, precedence, defaults, refusals. What the files for operators say
+//! The settings as an operator uses them: names, precedence, defaults, refusals. What the files for operators state
 //! of them is in `catalogue.rs`.
 
 #![expect(

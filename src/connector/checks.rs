@@ -34,16 +34,16 @@ pub enum CheckOutcome {
 
 /// Takes what checks find.
 pub struct Checks<'a> {
-    tell: &'a mut (dyn FnMut(Check) + Send),
+    report: &'a mut (dyn FnMut(Check) + Send),
     began: Instant,
     failure: Option<String>,
 }
 
 impl<'a> Checks<'a> {
     /// Reports each check.
-    pub fn new(tell: &'a mut (dyn FnMut(Check) + Send)) -> Self {
+    pub fn new(report: &'a mut (dyn FnMut(Check) + Send)) -> Self {
         Self {
-            tell,
+            report,
             began: Instant::now(),
             failure: None,
         }
@@ -103,7 +103,7 @@ impl<'a> Checks<'a> {
         if outcome == CheckOutcome::Failed {
             self.failure.get_or_insert_with(|| text.clone());
         }
-        (self.tell)(Check {
+        (self.report)(Check {
             name,
             outcome,
             text,

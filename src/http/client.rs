@@ -34,7 +34,7 @@ struct Inner {
     /// Whether the site is in a private network; looked up when it leads elsewhere for the first time.
     is_private: OnceCell<bool>,
     site: Site,
-    asked: RequestTarget,
+    target: RequestTarget,
     waiting: WaitNotice,
 }
 
@@ -91,7 +91,7 @@ impl Client {
             }
             _ => None,
         };
-        let asked = RequestTarget {
+        let target = RequestTarget {
             peer: Peer::new(&site.name, &site.url),
             proxy: site.proxy.clone(),
         };
@@ -100,7 +100,7 @@ impl Client {
             elsewhere,
             is_private: OnceCell::new(),
             site,
-            asked,
+            target,
             waiting: WaitNotice::default(),
         })))
     }
@@ -112,7 +112,7 @@ impl Client {
 
     /// The host's name and address.
     pub fn peer(&self) -> &Peer {
-        &self.0.asked.peer
+        &self.0.target.peer
     }
 
     /// The site's address.
@@ -130,12 +130,12 @@ impl Client {
     /// # Errors
     /// [`Error::NoAnswer`], or [`Error::Redirect`] where it leads to an address that is not allowed.
     pub async fn send(&self, request: &Request) -> Result<Response, Error> {
-        let Inner { site, asked, .. } = &*self.0;
+        let Inner { site, target, .. } = &*self.0;
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
             let sent = self.prepare(request, &url, followed > 0).await.send().await;
-            let answer = sent.map_err(|source| asked.no_answer(source))?;
+            let answer = sent.map_err(|source| target.no_answer(source))?;
             let location = answer.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());
             let redirecting_site = AskedSite {
@@ -157,7 +157,7 @@ impl Client {
                 }
                 _ => {
                     return Ok(Response {
-                        asked: asked.clone(),
+                        target: target.clone(),
                         answer,
                         longest_wait: LONGEST_WAIT,
                     });
@@ -274,7 +274,7 @@ impl Client {
     /// Waits for what is asked; where that takes long, it is logged which host is waited for.
     pub fn awaited<T>(&self, request: impl Future<Output = T>) -> impl Future<Output = T> {
         let answer = || {
-            let RequestTarget { peer, proxy } = &self.0.asked;
+            let RequestTarget { peer, proxy } = &self.0.target;
             let through = proxy.as_ref();
             let through = through.map(|proxy| format!(", through the proxy at {proxy}"));
             format!("the answer of {peer}{}", through.unwrap_or_default())

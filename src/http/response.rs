@@ -20,7 +20,7 @@ const USUAL_BODY: usize = 4 * 1024 * 1024;
 /// An answer, whose body has not been read yet.
 #[derive(Debug)]
 pub struct Response {
-    pub(super) asked: RequestTarget,
+    pub(super) target: RequestTarget,
     pub(super) answer: reqwest::Response,
     /// The longest wait that is believed where the host asks for one.
     pub(super) longest_wait: Duration,
@@ -75,7 +75,7 @@ impl Response {
     /// [`Error::NoAnswer`] where it breaks off, or is silent for too long.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         let piece = self.answer.chunk().await;
-        piece.map_err(|source| self.asked.no_answer(source))
+        piece.map_err(|source| self.target.no_answer(source))
     }
 
     /// The whole body, of at most so many bytes, counted unpacked.
@@ -89,7 +89,7 @@ impl Response {
         let mut body = BytesMut::with_capacity(promised.min(USUAL_BODY).min(limit));
         while let Some(piece) = self.piece().await? {
             if body.len() + piece.len() > limit {
-                return Err(self.asked.too_large(limit));
+                return Err(self.target.too_large(limit));
             }
             body.extend_from_slice(&piece);
         }
@@ -100,8 +100,8 @@ impl Response {
     pub async fn beginning(&mut self) -> Bytes {
         let mut body = BytesMut::new();
         while let Ok(Some(piece)) = self.answer.chunk().await {
-            let room = BEGINNING - body.len();
-            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            let left = BEGINNING - body.len();
+            body.extend_from_slice(piece.get(..left).unwrap_or(&piece));
             if body.len() >= BEGINNING {
                 break;
             }
@@ -124,8 +124,8 @@ impl Response {
     /// The error that an answer with this status is, with a message for people that is safe.
     pub fn refusal(&self, message: Option<String>) -> Error {
         Error::Status {
-            peer: self.asked.peer.clone(),
-            proxy: self.asked.proxy.clone(),
+            peer: self.target.peer.clone(),
+            proxy: self.target.proxy.clone(),
             status: self.status(),
             retry_after: self.retry_after(),
             message,

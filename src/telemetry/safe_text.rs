@@ -25,13 +25,13 @@ pub fn safe(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
-    let room = limit.saturating_sub(NOTE);
+    let most = limit.saturating_sub(NOTE);
     let mut clean = String::with_capacity(limit.min(text.len()));
     // What is kept where all of it is too long: its end here and there.
     let mut kept = (0, 0);
     for (at, c) in text.char_indices() {
         write_char(&mut clean, c);
-        if clean.len() <= room {
+        if clean.len() <= most {
             kept = (clean.len(), at + c.len_utf8());
         } else if clean.len() > limit {
             clean.truncate(kept.0);

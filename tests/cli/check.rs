@@ -337,7 +337,7 @@ async fn a_lock_passes_when_the_registration_is_deleted_again() {
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
 
-/// A platform that is busy when the registration is to be deleted is asked once more; one that refuses is told as the
+/// A platform that is busy when the registration is to be deleted is asked once more; one that refuses is reported as the
 /// reason why the registration stays.
 #[rstest::rstest]
 #[case::busy("TOO_MANY_REQUESTS", 1, "ok")]

@@ -92,7 +92,7 @@ async fn config_names_the_file_of_a_secret() {
     );
 }
 
-/// What a start warns of, `check` and `config` tell too, in the same words.
+/// What a start warns of, `check` and `config` report too, in the same words.
 #[tokio::test]
 async fn config_reports_what_check_warns_of() {
     let settings = |word| {

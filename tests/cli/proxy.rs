@@ -1,4 +1,4 @@
-//! Proxies, as every program on the machine is told of them: by the environment.
+//! Proxies, as most programs read them: from the environment.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};

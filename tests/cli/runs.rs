@@ -1,4 +1,4 @@
-//! Whole runs: what they leave behind, and the exit code that tells how they ended.
+//! Whole runs: what they leave behind, and the exit code that shows how they ended.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ async fn a_complete_run_ends_with_code_0_and_everything_imported() {
     assert!(sent >= 120, "{complete:#?}");
 }
 
-/// Failed, said so once with these words, and never that it is complete.
+/// Failed, logged that once with these words, and never that it is complete.
 fn assert_failed(ended: &Ended, words: &[&str]) {
     ended.assert_code(1);
     let failed = ended.logged("run failed");
@@ -339,7 +339,7 @@ async fn a_daemon_goes_on_with_a_ping_that_is_refused() {
     process.ended().await.assert_code(0);
 }
 
-/// Everything was sent, and its work stays open at the destination: that is said once, and is no success.
+/// Everything was sent, and its work stays open at the destination: that is logged once, and is no success.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once(
@@ -422,7 +422,7 @@ async fn a_daemon_runs_again_and_reports_when() {
     assert_closed(destination);
 }
 
-/// What the source's clock means for a run is said once, and not again while nothing of it is new.
+/// What the source's clock means for a run is logged once, and not again while nothing of it is new.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_clock_of_the_source_means_is_reported_once() {
     let mut data = generated(60, 20);

@@ -43,7 +43,7 @@ async fn in_a_complete_run() {
     let (line, start) = talkative().await;
     let ended = start.run().await;
     ended.assert_code(0);
-    // The broker's password is what registration answered: neither it nor the user has to be told.
+    // The broker's password is what registration answered: neither it nor the user has to be logged.
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, &line.broker.address().pass]);
 }
 

@@ -6,7 +6,7 @@ use rstest::rstest;
 use crate::line::{Line, generated, works_when_complete};
 use crate::process::attribute;
 
-/// Whatever cannot be used is said, and everything is read.
+/// A state that cannot be used is logged, and everything is read.
 #[rstest]
 #[case::empty("", "the destination keeps no state for this connector")]
 #[case::nothing_in_it("{}", "the destination keeps no state for this connector")]

@@ -66,7 +66,7 @@ fn assert_stopped_halfway(line: &Line, ended: &Ended) {
     assert_closed(&line.destination);
 }
 
-/// In the middle of a run, with people told of it.
+/// In the middle of a run, with that reported.
 fn assert_reported_halfway(line: &Line, ended: &Ended) {
     assert_eq!(
         ended.logged("run stopped before its end").len(),

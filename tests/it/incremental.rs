@@ -69,7 +69,7 @@ impl Later {
         self.line.works_when_complete().await;
     }
 
-    /// Waits until a run is over that began after this was called, as a ping tells.
+    /// Waits until a run is over that began after this was called, as a ping reports.
     async fn until_run_from_now_on(&self) {
         let now = chrono::Utc::now();
         let is_over = |info: &Value| {

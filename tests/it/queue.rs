@@ -219,7 +219,7 @@ impl Lane {
             .expect("the ping is taken");
     }
 
-    /// Starts a killed broker again. RabbitMQ writes its bindings to the disk a while after it said that
+    /// Starts a killed broker again. RabbitMQ writes its bindings to the disk a while after it answered that
     /// they are there, so that one that was made just before the kill can be gone: the next ping
     /// declares it again.
     async fn bring_back(&self, broker: &Broker) {

@@ -336,7 +336,7 @@ async fn between_two_runs() {
     together(RELEASES.map(|release| reset_between_runs(release, Trouble::None))).await;
 }
 
-/// Nobody is told that the platform took no notice of the state.
+/// The platform does not report that it ignored the state.
 #[tokio::test(flavor = "multi_thread")]
 async fn between_two_runs_when_the_answer_of_a_ping_is_lost() {
     together(RELEASES.map(|release| reset_between_runs(release, Trouble::AnswerLost))).await;
@@ -465,7 +465,7 @@ async fn reset_reported_before(release: &str, from_the_start: bool) {
     assert_eq!(runs(&line.state()).len(), 1);
     line.assert_all_published().await;
     daemon.stop().await;
-    // A start that is told an older state sends some of it twice, and loses nothing.
+    // A start that reads an older state sends some of it twice, and loses nothing.
     line.source
         .edit(|data| data.add_indicator().expect("an indicator"));
     line.destination.echo_stale(1);

@@ -1,4 +1,4 @@
-//! What the importing user may not do: said at the start, and never at the cost of a marking.
+//! What the importing user may not do: logged at the start, and never at the cost of a marking.
 
 use opencti_connectors::runtime::End;
 use sandbox::{

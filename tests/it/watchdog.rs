@@ -76,7 +76,7 @@ async fn silent_at(operation: &str, works: usize) {
     assert_imported(&line);
 }
 
-/// Waiting because somebody said so is no hang, however long it takes.
+/// Waiting by the settings is no hang, however long it takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_to_wait_does_not_hang() {
     together([

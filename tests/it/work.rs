@@ -1,4 +1,4 @@
-//! The work of a run: what is told to the platform, and in which order.
+//! The work of a run: what is sent to the platform, and in which order.
 
 use opencti_connectors::runtime::End;
 use sandbox::{

@@ -233,7 +233,7 @@ fn add_other_observables(pairs: &mut Pairs) {
     );
 }
 
-/// The client takes the first of some hashes as the platform does, where nothing else is said of a file.
+/// The client takes the first of some hashes as the platform does, where nothing else is known of a file.
 fn add_hashed(pairs: &mut Pairs) {
     let no_hashes = Hashes::new();
     let mut hashes = Hashes::new();

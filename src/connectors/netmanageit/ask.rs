@@ -668,7 +668,7 @@ impl EndsSeen {
             _ => format!("{looked_at} relationships"),
         };
         Some(format!(
-            "{complete} of the {of} can travel; the others tie something that the source does not show to the token's user"
+            "{complete} of the {of} can travel; the others refer to something that the source does not show to the token's user"
         ))
     }
 }

@@ -554,9 +554,9 @@ impl Reading {
         };
         window.put(versions.iter().copied());
         let start = window.start();
-        let room = REMEMBERED.saturating_sub(self.remembered.len());
+        let left = REMEMBERED.saturating_sub(self.remembered.len());
         let recent = versions.iter().filter(|version| version.at >= start);
-        self.remembered.extend(recent.take(room));
+        self.remembered.extend(recent.take(left));
     }
 
     /// The span has no more rows but these, which could not be read; there were so many of those, and

@@ -166,8 +166,8 @@ impl FilePages {
         }
     }
 
-    /// The new objects of a page that may bring files, of their own or of their external references. The page tells
-    /// which of them go.
+    /// The new objects of a page that may bring files, of their own or of their external references. The page reports
+    /// which of them are sent.
     pub(super) fn of_page(
         &self,
         page: &mut RawPage,

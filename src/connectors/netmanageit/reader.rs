@@ -310,7 +310,7 @@ impl RunReader {
         }
     }
 
-    /// The next object that brings files, with their content; none where nothing is left to bring or to tell.
+    /// The next object that brings files, with their content; none where nothing is left to bring or to report.
     async fn page_with_files(
         &mut self,
         mut next: FilePage,

@@ -23,7 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// A connection over which nothing came for twice so long is given up.
 const HEARTBEAT_SECONDS: u16 = 30;
-/// In bytes. The client keeps room for 64 frames: with the broker's default of 128 KiB, 8 MiB.
+/// In bytes. The client has buffers for 64 frames: with the broker's default of 128 KiB, 8 MiB.
 const FRAME_MAX: u32 = 32 * 1024;
 
 /// Why there is no connection to the broker.

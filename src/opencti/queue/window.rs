@@ -1,7 +1,7 @@
 //! The messages that the broker has been given and has not been done with.
 //!
 //! The client pairs a message that came back with *some* confirm of about the same time: the broker may
-//! confirm many messages at once, and which of them was returned is told only by the number in the
+//! confirm many messages at once, and which of them was returned is shown only by the number in the
 //! returned message itself. So answers count only when all messages of the window are answered: then no
 //! return can be outstanding.
 //!

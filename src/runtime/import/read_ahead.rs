@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::connector::{Converted, Converter};
 
-    /// Counts up; a unit is complete once the gate is open for it.
+    /// Counts up; a unit is complete once it is let through.
     struct Counting {
         read: Arc<AtomicUsize>,
         open: watch::Receiver<usize>,

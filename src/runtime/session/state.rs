@@ -552,7 +552,7 @@ impl State {
         }
     }
 
-    /// Counts an object that there is no room for by name.
+    /// Counts an object that is beyond the limit of those remembered by name.
     fn count_only(&mut self, object: Deferred) {
         if object.at_source.is_some() {
             count_one(&mut self.at_source_more, object.stream);

@@ -1,7 +1,7 @@
 //! The words of a pattern.
 //!
 //! They are those of the OASIS grammar of STIX 2.1 patterns, with one more: a key of a path may have hyphens without
-//! standing in quotes (`file:hashes.SHA-256`), since feeds write it so.
+//! being in quotes (`file:hashes.SHA-256`), since feeds write it so.
 
 use std::borrow::Cow;
 use std::str::CharIndices;

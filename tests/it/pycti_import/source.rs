@@ -217,7 +217,7 @@ impl<'a> Source<'a> {
             other => panic!("nobody refers to {other}"),
         };
         let mut properties = self.object(record, operation);
-        // Its class is said by the operation, of sectors by the type.
+        // Its class is that of the operation, for sectors that of the type.
         properties.remove("identity_class");
         match record.typename() {
             "Sector" => properties.insert("type".to_owned(), json!("Sector")),

@@ -1,4 +1,4 @@
-//! The live stream of a platform: indicators and what happens to them, told as server-sent events.
+//! The live stream of a platform: indicators and what happens to them, as server-sent events.
 //!
 //! A test changes indicators through [`LiveStream`]; each change makes the event that the platform
 //! would make, and each connection to `GET /stream/{id}` gets what its stream's filter lets through.
@@ -259,7 +259,7 @@ impl LiveStream {
     }
 
     /// Merges indicators into one: one event of the target, which names the others as they were; no
-    /// deletion is told of them.
+    /// deletion is sent for them.
     pub fn merge(&self, target: &str, sources: &[&str]) -> bool {
         self.change(|state| {
             let moment = state.now();
@@ -290,7 +290,7 @@ impl LiveStream {
     }
 
     /// Puts an indicator into a container that matches the filter, or takes it out: changes of it are
-    /// then told though it does not match itself.
+    /// then sent though it does not match itself.
     pub fn set_contained(&self, id: &str, is_contained: bool) {
         self.change(|state| {
             let Some(stored) = state.documents.get(id) else {
@@ -513,7 +513,7 @@ impl State {
         self.filter.matches(&record, updated)
     }
 
-    /// What a connection is told first.
+    /// The first frame of a connection.
     fn connected(&self, connection: usize) -> Value {
         json!({
             "connectionId": connection.to_string(),

@@ -380,7 +380,7 @@ fn message(number: usize) -> Value {
     json!({ "type": "bundle", "work_id": "w1", "content": STANDARD.encode(bundle.to_string()) })
 }
 
-/// Number and size, as the platform tells them.
+/// Number and size, as the platform answers them.
 fn details(destination: &Destination) -> (f64, f64) {
     let answer = run_on(destination, DETAILS, &json!({}));
     let details = &answer["connector"]["connector_queue_details"];

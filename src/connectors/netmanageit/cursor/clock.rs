@@ -1,6 +1,6 @@
 //! What the source calls now.
 //!
-//! Pure. **Invariant.** Two clocks are compared as the source said them, or by how far each was ahead of
+//! Pure. **Invariant.** Two clocks are compared as the source answered them, or by how far each was ahead of
 //! ours; our own time alone decides nothing.
 
 use std::time::{Duration, SystemTime};

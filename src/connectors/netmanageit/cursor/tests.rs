@@ -707,7 +707,7 @@ fn clock(now: i64, lead: i64) -> SourceClock {
 }
 
 /// One run at a source with a clock, in one page; what it hands out, the cursor, what the clock meant, and
-/// what is to be told.
+/// what is to be logged.
 fn run_by_clock(
     rows: &[Handed],
     cursor: Option<&Value>,
@@ -801,7 +801,7 @@ fn a_row_from_the_future_hides_no_later_change_and_is_reported_once() {
     }
 }
 
-/// A `Date` that is wrong cannot be told from a right one: a row from the future must not lift the cursor to it.
+/// A `Date` that is wrong cannot be recognised: a row from the future must not lift the cursor to it.
 #[test]
 fn a_row_from_the_future_hides_nothing_where_the_clock_is_ahead() {
     let (hour, future) = (60 * MINUTE, timestamp("2027-06-01T00:00:00Z"));

@@ -479,7 +479,7 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
         let (id, name) = (record.id().to_owned(), record.standard_id().to_owned());
         if is_later {
             record.set("updated_at", later);
-            // Nothing of what was handed out is met again before it.
+            // Nothing of what was handed out is read again before it.
             data.observables.retain(|record| record.id() == id);
         }
         (id, name, kind)
@@ -588,7 +588,7 @@ async fn what_was_deferred_is_read_once_more_first() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
-/// What the source failed at came with an earlier run, and will not come by itself: what refers to it, or ties
+/// What the source failed at came with an earlier run, and will not come by itself: what refers to it, or connects
 /// it, is asked for again.
 #[tokio::test]
 async fn what_needs_what_fails_is_asked_for_again() {
@@ -877,7 +877,7 @@ fn once(body: &Value) -> Fault {
     }
 }
 
-/// References have no alarm of their stream: what is missing of them is told as something that is not sent.
+/// References have no alarm of their stream: what is missing of them is reported as skipped.
 #[tokio::test]
 async fn references_that_are_counted_and_not_answered_are_reported() {
     let mut line = Line::generated(30, 0, 100);

@@ -62,7 +62,7 @@ async fn nothing_counts_before_every_answer_is_there() {
     assert!(!window.is_answered());
     window.answer(1, BrokerAnswer::Taken);
     assert!(window.is_answered());
-    // The return of message 0, told with the confirm of message 1.
+    // The return of message 0, reported with the confirm of message 1.
     window.note_returned(0);
     let settled = window.settle();
     assert_eq!(numbers(&settled.confirmed), [1]);

@@ -39,7 +39,7 @@ fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
 }
 
 /// Three pages of twenty objects. Each may depend on some of five markings; those of the first two
-/// pages may refer to objects of their page and at referenced objects, those of the last one tie objects of
+/// pages may refer to objects of their page and to referenced objects, those of the last one connect objects of
 /// the first page together.
 #[derive(Debug, Clone)]
 struct UnitShapes {
@@ -281,7 +281,7 @@ fn what_was_sent_long_ago_does_not_ride_along() {
     );
 }
 
-/// An object that changed while the source was read stands on two pages, and something ties it on a third.
+/// An object that changed while the source was read is on two pages, and a third has something that depends on it.
 #[rstest]
 #[case(Packing::Closed { batch_size: 100 })]
 #[case(Packing::Waves { batch_size: 100 })]
@@ -316,7 +316,7 @@ fn a_changed_object_is_never_overwritten_by_its_older_version(#[case] packing: P
     run.pack(&page(vec![referring], vec![object(1)]));
     assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
     run.pack(&page(vec![dependent(3)], Vec::new()));
-    // What ties objects together changes as well.
+    // Relationships change as well.
     assert!(waits(&run.pack(&page(vec![dependent(3)], Vec::new()))));
 }
 

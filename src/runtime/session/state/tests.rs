@@ -128,7 +128,7 @@ fn our_version_is_read_where_it_is_a_state(#[case] before: &str, #[case] is_stat
     assert!(matches!(without, StoredState::Unusable(_)));
 }
 
-/// A version of a megabyte is not said as a whole.
+/// A version of a megabyte is not quoted as a whole.
 #[test]
 fn a_version_that_is_left_alone_is_reported_in_short() {
     let text = json!({"version": "2".repeat(1_000_000)}).to_string();
@@ -455,7 +455,7 @@ fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
     assert!(state.is_rest_due(day(9)), "it had all come");
 }
 
-/// What waits for the destination leaves room for what nobody would ask for otherwise.
+/// What waits for the destination leaves places for what would not be asked for otherwise.
 #[test]
 fn what_the_source_fails_at_has_room_of_its_own() {
     let mut state = used();

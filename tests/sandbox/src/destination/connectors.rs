@@ -36,7 +36,7 @@ pub struct Connector {
     earlier: Option<Moment>,
 }
 
-/// What a ping's answer tells of the state.
+/// What a ping's answer holds of the state.
 #[derive(Debug, Clone, PartialEq)]
 struct Moment {
     state: Option<String>,

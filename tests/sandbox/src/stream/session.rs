@@ -219,7 +219,7 @@ impl Session {
                 return self.end(ending).await;
             }
             if let Some(fault) = self.due_fault() {
-                if let Some(half) = self.meet(fault).await {
+                if let Some(half) = self.apply_fault(fault).await {
                     return Some(Step::Send(half));
                 }
                 continue;
@@ -277,7 +277,7 @@ impl Session {
     }
 
     /// Lets a fault have its effect; gives the half frame that is still sent.
-    async fn meet(&mut self, fault: StreamFault) -> Option<Bytes> {
+    async fn apply_fault(&mut self, fault: StreamFault) -> Option<Bytes> {
         self.fault = None;
         match fault {
             StreamFault::End { .. } => self.ending = Some(Ending::End),

@@ -1,4 +1,4 @@
-//! The live stream tells what happens as the platform does, also where it is surprising.
+//! The live stream sends events as the platform does, also where that is surprising.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -431,7 +431,7 @@ fn what_is_no_longer_kept_is_gone_and_only_the_first_frame_tells() {
         (&json!(last.to_string()), &json!(1))
     );
     assert_eq!(client.events(1), [pair("create", "198.51.100.3")]);
-    // An object can go without anybody being told.
+    // An object can go without any event.
     let id = stream.visible()[0].clone();
     assert!(stream.forget(&id));
     stream.create_address("198.51.100.4");
@@ -484,7 +484,7 @@ fn heartbeats_repeat_the_last_position_and_move_with_what_does_not_match() {
     );
     stream.create(json!({ "pattern": "[a:b = 'c']", "name": "revoked", "revoked": true }));
     let position = stream.last_position();
-    // Whether the connection has met the event yet is its own matter: the heartbeat tells.
+    // Whether the connection has read the event yet shows with the heartbeat.
     let mut last = first;
     while last.id != Some(position.to_string()) {
         stream.beat();
