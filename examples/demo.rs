@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     match without_proxy().and_then(|()| start(&arguments)) {
         Ok(code) => code,
         Err(error) => {
-            say(&format!("\nThe demo cannot run: {error:#}"));
+            print_line(&format!("\nThe demo cannot run: {error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -127,17 +127,17 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
 async fn demo(arguments: &Arguments) -> Result<ExitCode> {
     let stop = on_signals()?;
     let notes = Notes::take(arguments.logs)?;
-    say("Starting two platforms and a queue ...");
+    print_line("Starting two platforms and a queue ...");
     // Dropped on every way out, which ends the broker and removes its folder.
     let Some(stage) = stop.run_until_cancelled(Stage::set_up(arguments)).await else {
-        say("Stopped.");
+        print_line("Stopped.");
         return Ok(ExitCode::from(INTERRUPTED));
     };
     let stage = stage?;
-    say(&stage.introduction());
+    print_line(&stage.introduction());
     let run = perform(&stage, arguments, &stop).await?;
     if stop.is_cancelled() {
-        say(&summary::of_stopped(&stage));
+        print_line(&summary::of_stopped(&stage));
         return Ok(ExitCode::from(INTERRUPTED));
     }
     let comparison = Comparison::of(&stage, &notes);
@@ -147,7 +147,7 @@ async fn demo(arguments: &Arguments) -> Result<ExitCode> {
         comparison: &comparison,
         notes: &notes,
     };
-    say(&summary.text());
+    print_line(&summary.text());
     Ok(if summary.is_good() {
         ExitCode::SUCCESS
     } else {
@@ -221,6 +221,6 @@ async fn standstill(stage: &Stage) {
 }
 
 /// Prints a text. A reader who is gone does not need it any more, and the demo still has to clean up.
-fn say(text: &str) {
+fn print_line(text: &str) {
     writeln!(std::io::stdout(), "{text}").ok();
 }

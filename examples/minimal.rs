@@ -115,7 +115,7 @@ impl Importer for Addresses {
             Some(cursor) => cursor.get("lines").and_then(Value::as_u64),
             None => Some(0),
         };
-        let again = resume.again.into_iter().map(|held_back| held_back.id);
+        let again = resume.again.into_iter().map(|deferred| deferred.id);
         let mut source = AddressSource::open(&self.file)?;
         if let Some(behind) = behind
             && source.skip(behind, &again.collect())?
@@ -148,7 +148,7 @@ pub(crate) struct AddressSource {
     /// Lines read so far.
     read: u64,
     pages: u64,
-    /// Lines of earlier runs whose addresses were held back and may pass now.
+    /// Lines of earlier runs whose addresses were deferred and may be sent now.
     again: Vec<Line>,
     common: Common,
 }

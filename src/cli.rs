@@ -1,6 +1,4 @@
 //! The commands of every connector's program: arguments, settings, logs, and the runtime with the connector in it.
-//!
-//! May know: everything but the connectors. Known by: the programs in `src/bin`.
 
 mod commands;
 
@@ -37,7 +35,7 @@ Exit codes:
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The settings file; environment variables win over what it says
+    /// The settings file; environment variables take precedence over it
     #[arg(long, default_value = "config.yml", value_name = "PATH", global = true)]
     config: PathBuf,
 }
@@ -57,7 +55,7 @@ enum Command {
         /// The folder; it is made if it is not there
         #[arg(value_name = "DIR", required_unless_present = "dry_run")]
         folder: Option<PathBuf>,
-        /// Write nothing: only say how many of what there would be, and what would be held back and why
+        /// Write nothing: only say how many of what there would be, and what would be deferred and why
         #[arg(long)]
         dry_run: bool,
         /// Wait for a source that does not answer, which without a terminal is what happens anyway
@@ -90,8 +88,8 @@ pub fn run_importer<C: Importer>() -> ExitCode {
             })
         }),
         Command::Check => with_settings::<C>(&config, |settings| {
-            commands::check::<C>(&settings, async |settings, tell| {
-                runtime::check::<C>(settings, tell).await
+            commands::check::<C>(&settings, async |settings, report| {
+                runtime::check::<C>(settings, report).await
             })
         }),
         Command::Export {
@@ -122,8 +120,8 @@ pub fn run_consumer<C: StreamConsumer>() -> ExitCode {
             })
         }),
         Command::Check => with_settings::<C>(&config, |settings| {
-            commands::check::<C>(&settings, async |settings, tell| {
-                runtime::check_consumer::<C>(settings, tell).await
+            commands::check::<C>(&settings, async |settings, report| {
+                runtime::check_consumer::<C>(settings, report).await
             })
         }),
         other => common::<C>(&other, &config, consumer_line::<C>()),
@@ -194,7 +192,7 @@ fn run<C: Connector>(
     }
 }
 
-/// Does something with the settings, or says what is wrong with them.
+/// Does something with the settings, or reports what is wrong with them.
 fn with_settings<C: Connector>(
     config: &Path,
     act: impl FnOnce(Settings<C::Section>) -> ExitCode,
@@ -259,7 +257,7 @@ fn export<C: Importer>(
     }
 }
 
-/// Sets up the log, and what else tells how the connector fares.
+/// Sets up the log, the metrics and the health.
 fn begin<S>(settings: &Settings<S>) -> anyhow::Result<Instruments> {
     let is_for_people = std::io::stderr().is_terminal();
     let connector = &settings.connector;

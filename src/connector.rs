@@ -1,6 +1,6 @@
 //! The contract between the runtime and a connector: what one has to bring to be run.
 //!
-//! An importer brings three things: a [`Connector`] that is an [`Importer`] (who it is, its settings), a [`Source`]
+//! An importer brings three things: a [`Connector`] that is an [`Importer`] (its name, its settings), a [`Source`]
 //! (the next unit, with all the waiting on the network) and a [`Converter`] (a unit into STIX objects, pure). A stream
 //! connector brings a [`Connector`] that is a [`StreamConsumer`]. The runtime brings the rest: the schedule, the queue,
 //! the work, the live stream, the state, the stop.
@@ -17,10 +17,10 @@ mod deferred;
 mod lookup_cache;
 mod overlap_window;
 mod row_time;
+mod sent_notice;
 mod source;
 mod stream_consumer;
 mod tally;
-mod tell_sent;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -35,14 +35,14 @@ pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, UNIT_KEY_BYTES, is_
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
 pub use row_time::RowTime;
+pub use sent_notice::{SentListener, SentNotifier};
 pub use source::{Converter, Source, SourceError};
 pub use stream_consumer::{
     NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
 pub use tally::{Skipped, Tally, kind_of_end};
-pub use tell_sent::{HearSent, TellSent};
 
-/// A connector: who it is, and what it is made from.
+/// A connector: its name, its settings, and how it is made from them.
 pub trait Connector: Sized + Send + Sync + 'static {
     /// Its own sections of the settings.
     type Section: Section + Send + Sync + 'static;
@@ -105,10 +105,10 @@ pub trait Importer: Connector {
 #[derive(Debug, Clone, Default)]
 pub struct Resume {
     /// The last confirmed cursor of each stream, by the stream's name; none for a stream that has
-    /// never been read. It may have been written by anybody: a source that cannot read it says so and
-    /// begins the stream anew.
+    /// never been read. It may have been written by another program: a source that cannot read it logs that and
+    /// reads the stream from its beginning.
     pub cursors: BTreeMap<String, serde_json::Value>,
-    /// Objects that earlier runs deferred and that may be sent now, or that only the source can mend; they are read once
+    /// Objects that earlier runs deferred and that may be sent now, or that only the source can resolve; they are read once
     /// more, first.
     pub again: Vec<Deferred>,
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot

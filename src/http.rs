@@ -1,8 +1,7 @@
 //! HTTP, for everything that asks another host: one client with TLS, proxies, retries, redirects, conditional
 //! requests and bounds.
 //!
-//! May know: reqwest, rustls, the log and the metrics. Must not know: GraphQL, settings, any connector. Known by:
-//! [`crate::graphql`] and everything above it. Nothing else names reqwest.
+//! Nothing else names reqwest.
 //!
 //! **Invariants.** A credential goes to the host that it belongs to and to no other, whatever a redirect says. No
 //! body is read without a limit, which counts what it holds once it is unpacked. Whatever a host says is made safe
@@ -25,7 +24,7 @@ mod site;
 pub use client::{Client, Fetched};
 pub use conditional::Validators;
 pub(crate) use error::tls_error;
-pub use error::{Error, Kind, NoAnswer};
+pub use error::{Error, ErrorKind, NoAnswer};
 pub use event_stream::{EventReader, Frame, Framed};
 pub use headers::Clocks;
 pub use local::ask_local_health;
@@ -34,7 +33,7 @@ pub use redirect::{RedirectRefusal, Redirects};
 pub use request::Request;
 pub use reqwest::{Method, StatusCode};
 pub use response::Response;
-pub(crate) use response::said;
+pub(crate) use response::error_message;
 pub(crate) use retry::Waits;
 pub use retry::{RetryBudget, RetryPolicy};
 pub use site::{Credential, LONGEST_SILENCE, Site, Trust};

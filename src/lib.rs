@@ -40,7 +40,7 @@
 //! - An object never goes without its markings: their definitions travel in its message, or are
 //!   imported before it.
 //! - What is not sent is named, with its reason, and counted.
-//! - Expectations are announced before the messages that they count; a work is closed on every way out.
+//! - Expectations are added before the messages that they count; a work is closed on every way out.
 //! - Confirmed is not yet imported: the state knows where the open work began, until it is complete.
 //! - Secrets are of a type that cannot be printed.
 

@@ -1,9 +1,5 @@
 //! The destination platform: registration and ping, works, and the push of messages.
 //!
-//! May know: [`crate::platform`], [`crate::graphql`], [`crate::settings`], and of the contract the
-//! position that a delivery carries; lapin only in [`queue`]. Must not know: any
-//! connector, the schedule, how objects were made. Known by: the runtime.
-//!
 //! **Invariant.** A [`Receipt`] exists only for messages that the broker (or the platform, with the
 //! api protocol) has confirmed, all of them.
 
@@ -30,7 +26,7 @@ pub use registration::{
     BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector, QueueSize, Registration,
     RegistrationError, delete, is_too_large, kept, ping, queue_size, register,
 };
-pub use rights::Rights;
+pub use rights::UserRights;
 pub use rules::{Expectations, Rules, Unsupported};
 pub use values::refusal;
 pub use work::{Condition, Work, WorkCount, WorkError, WorkExpectations};

@@ -1,17 +1,13 @@
 //! An OpenCTI platform, seen through its GraphQL API: its release, what its schema knows, and the
 //! operations cut down to that.
 //!
-//! May know: [`crate::graphql`], our own schema file and its marks. Must not know: which of the two
-//! platforms of a run it is, STIX, settings. Known by: [`crate::opencti`] (the destination) and the
-//! connectors (a source).
-//!
 //! **Invariant.** Nothing is asked for that the platform does not know: an unknown field, argument or
 //! type refuses the whole document. What a platform knows is found by asking it, type by type, with
 //! `__type(name:)`; where it refuses that, the marks of our schema file and its release decide
 //! (docs/protocol.md#requests).
 
 mod access;
-mod end_guard;
+mod pagination_guard;
 mod release;
 #[cfg(test)]
 pub(crate) mod scripted;
@@ -27,15 +23,15 @@ use serde::de::{DeserializeOwned, Error as _};
 
 pub use crate::graphql::Download;
 use crate::graphql::{
-    Answer, AnswerLimit, Client, Error, NarrowError, Narrowed, Operation, OwnSchema, SchemaError,
-    mentioned_types, narrow, prune_variables,
+    Answer, AnswerLimit, BoundedOperation, Error, GraphqlClient, NarrowError, Narrowed, OwnSchema,
+    SchemaError, mentioned_types, narrow, prune_variables,
 };
-use crate::http::{Kind, RetryPolicy, Waits};
+use crate::http::{ErrorKind, RetryPolicy, Waits};
 use crate::telemetry::logs::Chain;
 pub use access::PlatformAccess;
-pub use end_guard::{EndGuard, Endless, ListedRow};
+pub use pagination_guard::{EndlessList, ListedRow, PaginationGuard};
 pub use release::{NotARelease, Release};
-use shape::{KnownShape, Shape};
+use shape::{KnownShape, TypeShape};
 
 /// Ids in one filter: so many were seen working live, and they stay far below the search engine's
 /// limits.
@@ -56,7 +52,7 @@ static OWN_SCHEMA: LazyLock<Result<OwnSchema, Arc<SchemaError>>> =
 )]
 struct About;
 
-impl Operation for About {
+impl BoundedOperation for About {
     const LIMIT: AnswerLimit = AnswerLimit::Few;
 }
 
@@ -71,10 +67,10 @@ pub enum PlatformError {
     /// The request failed.
     #[error(transparent)]
     Request(#[from] Error),
-    /// The platform does not know the operation at all.
+    /// The platform's schema does not have the operation at all.
     #[error("{platform} (release {release}) does not know what it has to be asked")]
     Unknown {
-        /// Which platform, in words.
+        /// The platform's name in messages.
         platform: String,
         /// Its release.
         release: Release,
@@ -86,15 +82,15 @@ pub enum PlatformError {
     /// The platform's release cannot be read.
     #[error("{platform} does not say its release")]
     NoRelease {
-        /// Which platform, in words.
+        /// The platform's name in messages.
         platform: String,
-        /// What it said.
+        /// What it answered.
         source: NotARelease,
     },
     /// The platform is older than this program can work with.
     #[error("{platform} is release {release}; the oldest that works is 6.0.0")]
     TooOld {
-        /// Which platform, in words.
+        /// The platform's name in messages.
         platform: String,
         /// Its release.
         release: Release,
@@ -106,16 +102,18 @@ pub enum PlatformError {
 
 impl PlatformError {
     /// The class of the error.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Request(error) => error.kind(),
-            Self::Unknown { .. } => Kind::Unknown,
-            Self::NoRelease { .. } | Self::TooOld { .. } | Self::OwnSchema(_) => Kind::Unusable,
+            Self::Unknown { .. } => ErrorKind::Unknown,
+            Self::NoRelease { .. } | Self::TooOld { .. } | Self::OwnSchema(_) => {
+                ErrorKind::Unusable
+            }
         }
     }
 
-    /// Whether the platform's release does not know what was asked, by its schema or by its own words. Nothing of the
-    /// moment, and nobody in front of it, can say so.
+    /// Whether the platform's release does not have what was asked, by its schema or by its own error. No transient
+    /// failure, and nothing in front of it, can mean that.
     pub fn is_unknown_to_release(&self) -> bool {
         match self {
             Self::Unknown { .. } => true,
@@ -128,7 +126,7 @@ impl PlatformError {
 /// One platform: asked through [`Platform::call`] and [`Platform::ask`].
 #[derive(Debug)]
 pub struct Platform {
-    client: Client,
+    client: GraphqlClient,
     release: Release,
     schema: &'static OwnSchema,
     knowledge: RwLock<Knowledge>,
@@ -137,7 +135,7 @@ pub struct Platform {
 }
 
 /// An operation with its variables, not yet narrowed.
-struct Request {
+struct UnnarrowedRequest {
     operation: &'static str,
     document: &'static str,
     variables: serde_json::Value,
@@ -147,7 +145,7 @@ struct Request {
 /// What has been learnt of the platform's schema so far.
 #[derive(Debug, Default)]
 struct Knowledge {
-    shapes: HashMap<String, Option<Shape>>,
+    shapes: HashMap<String, Option<TypeShape>>,
     probing_refused: bool,
     narrowed: HashMap<&'static str, Arc<Narrowed>>,
     thoroughly_probed: BTreeSet<&'static str>,
@@ -158,7 +156,10 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformError`] when it does not answer within the policy, or is not an OpenCTI from 6.0.0 on.
-    pub async fn meet(client: Client, policy: RetryPolicy) -> Result<Self, PlatformError> {
+    pub async fn connect(
+        client: GraphqlClient,
+        policy: RetryPolicy,
+    ) -> Result<Self, PlatformError> {
         let schema = OWN_SCHEMA.as_ref().map_err(Arc::clone)?;
         let release = ask_release(&client, policy).await?;
         if !release.is_at_least(6, 0, 0) {
@@ -177,7 +178,7 @@ impl Platform {
         })
     }
 
-    /// Whether the platform still is what it was when it was met.
+    /// Whether the platform still has the release that it had when we connected.
     ///
     /// # Errors
     /// [`PlatformError`] when it does not answer within the policy.
@@ -191,7 +192,7 @@ impl Platform {
         self.client.count_retry();
     }
 
-    /// What the platform's clock says; none where it does not say it.
+    /// The platform's time; none where it does not answer it.
     pub async fn clock(&self) -> Option<SystemTime> {
         self.client.clock().await
     }
@@ -205,8 +206,8 @@ impl Platform {
     /// does not help.
     ///
     /// # Errors
-    /// [`PlatformError`] with the platform's own words.
-    pub async fn call<Q: Operation>(
+    /// [`PlatformError`] with the platform's own message.
+    pub async fn call<Q: BoundedOperation>(
         &self,
         variables: Q::Variables,
         policy: RetryPolicy,
@@ -241,7 +242,7 @@ impl Platform {
     ///
     /// # Errors
     /// [`PlatformError`] when there is no answer, or the platform does not know the operation.
-    pub async fn ask<Q: Operation>(
+    pub async fn ask<Q: BoundedOperation>(
         &self,
         variables: Q::Variables,
         policy: RetryPolicy,
@@ -250,7 +251,10 @@ impl Platform {
         self.answer(&request, policy).await
     }
 
-    fn request<Q: Operation>(&self, variables: Q::Variables) -> Result<Request, PlatformError> {
+    fn request<Q: BoundedOperation>(
+        &self,
+        variables: Q::Variables,
+    ) -> Result<UnnarrowedRequest, PlatformError> {
         let body = Q::build_query(variables);
         let operation = body.operation_name;
         let platform = || self.client.platform().to_owned();
@@ -259,7 +263,7 @@ impl Platform {
             platform: platform(),
             source,
         })?;
-        Ok(Request {
+        Ok(UnnarrowedRequest {
             operation,
             document: body.query,
             variables,
@@ -269,7 +273,7 @@ impl Platform {
 
     async fn answer(
         &self,
-        request: &Request,
+        request: &UnnarrowedRequest,
         policy: RetryPolicy,
     ) -> Result<Answer, PlatformError> {
         let (operation, document) = (request.operation, request.document);
@@ -277,7 +281,7 @@ impl Platform {
         let answer = self.send(request, &narrowed, policy).await?;
         let is_refused = answer
             .refusal()
-            .is_some_and(|error| error.kind() == Kind::Validation);
+            .is_some_and(|error| error.kind() == ErrorKind::Validation);
         if is_refused
             && let Some(narrower) = self
                 .narrow_thoroughly(operation, document, &narrowed)
@@ -290,7 +294,7 @@ impl Platform {
 
     async fn send(
         &self,
-        request: &Request,
+        request: &UnnarrowedRequest,
         narrowed: &Narrowed,
         policy: RetryPolicy,
     ) -> Result<Answer, PlatformError> {
@@ -412,11 +416,11 @@ impl Platform {
         let narrowed = self
             .with_known(|known| narrow(self.schema, known, document))
             .map_err(|source| self.unknown(operation, source))?;
-        if !narrowed.left_out.is_empty() {
+        if !narrowed.removed.is_empty() {
             tracing::info!(
                 platform = self.client.platform(),
                 operation,
-                left_out = narrowed.left_out.join(", "),
+                left_out = narrowed.removed.join(", "),
                 "this release does not know everything that could be asked"
             );
         }
@@ -445,7 +449,7 @@ impl Platform {
         Ok(())
     }
 
-    /// Learns what the platform knows of a type. Only the platform's own refusal says that it tells nothing about its
+    /// Learns what the platform has of a type. Only the platform's own refusal means that it answers nothing about its
     /// schema: what it fails at for the moment is waited for.
     async fn probe(&self, type_name: String) -> Result<(), PlatformError> {
         let policy = self.probing;
@@ -478,7 +482,10 @@ impl Platform {
     }
 }
 
-async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, PlatformError> {
+async fn ask_release(
+    client: &GraphqlClient,
+    policy: RetryPolicy,
+) -> Result<Release, PlatformError> {
     let mut tries = Tries::new(client, policy);
     let answer: about::ResponseData = loop {
         let about = About::build_query(about::Variables {});
@@ -499,19 +506,19 @@ async fn ask_release(client: &Client, policy: RetryPolicy) -> Result<Release, Pl
 
 /// Whether the platform failed at what any platform can be asked: nothing of such a question can be to blame.
 fn is_of_the_moment(error: &Error) -> bool {
-    let is_failure = matches!(error.kind(), Kind::Transient(_) | Kind::Server);
+    let is_failure = matches!(error.kind(), ErrorKind::Transient(_) | ErrorKind::Server);
     matches!(error, Error::Refused { .. }) && (error.may_pass() || is_failure)
 }
 
 /// The tries of one request that is answered with errors that may pass. That no answer comes is the client's.
 struct Tries<'a> {
-    client: &'a Client,
+    client: &'a GraphqlClient,
     waits: Waits,
     locked: Waits,
 }
 
 impl<'a> Tries<'a> {
-    fn new(client: &'a Client, policy: RetryPolicy) -> Self {
+    fn new(client: &'a GraphqlClient, policy: RetryPolicy) -> Self {
         Self {
             client,
             waits: policy.waits(),
@@ -642,7 +649,7 @@ mod tests {
     }
 
     /// A source that answers this operation at first with these faults.
-    fn source(operation: &str, faults: Vec<sandbox::Fault>) -> (sandbox::Source, Client) {
+    fn source(operation: &str, faults: Vec<sandbox::Fault>) -> (sandbox::Source, GraphqlClient) {
         let options = sandbox::SourceOptions {
             release: sandbox::Release::new(7, 270_101, 0),
             ..sandbox::SourceOptions::default()
@@ -653,7 +660,7 @@ mod tests {
         }
         let url = format!("{}/graphql", source.url()).parse().unwrap();
         let token = source.token().to_owned().into();
-        let client = Client::new(crate::http::Site::new("the source", url), &token).unwrap();
+        let client = GraphqlClient::new(crate::http::Site::new("the source", url), &token).unwrap();
         (source, client)
     }
 
@@ -695,20 +702,20 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn what_fails_for_the_moment_does_not_keep_a_platform_from_being_met() {
+    async fn a_transient_failure_does_not_keep_a_platform_from_being_connected() {
         let (source, client) = source("About", faults());
-        let platform = Platform::meet(client, SOON).await.unwrap();
+        let platform = Platform::connect(client, SOON).await.unwrap();
         assert_eq!(source.count("About"), faults().len() + 1);
         let refused = refusal("FORBIDDEN_ACCESS");
         source.faults().add_for("About", refused);
         let error = platform.is_same_release(SOON).await.unwrap_err();
-        assert_eq!(error.kind(), Kind::Authentication);
+        assert_eq!(error.kind(), ErrorKind::Authentication);
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_nothing_hears_why_the_platform_is_not_met() {
+    async fn without_retries_the_reason_of_a_failed_connection_is_returned() {
         let (_source, client) = source("About", vec![refusal("INTERNAL_SERVER_ERROR")]);
-        let error = Platform::meet(client, RetryPolicy::NEVER)
+        let error = Platform::connect(client, RetryPolicy::NEVER)
             .await
             .unwrap_err();
         assert!(error.to_string().contains("INTERNAL_SERVER_ERROR"));
@@ -722,9 +729,9 @@ mod tests {
         let (source, client) = source("Probe", faults.clone());
         let platform = Platform {
             probing: SOON,
-            ..Platform::meet(client, SOON).await.unwrap()
+            ..Platform::connect(client, SOON).await.unwrap()
         };
-        // A type that our schema file does not have: only the platform can tell.
+        // A type that our schema file does not have: only the platform knows.
         assert!(!platform.lacks_entity_type("Quantum-Key").await.unwrap());
         assert_eq!(source.count("Probe"), faults.len() + 1);
         assert!(platform.lacks_entity_type("Nothing-Like-It").await.unwrap());

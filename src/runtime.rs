@@ -5,8 +5,6 @@
 //! - [`stream`]: stream connectors: position, reconnecting, the watch over silence, acknowledgement.
 //! - `check`: the whole way, checked before the first run.
 //!
-//! May know: everything but the connectors, lapin and reqwest. Known by: the command line.
-//!
 //! **Invariant.** The process ends within ten seconds of a signal; what it leaves unfinished stands in
 //! the state that the platform keeps.
 

@@ -5,10 +5,7 @@
 //! connector through [`Section`]. Both are tables of [`Setting`], the one place that knows the
 //! names, the defaults and the meaning: reading, the sample file and the documentation follow it.
 //!
-//! May know: the environment and files. Must not know: the network, any connector, the runtime.
-//! May be known by everything.
-//!
-//! **Invariant:** whoever holds a [`Settings`] holds values that were all checked; a start with
+//! **Invariant:** the values of a [`Settings`] were all checked; a start with
 //! bad settings ends with all [`Problems`] at once, before anything else happens.
 
 mod address;
@@ -61,7 +58,7 @@ pub use since::Since;
 pub use table::{ConnectorType, Fallback, Section, Setting, table};
 pub use tlp_level::TlpLevel;
 
-/// Everything a connector was told, checked. `S` is the connector's own part.
+/// All settings of a connector, checked. `S` is the connector's own part.
 #[derive(Debug, Clone)]
 pub struct Settings<S> {
     /// The platform that receives the data.
@@ -74,7 +71,7 @@ pub struct Settings<S> {
     pub http: HttpSettings,
     /// The connector's own settings.
     pub section: S,
-    /// What the operator should know although it stops nothing, one sentence each: to be told as warnings by every
+    /// What the operator should know although it stops nothing, one sentence each: to be logged as warnings by every
     /// command.
     pub notices: Vec<String>,
 }
@@ -108,7 +105,7 @@ pub struct ConnectorSettings {
     pub id: Uuid,
     /// The display name, at least two characters.
     pub name: String,
-    /// What the connector says it is about; at least one entry, none of them blank.
+    /// The scope of the connector; at least one entry, none of them blank.
     pub scope: Vec<String>,
     /// The least important level that is logged.
     pub log_level: Level,
@@ -195,7 +192,7 @@ pub struct BrokerOverrides {
     pub use_ssl: Option<bool>,
     /// Authorities believed besides the system's.
     pub ca: Option<Pem>,
-    /// The certificate with which the connector shows who it is.
+    /// The connector's client certificate.
     pub client: Option<ClientCertificate>,
 }
 
@@ -276,7 +273,7 @@ where
     environment.map(|(name, value)| (name.into(), value.into()))
 }
 
-fn read_values<S: Section>(values: &load::Values) -> Result<Settings<S>, Problems> {
+fn read_values<S: Section>(values: &load::GivenValues) -> Result<Settings<S>, Problems> {
     let mut reader = Reader::new(values);
     let opencti = standard::read_opencti(&mut reader);
     let connector = standard::read_connector::<S>(&mut reader);
@@ -296,7 +293,7 @@ fn read_values<S: Section>(values: &load::Values) -> Result<Settings<S>, Problem
             section,
             notices,
         }),
-        // A section that answers nothing must have said why; one that did not is defective, and
+        // A section that returns nothing must have noted a problem; one that did not is defective, and
         // a start without settings must still not happen.
         _ => Err(Problems(vec![Problem::new(
             S::NAME,

@@ -1,7 +1,6 @@
 //! STIX 2.1 as it travels: objects written key by key, and bundles of them.
 //!
-//! Pure. May know: JSON. Must not know: I/O, time, OpenCTI's API, the source's model. Known by: the
-//! connectors (who write objects) and the runtime (which packs them).
+//! Pure.
 //!
 //! **Invariant.** An object holds only keys that were put into it one by one, none of them null or
 //! an empty list (both are errors at import, docs/protocol.md#import).

@@ -1,6 +1,4 @@
-//! What the process tells about itself while it runs.
-//!
-//! May know: nothing of the connectors or the runtime. May be known by everything.
+//! What the process reports about itself while it runs: logs, metrics, health.
 
 pub mod admin;
 pub mod bars;

@@ -1,5 +1,5 @@
 //! How often the way of a page asks for memory, for each object, and how much an answer that does not end is given:
-//! counted, because it stands for time and for room, and is the same on every machine.
+//! counted, because it shows the use of time and memory, and is the same on every machine.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dhat::{Alloc, HeapStats, Profiler};
 use opencti_connectors::connector::Converter;
-use opencti_connectors::graphql::{AnswerLimit, Client, Error};
+use opencti_connectors::graphql::{AnswerLimit, Error, GraphqlClient};
 use opencti_connectors::http::{self, RetryPolicy, Site};
 use opencti_connectors::opencti::Message;
 
@@ -99,7 +99,7 @@ fn serve_bombs(status: &str) -> u16 {
 fn refused(port: u16, limit: AnswerLimit) -> (Error, usize) {
     let url = format!("http://127.0.0.1:{port}/graphql").parse().unwrap();
     let token = "a-token".to_owned().into();
-    let client = Client::new(Site::new("the source", url), &token);
+    let client = GraphqlClient::new(Site::new("the source", url), &token);
     let client = client.unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

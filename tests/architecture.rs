@@ -446,7 +446,7 @@ fn no_file_is_named_mod() {
 
 /// The checks above would pass as well if they found nothing at all: these must be found.
 #[rstest]
-#[case::plain("src/stix/object.rs", "use crate::graphql::Client;", &[1])]
+#[case::plain("src/stix/object.rs", "use crate::graphql::GraphqlClient;", &[1])]
 #[case::group("src/opencti/work.rs", "use crate::connector::{\n    Position,\n    Source as S,\n};", &[1])]
 #[case::group_at_the_root("src/graphql/client.rs", "use crate::{telemetry::logs::Chain, runtime, stix};", &[1, 1])]
 #[case::in_code("src/settings/load.rs", "fn f() {\n    crate::platform::Release::new(6, 0, 0);\n}", &[2])]

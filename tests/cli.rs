@@ -1,4 +1,4 @@
-//! The binary as an operator meets it: a process with arguments, variables, signals and an exit code,
+//! The binary as an operator runs it: a process with arguments, variables, signals and an exit code,
 //! between two platforms and a real broker.
 //!
 //! Only one promise is about time: asked to stop, the process ends within ten seconds. All other

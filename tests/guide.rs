@@ -70,7 +70,7 @@ fn product() -> String {
 
 /// The messages in the first column of the tables, cut at what differs from case to case.
 #[test]
-fn what_people_are_told_to_look_for_is_said_by_the_program() {
+fn what_docs_tell_people_to_look_for_is_logged_by_the_program() {
     let product = product();
     let rows = TROUBLESHOOTING
         .lines()
@@ -82,8 +82,8 @@ fn what_people_are_told_to_look_for_is_said_by_the_program() {
         .map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| part.contains(' ')).collect();
     assert!(parts.len() > 50, "{parts:#?}");
-    let unsaid = parts.iter().filter(|part| !product.contains(**part));
-    assert_eq!(unsaid.collect::<Vec<_>>(), Vec::<&&str>::new());
+    let missing = parts.iter().filter(|part| !product.contains(**part));
+    assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 const CONNECTOR_ID: &str = "5f0c2a51-9d52-4c8e-a9a5-0d3c1e7b6f42";
@@ -141,7 +141,7 @@ fn imported(destination: &Destination) -> Vec<(String, usize)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_example_imports_each_address_once_and_later_what_was_held_back() {
+async fn the_example_imports_each_address_once_and_later_what_was_deferred() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("addresses.txt");
     let broker = broker().await;

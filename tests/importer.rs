@@ -232,12 +232,12 @@ impl AlertConverter {
         let url = format!("https://evil.example/{}", alert.number);
         let url = Observable::new(Content::Value(ValueType::Url, &url));
         let url = url.write(&self.common).unwrap();
-        let tie = |kind, source: &StixId, target: &StixId| {
+        let relationship = |kind, source: &StixId, target: &StixId| {
             let relationship = Relationship::new(kind, source, target);
             relationship.write(&self.common).unwrap()
         };
-        let related = tie("related-to", &url.id, &incident.id);
-        let targets = tie("targets", &incident.id, &self.host.id);
+        let related = relationship("related-to", &url.id, &incident.id);
+        let targets = relationship("targets", &incident.id, &self.host.id);
         let handled = |object: StixObject, presence| {
             Arc::new(object.handled(Handling {
                 group: Some(group),

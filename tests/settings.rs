@@ -1,4 +1,4 @@
-//! The settings as an operator meets them: names, precedence, defaults, refusals. What the files for operators say
+//! The settings as an operator uses them: names, precedence, defaults, refusals. What the files for operators state
 //! of them is in `catalogue.rs`.
 
 #![expect(
@@ -516,7 +516,7 @@ fn a_variable_that_is_not_text_is_a_problem() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let lines = problems(from_environment(&[
         ("OPENCTI_TOKEN", "a b"),
         ("CONNECTOR_LOG_LEVEL", "loud"),
@@ -760,14 +760,17 @@ fn every_secret_has_a_variable_for_its_file() {
         let missing = "/nonexistent/secret";
         let read = from_both("", &without(setting.env, &[(&file, missing)]));
         if setting.secret {
-            let told = problems(read).join("\n");
+            let reported = problems(read).join("\n");
             for part in [setting.key, &file, missing, "cannot be read", "mounted"] {
-                assert!(told.contains(part), "no {part:?} in {told}");
+                assert!(reported.contains(part), "no {part:?} in {reported}");
             }
-            assert!(!told.contains(": missing"), "{told}");
+            assert!(!reported.contains(": missing"), "{reported}");
         } else if let Ok(settings) = read {
-            let told = settings.notices.join("\n");
-            assert!(told.contains(&file) && told.contains("no effect"), "{told}");
+            let reported = settings.notices.join("\n");
+            assert!(
+                reported.contains(&file) && reported.contains("no effect"),
+                "{reported}"
+            );
         }
     }
 }
@@ -790,7 +793,7 @@ fn a_bad_secret_in_a_file_is_one_problem(#[case] content: &[u8], #[case] part: &
 
 /// Under the name by which it was given.
 #[test]
-fn a_placeholder_is_told_where_it_stands() {
+fn a_placeholder_is_reported_where_it_stands() {
     let (_folder, path) = secret_file(b"ChangeMe\n");
     for (value, parts) in [
         ("ChangeMe", ["(still ChangeMe)", ""]),
@@ -802,9 +805,9 @@ fn a_placeholder_is_told_where_it_stands() {
     }
     // What can do without says so too.
     let notices = settings(from_environment(&[("MQ_PASS_FILE", &path)])).notices;
-    let told = notices.join("\n");
+    let reported = notices.join("\n");
     for part in ["mq.pass (MQ_PASS_FILE): ", &path, "taken as not set"] {
-        assert!(told.contains(part), "{told}");
+        assert!(reported.contains(part), "{reported}");
     }
 }
 

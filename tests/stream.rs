@@ -228,11 +228,13 @@ impl Line {
 
     /// What the check says of the stream.
     async fn check(&self, more: &[(&str, &str)]) -> (CheckOutcome, String) {
-        let mut said = Vec::new();
-        let mut tell = |check: Check| said.push(check);
+        let mut message = Vec::new();
+        let mut tell = |check: Check| message.push(check);
         let settings = self.settings(more);
         let is_well = check_consumer::<Recorder>(&settings, &mut tell).await;
-        let of_stream = said.into_iter().find(|check| check.name == "live stream");
+        let of_stream = message
+            .into_iter()
+            .find(|check| check.name == "live stream");
         let of_stream = of_stream.unwrap();
         assert_eq!(is_well, of_stream.outcome == CheckOutcome::Passed);
         (of_stream.outcome, of_stream.text)
@@ -426,14 +428,14 @@ async fn a_gap_is_noticed_and_history_read_anew() {
     line.addresses(3..=5);
     stream.keep_events(1);
     let running = line.run(&[]);
-    let is_told = |heard: &Heard| {
+    let is_reported = |heard: &Heard| {
         let gaps = heard.notices.iter();
         gaps.filter(|notice| matches!(notice, StreamNotice::Gap { .. }))
             .count()
             == 1
             && heard.notices.last() == Some(&StreamNotice::IsLive)
     };
-    line.record.until(is_told).await;
+    line.record.until(is_reported).await;
     running.stop().await;
     let heard = line.record.heard();
     let visible = stream.visible();

@@ -1,4 +1,4 @@
-//! What the connector says about its run in its log, kept for the summary.
+//! What the connector logs about its run, kept for the summary.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -48,7 +48,7 @@ impl Notes {
         Ok(notes)
     }
 
-    /// Why the object was not sent, if the connector said so. Parts of an object have kinds of
+    /// Why the object was not sent, if the connector logged it. Parts of an object have kinds of
     /// their own.
     pub(crate) fn reason(&self, kind: &str, id: &str) -> Option<String> {
         self.look(|noted| {

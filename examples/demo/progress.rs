@@ -9,7 +9,7 @@ use sandbox::Request;
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::say;
+use crate::print_line;
 use crate::stage::Stage;
 
 const BAR: &str = "  {prefix:<9} {bar:32.cyan/blue} {human_pos:>7} / {human_len} {msg}";
@@ -109,7 +109,7 @@ impl Progress {
                 workers.set_message("imports");
             }
             // The labels, markings and authors of objects are imports too: these are not objects of those.
-            Self::Lines => say(&format!(
+            Self::Lines => print_line(&format!(
                 "  {:>3} s  {} of {} objects read, {} of {} imports done{}{waiting}",
                 started.elapsed().as_secs(),
                 HumanCount(read),

@@ -117,7 +117,7 @@ impl Stage {
         self.destination.works().pop()
     }
 
-    /// How many messages wait in the queue; none where nobody can tell.
+    /// How many messages wait in the queue; none where that is not known.
     pub(crate) async fn waiting(&self) -> Option<u32> {
         self.destination.waiting(&self.connector_id).await.ok()
     }

@@ -22,7 +22,7 @@ const TOGETHER: char = '\u{a0}';
 /// Ids of missing objects that are named.
 const NAMED: usize = 5;
 
-/// Everything that the summary tells about.
+/// Everything that the summary covers.
 pub(crate) struct Summary<'a> {
     pub(crate) stage: &'a Stage,
     pub(crate) run: &'a Run,
@@ -49,10 +49,10 @@ impl Summary<'_> {
         text.0.push('\n');
         let total = self.comparison.total();
         table(&mut text, self.comparison.rows.iter().chain([&total]));
-        self.surroundings(&mut text);
+        self.metadata(&mut text);
         self.effort(&mut text);
         match self.stage.work() {
-            Some(work) => tell_work(&mut text, &work),
+            Some(work) => describe_work(&mut text, &work),
             None => text.fact("work", "none was opened"),
         }
         self.verdict(&mut text);
@@ -60,7 +60,7 @@ impl Summary<'_> {
     }
 
     /// Labels, markings, and the parts of objects that were left out.
-    fn surroundings(&self, text: &mut Text) {
+    fn metadata(&self, text: &mut Text) {
         let labels = &self.comparison.labels;
         text.fact(
             "labels",
@@ -206,7 +206,7 @@ fn table<'a>(text: &mut Text, rows: impl Iterator<Item = &'a Row> + Clone) {
     text.0.push('\n');
 }
 
-/// What there is to say where nothing is missing. Only what has no difference at all is identical.
+/// The text where nothing is missing. Only what has no difference at all is identical.
 fn success(arrived: u64, not_sent: u64, parts: u64) -> String {
     let arrived = HumanCount(arrived);
     let left_out = [(not_sent, "objects"), (parts, "parts of objects")];
@@ -231,19 +231,19 @@ fn success(arrived: u64, not_sent: u64, parts: u64) -> String {
     )
 }
 
-/// What there is to say after Ctrl-C.
+/// The text after Ctrl-C.
 pub(crate) fn of_stopped(stage: &Stage) -> String {
     let mut text = Text::default();
     text.0.push('\n');
     if let Some(work) = stage.work() {
-        tell_work(&mut text, &work);
+        describe_work(&mut text, &work);
         text.0.push('\n');
     }
     text.0.push_str("Stopped before the end.");
     text.0
 }
 
-fn tell_work(text: &mut Text, work: &Work) {
+fn describe_work(text: &mut Text, work: &Work) {
     text.fact("work", &format!("\"{}\"", work.name));
     let status = match work.status {
         Status::Complete => "complete",
@@ -366,12 +366,12 @@ mod tests {
             (0, 5, "above:\n  5 parts of objects."),
             (42, 5, "above:\n  42 objects and 5 parts of objects."),
         ] {
-            let told = success(1115, not_sent, parts);
+            let line = success(1115, not_sent, parts);
             assert!(
-                !told.contains(['✓', '✗']) && !told.contains("Identical"),
-                "{told}"
+                !line.contains(['✓', '✗']) && !line.contains("Identical"),
+                "{line}"
             );
-            assert!(told.contains(counts), "{told}");
+            assert!(line.contains(counts), "{line}");
         }
     }
 }

@@ -1,7 +1,4 @@
 //! What the commands print that do not run the connector.
-//!
-//! May know: settings, the checks, what an export came to, and how to ask a connector that runs.
-//! Known by: the command line.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -20,7 +17,7 @@ use clap_complete::Shell;
 /// From a signal to the end of a check.
 const CHECK_GRACE: Duration = Duration::from_secs(5);
 
-/// Prints a text. Whoever does not read it to its end (`| head`) has not made it fail.
+/// Prints a text. That it is not read to its end (`| head`) is no failure.
 pub(super) fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -33,7 +30,7 @@ pub(super) fn print(text: &str) -> ExitCode {
 /// nothing else in it.
 pub(super) fn config(effective: &AllEffective) -> ExitCode {
     for notice in &effective.notices {
-        say_aside(&format!("warning: {notice}"));
+        print_to_stderr(&format!("warning: {notice}"));
     }
     print(&table(&effective.settings))
 }
@@ -80,11 +77,11 @@ pub(super) fn check<C: Connector>(
     settings: &Settings<C::Section>,
     check: impl AsyncFnOnce(&Settings<C::Section>, &mut (dyn FnMut(Check) + Send)) -> bool,
 ) -> ExitCode {
-    let mut tell = |check: Check| {
+    let mut report = |check: Check| {
         print(&line(&check));
     };
-    let tell_of_settings = |outcome, text: &str| {
-        tell(Check {
+    let report_settings = |outcome, text: &str| {
+        report(Check {
             name: "settings",
             outcome,
             text: text.to_owned(),
@@ -92,9 +89,9 @@ pub(super) fn check<C: Connector>(
         });
     };
     for notice in &settings.notices {
-        tell_of_settings(CheckOutcome::Warning, notice);
+        report_settings(CheckOutcome::Warning, notice);
     }
-    tell_of_settings(CheckOutcome::Passed, "all of them can be used");
+    report_settings(CheckOutcome::Passed, "all of them can be used");
     if let Err(error) = logs::init_waiting(&settings.connector.name) {
         return complain(&format!("nothing can be tested: {}", Chain(&error)));
     }
@@ -104,13 +101,13 @@ pub(super) fn check<C: Connector>(
     };
     let checked = runtime.block_on(async {
         let stop = on_signals()?;
-        // What is being tested has a moment to be cleared away.
+        // What is being tested has a moment to be removed.
         let stopped = async {
             stop.cancelled().await;
             tokio::time::sleep(CHECK_GRACE).await;
         };
         tokio::select! {
-            is_fine = check(settings, &mut tell) => Ok(Some(is_fine)),
+            is_fine = check(settings, &mut report) => Ok(Some(is_fine)),
             () = stopped => Ok(None),
         }
     });
@@ -137,7 +134,7 @@ fn line(check: &Check) -> String {
     format!("{outcome:<7}  {name:<12}  {took:>6} ms  {text}\n")
 }
 
-/// Says what an export came to.
+/// Reports the result of an export.
 pub(super) fn report(exported: &Exported, folder: Option<&Path>) -> ExitCode {
     let printed = print(&outcome(exported, folder));
     if exported.is_cut_short {
@@ -202,22 +199,22 @@ pub(super) fn healthcheck(metrics: &MetricsSettings) -> ExitCode {
             "the connector on port {port} hangs (status {status})"
         )),
         Ok(Err(error)) => complain(&format!(
-            "nobody says on port {port} that the connector is alive: {}",
+            "nothing on port {port} answers that the connector is alive: {}",
             Chain(&error)
         )),
         Err(error) => complain(&format!("nobody can be asked: {error}")),
     }
 }
 
-/// Says on standard error what is wrong.
+/// Reports on standard error what is wrong.
 pub(super) fn complain(text: &str) -> ExitCode {
-    // Where nobody reads it, the exit code says it.
-    say_aside(text);
+    // Where nobody reads it, the exit code shows it.
+    print_to_stderr(text);
     ExitCode::FAILURE
 }
 
-/// Says something on standard error, to whoever reads it.
-fn say_aside(text: &str) {
+/// Prints something to standard error.
+fn print_to_stderr(text: &str) {
     writeln!(std::io::stderr(), "{}", safe(text, SENTENCE)).ok();
 }
 

@@ -1,4 +1,4 @@
-//! What the command `check` finds: one check after the other, told as soon as it is done.
+//! What the command `check` finds: one check after the other, reported as soon as it is done.
 
 use std::error::Error as StdError;
 use std::time::{Duration, Instant, SystemTime};
@@ -34,16 +34,16 @@ pub enum CheckOutcome {
 
 /// Takes what checks find.
 pub struct Checks<'a> {
-    tell: &'a mut (dyn FnMut(Check) + Send),
+    report: &'a mut (dyn FnMut(Check) + Send),
     began: Instant,
     failure: Option<String>,
 }
 
 impl<'a> Checks<'a> {
-    /// Tells of each check.
-    pub fn new(tell: &'a mut (dyn FnMut(Check) + Send)) -> Self {
+    /// Reports each check.
+    pub fn new(report: &'a mut (dyn FnMut(Check) + Send)) -> Self {
         Self {
-            tell,
+            report,
             began: Instant::now(),
             failure: None,
         }
@@ -69,7 +69,7 @@ impl<'a> Checks<'a> {
         self.fail(name, Chain(error).to_string());
     }
 
-    /// Warns where another host's clock and ours differ; says nothing where it does not say its time.
+    /// Warns where another host's clock and ours differ; reports nothing where its time is not known.
     pub fn compare_clock(&mut self, theirs: Option<SystemTime>) {
         let Some(theirs) = theirs else { return };
         let skew = SystemTime::now().duration_since(theirs);
@@ -83,7 +83,7 @@ impl<'a> Checks<'a> {
         }
     }
 
-    /// Says how many rows of a stream there are; none at all, or a number that is not said, is a warning.
+    /// Reports how many rows of a stream there are; none at all, or an unknown number, is a warning.
     pub fn count_rows(&mut self, stream: &str, rows: Option<u64>) {
         const NAME: &str = "source rows";
         match rows {
@@ -98,12 +98,12 @@ impl<'a> Checks<'a> {
         self.failure.as_deref()
     }
 
-    /// Tells how it is.
+    /// Reports a check.
     pub fn note(&mut self, name: &'static str, outcome: CheckOutcome, text: String) {
         if outcome == CheckOutcome::Failed {
             self.failure.get_or_insert_with(|| text.clone());
         }
-        (self.tell)(Check {
+        (self.report)(Check {
             name,
             outcome,
             text,

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use super::Connector;
-use crate::graphql::{self, Client};
+use crate::graphql::{self, GraphqlClient};
 use crate::http::{Site, Trust};
 use crate::platform::PlatformAccess;
 use crate::settings::{HttpSettings, PlatformSettings, Settings, TlsTrust};
@@ -49,14 +49,14 @@ impl Context {
         Ok(Self {
             user_agent,
             http: settings.http.clone(),
-            platform: Arc::new(PlatformAccess::new(Client::new(site, &home.token)?)),
+            platform: Arc::new(PlatformAccess::new(GraphqlClient::new(site, &home.token)?)),
             metrics,
             clock,
         })
     }
 
     /// A host at this address, as it is asked by this program: with its user agent, its proxies, the authorities of
-    /// every https connection and those of the host itself, and its metrics. `name` stands in messages: "the feed".
+    /// every https connection and those of the host itself, and its metrics. `name` is for messages: "the feed".
     pub fn site(&self, name: &str, url: &Url, tls: &TlsTrust) -> Site {
         let site = site(self.user_agent.clone(), name, url, self.metrics.clone());
         with_settings(site, &self.http, tls)

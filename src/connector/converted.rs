@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Deferred, Skipped, TellSent};
+use super::{Deferred, SentNotifier, Skipped};
 use crate::stix::StixObject;
 
 /// Where in the source a unit ends. Only the source that made it can read it.
@@ -14,7 +14,7 @@ pub struct Position {
     pub stream: &'static str,
     /// The source's own cursor: a small JSON that people can read, because the platform shows it.
     pub cursor: serde_json::Value,
-    /// Up to when changes at the source lie before it; none where the source does not say it.
+    /// Up to when changes at the source lie before it; none where that is not known.
     pub as_of: Option<SystemTime>,
 }
 
@@ -30,7 +30,7 @@ pub struct Converted {
     pub is_again: bool,
     /// Where the reading of the stream goes on behind it; of several units up to one place, only the last has it.
     pub position: Option<Position>,
-    /// How many objects the stream has in all, where the source says so.
+    /// How many objects the stream has in all, where the source answers it.
     pub stream_total: Option<u64>,
     /// The unit's number in its stream, from 1.
     pub number: u64,
@@ -48,17 +48,17 @@ pub struct Converted {
     pub referenced: Vec<Arc<StixObject>>,
     /// What is not sent, each with its reason.
     pub skipped: Vec<Skipped>,
-    /// What of that can be sent later: once another object has been sent, or something was mended at the destination or
+    /// What of that can be sent later: once another object has been sent, or its cause is gone at the destination or
     /// at the source.
     pub deferred: Vec<Deferred>,
-    /// What people have to hear about the source itself, in sentences: for example that it counts
+    /// Messages about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
     pub alarms: Vec<String>,
     /// Ends of this unit's relationships that no stream of this connector brings, by the settings: such
     /// a relationship goes only where the destination has that end.
     pub ends_elsewhere: HashSet<Box<str>>,
-    /// Whom the runtime tells which of the objects go.
-    pub tell_sent: Option<TellSent>,
+    /// Notified by the runtime which of the objects are sent.
+    pub sent_notifier: Option<SentNotifier>,
     /// Objects that were deferred before and whose files come in units of their own, behind this one: they are not
     /// whole before.
     pub files_follow: HashSet<Box<str>>,
@@ -88,7 +88,7 @@ impl Converted {
             deferred: Vec::new(),
             alarms: Vec::new(),
             ends_elsewhere: HashSet::new(),
-            tell_sent: None,
+            sent_notifier: None,
             files_follow: HashSet::new(),
             completes: None,
             counts_as: None,

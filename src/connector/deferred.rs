@@ -9,7 +9,7 @@ use crate::telemetry::safe_text::{NAME, WORDS, make_safe};
 /// The most of a unit's key, in bytes; one that is longer is not remembered.
 pub const UNIT_KEY_BYTES: usize = 256;
 
-/// An object, or a part of one, that was not sent for a reason that can pass: one that can be mended at the
+/// An object, or a part of one, that was not sent for a reason that can pass: one that can be resolved at the
 /// destination or at the source, or another object that has to be sent first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deferred {
@@ -28,7 +28,7 @@ pub struct Deferred {
     /// Whether only a part of it is deferred, such as a link or its files, and the object itself was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_part: bool,
-    /// What has to be mended at the source; none where it is the destination, or another object.
+    /// What has to be resolved at the source; none where it is the destination, or another object.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at_source: Option<AtSource>,
     /// The key of the unit that brought it, where that has one.
@@ -36,14 +36,14 @@ pub struct Deferred {
     pub unit: Option<String>,
 }
 
-/// What has to be mended at the source before an object can be sent. Nothing there says when it is: each run
+/// What has to be resolved at the source before an object can be sent. Nothing there shows when it is: each run
 /// asks for the object once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AtSource {
     /// The source failed at it.
     Unread(DaysInVain),
-    /// What it says of the object contradicts itself, or what the destination says.
+    /// Its data of the object contradict themselves, or those of the destination.
     Contradiction,
 }
 
@@ -80,7 +80,7 @@ pub enum Obstacle<'a> {
     Cause(&'a str),
     /// Another object has to be sent.
     Object,
-    /// The source has to mend something, and does not say when it has.
+    /// The source has to resolve something, and does not report when it has.
     Source,
     /// Nothing: the next run brings along what was missing.
     None,
@@ -109,7 +109,7 @@ impl Deferred {
         }
     }
 
-    /// What only the source can mend.
+    /// What only the source can resolve.
     pub fn at_source(stream: &str, skipped: &Skipped, at_source: AtSource) -> Self {
         Self {
             at_source: Some(at_source),
@@ -151,7 +151,7 @@ impl Deferred {
         if let Some(needs) = &mut self.needs {
             make_safe(needs, NAME);
         }
-        // One that was written by somebody else is no key of ours.
+        // A longer one was not written by this program.
         self.unit.take_if(|unit| unit.len() > UNIT_KEY_BYTES);
     }
 

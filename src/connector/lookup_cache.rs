@@ -91,7 +91,7 @@ mod tests {
         }
         let held = (0..20).filter(|key| cache.get(key).is_some());
         assert_eq!(held.collect::<Vec<_>>(), [17, 18, 19]);
-        // The same key anew counts once.
+        // The same key again counts once.
         cache.put(19, Some('y'), 4);
         assert_eq!(cache.get(&19), Some(Some('y')));
         assert!(cache.get(&17).is_some());

@@ -2,7 +2,7 @@
 //!
 //! Pure. May know: moments. Must not know: how the source is asked.
 //!
-//! **Invariant.** A window says of a row that it holds it only when just this version of it was put
+//! **Invariant.** A window reports that it holds a row only when just this version of it was put
 //! in. What it holds has a fixed size, however many rows there were.
 
 use std::collections::HashSet;

@@ -1,4 +1,4 @@
-//! A time of the source, as it stands in its rows: to the millisecond, and only ever compared with
+//! A time of the source, as it is in its rows: to the millisecond, and only ever compared with
 //! other times of the source.
 //!
 //! Pure. **Invariant.** Every moment can be written as RFC 3339 has it, and read again.
@@ -23,8 +23,8 @@ impl RowTime {
         Self(milliseconds.clamp(FIRST, LAST))
     }
 
-    /// A time that the source has said beside its rows.
-    pub fn said(time: SystemTime) -> Self {
+    /// A time of the source's clock.
+    pub fn of_clock(time: SystemTime) -> Self {
         let milliseconds = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Self::of(match time.duration_since(SystemTime::UNIX_EPOCH) {
             Ok(since) => milliseconds(since),

@@ -31,7 +31,7 @@ pub trait StreamConsumer: Connector {
         event: StreamEvent,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
-    /// Sends what is buffered, and says what the target has taken for good. The runtime moves the position no
+    /// Sends what is buffered, and returns what the target has taken for good. The runtime moves the position no
     /// further than that.
     ///
     /// # Errors
@@ -62,10 +62,10 @@ pub enum Taken {
 /// What happens to a stream beside its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamNotice {
-    /// History is read anew from its beginning, after a reset or without a state: what is buffered is dropped.
+    /// History is read again from its beginning, after a reset or without a state: what is buffered is dropped.
     BeginsAnew,
     /// The platform has not kept all events since the last position: what happened between was not heard, deletions
-    /// among it. History is read anew.
+    /// among it. History is read again.
     Gap {
         /// The position that was asked for.
         after: StreamPosition,
@@ -79,11 +79,11 @@ pub enum StreamNotice {
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamEvent {
-    /// Its name on the wire, which decides, whatever its data says: `create`, `update`, `delete`, `merge`.
+    /// Its name on the wire, which decides, whatever its data contains: `create`, `update`, `delete`, `merge`.
     pub name: String,
     /// Its position; none where it has none.
     pub position: Option<StreamPosition>,
-    /// Its data, a JSON that nobody has read yet.
+    /// Its data, a JSON that has not been parsed yet.
     pub data: String,
 }
 

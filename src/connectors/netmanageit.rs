@@ -1,16 +1,11 @@
 //! The NetManageIT connector: imports observables, indicators and the relationships between them from
 //! one OpenCTI platform.
 //!
-//! May know: [`crate::connector`], [`crate::platform`], [`crate::graphql`], [`crate::stix`],
-//! [`crate::settings`], [`crate::telemetry`]. Must not know: the runtime, the destination. Known by: its
-//! binary.
-//!
-//! The way of one observable: `cursor` says where the reading of its stream goes on; `walk` finds the
-//! next page, around bad rows, or `parallel` several pages at once; `ask` sends each request and waits out
-//! what passes by itself; `page` takes the answer apart, node by node; `reader` leaves out what was sent
-//! before; `source` hands the pages out in order and has the next one read meanwhile, while `around` lets
-//! `by_id` read what a page points at; `files` fetch what is attached to it; `convert` writes the STIX
-//! object.
+//! How an observable is read: `cursor` decides where its stream is read on; `pager` reads the next page and
+//! skips bad rows, or `parallel` reads several pages at once; `ask` sends each request and retries transient
+//! failures; `page` parses the answer, node by node; `reader` drops the rows that were sent before; `source`
+//! hands the pages out in order; `referenced_objects` lets `by_id` read what a page refers to; `files` fetches
+//! what is attached to it; `convert` writes the STIX object.
 
 mod ask;
 mod by_id;
@@ -32,7 +27,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::connector::{Checks, Connector, Context, Importer, Resume, SourceError};
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::Settings;
@@ -54,12 +49,12 @@ pub struct NetManageIt {
 
 impl NetManageIt {
     async fn platform(&self) -> Result<Arc<Platform>, SourceError> {
-        let met = self.platform.platform(RetryPolicy::DURING_RUN).await;
-        met.map_err(unreadable)
+        let platform = self.platform.platform(RetryPolicy::DURING_RUN).await;
+        platform.map_err(unreadable)
     }
 
-    async fn look(&self) -> Result<Look, PlatformError> {
-        let platform = self.platform.meet(RetryPolicy::NEVER).await?;
+    async fn look(&self) -> Result<SourceSummary, PlatformError> {
+        let platform = self.platform.connect(RetryPolicy::NEVER).await?;
         let (mut counts, mut remarks) = (Vec::new(), Vec::new());
         for stream in reader::streams(&self.settings) {
             let counted = count(&platform, stream).await?;
@@ -69,7 +64,7 @@ impl NetManageIt {
                 remarks.extend(ends.and_then(|ends| ends.remark(counted)));
             }
         }
-        Ok(Look {
+        Ok(SourceSummary {
             release: platform.release().to_string(),
             counts,
             remarks,
@@ -78,10 +73,10 @@ impl NetManageIt {
     }
 }
 
-/// What a look at the source found.
-struct Look {
+/// The source's release, its counts and its clock.
+struct SourceSummary {
     release: String,
-    /// How many rows each stream has for this user, where the source says so.
+    /// How many rows each stream has for this user, where the source answers it.
     counts: Vec<(Stream, Option<u64>)>,
     /// Why fewer may come than are counted.
     remarks: Vec<String>,
@@ -104,7 +99,7 @@ impl Connector for NetManageIt {
             silence_limit: LONGEST_SILENCE,
             ..context.platform_site("the source", source)
         };
-        let client = Client::new(site, &source.token)
+        let client = GraphqlClient::new(site, &source.token)
             .map_err(|error| SourceError::because("cannot ask the source", error))?;
         Ok(Self {
             settings: settings.section.clone(),

@@ -15,7 +15,9 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::{Error, GraphqlError, HttpFailure};
-use crate::http::{self, Clocks, Credential, Kind, Peer, Request, Response, RetryPolicy, Site};
+use crate::http::{
+    self, Clocks, Credential, ErrorKind, Peer, Request, Response, RetryPolicy, Site,
+};
 use crate::telemetry::logs::Chain;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
@@ -24,7 +26,7 @@ const DRAFT_HEADER: &str = "opencti-draft-id";
 
 /// Asks one platform. Cheap to clone; all clones have one connection pool.
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct GraphqlClient {
     http: http::Client,
 }
 
@@ -51,16 +53,16 @@ impl AnswerLimit {
     }
 }
 
-/// An operation that says how large its answer may be. None can be asked without.
-pub trait Operation: GraphQLQuery {
+/// An operation with a limit for its answer. None can be asked without.
+pub trait BoundedOperation: GraphQLQuery {
     /// How large its answer may be.
     const LIMIT: AnswerLimit;
 }
 
-/// Says of operations how large their answers may be.
+/// Defines how large the answers to operations may be.
 macro_rules! limits {
     ($($limit:ident: $($operation:ident),+;)+) => {
-        $($(impl $crate::graphql::Operation for $operation {
+        $($(impl $crate::graphql::BoundedOperation for $operation {
             const LIMIT: $crate::graphql::AnswerLimit = $crate::graphql::AnswerLimit::$limit;
         })+)+
     };
@@ -89,7 +91,7 @@ struct Body<'a, V> {
     variables: &'a V,
 }
 
-impl Client {
+impl GraphqlClient {
     /// Prepares the client for a platform, whose address is that of its GraphQL; sends nothing.
     ///
     /// # Errors
@@ -102,12 +104,12 @@ impl Client {
         Ok(Self { http })
     }
 
-    /// The platform, in words.
+    /// The platform's name in messages.
     pub fn platform(&self) -> &str {
         self.http.name()
     }
 
-    /// What the server's clock says (RFC 9110 §6.6.1); none where it does not say it.
+    /// The server's time (RFC 9110 §6.6.1); none where it does not answer it.
     pub async fn clock(&self) -> Option<SystemTime> {
         let request = Request::get(self.http.url().clone());
         let asking = self.http.send(&request);
@@ -134,7 +136,7 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            // What people are told does not name it.
+            // Messages for people do not name it.
             tracing::debug!(operation, platform = self.platform(), error = %Chain(&error), "a request failed");
             let Some(wait) = waits.after(error.kind()) else {
                 return Err(error);
@@ -242,24 +244,24 @@ impl Client {
     }
 
     /// What a status that is no success means: where the body holds the errors of GraphQL, it is an answer like
-    /// any other; else the status counts, with what is said of it.
+    /// any other; else the status counts, with its message.
     fn refused_by_status(
         &self,
         operation: &'static str,
         response: &Response,
         body: Bytes,
     ) -> Result<Answer, Error> {
-        let by_status = failed(operation)(response.refusal(said(&body)));
+        let by_status = failed(operation)(response.refusal(error_message(&body)));
         let Ok(mut answer) = Answer::read_whole(operation, self.http.peer(), body) else {
             return Err(by_status);
         };
-        // What stands beside such a status is no data.
+        // A body with such a status is no data.
         answer.data = 0..0;
         let answer = answer.with_wait(response.retry_after());
         // Errors say more than a status, but for what it says of the moment, of size and of the token.
         let says_more = match (by_status.kind(), answer.refusal()) {
             (_, None) => false,
-            (Kind::Transient(_) | Kind::Authentication, Some(refusal)) => {
+            (ErrorKind::Transient(_) | ErrorKind::Authentication, Some(refusal)) => {
                 refusal.kind() == by_status.kind()
             }
             (_, Some(refusal)) => !by_status.is_about_size() || refusal.is_about_size(),
@@ -277,14 +279,14 @@ fn failed(operation: &'static str) -> impl Fn(http::Error) -> Error {
     move |error| Error::Http(HttpFailure { operation, error })
 }
 
-/// What a body says to people: the first error's words, or what any host's body says.
-fn said(body: &[u8]) -> Option<String> {
-    if let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(body)
+/// The error message in a body: that of the first GraphQL error, or that of any host's body.
+fn error_message(body: &[u8]) -> Option<String> {
+    if let Ok(envelope) = serde_json::from_slice::<AnswerEnvelope<'_>>(body)
         && let Some(first) = envelope.errors.first()
     {
         return Some(first.to_string());
     }
-    http::said(body)
+    http::error_message(body)
 }
 
 /// An answer of the platform: its body, known to be the JSON of a GraphQL answer.
@@ -293,7 +295,7 @@ pub struct Answer {
     operation: &'static str,
     platform: Peer,
     body: Bytes,
-    /// Where in the body the data stands; empty where there is none.
+    /// The range of the data in the body; empty where there is none.
     data: Range<usize>,
     errors: Vec<GraphqlError>,
     /// When it came; none where it came from nowhere.
@@ -305,7 +307,7 @@ pub struct Answer {
 }
 
 #[derive(Deserialize)]
-struct Envelope<'a> {
+struct AnswerEnvelope<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "super::error::errors")]
@@ -331,7 +333,7 @@ impl Answer {
     }
 
     fn read_whole(operation: &'static str, platform: &Peer, body: Bytes) -> Result<Self, Error> {
-        let envelope: Envelope<'_> =
+        let envelope: AnswerEnvelope<'_> =
             serde_json::from_slice(&body).map_err(|source| Error::NotGraphql {
                 operation,
                 platform: platform.clone(),
@@ -401,19 +403,19 @@ impl Answer {
         self.is_assumed
     }
 
-    /// The errors of the answer, as far as they are known; data may stand beside them.
+    /// The errors of the answer, as far as they are known; there may be data as well.
     pub fn errors(&self) -> &[GraphqlError] {
         &self.errors
     }
 
     /// The first error, as the error of the operation.
     pub fn refusal(&self) -> Option<Error> {
-        // A limit of requests stands for all that may stand beside it.
+        // A limit of requests counts before all other errors.
         let limit = self.errors.iter().find(|error| error.is_over_limit());
         Some(self.refused(limit.or(self.errors.first())?))
     }
 
-    /// The first error that says that the platform is busy, as the error of the operation.
+    /// The first error that means that the platform is busy, as the error of the operation.
     pub fn busy(&self) -> Option<Error> {
         let first = self.errors.iter().find(|error| error.is_busy())?;
         Some(self.refused(first))
@@ -433,7 +435,7 @@ impl Answer {
         self.body.len()
     }
 
-    /// The `data` of the answer as text, whatever errors stand beside it.
+    /// The `data` of the answer as text, whatever errors there are.
     pub fn data_text(&self) -> Option<&str> {
         let text = self.body.get(self.data.clone())?;
         // Read as text once already.
@@ -452,7 +454,7 @@ impl Answer {
         self.borrow_despite_errors()
     }
 
-    /// Decodes `data` even where errors stand beside it: for a caller that has judged them.
+    /// Decodes `data` even where there are errors: for a caller that has judged them.
     ///
     /// # Errors
     /// [`Error::Shape`] when the data has another shape.
@@ -486,7 +488,7 @@ impl Answer {
     }
 }
 
-/// Where the data of a large answer stands, if it looks like `{"data":…}`.
+/// The range of the data of a large answer, if it looks like `{"data":…}`.
 fn assumed_data(body: &[u8]) -> Option<Range<usize>> {
     const LARGE: usize = 16 * 1024;
     const START: &[u8] = b"{\"data\":{";
@@ -495,7 +497,7 @@ fn assumed_data(body: &[u8]) -> Option<Range<usize>> {
     looks_so.then(|| START.len() - 1..body.len() - 1)
 }
 
-/// Where a part stands in its whole; nowhere for an empty one.
+/// The range of a part in its whole; empty for an empty one.
 fn place_in(whole: &[u8], part: &str) -> Range<usize> {
     if part.is_empty() {
         return 0..0;
@@ -537,7 +539,7 @@ mod tests {
     #[test]
     fn a_file_is_beside_graphql_whatever_its_name() {
         let url = Url::parse("https://cti.example/base/graphql").unwrap();
-        let client = Client::new(Site::new("the source", url), &token()).unwrap();
+        let client = GraphqlClient::new(Site::new("the source", url), &token()).unwrap();
         assert_eq!(
             client.storage("import/Artifact/1/a b?#%.zip").as_str(),
             "https://cti.example/base/storage/get/import/Artifact/1/a%20b%3F%23%25.zip"
@@ -581,7 +583,7 @@ mod tests {
                 assert!(stream.read(&mut request).unwrap() > 0);
                 let mut sent = stream.write_all(&head);
                 for _ in 0..pieces {
-                    // Whoever has enough closes.
+                    // The client closes when it has enough.
                     sent = sent.and_then(|()| stream.write_all(&piece));
                 }
             }
@@ -589,9 +591,9 @@ mod tests {
         port
     }
 
-    fn client_of(port: u16) -> Client {
+    fn client_of(port: u16) -> GraphqlClient {
         let url = Url::parse(&format!("http://127.0.0.1:{port}/graphql")).unwrap();
-        Client::new(Site::new("the source", url), &token()).unwrap()
+        GraphqlClient::new(Site::new("the source", url), &token()).unwrap()
     }
 
     /// Asks whatever is served at this port.
@@ -638,7 +640,7 @@ mod tests {
         let asked = ask(port, limit).await;
         let error = asked.err().unwrap();
         assert!(
-            matches!(error.http(), Some(http::Error::TooLarge { limit: told, .. }) if *told == limit.bytes()),
+            matches!(error.http(), Some(http::Error::TooLarge { limit: reported, .. }) if *reported == limit.bytes()),
             "{error:?}"
         );
         assert!(error.is_about_size());
@@ -654,26 +656,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_answer_is_told_without_the_names_of_programs() {
+    async fn no_answer_is_reported_without_the_names_of_programs() {
         let closed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = closed.local_addr().unwrap().port();
         drop(closed);
         let asked = ask(port, AnswerLimit::Few).await;
-        let told = Chain(&asked.err().unwrap()).to_string();
+        let reported = Chain(&asked.err().unwrap()).to_string();
         let expected = format!(
             "no answer from the source at http://127.0.0.1:{port}; is its address right, is it running, and can it be reached from here?: \
              tcp connect error: Connection refused (os error 111)"
         );
-        assert_eq!(told, expected);
+        assert_eq!(reported, expected);
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n";
         let port = serve(head.into(), b"{}".to_vec(), 1);
         let asked = ask(port, AnswerLimit::Few).await;
-        let told = Chain(&asked.err().unwrap()).to_string();
+        let reported = Chain(&asked.err().unwrap()).to_string();
         assert!(
-            told.starts_with(&format!(
+            reported.starts_with(&format!(
                 "no answer from the source at http://127.0.0.1:{port}: "
-            )) && !told.contains(": error"),
-            "{told}"
+            )) && !reported.contains(": error"),
+            "{reported}"
         );
     }
 
@@ -733,7 +735,7 @@ mod tests {
         let answer = refused_with(status, &body.to_string()).await.unwrap();
         let error = answer.decode::<serde_json::Value>().unwrap_err();
         assert!(
-            error.is_about_size() && error.kind() == Kind::OverLimit,
+            error.is_about_size() && error.kind() == ErrorKind::OverLimit,
             "{error:?}"
         );
         assert!(error.to_string().contains(words), "{error}");
@@ -751,26 +753,34 @@ mod tests {
             (
                 "400 Bad Request",
                 "GRAPHQL_VALIDATION_FAILED",
-                Kind::Validation,
+                ErrorKind::Validation,
             ),
             (
                 "400 Bad Request",
                 "TOO_MANY_REQUESTS",
-                Kind::Transient(wait),
+                ErrorKind::Transient(wait),
             ),
-            ("200 OK", "TOO_MANY_REQUESTS", Kind::Transient(wait)),
-            ("429 Too Many Requests", "WHATEVER", Kind::Transient(wait)),
+            ("200 OK", "TOO_MANY_REQUESTS", ErrorKind::Transient(wait)),
+            (
+                "429 Too Many Requests",
+                "WHATEVER",
+                ErrorKind::Transient(wait),
+            ),
             (
                 "503 Service Unavailable",
                 "GRAPHQL_VALIDATION_FAILED",
-                Kind::Transient(wait),
+                ErrorKind::Transient(wait),
             ),
-            ("401 Unauthorized", "WHATEVER", Kind::Authentication),
-            ("400 Bad Request", "AUTH_REQUIRED", Kind::Authentication),
+            ("401 Unauthorized", "WHATEVER", ErrorKind::Authentication),
+            (
+                "400 Bad Request",
+                "AUTH_REQUIRED",
+                ErrorKind::Authentication,
+            ),
             (
                 "500 Internal Server Error",
                 "INTERNAL_SERVER_ERROR",
-                Kind::Server,
+                ErrorKind::Server,
             ),
         ] {
             let asked = refused_with(status, &body(code)).await;
@@ -784,8 +794,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_said_beside_a_status_is_told() {
-        for (body, told) in [
+    async fn the_message_beside_a_status_is_reported() {
+        for (body, reported) in [
             (
                 "no such tenant\n",
                 "the source answered HTTP 400 Bad Request: no such tenant",
@@ -809,7 +819,7 @@ mod tests {
             let error = error.to_string();
             let (name, rest) = error.split_once(" at http://127.0.0.1:").unwrap();
             let (_port, rest) = rest.split_once(' ').unwrap();
-            assert_eq!(format!("{name} {rest}"), told);
+            assert_eq!(format!("{name} {rest}"), reported);
         }
         let long = "x".repeat(200_000);
         let error = refused_with("400 Bad Request", &long).await.err().unwrap();
@@ -855,7 +865,7 @@ mod tests {
         let error = Answer::read("Op", &source, Bytes::from_static(b"<html>"))
             .err()
             .unwrap();
-        assert_eq!(error.kind(), Kind::Transient(None));
+        assert_eq!(error.kind(), ErrorKind::Transient(None));
         assert_eq!(
             error.to_string(),
             "the answer of the source at http://cti.example is not GraphQL; is its address right?"

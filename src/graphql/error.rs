@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::http::{self, Kind, Peer};
+use crate::http::{self, ErrorKind, Peer};
 use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
 /// Errors of one answer that are kept: more than a page has rows.
@@ -47,7 +47,7 @@ pub enum PathStep {
 #[serde(from = "WrittenExtensions")]
 struct Extensions {
     code: Option<String>,
-    /// The mark of a lock stands somewhere in them.
+    /// The mark of a lock is somewhere in them.
     carry_lock: bool,
 }
 
@@ -62,7 +62,7 @@ struct WrittenExtensions {
 impl From<WrittenExtensions> for Extensions {
     fn from(written: WrittenExtensions) -> Self {
         Self {
-            carry_lock: written.code.as_deref().is_some_and(says_lock)
+            carry_lock: written.code.as_deref().is_some_and(mentions_lock)
                 || written.others.values().any(carries_lock),
             code: written.code,
         }
@@ -71,7 +71,7 @@ impl From<WrittenExtensions> for Extensions {
 
 /// The platform's mark of a lock that it could not take.
 const LOCK: &str = "LOCK_ERROR";
-/// What the platform says of it where the mark is lost on the way.
+/// The platform's message for it, where the mark is lost on the way.
 const LOCK_WORDS: &str = "too many concurrent call on the same entities";
 
 fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -84,20 +84,20 @@ fn field<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error>
 
 fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     #[derive(Deserialize)]
-    struct Name(#[serde(deserialize_with = "field")] String);
-    Ok(Option::<Name>::deserialize(deserializer)?.map(|name| name.0))
+    struct ErrorName(#[serde(deserialize_with = "field")] String);
+    Ok(Option::<ErrorName>::deserialize(deserializer)?.map(|name| name.0))
 }
 
 fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<PathStep>>, D::Error> {
     #[derive(Deserialize)]
-    struct Path(#[serde(deserialize_with = "first_steps")] Vec<PathStep>);
+    struct ErrorPath(#[serde(deserialize_with = "first_steps")] Vec<PathStep>);
     fn first_steps<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<PathStep>, D::Error> {
         Ok(deserializer.deserialize_seq(First::new(MOST_STEPS))?.items)
     }
-    Ok(Option::<Path>::deserialize(deserializer)?.map(|path| path.0))
+    Ok(Option::<ErrorPath>::deserialize(deserializer)?.map(|path| path.0))
 }
 
-/// The errors of an answer. Where there are more than anything can do with, the last one says so: it is about none
+/// The errors of an answer. Where there are too many, the last one states that: it is about none
 /// of the rows.
 pub(super) fn errors<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -225,7 +225,7 @@ impl GraphqlError {
     /// deleted some seconds ago. Nothing was changed. The mark stands in the code or the name, or,
     /// under the code of an internal error, in the words or in what comes along.
     pub fn is_lock(&self) -> bool {
-        let marked = |text: &str| says_lock(text);
+        let marked = |text: &str| mentions_lock(text);
         let named = self.name.as_deref().is_some_and(marked);
         let extensions = self.extensions.as_ref();
         let carried = extensions.is_some_and(|extensions| extensions.carry_lock);
@@ -254,10 +254,10 @@ impl GraphqlError {
         self.is(VALIDATION) && LACKING.iter().any(|words| message.contains(words))
     }
 
-    /// Whether the platform refuses to tell about its schema, and did not only fail to, for the moment.
+    /// Whether the platform refuses introspection, and did not only fail for the moment.
     pub fn refuses_introspection(&self) -> bool {
-        let is_said = self.message.to_lowercase().contains("introspection");
-        is_said || self.is(VALIDATION) || self.is(NOT_TOLD) || self.is_over_limit()
+        let is_stated = self.message.to_lowercase().contains("introspection");
+        is_stated || self.is(VALIDATION) || self.is(NOT_TOLD) || self.is_over_limit()
     }
 
     fn is(&self, codes: &[&str]) -> bool {
@@ -266,7 +266,7 @@ impl GraphqlError {
     }
 }
 
-fn says_lock(text: &str) -> bool {
+fn mentions_lock(text: &str) -> bool {
     let mut words = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
     words.any(|word| word == LOCK) || text.contains(LOCK_WORDS)
 }
@@ -274,7 +274,7 @@ fn says_lock(text: &str) -> bool {
 /// As deep as the JSON reader went, which has a limit.
 fn carries_lock(value: &serde_json::Value) -> bool {
     match value {
-        serde_json::Value::String(text) => says_lock(text),
+        serde_json::Value::String(text) => mentions_lock(text),
         serde_json::Value::Array(values) => values.iter().any(carries_lock),
         serde_json::Value::Object(fields) => fields.values().any(carries_lock),
         _ => false,
@@ -316,7 +316,7 @@ impl StdError for HttpFailure {
     }
 }
 
-/// Why a request has no usable answer. Its words do not name the operation, which means nothing to people; the log
+/// Why a request has no usable answer. Its message does not name the operation, which means nothing to people; the log
 /// does, at debug.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -381,7 +381,7 @@ const NOT_TOLD: &[&str] = &[
     "UNSUPPORTED_ERROR",
 ];
 
-/// Refusals that come of the moment: the search engine is away. So are locks, wherever they are marked.
+/// Transient refusals: the search engine is down. So are locks, wherever they are marked.
 const PASSING: &[&str] = &["DATABASE_ERROR"];
 
 /// Refusals of a platform that is asked too much, or is not there for the moment.
@@ -475,7 +475,7 @@ impl Error {
         matches!(self, Self::Refused { first, .. } if first.is_about_schema())
     }
 
-    /// Whether the platform itself refuses to tell about its schema.
+    /// Whether the platform itself refuses introspection.
     pub fn refuses_introspection(&self) -> bool {
         matches!(self, Self::Refused { first, .. } if !first.is_busy() && !first.is_lock() && first.refuses_introspection())
     }
@@ -507,17 +507,17 @@ impl Error {
     }
 
     /// The class of the error: for what HTTP makes of it by the table there, for the platform's own words by this one.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Http(failure) => failure.error.kind(),
-            Self::NotGraphql { .. } => Kind::Transient(None),
-            Self::Refused { first, .. } if first.is(AUTHENTICATION) => Kind::Authentication,
+            Self::NotGraphql { .. } => ErrorKind::Transient(None),
+            Self::Refused { first, .. } if first.is(AUTHENTICATION) => ErrorKind::Authentication,
             Self::Refused {
                 first, retry_after, ..
-            } if first.is_busy() => Kind::Transient(*retry_after),
-            Self::Refused { first, .. } if first.is_over_limit() => Kind::OverLimit,
-            Self::Refused { first, .. } if first.is(VALIDATION) => Kind::Validation,
-            Self::Refused { .. } | Self::Shape { .. } => Kind::Server,
+            } if first.is_busy() => ErrorKind::Transient(*retry_after),
+            Self::Refused { first, .. } if first.is_over_limit() => ErrorKind::OverLimit,
+            Self::Refused { first, .. } if first.is(VALIDATION) => ErrorKind::Validation,
+            Self::Refused { .. } | Self::Shape { .. } => ErrorKind::Server,
         }
     }
 }
@@ -643,17 +643,17 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(302, Kind::Elsewhere)]
-    #[case(400, Kind::Elsewhere)]
-    #[case(401, Kind::Authentication)]
-    #[case(404, Kind::Elsewhere)]
-    #[case(405, Kind::Elsewhere)]
-    #[case(413, Kind::OverLimit)]
-    #[case(429, Kind::Transient(None))]
-    #[case(500, Kind::Server)]
-    #[case(501, Kind::Elsewhere)]
-    #[case(503, Kind::Transient(None))]
-    fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: Kind) {
+    #[case(302, ErrorKind::Elsewhere)]
+    #[case(400, ErrorKind::Elsewhere)]
+    #[case(401, ErrorKind::Authentication)]
+    #[case(404, ErrorKind::Elsewhere)]
+    #[case(405, ErrorKind::Elsewhere)]
+    #[case(413, ErrorKind::OverLimit)]
+    #[case(429, ErrorKind::Transient(None))]
+    #[case(500, ErrorKind::Server)]
+    #[case(501, ErrorKind::Elsewhere)]
+    #[case(503, ErrorKind::Transient(None))]
+    fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: ErrorKind) {
         let error = Error::Http(HttpFailure {
             operation: "Op",
             error: http::Error::Status {
@@ -661,7 +661,7 @@ mod tests {
                 proxy: None,
                 status: status.try_into().unwrap(),
                 retry_after: None,
-                said: None,
+                message: None,
             },
         });
         assert_eq!(error.kind(), kind);

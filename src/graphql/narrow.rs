@@ -39,8 +39,8 @@ pub enum NarrowError {
 pub struct Narrowed {
     /// The text to send.
     pub query: String,
-    /// What was left out, such as `Software.x_opencti_product`, in order and once.
-    pub left_out: Vec<String>,
+    /// What was removed, such as `Software.x_opencti_product`, in order and once.
+    pub removed: Vec<String>,
     /// The variables that are left, with the named type of each.
     pub variables: HashMap<String, String>,
 }
@@ -59,7 +59,7 @@ pub fn narrow(
         schema,
         known,
         dropped_fragments: HashSet::new(),
-        left_out: BTreeSet::new(),
+        removed: BTreeSet::new(),
     };
     cutter.cut_fragments(&mut document);
     for definition in &mut document.definitions {
@@ -67,7 +67,7 @@ pub fn narrow(
             let (root, selection_set) = root_of(operation);
             cutter.cut_selections(root, selection_set);
             if selection_set.items.is_empty() {
-                let names: Vec<String> = cutter.left_out.into_iter().collect();
+                let names: Vec<String> = cutter.removed.into_iter().collect();
                 return Err(NarrowError::NothingLeft(names.join(", ")));
             }
         }
@@ -76,7 +76,7 @@ pub fn narrow(
     let variables = drop_unused_variables(&mut document);
     Ok(Narrowed {
         query: document.to_string(),
-        left_out: cutter.left_out.into_iter().collect(),
+        removed: cutter.removed.into_iter().collect(),
         variables,
     })
 }
@@ -97,7 +97,7 @@ pub fn mentioned_types(
         schema,
         known: &everything,
         dropped_fragments: HashSet::new(),
-        left_out: BTreeSet::new(),
+        removed: BTreeSet::new(),
     };
     walk.cut_fragments(&mut document);
     for definition in &mut document.definitions {
@@ -167,10 +167,10 @@ fn parse(document: &str) -> Result<Document<'static, String>, NarrowError> {
         .map_err(NarrowError::Syntax)
 }
 
-type Operation = OperationDefinition<'static, String>;
+type ParsedOperation = OperationDefinition<'static, String>;
 type Selections = SelectionSet<'static, String>;
 
-fn root_of(operation: &mut Operation) -> (&'static str, &mut Selections) {
+fn root_of(operation: &mut ParsedOperation) -> (&'static str, &mut Selections) {
     match operation {
         OperationDefinition::SelectionSet(selection_set) => ("Query", selection_set),
         OperationDefinition::Query(query) => ("Query", &mut query.selection_set),
@@ -181,7 +181,7 @@ fn root_of(operation: &mut Operation) -> (&'static str, &mut Selections) {
     }
 }
 
-fn variables_of(operation: &Operation) -> &[VariableDefinition<'static, String>] {
+fn variables_of(operation: &ParsedOperation) -> &[VariableDefinition<'static, String>] {
     match operation {
         OperationDefinition::SelectionSet(_) => &[],
         OperationDefinition::Query(query) => &query.variable_definitions,
@@ -199,7 +199,7 @@ struct Cutter<'a> {
     schema: &'a OwnSchema,
     known: &'a dyn Vocabulary,
     dropped_fragments: HashSet<String>,
-    left_out: BTreeSet<String>,
+    removed: BTreeSet<String>,
 }
 
 impl Cutter<'_> {
@@ -232,7 +232,7 @@ impl Cutter<'_> {
 
     fn keeps_condition(&mut self, type_name: &str, selection_set: &mut Selections) -> bool {
         if !self.known.has_type(type_name) {
-            self.left_out.insert(type_name.to_owned());
+            self.removed.insert(type_name.to_owned());
             return false;
         }
         self.cut_selections(type_name, selection_set);
@@ -267,14 +267,14 @@ impl Cutter<'_> {
             return true;
         }
         if !self.known.has_field(parent, &field.name) {
-            self.left_out.insert(format!("{parent}.{}", field.name));
+            self.removed.insert(format!("{parent}.{}", field.name));
             return false;
         }
-        let (known, left_out) = (self.known, &mut self.left_out);
+        let (known, removed) = (self.known, &mut self.removed);
         field.arguments.retain(|(argument, _)| {
             let keeps = known.has_argument(parent, &field.name, argument);
             if !keeps {
-                left_out.insert(format!("{parent}.{}({argument}:)", field.name));
+                removed.insert(format!("{parent}.{}({argument}:)", field.name));
             }
             keeps
         });
@@ -314,7 +314,7 @@ fn drop_unused_fragments(document: &mut Document<'static, String>) {
     }
 }
 
-fn selections_of(operation: &Operation) -> &Selections {
+fn selections_of(operation: &ParsedOperation) -> &Selections {
     match operation {
         OperationDefinition::SelectionSet(selection_set) => selection_set,
         OperationDefinition::Query(query) => &query.selection_set,
@@ -502,7 +502,7 @@ mod tests {
     fn nothing_missing_changes_nothing() {
         let narrowed = check(&[]).unwrap();
         assert_eq!(narrowed.query, parse(DOCUMENT).unwrap().to_string());
-        assert!(narrowed.left_out.is_empty());
+        assert!(narrowed.removed.is_empty());
         assert_eq!(narrowed.variables["filters"], "In");
     }
 
@@ -514,7 +514,7 @@ mod tests {
             "{}",
             narrowed.query
         );
-        assert_eq!(narrowed.left_out, ["Query.list(filters:)"]);
+        assert_eq!(narrowed.removed, ["Query.list(filters:)"]);
         assert!(!narrowed.variables.contains_key("filters"));
     }
 
@@ -593,7 +593,7 @@ mod tests {
             }
             let again = narrow(&schema, &known, &narrowed.query).unwrap();
             prop_assert_eq!(&again.query, &narrowed.query);
-            prop_assert!(again.left_out.is_empty());
+            prop_assert!(again.removed.is_empty());
         }
     }
 }

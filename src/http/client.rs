@@ -29,23 +29,23 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
-    /// For hosts of which the site has told: it reaches the public network alone. None where no redirect leads there.
+    /// For hosts to which the site redirects: it reaches the public network alone. None where no redirect leads there.
     elsewhere: Option<reqwest::Client>,
     /// Whether the site is in a private network; looked up when it leads elsewhere for the first time.
     is_private: OnceCell<bool>,
     site: Site,
-    asked: Asked,
+    target: RequestTarget,
     waiting: WaitNotice,
 }
 
-/// Who is asked, for errors.
+/// The host that is asked, for errors.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(super) struct RequestTarget {
     pub(super) peer: Peer,
     pub(super) proxy: Option<String>,
 }
 
-/// What came of asking for something that may be as it was.
+/// The outcome of a conditional request.
 #[derive(Debug)]
 pub enum Fetched {
     /// It is still the version that was read last.
@@ -91,7 +91,7 @@ impl Client {
             }
             _ => None,
         };
-        let asked = Asked {
+        let target = RequestTarget {
             peer: Peer::new(&site.name, &site.url),
             proxy: site.proxy.clone(),
         };
@@ -100,19 +100,19 @@ impl Client {
             elsewhere,
             is_private: OnceCell::new(),
             site,
-            asked,
+            target,
             waiting: WaitNotice::default(),
         })))
     }
 
-    /// Who is asked, in words.
+    /// The host's name in messages.
     pub fn name(&self) -> &str {
         &self.0.site.name
     }
 
-    /// Who is asked, and where.
+    /// The host's name and address.
     pub fn peer(&self) -> &Peer {
-        &self.0.asked.peer
+        &self.0.target.peer
     }
 
     /// The site's address.
@@ -128,23 +128,26 @@ impl Client {
     /// judge.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`], or [`Error::Redirect`] where it leads to where nobody may go.
+    /// [`Error::NoAnswer`], or [`Error::Redirect`] where it leads to an address that is not allowed.
     pub async fn send(&self, request: &Request) -> Result<Response, Error> {
-        let Inner { site, asked, .. } = &*self.0;
+        let Inner { site, target, .. } = &*self.0;
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
             let sent = self.prepare(request, &url, followed > 0).await.send().await;
-            let answer = sent.map_err(|source| asked.no_answer(source))?;
+            let answer = sent.map_err(|source| target.no_answer(source))?;
             let location = answer.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());
-            let told_by = AskedSite {
+            let redirecting_site = AskedSite {
                 url: &site.url,
                 is_private: answer.status().is_redirection() && self.is_private().await,
             };
-            let next = site
-                .redirects
-                .next(followed, answer.status(), (&told_by, &url), location);
+            let next = site.redirects.next(
+                followed,
+                answer.status(),
+                (&redirecting_site, &url),
+                location,
+            );
             let next = next.map_err(|reason| self.refused_redirect(reason))?;
             let is_safe = matches!(request.method, Method::GET | Method::HEAD);
             match next {
@@ -154,7 +157,7 @@ impl Client {
                 }
                 _ => {
                     return Ok(Response {
-                        asked: asked.clone(),
+                        target: target.clone(),
                         answer,
                         longest_wait: LONGEST_WAIT,
                     });
@@ -251,7 +254,7 @@ impl Client {
         Ok(Fetched::Content { body, version })
     }
 
-    /// Waits before something is asked once more, and says why.
+    /// Waits before something is asked once more, and logs why.
     pub async fn pause(&self, wait: Duration, error: &(dyn std::error::Error + Sync)) {
         tracing::warn!(
             host = self.name(),
@@ -268,15 +271,15 @@ impl Client {
         self.metrics().platforms.count_retry(self.name());
     }
 
-    /// Waits for what is asked; where that takes long, people are told whom it waits for.
+    /// Waits for what is asked; where that takes long, it is logged which host is waited for.
     pub fn awaited<T>(&self, request: impl Future<Output = T>) -> impl Future<Output = T> {
         let answer = || {
-            let Asked { peer, proxy } = &self.0.asked;
+            let RequestTarget { peer, proxy } = &self.0.target;
             let through = proxy.as_ref();
             let through = through.map(|proxy| format!(", through the proxy at {proxy}"));
             format!("the answer of {peer}{}", through.unwrap_or_default())
         };
-        self.0.waiting.told(answer, request)
+        self.0.waiting.with_notice(answer, request)
     }
 
     /// Counts one request, and how long it took.

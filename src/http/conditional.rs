@@ -5,7 +5,7 @@ use reqwest::header::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The most of one of them, in bytes: a host that says more gets an unconditional request.
+/// The most of one of them, in bytes: a host with longer ones gets an unconditional request.
 const LONGEST: usize = 256;
 
 /// The version of something that was read, in its host's words (RFC 9110 §8.8). Opaque; small enough for a cursor.
@@ -20,7 +20,7 @@ pub struct Validators {
 }
 
 impl Validators {
-    /// What an answer says of its version.
+    /// The version of an answer.
     pub(super) fn read(headers: &HeaderMap) -> Self {
         let text = |name: HeaderName| {
             let value = headers.get(name)?.to_str().ok()?;

@@ -9,22 +9,22 @@ use reqwest::StatusCode;
 
 use super::{Peer, RedirectRefusal};
 
-/// Why no answer came: what the HTTP client says, in the words of the first of its errors that says something to
+/// Why no answer came: the HTTP client's error, by the message of the first of its causes that means something to
 /// people.
 #[derive(Debug)]
 pub struct NoAnswer(pub reqwest::Error);
 
 impl NoAnswer {
-    /// The first telling one. The client's own says no more than that a request failed, and so does the one behind
+    /// The first one with a useful message. The client's own says no more than that a request failed, and so does the one behind
     /// it where no connection came about.
-    fn telling(&self) -> &(dyn StdError + 'static) {
+    fn useful(&self) -> &(dyn StdError + 'static) {
         let mut error: &(dyn StdError + 'static) = &self.0;
         while let Some(cause) = error.source() {
-            let is_telling = !error.is::<reqwest::Error>()
+            let is_useful = !error.is::<reqwest::Error>()
                 && !["client error", "error "]
                     .iter()
                     .any(|start| error.to_string().starts_with(start));
-            if is_telling {
+            if is_useful {
                 break;
             }
             error = cause;
@@ -43,13 +43,13 @@ impl std::ops::Deref for NoAnswer {
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.telling(), f)
+        fmt::Display::fmt(self.useful(), f)
     }
 }
 
 impl StdError for NoAnswer {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.telling().source()
+        self.useful().source()
     }
 }
 
@@ -59,7 +59,7 @@ pub enum Error {
     /// The client could not be made, for example because a CA certificate is not one.
     #[error("cannot set up the connection to {name}")]
     Setup {
-        /// Who was to be asked, in words.
+        /// The host's name in messages.
         name: String,
         /// The client's own reason.
         source: reqwest::Error,
@@ -67,28 +67,28 @@ pub enum Error {
     /// No answer came: refused, timed out, reset, or cut off in the middle.
     #[error("no answer from {peer}{}", advice(source, proxy.as_deref()))]
     NoAnswer {
-        /// Who was asked, and where.
+        /// The host's name and address.
         peer: Peer,
-        /// The proxy through which it was asked, in words.
+        /// The proxy through which it was asked, for people.
         proxy: Option<String>,
         /// The client's own reason.
         source: NoAnswer,
     },
     /// An HTTP status that is not a success.
-    #[error("{peer} answered HTTP {status}{}{}", words_of(said.as_deref()), advice_on(*status, proxy.as_deref()))]
+    #[error("{peer} answered HTTP {status}{}{}", words_of(message.as_deref()), advice_on(*status, proxy.as_deref()))]
     Status {
-        /// Who was asked, and where.
+        /// The host's name and address.
         peer: Peer,
-        /// The proxy through which it was asked, in words.
+        /// The proxy through which it was asked, for people.
         proxy: Option<String>,
         /// The status.
         status: StatusCode,
         /// How long the server asks to wait (`Retry-After`).
         retry_after: Option<Duration>,
-        /// What the body says to people, made safe for them.
-        said: Option<String>,
+        /// The message in the body, made safe for people.
+        message: Option<String>,
     },
-    /// It leads to where nobody may go.
+    /// It redirects to an address that is not allowed.
     #[error("the redirect of {peer} is not followed")]
     Redirect {
         /// Who led there.
@@ -108,8 +108,8 @@ pub enum Error {
 
 /// What an error means for the caller. What is not listed as transient is not tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// May pass by itself; where the server said so, not before this time.
+pub enum ErrorKind {
+    /// May pass by itself; where the server asked for a wait, not before this time.
     Transient(Option<Duration>),
     /// The token is missing, wrong or has not the right.
     Authentication,
@@ -128,7 +128,7 @@ pub enum Kind {
     Unusable,
 }
 
-impl Kind {
+impl ErrorKind {
     /// Whether it does not pass by itself: somebody has to change something. Where the platform only failed, or
     /// another one answered in its place, that is not known.
     pub fn is_for_good(self) -> bool {
@@ -201,22 +201,22 @@ impl Error {
     }
 
     /// The class of the error, by the one table of this module.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Setup { .. } | Self::Redirect { .. } => Kind::Unusable,
-            Self::TooLarge { .. } => Kind::OverLimit,
-            Self::NoAnswer { source, .. } if source.is_builder() => Kind::Unusable,
-            Self::NoAnswer { .. } => Kind::Transient(None),
+            Self::Setup { .. } | Self::Redirect { .. } => ErrorKind::Unusable,
+            Self::TooLarge { .. } => ErrorKind::OverLimit,
+            Self::NoAnswer { source, .. } if source.is_builder() => ErrorKind::Unusable,
+            Self::NoAnswer { .. } => ErrorKind::Transient(None),
             Self::Status {
                 status,
                 retry_after,
                 ..
             } => match status.as_u16() {
-                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => Kind::Transient(*retry_after),
-                401 | 403 => Kind::Authentication,
-                413 => Kind::OverLimit,
-                500 => Kind::Server,
-                _ => Kind::Elsewhere,
+                408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => ErrorKind::Transient(*retry_after),
+                401 | 403 => ErrorKind::Authentication,
+                413 => ErrorKind::OverLimit,
+                500 => ErrorKind::Server,
+                _ => ErrorKind::Elsewhere,
             },
         }
     }
@@ -276,9 +276,11 @@ fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
     }
 }
 
-/// What was said, behind a colon.
-fn words_of(said: Option<&str>) -> String {
-    said.map(|said| format!(": {said}")).unwrap_or_default()
+/// The message of the host, behind a colon.
+fn words_of(message: Option<&str>) -> String {
+    message
+        .map(|message| format!(": {message}"))
+        .unwrap_or_default()
 }
 
 /// What a person can do about an HTTP status, where that is known.

@@ -95,10 +95,10 @@ impl EventReader {
             self.is_too_large = true;
             self.frame.data = String::new();
             // Its beginning may still be a name.
-            let room = LONGEST_NAME.saturating_sub(self.line.len());
+            let left = LONGEST_NAME.saturating_sub(self.line.len());
             self.line.truncate(LONGEST_NAME);
             self.line
-                .extend_from_slice(part.get(..room.min(part.len())).unwrap_or_default());
+                .extend_from_slice(part.get(..left.min(part.len())).unwrap_or_default());
             return;
         }
         self.line.extend_from_slice(part);
@@ -131,7 +131,7 @@ impl EventReader {
             _ => {}
         }
         line.clear();
-        // Its room serves the next line.
+        // Its memory serves the next line.
         if line.capacity() <= LONGEST_LINE_KEPT {
             self.line = line;
         }

@@ -7,7 +7,7 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 /// The time at which an answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clocks {
-    /// What the host calls now; our time where it does not say it.
+    /// What the host calls now; our time where it does not answer it.
     pub theirs: SystemTime,
     /// Our own time.
     pub ours: SystemTime,
@@ -20,7 +20,7 @@ impl Clocks {
     }
 }
 
-/// What a server calls now (RFC 9110 §6.6.1); none where it does not say it, or so that it cannot be read.
+/// What a server calls now (RFC 9110 §6.6.1); none where it does not answer it, or it cannot be read.
 pub(super) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()
 }

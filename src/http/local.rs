@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::client::provide_tls;
 
-/// A process that does not say so soon that it is alive counts as not.
+/// A process that does not answer within this time counts as not alive.
 const LOCAL_LIMIT: Duration = Duration::from_secs(3);
 
 /// Asks the connector that runs on this machine, on this port, whether it is alive; its answer's status. The
 /// way never leads through a proxy.
 ///
 /// # Errors
-/// When nobody answers in time.
+/// When there is no answer in time.
 pub async fn ask_local_health(port: u16) -> Result<u16, reqwest::Error> {
     provide_tls();
     let client = reqwest::Client::builder()

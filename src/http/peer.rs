@@ -1,4 +1,4 @@
-//! A host by its name and address, as messages say it.
+//! A host by its name and address, as messages name it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Peer {
         }))
     }
 
-    /// Which host, in words: "the source", "the destination".
+    /// The host's name in messages: "the source", "the destination".
     pub fn name(&self) -> &str {
         &self.0.name
     }

@@ -53,10 +53,10 @@ mod tests {
         assert_eq!(left, addresses(&["8.8.8.8:0"]));
         let private = addresses(&["127.0.0.1:0", "169.254.169.254:0"]);
         let refused = public("a.example", private.into_iter());
-        let told = refused.err().unwrap().to_string();
+        let reported = refused.err().unwrap().to_string();
         assert!(
-            told.starts_with("a.example resolves to no address"),
-            "{told}"
+            reported.starts_with("a.example resolves to no address"),
+            "{reported}"
         );
     }
 }

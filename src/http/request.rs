@@ -17,7 +17,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Asks for what stands at an address.
+    /// Asks for what is at an address.
     pub fn get(url: Url) -> Self {
         Self::new(Method::GET, url)
     }
@@ -54,7 +54,7 @@ impl Request {
         self
     }
 
-    /// With a header that is not secret. A value that cannot stand in a header is left out.
+    /// With a header that is not secret. A value that is not allowed in a header is left out.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {

@@ -7,20 +7,20 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use url::Url;
 
-use super::client::Asked;
+use super::client::RequestTarget;
 use super::headers::{Clocks, date, retry_after};
 use super::{Error, NoAnswer, Validators};
 use crate::telemetry::safe_text::{WORDS, safe};
 
-/// The most of a body that says why there is no answer.
+/// The most of the body of an error.
 const BEGINNING: usize = 64 * 1024;
-/// Room for so much is made before a body comes, whatever it promises.
+/// Memory for at most so much is allocated before a body comes, whatever length it promises.
 const USUAL_BODY: usize = 4 * 1024 * 1024;
 
 /// An answer, whose body has not been read yet.
 #[derive(Debug)]
 pub struct Response {
-    pub(super) asked: Asked,
+    pub(super) target: RequestTarget,
     pub(super) answer: reqwest::Response,
     /// The longest wait that is believed where the host asks for one.
     pub(super) longest_wait: Duration,
@@ -58,7 +58,7 @@ impl Response {
         retry_after(self.answer.headers(), now, self.longest_wait)
     }
 
-    /// What the host calls now; none where it does not say it.
+    /// What the host calls now; none where it does not answer it.
     pub fn date(&self) -> Option<SystemTime> {
         date(self.answer.headers())
     }
@@ -75,7 +75,7 @@ impl Response {
     /// [`Error::NoAnswer`] where it breaks off, or is silent for too long.
     pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
         let piece = self.answer.chunk().await;
-        piece.map_err(|source| self.asked.no_answer(source))
+        piece.map_err(|source| self.target.no_answer(source))
     }
 
     /// The whole body, of at most so many bytes, counted unpacked.
@@ -89,19 +89,19 @@ impl Response {
         let mut body = BytesMut::with_capacity(promised.min(USUAL_BODY).min(limit));
         while let Some(piece) = self.piece().await? {
             if body.len() + piece.len() > limit {
-                return Err(self.asked.too_large(limit));
+                return Err(self.target.too_large(limit));
             }
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
     }
 
-    /// The beginning of a body that says why there is no answer; what does not come is not needed.
+    /// The beginning of the body of an error; what does not come is not needed.
     pub async fn beginning(&mut self) -> Bytes {
         let mut body = BytesMut::new();
         while let Ok(Some(piece)) = self.answer.chunk().await {
-            let room = BEGINNING - body.len();
-            body.extend_from_slice(piece.get(..room).unwrap_or(&piece));
+            let left = BEGINNING - body.len();
+            body.extend_from_slice(piece.get(..left).unwrap_or(&piece));
             if body.len() >= BEGINNING {
                 break;
             }
@@ -109,7 +109,7 @@ impl Response {
         body.freeze()
     }
 
-    /// The answer, if its status is a success; else the error that it is, with what the body says to people.
+    /// The answer, if its status is a success; else the error that it is, with the message in its body.
     ///
     /// # Errors
     /// [`Error::Status`].
@@ -118,22 +118,22 @@ impl Response {
             return Ok(self);
         }
         let body = self.beginning().await;
-        Err(self.refusal(said(&body)))
+        Err(self.refusal(error_message(&body)))
     }
 
-    /// The error that an answer with this status is; `said` are words for people that are safe.
-    pub fn refusal(&self, said: Option<String>) -> Error {
+    /// The error that an answer with this status is, with a message for people that is safe.
+    pub fn refusal(&self, message: Option<String>) -> Error {
         Error::Status {
-            peer: self.asked.peer.clone(),
-            proxy: self.asked.proxy.clone(),
+            peer: self.target.peer.clone(),
+            proxy: self.target.proxy.clone(),
             status: self.status(),
             retry_after: self.retry_after(),
-            said,
+            message,
         }
     }
 }
 
-impl Asked {
+impl RequestTarget {
     pub(super) fn no_answer(&self, source: reqwest::Error) -> Error {
         Error::NoAnswer {
             peer: self.peer.clone(),
@@ -150,10 +150,10 @@ impl Asked {
     }
 }
 
-/// What a body says to people: the `message` of a JSON, or a text that is no page for browsers.
-pub(crate) fn said(body: &[u8]) -> Option<String> {
+/// The error message in a body: the `message` of a JSON, or a text that is no page for browsers.
+pub(crate) fn error_message(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
-    struct Told {
+    struct ErrorBody {
         #[serde(default)]
         message: Option<String>,
         #[serde(default)]
@@ -161,16 +161,16 @@ pub(crate) fn said(body: &[u8]) -> Option<String> {
         #[serde(default)]
         error: Option<serde_json::Value>,
     }
-    let words = if let Ok(told) = serde_json::from_slice::<Told>(body) {
+    let words = if let Ok(error_body) = serde_json::from_slice::<ErrorBody>(body) {
         let nested = |error: &serde_json::Value| {
             let words = error.get("message").unwrap_or(error);
             words.as_str().map(str::to_owned)
         };
-        let told = told
+        let message = error_body
             .message
-            .or(told.detail)
-            .or_else(|| nested(&told.error?));
-        told?
+            .or(error_body.detail)
+            .or_else(|| nested(&error_body.error?));
+        message?
     } else {
         let text = std::str::from_utf8(body).ok()?.trim();
         let is_for_people = !text.starts_with(['<', '{', '[', '"']);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use tokio::time::Instant;
 
-use super::Kind;
+use super::ErrorKind;
 
 /// Exponential waits with jitter, limited by their total.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ impl RetryPolicy {
         total: Some(Duration::from_mins(10)),
     };
 
-    /// For what can be done without, such as one file, or is tried again by whoever asks for it.
+    /// For what can be done without, such as one file, or is tried again by the caller.
     pub const FOR_A_PART: Self = Self {
         first: Duration::from_secs(1),
         longest: Duration::from_secs(10),
@@ -85,9 +85,9 @@ impl Waits {
     }
 
     /// The wait before what failed like this is tried again; none where that is for nothing.
-    pub(crate) fn after(&mut self, kind: Kind) -> Option<Duration> {
+    pub(crate) fn after(&mut self, kind: ErrorKind) -> Option<Duration> {
         match kind {
-            Kind::Transient(asked_by_server) => self.next(asked_by_server),
+            ErrorKind::Transient(asked_by_server) => self.next(asked_by_server),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ const TOTAL_LIMIT: Duration = Duration::from_mins(20);
 /// A host, or several of one kind, as whom and how they are asked.
 #[derive(Debug, Clone)]
 pub struct Site {
-    /// In words, for messages and metrics: "the source", "the destination".
+    /// The site's name in messages and metrics: "the source", "the destination".
     pub name: String,
     /// Its address. A credential belongs to its scheme, host and port.
     pub url: Url,
@@ -26,7 +26,7 @@ pub struct Site {
     pub user_agent: String,
     /// Which certificates are believed.
     pub trust: Trust,
-    /// The proxy that the environment names for it, in words: host, port, variable. The way through it is the HTTP
+    /// The proxy that the environment names for it, for people: host, port, variable. The way through it is the HTTP
     /// library's own.
     pub proxy: Option<String>,
     /// What shows who asks.
@@ -119,7 +119,7 @@ impl Credential {
     }
 
     /// Puts the header where the request goes to the origin that the credential belongs to. A value that cannot stand
-    /// in a header cannot be right either: the refusal says so.
+    /// in a header cannot be right either: the refusal shows it.
     pub(super) fn put(&self, headers: &mut HeaderMap, belongs_to: &Origin, asked: &Url) {
         if asked.origin() != *belongs_to {
             return;

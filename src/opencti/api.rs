@@ -1,10 +1,8 @@
 //! The push queue by way of the platform: for where the broker cannot be reached (`queue_protocol:
 //! api`). The platform's answer is the confirm.
 //!
-//! May know: the mutation, what errors mean, deliveries. Must not know: the broker.
-//!
-//! **Invariant.** A push that may have been done is not done again before its objects are announced
-//! again, where the sender announces them: the mutation done twice is imported, and reported, twice.
+//! **Invariant.** A push that may have been done is not done again before its expectations are added
+//! again, where the sender adds them: the mutation done twice is imported, and reported, twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +11,7 @@ use uuid::Uuid;
 
 use super::delivery::{Backlog, Bounds, ConnectionStatusSender, Outgoing, PushError, Pusher};
 use super::operations::{PushBundle, push_bundle};
-use crate::http::{Kind, RetryPolicy};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -63,7 +61,7 @@ impl ApiSender {
         }
     }
 
-    /// Asks until the platform has an answer that stays.
+    /// Asks until the platform gives a final answer.
     async fn push(&self, outgoing: &Outgoing) -> Result<(), PushError> {
         let mut waits = RetryPolicy::DURING_RUN.waits();
         loop {
@@ -85,7 +83,7 @@ impl ApiSender {
         }
     }
 
-    /// Waits, and announces what may have been pushed already.
+    /// Waits, and adds the expectations of what may have been pushed already.
     async fn before_again(
         &self,
         outgoing: &Outgoing,
@@ -104,7 +102,7 @@ impl ApiSender {
         }
     }
 
-    /// One request; whether the platform says that it is done.
+    /// One request; whether the platform answers that it is done.
     async fn push_once(&self, outgoing: &Outgoing) -> Result<bool, PlatformError> {
         let bundle = String::from_utf8_lossy(&outgoing.message.body).into_owned();
         let variables = push_bundle::Variables {
@@ -120,7 +118,7 @@ impl ApiSender {
     }
 }
 
-/// Whoever refuses a request for its size does not say what it takes: several objects are tried at half of that,
+/// A refusal for the size does not say what is taken: several objects are tried at half of that,
 /// one object as long as it is smaller.
 fn note_too_large(backlog: &mut Backlog, largest: usize) {
     let several = largest / 2;
@@ -142,15 +140,15 @@ fn wait_after(
         return None;
     };
     match error.kind() {
-        Kind::Transient(asked_by_server) => next(asked_by_server),
+        ErrorKind::Transient(asked_by_server) => next(asked_by_server),
         _ if error.may_pass() => next(None),
-        Kind::Server
-        | Kind::Authentication
-        | Kind::Validation
-        | Kind::Unknown
-        | Kind::OverLimit
-        | Kind::Elsewhere
-        | Kind::Unusable => None,
+        ErrorKind::Server
+        | ErrorKind::Authentication
+        | ErrorKind::Validation
+        | ErrorKind::Unknown
+        | ErrorKind::OverLimit
+        | ErrorKind::Elsewhere
+        | ErrorKind::Unusable => None,
     }
 }
 

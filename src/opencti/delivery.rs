@@ -1,8 +1,7 @@
 //! Messages on their way, and the receipt for them.
 //!
-//! The runtime's end is the [`Pusher`]; the end of the task that sends, over AMQP or by way of the
-//! platform, is the [`Backlog`]. May know: works, to announce what is sent again; nothing of how
-//! messages are sent.
+//! The runtime's end is the [`Pusher`]; the end of the task that sends, over AMQP or by way of the platform, is the
+//! [`Backlog`].
 //!
 //! **Invariant.** A receipt fires when every message of its delivery is confirmed, and what lies
 //! between the two ends is bounded in messages and in bytes: a message keeps its [`BacklogPermit`] until it is
@@ -35,7 +34,7 @@ pub struct Delivery {
     pub messages: Vec<Message>,
     /// Where the page ends; none for a part of a page.
     pub position: Option<Position>,
-    /// Announces what has to be sent again; none where there is nothing to send.
+    /// Adds the expectations of what has to be sent again; none where there is nothing to send.
     pub expectations: Option<Arc<WorkExpectations>>,
     /// Cancelled when nobody wants the messages any more: those not sent by then are dropped.
     pub given_up: CancellationToken,
@@ -104,7 +103,7 @@ pub(super) struct Bounds {
 /// Takes deliveries and confirms them: RabbitMQ or the API behind it.
 #[derive(Debug, Clone)]
 pub struct Pusher {
-    /// Not bounded itself: nothing enters without a place.
+    /// Not bounded itself: nothing enters without a permit.
     outgoing: mpsc::UnboundedSender<Outgoing>,
     places: BacklogPermits,
     /// Messages confirmed so far, of all deliveries.
@@ -149,7 +148,7 @@ impl SizeLimit {
     }
 }
 
-/// The places between a run and the broker.
+/// The permits for messages between a run and the broker.
 #[derive(Debug, Clone)]
 struct BacklogPermits {
     messages: Arc<Semaphore>,
@@ -157,7 +156,7 @@ struct BacklogPermits {
     all_bytes: u32,
 }
 
-/// The place that one message takes.
+/// The permit of one message.
 #[derive(Debug)]
 struct BacklogPermit {
     _message: OwnedSemaphorePermit,
@@ -173,7 +172,7 @@ impl BacklogPermits {
         }
     }
 
-    /// Waits for a place; whoever came first has it first.
+    /// Waits for a permit; they are given in order.
     async fn take(&self, message: &Message) -> Result<BacklogPermit, PushError> {
         let size = u32::try_from(message.body.len()).unwrap_or(u32::MAX);
         let stopped = |_| PushError::Stopped;
@@ -190,8 +189,8 @@ impl BacklogPermits {
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) message: Message,
-    /// It was handed to the broker, who may have it or not: before it is sent again, its objects are
-    /// announced again.
+    /// It was handed to the broker, who may have it or not: before it is sent again, its expectations are
+    /// added again.
     pub(super) in_doubt: bool,
     /// Shared by the messages of one delivery.
     ticket: Arc<Ticket>,
@@ -219,7 +218,7 @@ impl Outgoing {
         &self.ticket.given_up
     }
 
-    /// Announces it again, if somebody has to.
+    /// Adds its expectations again, if they are the sender's.
     pub(super) fn expectations(&self) -> Option<&Arc<WorkExpectations>> {
         self.ticket.expectations.as_ref()
     }
@@ -304,7 +303,7 @@ impl Pending {
 }
 
 impl Pusher {
-    /// A pusher, and the end at which its task takes the messages and says what it is doing.
+    /// A pusher, and the backlog from which its task takes the messages and reports its status.
     pub(super) fn channel(bounds: Bounds) -> (Self, Backlog, ConnectionStatusSender) {
         let (outgoing, incoming) = mpsc::unbounded_channel();
         let (connection, connection_status) = ConnectionStatusSender::new();
@@ -319,7 +318,7 @@ impl Pusher {
         (pusher, Backlog::new(incoming, limit), connection)
     }
 
-    /// A pusher that takes nothing: for whoever only asks.
+    /// A pusher that takes nothing: for callers that send nothing.
     pub fn nowhere() -> Self {
         let bounds = Bounds {
             messages: 0,
@@ -377,7 +376,7 @@ impl Pusher {
     }
 
     /// Waits for something that needs the broker, as long as the broker confirms anything at all, or
-    /// says itself that it takes nothing at the moment.
+    /// reports itself that it takes nothing at the moment.
     ///
     /// # Errors
     /// [`PushError::NothingConfirmed`] after ten minutes without a confirm and without a pause.

@@ -1,8 +1,6 @@
 //! Bundles as files, for whoever carries them over to a platform that cannot be reached from here: the
 //! platform's own connectors call this a diode, and the files have their form (docs/protocol.md#conventions).
 //!
-//! May know: the file system. Must not know: what bundles hold.
-//!
 //! **Invariant.** A file that ends in `.json` is whole: it is written under another name, and renamed.
 
 use std::io;
@@ -57,7 +55,7 @@ pub struct Directory {
 
 /// One file.
 #[derive(Serialize)]
-struct Content<'a> {
+struct BundleFile<'a> {
     bundle_type: &'static str,
     applicant_id: &'a str,
     connector: BundleSender<'a>,
@@ -128,7 +126,7 @@ impl Directory {
     }
 
     fn content(&self, bundle: String) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&Content {
+        serde_json::to_string(&BundleFile {
             bundle_type: "DIRECTORY_BUNDLE",
             applicant_id: &self.applicant_id,
             connector: BundleSender {

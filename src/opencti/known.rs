@@ -1,13 +1,11 @@
-//! What the destination has already: objects by their ids, and what they point at.
-//!
-//! May know: its queries. Must not know: why it is asked.
+//! What the destination has already: objects by their ids, and what they refer to.
 
 use std::collections::{HashMap, HashSet};
 
 use super::operations::{
-    KnownCoreObjects, KnownIndicators, KnownObject, KnownObservables, KnownRelationships, List,
-    ListPlaces, SetReferences, known_core_objects, known_indicators, known_observables,
-    known_relationships, set_references,
+    KnownCoreObjects, KnownIndicators, KnownObject, KnownObservables, KnownRelationships,
+    ListPlaces, PlatformList, SetReferences, known_core_objects, known_indicators,
+    known_observables, known_relationships, set_references,
 };
 use crate::http::RetryPolicy;
 use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
@@ -25,7 +23,7 @@ pub struct KnownObjects {
     by_stix_id: HashMap<String, String>,
 }
 
-/// What observables point at already: of the holder's internal id and the relation, the STIX ids of the
+/// What observables refer to already: of the holder's internal id and the relation, the STIX ids of the
 /// target.
 pub type SetTargets = HashMap<(String, String), HashSet<String>>;
 
@@ -77,7 +75,7 @@ impl KnownObjects {
         Ok(known)
     }
 
-    fn note(&mut self, list: List<KnownObject>) {
+    fn note(&mut self, list: PlatformList<KnownObject>) {
         for object in list.nodes() {
             if let Some(id) = &object.id {
                 let stix_ids = object.stix_ids();
@@ -122,7 +120,7 @@ impl ObjectList {
         self,
         platform: &Platform,
         ids: &[&str],
-    ) -> Result<List<KnownObject>, PlatformError> {
+    ) -> Result<PlatformList<KnownObject>, PlatformError> {
         let (list, operation) = match self {
             Self::Observables => {
                 let variables = known_observables::Variables {
@@ -162,7 +160,7 @@ impl ObjectList {
     }
 }
 
-/// Asks what these observables, by their internal ids, point at by these relations.
+/// Asks what these observables, by their internal ids, refer to by these relations.
 ///
 /// # Errors
 /// [`PlatformError`] when the destination does not answer.

@@ -1,6 +1,4 @@
 //! The platform's live stream: the request for it, and its frames.
-//!
-//! May know: HTTP, settings of the stream, the contract's position. Must not know: what becomes of events.
 
 use std::time::Duration;
 
@@ -17,7 +15,7 @@ const LARGEST_FRAME: usize = 32 * 1024 * 1024;
 /// A stream has no end.
 const TOTAL_LIMIT: Duration = Duration::from_hours(24 * 365);
 
-/// The way to one live stream.
+/// Access to one live stream.
 #[derive(Debug, Clone)]
 pub struct LiveStream {
     client: Client,
@@ -151,7 +149,7 @@ struct Connected {
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct ErrorMessage {
     #[serde(default)]
     message: Option<String>,
 }
@@ -159,16 +157,16 @@ struct Message {
 #[derive(Deserialize)]
 struct WithOrigin {
     #[serde(default)]
-    origin: Option<Origin>,
+    origin: Option<EventOrigin>,
 }
 
 #[derive(Deserialize)]
-struct Origin {
+struct EventOrigin {
     #[serde(default)]
     referer: Option<String>,
 }
 
-/// What the platform says of an object that is sent for another one.
+/// The origin of an object that is sent for another one.
 const DEPENDENCY: &str = "init-dependencies";
 
 impl StreamFrame {
@@ -194,7 +192,7 @@ impl StreamFrame {
             "heartbeat" | "consumer_metrics" => Self::Heartbeat(position),
             "no-recover" => Self::NoRecover(position),
             "error" => {
-                let message: Option<Message> = serde_json::from_str(&frame.data).ok();
+                let message: Option<ErrorMessage> = serde_json::from_str(&frame.data).ok();
                 let message = message.and_then(|message| message.message);
                 Self::Failed(message.unwrap_or_default())
             }
@@ -248,7 +246,7 @@ mod tests {
     #[case("error", r#"{"message":"oh"}"#, StreamFrame::Failed("oh".to_owned()))]
     #[case("error", "[]", StreamFrame::Failed(String::new()))]
     #[case("vanish", "{}", StreamFrame::Unknown("vanish".to_owned(), Some(at("9-0"))))]
-    fn frames_are_told_apart(
+    fn frames_are_distinguished(
         #[case] event: &str,
         #[case] data: &str,
         #[case] expected: StreamFrame,

@@ -18,7 +18,7 @@ pub struct Message {
     pub work_id: Arc<str>,
     /// How many objects it holds.
     pub objects: u64,
-    /// How many of them the sender announces; the others are announced where they arrive.
+    /// For how many of them the sender adds expectations; those of the others are added where they arrive.
     pub counted: u64,
 }
 
@@ -102,7 +102,7 @@ pub struct MessageWriter {
 /// The keys that a worker reads (docs/protocol.md#messages), but for the content, which comes last; none is
 /// sent that the destination's release does not have.
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct MessageEnvelope<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     applicant_id: &'a str,
@@ -138,7 +138,7 @@ impl MessageWriter {
     fn envelope(&self, bundle: &str) -> Result<Vec<u8>, serde_json::Error> {
         const CONTENT: &[u8] = b",\"content\":\"";
         const END: &[u8] = b"\"}";
-        let head = serde_json::to_string(&Envelope {
+        let head = serde_json::to_string(&MessageEnvelope {
             kind: "bundle",
             applicant_id: &self.applicant_id,
             work_id: &self.work_id,

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use crate::graphql::limits;
-use crate::platform::{EndGuard, Platform, PlatformError};
+use crate::platform::{PaginationGuard, Platform, PlatformError};
 
 type DateTime = String;
 type StixId = String;
@@ -57,7 +57,7 @@ pub(super) struct Rights;
 #[graphql(
     schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/markings.graphql",
-    response_type = "crate::opencti::operations::List<crate::opencti::operations::Marking>"
+    response_type = "crate::opencti::operations::PlatformList<crate::opencti::operations::ListedMarking>"
 )]
 pub(super) struct Markings;
 
@@ -65,7 +65,7 @@ pub(super) struct Markings;
 #[graphql(
     schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/known_observables.graphql",
-    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    response_type = "crate::opencti::operations::PlatformList<crate::opencti::operations::KnownObject>",
     variables_derives = "Debug"
 )]
 pub(super) struct KnownObservables;
@@ -74,7 +74,7 @@ pub(super) struct KnownObservables;
 #[graphql(
     schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/known_indicators.graphql",
-    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    response_type = "crate::opencti::operations::PlatformList<crate::opencti::operations::KnownObject>",
     variables_derives = "Debug"
 )]
 pub(super) struct KnownIndicators;
@@ -83,7 +83,7 @@ pub(super) struct KnownIndicators;
 #[graphql(
     schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/known_core_objects.graphql",
-    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    response_type = "crate::opencti::operations::PlatformList<crate::opencti::operations::KnownObject>",
     variables_derives = "Debug"
 )]
 pub(super) struct KnownCoreObjects;
@@ -92,7 +92,7 @@ pub(super) struct KnownCoreObjects;
 #[graphql(
     schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/known_relationships.graphql",
-    response_type = "crate::opencti::operations::List<crate::opencti::operations::KnownObject>",
+    response_type = "crate::opencti::operations::PlatformList<crate::opencti::operations::KnownObject>",
     variables_derives = "Debug"
 )]
 pub(super) struct KnownRelationships;
@@ -105,7 +105,7 @@ pub(super) mod set_references {
     pub(in super::super) use super::known_observables::{
         Filter, FilterGroup, FilterMode, FilterOperator,
     };
-    use super::{List, SetReference};
+    use super::{PlatformList, SetReference};
 
     #[derive(Debug, serde::Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -119,7 +119,7 @@ pub(super) mod set_references {
     #[derive(Debug, serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     pub(in super::super) struct ResponseData {
-        pub(in super::super) stix_ref_relationships: Option<List<SetReference>>,
+        pub(in super::super) stix_ref_relationships: Option<PlatformList<SetReference>>,
     }
 }
 
@@ -268,7 +268,7 @@ pub(crate) struct Me {
     pub(super) capabilities: Option<Vec<Capability>>,
     pub(super) effective_confidence_level: Option<ConfidenceLevel>,
     #[serde(default)]
-    pub(super) allowed_marking: Option<Vec<Marking>>,
+    pub(super) allowed_marking: Option<Vec<ListedMarking>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -283,27 +283,27 @@ pub(crate) struct ConfidenceLevel {
 
 /// A list of the platform's. Without its rows it is none.
 #[derive(Debug, Deserialize)]
-pub(crate) struct List<T> {
+pub(crate) struct PlatformList<T> {
     /// Only where it is asked for.
     #[serde(rename = "pageInfo")]
-    page_info: Option<PageInfo>,
-    edges: Vec<Option<Edge<T>>>,
+    page_info: Option<PlatformPageInfo>,
+    edges: Vec<Option<ListEdge<T>>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct PageInfo {
+pub(crate) struct PlatformPageInfo {
     end_cursor: Option<String>,
     has_next_page: bool,
     global_count: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Edge<T> {
+pub(crate) struct ListEdge<T> {
     node: Option<T>,
 }
 
-impl<T> List<T> {
+impl<T> PlatformList<T> {
     /// What it holds.
     pub(super) fn nodes(self) -> impl Iterator<Item = T> {
         self.edges
@@ -315,7 +315,7 @@ impl<T> List<T> {
 
 /// A row of a list that is read page by page.
 pub(super) trait ListRow {
-    /// The internal id, which says who it is.
+    /// The internal id.
     fn id(&self) -> Option<&str>;
 
     /// How much text it holds.
@@ -326,10 +326,10 @@ fn bytes_of<'a>(texts: impl IntoIterator<Item = &'a String>) -> usize {
     texts.into_iter().map(String::len).sum()
 }
 
-/// The way through a list of the destination, page by page.
+/// Reads through a list of the destination, page by page.
 #[derive(Debug)]
 pub(super) struct ListPlaces {
-    guard: EndGuard,
+    guard: PaginationGuard,
     /// What its rows may still hold.
     bytes: usize,
 }
@@ -341,7 +341,7 @@ impl ListPlaces {
     /// Of a list that can hardly have more rows than so many.
     pub(super) fn of_at_most(rows: usize) -> Self {
         Self {
-            guard: EndGuard::of_at_most(rows),
+            guard: PaginationGuard::of_at_most(rows),
             bytes: Self::MOST_BYTES,
         }
     }
@@ -354,8 +354,8 @@ impl ListPlaces {
         &mut self,
         platform: &Platform,
         operation: &'static str,
-        answered: Option<List<L>>,
-    ) -> Result<(List<L>, Option<String>), PlatformError> {
+        answered: Option<PlatformList<L>>,
+    ) -> Result<(PlatformList<L>, Option<String>), PlatformError> {
         let place = answered
             .ok_or_else(|| "it holds no list".to_owned())
             .and_then(|list| Ok((self.place_behind(&list)?, list)));
@@ -365,7 +365,10 @@ impl ListPlaces {
         }
     }
 
-    fn place_behind<L: ListRow>(&mut self, list: &List<L>) -> Result<Option<String>, String> {
+    fn place_behind<L: ListRow>(
+        &mut self,
+        list: &PlatformList<L>,
+    ) -> Result<Option<String>, String> {
         let info = list
             .page_info
             .as_ref()
@@ -443,7 +446,7 @@ impl ListRow for SetReference {
 
 /// A marking of the platform's.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Marking {
+pub(crate) struct ListedMarking {
     pub(super) id: Option<String>,
     pub(super) standard_id: Option<String>,
     pub(super) x_opencti_stix_ids: Option<Vec<String>>,
@@ -451,7 +454,7 @@ pub(crate) struct Marking {
     pub(super) definition: Option<String>,
 }
 
-impl ListRow for Marking {
+impl ListRow for ListedMarking {
     fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
@@ -490,7 +493,7 @@ limits! {
 mod tests {
     use super::*;
 
-    fn list(json: &str) -> Result<List<KnownObject>, serde_json::Error> {
+    fn list(json: &str) -> Result<PlatformList<KnownObject>, serde_json::Error> {
         serde_json::from_str(json)
     }
 
@@ -507,7 +510,7 @@ mod tests {
         assert_eq!(list(r#"{"edges":[]}"#).unwrap().nodes().count(), 0);
     }
 
-    fn page(cursor: &str, rows: &str) -> List<KnownObject> {
+    fn page(cursor: &str, rows: &str) -> PlatformList<KnownObject> {
         let info = format!(r#"{{"endCursor":"{cursor}","hasNextPage":true}}"#);
         list(&format!(r#"{{"pageInfo":{info},"edges":[{rows}]}}"#)).unwrap()
     }

@@ -6,9 +6,9 @@
 //! next one begins with the messages that were not confirmed. A message may so be sent twice, and is
 //! never lost. A message that the broker refuses ends nothing: it waits, and is offered again.
 //!
-//! **Invariant.** A message leaves this module's memory only with a plain Ack, or when nobody wants it
+//! **Invariant.** A message leaves this module's memory only with a plain Ack, or when it is not wanted
 //! any more. A Nack, a message that comes back unroutable, and "confirms are off" are not successes.
-//! What may have arrived is announced again before it is sent again.
+//! The expectations of what may have arrived are added again before it is sent again.
 
 mod advice;
 mod congestion;
@@ -35,7 +35,7 @@ use connection::Broker;
 pub use connection::ConnectError;
 pub use depth::{Depth, DepthError};
 use session::{BLOCKED, Session, SessionError};
-use window::{Answer, Refusal, SendWindow, SettledWindow, WINDOW_BYTES, WINDOW_MESSAGES};
+use window::{BrokerAnswer, Refusal, SendWindow, SettledWindow, WINDOW_BYTES, WINDOW_MESSAGES};
 
 /// As much again as the window holds may wait for its place there.
 const BOUNDS: Bounds = Bounds {
@@ -51,27 +51,27 @@ const BETWEEN_SESSIONS: RetryPolicy = RetryPolicy {
     total: None,
 };
 
-/// How to speak TLS to the broker.
+/// The TLS settings for the broker.
 #[derive(Debug, Default, Clone)]
 pub struct BrokerTls {
     /// Extra certificate authorities, PEM.
     pub extra_ca: Option<String>,
     /// Our own certificate and key, PEM.
-    pub identity: Option<Identity>,
+    pub identity: Option<TlsIdentity>,
 }
 
-/// The certificate with which the connector shows who it is.
+/// The connector's client certificate.
 #[derive(Clone)]
-pub struct Identity {
+pub struct TlsIdentity {
     /// The certificate, PEM.
     pub certificate: Vec<u8>,
     /// Its key, PEM.
     pub key: SecretString,
 }
 
-impl std::fmt::Debug for Identity {
+impl std::fmt::Debug for TlsIdentity {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Identity")
+        f.write_str("TlsIdentity")
     }
 }
 
@@ -207,7 +207,7 @@ impl QueueSender {
             let number = window.admit(outgoing);
             let publishing = session.publish(number, &body, &self.connection);
             let published = self.backlog.during(Box::pin(publishing)).await;
-            published.inspect_err(|_| window.answer(number, Answer::Lost))?;
+            published.inspect_err(|_| window.answer(number, BrokerAnswer::Lost))?;
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ struct Unacknowledged {
 }
 
 impl Unacknowledged {
-    /// The first work of which something has to be announced again.
+    /// The expectations of the first work of which something has to be sent again.
     fn first(waiting: &VecDeque<Outgoing>) -> Option<Self> {
         let is_open = |outgoing: &&Outgoing| outgoing.in_doubt && outgoing.expectations().is_some();
         let first = waiting.iter().find(is_open)?;
@@ -283,7 +283,7 @@ impl Unacknowledged {
         })
     }
 
-    /// It is announced.
+    /// Its expectations are added.
     fn settle(&self, waiting: &mut VecDeque<Outgoing>) {
         for outgoing in waiting {
             if outgoing.message.work_id == self.work_id {

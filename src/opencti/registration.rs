@@ -353,11 +353,11 @@ mod tests {
             },
         });
         let error = RegistrationError::from(PlatformError::Request(too_large));
-        let said = error.to_string();
-        assert!(said.contains("the state that it keeps"), "{said}");
+        let message = error.to_string();
+        assert!(message.contains("the state that it keeps"), "{message}");
         assert!(
-            said.contains("reset the connector on the platform"),
-            "{said}"
+            message.contains("reset the connector on the platform"),
+            "{message}"
         );
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(cause, "the answer of the destination exceeds 4194304 bytes");
@@ -405,7 +405,7 @@ mod tests {
     #[case("/config/connection/vhost", "broker's vhost")]
     #[case("/config/connection/host", "broker's host")]
     #[case("/config/connection/user", "broker's user")]
-    fn a_name_that_no_broker_takes_is_told_by_its_field(
+    fn a_name_that_no_broker_takes_is_recognised_by_its_field(
         #[case] pointer: &str,
         #[case] field: &str,
     ) {
@@ -414,9 +414,9 @@ mod tests {
             ("a".repeat(256), "has 256 bytes; a broker takes at most 255"),
             ("a\0b".to_owned(), "holds control characters"),
         ] {
-            let told = answered(pointer, &text).unwrap_err().to_string();
+            let reported = answered(pointer, &text).unwrap_err().to_string();
             let start = format!("the destination gave a {field} that {why}");
-            assert!(told.starts_with(&start), "{told}");
+            assert!(reported.starts_with(&start), "{reported}");
         }
     }
 }

@@ -1,11 +1,9 @@
 //! What the importing user may do at the destination: the workers import on behalf of the user whose
 //! token registered the connector (docs/protocol.md#rights).
-//!
-//! May know: two queries. Must not know: which objects are to be sent.
 
 use std::collections::{HashMap, HashSet};
 
-use super::operations::{self, ListPlaces, Marking, markings, rights};
+use super::operations::{self, ListPlaces, ListedMarking, markings, rights};
 use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
 
@@ -20,7 +18,7 @@ const MAKES_LABELS: &str = "SETTINGS_SETLABELS";
 const DELETES_CONNECTORS: &str = "MODULES_MODMANAGE";
 const MAKES_PHASES: &str = "SETTINGS_SETKILLCHAINPHASES";
 
-/// What a marking of the destination says.
+/// The definition of a marking of the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Definition {
     kind: Option<String>,
@@ -30,21 +28,21 @@ struct Definition {
 
 /// The rights of the importing user, and the markings that there are.
 #[derive(Debug)]
-pub struct Rights {
+pub struct UserRights {
     /// Its name at the destination.
     pub user: String,
     capabilities: Vec<String>,
     /// Every id of the markings that it may set.
     may_set: HashSet<String>,
-    /// What all markings say, by each of their ids; more than one where they share an id.
+    /// The definitions of all markings, by each of their ids; more than one where they share an id.
     markings: HashMap<String, Vec<Definition>>,
     /// The confidence that it can give at most, in percent; none where nothing can be created.
     max_confidence: Option<i64>,
-    /// The destination does not say what the user may do.
-    is_unsaid: bool,
+    /// The destination does not answer what the user may do.
+    is_unknown: bool,
 }
 
-impl Rights {
+impl UserRights {
     /// Asks the destination.
     ///
     /// # Errors
@@ -68,19 +66,19 @@ impl Rights {
             max_confidence: me
                 .effective_confidence_level
                 .and_then(|level| level.max_confidence),
-            is_unsaid: false,
+            is_unknown: false,
         })
     }
 
     /// The rights of a user of which the destination says nothing: what it may not do shows at import.
-    pub fn unsaid() -> Self {
+    pub fn unknown() -> Self {
         Self {
             user: String::new(),
             capabilities: vec![EVERYTHING.to_owned()],
             may_set: HashSet::new(),
             markings: HashMap::new(),
             max_confidence: None,
-            is_unsaid: true,
+            is_unknown: true,
         }
     }
 
@@ -93,7 +91,7 @@ impl Rights {
 
     /// Whether the destination says which markings it has.
     pub fn lists_markings(&self) -> bool {
-        !self.is_unsaid
+        !self.is_unknown
     }
 
     /// Whether a marking with this id exists at the destination.
@@ -113,7 +111,7 @@ impl Rights {
     /// exists.
     pub fn may_set(&self, id: &str) -> bool {
         let may_set = self.may_set.contains(id);
-        may_set || self.is_unsaid || (self.may_do_everything() && self.has_marking(id))
+        may_set || self.is_unknown || (self.may_do_everything() && self.has_marking(id))
     }
 
     fn may_do_everything(&self) -> bool {
@@ -154,17 +152,17 @@ impl Rights {
     }
 
     /// The names of the markings that exist and that the user may not set, in order.
-    pub fn barred_markings(&self) -> Vec<&str> {
-        let barred = self.markings.iter().filter(|(id, _)| !self.may_set(id));
-        let barred = barred.flat_map(|(_, definitions)| definitions);
-        let mut names: Vec<&str> = barred.map(|marking| marking.text.as_str()).collect();
+    pub fn forbidden_markings(&self) -> Vec<&str> {
+        let forbidden = self.markings.iter().filter(|(id, _)| !self.may_set(id));
+        let forbidden = forbidden.flat_map(|(_, definitions)| definitions);
+        let mut names: Vec<&str> = forbidden.map(|marking| marking.text.as_str()).collect();
         names.sort_unstable();
         names.dedup();
         names
     }
 }
 
-fn ids(marking: &Marking) -> impl Iterator<Item = &str> {
+fn ids(marking: &ListedMarking) -> impl Iterator<Item = &str> {
     let others = marking.x_opencti_stix_ids.iter().flatten();
     let own = marking.id.iter().chain(&marking.standard_id);
     own.chain(others).map(String::as_str)
@@ -172,18 +170,19 @@ fn ids(marking: &Marking) -> impl Iterator<Item = &str> {
 
 /// Every id of the markings that may be set. What the platform remembers of a user may lack a marking's
 /// other ids, for minutes, while its list has them: any id that both have says that it is the same.
-fn all_ids(allowed: &[Marking], listed: &[Marking]) -> HashSet<String> {
-    let said: HashSet<&str> = allowed.iter().flat_map(ids).collect();
-    let is_same = |marking: &&Marking| ids(marking).any(|id| said.contains(id));
+fn all_ids(allowed: &[ListedMarking], listed: &[ListedMarking]) -> HashSet<String> {
+    let allowed_ids: HashSet<&str> = allowed.iter().flat_map(ids).collect();
+    let is_same = |marking: &&ListedMarking| ids(marking).any(|id| allowed_ids.contains(id));
     let same = listed.iter().filter(is_same).flat_map(ids);
-    said.iter()
+    allowed_ids
+        .iter()
         .copied()
         .chain(same)
         .map(str::to_owned)
         .collect()
 }
 
-fn definitions(listed: &[Marking]) -> HashMap<String, Vec<Definition>> {
+fn definitions(listed: &[ListedMarking]) -> HashMap<String, Vec<Definition>> {
     let mut definitions: HashMap<String, Vec<Definition>> = HashMap::new();
     for marking in listed {
         let definition = Definition {
@@ -201,7 +200,7 @@ fn definitions(listed: &[Marking]) -> HashMap<String, Vec<Definition>> {
 async fn ask_markings(
     platform: &Platform,
     policy: RetryPolicy,
-) -> Result<Vec<Marking>, PlatformError> {
+) -> Result<Vec<ListedMarking>, PlatformError> {
     let mut listed = Vec::new();
     let (mut after, mut places) = (None, ListPlaces::of_at_most(MOST_MARKINGS));
     loop {
@@ -223,10 +222,10 @@ async fn ask_markings(
 }
 
 #[cfg(test)]
-impl Rights {
+impl UserRights {
     /// The rights of a user that may do everything, where there are these markings: id, type and definition.
     pub(crate) fn of_all(markings: &[(&str, Option<&str>, &str)]) -> Self {
-        let listed = markings.iter().map(|(id, kind, definition)| Marking {
+        let listed = markings.iter().map(|(id, kind, definition)| ListedMarking {
             id: None,
             standard_id: Some((*id).to_owned()),
             x_opencti_stix_ids: None,
@@ -235,8 +234,8 @@ impl Rights {
         });
         Self {
             markings: definitions(&listed.collect::<Vec<_>>()),
-            is_unsaid: false,
-            ..Self::unsaid()
+            is_unknown: false,
+            ..Self::unknown()
         }
     }
 }
@@ -246,8 +245,8 @@ mod tests {
     use super::*;
     use crate::platform::scripted::page_that_goes_on;
 
-    fn rights(capabilities: &[&str]) -> Rights {
-        Rights {
+    fn rights(capabilities: &[&str]) -> UserRights {
+        UserRights {
             user: "import".to_owned(),
             capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
             may_set: HashSet::from(["marking-definition--1".to_owned()]),
@@ -261,7 +260,7 @@ mod tests {
                 })
                 .into(),
             max_confidence: Some(100),
-            is_unsaid: false,
+            is_unknown: false,
         }
     }
 
@@ -274,18 +273,18 @@ mod tests {
     }
 
     #[test]
-    fn a_marking_is_barred_where_it_exists_and_may_not_be_set() {
+    fn a_marking_is_forbidden_where_it_exists_and_may_not_be_set() {
         let connector = rights(&["SETTINGS_SETMARKINGS"]);
-        assert_eq!(connector.barred_markings(), ["TLP:RED"]);
+        assert_eq!(connector.forbidden_markings(), ["TLP:RED"]);
         assert!(connector.may_set("marking-definition--1"));
         assert!(!connector.may_set("marking-definition--2"));
         let admin = rights(&["BYPASS"]);
-        assert_eq!(admin.barred_markings(), Vec::<&str>::new());
+        assert_eq!(admin.forbidden_markings(), Vec::<&str>::new());
         assert!(!admin.may_set("marking-definition--3"), "it does not exist");
     }
 
-    fn marking(id: &str, standard_id: &str, others: &[&str]) -> Marking {
-        Marking {
+    fn marking(id: &str, standard_id: &str, others: &[&str]) -> ListedMarking {
+        ListedMarking {
             id: Some(id.to_owned()),
             standard_id: Some(standard_id.to_owned()),
             x_opencti_stix_ids: Some(others.iter().map(|&id| id.to_owned()).collect()),
@@ -308,7 +307,7 @@ mod tests {
             marking("2", "b", &["former b"]),
             marking("3", "c", &[]),
         ];
-        let rights = Rights {
+        let rights = UserRights {
             may_set: all_ids(&allowed, &listed),
             markings: definitions(&listed),
             ..rights(&[])
@@ -317,7 +316,7 @@ mod tests {
             assert!(rights.may_set(id), "{id}");
         }
         assert!(!rights.may_set("d") && !rights.may_set("former d"));
-        assert_eq!(rights.barred_markings(), ["of 4"]);
+        assert_eq!(rights.forbidden_markings(), ["of 4"]);
     }
 
     /// However the destination goes on, no more is kept of its markings than there can be.
@@ -344,14 +343,14 @@ mod tests {
             )
         });
         let listed = ask_markings(&platform.await, RetryPolicy::NEVER).await;
-        let told = crate::telemetry::logs::Chain(&listed.unwrap_err()).to_string();
-        assert!(told.contains("does not end"), "{told}");
+        let reported = crate::telemetry::logs::Chain(&listed.unwrap_err()).to_string();
+        assert!(reported.contains("does not end"), "{reported}");
         assert!(asked.load(Ordering::Relaxed) < most, "{asked:?}");
     }
 
     #[test]
     fn whoever_may_do_everything_can_create() {
-        let without = |capability| Rights {
+        let without = |capability| UserRights {
             max_confidence: None,
             ..rights(&[capability])
         };

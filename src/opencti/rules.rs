@@ -25,7 +25,7 @@ pub struct Rules {
     pub imports_messages_whole: bool,
     /// Whether messages say so themselves (`no_split`).
     pub marks_no_split: bool,
-    /// Who announces the reports that the workers will make.
+    /// Who adds the expectations of the reports that the workers will make.
     pub expectations: Expectations,
     /// Whether a single nested reference that is set already is an error at import, which costs the
     /// references behind it as well (docs/protocol.md#references).
@@ -35,7 +35,7 @@ pub struct Rules {
     pub takes_deletions: bool,
 }
 
-/// Who announces the reports that the workers will make for a message.
+/// Who adds the expectations of the reports that the workers will make for a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expectations {
     /// The sender, one for each distinct object.
@@ -43,7 +43,7 @@ pub enum Expectations {
     /// The worker that takes the message apart; the sender only for a message of one object.
     WorkerUnlessSingle,
     /// As before, or the platform always: releases that are newer than what is known here. For a
-    /// message of one object the work's own count tells.
+    /// message of one object the work's own count shows.
     Unknown,
 }
 

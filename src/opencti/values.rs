@@ -2,7 +2,7 @@
 //! error of the work and nothing more (docs/protocol.md#values). Only what every release refuses counts,
 //! unless the release is known; what is taken at the destination must not be kept from it.
 //!
-//! Pure. May know: the JSON of objects, releases. Must not know: the network, where objects come from.
+//! Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,24 +16,24 @@ use serde_json::value::RawValue;
 use crate::platform::Release;
 
 /// What of an object decides whether it is taken.
-struct Values<'a> {
-    value: Option<Text<'a>>,
-    name: Option<Text<'a>>,
-    pattern: Option<Text<'a>>,
-    pattern_type: Option<Text<'a>>,
-    swid: Option<Text<'a>>,
-    cpe: Option<Text<'a>>,
+struct CheckedValues<'a> {
+    value: Option<BorrowedText<'a>>,
+    name: Option<BorrowedText<'a>>,
+    pattern: Option<BorrowedText<'a>>,
+    pattern_type: Option<BorrowedText<'a>>,
+    swid: Option<BorrowedText<'a>>,
+    cpe: Option<BorrowedText<'a>>,
     number: Option<&'a RawValue>,
-    hashes: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    hashes: Option<BTreeMap<BorrowedText<'a>, BorrowedText<'a>>>,
     score: Option<&'a RawValue>,
 }
 
 /// A text, borrowed where it has no escapes.
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(transparent)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Deref for Text<'_> {
+impl Deref for BorrowedText<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -69,7 +69,7 @@ pub fn refusal<'a>(
     if kind == "based-on" {
         return None;
     }
-    let Ok(values) = Values::read(value_of) else {
+    let Ok(values) = CheckedValues::read(value_of) else {
         // Of types that are not known here, nothing is known to be refused.
         let is_known = FORMED.contains(&kind);
         return is_known.then_some("one of its values is of another kind than platforms take");
@@ -83,7 +83,7 @@ fn first<'a, T: Deserialize<'a>>(text: Option<&'a str>) -> Result<Option<T>, ser
     Ok(value.transpose()?.flatten())
 }
 
-impl<'a> Values<'a> {
+impl<'a> CheckedValues<'a> {
     fn read(value_of: impl Fn(&str) -> Option<&'a str>) -> Result<Self, serde_json::Error> {
         Ok(Self {
             value: first(value_of("value"))?,
@@ -106,7 +106,7 @@ impl<'a> Values<'a> {
         let (is_taken, reason) = match kind {
             "Autonomous-System" => (
                 self.number.is_some_and(is_as_number),
-                "its number is no AS number that the platform's API can say (0 to 2147483647)",
+                "its number is no AS number that the platform's API can represent (0 to 2147483647)",
             ),
             "Domain-Name" => (is_domain(value), "it is no domain name"),
             "Hostname" => (HOSTNAME.is_match(value), "it is no host name"),
@@ -135,7 +135,8 @@ impl<'a> Values<'a> {
     }
 
     fn refusal_of_indicator(&self) -> Option<&'static str> {
-        let is_set = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let is_set =
+            |text: &Option<BorrowedText<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
         if !is_set(&self.pattern) {
             return Some("it has no pattern");
         }
@@ -148,7 +149,8 @@ impl<'a> Values<'a> {
     }
 
     fn is_software(&self) -> bool {
-        let is_set = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let is_set =
+            |text: &Option<BorrowedText<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
         let cpe = self.cpe.as_deref().unwrap_or_default();
         is_set(&self.name) || is_set(&self.swid) || CPE.is_match(cpe)
     }

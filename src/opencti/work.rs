@@ -2,11 +2,11 @@
 //!
 //! The order of things is that which completes a work exactly once, on every release
 //! (docs/protocol.md#works, seen working live): a multi-part work where the release has it, one
-//! expectation of our own as a guard, the expectations of messages before the messages, and at the
-//! end `toProcessed`, then the report of the guard.
+//! expectation of our own as a sentinel, the expectations of messages before the messages, and at the
+//! end `toProcessed`, then the report of the sentinel.
 //!
-//! **Invariant.** As long as the guard is not reported, a work cannot be complete: what is announced
-//! too much can be made up for later, and what is announced is never too little.
+//! **Invariant.** As long as the sentinel is not reported, a work cannot be complete: what is expected
+//! too much can be made up for later, and what is expected is never too little.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use super::operations::{
     AddExpectations, AddWork, FinishWork, ReportExpectation, WorkAlive, WorkProgress, WorkState,
     add_expectations, add_work, finish_work, report_expectation, work_alive, work_progress,
 };
-use crate::http::{Kind, RetryPolicy};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
@@ -67,33 +67,33 @@ impl WorkError {
 pub struct Work {
     platform: Arc<Platform>,
     expectations: Arc<WorkExpectations>,
-    /// Objects announced or known to be announced by workers: the reports that will come.
+    /// Objects whose expectations were added, by us or by the workers: the reports that will come.
     objects: u64,
     are_added_by_others: bool,
     /// Nothing of an earlier process is on its way any more.
     is_settled: bool,
 }
 
-/// Tells a work what to expect; also for whoever has to send something of it again, which the run
+/// Adds expectations to a work; also for whoever has to send something of it again, which the run
 /// knows nothing of. The first copy may have arrived as well, and then both are reported
 /// (docs/protocol.md#works).
 #[derive(Debug)]
 pub struct WorkExpectations {
     platform: Arc<Platform>,
     work: String,
-    /// What the platform has surely been told to expect: its number is never lower, unless it has lost
+    /// The expectations that were surely added: the platform's number is never lower, unless it has lost
     /// its count.
-    told: AtomicU64,
-    /// Objects announced once more.
+    added: AtomicU64,
+    /// Objects whose expectations were added once more.
     again: AtomicU64,
-    /// An announcement without an answer may have been taken, and was made once more.
+    /// A request without an answer may have added its expectations, and was made once more.
     may_be_too_much: AtomicBool,
 }
 
 /// How far the workers are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct WorkCount {
-    /// Reports expected, the guard's included.
+    /// Reports expected, the sentinel's included.
     pub expected: u64,
     /// Reports made.
     pub processed: u64,
@@ -105,10 +105,10 @@ impl WorkCount {
         self.expected.saturating_sub(self.processed)
     }
 
-    /// Whether the platform had been told to expect so much, lost its count, and counts anew: what was
+    /// Whether so many expectations had been added, and the platform lost its count and counts anew: what was
     /// queued before is dropped.
-    pub fn has_begun_anew(&self, told: u64) -> bool {
-        self.expected < told && self.expected + self.processed > 0
+    pub fn has_begun_anew(&self, added: u64) -> bool {
+        self.expected < added && self.expected + self.processed > 0
     }
 }
 
@@ -124,7 +124,7 @@ pub enum Condition {
 }
 
 impl WorkExpectations {
-    /// Announces so many objects once more, before they are sent again.
+    /// Adds the expectations of so many objects once more, before they are sent again.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses, or the work is gone.
@@ -133,13 +133,13 @@ impl WorkExpectations {
         self.add(objects).await
     }
 
-    /// How many objects were announced once more.
+    /// The expectations of how many objects were added once more.
     pub fn again(&self) -> u64 {
         self.again.load(Ordering::Relaxed)
     }
 
-    /// An announcement is no request that may be made twice without harm: where it is not known whether
-    /// it was taken, it is made again, and noted.
+    /// Adding is no request that may be made twice without harm: where it is not known whether
+    /// it was done, it is done again, and noted.
     async fn add(&self, count: u64) -> Result<(), WorkError> {
         if count == 0 {
             return Ok(());
@@ -154,7 +154,7 @@ impl WorkExpectations {
                 .platform
                 .call::<AddExpectations>(variables, RetryPolicy::NEVER);
             let Err(error) = added.await else {
-                self.told.fetch_add(count, Ordering::Relaxed);
+                self.added.fetch_add(count, Ordering::Relaxed);
                 return Ok(());
             };
             if is_cleared(&self.platform, &self.work).await? {
@@ -163,20 +163,20 @@ impl WorkExpectations {
                 });
             }
             let asked_by_server = match error.kind() {
-                Kind::Transient(wait) => wait,
-                Kind::Server => None,
-                Kind::Authentication
-                | Kind::Validation
-                | Kind::Unknown
-                | Kind::OverLimit
-                | Kind::Elsewhere
-                | Kind::Unusable => {
-                    return Err(failed(&self.work, "told what to expect", error));
+                ErrorKind::Transient(wait) => wait,
+                ErrorKind::Server => None,
+                ErrorKind::Authentication
+                | ErrorKind::Validation
+                | ErrorKind::Unknown
+                | ErrorKind::OverLimit
+                | ErrorKind::Elsewhere
+                | ErrorKind::Unusable => {
+                    return Err(failed(&self.work, "given its expectations", error));
                 }
             };
             self.may_be_too_much.store(true, Ordering::Relaxed);
             let Some(wait) = waits.next(asked_by_server) else {
-                return Err(failed(&self.work, "told what to expect", error));
+                return Err(failed(&self.work, "given its expectations", error));
             };
             self.platform.count_retry();
             tokio::time::sleep(wait).await;
@@ -215,7 +215,7 @@ impl Work {
         let expectations = WorkExpectations {
             platform: Arc::clone(&platform),
             work: id,
-            told: AtomicU64::new(0),
+            added: AtomicU64::new(0),
             again: AtomicU64::new(0),
             may_be_too_much: AtomicBool::new(false),
         };
@@ -228,8 +228,8 @@ impl Work {
         }
     }
 
-    /// Goes on with a work that an earlier process left open. What that one announced counts as
-    /// announced, and the guard is added if it did not come so far.
+    /// Goes on with a work that an earlier process left open. The expectations that it added count, and the
+    /// sentinel is added if it did not come so far.
     ///
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
@@ -240,7 +240,7 @@ impl Work {
         }
         self.objects = count.expected - 1;
         self.expectations
-            .told
+            .added
             .store(count.expected, Ordering::Relaxed);
         Ok(())
     }
@@ -274,7 +274,7 @@ impl Work {
         Arc::clone(&self.expectations)
     }
 
-    /// Whether just what was sent was announced: nothing twice, and nothing by others, who may not have
+    /// Whether just what was sent is expected: nothing twice, and nothing that others add, who may not have
     /// come to it yet.
     pub fn expects_what_was_sent(&self) -> bool {
         !self.are_added_by_others
@@ -282,7 +282,7 @@ impl Work {
             && !self.expectations.may_be_too_much.load(Ordering::Relaxed)
     }
 
-    /// Announces messages with so many objects, before they are sent.
+    /// Adds the expectations of messages with so many objects, before they are sent.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
@@ -291,7 +291,7 @@ impl Work {
         self.expectations.add(objects).await
     }
 
-    /// Notes objects that others announce (docs/protocol.md#bundle-push).
+    /// Notes objects whose expectations others add (docs/protocol.md#bundle-push).
     pub fn note_added_by_others(&mut self, objects: u64) {
         self.are_added_by_others |= objects > 0;
         self.objects += objects;
@@ -328,7 +328,7 @@ impl Work {
     }
 
     /// Whether the workers no longer import the messages of the open work: somebody removed it, or
-    /// its counters are gone, or were gone and have come back with the next announcement or report.
+    /// its counters are gone, or were gone and have come back with the next expectation or report.
     ///
     /// # Errors
     /// [`WorkError`] when the platform does not answer.
@@ -338,12 +338,12 @@ impl Work {
 
     /// Looks twice before it says so.
     async fn has_begun_anew(&self) -> Result<bool, WorkError> {
-        let told = self.expectations.told.load(Ordering::Relaxed);
-        if told == 0 || !self.count().await?.has_begun_anew(told) {
+        let added = self.expectations.added.load(Ordering::Relaxed);
+        if added == 0 || !self.count().await?.has_begun_anew(added) {
             return Ok(false);
         }
         tokio::time::sleep(SECOND_LOOK).await;
-        Ok(self.count().await?.has_begun_anew(told))
+        Ok(self.count().await?.has_begun_anew(added))
     }
 
     /// The work as the platform has it; none when it is not there.
@@ -356,7 +356,7 @@ impl Work {
         self.is_settled && count.processed >= self.objects + self.expectations.again()
     }
 
-    /// Nothing more is to be expected of what was sent so far: some of it was announced twice, or by a
+    /// Nothing more is to be expected of what was sent so far: some of it was expected twice, or by a
     /// process that died before it could send it.
     pub fn settle(&mut self, count: WorkCount) {
         self.objects = count.processed.saturating_sub(self.expectations.again());
@@ -377,22 +377,23 @@ impl Work {
         Ok(())
     }
 
-    /// Says that everything was sent, in the sentence that people read. Not tried for long: a work that
+    /// Tells the platform that everything was sent, with the message that people read. Not tried for long: a work that
     /// somebody has just removed refuses it for ever.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn say(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
+    pub async fn send_message(&self, message: &str, in_error: bool) -> Result<(), WorkError> {
         let message = &*safe(message, SENTENCE);
         let finish = finish_work::Variables {
             id: self.id().to_owned(),
             message: Some(message.to_owned()),
             in_error: Some(in_error),
         };
-        let said = self
+        let finished = self
             .platform
             .call::<FinishWork>(finish, RetryPolicy::FOR_A_PART);
-        said.await
+        finished
+            .await
             .map_err(|source| failed(self.id(), "closed", source))?;
         tracing::info!(
             work.id = self.id(),
@@ -403,12 +404,12 @@ impl Work {
         Ok(())
     }
 
-    /// Reports the guard, the last thing done to a work: from now on it is complete as soon as the
+    /// Reports the sentinel, the last thing done to a work: from now on it is complete as soon as the
     /// workers are through.
     ///
     /// # Errors
     /// [`WorkError`] when the platform refuses.
-    pub async fn release(&self) -> Result<(), WorkError> {
+    pub async fn report_sentinel(&self) -> Result<(), WorkError> {
         report(&self.platform, self.id()).await
     }
 

@@ -1,25 +1,25 @@
-//! A platform that is met when it is needed, and met anew when its release has changed.
+//! A platform to which a connection is made when it is needed, and made again when its release has changed.
 
 use std::sync::Arc;
 
 use super::{Platform, PlatformError};
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::RetryPolicy;
 
-/// The way to a platform, whose release is learnt when it is asked for the first time.
+/// Access to a platform, whose release is asked for when the platform is needed for the first time.
 #[derive(Debug)]
 pub struct PlatformAccess {
-    client: Client,
-    /// As it was met last.
-    met: tokio::sync::Mutex<Option<Arc<Platform>>>,
+    client: GraphqlClient,
+    /// The platform, as it answered last.
+    connected: tokio::sync::Mutex<Option<Arc<Platform>>>,
 }
 
 impl PlatformAccess {
-    /// The way by this client; asks nothing yet.
-    pub fn new(client: Client) -> Self {
+    /// Access with this client; asks nothing yet.
+    pub fn new(client: GraphqlClient) -> Self {
         Self {
             client,
-            met: tokio::sync::Mutex::default(),
+            connected: tokio::sync::Mutex::default(),
         }
     }
 
@@ -28,29 +28,30 @@ impl PlatformAccess {
     /// # Errors
     /// [`PlatformError`] when it does not answer as long as the policy allows, or is none.
     pub async fn platform(&self, policy: RetryPolicy) -> Result<Arc<Platform>, PlatformError> {
-        let mut known = self.met.lock().await;
+        let mut known = self.connected.lock().await;
         if let Some(platform) = &*known
             && platform.is_same_release(policy).await?
         {
             return Ok(Arc::clone(platform));
         }
-        self.meet_again(&mut known, policy).await
+        self.reconnect(&mut known, policy).await
     }
 
-    /// Meets the platform anew, as it is now.
+    /// Connects to the platform again, as it is now.
     ///
     /// # Errors
     /// [`PlatformError`] when it does not answer as long as the policy allows, or is none.
-    pub async fn meet(&self, policy: RetryPolicy) -> Result<Arc<Platform>, PlatformError> {
-        self.meet_again(&mut *self.met.lock().await, policy).await
+    pub async fn connect(&self, policy: RetryPolicy) -> Result<Arc<Platform>, PlatformError> {
+        self.reconnect(&mut *self.connected.lock().await, policy)
+            .await
     }
 
-    async fn meet_again(
+    async fn reconnect(
         &self,
         known: &mut Option<Arc<Platform>>,
         policy: RetryPolicy,
     ) -> Result<Arc<Platform>, PlatformError> {
-        let platform = Arc::new(Platform::meet(self.client.clone(), policy).await?);
+        let platform = Arc::new(Platform::connect(self.client.clone(), policy).await?);
         *known = Some(Arc::clone(&platform));
         Ok(platform)
     }

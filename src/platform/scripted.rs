@@ -1,4 +1,4 @@
-//! A platform for tests that answers whatever the test says.
+//! A platform for tests that answers what the test sets.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use axum::{Json, Router};
 use serde_json::Value;
 
 use super::Platform;
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
 
 const INTROSPECTION_REFUSED: &str = r#"{"errors":[{"message":"GraphQL introspection is not allowed","extensions":{"code":"GRAPHQL_VALIDATION_FAILED"}}]}"#;
@@ -36,8 +36,8 @@ impl Platform {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let url = format!("http://127.0.0.1:{port}/graphql").parse().unwrap();
         let token = "a-token".to_owned().into();
-        let client = Client::new(Site::new("the platform", url), &token);
-        Self::meet(client.unwrap(), RetryPolicy::NEVER)
+        let client = GraphqlClient::new(Site::new("the platform", url), &token);
+        Self::connect(client.unwrap(), RetryPolicy::NEVER)
             .await
             .unwrap()
     }

@@ -10,7 +10,7 @@ use crate::graphql::{Mark, OwnSchema, Vocabulary};
 
 /// The members of one type.
 #[derive(Debug, Default)]
-pub(super) struct Shape {
+pub(super) struct TypeShape {
     fields: HashMap<String, HashSet<String>>,
     possible_types: HashSet<String>,
 }
@@ -18,7 +18,7 @@ pub(super) struct Shape {
 /// The answer of `probe.graphql`.
 #[derive(Debug, Deserialize)]
 pub(super) struct ProbeAnswer {
-    /// Null for a type that is not there. An answer that does not name it says nothing.
+    /// Null for a type that is not there. An answer without it means nothing.
     #[serde(rename = "__type", deserialize_with = "Option::deserialize")]
     probed: Option<ProbedType>,
 }
@@ -27,25 +27,25 @@ pub(super) struct ProbeAnswer {
 #[serde(rename_all = "camelCase")]
 struct ProbedType {
     fields: Option<Vec<ProbedField>>,
-    input_fields: Option<Vec<Name>>,
-    possible_types: Option<Vec<Name>>,
+    input_fields: Option<Vec<ArgumentName>>,
+    possible_types: Option<Vec<ArgumentName>>,
 }
 
 #[derive(Debug, Deserialize)]
 struct ProbedField {
     name: String,
     #[serde(default)]
-    args: Vec<Name>,
+    args: Vec<ArgumentName>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Name {
+struct ArgumentName {
     name: String,
 }
 
 impl ProbeAnswer {
     /// The type's members; none when the platform does not have the type.
-    pub(super) fn shape(self) -> Option<Shape> {
+    pub(super) fn shape(self) -> Option<TypeShape> {
         let probed = self.probed?;
         let arguments = |field: ProbedField| {
             (
@@ -57,7 +57,7 @@ impl ProbeAnswer {
                     .collect(),
             )
         };
-        let mut shape = Shape::default();
+        let mut shape = TypeShape::default();
         shape
             .fields
             .extend(probed.fields.unwrap_or_default().into_iter().map(arguments));
@@ -81,7 +81,7 @@ pub(super) struct KnownShape<'a> {
     pub(super) schema: &'a OwnSchema,
     pub(super) release: &'a Release,
     /// By type name; none for a type that the platform does not have.
-    pub(super) shapes: &'a HashMap<String, Option<Shape>>,
+    pub(super) shapes: &'a HashMap<String, Option<TypeShape>>,
 }
 
 impl KnownShape<'_> {

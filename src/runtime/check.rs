@@ -13,7 +13,7 @@ use crate::connector::{
 use crate::http::{self, RetryPolicy};
 use crate::opencti::queue::Depth;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, KeptConnector, Rights, Rules, StreamFrame, StreamStart,
+    BrokerAddress, ConnectorProfile, KeptConnector, Rules, StreamFrame, StreamStart, UserRights,
     delete, kept, queue_size, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
@@ -27,19 +27,19 @@ use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::safe_text::{WORDS, safe};
 
-/// An answer that takes longer is one more thing that is wrong.
+/// An answer that takes longer fails the check.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// How a person removes what could not be deleted.
 const REMOVAL: &str = "an administrator can delete it there under Data > Ingestion > Connectors";
 
-/// Checks an importer's own part, the destination and the way there, and tells of each; whether the connector
+/// Checks an importer's own part, the destination and the way there, and reports each; whether the connector
 /// would work.
 pub async fn check<C: Importer>(
     settings: &Settings<C::Section>,
-    tell: &mut (dyn FnMut(Check) + Send),
+    report: &mut (dyn FnMut(Check) + Send),
 ) -> bool {
-    let mut checks = Checks::new(tell);
+    let mut checks = Checks::new(report);
     if let Some((_, platform)) = check_both::<C>(settings, "source", &mut checks).await {
         let rights = check_rights(&platform, &mut checks).await;
         check_registration(settings, &platform, rights.as_ref(), &mut checks).await;
@@ -47,13 +47,13 @@ pub async fn check<C: Importer>(
     checks.first_failure().is_none()
 }
 
-/// Checks a stream connector's own part, the platform and its live stream, and tells of each; whether the connector
+/// Checks a stream connector's own part, the platform and its live stream, and reports each; whether the connector
 /// would work.
 pub async fn check_consumer<C: StreamConsumer>(
     settings: &Settings<C::Section>,
-    tell: &mut (dyn FnMut(Check) + Send),
+    report: &mut (dyn FnMut(Check) + Send),
 ) -> bool {
-    let mut checks = Checks::new(tell);
+    let mut checks = Checks::new(report);
     if let Some((context, platform)) = check_both::<C>(settings, "target", &mut checks).await {
         check_known(settings, &platform, &mut checks).await;
         check_stream(settings, &context, &mut checks).await;
@@ -78,7 +78,7 @@ async fn check_both<C: Connector>(
         Ok(connector) => connector.check(checks).await,
         Err(error) => checks.fail_with(other_side, &error),
     }
-    let platform = meet(settings, &context.platform, checks).await?;
+    let platform = connect(settings, &context.platform, checks).await?;
     checks.compare_clock(platform.clock().await);
     Some((context, platform))
 }
@@ -151,13 +151,13 @@ async fn check_stream<S>(settings: &Settings<S>, context: &Context, checks: &mut
     }
 }
 
-async fn meet<S>(
+async fn connect<S>(
     settings: &Settings<S>,
     home: &PlatformAccess,
     checks: &mut Checks<'_>,
 ) -> Option<Arc<Platform>> {
     let address = settings.opencti.url.origin().ascii_serialization();
-    match home.meet(RetryPolicy::NEVER).await {
+    match home.connect(RetryPolicy::NEVER).await {
         Ok(platform) => {
             let release = platform.release();
             checks.pass(
@@ -173,9 +173,9 @@ async fn meet<S>(
     }
 }
 
-/// Answers the rights, where the platform says them.
-async fn check_rights(platform: &Platform, checks: &mut Checks<'_>) -> Option<Rights> {
-    let rights = match Rights::ask(platform, RetryPolicy::NEVER).await {
+/// Returns the rights, where the platform answers them.
+async fn check_rights(platform: &Platform, checks: &mut Checks<'_>) -> Option<UserRights> {
+    let rights = match UserRights::ask(platform, RetryPolicy::NEVER).await {
         Ok(rights) => rights,
         Err(error) => {
             let text = format!("it does not say what the user may do: {}", Chain(&error));
@@ -203,7 +203,7 @@ async fn check_rights(platform: &Platform, checks: &mut Checks<'_>) -> Option<Ri
 async fn check_registration<S: Section>(
     settings: &Settings<S>,
     platform: &Platform,
-    rights: Option<&Rights>,
+    rights: Option<&UserRights>,
     checks: &mut Checks<'_>,
 ) {
     let protocol = settings.connector.queue_protocol;
@@ -213,10 +213,10 @@ async fn check_registration<S: Section>(
     let profile = session::profile(settings);
     let known = kept(platform, profile.id).await;
     let is_known = matches!(known, Ok(Some(_)));
-    if !is_known && !rights.is_some_and(Rights::deletes_connectors) {
-        return say_not_registered(&known, rights, checks);
+    if !is_known && !rights.is_some_and(UserRights::deletes_connectors) {
+        return note_not_registered(&known, rights, checks);
     }
-    // Who may not see connectors cannot tell a new one, and must not delete another one's.
+    // A user who may not see connectors cannot know whether this one is new, and must not delete another one's.
     let is_new = matches!(known, Ok(None));
     let registered = register(platform, &profile, RetryPolicy::NEVER).await;
     let broker = match registered.and_then(|registration| registration.broker) {
@@ -224,26 +224,26 @@ async fn check_registration<S: Section>(
         Err(error) => {
             checks.fail_with("registration", &error);
             if is_new {
-                take_back(platform, &profile, checks).await;
+                delete_failed_registration(platform, &profile, checks).await;
             }
             return;
         }
     };
-    say_registered(&known, &profile, checks);
+    note_registered(&known, &profile, checks);
     match protocol {
         QueueProtocol::Amqp => check_broker(settings, broker, checks).await,
         QueueProtocol::Api => checks.pass("broker", "not needed: messages go through the platform"),
     }
     check_queue(settings, platform, checks).await;
     if is_new {
-        leave_nothing(platform, &profile, checks).await;
+        delete_registration(platform, &profile, checks).await;
     }
 }
 
 /// What the platform keeps for the connector, as far as the user may see it.
-type Known = Result<Option<KeptConnector>, PlatformError>;
+type KnownConnector = Result<Option<KeptConnector>, PlatformError>;
 
-fn say_registered(known: &Known, profile: &ConnectorProfile, checks: &mut Checks<'_>) {
+fn note_registered(known: &KnownConnector, profile: &ConnectorProfile, checks: &mut Checks<'_>) {
     let (outcome, text) = match known {
         Ok(None) => (
             CheckOutcome::Passed,
@@ -266,7 +266,11 @@ fn say_registered(known: &Known, profile: &ConnectorProfile, checks: &mut Checks
 }
 
 /// A registration would stay for good, or might.
-fn say_not_registered(known: &Known, rights: Option<&Rights>, checks: &mut Checks<'_>) {
+fn note_not_registered(
+    known: &KnownConnector,
+    rights: Option<&UserRights>,
+    checks: &mut Checks<'_>,
+) {
     let whether_known = match known {
         Ok(_) => "the platform does not know the connector yet".to_owned(),
         Err(error) => format!(
@@ -279,7 +283,7 @@ fn say_not_registered(known: &Known, rights: Option<&Rights>, checks: &mut Check
             "the user may not delete connectors, so that a registration would stay; the first run registers it; to have all of it tested, give one of the user's roles the right to manage connectors"
         }
         None => {
-            "whether the user may delete connectors is not said, so that a registration might stay; the first run registers it; to have all of it tested, check again when the destination says what the user may do"
+            "whether the user may delete connectors is not known, so that a registration might stay; the first run registers it; to have all of it tested, check again when the destination says what the user may do"
         }
     };
     let text = format!("not tried, nor the broker and the queue: {whether_known}, and {why}");
@@ -287,7 +291,11 @@ fn say_not_registered(known: &Known, rights: Option<&Rights>, checks: &mut Check
 }
 
 /// What a registration that failed may have left: the platform makes the queues first.
-async fn take_back(platform: &Platform, profile: &ConnectorProfile, checks: &mut Checks<'_>) {
+async fn delete_failed_registration(
+    platform: &Platform,
+    profile: &ConnectorProfile,
+    checks: &mut Checks<'_>,
+) {
     match delete(platform, profile.id).await {
         Ok(()) => checks.pass("cleaning up", "nothing of the failed registration stays"),
         // As where nothing had come into being: deleting takes the queues first.
@@ -362,7 +370,11 @@ async fn check_queue<S>(settings: &Settings<S>, platform: &Platform, checks: &mu
     }
 }
 
-async fn leave_nothing(platform: &Platform, profile: &ConnectorProfile, checks: &mut Checks<'_>) {
+async fn delete_registration(
+    platform: &Platform,
+    profile: &ConnectorProfile,
+    checks: &mut Checks<'_>,
+) {
     match delete(platform, profile.id).await {
         Ok(()) => checks.pass("cleaning up", "the connector is not registered any more"),
         Err(error) => checks.warn(

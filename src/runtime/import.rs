@@ -39,7 +39,7 @@ use super::session::{
     open_state,
 };
 use crate::connector::{Converted, Importer};
-use crate::opencti::queue::{BrokerTls, Depth, Identity};
+use crate::opencti::queue::{BrokerTls, Depth, TlsIdentity};
 use crate::opencti::{
     BrokerAddress, ConnectorProfile, Directory, DirectoryError, Rules, api, queue,
 };
@@ -48,16 +48,16 @@ use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Setting
 use crate::telemetry::Instruments;
 use crate::telemetry::metrics::Doing;
 use back_pressure::BackPressure;
-use destination::{Destination, Sent};
-use run::{Report, RunContext, run};
+use destination::{Destination, SentTotals};
+use run::{RunContext, RunReport, run};
 use schedule::{Keeping, ScheduleEnd};
 use work_closer::WorkCloser;
 
-/// After the destination could not be met anew.
+/// After connecting to the destination again has failed.
 const MEET_AGAIN: Duration = Duration::from_mins(1);
 
 /// Runs a connector until it is stopped or, if it is to run once, until it has run. A destination that
-/// has changed meanwhile, or failed, is met anew before the next run.
+/// has changed meanwhile, or failed, is connected to again before the next run.
 ///
 /// # Errors
 /// When the connector cannot be started: bad certificates, a token that the destination refuses, a
@@ -72,7 +72,7 @@ pub async fn run_importer<C: Importer>(
     let mut state_store = None;
     let mut due = None;
     loop {
-        // On the heap, or whoever runs a connector holds all that a start holds.
+        // On the heap, or the future that runs a connector would be as large as that of a start.
         let starting = Box::pin(start(
             &settings,
             &context.platform,
@@ -92,7 +92,7 @@ pub async fn run_importer<C: Importer>(
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
-                    "the destination cannot be met anew; it is tried again in a minute"
+                    "connecting to the destination again failed; it is tried again in a minute"
                 );
                 stop.run_until_cancelled(tokio::time::sleep(MEET_AGAIN))
                     .await;
@@ -109,15 +109,15 @@ pub async fn run_importer<C: Importer>(
     }
 }
 
-/// Runs a connector at a destination as it was met.
+/// Runs a connector at a destination, as it is now.
 async fn serve<C: Importer>(
     settings: &Settings<C::Section>,
     connector: &Arc<C>,
-    started: Started,
+    started: StartedImport,
     due: Option<DateTime<Utc>>,
     stop: &CancellationToken,
 ) -> anyhow::Result<ScheduleEnd> {
-    let Started {
+    let StartedImport {
         destination,
         state_store,
         heartbeat,
@@ -161,7 +161,7 @@ async fn serve<C: Importer>(
                 return Ok(ScheduleEnd::Ended(End::Failed));
             }
         }
-        // Neither ends by itself: that is a defect, and without them nothing is right any more.
+        // Neither ends by itself: that is a defect, and without them the connector cannot go on.
         ended = &mut pings.0 => return Err(ended_early("the ping", ended)),
         ended = &mut finishing.0 => return Err(ended_early("the finishing of works", ended)),
     };
@@ -170,7 +170,7 @@ async fn serve<C: Importer>(
     Ok(kept)
 }
 
-/// Keeps the schedule; at its end, what this process leaves to the next one is brought home.
+/// Keeps the schedule; at its end, what this process leaves to the next one is stored.
 async fn keep(
     keeping: Keeping,
     due: Option<DateTime<Utc>>,
@@ -197,7 +197,7 @@ async fn keep(
             .run_until_cancelled(until_released(state_store))
             .await;
     }
-    let is_refused = says_what_is_refused(state_store);
+    let is_refused = log_refused_closing(state_store);
     let is_stored = is_stored(state_store).await;
     let is_undone = state_store.epoch() != epoch;
     let is_done = is_stored && are_closed() && !is_refused && !is_undone;
@@ -207,12 +207,12 @@ async fn keep(
     })
 }
 
-/// Whether the destination refuses for good to close a work; people are told.
-fn says_what_is_refused(state_store: &StateStore) -> bool {
+/// Whether the destination refuses for good to close a work; that is logged.
+fn log_refused_closing(state_store: &StateStore) -> bool {
     let is_open = |work: &OpenWork| {
         work.closing
             .as_ref()
-            .is_some_and(|closing| !closing.released)
+            .is_some_and(|closing| !closing.sentinel_reported)
     };
     let open: Vec<String> = state_store.look(|state| {
         let works = state.work.iter().chain(&state.left_behind);
@@ -239,7 +239,7 @@ fn says_what_is_refused(state_store: &StateStore) -> bool {
 /// Waits until no work needs this process any more: it may be incomplete, but nothing is left to do for
 /// it except by the workers.
 async fn until_released(state_store: &StateStore) {
-    let is_released = |closing: &ClosePlan| closing.released;
+    let is_released = |closing: &ClosePlan| closing.sentinel_reported;
     if !state_store.look(|state| are_all(state, |_, closing| is_released(closing))) {
         tracing::info!(
             limit_minutes = WAIT_LIMIT.as_secs() / 60,
@@ -292,11 +292,11 @@ struct Runner<C> {
 }
 
 impl<C: Importer> Runner<C> {
-    /// One run for each request, one at a time. What overtakes a run ends it.
+    /// One run for each request, one at a time. What supersedes a run ends it.
     async fn run_when_asked(
         mut self,
         mut starts: mpsc::Receiver<()>,
-        reports: mpsc::Sender<Report>,
+        reports: mpsc::Sender<RunReport>,
     ) {
         while starts.recv().await.is_some() {
             let cut = self.stop.child_token();
@@ -329,22 +329,22 @@ impl<C: Importer> Runner<C> {
     }
 }
 
-/// What a start brings about.
-struct Started {
+/// What a start sets up.
+struct StartedImport {
     destination: Arc<Destination>,
     state_store: Arc<StateStore>,
     heartbeat: Heartbeat,
 }
 
-/// Meets the destination, registers there, reads the state, unless it is known, and pings once.
+/// Connects to the destination, registers there, reads the state, unless it is known, and pings once.
 async fn start<C: Importer>(
     settings: &Settings<C::Section>,
     access: &PlatformAccess,
     instruments: &Instruments,
     connector: &C,
     known: Option<Arc<StateStore>>,
-) -> anyhow::Result<Started> {
-    let platform = session::meet(settings, access, instruments).await?;
+) -> anyhow::Result<StartedImport> {
+    let platform = session::connect(settings, access, instruments).await?;
     let rules = Rules::of(platform.release(), settings.connector.queue_protocol)?;
     let registered = session::register_at(platform, settings, instruments).await?;
     let state_store = match known {
@@ -363,7 +363,7 @@ async fn start<C: Importer>(
     };
     let heartbeat = Heartbeat::new(home, profile, Arc::clone(&state_store), Some(queue));
     let heartbeat = begin(heartbeat, settings).await?;
-    Ok(Started {
+    Ok(StartedImport {
         destination,
         state_store,
         heartbeat,
@@ -399,7 +399,7 @@ async fn connect<S>(
         rules,
         pusher,
         depth,
-        sent: Sent::default(),
+        sent: SentTotals::default(),
         sends_to_queue: settings.connector.outputs.to_queue,
         directory,
     })
@@ -446,7 +446,7 @@ pub(crate) fn broker_tls(by: &BrokerOverrides) -> BrokerTls {
     let text = |pem: &crate::settings::Pem| String::from_utf8_lossy(pem.as_bytes()).into_owned();
     BrokerTls {
         extra_ca: by.ca.as_ref().map(text),
-        identity: by.client.as_ref().map(|client| Identity {
+        identity: by.client.as_ref().map(|client| TlsIdentity {
             certificate: client.certificate.as_bytes().to_vec(),
             key: text(&client.key).into(),
         }),

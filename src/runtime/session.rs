@@ -1,7 +1,7 @@
 //! What a connector of any kind needs of the platform that it belongs to: it registers there, pings, keeps its state
 //! there, notices a reset, and stops in time.
 //!
-//! **Invariant.** The copy of the state in memory is the true one; what the platform answers only tells whether
+//! **Invariant.** The copy of the state in memory is authoritative; what the platform answers only shows whether
 //! somebody has reset the connector.
 
 pub(crate) mod heartbeat;
@@ -29,7 +29,7 @@ use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::{Schedule, Section, Settings};
 use crate::telemetry::Instruments;
 use heartbeat::{Heartbeat, PingError};
-use state::{Found, NewerVersion, ResetWatch, State};
+use state::{NewerVersion, ResetWatch, State, StoredState};
 use state_store::StateStore;
 
 /// A connector that runs once waits so long for workers that report nothing before it leaves the rest
@@ -47,7 +47,7 @@ pub enum End {
     Failed,
 }
 
-/// The platform at which the connector is registered, and as whom.
+/// The platform at which the connector is registered, and its identity there.
 #[derive(Debug, Clone)]
 pub(crate) struct Home {
     /// The platform.
@@ -62,9 +62,9 @@ pub(crate) struct Home {
     pub(crate) instruments: Instruments,
 }
 
-/// What registering brings.
+/// The result of a registration.
 pub(crate) struct Registered {
-    /// The platform, and who the connector is there.
+    /// The platform, and the connector's identity there.
     pub(crate) home: Home,
     /// To register once more, should the connector be deleted there.
     pub(crate) profile: ConnectorProfile,
@@ -85,17 +85,17 @@ pub(crate) fn profile<S: Section>(settings: &Settings<S>) -> ConnectorProfile {
     }
 }
 
-/// Meets the platform, as long as a start waits for it.
+/// Connects to the platform, for as long as a start waits for it.
 ///
 /// # Errors
 /// When it does not answer in time, or is none.
-pub(crate) async fn meet<S>(
+pub(crate) async fn connect<S>(
     settings: &Settings<S>,
     access: &PlatformAccess,
     instruments: &Instruments,
 ) -> Result<Arc<Platform>, PlatformError> {
     instruments.health.note_meeting();
-    access.meet(retry_policy_at_start(settings)).await
+    access.connect(retry_policy_at_start(settings)).await
 }
 
 /// Registers at the platform.
@@ -120,7 +120,7 @@ pub(crate) async fn register_at<S: Section>(
         tracing::info!(connector.id = %profile.id, "registered");
     }
     instruments.health.note_registered();
-    preflight::say_what_is_lacking(&platform).await;
+    preflight::log_missing_rights(&platform).await;
     let home = Home {
         platform,
         connector_id: profile.id,
@@ -136,7 +136,7 @@ pub(crate) async fn register_at<S: Section>(
     })
 }
 
-/// The state that stood at the platform, kept from now on; a new one where that cannot be used.
+/// The state that the platform had stored, kept from now on; a new one where that cannot be used.
 ///
 /// # Errors
 /// [`NewerVersion`] where a newer version of the connector wrote it.
@@ -170,18 +170,18 @@ fn read_state(
 ) -> Result<State, NewerVersion> {
     let new = || State::new(source.clone(), echo.reset_at.clone());
     let mut state = match State::read(echo.state.as_deref())? {
-        Found::State(state) => *state,
-        Found::Nothing => {
+        StoredState::State(state) => *state,
+        StoredState::Nothing => {
             tracing::info!(
                 "the destination keeps no state for this connector: everything is read from the beginning"
             );
             return Ok(new());
         }
-        Found::Unusable(reason) => {
+        StoredState::Unusable(reason) => {
             let foreign = State::of_another_program(echo.state.as_deref());
             if let Some(streams) = foreign.and_then(|foreign| migrate(&foreign)) {
                 tracing::info!(
-                    "the state of the program that was here before is taken over: it is gone on from there"
+                    "the state of the program that ran here before is taken over: reading continues from there"
                 );
                 let mut state = new();
                 state.streams = streams;
@@ -225,10 +225,10 @@ fn retry_policy_at_start<S>(settings: &Settings<S>) -> RetryPolicy {
     }
 }
 
-/// Waits until the destination has stored the state, as long as that may be; people are told where it is not.
+/// Waits until the destination has stored the state, as long as that may take; where it is not stored, that is logged.
 pub(crate) async fn is_stored(state_store: &StateStore) -> bool {
     let reason = tokio::select! {
-        // It may stand there already.
+        // It may be stored already.
         biased;
         _ = state_store.stored(state_store.epoch()) => return true,
         reason = state_store.state_refused() => reason,

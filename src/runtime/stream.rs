@@ -31,7 +31,7 @@ use crate::telemetry::metrics::Doing;
 use cursor::StartSettings;
 use follower::{Followed, Follower};
 
-/// What is followed, in words for messages and metrics.
+/// The live stream's name in messages and metrics.
 const LIVE_STREAM: &str = "the live stream";
 /// From the signal, for storing the position.
 const STORING_GRACE: Duration = Duration::from_secs(8);
@@ -63,12 +63,12 @@ pub async fn run_consumer<C: StreamConsumer>(
     let Some(started) = stop.run_until_cancelled(starting).await else {
         return Ok(End::Stopped);
     };
-    let Started {
+    let StartedStream {
         state_store,
         heartbeat,
     } = started?;
     let stopping = Stopping::new(stop.clone());
-    // What the ping tells of runs means nothing here; the sender has to live as long as it does.
+    // What the ping reports of runs means nothing here; the sender has to live as long as it does.
     let (_status, status_seen) = watch::channel(Status::default());
     let mut pings = AbortOnDrop(tokio::spawn(heartbeat.beat(status_seen)));
     let reader = Follower {
@@ -106,20 +106,20 @@ pub(crate) fn live_stream<S>(
     LiveStream::new(site, &settings.opencti.token, live)
 }
 
-struct Started {
+struct StartedStream {
     state_store: Arc<StateStore>,
     heartbeat: Heartbeat,
 }
 
-/// Meets the platform, registers there, reads the state, and pings once.
+/// Connects to the platform, registers there, reads the state, and pings once.
 async fn start<C: StreamConsumer>(
     settings: &Settings<C::Section>,
     context: &Context,
     instruments: &Instruments,
     connector: &C,
     live: &LiveStreamSettings,
-) -> anyhow::Result<Started> {
-    let platform = session::meet(settings, &context.platform, instruments).await?;
+) -> anyhow::Result<StartedStream> {
+    let platform = session::connect(settings, &context.platform, instruments).await?;
     let registered = session::register_at(platform, settings, instruments).await?;
     let Registered {
         home,
@@ -132,7 +132,7 @@ async fn start<C: StreamConsumer>(
     let state_store = open_state(&echo, source, connector)?;
     let heartbeat = Heartbeat::new(home, profile, Arc::clone(&state_store), None);
     let heartbeat = begin(heartbeat, settings).await?;
-    Ok(Started {
+    Ok(StartedStream {
         state_store,
         heartbeat,
     })

@@ -1,7 +1,5 @@
 //! Addresses: of a platform's GraphQL endpoint, of another API, and of a machine.
 //!
-//! May know: nothing. May be known by `reader`.
-//!
 //! **Invariant:** an address that passes is http or https and carries no user, password or fragment, and no query
 //! unless the setting takes one; without a query it may be logged. That of a platform ends in `/graphql`.
 

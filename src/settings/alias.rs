@@ -1,13 +1,11 @@
 //! Further names of a setting: those of the programs that a connector follows.
 //!
-//! May know: nothing. May be known by everything.
-//!
 //! **Invariant:** an alias is text only: no value that was read, so nothing secret.
 
 /// A further name of a setting, in the environment or in the YAML file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alias {
-    /// The name, and where it stands.
+    /// The name, and where it is set.
     pub name: AliasName,
     /// How the value is written under this name.
     pub form: Form,
@@ -22,11 +20,11 @@ pub enum Precedence {
     Equal,
     /// It counts only where none of [`Precedence::Equal`] is set.
     Lower,
-    /// As [`Precedence::Lower`], and whoever sets it is told of the main name.
+    /// As [`Precedence::Lower`], and setting it is noticed with the main name.
     Outdated,
 }
 
-/// Where a further name stands.
+/// Where a further name is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AliasName {
     /// In the environment.

@@ -1,7 +1,5 @@
 //! Sizes in bytes.
 //!
-//! May know: nothing. May be known by `reader`.
-//!
 //! **Invariant:** a size that passes lies within its bounds.
 
 use std::ops::RangeInclusive;

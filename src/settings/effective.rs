@@ -1,14 +1,12 @@
 //! What every setting is in the end, and where it comes from: for a person to look at.
 //!
-//! May know: the table, and what was given. May be known by `settings` alone.
-//!
 //! **Invariant:** no value of a secret is in an [`Effective`].
 
 use std::fmt;
 
 use super::kind::Kind;
-use super::load::Values;
-use super::named::Source;
+use super::load::GivenValues;
+use super::named::ValueSource;
 use super::table::{Fallback, Setting};
 
 /// What all settings are.
@@ -63,7 +61,7 @@ impl fmt::Display for Origin {
 
 impl Effective {
     /// What a setting is, given these values.
-    pub(super) fn of(setting: Setting, values: &Values) -> Self {
+    pub(super) fn of(setting: Setting, values: &GivenValues) -> Self {
         let given = values.get(&setting).text();
         let (value, origin) = match (given, values.source(&setting), setting.default) {
             (Some(text), Some(source), _) => (Some(text), origin(&setting, source)),
@@ -80,12 +78,12 @@ impl Effective {
     }
 }
 
-fn origin(setting: &Setting, source: &Source) -> Origin {
+fn origin(setting: &Setting, source: &ValueSource) -> Origin {
     match source {
-        Source::Variable(name) => Origin::Environment(name),
-        Source::SecretFile(file) => Origin::SecretFile(file.origin()),
-        Source::Key(key) if *key == setting.key => Origin::File,
-        Source::Key(key) => Origin::FileAlias(key),
+        ValueSource::Variable(name) => Origin::Environment(name),
+        ValueSource::SecretFile(file) => Origin::SecretFile(file.origin()),
+        ValueSource::Key(key) if *key == setting.key => Origin::File,
+        ValueSource::Key(key) => Origin::FileAlias(key),
     }
 }
 

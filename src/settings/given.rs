@@ -1,8 +1,6 @@
 //! What was given for a setting, not yet understood.
 //!
-//! May know: how the YAML parser gives values. May be known by `settings` alone.
-//!
-//! **Invariant:** what is blank is nothing, and what nobody has filled in is no value.
+//! **Invariant:** what is blank is nothing, and an unfilled placeholder is no value.
 
 use config::{Value, ValueKind};
 
@@ -26,7 +24,7 @@ pub(super) enum Given {
 }
 
 impl Given {
-    /// What stands in the YAML file.
+    /// A value of the YAML file.
     pub(super) fn of_yaml(value: &ValueKind) -> Self {
         match value {
             ValueKind::Nil => Self::Nothing,
@@ -42,7 +40,7 @@ impl Given {
         }
     }
 
-    /// What stands in a variable, or in quotes.
+    /// A value of a variable, or in quotes.
     pub(super) fn of_text(text: &str) -> Self {
         if text.trim().is_empty() {
             Self::Nothing

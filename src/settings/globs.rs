@@ -1,7 +1,5 @@
 //! Lists of patterns for names and paths.
 //!
-//! May know: nothing. May be known by everything.
-//!
 //! **Invariant:** a match takes time linear in the text, whatever the patterns.
 
 use std::fmt;

@@ -1,7 +1,5 @@
 //! Finds what somebody meant who mistyped a name.
 //!
-//! May know: nothing. May be known by `load`.
-//!
 //! **Invariant:** a hint is one of the known names; without a near one there is none.
 
 /// A part of a name this short says nothing about the whole.

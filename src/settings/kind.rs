@@ -1,7 +1,5 @@
 //! What a setting takes.
 //!
-//! May know: nothing. May be known by everything.
-//!
 //! **Invariant:** for each kind there are a method of the reader, a form in the JSON schema, and words for people.
 
 use std::fmt;

@@ -1,7 +1,5 @@
 //! The settings that every connector has that follows a live stream of the platform.
 //!
-//! May know: the table and the reader. May be known by `standard`, and through [`LiveStreamSettings`] by the runtime.
-//!
 //! **Invariant:** every setting that is read here is in [`SETTINGS`], and the other way round.
 
 use std::time::Duration;

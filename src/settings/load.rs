@@ -1,7 +1,5 @@
 //! Brings file and environment together. The only reader of the environment.
 //!
-//! May know: the environment and the file. May be known by `settings` alone.
-//!
 //! **Invariant:** the environment wins over the file; what is blank is absent. A secret's value comes from its
 //! variable, or from the file that its other variable names, never from one of two.
 
@@ -13,15 +11,15 @@ use std::path::Path;
 use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
 
 use super::given::{Given, is_placeholder};
-use super::named::{Candidate, Choice, Source, choose};
+use super::named::{Candidate, Choice, ValueSource, choose};
 use super::problem::Problem;
 use super::proxy::Proxies;
 use super::secret_file::{self, SecretFile};
 use super::standard;
 use super::table::{Section, Setting, table};
 
-/// What file and environment say, not yet understood. Not `Debug`, for it holds secrets.
-pub(super) struct Values {
+/// The values of file and environment, not yet parsed. Not `Debug`, for it holds secrets.
+pub(super) struct GivenValues {
     /// What was given, by the key of its setting.
     given: BTreeMap<&'static str, Candidate>,
     /// Keys for which the placeholder was given, and where.
@@ -34,7 +32,7 @@ pub(super) struct Values {
     pub(super) notices: Vec<String>,
 }
 
-/// Where a placeholder stands.
+/// Where a placeholder is.
 #[derive(Clone)]
 pub(super) struct Placeholder {
     /// The setting, with the name by which it was given.
@@ -58,7 +56,7 @@ pub(super) enum FileState {
     Read,
     /// There is none under this name.
     Absent(String),
-    /// It is there and cannot be understood, so nobody knows what it would have set.
+    /// It is there and cannot be parsed, so it is not known what it would have set.
     Broken,
 }
 
@@ -109,12 +107,12 @@ pub fn process_environment() -> impl Iterator<Item = (OsString, OsString)> {
 pub(super) fn load<S: Section>(
     path: &Path,
     environment: impl Iterator<Item = (OsString, OsString)>,
-) -> Values {
+) -> GivenValues {
     let known = Known {
         table: table::<S>(),
         without_effect: standard::without_effect::<S>(),
     };
-    let mut values = Values {
+    let mut values = GivenValues {
         given: BTreeMap::new(),
         placeholders: BTreeMap::new(),
         file_variables: BTreeMap::new(),
@@ -137,7 +135,7 @@ pub(super) fn load<S: Section>(
     values
 }
 
-impl Values {
+impl GivenValues {
     /// What was given for `setting`.
     pub(super) fn get(&self, setting: &Setting) -> Given {
         match self.given.get(setting.key) {
@@ -147,14 +145,14 @@ impl Values {
         }
     }
 
-    /// Where the placeholder stands that was given for `setting`.
+    /// Where the placeholder is that was given for `setting`.
     pub(super) fn placeholder(&self, setting: &Setting) -> Placeholder {
         let known = self.placeholders.get(setting.key).cloned();
         known.unwrap_or_else(|| Placeholder::under(setting.to_string()))
     }
 
-    /// Where the value of `setting` stands.
-    pub(super) fn source(&self, setting: &Setting) -> Option<&Source> {
+    /// Where the value of `setting` is.
+    pub(super) fn source(&self, setting: &Setting) -> Option<&ValueSource> {
         self.given
             .get(setting.key)
             .map(|candidate| &candidate.source)
@@ -163,7 +161,7 @@ impl Values {
     /// The file from which the value of `setting` was read, where a variable names one.
     pub(super) fn secret_file(&self, setting: &Setting) -> Option<&SecretFile> {
         match self.source(setting) {
-            Some(Source::SecretFile(file)) => Some(file),
+            Some(ValueSource::SecretFile(file)) => Some(file),
             _ => None,
         }
     }
@@ -241,7 +239,7 @@ impl Values {
         variables
     }
 
-    /// What a variable says.
+    /// The value of a variable.
     fn note_value(
         &mut self,
         setting: &Setting,
@@ -249,7 +247,7 @@ impl Values {
         value: OsString,
         variables: &mut Variables,
     ) {
-        let source = Source::Variable(variable);
+        let source = ValueSource::Variable(variable);
         let given = if let Ok(text) = value.into_string() {
             Given::of_text(&text)
         } else {
@@ -261,8 +259,14 @@ impl Values {
         self.note(setting, source, given, variables);
     }
 
-    /// Remembers what is a value, and what stands where one belongs.
-    fn note(&mut self, setting: &Setting, source: Source, given: Given, variables: &mut Variables) {
+    /// Remembers what is a value, and what is in the place of one.
+    fn note(
+        &mut self,
+        setting: &Setting,
+        source: ValueSource,
+        given: Given,
+        variables: &mut Variables,
+    ) {
         if given == Given::Placeholder {
             let placeholder = Placeholder::under(source.subject(setting));
             self.placeholders.insert(setting.key, placeholder);
@@ -272,7 +276,12 @@ impl Values {
     }
 
     /// What was given, as it would be under the main name. Nothing and a placeholder are no values.
-    fn candidate(&mut self, setting: &Setting, source: Source, given: Given) -> Option<Candidate> {
+    fn candidate(
+        &mut self,
+        setting: &Setting,
+        source: ValueSource,
+        given: Given,
+    ) -> Option<Candidate> {
         if matches!(given, Given::Nothing | Given::Placeholder) {
             return None;
         }
@@ -304,7 +313,7 @@ impl Values {
         Some(Candidate { given, source })
     }
 
-    /// What a variable says that names the file of `setting`.
+    /// The value of a variable that names the file of `setting`.
     fn note_path<'a>(
         &mut self,
         setting: &'a Setting,
@@ -328,14 +337,14 @@ impl Values {
                 let text = "is not valid UTF-8; give the file a plain name";
                 let name = secret_file::variable(variable);
                 self.problems.push(Problem::new(name, text));
-                let source = Source::Variable(variable);
+                let source = ValueSource::Variable(variable);
                 self.note(setting, source, Given::Refused, variables);
             }
         }
     }
 
-    /// Takes the value of a secret from its file. One that stands in the variable besides is not judged: which of
-    /// them is meant, nobody knows.
+    /// Takes the value of a secret from its file. One in the variable besides is not judged: which of
+    /// them is meant is not known.
     fn read_secret(&mut self, named: NamedFile<'_>, variables: &mut Variables) {
         let NamedFile {
             setting,
@@ -343,7 +352,7 @@ impl Values {
             path,
         } = named;
         let file = SecretFile::of(variable, &path);
-        let own = Source::Variable(variable);
+        let own = ValueSource::Variable(variable);
         let mut candidates = variables.entry(setting.key).or_default().iter_mut();
         if let Some(beside) = candidates.find(|candidate| candidate.source == own) {
             beside.given = Given::Refused;
@@ -367,7 +376,7 @@ impl Values {
                 Given::Refused
             }
         };
-        self.note(setting, Source::SecretFile(file), given, variables);
+        self.note(setting, ValueSource::SecretFile(file), given, variables);
     }
 
     /// What the YAML file gives for `setting`, the main name first.
@@ -378,7 +387,7 @@ impl Values {
                 continue;
             };
             let given = Given::of_yaml(&value.kind);
-            let source = Source::Key(key);
+            let source = ValueSource::Key(key);
             if given == Given::Placeholder {
                 let placeholder = Placeholder::under(source.subject(setting));
                 self.placeholders.entry(setting.key).or_insert(placeholder);
@@ -406,7 +415,7 @@ fn by_variable<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'s
     })
 }
 
-/// The setting whose value would stand in a file that the variable of this name names, and the variable that the
+/// The setting whose value would be in a file that the variable of this name names, and the variable that the
 /// file is for.
 pub(super) fn of_file<'a>(table: &'a [Setting], name: &str) -> Option<(&'a Setting, &'static str)> {
     by_variable(table, name.strip_suffix(secret_file::SUFFIX)?)
@@ -440,7 +449,7 @@ fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
         .collect()
 }
 
-/// What stands under this key; without a dot, at the top level.
+/// The value under this key; without a dot, at the top level.
 pub(super) fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     let Some((section, name)) = key.split_once('.') else {
         return sections.get(key);

@@ -1,7 +1,5 @@
 //! Several names for one setting: which of the values counts that were given under them.
 //!
-//! May know: the table, what was given. May be known by `load` and `effective`.
-//!
 //! **Invariant:** the environment wins over the file; two names at one of these places never give two values.
 
 use super::alias::{Alias, AliasName, Precedence};
@@ -15,12 +13,12 @@ use super::{address, reader};
 /// What was given under one name. Not `Debug`, for it may be a secret.
 pub(super) struct Candidate {
     pub(super) given: Given,
-    pub(super) source: Source,
+    pub(super) source: ValueSource,
 }
 
-/// Where a value stands.
+/// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum ValueSource {
     /// In this environment variable.
     Variable(&'static str),
     /// In the file that an environment variable names.
@@ -29,7 +27,7 @@ pub(super) enum Source {
     Key(&'static str),
 }
 
-impl Source {
+impl ValueSource {
     /// The variable or the key.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -68,7 +66,7 @@ impl Source {
     }
 }
 
-/// What counts, and what is to be said about the rest.
+/// The value that counts, and the problems and notices about the others.
 #[derive(Default)]
 pub(super) struct Choice {
     pub(super) chosen: Option<Candidate>,
@@ -111,7 +109,7 @@ fn precedence(setting: &Setting, candidate: &Candidate) -> Precedence {
     alias.map_or(Precedence::Equal, |alias| alias.precedence)
 }
 
-/// The first of these, if all say the same.
+/// The first of these, if all mean the same.
 fn agreed(setting: &Setting, candidates: Vec<Candidate>) -> Choice {
     let mut candidates = candidates.into_iter();
     let Some(first) = candidates.next() else {
@@ -145,7 +143,7 @@ fn agreed(setting: &Setting, candidates: Vec<Candidate>) -> Choice {
     }
 }
 
-/// Whether two values mean the same, as far as their kind tells.
+/// Whether two values mean the same, as far as their kind shows.
 fn is_same(setting: &Setting, one: &Given, other: &Given) -> bool {
     if one == other {
         return true;
@@ -196,14 +194,14 @@ mod tests {
     fn variable(name: &'static str, text: &str) -> Candidate {
         Candidate {
             given: Given::of_text(text),
-            source: Source::Variable(name),
+            source: ValueSource::Variable(name),
         }
     }
 
     fn key(name: &'static str, text: &str) -> Candidate {
         Candidate {
             given: Given::of_text(text),
-            source: Source::Key(name),
+            source: ValueSource::Key(name),
         }
     }
 
@@ -234,12 +232,12 @@ mod tests {
         let choice = choose(&SETTING, variables, Vec::new());
         assert_eq!(choice.problem.is_none(), is_same);
         if let Some(problem) = choice.problem {
-            let told = problem.to_string();
+            let reported = problem.to_string();
             assert!(
-                told.starts_with("MADE_UP_ADDRESS and OTHER_ADDRESS: "),
-                "{told}"
+                reported.starts_with("MADE_UP_ADDRESS and OTHER_ADDRESS: "),
+                "{reported}"
             );
-            assert!(!told.contains("https"), "{told}");
+            assert!(!reported.contains("https"), "{reported}");
         }
     }
 

@@ -1,7 +1,5 @@
 //! Certificates and keys in PEM form, given as a path or as the text itself.
 //!
-//! May know: files. May be known by everything that opens TLS connections.
-//!
 //! **Invariant:** what passes was read completely and is of the asked kind; none of it is ever
 //! shown.
 

@@ -1,8 +1,6 @@
 //! ISO 8601 periods, read as the field reads them (speedate is the parser behind pydantic, which
 //! reads them in the connectors written in Python).
 //!
-//! May know: nothing. May be known by `reader`.
-//!
 //! **Invariant:** a period is never negative and never so long that adding it to a date fails.
 
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! What is wrong with the settings, one line for each thing.
 //!
-//! May know: nothing. May be known by everything that reads settings.
-//!
 //! **Invariant:** a problem is one line, and shows no value that could be a secret.
 
 use std::fmt;

@@ -1,8 +1,6 @@
-//! The proxies that the environment names, as every program on the machine is told of them.
+//! The proxies that the environment names, in the variables that most programs read.
 //!
-//! May know: addresses. May be known by `load`, and through [`Proxies`] by whoever makes HTTP clients.
-//!
-//! **Invariant:** what is told of a proxy is its host, its port and its variable, never a user or a password.
+//! **Invariant:** messages about a proxy name its host, its port and its variable, never a user or a password.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +17,7 @@ const SPOKEN: [&str; 2] = ["http", "https"];
 const SOMEWHERE: &str = "http://opencti.example.com/";
 const EXCEPT: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
-/// What the environment says of proxies; the HTTP client reads the same by itself. `Debug` shows the names alone.
+/// The proxies of the environment; the HTTP client reads the same by itself. `Debug` shows the names alone.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Proxies(BTreeMap<String, String>);
 
@@ -53,18 +51,18 @@ impl Proxies {
         })
     }
 
-    /// What is to be known of variables that name no proxy, although something stands in them.
+    /// Notices about variables that name no proxy, although they are set.
     pub(super) fn notices(&self) -> Vec<String> {
         let given = [HTTP, HTTPS, ALL]
             .into_iter()
             .filter_map(|names| self.first(names));
         let useless = given.filter(|(_, value)| !value.trim().is_empty() && !is_proxy(value));
-        let told = |(name, _)| {
+        let reported = |(name, _)| {
             format!(
                 "{name}: is not the address of a proxy; write for example http://proxy.example.com:3128, or remove it"
             )
         };
-        useless.map(told).collect()
+        useless.map(reported).collect()
     }
 
     /// Of two spellings, the first that is there counts.
@@ -108,7 +106,7 @@ impl fmt::Debug for Proxies {
     }
 }
 
-/// Whether the HTTP client takes the value for a proxy, and can tell its port.
+/// Whether the HTTP client takes the value for a proxy, and its port is known.
 fn is_proxy(value: &str) -> bool {
     let matcher = Matcher::builder().all(value.to_owned()).build();
     let is_taken = |url| matcher.intercept(&url).is_some();
@@ -138,13 +136,13 @@ mod tests {
     fn names_the_proxy_of_an_address(
         #[case] variables: &[(&str, &str)],
         #[case] url: &str,
-        #[case] told: Option<&str>,
+        #[case] expected: Option<&str>,
     ) {
         let mut proxies = Proxies::default();
         for (name, value) in variables {
             proxies.note(name, value);
         }
-        assert_eq!(proxies.of(&Url::parse(url).unwrap()).as_deref(), told);
+        assert_eq!(proxies.of(&Url::parse(url).unwrap()).as_deref(), expected);
         assert!(!format!("{proxies:?}").contains("pass@"));
     }
 
@@ -158,7 +156,7 @@ mod tests {
     #[case("HTTP_PROXY", "no pass@ at all", false, 1)]
     #[case("HTTP_PROXY", "ftp://proxy", false, 1)]
     #[case("https_proxy", "http://proxy:port", false, 1)]
-    fn a_proxy_that_cannot_be_used_is_told(
+    fn a_proxy_that_cannot_be_used_is_reported(
         #[case] name: &str,
         #[case] value: &str,
         #[case] is_refused: bool,
@@ -170,8 +168,11 @@ mod tests {
         assert_eq!(refusal.is_some(), is_refused, "{refusal:?}");
         let noticed = proxies.notices();
         assert_eq!(noticed.len(), notices, "{noticed:?}");
-        for told in refusal.iter().chain(&noticed) {
-            assert!(told.contains(name) && !told.contains("pass@"), "{told}");
+        for reported in refusal.iter().chain(&noticed) {
+            assert!(
+                reported.contains(name) && !reported.contains("pass@"),
+                "{reported}"
+            );
         }
         proxies.note("NO_PROXY", "h");
         assert_eq!(proxies.refusal(&Url::parse("http://h/").unwrap()), None);

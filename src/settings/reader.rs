@@ -1,10 +1,7 @@
 //! Reads settings one by one and remembers what is wrong with them.
 //!
-//! May know: the values that were given and how each kind is written. May be known by the
-//! sections of the connectors.
-//!
 //! **Invariant:** when a method answers `None` for a setting that is required, has a default or
-//! was given, a problem has been recorded. So nobody has to report anything a second time.
+//! was given, a problem has been recorded. So callers need not report anything a second time.
 
 mod lists;
 
@@ -17,7 +14,7 @@ use uuid::Uuid;
 
 use super::given::Given;
 use super::kind::Kind;
-use super::load::{FileState, Placeholder, Values};
+use super::load::{FileState, GivenValues, Placeholder};
 use super::problem::{Problem, shown};
 use super::table::{Fallback, Setting};
 use super::{
@@ -26,13 +23,13 @@ use super::{
 };
 
 /// The most of a password, in bytes: before it knows who is there, RabbitMQ reads a frame of so much (older
-/// releases half of it), unless it is told otherwise.
+/// releases half of it), unless it is configured otherwise.
 const PASSWORD_BYTES: usize = 8192;
 
 /// Reads settings one by one and remembers what is wrong with them. Not `Debug`, for it holds
 /// everything that was given, secrets included.
 pub struct Reader<'a> {
-    values: &'a Values,
+    values: &'a GivenValues,
     opencti_url: Option<Url>,
     problems: Vec<Problem>,
     notices: Vec<String>,
@@ -41,7 +38,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(values: &'a Values) -> Self {
+    pub(super) fn new(values: &'a GivenValues) -> Self {
         Self {
             values,
             opencti_url: None,
@@ -113,7 +110,7 @@ impl<'a> Reader<'a> {
         self.reachable(setting, url)
     }
 
-    /// The address, unless it would be asked through a proxy that nobody here speaks to.
+    /// The address, unless it would be asked through a proxy of a kind that is not supported.
     fn reachable(&mut self, setting: &Setting, url: Url) -> Option<Url> {
         if let Some(text) = self.values.proxies.refusal(&url) {
             self.problem(setting, &text);
@@ -158,7 +155,7 @@ impl<'a> Reader<'a> {
         Some(SecretString::from(password))
     }
 
-    /// A text, without the blanks around it. The fewest characters stand in the table.
+    /// A text, without the blanks around it. The fewest characters are in the table.
     pub fn text(&mut self, setting: &Setting) -> Option<String> {
         let min_chars = match setting.kind {
             Kind::Text { min_chars } => min_chars,
@@ -228,7 +225,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A whole number. The bounds stand in the table.
+    /// A whole number. The bounds are in the table.
     pub fn whole<N: TryFrom<u64>>(&mut self, setting: &Setting) -> Option<N> {
         let (min, max) = match setting.kind {
             Kind::Whole { min, max } => (min, max),
@@ -272,7 +269,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A size in bytes. The bounds stand in the table.
+    /// A size in bytes. The bounds are in the table.
     pub fn bytes(&mut self, setting: &Setting) -> Option<u64> {
         let bounds = match setting.kind {
             Kind::Bytes { min, max } => min..=max,
@@ -281,7 +278,7 @@ impl<'a> Reader<'a> {
         self.parsed(setting, |text| bytes::parse(text, &bounds))
     }
 
-    /// A date, or a period back from now, which is resolved by whoever knows what time it is.
+    /// A date, or a period back from now, which is resolved with the clock's time.
     pub fn since(&mut self, setting: &Setting) -> Option<Since> {
         self.parsed(setting, since::parse)
     }

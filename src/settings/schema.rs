@@ -1,8 +1,6 @@
 //! The settings as a JSON schema, in the form in which the platform's catalogue of connectors reads one
 //! (docs/protocol.md#conventions): flat, named by environment variable, without alternatives.
 //!
-//! May know: the table. May be known by `settings` alone.
-//!
 //! **Invariant:** a value that the schema refuses, reading refuses as well.
 
 use serde_json::{Map, Value, json};

@@ -1,9 +1,7 @@
 //! Secrets in files of their own, as Docker and Kubernetes mount them: `OPENCTI_TOKEN_FILE` names the file in
-//! which the value of `OPENCTI_TOKEN` stands.
+//! which the value of `OPENCTI_TOKEN` is.
 //!
-//! May know: files, the table. May be known by `settings` alone.
-//!
-//! **Invariant:** what is said of a file never shows what is in it, nor what could be the secret itself, written
+//! **Invariant:** messages about a file never show what is in it, nor what could be the secret itself, written
 //! where its file belongs.
 
 use std::fs::File;
@@ -97,7 +95,7 @@ impl SecretFile {
         )
     }
 
-    /// For a sentence about a file that nobody has filled in.
+    /// For a message about a file that still has a placeholder.
     pub(super) fn still_placeholder(&self) -> String {
         format!("{} still holds ChangeMe", self.shown())
     }

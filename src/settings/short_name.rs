@@ -1,7 +1,5 @@
 //! A name as a broker takes it: of its host, a virtual host, a user, an exchange, a queue.
 //!
-//! May know: nothing. May be known by everything.
-//!
 //! **Invariant.** A [`ShortName`] fits into a short string of AMQP, and holds no control character.
 
 use std::fmt;

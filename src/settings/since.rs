@@ -1,8 +1,6 @@
 //! Dates from which on something counts.
 //!
-//! May know: periods. May be known by everything.
-//!
-//! **Invariant:** a [`Since`] is resolved by whoever knows what time it is; nobody here does.
+//! **Invariant:** a [`Since`] is resolved by a caller with a clock; this module has none.
 
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! The settings that every connector has.
 //!
-//! May know: the table and the reader. May be known by `settings` alone.
-//!
 //! **Invariant:** every setting that is read here is in [`settings`], and the other way round.
 
 use std::time::Duration;
@@ -30,7 +28,7 @@ pub(super) struct NoEffect {
     pub(super) instead: &'static str,
 }
 
-/// Whoever brings the settings of another connector is told which of them do nothing here
+/// A notice names those settings of other connectors that have no effect here
 /// (docs/protocol.md#conventions).
 pub(super) const NO_EFFECT: &[NoEffect] = &[
     NoEffect {

@@ -1,6 +1,4 @@
-//! What a setting is, and what a connector says about its own.
-//!
-//! May know: nothing. May be known by everything.
+//! What a setting is, and how a connector defines its own.
 //!
 //! **Invariant:** a table holds text only: no value that was read, so nothing secret.
 
@@ -205,10 +203,10 @@ pub trait Section: Sized {
     /// is a problem. Settings of the table may also have variables that begin otherwise.
     const ENV_PREFIX: &'static str;
     /// How other variables of this connector begin that other programs use as well: an unknown one is noticed if
-    /// it is near to one of the table, and otherwise nobody's business.
+    /// it is near to one of the table, and otherwise ignored.
     const SHARED_ENV_PREFIXES: &'static [&'static str] = &[];
     /// Variables of the program that this connector follows, and their keys in the YAML file (with the section, and
-    /// a dot between): whoever still sets them is told that they have no effect.
+    /// a dot between): setting them is noticed, with the hint that they have no effect.
     const WITHOUT_EFFECT: &'static [&'static str] = &[];
     /// Further names of settings that every connector has, by their keys.
     const STANDARD_ALIASES: &'static [(&'static str, &'static [Alias])] = &[];

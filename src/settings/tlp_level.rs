@@ -1,7 +1,5 @@
 //! Levels of the Traffic Light Protocol, as a person writes them.
 //!
-//! May know: nothing. May be known by everything.
-//!
 //! **Invariant:** what is not one of the known spellings is refused: another word could mean a stricter marking.
 
 use std::fmt;

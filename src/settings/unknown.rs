@@ -1,6 +1,4 @@
-//! What was given and belongs to no setting of the connector: refused, noticed, or nobody's business.
-//!
-//! May know: the table, what was given. May be known by `load` alone.
+//! What was given and belongs to no setting of the connector: refused, noticed, or ignored.
 //!
 //! **Invariant:** an unknown name stops a start only where it is the connector's own; none shows a value.
 
@@ -11,13 +9,13 @@ use config::{Map, Value, ValueKind};
 
 use super::given::Given;
 use super::hint::{did_you_mean, nearest};
-use super::load::{Known, Values, entry, of_file};
+use super::load::{GivenValues, Known, entry, of_file};
 use super::problem::{Problem, shown};
 use super::secret_file;
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting};
 
-impl Values {
+impl GivenValues {
     /// A variable of no setting of this connector.
     pub(super) fn note_unknown<S: Section>(&mut self, known: &Known, name: &str, value: OsString) {
         let text = value.into_string();
@@ -78,7 +76,7 @@ impl Values {
         self.problems.push(Problem::new(name, text));
     }
 
-    /// Whether a variable is meant for this connector nobody knows where other programs have some that begin so.
+    /// Whether a variable is meant for this connector is not known where other programs have some that begin so.
     fn note_near<S: Section>(&mut self, known: &Known, name: &str) {
         let mut prefixes = S::SHARED_ENV_PREFIXES.iter();
         let Some(prefix) = prefixes.find(|prefix| name.starts_with(**prefix)) else {

@@ -29,7 +29,7 @@ pub type KeySet = HashSet<u128, BuildHasherDefault<KeyHasher>>;
 pub type KeyMap<T> = HashMap<u128, T, BuildHasherDefault<KeyHasher>>;
 
 /// A set of very many ids: nine bytes for each place of its tables. It holds half of each key, which
-/// tells ids apart well enough: of a hundred million ids, two share one with a chance of one in four
+/// distinguishes ids well enough: of a hundred million ids, two share one with a chance of one in four
 /// thousand.
 #[derive(Debug)]
 pub struct ManyIds {

@@ -225,7 +225,7 @@ impl StixObject {
         targets.map(StixId::as_str)
     }
 
-    /// The object with what it points at. What was there before becomes its bare form.
+    /// The object with what it refers to. What was there before becomes its bare form.
     #[must_use]
     pub fn referring_to(self, references: Vec<ObjectReference>) -> Self {
         let mut json = self.json.strip_suffix('}').unwrap_or(&self.json).to_owned();
@@ -265,7 +265,7 @@ impl StixObject {
         }
     }
 
-    /// The object pointing only at some of what it points at.
+    /// The object pointing only at some of what it refers to.
     #[must_use]
     pub fn referring_only(&self, keeps: impl Fn(&ObjectReference, &str) -> bool) -> Self {
         let Some(without_references) = &self.without_references else {
@@ -298,7 +298,7 @@ pub struct ObjectReference {
     pub is_many: bool,
     /// When the others have to be there.
     pub need: Need,
-    /// The ids of what it points at; one where it is no list, never none.
+    /// The ids of what it refers to; one where it is no list, never none.
     pub targets: Vec<StixId>,
 }
 

@@ -6,5 +6,5 @@ mod read;
 mod write;
 
 pub use path::{HashedObject, ObjectPath};
-pub use read::{Ioc, IocType, LeftOut, NarrowPatterns, Reading, Refused, read};
+pub use read::{Ioc, IocType, LeftOut, NarrowPatterns, PatternIocs, Refused, read};
 pub use write::{AllOf, AnyOf, Comparison, Pattern};

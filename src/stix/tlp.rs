@@ -120,8 +120,8 @@ pub fn meant(definition_type: Option<&str>, definition: &str) -> Option<Tlp> {
 /// spellings, another one in its words, whatever their case and the blanks around them. Where one does not say its type,
 /// the other's counts for both.
 pub(crate) fn are_same(one: (Option<&str>, &str), other: (Option<&str>, &str)) -> bool {
-    let is_said = |kind: &&str| !kind.trim().is_empty();
-    let (one_kind, other_kind) = (one.0.filter(is_said), other.0.filter(is_said));
+    let is_stated = |kind: &&str| !kind.trim().is_empty();
+    let (one_kind, other_kind) = (one.0.filter(is_stated), other.0.filter(is_stated));
     let (one_kind, other_kind) = (one_kind.or(other_kind), other_kind.or(one_kind));
     match (meant(one_kind, one.1), meant(other_kind, other.1)) {
         (None, None) => {

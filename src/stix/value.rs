@@ -1,7 +1,7 @@
 //! What kind of value a text is: an address, a range, a name, a URL, an e-mail address, a hash. Each kind is a type
 //! that holds the one form in which the value is compared and sent.
 //!
-//! Nothing is mended: `evil[.]example` is none of them. White space around a value does not count.
+//! Nothing is repaired: `evil[.]example` is none of them. White space around a value does not count.
 
 mod address;
 mod hash;
@@ -11,7 +11,7 @@ pub use address::{Address, Mac, Network};
 pub use hash::{Hash, HashAlgorithm, Hashes};
 pub use name::{DomainName, Email, HostName, Url};
 
-/// A value of a kind that is told by its form alone.
+/// A value whose kind is recognised by its form alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Value {
     /// One address of the internet protocol.
@@ -20,7 +20,7 @@ pub enum Value {
     Network(Network),
     /// The address of a network card.
     Mac(Mac),
-    /// An MD5, SHA-1, SHA-256 or SHA-512, told by its length.
+    /// An MD5, SHA-1, SHA-256 or SHA-512, recognised by its length.
     Hash(Hash),
     /// A URL.
     Url(Url),
@@ -34,7 +34,7 @@ impl Value {
     /// The value that a text plainly is; none where it may be anything. A text that is of several kinds is of the
     /// first of these: address, range, MAC address, hash, URL, e-mail address, domain name. A name whose last label
     /// is a number is none: it is a bad address.
-    pub fn tell(text: &str) -> Option<Self> {
+    pub fn detect(text: &str) -> Option<Self> {
         let hash = || Hash::by_length(text).map(Self::Hash);
         let name = || DomainName::strict(text).map(Self::Domain);
         (Address::read(text).map(Self::Address))
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     fn kind(text: &str) -> &'static str {
-        match Value::tell(text) {
+        match Value::detect(text) {
             Some(Value::Address(Address::V4(_))) => "IPv4",
             Some(Value::Address(Address::V6(_))) => "IPv6",
             Some(Value::Network(_)) => "range",
@@ -87,19 +87,19 @@ mod tests {
     #[case("invoice 1.exe", "none")]
     #[case("DESKTOP-1", "none")]
     #[case("", "none")]
-    fn a_value_is_told_by_its_form(#[case] text: &str, #[case] expected: &str) {
+    fn a_value_is_recognised_by_its_form(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(kind(text), expected, "{text}");
     }
 
     proptest! {
         #[test]
         fn any_text_can_be_asked_about(text: String) {
-            Value::tell(&text);
+            Value::detect(&text);
         }
 
         #[test]
         fn what_is_nearly_a_value_can_be_asked_about(text in "[0-9a-f:./%@\\[\\]é -]{0,40}") {
-            Value::tell(&text);
+            Value::detect(&text);
         }
     }
 }

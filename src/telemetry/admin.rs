@@ -1,8 +1,6 @@
 //! Metrics and health over HTTP: `/metrics`, `/healthz` (and `/health`), `/readyz`. Anybody who reaches the port
 //! may read them: there is nothing secret in them.
 //!
-//! May know: metrics, health. Known by: the program.
-//!
 //! **Invariant.** Whoever holds connections, and however many: never more than [`MOST_CONNECTIONS`] are open, each
 //! for one request and a limited time, and the newest is always heard.
 
@@ -291,8 +289,8 @@ mod tests {
         let head = format!("GET /healthz HTTP/1.1\r\nx: {}", "x".repeat(100_000));
         asker.write_all(head.as_bytes()).await.unwrap();
         answer(side, router(Instruments::default())).await;
-        let mut told = String::new();
-        asker.read_to_string(&mut told).await.unwrap();
-        assert!(told.starts_with("HTTP/1.1 431"), "{told}");
+        let mut reported = String::new();
+        asker.read_to_string(&mut reported).await.unwrap();
+        assert!(reported.starts_with("HTTP/1.1 431"), "{reported}");
     }
 }

@@ -1,6 +1,6 @@
 //! Progress on a terminal: a bar for each stream of a run, with rate and time to go, below the lines of the log.
 //!
-//! May know: nothing of who reads. May be known by everything. Where there is no terminal, nothing is drawn.
+//! Where there is no terminal, nothing is drawn.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -47,7 +47,7 @@ impl Bars {
     }
 
     /// A page of a stream was read, for which the run has waited so long: its rows; so many has the stream, by the
-    /// source's word.
+    /// source's count.
     pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
         let mut bars = self
             .by_stream
@@ -92,7 +92,7 @@ impl Bars {
     }
 }
 
-/// Since the list began, in whole rows: fractions of them tell nobody anything.
+/// Since the list began, in whole rows: fractions of them mean nothing.
 fn write_rate(state: &ProgressState, out: &mut dyn fmt::Write) {
     let millis = state.elapsed().as_millis().max(1);
     let rows = u128::from(state.pos()) * 1000 / millis;

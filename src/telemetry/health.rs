@@ -1,8 +1,6 @@
 //! Whether the connector is well: alive, and ready for what it is there for.
 //!
-//! May know: nothing of who tells. May be known by everything.
-//!
-//! **Invariant.** Alive means that a restart would not help; a platform that is away never makes a connector
+//! **Invariant.** Alive means that a restart would not help; a platform that is down never makes a connector
 //! look dead.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,7 +48,7 @@ pub struct Readiness {
 }
 
 impl Health {
-    /// The platform is met, at first or anew: until it answers, nobody pings, and that is no hang.
+    /// The platform is connected to, at first or again: until it answers, there are no pings, and that is no hang.
     pub fn note_meeting(&self) {
         self.change(|board| {
             board.is_registered = false;

@@ -1,8 +1,6 @@
 //! Log lines, in the shape that the field's log collectors already parse: one JSON object with
 //! the keys `timestamp`, `level`, `name`, `message` and, only when there are any, `attributes`.
 //!
-//! May know: tracing. Must not know: settings, the runtime. May be known by everything.
-//!
 //! **Invariant:** one event is one line, whatever its texts contain: each of them is made safe for people, and is cut.
 
 use std::error::Error;
@@ -133,7 +131,7 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = EventFields::default();
         attributes.record(&mut fields);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(fields);
@@ -142,22 +140,22 @@ where
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+            && let Some(fields) = span.extensions_mut().get_mut::<EventFields>()
         {
             values.record(fields);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = EventFields::default();
         event.record(&mut fields);
         // From the innermost span outwards: the nearer one knows better.
         for span in context.event_scope(event).into_iter().flatten() {
-            if let Some(outer) = span.extensions().get::<Fields>() {
+            if let Some(outer) = span.extensions().get::<EventFields>() {
                 fields.add_missing(outer);
             }
         }
-        let line = Line {
+        let line = LogLine {
             timestamp: DateTime::<Utc>::from(SystemTime::now())
                 .to_rfc3339_opts(SecondsFormat::Micros, true),
             level: level_name(*event.metadata().level()),
@@ -170,7 +168,7 @@ where
 }
 
 impl<W: for<'w> MakeWriter<'w>> Lines<W> {
-    fn write(&self, line: &Line<'_>) {
+    fn write(&self, line: &LogLine<'_>) {
         let text = if self.json {
             // Every key and value is text, number or boolean, which JSON can always express.
             serde_json::to_string(line).unwrap_or_else(|_| line.to_string())
@@ -186,7 +184,7 @@ impl<W: for<'w> MakeWriter<'w>> Lines<W> {
 }
 
 /// One event, ready to be written.
-struct Line<'a> {
+struct LogLine<'a> {
     timestamp: String,
     level: &'static str,
     name: &'a str,
@@ -194,7 +192,7 @@ struct Line<'a> {
     attributes: &'a [(&'static str, Value)],
 }
 
-impl Serialize for Line<'_> {
+impl Serialize for LogLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("timestamp", &self.timestamp)?;
@@ -217,7 +215,7 @@ impl Serialize for InOrder<'_> {
     }
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}", self.timestamp, self.level, self.message)?;
         for (name, value) in self.attributes {
@@ -247,12 +245,12 @@ fn level_name(level: Level) -> &'static str {
 
 /// The fields of an event or a span, in the order in which they were recorded.
 #[derive(Debug, Default)]
-struct Fields {
+struct EventFields {
     message: String,
     attributes: Vec<(&'static str, Value)>,
 }
 
-impl Fields {
+impl EventFields {
     fn set(&mut self, field: &Field, value: Value) {
         let name = field.name();
         // What the `log` crate's events carry beside their message: where they were written.
@@ -284,7 +282,7 @@ impl Fields {
     }
 }
 
-impl Visit for Fields {
+impl Visit for EventFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.set_text(field, &format!("{value:?}"));
     }
@@ -376,15 +374,15 @@ mod tests {
         runtime.block_on(async {
             for (what, wait) in waits {
                 let wait = tokio::time::sleep(*wait);
-                waiting.told(|| (*what).to_owned(), wait).await;
+                waiting.with_notice(|| (*what).to_owned(), wait).await;
             }
             tracing::warn!("something else");
         });
     }
 
     #[test]
-    fn what_is_waited_for_is_told_once() {
-        let soon = waiting::TELL_AFTER.saturating_sub(Duration::from_millis(1));
+    fn a_long_wait_is_logged_once() {
+        let soon = waiting::LOG_AFTER.saturating_sub(Duration::from_millis(1));
         let late = Duration::from_hours(1);
         let waits = [
             ("the first", soon),

@@ -1,7 +1,6 @@
 //! What is counted and measured, in the form that Prometheus reads (docs/metrics.md lists all of it).
 //!
-//! May know: nothing of who counts. May be known by everything. There is no global registry: whoever counts
-//! was handed the [`Metrics`].
+//! There is no global registry: every module that counts was given the [`Metrics`].
 //!
 //! **Invariant.** No label holds an id, a value, an address or anything secret, and the number of series is
 //! bounded.
@@ -27,7 +26,7 @@ use prometheus_client::registry::{Metric, Registry};
 pub use objects::{Fate, Objects};
 pub use platforms::Platforms;
 pub use queue::Queue;
-pub use reading::Reading;
+pub use reading::ReadingMetrics;
 pub use standard::{Doing, Standard};
 
 /// How our own names begin. Those that connectors on the platform's own client have too stand without it
@@ -54,7 +53,7 @@ pub struct Metrics {
     /// What became of objects.
     pub objects: Objects,
     /// How the source is read.
-    pub reading: Reading,
+    pub reading: ReadingMetrics,
     /// Requests to both platforms.
     pub platforms: Platforms,
     /// What waits for the workers.
@@ -80,7 +79,7 @@ impl Metrics {
             register(ours, "build_info", "1 for the version that runs");
         let version = env!("CARGO_PKG_VERSION");
         build.get_or_create(&OfVersion { version }).set(1);
-        let (objects, reading) = (Objects::register(ours), Reading::register(ours));
+        let (objects, reading) = (Objects::register(ours), ReadingMetrics::register(ours));
         let (platforms, queue) = (Platforms::register(ours), Queue::register(ours));
         let began: Number = register(
             &mut registry,

@@ -1,8 +1,6 @@
 //! Texts of other systems, made safe for the people who read them: of bounded length, on one line, and without
 //! anything that commands a terminal or turns the order of what is read.
 //!
-//! May know: nothing. May be known by everything.
-//!
 //! **Invariant.** What [`safe`] gives is at most as long as its limit, holds no character of [`is_unsafe`], and
 //! stays as it is when it is made safe once more with the same limit.
 
@@ -18,22 +16,22 @@ pub const TEXT: usize = 1024;
 /// The most of a sentence of ours that lists many things, each of them bounded.
 pub const SENTENCE: usize = 4096;
 
-/// Room for the note of how much was cut.
+/// The most that the note of how much was cut takes.
 const NOTE: usize = 40;
 
 /// The text on one line, at most `limit` bytes of it: what cannot be seen is written as its number, and what is
-/// cut off is told.
+/// cut off is noted.
 pub fn safe(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
-    let room = limit.saturating_sub(NOTE);
+    let most = limit.saturating_sub(NOTE);
     let mut clean = String::with_capacity(limit.min(text.len()));
     // What is kept where all of it is too long: its end here and there.
     let mut kept = (0, 0);
     for (at, c) in text.char_indices() {
         write_char(&mut clean, c);
-        if clean.len() <= room {
+        if clean.len() <= most {
             kept = (clean.len(), at + c.len_utf8());
         } else if clean.len() > limit {
             clean.truncate(kept.0);
@@ -96,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_is_told() {
+    fn what_is_cut_is_reported() {
         let text = "ä".repeat(1_000_000);
         let cut = safe(&text, TEXT);
         assert!(cut.len() <= TEXT && cut.len() > TEXT - 2 * NOTE, "{cut}");

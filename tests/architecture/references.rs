@@ -72,8 +72,8 @@ fn in_texts(
             continue;
         }
         for (line, number) in text.lines().zip(1..) {
-            let told = find(&file, line).into_iter();
-            found.extend(told.map(|what| format!("{file}:{number}: {what}")));
+            let reported = find(&file, line).into_iter();
+            found.extend(reported.map(|what| format!("{file}:{number}: {what}")));
         }
     }
     found

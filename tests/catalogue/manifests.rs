@@ -130,11 +130,11 @@ fn check_together(connector: &Connector, files: &[PathBuf], given_elsewhere: &[&
 fn check_secrets(connector: &Connector, open: &str) {
     let set = variables(open);
     let secrets = connector.table.iter().filter(|setting| setting.secret);
-    let told: Vec<&str> = secrets
+    let reported: Vec<&str> = secrets
         .flat_map(Setting::variables)
         .filter(|name| set.contains(name))
         .collect();
-    assert!(told.is_empty(), "secrets in the open: {told:?}");
+    assert!(reported.is_empty(), "secrets in the open: {reported:?}");
 }
 
 /// Of one connector: the checks of this module.

@@ -37,7 +37,7 @@ fn refusal(ended: &Ended) -> Vec<&str> {
 }
 
 /// Exactly one of the lines says all of this.
-fn assert_one_says(lines: &[&str], parts: &[&str]) {
+fn assert_one_contains(lines: &[&str], parts: &[&str]) {
     let saying = lines
         .iter()
         .filter(|line| parts.iter().all(|part| line.contains(part)));
@@ -86,7 +86,7 @@ async fn help_names_every_argument() {
 async fn an_unknown_argument_is_refused(#[case] arguments: &[&str], #[case] named: &str) {
     let ended = Start::with_arguments(arguments).run().await;
     let lines = refusal(&ended);
-    assert_one_says(&lines, &["error:", named]);
+    assert_one_contains(&lines, &["error:", named]);
     assert!(ended.stderr.contains("--help"), "{ended:#?}");
 }
 
@@ -101,7 +101,7 @@ async fn what_is_missing_is_named_by_both_names(#[case] start: Start, #[case] te
     let ended = start.run().await;
     let lines = refusal(&ended);
     for (key, variable) in REQUIRED {
-        assert_one_says(&lines, &[&format!("{key} ({variable}): "), text]);
+        assert_one_contains(&lines, &[&format!("{key} ({variable}): "), text]);
     }
     let about_settings = lines
         .iter()
@@ -134,7 +134,7 @@ async fn a_broken_file_is_named(#[case] text: &str) {
     let ended = complete().with_file(text).run().await;
     let lines = refusal(&ended);
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert_one_says(&lines, &["config.yml: is not valid YAML: "]);
+    assert_one_contains(&lines, &["config.yml: is not valid YAML: "]);
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn the_file_may_have_another_name() {
     let start = Start::with_arguments(&["--config", "other.yml"]);
     let ended = start.with_file("opencti: {url: [}").run().await;
     let lines = refusal(&ended);
-    assert_one_says(&lines, &["other.yml: there is no such file"]);
+    assert_one_contains(&lines, &["other.yml: there is no such file"]);
     assert!(!ended.stderr.contains("config.yml"), "{ended:#?}");
 }
 
@@ -168,7 +168,7 @@ async fn several_problems_are_named_at_once() {
         "connector_flags.process_observables (PROCESS_OBSERVABLES)",
         "opencti_netmanageit.pagesize: no such setting; did you mean `page_size`?",
     ] {
-        assert_one_says(&lines, &[named]);
+        assert_one_contains(&lines, &[named]);
     }
     assert_eq!(lines.len(), 7, "{lines:#?}");
 }
@@ -182,7 +182,7 @@ async fn an_unknown_variable_is_refused(#[case] name: &str, #[case] meant: Optio
     let ended = complete().set(name, "1").run().await;
     let lines = refusal(&ended);
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert_one_says(
+    assert_one_contains(
         &lines,
         &[&format!("{name}: no setting has this environment variable")],
     );

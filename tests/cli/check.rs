@@ -294,7 +294,7 @@ async fn a_registration_that_fails_half_way_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_of_confidence_is_said() {
+async fn a_limit_of_confidence_is_reported() {
     let line = Line::with(generated(4, 1)).await;
     line.destination
         .change_user(|user| user.max_confidence = Some(50));
@@ -306,7 +306,7 @@ async fn a_limit_of_confidence_is_said() {
 
 /// A relationship whose end the source hides from this user is counted by it, and cannot travel.
 #[tokio::test(flavor = "multi_thread")]
-async fn relationships_that_cannot_travel_are_said() {
+async fn relationships_that_cannot_travel_are_reported() {
     let mut data = generated(40, 10);
     let all = data.relationships.len();
     for relationship in data.relationships.iter_mut().take(3) {
@@ -337,13 +337,13 @@ async fn a_lock_passes_when_the_registration_is_deleted_again() {
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
 
-/// A platform that is busy when the registration is to be deleted is asked once more; one that refuses is told as the
+/// A platform that is busy when the registration is to be deleted is asked once more; one that refuses is reported as the
 /// reason why the registration stays.
 #[rstest::rstest]
 #[case::busy("TOO_MANY_REQUESTS", 1, "ok")]
 #[case::refused("FUNCTIONAL_ERROR", usize::MAX, "warning")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registration_that_cannot_be_deleted_is_tried_again_or_told(
+async fn a_registration_that_cannot_be_deleted_is_tried_again_or_reported(
     #[case] name: &str,
     #[case] times: usize,
     #[case] verdict: &str,
@@ -363,9 +363,9 @@ async fn a_registration_that_cannot_be_deleted_is_tried_again_or_told(
     );
     let stays = line.destination.connector(&line.connector_id).is_some();
     assert_eq!(stays, verdict == "warning");
-    let is_told = ["stays registered", "Not for the moment."];
-    let is_told = is_told.iter().all(|words| ended.stdout.contains(words));
-    assert_eq!(is_told, stays, "{}", ended.stdout);
+    let is_reported = ["stays registered", "Not for the moment."];
+    let is_reported = is_reported.iter().all(|words| ended.stdout.contains(words));
+    assert_eq!(is_reported, stays, "{}", ended.stdout);
 }
 
 /// Whatever the platforms say: it commands no terminal, and begins no line of its own.
@@ -403,8 +403,8 @@ async fn words_of_the_platforms_are_safe_on_the_screen() {
         assert!(hops.contains(&("FAILED", "source")), "{what}: {hops:?}");
         assert!(hops.contains(&("warning", "rights")), "{what}: {hops:?}");
         // They were there.
-        let told = ended.stdout.matches(r"\u{1b}").count();
-        assert!(told > 2, "{what}: {}", ended.stdout);
+        let reported = ended.stdout.matches(r"\u{1b}").count();
+        assert!(reported > 2, "{what}: {}", ended.stdout);
     }
 }
 
@@ -414,7 +414,7 @@ async fn words_of_the_platforms_are_safe_on_the_screen() {
 #[case::one(-7_200, 0, 1)]
 #[case::both(7_200, -7_200, 2)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_differs_is_said(
+async fn a_clock_that_differs_is_reported(
     #[case] of_source_s: i64,
     #[case] of_destination_s: i64,
     #[case] warnings: usize,
@@ -427,8 +427,8 @@ async fn a_clock_that_differs_is_said(
     let ended = check(&line).run().await;
     ended.assert_code(0);
     let hops = hops(&ended).into_iter();
-    let told = hops.filter(|hop| *hop == ("warning", "clock")).count();
-    assert_eq!(told, warnings, "{}", ended.stdout);
+    let reported = hops.filter(|hop| *hop == ("warning", "clock")).count();
+    assert_eq!(reported, warnings, "{}", ended.stdout);
     // Whole seconds, and the time of the request.
     let hours = ended.stdout.matches("differ by 7").count();
     assert_eq!(hours, warnings, "{}", ended.stdout);

@@ -92,9 +92,9 @@ async fn config_names_the_file_of_a_secret() {
     );
 }
 
-/// What a start warns of, `check` and `config` tell too, in the same words.
+/// What a start warns of, `check` and `config` report too, in the same words.
 #[tokio::test]
-async fn config_tells_what_check_warns_of() {
+async fn config_reports_what_check_warns_of() {
     let settings = |word| {
         Start::with_arguments(&[word])
             .with_file("conector:\n  name: Ours\nopencti:\n  unheard_of: true\n")
@@ -116,13 +116,13 @@ async fn config_tells_what_check_warns_of() {
         .filter(|line| line.starts_with("warning  settings "))
         .filter_map(|line| Some(line.split_once(" ms  ")?.1))
         .collect();
-    let told: Vec<&str> = config
+    let reported: Vec<&str> = config
         .stderr
         .lines()
         .filter_map(|line| line.strip_prefix("warning: "))
         .collect();
-    assert_eq!(told, warned, "{config:#?}");
-    assert_eq!(told.len(), 3, "{config:#?}");
+    assert_eq!(reported, warned, "{config:#?}");
+    assert_eq!(reported.len(), 3, "{config:#?}");
     assert_eq!(config.stderr.lines().count(), 3, "{config:#?}");
     // Whatever reads the table finds settings and nothing else.
     let is_setting = |line: &str| line.split("  ").next().is_some_and(|key| key.contains('.'));
@@ -176,7 +176,7 @@ async fn run_once_ends_whatever_the_settings_say() {
         .run()
         .await;
     ended.assert_code(0);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
     assert_eq!(works_when_complete(&line.destination).await.len(), 1);
 }
 

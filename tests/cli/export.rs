@@ -137,7 +137,7 @@ async fn where_the_destination_is_away_everything_is_written() {
     assert!(expected(&line).iter().all(|id| ids.contains(id.as_str())));
     assert_eq!(
         ended
-            .said("the destination cannot be asked what it takes: nothing is held back for it")
+            .logged("the destination cannot be asked what it takes: nothing is deferred for it")
             .len(),
         1
     );
@@ -194,11 +194,11 @@ async fn an_export_that_is_stopped_keeps_what_it_has_written() {
     let written = files(&into).len();
     let (reason, rest) = ended.stdout.split_once('\n').unwrap();
     assert_eq!(reason, "stopped before the end; until then:");
-    let told = format!(
+    let reported = format!(
         " objects in {written} bundles, written to {}\n",
         into.display()
     );
-    assert!(rest.contains(&told), "{}", ended.stdout);
+    assert!(rest.contains(&reported), "{}", ended.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,8 +210,8 @@ async fn what_stands_in_the_way_of_an_export_is_named() {
     let words = ["export", file.to_str().unwrap()];
     let ended = line.run_once().with_words(&words).run().await;
     ended.assert_code(1);
-    let told = format!("{} is there and is not a folder", file.display());
-    assert!(ended.stderr.contains(&told), "{ended:#?}");
+    let reported = format!("{} is there and is not a folder", file.display());
+    assert!(ended.stderr.contains(&reported), "{ended:#?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
 }
 

@@ -29,9 +29,9 @@ const CASES: u32 = 12;
 const BROKER_DIES_EVERY: usize = 6;
 /// They wait more than they compute.
 const AT_ONCE: usize = 6;
-/// A process that waits for workers may never make the request at which it is to be met: then it is
-/// met where it waits.
-const MEETING_LIMIT: Duration = Duration::from_secs(4);
+/// A process that waits for workers may never make the request at which it is to be held: then it is
+/// held where it waits.
+const HOLD_LIMIT: Duration = Duration::from_secs(4);
 /// Long enough for the slowest machine to come to an end after all.
 const END_LIMIT: Duration = Duration::from_mins(4);
 const LOOK: Duration = Duration::from_millis(10);
@@ -197,15 +197,15 @@ fn cases() -> (Vec<Case>, u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_whatever_happens_in_between() {
     let (cases, seed) = cases();
-    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let permits = Arc::new(Semaphore::new(AT_ONCE));
     let mut running = JoinSet::new();
     for (number, case) in cases.into_iter().enumerate() {
-        let room = Arc::clone(&room);
+        let permits = Arc::clone(&permits);
         running.spawn(async move {
-            let _place = room.acquire().await.expect("there is room some time");
+            let _permit = permits.acquire().await.expect("a permit is free some time");
             let broker_dies = number % BROKER_DIES_EVERY == BROKER_DIES_EVERY - 1;
-            let told = tokio::spawn(tell(case.clone(), broker_dies)).await;
-            let failure = match told {
+            let judged = tokio::spawn(judge(case.clone(), broker_dies)).await;
+            let failure = match judged {
                 Ok(failure) => failure?,
                 Err(panic) => format!("{panic}"),
             };
@@ -221,7 +221,7 @@ async fn nothing_is_lost_whatever_happens_in_between() {
 }
 
 /// What is wrong at the end of a case, if anything.
-async fn tell(case: Case, broker_dies: bool) -> Option<String> {
+async fn judge(case: Case, broker_dies: bool) -> Option<String> {
     let mut stage = Stage::set(&case, broker_dies).await;
     for life in &case.lives {
         stage.live(life).await;
@@ -242,7 +242,7 @@ async fn tell(case: Case, broker_dies: bool) -> Option<String> {
     (!wrong.is_empty()).then(|| format!("{} wrong: {first:#?}\n{}", wrong.len(), story()))
 }
 
-/// Two platforms, the workers between them, and what the processes have said.
+/// Two platforms, the workers between them, and what the processes have logged.
 struct Stage {
     line: Line,
     workers: Worker,
@@ -306,7 +306,7 @@ impl Stage {
         let mut process = self.start(life.runs_once);
         let mut hold = None;
         for moment in &life.moments {
-            let next = self.meet(&mut process, moment).await;
+            let next = self.hold_at(&mut process, moment).await;
             drop(hold.replace(next));
             self.happen(&moment.events).await;
         }
@@ -325,13 +325,13 @@ impl Stage {
     }
 
     /// Waits until the process makes the request of this moment, which is held.
-    async fn meet(&self, process: &mut Process, moment: &Moment) -> Hold {
+    async fn hold_at(&self, process: &mut Process, moment: &Moment) -> Hold {
         let faults = match moment.at {
             Platform::Source => self.line.source.faults(),
             Platform::Destination => self.line.destination.faults(),
         };
         let hold = faults.hold_behind(moment.behind, None);
-        let deadline = Instant::now() + MEETING_LIMIT;
+        let deadline = Instant::now() + HOLD_LIMIT;
         while !hold.is_holding() && !process.has_ended() && Instant::now() < deadline {
             sleep(LOOK).await;
         }
@@ -340,7 +340,7 @@ impl Stage {
 
     /// A process that runs more than once is over when it has run once more.
     async fn until_over(&self, process: &mut Process, runs_once: bool) {
-        let deadline = Instant::now() + if runs_once { END_LIMIT } else { MEETING_LIMIT };
+        let deadline = Instant::now() + if runs_once { END_LIMIT } else { HOLD_LIMIT };
         while !process.has_ended() && Instant::now() < deadline {
             sleep(LOOK).await;
         }

@@ -68,6 +68,6 @@ async fn everything_may_have_an_address_in_brackets() {
         .run()
         .await;
     ended.assert_code(0);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
     assert!(line.source.count("Observables") > 0);
 }

@@ -56,7 +56,7 @@ async fn before_the_source_answers(
     let mut process = start.start();
     line.until_source_asked(&mut process, operation, 1).await;
     let killed = process.kill_9().await;
-    assert_eq!(killed.said("run complete").len(), 0, "{killed:#?}");
+    assert_eq!(killed.logged("run complete").len(), 0, "{killed:#?}");
     drop(hold);
     let worker = line.worker();
     start.run().await.assert_code(0);
@@ -111,7 +111,7 @@ async fn again_and_again(#[case] release: &str, #[case] streams: Range<usize>) {
     let ended = start.run().await;
     ended.assert_code(0);
     before.assert_gone_on_from(&line, last);
-    let going_on = ended.said("going on with the work that was left open");
+    let going_on = ended.logged("going on with the work that was left open");
     assert_eq!(going_on.len(), 1, "{ended:#?}");
     assert_all_complete(&line, 1).await;
     line.assert_all_published().await;
@@ -194,13 +194,13 @@ impl Before {
 async fn while_the_state_is_stored() {
     let line = Line::with(generated(120, 40)).await;
     let start = in_small_pages(line.run_once());
-    let guard = line.destination.faults().hold("AddExpectations");
+    let held = line.destination.faults().hold("AddExpectations");
     let mut process = start.start();
     line.until_destination_asked(&mut process, "AddExpectations", 1)
         .await;
     let pings = line.destination.faults().hold("PingConnector");
     let pinged = line.destination.count("PingConnector");
-    drop(guard);
+    drop(held);
     line.until_destination_asked(&mut process, "PingConnector", pinged + 1)
         .await;
     process.kill_9().await;
@@ -266,7 +266,7 @@ async fn between_the_confirm_and_the_state() {
 
 /// The run is over, and its work is not closed yet.
 #[rstest]
-#[case::before_it_is_said("7.260817.0", "FinishWork")]
+#[case::before_it_is_reported("7.260817.0", "FinishWork")]
 #[case::before_the_guard("6.9.5", "ReportExpectation")]
 #[case::before_the_guard("7.260422.0", "ReportExpectation")]
 #[case::before_the_guard("7.260609.0", "ReportExpectation")]
@@ -304,7 +304,7 @@ async fn while_it_waits_for_the_workers() {
     let work = line.work_in_state();
     let mut process = start.start();
     process
-        .until_it_says("waiting until the workers are through")
+        .until_output("waiting until the workers are through")
         .await;
     line.until_state(&mut process, "a work to be closed", |state| {
         state.pointer("/work/closing").is_some()
@@ -322,12 +322,12 @@ async fn while_it_waits_for_the_workers() {
     line.assert_all_imported(Release::LATEST, &worker);
 }
 
-/// Messages were announced, and the process died before it sent them: their reports never come.
+/// Expectations were added, and the process died before it sent them: their reports never come.
 #[rstest]
 #[case::a_message_is_imported_whole("7.260817.0")]
 #[case::a_page_waits_for_the_one_before("6.4.0")]
 #[tokio::test(flavor = "multi_thread")]
-async fn between_the_announcement_and_the_messages(#[case] release: &str) {
+async fn between_the_expectations_and_the_messages(#[case] release: &str) {
     let release: Release = release.parse().unwrap();
     let line = Line::of_release(release, generated(60, 20)).await;
     let worker = line.worker();
@@ -345,10 +345,10 @@ async fn between_the_announcement_and_the_messages(#[case] release: &str) {
     line.destination
         .faults()
         .add_for("AddExpectations", lost_answers);
-    let announced = announced(&line);
+    let added = expectations_added(&line);
     drop(pages);
     process
-        .until("more was announced", || announced_more(&line, announced))
+        .until("more was expected", || expected_more(&line, added))
         .await;
     process.kill_9().await;
     line.destination.faults().clear();
@@ -365,7 +365,7 @@ async fn between_the_announcement_and_the_messages(#[case] release: &str) {
     line.assert_all_imported(release, &worker);
 }
 
-fn announced(line: &Line) -> i64 {
+fn expectations_added(line: &Line) -> i64 {
     line.destination
         .works()
         .iter()
@@ -373,8 +373,8 @@ fn announced(line: &Line) -> i64 {
         .sum()
 }
 
-fn announced_more(line: &Line, before: i64) -> bool {
-    announced(line) > before
+fn expected_more(line: &Line, before: i64) -> bool {
+    expectations_added(line) > before
 }
 
 /// There are so many works, and all of them are complete; answers their ids.
@@ -410,7 +410,7 @@ async fn in_the_middle_of_a_later_run(#[values("Observables", "Relationships")] 
     let mut process = start.start();
     process.until("a page is held", || hold.is_holding()).await;
     let killed = process.kill_9().await;
-    assert_eq!(killed.said("run complete").len(), 0, "{killed:#?}");
+    assert_eq!(killed.logged("run complete").len(), 0, "{killed:#?}");
     drop(hold);
     start.run().await.assert_code(0);
     let works = works_when_complete(&line.destination).await;

@@ -257,7 +257,7 @@ pub(crate) fn edits(destination: &Destination, work: &Work) -> Vec<String> {
     edits.collect()
 }
 
-/// Every work was closed once: told that everything is sent, then given the report of the guard, and
+/// Every work was closed once: sent its message, then the report of its sentinel, and
 /// nothing was done to it after that.
 pub(crate) fn assert_closed(destination: &Destination) {
     for work in destination.works() {
@@ -276,8 +276,8 @@ pub(crate) fn assert_closed(destination: &Destination) {
 }
 
 /// Imports what waits in the queue, at least so many messages: nothing may be in it that was not
-/// announced to its work.
-pub(crate) async fn assert_all_was_announced(line: &Line, at_least: u32) {
+/// expected by its work.
+pub(crate) async fn assert_all_was_expected(line: &Line, at_least: u32) {
     let destination = &line.destination;
     let waiting = destination
         .waiting(&line.connector_id)

@@ -63,7 +63,7 @@ async fn every_line_is_json_with_the_keys_in_their_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_number_of_lines_does_not_grow_with_the_objects() {
     let (few, many) = (run_at("info", 200, 20).await, run_at("info", 800, 80).await);
-    let told = |ended: &Ended| -> Vec<String> {
+    let reported = |ended: &Ended| -> Vec<String> {
         let lines = ended.log();
         let info = lines.iter().filter(|line| line["level"] == "INFO");
         let message = |line: &Value| line["message"].as_str().unwrap().to_owned();
@@ -71,8 +71,8 @@ async fn the_number_of_lines_does_not_grow_with_the_objects() {
         messages.sort();
         messages
     };
-    assert_eq!(told(&few), told(&many));
-    assert!(told(&few).contains(&"page read".to_owned()), "{few:#?}");
+    assert_eq!(reported(&few), reported(&many));
+    assert!(reported(&few).contains(&"page read".to_owned()), "{few:#?}");
     assert!(
         few.log().iter().all(|line| line["level"] != "DEBUG"),
         "{few:#?}"
@@ -81,19 +81,19 @@ async fn the_number_of_lines_does_not_grow_with_the_objects() {
 
 /// The messages are the same in every run; what differs stands in the attributes.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_steps_of_a_run_are_told_in_order() {
+async fn the_steps_of_a_run_are_logged_in_order() {
     let ended = run_at("info", 60, 20).await;
     let lines = ended.log();
     // Who closes the work is not who runs.
     let steps = ["starting", "registered", "work opened", "run complete"];
-    let told: Vec<&str> = lines
+    let reported: Vec<&str> = lines
         .iter()
         .map(|line| line["message"].as_str().unwrap())
         .filter(|message| steps.contains(message))
         .collect();
-    assert_eq!(told, steps, "{ended:#?}");
+    assert_eq!(reported, steps, "{ended:#?}");
     let closed = "nothing more is sent for the work: it is complete when the workers are through";
-    assert_eq!(ended.said(closed).len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged(closed).len(), 1, "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ async fn what_a_run_did_can_be_read_and_holds_no_secret() {
     let _worker = line.worker();
     let port = free_port().await;
     let mut process = served(&line, port).start();
-    process.until_it_says("waiting for the next run").await;
+    process.until_output("waiting for the next run").await;
     let (status, text) = get(port, "/metrics").await;
     assert_eq!(status, 200);
     let data = line.source.data();
@@ -99,11 +99,11 @@ async fn health_says_alive_and_ready_and_the_image_can_ask() {
         nobody.stderr
     );
     let mut process = start.start();
-    process.until_it_says("registered").await;
+    process.until_output("registered").await;
     for path in ["/healthz", "/health"] {
         assert_eq!(get(port, path).await, (200, "alive\n".to_owned()));
     }
-    process.until_it_says("run complete").await;
+    process.until_output("run complete").await;
     let (status, body) = get(port, "/readyz").await;
     let readiness: Value = serde_json::from_str(&body).unwrap();
     assert_eq!((status, &readiness["ready"]), (200, &true.into()));
@@ -121,7 +121,7 @@ async fn a_run_that_fails_makes_it_unready_and_not_dead() {
         .change_user(|user| user.max_confidence = None);
     let port = free_port().await;
     let mut process = served(&line, port).start();
-    process.until_it_says("run failed").await;
+    process.until_output("run failed").await;
     let (status, body) = get(port, "/readyz").await;
     assert_eq!(status, 503, "{body}");
     assert!(body.contains("\"progressing\":false"), "{body}");
@@ -153,7 +153,7 @@ async fn health_is_reached_while_somebody_holds_connections() {
     let ask = start.clone().with_words(&["healthcheck"]);
     let few = start.launched_by(&["sh", "-c", "ulimit -n 256; exec \"$@\"", "sh"]);
     let mut process = few.start();
-    process.until_it_says("run complete").await;
+    process.until_output("run complete").await;
     let mut held = Vec::new();
     for _ in 0..600 {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();

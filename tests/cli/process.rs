@@ -175,7 +175,7 @@ impl Process {
     }
 
     /// Waits until the log says this.
-    pub(crate) async fn until_it_says(&mut self, text: &str) {
+    pub(crate) async fn until_output(&mut self, text: &str) {
         let bytes = Arc::clone(&self.stderr.bytes);
         let says = || {
             let bytes = bytes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -278,7 +278,7 @@ impl Ended {
     }
 
     /// The lines of the log with this message.
-    pub(crate) fn said(&self, message: &str) -> Vec<Value> {
+    pub(crate) fn logged(&self, message: &str) -> Vec<Value> {
         let mut lines = self.log();
         lines.retain(|line| line.get("message").and_then(Value::as_str) == Some(message));
         lines

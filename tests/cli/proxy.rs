@@ -1,4 +1,4 @@
-//! Proxies, as every program on the machine is told of them: by the environment.
+//! Proxies, as most programs read them: from the environment.
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
@@ -92,7 +92,7 @@ async fn both_platforms_are_asked_through_the_proxy(#[case] variable: &str) {
         .run()
         .await;
     ended.assert_code(0);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
     for address in addresses {
         let line = format!("POST {address}/graphql HTTP/1.1");
         assert!(
@@ -154,9 +154,7 @@ async fn a_dead_proxy_is_named_without_its_password(
             format!("http://someone:7c31e0-pass@{host}:{port}"),
         )
         .start();
-    process
-        .until_it_says("no answer from the destination")
-        .await;
+    process.until_output("no answer from the destination").await;
     process.signal("TERM").await;
     let ended = process.ended().await;
     let named = format!("through the proxy at {host}:{port} ({variable})");
@@ -189,7 +187,7 @@ async fn a_proxy_that_wants_a_password_is_named(#[case] variable: &str, #[case] 
         .set(variable, format!("http://{proxy}"))
         .start();
     let named = format!("through the proxy at {proxy} ({variable})");
-    process.until_it_says(&named).await;
+    process.until_output(&named).await;
     process.signal("TERM").await;
     process.ended().await;
     refusing.abort();

@@ -5,7 +5,7 @@ use sandbox::User;
 use crate::line::{Line, generated};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_user_may_not_do_is_said_before_anything_is_lost() {
+async fn what_the_user_may_not_do_is_logged_before_anything_is_lost() {
     let line = Line::with(generated(20, 5)).await;
     line.destination.change_user(|user| {
         user.capabilities
@@ -16,7 +16,7 @@ async fn what_the_user_may_not_do_is_said_before_anything_is_lost() {
     let ended = line.run_once().run().await;
     // It could create nothing.
     ended.assert_code(1);
-    let said: Vec<String> = ended
+    let logged: Vec<String> = ended
         .log()
         .iter()
         .filter(|line| line["level"] == "WARNING")
@@ -29,8 +29,11 @@ async fn what_the_user_may_not_do_is_said_before_anything_is_lost() {
         "may not make kill chain phases",
         "has no confidence level",
     ] {
-        let times = said.iter().filter(|message| message.contains(lack)).count();
-        assert_eq!(times, 1, "{lack}: {said:#?}");
+        let times = logged
+            .iter()
+            .filter(|message| message.contains(lack))
+            .count();
+        assert_eq!(times, 1, "{lack}: {logged:#?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whole runs: what they leave behind, and the exit code that tells how they ended.
+//! Whole runs: what they leave behind, and the exit code that shows how they ended.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ async fn a_complete_run_ends_with_code_0_and_everything_imported() {
     let worker = Worker::start(&line.destination, 2).unwrap();
     let ended = line.run_once().run().await;
     ended.assert_code(0);
-    let complete = ended.said("run complete");
+    let complete = ended.logged("run complete");
     assert_eq!(complete.len(), 1, "{ended:#?}");
 
     let works = works_when_complete(&line.destination).await;
@@ -28,7 +28,7 @@ async fn a_complete_run_ends_with_code_0_and_everything_imported() {
 
     // What is not there was named, one by one, and counted.
     let named: BTreeSet<String> = ended
-        .said("not sent")
+        .logged("not sent")
         .iter()
         .map(|line| attribute(line, "id").as_str().unwrap().to_owned())
         .collect();
@@ -45,17 +45,17 @@ async fn a_complete_run_ends_with_code_0_and_everything_imported() {
     assert!(sent >= 120, "{complete:#?}");
 }
 
-/// Failed, said so once with these words, and never that it is complete.
+/// Failed, logged that once with these words, and never that it is complete.
 fn assert_failed(ended: &Ended, words: &[&str]) {
     ended.assert_code(1);
-    let failed = ended.said("run failed");
+    let failed = ended.logged("run failed");
     assert_eq!(failed.len(), 1, "{ended:#?}");
     assert_eq!(failed[0]["level"], "ERROR");
     let error = attribute(&failed[0], "error").as_str().unwrap();
     for word in words {
         assert!(error.contains(word), "no {word:?} in {error:?}");
     }
-    assert!(ended.said("run complete").is_empty(), "{ended:#?}");
+    assert!(ended.logged("run complete").is_empty(), "{ended:#?}");
 }
 
 fn refused(name: &str, message: &str) -> Fault {
@@ -115,11 +115,11 @@ async fn a_source_that_fails_at_every_page_fails_the_run(#[case] operations: &[&
     let words = ["nothing has happened for 10 seconds while reading the source"];
     assert_failed(&ended, &words);
     let lines = ended.log();
-    let told = lines
+    let reported = lines
         .iter()
         .any(|line| line.to_string().contains("HTTP 500"));
-    assert!(told, "{ended:#?}");
-    assert!(ended.said("not sent").is_empty(), "{ended:#?}");
+    assert!(reported, "{ended:#?}");
+    assert!(ended.logged("not sent").is_empty(), "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,9 +181,9 @@ async fn words_of_a_platform_are_short_and_safe_wherever_they_go(
         assert_short_and_safe("a line of the log", text, 4096);
     }
     let works = works_when_complete(&line.destination).await;
-    let told = format!("{:?}", works[0].messages);
+    let reported = format!("{:?}", works[0].messages);
     assert_short_and_safe("the work", &works[0].messages.join(" "), 4200);
-    assert!(told.contains(in_work), "{told}");
+    assert!(reported.contains(in_work), "{reported}");
     assert_short_and_safe("the state", &line.state().to_string(), 8 * 1024);
 }
 
@@ -227,18 +227,18 @@ async fn a_run_that_fails_halfway_closes_its_work_in_error(
     let works = works_when_complete(&line.destination).await;
     assert_eq!(works.len(), 1);
     assert_closed(&line.destination);
-    let told: Vec<Value> = line
+    let reported: Vec<Value> = line
         .destination
         .mutations()
         .into_iter()
         .filter(|mutation| mutation.field == "workEdit.toProcessed")
         .map(|mutation| mutation.arguments)
         .collect();
-    assert_eq!(told.len(), 1);
-    assert_eq!(told[0]["inError"], true, "{told:#?}");
+    assert_eq!(reported.len(), 1);
+    assert_eq!(reported[0]["inError"], true, "{reported:#?}");
     assert!(
-        told[0]["message"].as_str().unwrap().contains(words),
-        "{told:#?}"
+        reported[0]["message"].as_str().unwrap().contains(words),
+        "{reported:#?}"
     );
     assert!(
         works[0]
@@ -261,7 +261,7 @@ async fn a_wrong_token_of_the_destination_ends_the_start_with_a_hint() {
     let line = Line::with(generated(60, 20)).await;
     let ended = line.run_once().set("OPENCTI_TOKEN", "wrong").run().await;
     ended.assert_code(1);
-    let cannot = ended.said("the connector cannot run");
+    let cannot = ended.logged("the connector cannot run");
     assert_eq!(cannot.len(), 1, "{ended:#?}");
     let error = attribute(&cannot[0], "error").as_str().unwrap();
     for words in [
@@ -273,7 +273,7 @@ async fn a_wrong_token_of_the_destination_ends_the_start_with_a_hint() {
     }
     // It gave up at once and left the source alone.
     assert_eq!(
-        ended.said("no usable answer, trying again").len(),
+        ended.logged("no usable answer, trying again").len(),
         0,
         "{ended:#?}"
     );
@@ -281,7 +281,7 @@ async fn a_wrong_token_of_the_destination_ends_the_start_with_a_hint() {
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
 
-/// Nobody is there to mend it while a connector that runs once waits.
+/// Nobody is there to correct it while a connector that runs once waits.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ping_that_is_refused_for_good_ends_a_connector_that_runs_once() {
     let line = Line::with(generated(60, 20)).await;
@@ -289,7 +289,7 @@ async fn a_ping_that_is_refused_for_good_ends_a_connector_that_runs_once() {
     line.destination.faults().add_for("PingConnector", fault);
     let ended = line.run_once().run().await;
     ended.assert_code(1);
-    let cannot = ended.said("the connector cannot run");
+    let cannot = ended.logged("the connector cannot run");
     assert_eq!(cannot.len(), 1, "{ended:#?}");
     let error = attribute(&cannot[0], "error").as_str().unwrap();
     for words in [
@@ -318,10 +318,10 @@ async fn pings_that_are_refused_from_now_on_end_a_connector_that_runs_once() {
         &ended,
         &["does not keep the connector's state", "You are not allowed"],
     );
-    let told = ended.said(
+    let reported = ended.logged(
         "the destination has not stored the connector's state; what it lacks is sent once more",
     );
-    assert_eq!(told.len(), 1, "{ended:#?}");
+    assert_eq!(reported.len(), 1, "{ended:#?}");
 }
 
 /// A daemon goes on trying: rights are given meanwhile.
@@ -334,12 +334,12 @@ async fn a_daemon_goes_on_with_a_ping_that_is_refused() {
     line.until_destination_asked(&mut process, "PingConnector", 2)
         .await;
     line.destination.faults().clear();
-    process.until_it_says("run complete").await;
+    process.until_output("run complete").await;
     process.signal("TERM").await;
     process.ended().await.assert_code(0);
 }
 
-/// Everything was sent, and its work stays open at the destination: that is said once, and is no success.
+/// Everything was sent, and its work stays open at the destination: that is logged once, and is no success.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once(
@@ -350,10 +350,10 @@ async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once(
     line.destination.faults().add_for(operation, fault);
     let ended = line.run_once().run().await;
     ended.assert_code(1);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
-    let tried = ended.said("a work cannot be closed now; it is tried again");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
+    let tried = ended.logged("a work cannot be closed now; it is tried again");
     assert!(tried.len() <= 1, "{ended:#?}");
-    let open = ended.said(
+    let open = ended.logged(
         "the work stays open at the destination: it does not let it be closed; the next start tries it again",
     );
     assert_eq!(open.len(), 1, "{ended:#?}");
@@ -367,7 +367,7 @@ async fn a_work_that_may_not_be_closed_ends_a_connector_that_runs_once(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_runs_again_and_tells_when() {
+async fn a_daemon_runs_again_and_reports_when() {
     let line = Line::with(generated(60, 20)).await;
     let _worker = Worker::start(&line.destination, 2).unwrap();
     let mut process = line.run_every("PT2S").start();
@@ -408,7 +408,7 @@ async fn a_daemon_runs_again_and_tells_when() {
     process.signal("TERM").await;
     let ended = process.ended().await;
     ended.assert_code(0);
-    assert!(ended.said("run complete").len() >= 2, "{ended:#?}");
+    assert!(ended.logged("run complete").len() >= 2, "{ended:#?}");
 
     let connector = destination.connector(&line.connector_id).unwrap();
     assert_eq!(connector.registrations, 1);
@@ -422,9 +422,9 @@ async fn a_daemon_runs_again_and_tells_when() {
     assert_closed(destination);
 }
 
-/// What the source's clock means for a run is said once, and not again while nothing of it is new.
+/// What the source's clock means for a run is logged once, and not again while nothing of it is new.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_clock_of_the_source_means_is_said_once() {
+async fn what_the_clock_of_the_source_means_is_reported_once() {
     let mut data = generated(60, 20);
     for record in data.observables.iter_mut().take(25) {
         record.set("updated_at", "2999-06-01T00:00:00.000Z");
@@ -432,25 +432,26 @@ async fn what_the_clock_of_the_source_means_is_said_once() {
     let line = Line::with(data).await;
     let _worker = line.worker();
     let start = || line.run_once().set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "10");
-    let told = |ended: &Ended, begin: &str| -> Vec<String> {
+    let reported = |ended: &Ended, begin: &str| -> Vec<String> {
         let log = ended.log().into_iter();
-        let told = log.filter(|line| line["message"].as_str().unwrap().starts_with(begin));
-        told.map(|line| attribute(&line, "stream").as_str().unwrap().to_owned())
+        let reported = log.filter(|line| line["message"].as_str().unwrap().starts_with(begin));
+        reported
+            .map(|line| attribute(&line, "stream").as_str().unwrap().to_owned())
             .collect()
     };
     let ahead = "rows of the source changed at a time that has not come";
     let set_back = "the source's clock was set back";
     let ended = start().run().await;
     ended.assert_code(0);
-    assert_eq!(told(&ended, ahead), ["observables"], "{ended:#?}");
+    assert_eq!(reported(&ended, ahead), ["observables"], "{ended:#?}");
     works_when_complete(&line.destination).await;
     let ended = start().run().await;
     ended.assert_code(0);
-    assert_eq!(told(&ended, ahead), [""; 0], "{ended:#?}");
-    assert_eq!(told(&ended, set_back), [""; 0], "{ended:#?}");
+    assert_eq!(reported(&ended, ahead), [""; 0], "{ended:#?}");
+    assert_eq!(reported(&ended, set_back), [""; 0], "{ended:#?}");
     line.source.faults().add(Fault::Clock(-3_600));
     let ended = start().run().await;
     ended.assert_code(0);
     let streams = ["observables", "indicators", "relationships"];
-    assert_eq!(told(&ended, set_back), streams, "{ended:#?}");
+    assert_eq!(reported(&ended, set_back), streams, "{ended:#?}");
 }

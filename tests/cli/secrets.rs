@@ -43,7 +43,7 @@ async fn in_a_complete_run() {
     let (line, start) = talkative().await;
     let ended = start.run().await;
     ended.assert_code(0);
-    // The broker's password is what registration answered: neither it nor the user has to be told.
+    // The broker's password is what registration answered: neither it nor the user has to be logged.
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN, &line.broker.address().pass]);
 }
 
@@ -64,7 +64,7 @@ async fn a_run_takes_the_tokens_from_files() {
     }
     let ended = start.run().await;
     ended.assert_code(0);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
     assert!(line.source.count("Observables") > 0);
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN]);
 }
@@ -78,7 +78,7 @@ async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] messa
     let (line, start) = talkative().await;
     let ended = start.set(variable, REFUSED).run().await;
     ended.assert_code(1);
-    assert_eq!(ended.said(message).len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged(message).len(), 1, "{ended:#?}");
     assert_silent_about(
         &ended,
         &[TOKEN, SOURCE_TOKEN, REFUSED, &line.broker.address().pass],
@@ -95,7 +95,7 @@ async fn when_the_source_stumbles(#[case] fault: Fault, #[case] message: &str) {
     line.source.faults().add_for("Observables", fault);
     let ended = start.run().await;
     ended.assert_code(0);
-    assert_eq!(ended.said(message).len(), 2, "{ended:#?}");
+    assert_eq!(ended.logged(message).len(), 2, "{ended:#?}");
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN]);
 }
 
@@ -104,7 +104,7 @@ async fn when_the_broker_refuses_the_password() {
     let (line, start) = talkative().await;
     let mut process = start.set("MQ_PASS", PASSWORD).start();
     process
-        .until_it_says("cannot connect to the broker at")
+        .until_output("cannot connect to the broker at")
         .await;
     process.signal("TERM").await;
     let ended = process.ended().await;

@@ -6,7 +6,7 @@ use rstest::rstest;
 use crate::line::{Line, generated, works_when_complete};
 use crate::process::attribute;
 
-/// Whatever cannot be used is said, and everything is read.
+/// A state that cannot be used is logged, and everything is read.
 #[rstest]
 #[case::empty("", "the destination keeps no state for this connector")]
 #[case::nothing_in_it("{}", "the destination keeps no state for this connector")]
@@ -27,7 +27,7 @@ use crate::process::attribute;
     "another source is read now"
 )]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_used_is_said_and_everything_is_read(
+async fn what_cannot_be_used_is_logged_and_everything_is_read(
     #[case] state: &str,
     #[case] words: &str,
 ) {
@@ -37,9 +37,9 @@ async fn what_cannot_be_used_is_said_and_everything_is_read(
     let ended = line.run_once().run().await;
     ended.assert_code(0);
     let log = ended.log();
-    let said = |line: &serde_json::Value| line["message"].as_str().unwrap().starts_with(words);
+    let begins = |line: &serde_json::Value| line["message"].as_str().unwrap().starts_with(words);
     assert_eq!(
-        log.iter().filter(|line| said(line)).count(),
+        log.iter().filter(|line| begins(line)).count(),
         1,
         "{ended:#?}"
     );
@@ -63,7 +63,7 @@ async fn a_damaged_cursor_costs_its_stream_alone() {
 
     let ended = line.run_once().run().await;
     ended.assert_code(0);
-    let complete = ended.said("run complete");
+    let complete = ended.logged("run complete");
     assert_eq!(attribute(&complete[0], "run.sent"), 20, "{ended:#?}");
 }
 
@@ -75,7 +75,7 @@ async fn a_newer_version_is_refused_and_left_alone() {
     line.destination.set_state(&line.connector_id, newer);
     let ended = line.run_once().run().await;
     ended.assert_code(1);
-    let cannot = ended.said("the connector cannot run");
+    let cannot = ended.logged("the connector cannot run");
     assert_eq!(cannot.len(), 1, "{ended:#?}");
     let error = attribute(&cannot[0], "error").as_str().unwrap();
     for words in ["version 99", "newer version of the connector", "reset"] {
@@ -103,8 +103,8 @@ async fn cursors_of_megabytes_are_not_carried_on() {
         .set_state(&line.connector_id, &state.to_string());
     let ended = line.run_once().run().await;
     ended.assert_code(0);
-    let told = ended.said("the state that the destination keeps cannot be used: everything is read from the beginning");
-    let reason = attribute(&told[0], "reason").as_str().unwrap();
+    let reported = ended.logged("the state that the destination keeps cannot be used: everything is read from the beginning");
+    let reason = attribute(&reported[0], "reason").as_str().unwrap();
     assert!(reason.contains("`streams` has 300"), "{reason}");
     assert!(line.state().to_string().len() < 100_000);
 }
@@ -118,7 +118,7 @@ async fn a_state_that_cannot_be_answered_is_named_with_the_reset() {
         .set_state(&line.connector_id, &huge.to_string());
     let ended = line.run_once().run().await;
     ended.assert_code(1);
-    let cannot = ended.said("the connector cannot run");
+    let cannot = ended.logged("the connector cannot run");
     let error = attribute(&cannot[0], "error").as_str().unwrap();
     for words in ["the state that it keeps", "reset the connector", "exceeds"] {
         assert!(error.contains(words), "no {words:?} in {error:?}");

@@ -8,7 +8,7 @@ use sandbox::{Fault, SourceOptions};
 use tokio::process::Command;
 
 use crate::line::{
-    Line, assert_all_was_announced, assert_closed, broker, edits, generated, own_broker,
+    Line, assert_all_was_expected, assert_closed, broker, edits, generated, own_broker,
 };
 use crate::process::{Ended, Process, attribute, is_installed, send_signal};
 
@@ -39,7 +39,7 @@ async fn slow_line(broker: Arc<sandbox::Broker>) -> (Line, Process) {
     process
         .until("a work was opened", || !line.destination.works().is_empty())
         .await;
-    process.until_it_says("connected to the broker").await;
+    process.until_output("connected to the broker").await;
     (line, process)
 }
 
@@ -47,7 +47,7 @@ async fn stop(process: Process, signal: &str) -> Ended {
     process.signal(signal).await;
     let ended = process.ended_within(PROMISED).await;
     ended.assert_code(0);
-    let stopping = ended.said("stopping");
+    let stopping = ended.logged("stopping");
     assert_eq!(stopping.len(), 1, "{ended:#?}");
     assert_eq!(stopping[0]["attributes"]["signal"], format!("SIG{signal}"));
     for failure in [
@@ -55,25 +55,25 @@ async fn stop(process: Process, signal: &str) -> Ended {
         "the connector cannot run",
         "the run did not end in time",
     ] {
-        assert!(ended.said(failure).is_empty(), "{ended:#?}");
+        assert!(ended.logged(failure).is_empty(), "{ended:#?}");
     }
     ended
 }
 
 /// In the middle of a run, so that there is a work to be closed and no run that is complete.
 fn assert_stopped_halfway(line: &Line, ended: &Ended) {
-    assert_told_halfway(line, ended);
+    assert_reported_halfway(line, ended);
     assert_closed(&line.destination);
 }
 
-/// In the middle of a run, with people told of it.
-fn assert_told_halfway(line: &Line, ended: &Ended) {
+/// In the middle of a run, with that reported.
+fn assert_reported_halfway(line: &Line, ended: &Ended) {
     assert_eq!(
-        ended.said("run stopped before its end").len(),
+        ended.logged("run stopped before its end").len(),
         1,
         "{ended:#?}"
     );
-    assert!(ended.said("run complete").is_empty(), "{ended:#?}");
+    assert!(ended.logged("run complete").is_empty(), "{ended:#?}");
     assert_eq!(line.destination.works().len(), 1);
     let works = line.destination.works();
     assert!(
@@ -88,12 +88,12 @@ fn assert_told_halfway(line: &Line, ended: &Ended) {
 async fn between_two_runs(#[values("TERM", "INT")] signal: &str) {
     let line = Line::with(generated(60, 20)).await;
     let mut process = line.run_every("PT1H").start();
-    process.until_it_says("waiting for the next run").await;
+    process.until_output("waiting for the next run").await;
     let ended = stop(process, signal).await;
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
     assert_eq!(line.destination.works().len(), 1);
     assert_closed(&line.destination);
-    assert_all_was_announced(&line, 1).await;
+    assert_all_was_expected(&line, 1).await;
 }
 
 #[rstest]
@@ -112,7 +112,7 @@ async fn while_a_page_is_read(#[values("TERM", "INT")] signal: &str) {
         .await;
     let ended = stop(process, signal).await;
     assert_stopped_halfway(&line, &ended);
-    assert_all_was_announced(&line, 1).await;
+    assert_all_was_expected(&line, 1).await;
 }
 
 #[rstest]
@@ -120,12 +120,12 @@ async fn while_a_page_is_read(#[values("TERM", "INT")] signal: &str) {
 async fn while_the_broker_is_away(#[values("TERM", "INT")] signal: &str) {
     let (line, mut process) = slow_line(Arc::new(own_broker().await)).await;
     line.broker.kill();
-    process.until_it_says("sending is interrupted").await;
+    process.until_output("sending is interrupted").await;
     let ended = stop(process, signal).await;
-    assert_told_halfway(&line, &ended);
+    assert_reported_halfway(&line, &ended);
     line.broker.restart().await.unwrap();
-    assert_all_was_announced(&line, 0).await;
-    // What had been announced may not have arrived: that is for the next start to find out.
+    assert_all_was_expected(&line, 0).await;
+    // What had been expected may not have arrived: that is for the next start to find out.
     let work = line.destination.works().remove(0);
     let guarded = edits(&line.destination, &work);
     assert!(
@@ -136,15 +136,15 @@ async fn while_the_broker_is_away(#[values("TERM", "INT")] signal: &str) {
 
 /// What nobody confirmed may be lost: the log and the work must not say that it was sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_confirmed_is_not_told_as_sent() {
+async fn what_was_not_confirmed_is_not_reported_as_sent() {
     let (line, mut process) = slow_line(Arc::new(own_broker().await)).await;
     line.broker.kill();
-    process.until_it_says("sending is interrupted").await;
+    process.until_output("sending is interrupted").await;
     let ended = stop(process, "TERM").await;
-    let stopped = ended.said("run stopped before its end");
-    let told = attribute(&stopped[0], "run.sent").as_u64().unwrap();
+    let stopped = ended.logged("run stopped before its end");
+    let reported = attribute(&stopped[0], "run.sent").as_u64().unwrap();
     line.broker.restart().await.unwrap();
-    assert_all_was_announced(&line, 0).await;
+    assert_all_was_expected(&line, 0).await;
     let imported = line.destination.imported();
     let data = line.source.data();
     let arrived = data
@@ -152,8 +152,8 @@ async fn what_was_not_confirmed_is_not_told_as_sent() {
         .iter()
         .filter(|record| imported.get(record.standard_id()).is_some());
     assert!(
-        told <= arrived.count() as u64,
-        "{told} told as sent: {ended:#?}"
+        reported <= arrived.count() as u64,
+        "{reported} told as sent: {ended:#?}"
     );
 }
 
@@ -168,9 +168,7 @@ async fn while_the_source_is_away(#[values("TERM", "INT")] signal: &str) {
         connector_id,
     } = line;
     drop(source);
-    process
-        .until_it_says("no usable answer, trying again")
-        .await;
+    process.until_output("no usable answer, trying again").await;
     let ended = stop(process, signal).await;
     let source = sandbox::Source::start(slow_source()).unwrap();
     let line = Line {
@@ -180,7 +178,7 @@ async fn while_the_source_is_away(#[values("TERM", "INT")] signal: &str) {
         connector_id,
     };
     assert_stopped_halfway(&line, &ended);
-    assert_all_was_announced(&line, 1).await;
+    assert_all_was_expected(&line, 1).await;
 }
 
 #[rstest]
@@ -195,7 +193,7 @@ async fn while_the_destination_does_not_close_the_work(#[values("TERM", "INT")] 
     ended.assert_code(0);
     assert_eq!(
         ended
-            .said("the work could not be closed in time; the next start closes it")
+            .logged("the work could not be closed in time; the next start closes it")
             .len(),
         1,
         "{ended:#?}"
@@ -210,9 +208,7 @@ async fn while_the_destination_is_not_there_yet(#[values("TERM", "INT")] signal:
         .faults()
         .add(Fault::Status(503, usize::MAX));
     let mut process = line.run_every("PT1H").start();
-    process
-        .until_it_says("no usable answer, trying again")
-        .await;
+    process.until_output("no usable answer, trying again").await;
     stop(process, signal).await;
     assert!(line.destination.mutations().is_empty());
     assert_eq!(line.source.requests().len(), 0);
@@ -225,18 +221,18 @@ async fn while_the_workers_are_not_through_with_the_run_before(
 ) {
     let line = Line::with(generated(60, 20)).await;
     let mut process = line.run_every("PT1S").start();
-    process.until_it_says("run complete").await;
+    process.until_output("run complete").await;
     let changed = line.source.data().observables[0].standard_id().to_owned();
     line.source.edit(|data| data.touch(&changed)).unwrap();
     process
-        .until_it_says("waiting until the workers are through")
+        .until_output("waiting until the workers are through")
         .await;
     let ended = stop(process, signal).await;
-    let cut = ended.said("run stopped before its end");
+    let cut = ended.logged("run stopped before its end");
     assert_eq!(cut.len(), 1, "{ended:#?}");
     assert_eq!(line.destination.works().len(), 1);
     assert_closed(&line.destination);
-    assert_all_was_announced(&line, 1).await;
+    assert_all_was_expected(&line, 1).await;
 }
 
 /// As in a container: a process with the id 1 hears only the signals that it listens to.
@@ -249,7 +245,7 @@ async fn as_process_1(#[values("TERM", "INT")] signal: &str) {
     };
     let line = Line::with(generated(60, 20)).await;
     let mut process = line.run_every("PT1H").launched_by(launcher).start();
-    process.until_it_says("waiting for the next run").await;
+    process.until_output("waiting for the next run").await;
     let connector = child_of(process.id());
     let status = std::fs::read_to_string(format!("/proc/{connector}/status")).unwrap();
     let ids = status
@@ -261,7 +257,7 @@ async fn as_process_1(#[values("TERM", "INT")] signal: &str) {
     send_signal(connector, signal).await;
     let ended = process.ended_within(PROMISED).await;
     ended.assert_code(0);
-    assert_eq!(ended.said("stopping").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("stopping").len(), 1, "{ended:#?}");
     assert_closed(&line.destination);
 }
 
@@ -357,9 +353,7 @@ impl Away {
                 // Taken until here, so that the process cannot have found anybody else there.
                 drop(place.accept().await.unwrap());
                 drop(place);
-                process
-                    .until_it_says("no usable answer, trying again")
-                    .await;
+                process.until_output("no usable answer, trying again").await;
                 None
             }
         }
@@ -384,10 +378,10 @@ async fn every_command_ends_while_a_platform_is_away(
     process.signal(signal).await;
     let ended = process.ended_within(PROMISED).await;
     ended.assert_code(i32::from(words[0] != "run"));
-    let told = format!("{}{}", ended.stdout, ended.stderr);
+    let reported = format!("{}{}", ended.stdout, ended.stderr);
     assert!(
-        words[0] == "run" || told.contains("stopped before the end"),
-        "{told}"
+        words[0] == "run" || reported.contains("stopped before the end"),
+        "{reported}"
     );
 }
 
@@ -400,7 +394,7 @@ async fn a_silent_platform_is_named(#[case] word: &str, #[case] named: &str) {
     let away = Away::new(true).await;
     let mut process = away.start(&[word]);
     let line = format!("still waiting for the answer of {named}");
-    process.until_it_says(&line).await;
+    process.until_output(&line).await;
     process.signal("TERM").await;
     process.ended().await;
 }

@@ -13,7 +13,7 @@ const ON_A_TERMINAL: [&str; 4] = [
     "sh",
 ];
 
-/// A person who waits is told at once, as by a check.
+/// A person who waits is informed at once, as by a check.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_gives_up_where_the_source_is_not_there() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -123,7 +123,7 @@ async fn a_believed_certificate_lets_the_run_through(#[case] variables: &[(&str,
         .fold(start, |start, (name, value)| start.set(name, *value));
     let ended = start.run().await;
     ended.assert_code(0);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
     assert!(line.source.count("Observables") > 0);
 }
 
@@ -133,7 +133,7 @@ async fn an_authority_may_be_given_as_a_path() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/tls/authority.pem");
     let ended = start.set("HTTPS_CA_CERTIFICATES", path).run().await;
     ended.assert_code(0);
-    assert_eq!(ended.said("run complete").len(), 1, "{ended:#?}");
+    assert_eq!(ended.logged("run complete").len(), 1, "{ended:#?}");
 }
 
 /// Nothing is asked of a platform that cannot show who it is.
@@ -151,7 +151,7 @@ async fn an_unknown_certificate_is_not_believed(
         .fold(start, |start, (name, value)| start.set(name, *value));
     let mut process = start.start();
     process
-        .until_it_says(&format!("no answer from {platform}"))
+        .until_output(&format!("no answer from {platform}"))
         .await;
     process.signal("TERM").await;
     let ended = process.ended().await;
@@ -162,7 +162,7 @@ async fn an_unknown_certificate_is_not_believed(
 }
 
 /// What a run says of a destination of which it gets no answer, once.
-async fn said_of_destination(url: &str, variables: &[(&str, &str)]) -> String {
+async fn logged_of_destination(url: &str, variables: &[(&str, &str)]) -> String {
     let line = Line::with(generated(60, 20)).await;
     let start = variables
         .iter()
@@ -170,28 +170,26 @@ async fn said_of_destination(url: &str, variables: &[(&str, &str)]) -> String {
             start.set(name, *value)
         });
     let mut process = start.set("OPENCTI_URL", url).start();
-    process
-        .until_it_says("no answer from the destination")
-        .await;
+    process.until_output("no answer from the destination").await;
     process.signal("TERM").await;
     process.ended().await.stderr
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_tls_to_a_platform_is_told() {
+async fn what_is_wrong_with_tls_to_a_platform_is_reported() {
     let believed = [("HTTPS_CA_CERTIFICATES", AUTHORITY)];
     let server = TlsServer::with(server_config()).await;
     let named = format!("https://127.0.0.2:{}", server.port);
-    let said = said_of_destination(&named, &believed).await;
-    assert!(said.contains("is for another host"), "{said}");
+    let message = logged_of_destination(&named, &believed).await;
+    assert!(message.contains("is for another host"), "{message}");
     let demanding = TlsServer::with(demanding_config(&rustls::version::TLS13)).await;
     let named = format!("https://127.0.0.1:{}", demanding.port);
-    let said = said_of_destination(&named, &believed).await;
-    assert!(said.contains("demands a certificate"), "{said}");
+    let message = logged_of_destination(&named, &believed).await;
+    assert!(message.contains("demands a certificate"), "{message}");
     let line = Line::with(generated(60, 20)).await;
     let plain = line.destination.url().replace("http://", "https://");
-    let said = said_of_destination(&plain, &believed).await;
-    assert!(said.contains("speaks no TLS"), "{said}");
+    let message = logged_of_destination(&plain, &believed).await;
+    assert!(message.contains("speaks no TLS"), "{message}");
 }
 
 /// Speaks TLS and nothing more: whoever believes it, is answered nothing.
@@ -253,7 +251,7 @@ fn demanding_config(version: &'static rustls::SupportedProtocolVersion) -> Serve
 }
 
 /// What a run says of a broker at which it ends, once.
-async fn said_of_broker(port: u16, variables: &[(&str, &str)]) -> String {
+async fn logged_of_broker(port: u16, variables: &[(&str, &str)]) -> String {
     let line = Line::with(generated(60, 20)).await;
     let start = line
         .run_once()
@@ -263,7 +261,7 @@ async fn said_of_broker(port: u16, variables: &[(&str, &str)]) -> String {
         .iter()
         .fold(start, |start, (name, value)| start.set(name, *value));
     let mut process = start.start();
-    process.until_it_says("cannot connect to the broker").await;
+    process.until_output("cannot connect to the broker").await;
     process.signal("TERM").await;
     process.ended().await.stderr
 }
@@ -275,42 +273,45 @@ const BELIEVED: (&str, &str) = ("MQ_USE_SSL_CA", AUTHORITY);
 #[case::an_unknown_authority(&[TLS], "MQ_USE_SSL_CA", "authority")]
 #[case::another_name(&[TLS, BELIEVED, ("MQ_HOST", "127.0.0.2")], "MQ_HOST (mq.host) to a name", "another host")]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_the_certificate_of_the_broker_is_told(
+async fn what_is_wrong_with_the_certificate_of_the_broker_is_reported(
     #[case] variables: &[(&str, &str)],
     #[case] setting: &str,
     #[case] reason: &str,
 ) {
     let broker = TlsServer::with(server_config()).await;
-    let said = said_of_broker(broker.port, variables).await;
-    assert!(said.contains(setting) && said.contains(reason), "{said}");
-    assert!(!said.contains("container network"), "{said}");
+    let message = logged_of_broker(broker.port, variables).await;
+    assert!(
+        message.contains(setting) && message.contains(reason),
+        "{message}"
+    );
+    assert!(!message.contains("container network"), "{message}");
 }
 
 #[rstest]
 #[case::tls_1_3(&rustls::version::TLS13)]
 #[case::tls_1_2(&rustls::version::TLS12)]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_demands_a_certificate_is_told(
+async fn a_broker_that_demands_a_certificate_is_reported(
     #[case] version: &'static rustls::SupportedProtocolVersion,
 ) {
     let broker = TlsServer::with(demanding_config(version)).await;
-    let said = said_of_broker(broker.port, &[TLS, BELIEVED]).await;
+    let message = logged_of_broker(broker.port, &[TLS, BELIEVED]).await;
     assert!(
-        said.contains("demands a certificate of the connector: set MQ_USE_SSL_CERT"),
-        "{said}"
+        message.contains("demands a certificate of the connector: set MQ_USE_SSL_CERT"),
+        "{message}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_told() {
+async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_reported() {
     let plain = crate::line::broker().await;
-    let said = said_of_broker(plain.address().port, &[TLS, BELIEVED]).await;
-    assert!(said.contains("speaks no TLS"), "{said}");
+    let message = logged_of_broker(plain.address().port, &[TLS, BELIEVED]).await;
+    assert!(message.contains("speaks no TLS"), "{message}");
     let broker = TlsServer::with(server_config()).await;
-    let said = said_of_broker(broker.port, &[("MQ_USE_SSL", "false")]).await;
+    let message = logged_of_broker(broker.port, &[("MQ_USE_SSL", "false")]).await;
     assert!(
-        said.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
-        "{said}"
+        message.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
+        "{message}"
     );
 }
 
@@ -319,7 +320,7 @@ async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_told() {
 #[case::tls_1_3("tlsv1.3")]
 #[case::tls_1_2("tlsv1.2")]
 #[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq_that_demands_a_certificate_is_told(#[case] version: &str) {
+async fn rabbitmq_that_demands_a_certificate_is_reported(#[case] version: &str) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
@@ -335,16 +336,16 @@ async fn rabbitmq_that_demands_a_certificate_is_told(#[case] version: &str) {
     ))
     .await
     .unwrap();
-    let said = said_of_broker(port, &[TLS]).await;
-    assert!(said.contains("authority that signed"), "{said}");
-    let said = said_of_broker(port, &[TLS, BELIEVED]).await;
+    let message = logged_of_broker(port, &[TLS]).await;
+    assert!(message.contains("authority that signed"), "{message}");
+    let message = logged_of_broker(port, &[TLS, BELIEVED]).await;
     assert!(
-        said.contains("demands a certificate of the connector"),
-        "{said}"
+        message.contains("demands a certificate of the connector"),
+        "{message}"
     );
-    let said = said_of_broker(port, &[("MQ_USE_SSL", "false")]).await;
+    let message = logged_of_broker(port, &[("MQ_USE_SSL", "false")]).await;
     assert!(
-        said.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
-        "{said}"
+        message.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
+        "{message}"
     );
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::compare::differences;
 use crate::support::{Line, as_of, broker, generated, together, until};
 
-/// Each release has its way to know how much waits: the platform says it, and whether people are told
+/// Each release has its way to know how much waits: the platform says it, and whether people are informed
 /// that the run waits; only the broker knows, and counts messages.
 const RELEASES: [&str; 3] = ["7.260817.0", "6.1.12", "6.0.0"];
 /// In megabytes; a few messages.
@@ -102,9 +102,9 @@ async fn full_before_the_run(release: &str) {
     }
     let daemon = line.daemon();
     until_still(&line).await;
-    let (asked, told) = (line.source.requests().len(), is_buffering(&line));
+    let (asked, reported) = (line.source.requests().len(), is_buffering(&line));
     assert!(line.destination.works().is_empty());
-    assert_eq!(told, release == "7.260817.0");
+    assert_eq!(reported, release == "7.260817.0");
     let _workers = line.workers(2);
     until("the run is complete", || is_complete(&line)).await;
     assert!(line.source.requests().len() > asked);

@@ -41,12 +41,12 @@ impl Case {
         // Content goes as a file, with its object's markings.
         if let Some(content) = fields.get("payload_bin") {
             expected.remove("payload_bin");
-            let said = fields.get("mime_type").and_then(Value::as_str);
+            let given = fields.get("mime_type").and_then(Value::as_str);
             let names = fields.get("x_opencti_additional_names");
             let name = names.and_then(|names| names[0].as_str());
             let file = json!({
                 "name": name.unwrap_or("artifact.bin"), "data": content,
-                "mime_type": said.unwrap_or("application/octet-stream"),
+                "mime_type": given.unwrap_or("application/octet-stream"),
                 "version": record.text("updated_at"), "object_marking_refs": [], "no_trigger_import": true,
             });
             expected.insert("x_opencti_files".to_owned(), json!([file]));
@@ -179,7 +179,7 @@ impl Content {
         content
     }
 
-    /// A holder that points at one object of each type that it can, all at once for a list, one after
+    /// A holder that refers to one object of each type that it can, all at once for a list, one after
     /// the other for a single reference.
     fn add_reference(
         &mut self,
@@ -295,7 +295,7 @@ async fn what_a_source_lacks_is_not_asked_for() {
 
 /// A destination without the type does not get it, and the connector remembers that it has to.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_destination_lacks_is_held_back() {
+async fn what_a_destination_lacks_is_deferred() {
     let types = observable_types();
     let content = one_of_each(&types);
     together(releases(&types).into_iter().map(|release| {

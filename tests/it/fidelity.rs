@@ -94,7 +94,7 @@ async fn values_that_are_refused_cost_nothing_else() {
     for id in &bad {
         assert!(imported.get(id).is_none(), "{id} is sent");
     }
-    let told = work.messages.concat();
+    let reported = work.messages.concat();
     for reason in [
         "no IPv4 address",
         "no e-mail address",
@@ -102,7 +102,7 @@ async fn values_that_are_refused_cost_nothing_else() {
         "its name has fewer",
         "it has no command_line",
     ] {
-        assert!(told.contains(reason), "{reason}: {told}");
+        assert!(reported.contains(reason), "{reason}: {reported}");
     }
 }
 
@@ -320,9 +320,9 @@ async fn files_of_external_references_travel_within_their_references() {
         })
     );
     assert_eq!(of_references(&line, &indicator), ["advisory.txt"]);
-    let told = work.messages.concat();
-    assert!(told.contains("1 file (larger than"), "{told}");
-    assert!(told.contains("2 object with files"), "{told}");
+    let reported = work.messages.concat();
+    assert!(reported.contains("1 file (larger than"), "{reported}");
+    assert!(reported.contains("2 object with files"), "{reported}");
     assert_a_run_fetches_nothing(&line).await;
 }
 
@@ -358,9 +358,9 @@ async fn files_of_a_shared_reference_go_once_for_objects_that_are_alike() {
     let imported = line.destination.imported();
     let landed = ids.iter().filter_map(|id| imported.get(id));
     let times: usize = landed.map(|object| object.reference_files.len()).sum();
-    assert_eq!(times, 1, "the red one was held back");
-    let told = work.messages.concat();
-    assert!(told.contains("1 file (larger than"), "{told}");
+    assert_eq!(times, 1, "the red one was deferred");
+    let reported = work.messages.concat();
+    assert!(reported.contains("1 file (larger than"), "{reported}");
 }
 
 /// The first object that has the reference may be one that the destination refuses.
@@ -568,13 +568,13 @@ async fn files_travel_with_their_objects_where_they_are_wanted() {
     assert_eq!(landed_files[0]["version"], "2026-03-01T10:00:00.000Z");
     assert_eq!(landed_files[0]["no_trigger_import"], true);
     assert_eq!(files(&indicator)[0]["data"], "cnVsZQ==");
-    let told = work.messages.concat();
-    assert!(told.contains("2 file (larger than"), "{told}");
+    let reported = work.messages.concat();
+    assert!(reported.contains("2 file (larger than"), "{reported}");
     assert!(
-        told.contains("1 file (the source does not have it any more"),
-        "{told}"
+        reported.contains("1 file (the source does not have it any more"),
+        "{reported}"
     );
-    assert!(told.contains("2 object with files"), "{told}");
+    assert!(reported.contains("2 object with files"), "{reported}");
     let mut data = line.source.data();
     for record in data.observables.iter_mut().chain(&mut data.indicators) {
         record.set("importFiles", Value::Null);
@@ -697,9 +697,9 @@ async fn a_type_of_the_future_is_carried_as_its_platform_writes_it() {
     let line = Line::between(release, release, data);
     let work = import(&line).await;
     assert_eq!(work.errors, []);
-    let told = work.messages.concat();
+    let reported = work.messages.concat();
     let lost = format!("{} entangled_with_refs (", ids.len());
-    assert!(told.contains(&lost), "{told}");
+    assert!(reported.contains(&lost), "{reported}");
     let data = line.source.data();
     for id in &ids {
         let record = data
@@ -770,20 +770,20 @@ async fn a_type_of_the_future_comes_row_by_row_where_the_source_manages_no_more(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_type_of_the_future_is_held_back_where_it_is_not_known() {
+async fn a_type_of_the_future_is_deferred_where_it_is_not_known() {
     let (data, ids) = of_the_future(3);
     let line = Line::between(FUTURE.parse().expect("a release"), Release::LATEST, data);
     let work = import(&line).await;
     assert_eq!(work.errors, []);
     let imported = line.destination.imported();
     assert!(ids.iter().all(|id| imported.get(id).is_none()));
-    let told = work.messages.concat();
+    let reported = work.messages.concat();
     assert!(
-        told.contains(&format!(
+        reported.contains(&format!(
             "{} Quantum-Key (the destination's release 7.260817.0 does not have its type)",
             ids.len()
         )),
-        "{told}"
+        "{reported}"
     );
     assert_eq!(
         imported

@@ -69,7 +69,7 @@ impl Later {
         self.line.works_when_complete().await;
     }
 
-    /// Waits until a run is over that began after this was called, as a ping tells.
+    /// Waits until a run is over that began after this was called, as a ping reports.
     async fn until_run_from_now_on(&self) {
         let now = chrono::Utc::now();
         let is_over = |info: &Value| {
@@ -202,18 +202,18 @@ async fn later_runs_send_what_has_changed(#[values(Again::Daemon, Again::Start)]
     assert_eq!(sent, sorted([&added.0, &added.1]));
 
     // Neither end's own time moves with it.
-    let (tie, sent) = later
+    let (relationship, sent) = later
         .sent_after(|data| {
             let (indicator, observable) = (data.indicators[3].clone(), lone(data)[11].clone());
-            let tie = data.add_relationship(indicator.standard_id(), &observable);
-            tie.unwrap_or_else(|| {
+            let relationship = data.add_relationship(indicator.standard_id(), &observable);
+            relationship.unwrap_or_else(|| {
                 let observable = &lone(data)[12];
-                let tie = data.add_relationship(indicator.standard_id(), observable);
-                tie.expect("a relationship")
+                let relationship = data.add_relationship(indicator.standard_id(), observable);
+                relationship.expect("a relationship")
             })
         })
         .await;
-    assert_eq!(sent, sorted([&tie]));
+    assert_eq!(sent, sorted([&relationship]));
 
     let (late, sent) = later
         .sent_after(|data| {
@@ -356,12 +356,12 @@ async fn a_relationship_whose_end_is_gone_is_named_and_costs_nothing_else() {
     let (gone, works) = run_with_edit_before_relationships(&line, |data| {
         let end = data.add_observable("Url").expect("an observable");
         let indicator = data.indicators[0].standard_id().to_owned();
-        let tie = data
+        let relationship = data
             .add_relationship(&indicator, &end)
             .expect("a relationship");
         data.observables
             .retain(|record| record.standard_id() != end);
-        tie
+        relationship
     })
     .await;
     assert_eq!(works[0].errors, []);

@@ -92,11 +92,11 @@ async fn a_link_goes_to_what_the_destination_has(#[case] switch: &'static str, #
     assert_eq!(based_on(&imported), expected);
     let work = &line.destination.works()[before];
     assert_eq!((work.status, work.errors.len()), (Status::Complete, 0));
-    let told = work.messages.concat();
+    let reported = work.messages.concat();
     let missing = whole.relationships.len() - expected.len();
     assert!(
-        told.contains(&format!("{missing} based-on (its ")),
-        "{told}"
+        reported.contains(&format!("{missing} based-on (its ")),
+        "{reported}"
     );
     // Nothing new, nothing sent.
     let works = line.destination.works().len();
@@ -163,7 +163,7 @@ async fn a_reference_that_is_set_is_not_set_again(#[case] release: &str) {
 
 /// Of another target the destination hears nothing, and people do.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reference_that_is_set_otherwise_is_told() {
+async fn a_reference_that_is_set_otherwise_is_reported() {
     let line = Line::with(generated(2000, 5));
     let _workers = line.workers(2);
     run(&line).await;
@@ -189,19 +189,19 @@ async fn a_reference_that_is_set_otherwise_is_told() {
     });
     run(&line).await;
     let works = line.destination.works();
-    let told = works[1].messages.concat();
+    let reported = works[1].messages.concat();
     assert!(
-        told.contains("1 from_ref (the destination has another one there"),
-        "{told}"
+        reported.contains("1 from_ref (the destination has another one there"),
+        "{reported}"
     );
     assert_eq!(works[1].errors, []);
     assert!(line.destination.imported().get(&holder).is_some());
 }
 
-/// An object that points at one that is held back goes without that link; both come once the reason is
+/// An object that refers to one that is deferred goes without that link; both come once the reason is
 /// gone.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_to_what_is_held_back_follows_it() {
+async fn a_link_to_what_is_deferred_follows_it() {
     let mut data = generated(200, 0);
     let marking = data
         .shared
@@ -296,11 +296,14 @@ async fn a_later_link_to_what_was_refused_stays_behind() {
     run(&line).await;
     let works = line.destination.works();
     assert_eq!(works[1].errors, []);
-    let told = works[1].messages.concat();
-    assert!(told.contains("Sent 1 objects: 1 based-on"), "{told}");
+    let reported = works[1].messages.concat();
     assert!(
-        told.contains("1 based-on (its observable is not sent"),
-        "{told}"
+        reported.contains("Sent 1 objects: 1 based-on"),
+        "{reported}"
+    );
+    assert!(
+        reported.contains("1 based-on (its observable is not sent"),
+        "{reported}"
     );
     assert!(!based_on(&line.destination.imported()).contains(later_link.standard_id()));
 }

@@ -10,9 +10,9 @@
 
 mod back_pressure;
 mod compare;
+mod deferred;
 mod every_field;
 mod fidelity;
-mod held_back;
 mod incremental;
 mod links;
 mod made_up;

@@ -50,15 +50,15 @@ async fn pycti_and_the_validator_take_every_message() {
     assert_eq!(read["message_errors"], json!([]));
     assert_eq!(read["validator_errors"], json!([]));
     assert_eq!(read["incompatible"], json!([]));
-    let announced = line.destination.works()[0].expected - 1;
+    let expected = line.destination.works()[0].expected - 1;
     assert_eq!(
         read["objects"],
-        json!(announced),
-        "what is announced is what is sent"
+        json!(expected),
+        "what is expected is what is sent"
     );
     assert_eq!(
         read["expectations"],
-        json!(announced),
+        json!(expected),
         "and what the workers will report"
     );
     let data = line.source.data();

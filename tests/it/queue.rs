@@ -12,7 +12,7 @@ use lapin::options::{
 };
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use opencti_connectors::graphql::Client;
+use opencti_connectors::graphql::GraphqlClient;
 use opencti_connectors::http::{RetryPolicy, Site};
 use opencti_connectors::opencti::queue::{BrokerTls, Depth, DepthError};
 use opencti_connectors::opencti::{
@@ -45,7 +45,7 @@ struct Lane {
     id: Uuid,
     address: BrokerAddress,
     pusher: Pusher,
-    /// Locked to announce, which every sender does.
+    /// Locked to add expectations, which every sender does.
     work: tokio::sync::Mutex<Work>,
     expectations: Arc<WorkExpectations>,
     given_up: CancellationToken,
@@ -83,13 +83,13 @@ impl Lane {
         meeting.open(pusher).await
     }
 
-    /// So many new messages, announced.
-    async fn announced(&self, count: usize) -> Vec<Message> {
+    /// So many new messages, whose expectations were added.
+    async fn expected_messages(&self, count: usize) -> Vec<Message> {
         let mut work = self.work.lock().await;
         let objects = count as u64 * OBJECTS;
         work.add_expectations(objects)
             .await
-            .expect("it is announced");
+            .expect("its expectations are added");
         let first = self.written.fetch_add(count, Ordering::Relaxed);
         (first..first + count)
             .map(|number| message(work.id(), number))
@@ -120,7 +120,7 @@ impl Lane {
     /// Announces and delivers so many messages, each a delivery of its own.
     async fn send(&self, count: usize) -> Vec<Pending> {
         let mut pending = Vec::new();
-        for message in self.announced(count).await {
+        for message in self.expected_messages(count).await {
             pending.push(self.deliver(vec![message]).await);
         }
         pending
@@ -177,14 +177,14 @@ impl Lane {
         tokio::join!(sending, confirming, troubling);
     }
 
-    /// What the platform was told to expect, its guard apart.
+    /// What the platform was asked to expect, its sentinel apart.
     fn expected(&self) -> u64 {
         let mutations = self.destination.mutations();
-        let told = mutations
+        let reported = mutations
             .iter()
             .filter(|mutation| mutation.field == "workEdit.addExpectations")
             .filter_map(|mutation| mutation.arguments["expectations"].as_u64());
-        told.sum()
+        reported.sum()
     }
 
     fn again(&self) -> u64 {
@@ -219,7 +219,7 @@ impl Lane {
             .expect("the ping is taken");
     }
 
-    /// Starts a killed broker again. RabbitMQ writes its bindings to the disk a while after it said that
+    /// Starts a killed broker again. RabbitMQ writes its bindings to the disk a while after it answered that
     /// they are there, so that one that was made just before the kill can be gone: the next ping
     /// declares it again.
     async fn bring_back(&self, broker: &Broker) {
@@ -241,8 +241,8 @@ impl Lane {
         }
     }
 
-    /// Everything arrived, and as often as it did it was announced, up to what is in doubt.
-    fn assert_all_announced(&self, arrived: &BTreeMap<usize, u64>) {
+    /// Everything arrived, and as often as it did it was expected, up to what is in doubt.
+    fn assert_all_expected(&self, arrived: &BTreeMap<usize, u64>) {
         let numbers: BTreeSet<usize> = arrived.keys().copied().collect();
         assert_eq!(numbers, (0..self.written()).collect());
         let copies: u64 = arrived.values().sum();
@@ -251,11 +251,11 @@ impl Lane {
         assert!(expected >= copies * OBJECTS, "{copies} copies, {expected}");
         assert!(
             expected - copies * OBJECTS <= again,
-            "the shortfall is what was announced again and had not arrived before"
+            "the shortfall is what was expected again and had not arrived before"
         );
     }
 
-    /// Everything arrived once, and was announced once.
+    /// Everything arrived once, and was expected once.
     fn assert_exactly_once(&self, arrived: &BTreeMap<usize, u64>) {
         assert_eq!(*arrived, (0..self.written()).map(|n| (n, 1)).collect());
         assert_eq!(self.again(), 0);
@@ -276,9 +276,9 @@ impl Meeting {
         let url = format!("{}/graphql", destination.url());
         let token = destination.token().to_owned().into();
         let site = Site::new("the destination", url.parse().expect("a URL"));
-        let client = Client::new(site, &token);
+        let client = GraphqlClient::new(site, &token);
         let client = client.expect("a client");
-        let platform = Platform::meet(client, RetryPolicy::NEVER)
+        let platform = Platform::connect(client, RetryPolicy::NEVER)
             .await
             .expect("the platform answers");
         let profile = ConnectorProfile {
@@ -504,7 +504,7 @@ async fn carry(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_dies_gets_again_what_it_did_not_confirm_and_that_is_announced_again() {
+async fn a_broker_that_dies_gets_again_what_it_did_not_confirm_and_that_is_expected_again() {
     let broker = own_broker().await;
     let lane = Lane::on(&broker).await;
     let connector = lane.id.to_string();
@@ -518,7 +518,7 @@ async fn a_broker_that_dies_gets_again_what_it_did_not_confirm_and_that_is_annou
     };
     let watching = async {
         loop {
-            // Counted before: what is announced later does not help.
+            // Counted before: what is expected later does not help.
             if let Ok(waiting) = lane.destination.waiting(&connector).await {
                 assert!(lane.expected() >= u64::from(waiting) * OBJECTS);
             }
@@ -535,7 +535,7 @@ async fn a_broker_that_dies_gets_again_what_it_did_not_confirm_and_that_is_annou
     );
     assert!(lane.again() > 0, "messages were in flight");
     let arrived = lane.hand(&broker).await.all().await;
-    lane.assert_all_announced(&arrived);
+    lane.assert_all_expected(&arrived);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -575,7 +575,7 @@ async fn a_message_too_large_for_the_broker_is_refused_once_and_the_others_arriv
     let mut pending = lane.send(5).await;
     let mut too_large = Vec::new();
     for _ in 0..2 {
-        let mut messages = lane.announced(1).await;
+        let mut messages = lane.expected_messages(1).await;
         let mut body = messages[0].body.to_vec();
         body.resize(LIMIT_BYTES + 1, b' ');
         messages[0].body = body.into();
@@ -704,7 +704,7 @@ async fn a_channel_that_the_broker_closes_is_opened_again() {
         lane.ping().await;
     };
     lane.send_during(deleting).await;
-    lane.assert_all_announced(&hand.all().await);
+    lane.assert_all_expected(&hand.all().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -723,17 +723,17 @@ async fn connections_that_an_administrator_closes_are_opened_again() {
     lane.send_during(closing).await;
     // Its connection was closed as well.
     let waiting = lane.destination.waiting(&lane.id.to_string()).await;
-    let said = async {
+    let depth_messages = async {
         loop {
-            if let Ok(said) = depth.messages().await {
-                return said;
+            if let Ok(messages) = depth.messages().await {
+                return messages;
             }
         }
     };
-    let said = within("the broker says", said).await;
-    assert_eq!(said, u64::from(waiting.expect("the broker says")));
+    let messages = within("the broker answers", depth_messages).await;
+    assert_eq!(messages, u64::from(waiting.expect("the broker answers")));
     let arrived = lane.hand(&broker).await.all().await;
-    lane.assert_all_announced(&arrived);
+    lane.assert_all_expected(&arrived);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -768,7 +768,7 @@ async fn a_network_that_falls_silent_is_noticed_by_the_heartbeat() {
     lane.receipts(pending).await;
     assert!(lane.again() > again);
     let arrived = lane.hand(&broker).await.all().await;
-    lane.assert_all_announced(&arrived);
+    lane.assert_all_expected(&arrived);
 }
 
 /// A broker that is short of memory says so and reads nothing.
@@ -797,16 +797,16 @@ async fn what_is_given_up_while_the_broker_is_away_is_never_sent() {
     lane.receipts(lane.send(5).await).await;
     broker.kill();
     let unwanted = CancellationToken::new();
-    let messages = lane.announced(20).await;
+    let messages = lane.expected_messages(20).await;
     let unwanted_numbers = 5..25;
     let mut dropped = lane.deliver_until(messages, &unwanted).await;
     let wanted = lane.send(10).await;
     let connection_status = lane.until("disconnected", is_disconnected).await;
     let (user, secret) = ("guest", lane.address.vhost.as_str());
-    let said = format!("{connection_status:?}");
+    let text = format!("{connection_status:?}");
     assert!(
-        !said.contains(user) && !said.contains("amqp://") && !secret.is_empty(),
-        "{said}"
+        !text.contains(user) && !text.contains("amqp://") && !secret.is_empty(),
+        "{text}"
     );
     unwanted.cancel();
     // At once: the broker is still away.
@@ -847,7 +847,7 @@ async fn the_broker_says_how_much_waits() {
 
 /// Whoever has the answer to a push torn off does not know whether it was done. Here it was.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_without_an_answer_is_announced_again() {
+async fn a_push_without_an_answer_is_expected_again() {
     let lane = Lane::by_api(Release::LATEST).await;
     lane.receipts(lane.send(2).await).await;
     assert_eq!(lane.again(), 0);
@@ -866,11 +866,11 @@ async fn a_push_without_an_answer_is_announced_again() {
     assert_eq!(pushes(&lane.destination), 6, "one of them twice");
 }
 
-/// Each copy of a message that the workers take apart is announced by them.
+/// Each copy of a message that the workers take apart is expected by them.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_announce_is_not_announced_again() {
+async fn what_others_expect_is_not_expected_again() {
     let lane = Lane::by_api(Release::LATEST).await;
-    let mut messages = lane.announced(1).await;
+    let mut messages = lane.expected_messages(1).await;
     messages[0].counted = 0;
     let faults = lane.destination.faults();
     faults.add_for("PushBundle", Fault::TruncatedBody(1));

@@ -38,15 +38,15 @@ async fn a_shortfall_is_told_in_the_work(
         _ => &data.relationships,
     };
     let (counted, answered) = (records.len(), records.len() - 2);
-    let told = format!(
+    let reported = format!(
         "the source counts {counted} {stream} and answered {answered} of them: 2 are missing"
     );
     let message = work.messages.join(" ");
-    assert!(message.contains(&told), "{message}");
+    assert!(message.contains(&reported), "{message}");
     assert!(
         work.errors
             .iter()
-            .any(|error| error.message.contains(&told)),
+            .any(|error| error.message.contains(&reported)),
         "{:#?}",
         work.errors
     );
@@ -83,14 +83,16 @@ async fn a_source_that_moves_is_no_shortfall() {
     };
     let (work, ()) = tokio::join!(run_with_workers(&line), moving);
     let errors = work.errors.iter().map(|error| error.message.as_str());
-    let said: Vec<&str> = work
+    let messages: Vec<&str> = work
         .messages
         .iter()
         .map(String::as_str)
         .chain(errors)
         .collect();
-    let is_told = said.iter().any(|text| text.contains("the source counts"));
-    assert!(!is_told, "{said:#?}");
+    let is_reported = messages
+        .iter()
+        .any(|text| text.contains("the source counts"));
+    assert!(!is_reported, "{messages:#?}");
 }
 
 fn move_rows(data: &mut DataSet, round: usize) {

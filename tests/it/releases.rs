@@ -75,7 +75,7 @@ async fn between_platforms_of(#[case] both: &str) {
 }
 
 /// Each of the releases whose schemas are at hand, as source and as destination: types that the
-/// destination lacks are held back by name, and its works still reach what they expect.
+/// destination lacks are deferred by name, and its works still reach what they expect.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn from_one_release_to_another(
@@ -114,7 +114,7 @@ async fn between_platforms_that_refuse_probes(#[case] both: &str) {
     check(Line::of(source, destination), both).await;
 }
 
-/// The api protocol: who announces depends on the release, and is found out on one newer than known.
+/// The api protocol: who adds expectations depends on the release, and is found out on one newer than known.
 #[rstest]
 #[case("6.5.7")]
 #[case("6.7.5")]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sandbox::{Fault, Hold, Release, Work};
 use serde_json::{Value, json};
 
-use crate::support::{Line, generated, together, until, until_or_tell};
+use crate::support::{Line, generated, together, until, until_or_fail};
 
 /// Those of each way to say that there was a reset.
 const RELEASES: [&str; 4] = ["7.260817.0", "6.9.5", "6.4.0", "6.0.0"];
@@ -86,7 +86,7 @@ impl<'a> Reset<'a> {
                 && state["first_pass_complete"] == json!(true)
                 && state["work"].is_null()
         };
-        until_or_tell("everything is sent again", is_sent, || how_it_stands(line)).await;
+        until_or_fail("everything is sent again", is_sent, || how_it_stands(line)).await;
         let works = self.line.destination.works();
         let last = works.last().expect("a work").clone();
         assert!(
@@ -112,11 +112,11 @@ impl<'a> Reset<'a> {
             before.is_some() && self.open.contains(&work.id)
         };
         for work in works.iter().filter(old) {
-            let is_told = work
+            let is_reported = work
                 .errors
                 .iter()
                 .any(|error| error.message.contains("was reset"));
-            assert!(is_told, "{work:#?}");
+            assert!(is_reported, "{work:#?}");
         }
     }
 
@@ -206,7 +206,7 @@ async fn cut_while_reading(release: &str, operation: &str) {
     reset.look();
 }
 
-/// Opening its work, guarding it, announcing, saying how it ended, reporting the guard.
+/// Opening its work, adding the sentinel and expectations, sending the message, reporting the sentinel.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_destination_is_asked() {
     together([
@@ -259,7 +259,7 @@ fn hold_the_last_of<'a>(
     }
 }
 
-/// The run waits for room in the queue when it is cut.
+/// The run waits for the queue to shrink when it is cut.
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_run_waits_for_the_workers() {
     let line = line("7.260817.0")
@@ -336,7 +336,7 @@ async fn between_two_runs() {
     together(RELEASES.map(|release| reset_between_runs(release, Trouble::None))).await;
 }
 
-/// Nobody is told that the platform took no notice of the state.
+/// The platform does not report that it ignored the state.
 #[tokio::test(flavor = "multi_thread")]
 async fn between_two_runs_when_the_answer_of_a_ping_is_lost() {
     together(RELEASES.map(|release| reset_between_runs(release, Trouble::AnswerLost))).await;
@@ -442,14 +442,14 @@ async fn reset_while_down(release: &str, in_a_run: bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn echoes_of_before_change_nothing() {
     together([
-        told_of_before("7.260817.0", true),
-        told_of_before("7.260817.0", false),
-        told_of_before("6.9.5", true),
+        reset_reported_before("7.260817.0", true),
+        reset_reported_before("7.260817.0", false),
+        reset_reported_before("6.9.5", true),
     ])
     .await;
 }
 
-async fn told_of_before(release: &str, from_the_start: bool) {
+async fn reset_reported_before(release: &str, from_the_start: bool) {
     let mut line = line(release);
     let _workers = line.workers(2);
     line.source.faults().add(Fault::Delay(SLOW));
@@ -465,7 +465,7 @@ async fn told_of_before(release: &str, from_the_start: bool) {
     assert_eq!(runs(&line.state()).len(), 1);
     line.assert_all_published().await;
     daemon.stop().await;
-    // A start that is told an older state sends some of it twice, and loses nothing.
+    // A start that reads an older state sends some of it twice, and loses nothing.
     line.source
         .edit(|data| data.add_indicator().expect("an indicator"));
     line.destination.echo_stale(1);

@@ -1,4 +1,4 @@
-//! What the importing user may not do: said at the start, and never at the cost of a marking.
+//! What the importing user may not do: logged at the start, and never at the cost of a marking.
 
 use opencti_connectors::runtime::End;
 use sandbox::{
@@ -206,7 +206,7 @@ async fn a_user_without_confidence_fails_the_run() {
     );
 }
 
-/// More is held back than can be named, for several reasons: each comes when its own reason is gone.
+/// More is deferred than can be named, for several reasons: each comes when its own reason is gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_marking_among_many_other_reasons_is_not_forgotten() {
     let mut data = generated(400, 0);
@@ -265,7 +265,7 @@ fn key_like(record: &Record, standard_id: &str, number: usize) -> Record {
 /// A platform that does not know the question is imported into all the same: markings travel with their
 /// objects, ahead of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn where_rights_are_not_said_everything_is_sent() {
+async fn where_rights_are_unknown_everything_is_sent() {
     let data = generated(60, 20);
     let line = line_to("7.260817.0", data, User::default(), Vec::new());
     let refused = Fault::GraphqlError {
@@ -346,7 +346,7 @@ async fn a_marking_that_means_something_else_at_the_destination_holds_its_object
     });
     assert_eq!(line.run().await, End::RanOnce);
     line.works_when_complete().await;
-    // What is tied to them follows one run later.
+    // What depends on them follows one run later.
     assert_eq!(line.run().await, End::RanOnce);
     line.works_when_complete().await;
     assert_identical(

@@ -42,14 +42,14 @@ async fn a_total_that_is_a_multiple_of_the_page_ends_all_the_same() {
     let line = Line::with(generated(200, 100)).set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "50");
     check_all_but(&line, &[]).await;
     assert_eq!(
-        line.source.count("Observables") - companions(&line.source),
+        line.source.count("Observables") - requests_by_id(&line.source),
         4 + 1,
         "the last full page does not say that it is the last: an empty one follows"
     );
 }
 
 /// Requests for observables of other pages, by id.
-fn companions(source: &Source) -> usize {
+fn requests_by_id(source: &Source) -> usize {
     let by_id = |filters: &Value| filters["filters"][0]["key"] == json!(["ids"]);
     source
         .requests()
@@ -120,7 +120,7 @@ async fn a_row_that_could_not_be_read_comes_when_it_can_be() {
     assert_eq!(line.run().await, End::RanOnce);
     line.works_when_complete().await;
     assert!(line.destination.imported().get(&id).is_some());
-    // What is tied to it follows with the next run.
+    // What depends on it follows with the next run.
     assert_eq!(line.run().await, End::RanOnce);
     line.works_when_complete().await;
     assert_eq!(remembered(&line.state()), Vec::<Value>::new());
@@ -252,7 +252,7 @@ async fn a_number_that_the_api_cannot_say_costs_its_field() {
     );
     let message = closing_message(&line);
     assert!(
-        message.contains("1 size (a number larger than the source's API can say)"),
+        message.contains("1 size (a number larger than the source's API can represent)"),
         "{message}"
     );
     assert!(
@@ -263,19 +263,19 @@ async fn a_number_that_the_api_cannot_say_costs_its_field() {
 
 /// The order of a marking has to be there, so the platform says of the whole list of markings that it is null.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_whose_markings_the_api_cannot_say_is_held_back() {
+async fn an_object_whose_markings_the_api_cannot_say_is_deferred() {
     let mut data = generated(60, 0);
     let markings = data.shared.iter_mut();
     let mut markings = markings.filter(|record| record.typename() == "MarkingDefinition");
-    let said = markings.next().expect("a marking").id().to_owned();
-    let unsaid = markings.next().expect("another marking");
-    unsaid.set("x_opencti_order", json!(5_000_000_000_i64));
-    let unsaid = unsaid.id().to_owned();
+    let marking = markings.next().expect("a marking").id().to_owned();
+    let hidden = markings.next().expect("another marking");
+    hidden.set("x_opencti_order", json!(5_000_000_000_i64));
+    let hidden = hidden.id().to_owned();
     for record in &mut data.observables {
-        record.set("objectMarking", json!([said]));
+        record.set("objectMarking", json!([marking]));
     }
     let marked = data.observable_mut("Mutex").expect("a mutex");
-    marked.set("objectMarking", json!([unsaid]));
+    marked.set("objectMarking", json!([hidden]));
     let marked = marked.standard_id().to_owned();
     let line = Line::with(data);
     check_all_but(&line, &[marked]).await;
@@ -379,10 +379,10 @@ async fn the_requests_of_a_page_do_not_grow_with_its_references() {
     let empty = 1;
     assert_eq!(
         line.source.count("Observables"),
-        2 + empty + companions(&line.source)
+        2 + empty + requests_by_id(&line.source)
     );
     assert!(
-        companions(&line.source) <= 4,
+        requests_by_id(&line.source) <= 4,
         "at most so many a page as there are hundreds of strangers to it"
     );
 }
@@ -443,7 +443,7 @@ async fn a_refusal_of_the_moment_costs_no_row() {
     .await;
 }
 
-/// The limits of what may be asked at once, as a platform with such a guard words them.
+/// The limits of what may be asked at once, as a platform with such a limit words them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_requests_makes_them_smaller() {
     together([200, 400].into_iter().map(|status| async move {

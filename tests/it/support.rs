@@ -181,7 +181,7 @@ impl Line {
         state.unwrap_or_default()
     }
 
-    /// What the last ping told people; null where none did.
+    /// What the last ping reported; null where none did.
     pub(crate) fn info(&self) -> Value {
         let connector = self.destination.connector(&self.connector_id);
         connector
@@ -276,11 +276,11 @@ where
 
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, is_so: impl FnMut() -> bool) {
-    until_or_tell(what, is_so, String::new).await;
+    until_or_fail(what, is_so, String::new).await;
 }
 
-/// Waits until something is so, and tells how it stands if it never is.
-pub(crate) async fn until_or_tell(
+/// Waits until something is so, and fails with the current state if it never is.
+pub(crate) async fn until_or_fail(
     what: &str,
     mut is_so: impl FnMut() -> bool,
     how_it_stands: impl FnOnce() -> String,

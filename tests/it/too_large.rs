@@ -43,11 +43,11 @@ async fn all_but_one_arrives(release: &str) {
     assert_eq!(works[0].status, Status::Complete);
     assert_eq!(works[0].errors, []);
     assert_eq!(works[0].expected, works[0].processed);
-    let told = works[0].messages.join(" ");
+    let reported = works[0].messages.join(" ");
     assert!(
-        told.contains("(larger than the broker takes")
-            && told.contains("its limit is 20000: raise"),
-        "{told}"
+        reported.contains("(larger than the broker takes")
+            && reported.contains("its limit is 20000: raise"),
+        "{reported}"
     );
     let mut data = line.source.data();
     data.observables
@@ -71,7 +71,10 @@ async fn all_but_one_arrives(release: &str) {
     let published = published.expect("it is recorded");
     assert!(published.len() > 3);
     let objects = data.observables.len() + data.indicators.len() + data.relationships.len();
-    assert!(told.contains(&format!("Sent {objects} objects")), "{told}");
+    assert!(
+        reported.contains(&format!("Sent {objects} objects")),
+        "{reported}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,8 +109,8 @@ async fn a_run_of_which_nothing_fits_ends_its_work_in_error() {
     assert_eq!(line.run().await, End::RanOnce);
     let works = line.works_when_complete().await;
     let errors = format!("{:?}", works[0].errors);
-    let told = "Nothing could be sent: 3 objects are larger than the broker takes.";
-    assert!(errors.contains(told), "{works:#?}");
+    let reported = "Nothing could be sent: 3 objects are larger than the broker takes.";
+    assert!(errors.contains(reported), "{works:#?}");
 }
 
 /// What stands in front of the destination takes no large requests, and says so by a status alone.
@@ -136,11 +139,11 @@ async fn requests_that_are_refused_for_their_size_get_smaller() {
     let works = line.works_when_complete().await;
     assert_eq!(works.len(), 1, "{works:#?}");
     assert_eq!(works[0].errors, []);
-    let told = works[0].messages.join(" ");
+    let reported = works[0].messages.join(" ");
     assert!(
-        told.contains("(larger than the destination takes in one request")
-            && told.contains("client_max_body_size"),
-        "{told}"
+        reported.contains("(larger than the destination takes in one request")
+            && reported.contains("client_max_body_size"),
+        "{reported}"
     );
     let imported = line.destination.imported();
     assert!(imported.get(&too_large).is_none());

@@ -44,10 +44,10 @@ async fn silent_at(operation: &str, works: usize) {
     line.source.faults().add_for(operation, Fault::Silent);
     let daemon = line.daemon();
     until("a run has failed", || !errors(&line).is_empty()).await;
-    let said = &errors(&line)[0];
+    let text = &errors(&line)[0];
     assert!(
-        said.contains("nothing has happened for 2 seconds while reading the source"),
-        "{said}"
+        text.contains("nothing has happened for 2 seconds while reading the source"),
+        "{text}"
     );
     assert!(!is_complete(&line));
     assert_eq!(line.state()["healthy"], json!(false));
@@ -57,11 +57,11 @@ async fn silent_at(operation: &str, works: usize) {
         })
         .await;
         let work = &line.destination.works()[0];
-        let is_told = work
+        let is_reported = work
             .errors
             .iter()
             .any(|error| error.message.contains("reading the source"));
-        assert!(is_told, "{work:#?}");
+        assert!(is_reported, "{work:#?}");
     } else {
         assert_eq!(line.state()["streams"], json!({}));
     }
@@ -76,7 +76,7 @@ async fn silent_at(operation: &str, works: usize) {
     assert_imported(&line);
 }
 
-/// Waiting because somebody said so is no hang, however long it takes.
+/// Waiting by the settings is no hang, however long it takes.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_has_to_wait_does_not_hang() {
     together([

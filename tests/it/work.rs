@@ -1,4 +1,4 @@
-//! The work of a run: what is told to the platform, and in which order.
+//! The work of a run: what is sent to the platform, and in which order.
 
 use opencti_connectors::runtime::End;
 use sandbox::{
@@ -27,17 +27,21 @@ async fn opened_once_guarded_and_closed_by_its_guard() {
     let _workers = line.workers(2);
     assert_eq!(line.run().await, End::RanOnce);
     let works = line.works_when_complete().await;
-    let told = mutations(&line.destination);
-    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    let reported = mutations(&line.destination);
+    let names: Vec<&str> = reported.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(&names[..2], ["workAdd", "addExpectations"]);
-    assert_eq!(told[0].1.arguments["isMultiPartWork"], json!(true));
-    assert_eq!(told[1].1.arguments["expectations"], json!(1), "the guard");
+    assert_eq!(reported[0].1.arguments["isMultiPartWork"], json!(true));
+    assert_eq!(
+        reported[1].1.arguments["expectations"],
+        json!(1),
+        "the sentinel"
+    );
     assert_eq!(
         names[names.len() - 2..],
         ["toProcessed", "reportExpectation"]
     );
     assert_eq!(names.iter().filter(|name| **name == "workAdd").count(), 1);
-    assert_eq!(told[names.len() - 1].1.arguments["error"], json!(null));
+    assert_eq!(reported[names.len() - 1].1.arguments["error"], json!(null));
     assert!(
         works[0]
             .name

@@ -1,5 +1,5 @@
 //! The works of the runs: which one is open when, what becomes of one that somebody clears, and how
-//! each is completed although something was announced that never came.
+//! each is completed although something was expected that never came.
 
 use std::time::Duration;
 
@@ -216,10 +216,10 @@ async fn answers_lost(release: &str) {
     assert_eq!(daemon.destination.works()[0].status, Status::Complete);
 }
 
-/// The broker is gone for good in the middle of a run, and the process too: the next one announces
-/// and sends what was not confirmed once more, and makes up for what was announced for nothing.
+/// The broker is gone for good in the middle of a run, and the process too: the next one expects
+/// and sends what was not confirmed once more, and makes up for expectations of messages that never came.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_announced_and_never_sent_leaves_no_work_open() {
+async fn what_was_expected_and_never_sent_leaves_no_work_open() {
     let broker = Broker::start().await.expect("a broker of our own");
     let broker = std::sync::Arc::new(broker);
     let lines: Vec<Line> = RULES
@@ -248,7 +248,7 @@ async fn what_was_announced_and_never_sent_leaves_no_work_open() {
         dying.push((line.mortal(), line.workers(2)));
     }
     for line in &lines {
-        // All but the guard.
+        // All but the sentinel.
         let is_through = |work: &Work| work.processed > 0 && work.processed + 1 == work.expected;
         until("the observables are through", || {
             line.source.count("Indicators") > 0 && works(line).first().is_some_and(is_through)
@@ -257,9 +257,9 @@ async fn what_was_announced_and_never_sent_leaves_no_work_open() {
     }
     broker.kill();
     for (line, hold) in lines.iter().zip(held) {
-        let told = told_to_expect(line);
+        let reported = expectations(line);
         drop(hold);
-        until("more is announced", || told_to_expect(line) > told).await;
+        until("more is expected", || expectations(line) > reported).await;
     }
     for (dying, workers) in dying {
         dying.kill();
@@ -286,7 +286,7 @@ async fn what_was_announced_and_never_sent_leaves_no_work_open() {
     }
 }
 
-fn told_to_expect(line: &Line) -> usize {
+fn expectations(line: &Line) -> usize {
     line.destination.count("AddExpectations")
 }
 

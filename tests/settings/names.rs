@@ -61,7 +61,7 @@ fn a_further_name_may_have_a_form_of_its_own(
 }
 
 #[test]
-fn a_problem_tells_the_name_that_was_used() {
+fn a_problem_contains_the_name_that_was_used() {
     assert_one_problem::<MadeUp>(
         "",
         &[("GITHUB_API_BASE_URL", "h")],

@@ -52,7 +52,7 @@ fn ids_are_those_of_the_client() {
 }
 
 fn add_entities(pairs: &mut Pairs) {
-    let (moment, said) = time();
+    let (moment, timestamp) = time();
     for &text in TEXTS {
         add_named(pairs, text);
         pairs.add(make_id::attack_pattern(text, None), json!({ "name": text }));
@@ -67,23 +67,23 @@ fn add_entities(pairs: &mut Pairs) {
         pairs.add(make_id::indicator(text), json!({ "pattern": text }));
         pairs.add(
             make_id::report(text, moment),
-            json!({ "name": text, "published": said }),
+            json!({ "name": text, "published": timestamp }),
         );
         pairs.add(
             make_id::incident(text, moment),
-            json!({ "name": text, "created": said }),
+            json!({ "name": text, "created": timestamp }),
         );
         pairs.add(
             make_id::case_incident(text, moment),
-            json!({ "name": text, "created": said }),
+            json!({ "name": text, "created": timestamp }),
         );
         pairs.add(
             make_id::note(text, Some(text), moment),
-            json!({ "content": text, "abstract": text, "created": said }),
+            json!({ "content": text, "abstract": text, "created": timestamp }),
         );
         pairs.add(
             make_id::note(text, None, moment),
-            json!({ "content": text, "created": said }),
+            json!({ "content": text, "created": timestamp }),
         );
     }
 }
@@ -141,7 +141,7 @@ fn add_labels_and_markings(pairs: &mut Pairs) {
 }
 
 fn add_ties(pairs: &mut Pairs) {
-    let (moment, said) = time();
+    let (moment, timestamp) = time();
     let source = make_id::indicator("[x]");
     let target = make_id::malware("x");
     for (start, stop) in [
@@ -151,13 +151,13 @@ fn add_ties(pairs: &mut Pairs) {
     ] {
         let ends = json!({
             "relationship_type": "indicates", "source_ref": source, "target_ref": target,
-            "start_time": start.map(|_| &said), "stop_time": stop.map(|_| &said),
+            "start_time": start.map(|_| &timestamp), "stop_time": stop.map(|_| &timestamp),
         });
         let id = make_id::relationship("indicates", &source, &target, start, stop);
         pairs.add(id, ends);
         let sighted = json!({
             "sighting_of_ref": source, "where_sighted_refs": [target],
-            "first_seen": start.map(|_| &said), "last_seen": stop.map(|_| &said),
+            "first_seen": start.map(|_| &timestamp), "last_seen": stop.map(|_| &timestamp),
         });
         pairs.add(make_id::sighting(&source, &target, start, stop), sighted);
     }
@@ -233,23 +233,23 @@ fn add_other_observables(pairs: &mut Pairs) {
     );
 }
 
-/// The client takes the first of some hashes as the platform does, where nothing else is said of a file.
+/// The client takes the first of some hashes as the platform does, where nothing else is known of a file.
 fn add_hashed(pairs: &mut Pairs) {
     let no_hashes = Hashes::new();
     let mut hashes = Hashes::new();
-    let mut said = serde_json::Map::new();
+    let mut given = serde_json::Map::new();
     for digits in [128, 64, 40, 32] {
         let hash = Hash::by_length(&"Ab".repeat(digits / 2)).expect("a hash");
-        said.insert(hash.algorithm().to_string(), hash.as_str().into());
+        given.insert(hash.algorithm().to_string(), hash.as_str().into());
         hashes.add(hash);
-        pairs.add(make_id::file(&hashes, "x"), json!({ "hashes": said }));
+        pairs.add(make_id::file(&hashes, "x"), json!({ "hashes": given }));
         pairs.add(
             make_id::x509_certificate(&hashes, Some("x"), "x"),
-            json!({ "hashes": said }),
+            json!({ "hashes": given }),
         );
         pairs.add(
             make_id::artifact(&hashes, ""),
-            json!({ "hashes": said, "url": "https://example.org" }),
+            json!({ "hashes": given, "url": "https://example.org" }),
         );
     }
     for &text in TEXTS {

@@ -358,11 +358,11 @@ fn the_client_and_the_validator_take_every_object() {
 }
 
 #[test]
-fn what_an_object_refers_to_is_told() {
+fn what_an_object_refers_to_is_reported() {
     let sample = samples();
     let mut known = BTreeSet::new();
     for written in &sample.all {
-        let told: BTreeSet<&str> = written.needs().map(|(id, _)| id).collect();
+        let reported: BTreeSet<&str> = written.needs().map(|(id, _)| id).collect();
         let object: serde_json::Value = serde_json::from_str(&written.json).expect("an object");
         let fields = object.as_object().expect("an object").iter();
         let refs = fields.filter(|(name, _)| name.ends_with("_ref") || name.ends_with("_refs"));
@@ -371,8 +371,12 @@ fn what_an_object_refers_to_is_told() {
             value => value.as_str().into_iter().collect::<Vec<_>>(),
         });
         let written_refs: BTreeSet<&str> = refs.collect();
-        assert_eq!(told, written_refs, "{}", written.json);
-        assert!(told.iter().all(|id| known.contains(*id)), "{}", written.id);
+        assert_eq!(reported, written_refs, "{}", written.json);
+        assert!(
+            reported.iter().all(|id| known.contains(*id)),
+            "{}",
+            written.id
+        );
         known.insert(written.id.to_string());
     }
     assert!(known.contains(make_id::label("apt").as_str()));

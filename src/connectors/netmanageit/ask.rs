@@ -1,17 +1,15 @@
-//! One request to the source: what can be asked, the waiting out of what passes by itself, and the
-//! judgement of the answer.
+//! One request to the source: the kinds of requests, the retries of transient failures, and the
+//! check of the answer.
 //!
-//! May know: the operations, the platform. Must not know: what the answers are good for.
-//!
-//! **Invariant.** An answer with errors is never taken for a whole one, with one exception that is
-//! told: a number that does not fit GraphQL's `Int` costs its field, or the field of its row that
-//! has to have it. What is null there is never taken for nothing by the converter.
+//! **Invariant.** An answer with errors is never treated as complete, with one exception that is
+//! reported: a number that does not fit GraphQL's `Int` costs its field, or the field of its row that
+//! has to have it. The converter never treats a null there as an empty value.
 
 use std::time::Duration;
 
 use self_cell::self_cell;
 
-use super::cursor::{Clock, Span};
+use super::cursor::{SourceClock, Span};
 use super::operations::{
     IndicatorRows, Indicators, ObservableRows, ObservableStix, Observables, References,
     RelationshipRows, Relationships, indicator_rows, indicators, observable_rows, observable_stix,
@@ -20,7 +18,7 @@ use super::operations::{
 use super::page::{Ends, List, ListData, Node, holder_of};
 use crate::connector::{Skipped, SourceError};
 use crate::graphql::{Answer, Error, GraphqlError};
-use crate::http::{Kind, RetryBudget, RetryPolicy};
+use crate::http::{ErrorKind, RetryBudget, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::stix::TextSet;
 use crate::telemetry::logs::Chain;
@@ -55,9 +53,9 @@ pub(super) enum Detail {
     Whole(Extras),
     /// What the platform itself writes of observables whose type this program does not know.
     Stix,
-    /// Who they are and when they changed.
+    /// Their ids and when they changed.
     Names,
-    /// Only where they stand.
+    /// Only their cursors.
     Places,
 }
 
@@ -122,16 +120,16 @@ pub(super) struct ReferencesRequest {
 
 /// One request.
 #[derive(Debug, Clone)]
-pub(super) enum Request {
+pub(super) enum SourceRequest {
     List(ListRequest),
     References(ReferencesRequest),
 }
 
 /// A filter's key, operator and values.
-type Condition = (&'static str, Operator, Vec<String>);
+type Condition = (&'static str, ConditionOperator, Vec<String>);
 
 #[derive(Debug, Clone, Copy)]
-enum Operator {
+enum ConditionOperator {
     Eq,
     Gt,
     Gte,
@@ -141,13 +139,17 @@ impl Filter {
     fn condition(&self) -> Option<Condition> {
         match self {
             Self::Span(Span::Everything) => None,
-            Self::Span(Span::From(timestamp)) => {
-                Some(("updated_at", Operator::Gte, vec![timestamp.to_string()]))
-            }
-            Self::Span(Span::Behind(timestamp)) => {
-                Some(("updated_at", Operator::Gt, vec![timestamp.to_string()]))
-            }
-            Self::Ids(ids) => Some(("ids", Operator::Eq, ids.clone())),
+            Self::Span(Span::From(timestamp)) => Some((
+                "updated_at",
+                ConditionOperator::Gte,
+                vec![timestamp.to_string()],
+            )),
+            Self::Span(Span::Behind(timestamp)) => Some((
+                "updated_at",
+                ConditionOperator::Gt,
+                vec![timestamp.to_string()],
+            )),
+            Self::Ids(ids) => Some(("ids", ConditionOperator::Eq, ids.clone())),
         }
     }
 }
@@ -161,9 +163,9 @@ macro_rules! filter_group {
                 key: vec![key.to_owned()],
                 values,
                 operator: Some(match operator {
-                    Operator::Eq => $operation::FilterOperator::eq,
-                    Operator::Gt => $operation::FilterOperator::gt,
-                    Operator::Gte => $operation::FilterOperator::gte,
+                    ConditionOperator::Eq => $operation::FilterOperator::eq,
+                    ConditionOperator::Gt => $operation::FilterOperator::gt,
+                    ConditionOperator::Gte => $operation::FilterOperator::gte,
                 }),
                 mode: Some($operation::FilterMode::or),
             }],
@@ -183,7 +185,7 @@ macro_rules! order_mode {
     };
 }
 
-impl Request {
+impl SourceRequest {
     /// Sends it once.
     async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
         match self {
@@ -255,13 +257,13 @@ impl Request {
 
     /// An answer that holds what was not asked for, or nothing of what it counts, is of an unknown shape. A failure
     /// that blames a row beyond those that were asked for blames none.
-    fn check(&self, asked: Asked) -> Result<Asked, PlatformError> {
+    fn check(&self, asked: PageOutcome) -> Result<PageOutcome, PlatformError> {
         match asked {
-            Asked::Page(page) => match page.list().and_then(|list| self.misfit(list)) {
+            PageOutcome::Page(page) => match page.list().and_then(|list| self.misfit(list)) {
                 Some(reason) => Err(page.misshapen(reason).into()),
-                None => Ok(Asked::Page(page)),
+                None => Ok(PageOutcome::Page(page)),
             },
-            Asked::Failed(failure) => Ok(Asked::Failed(Failure {
+            PageOutcome::Failed(failure) => Ok(PageOutcome::Failed(RequestFailure {
                 suspect: failure.suspect.filter(|row| *row < self.rows()),
                 ..failure
             })),
@@ -380,7 +382,7 @@ impl ListRequest {
     }
 }
 
-impl Request {
+impl SourceRequest {
     /// Whether the rows of the answer have to hold something.
     fn asks_for_nodes(&self) -> bool {
         match self {
@@ -393,7 +395,7 @@ impl Request {
 impl ReferencesRequest {
     async fn send(&self, platform: &Platform) -> Result<Answer, PlatformError> {
         let holders = (!self.holders.is_empty()).then(|| self.holders.clone());
-        let condition = holders.map(|holders| ("fromId", Operator::Eq, holders));
+        let condition = holders.map(|holders| ("fromId", ConditionOperator::Eq, holders));
         let variables = references::Variables {
             first: Some(self.first),
             after: self.after.clone(),
@@ -465,9 +467,9 @@ impl PageAnswer {
     }
 
     /// The source's clock when it answered.
-    pub(super) fn clock(&self) -> Option<Clock> {
+    pub(super) fn clock(&self) -> Option<SourceClock> {
         let clocks = self.0.borrow_owner().clocks()?;
-        Some(Clock::of(clocks.theirs, clocks.ours))
+        Some(SourceClock::of(clocks.theirs, clocks.ours))
     }
 
     /// The list that the answer holds; none for an answer without data.
@@ -494,7 +496,7 @@ impl PageAnswer {
                 |row| format!("row {row} of its page"),
             ),
             kind: lost.or(error.last_field()).unwrap_or("field").to_owned(),
-            reason: "a number larger than the source's API can say".to_owned(),
+            reason: "a number larger than the source's API can represent".to_owned(),
         }
     }
 }
@@ -507,17 +509,17 @@ fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, Error> {
     Ok(Some(list))
 }
 
-/// What came of a request.
-pub(super) enum Asked {
+/// The outcome of a request.
+pub(super) enum PageOutcome {
     Page(PageAnswer),
     /// The platform failed at it, and may not fail at less.
-    Failed(Failure),
+    Failed(RequestFailure),
 }
 
 /// Why the platform failed at a request.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
-    /// The first row that may be to blame, where it says so.
+pub(super) struct RequestFailure {
+    /// The first row that may be the cause, where the source names it.
     pub(super) suspect: Option<usize>,
     /// It took too long, or was too much.
     pub(super) is_about_size: bool,
@@ -530,7 +532,7 @@ pub(super) struct Failure {
     pub(super) reason: String,
 }
 
-impl Failure {
+impl RequestFailure {
     /// The answer does not hold what was asked for.
     pub(super) fn no_list() -> Self {
         Self {
@@ -556,7 +558,7 @@ impl Failure {
 
     fn of(error: &PlatformError, is_about_size: bool) -> Self {
         let wait = match error.kind() {
-            Kind::Transient(wait) => wait,
+            ErrorKind::Transient(wait) => wait,
             _ => None,
         };
         Self {
@@ -570,13 +572,13 @@ impl Failure {
     }
 }
 
-impl Failure {
+impl RequestFailure {
     /// Why something is skipped, "it" or "them": the source fails at it.
     pub(super) fn as_reason(&self, what: &str) -> String {
         format!("the source cannot read {what} ({})", self.reason)
     }
 
-    /// Whether the source itself says which row is to blame, and for what does not pass.
+    /// Whether the source itself names the row that is the cause, of a failure that does not pass.
     pub(super) fn names_row(&self) -> bool {
         self.suspect.is_some() && !self.may_pass
     }
@@ -596,9 +598,9 @@ impl Failure {
 }
 
 impl RetryBudget {
-    /// Waits until the source may have recovered from a failure, longer each time, and says so; false when
-    /// patience is at its end.
-    pub(super) async fn outlast(&mut self, stream: Stream, failure: &Failure) -> bool {
+    /// Waits until the source may have recovered from a failure, longer each time, and logs that; false when
+    /// the retry budget is used up.
+    pub(super) async fn outlast(&mut self, stream: Stream, failure: &RequestFailure) -> bool {
         tracing::warn!(
             stream = stream.name(),
             reason = failure.reason,
@@ -608,9 +610,9 @@ impl RetryBudget {
     }
 
     /// Waits after a failure, unless it names the row to blame, which will not pass. A row that is
-    /// asked for alone and fails for the moment is waited for longer each time. False when patience
-    /// is at its end.
-    pub(super) async fn rest(&mut self, failure: &Failure, is_alone: bool) -> bool {
+    /// asked for alone and fails for the moment is waited for longer each time. False when the retry budget
+    /// is used up.
+    pub(super) async fn rest(&mut self, failure: &RequestFailure, is_alone: bool) -> bool {
         if failure.names_row() {
             true
         } else if is_alone && failure.may_pass && !failure.is_about_size {
@@ -621,7 +623,7 @@ impl RetryBudget {
     }
 }
 
-/// How many rows a stream has, asked once; none where the source does not say it.
+/// How many rows a stream has, asked once; none where the source does not answer it.
 pub(super) async fn count(
     platform: &Platform,
     stream: Stream,
@@ -634,8 +636,8 @@ pub(super) async fn count(
         after: None,
         is_newest_first: false,
     };
-    let answer = Request::List(request).send(platform).await?;
-    let Asked::Page(page) = judge(answer, &mut Vec::new())? else {
+    let answer = SourceRequest::List(request).send(platform).await?;
+    let PageOutcome::Page(page) = judge(answer, &mut Vec::new())? else {
         return Ok(None);
     };
     Ok(page.list().and_then(|list| list.page_info.global_count))
@@ -652,7 +654,7 @@ impl EndsSeen {
     /// Rows that say enough of all of them.
     const ROWS: usize = 500;
 
-    /// What to say where some cannot travel; `total` of them there are.
+    /// The remark where some of the `total` cannot be sent.
     pub(super) fn remark(self, total: Option<u64>) -> Option<String> {
         let Self {
             looked_at,
@@ -666,7 +668,7 @@ impl EndsSeen {
             _ => format!("{looked_at} relationships"),
         };
         Some(format!(
-            "{complete} of the {of} can travel; the others tie something that the source does not show to the token's user"
+            "{complete} of the {of} can travel; the others refer to something that the source does not show to the token's user"
         ))
     }
 }
@@ -682,8 +684,8 @@ pub(super) async fn look_at_ends(platform: &Platform) -> Result<Option<EndsSeen>
         after: None,
         is_newest_first: false,
     };
-    let answer = Request::List(request).send(platform).await?;
-    let Asked::Page(page) = judge(answer, &mut Vec::new())? else {
+    let answer = SourceRequest::List(request).send(platform).await?;
+    let PageOutcome::Page(page) = judge(answer, &mut Vec::new())? else {
         return Ok(None);
     };
     let mut seen = EndsSeen {
@@ -700,45 +702,45 @@ pub(super) async fn look_at_ends(platform: &Platform) -> Result<Option<EndsSeen>
     Ok(Some(seen))
 }
 
-/// Asks until there is an answer, or a failure that asking for less may mend, or patience is at its
+/// Asks until there is an answer, or a failure that asking for less may avoid, or the retry budget is at its
 /// end.
 pub(super) async fn ask(
     platform: &Platform,
-    request: &Request,
+    request: &SourceRequest,
     retry_budget: &mut RetryBudget,
     skipped: &mut Vec<Skipped>,
-) -> Result<Asked, PlatformError> {
+) -> Result<PageOutcome, PlatformError> {
     let mut tries = 0;
     loop {
         tries += 1;
         let answer = request.send(platform).await;
         let judged = answer.and_then(|answer| judge(answer, skipped));
         let error = match judged.and_then(|asked| request.check(asked)) {
-            Ok(Asked::Page(page)) if request.asks_for_nodes() => {
-                let failure = Failure::of_row(&page);
-                return Ok(failure.map_or(Asked::Page(page), Asked::Failed));
+            Ok(PageOutcome::Page(page)) if request.asks_for_nodes() => {
+                let failure = RequestFailure::of_row(&page);
+                return Ok(failure.map_or(PageOutcome::Page(page), PageOutcome::Failed));
             }
             Ok(judged) => return Ok(judged),
             Err(error) => error,
         };
         if is_about_size(&error, tries) {
-            return Ok(Asked::Failed(Failure::of(&error, true)));
+            return Ok(PageOutcome::Failed(RequestFailure::of(&error, true)));
         }
         let wait = match error.kind() {
-            Kind::Server if is_about_shape(&error) => {
+            ErrorKind::Server if is_about_shape(&error) => {
                 if tries >= TRIES_OF_A_SHAPE {
                     return Err(error);
                 }
                 None
             }
-            Kind::Server => return Ok(Asked::Failed(Failure::of(&error, false))),
-            Kind::Transient(wait) => wait,
-            Kind::Authentication
-            | Kind::Validation
-            | Kind::Unknown
-            | Kind::OverLimit
-            | Kind::Elsewhere
-            | Kind::Unusable => return Err(error),
+            ErrorKind::Server => return Ok(PageOutcome::Failed(RequestFailure::of(&error, false))),
+            ErrorKind::Transient(wait) => wait,
+            ErrorKind::Authentication
+            | ErrorKind::Validation
+            | ErrorKind::Unknown
+            | ErrorKind::OverLimit
+            | ErrorKind::Elsewhere
+            | ErrorKind::Unusable => return Err(error),
         };
         tracing::warn!(error = %Chain(&error), tries, "no usable answer, trying again");
         platform.count_retry();
@@ -763,20 +765,20 @@ fn is_about_shape(error: &PlatformError) -> bool {
 
 /// Decides what an answer is worth. Errors beside data are a failure of the page, with one exception:
 /// a number that does not fit GraphQL's `Int` costs its field and nothing else, where its row is there.
-fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, PlatformError> {
+fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<PageOutcome, PlatformError> {
     if answer.is_assumed() {
         match PageAnswer::read(answer.clone()) {
-            Ok(page) => return Ok(Asked::Page(page)),
+            Ok(page) => return Ok(PageOutcome::Page(page)),
             // Errors stand behind its data, or it was cut short.
             Err(_) => answer = answer.settled()?,
         }
     }
     let Some(refusal) = answer.refusal() else {
-        return Ok(Asked::Page(PageAnswer::read(answer)?));
+        return Ok(PageOutcome::Page(PageAnswer::read(answer)?));
     };
-    // What is of the moment says nothing about rows, even beside what names one.
+    // A transient failure is not the fault of a row, even beside an error that names one.
     let refusal = answer.busy().unwrap_or(refusal);
-    if !matches!(refusal.kind(), Kind::Server) {
+    if !matches!(refusal.kind(), ErrorKind::Server) {
         return Err(refusal.into());
     }
     let errors = answer.errors();
@@ -792,10 +794,10 @@ fn judge(mut answer: Answer, skipped: &mut Vec<Skipped>) -> Result<Asked, Platfo
         |error: &&GraphqlError| !error.is_number_out_of_range() || page.costs_row(error);
     if !errors.iter().any(|error| is_to_blame(&error)) {
         skipped.extend(errors.iter().map(|error| page.lost_field(error)));
-        return Ok(Asked::Page(page));
+        return Ok(PageOutcome::Page(page));
     }
     let blamed = errors.iter().filter(is_to_blame);
-    Ok(Asked::Failed(Failure {
+    Ok(PageOutcome::Failed(RequestFailure {
         suspect: blamed.clone().filter_map(GraphqlError::row).min(),
         is_about_size: false,
         is_over_limit: false,
@@ -820,7 +822,7 @@ pub(super) fn unreadable(
 }
 
 /// Not even the smallest request is within a limit of the source.
-pub(super) fn over_limit(stream: Stream, failure: &Failure) -> SourceError {
+pub(super) fn over_limit(stream: Stream, failure: &RequestFailure) -> SourceError {
     SourceError::new(format!(
         "cannot read the {} of the source: even a request for one of them is over a limit there, which has to be raised for this connector: {}",
         stream.name(),
@@ -828,10 +830,10 @@ pub(super) fn over_limit(stream: Stream, failure: &Failure) -> SourceError {
     ))
 }
 
-/// The source has not answered for as long as the patience lasts.
-pub(super) fn given_up(stream: Stream, failure: &Failure) -> SourceError {
+/// The source has not answered within the retry budget.
+pub(super) fn given_up(stream: Stream, failure: &RequestFailure) -> SourceError {
     SourceError::new(format!(
-        "cannot read the {} of the source: it has answered nothing of use within the ten minutes that it is given, or asks for a longer wait, at last: {}; look at the health of that platform, and at its log",
+        "cannot read the {} of the source: it has given no usable answer within the ten minutes that it has, or asks for a longer wait, at last: {}; look at the health of that platform, and at its log",
         stream.name(),
         failure.reason
     ))
@@ -841,11 +843,11 @@ pub(super) fn given_up(stream: Stream, failure: &Failure) -> SourceError {
 mod tests {
     use super::*;
 
-    fn failure(suspect: Option<usize>, may_pass: bool) -> Failure {
-        Failure {
+    fn failure(suspect: Option<usize>, may_pass: bool) -> RequestFailure {
+        RequestFailure {
             suspect,
             may_pass,
-            ..Failure::no_list()
+            ..RequestFailure::no_list()
         }
     }
 
@@ -861,17 +863,17 @@ mod tests {
         let by_ids = |ids: &[&str]| {
             let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
             let stream = Stream::Observables;
-            Request::List(ListRequest::by_ids(stream, Detail::Stix, &ids))
+            SourceRequest::List(ListRequest::by_ids(stream, Detail::Stix, &ids))
         };
         let rows = r#"{"node":{"id":"a"}},null,{"node":{"id":7}},{"node":{"id":"b"}}"#;
-        let answered = |request: Request| {
-            let checked = request.check(Asked::Page(list("stixCyberObservables", rows)));
+        let answered = |request: SourceRequest| {
+            let checked = request.check(PageOutcome::Page(list("stixCyberObservables", rows)));
             checked.map_err(|error| is_about_shape(&error)).map(|_| ())
         };
         assert_eq!(answered(by_ids(&["a", "b", "c"])), Ok(()));
         assert_eq!(answered(by_ids(&["a", "c"])), Err(true));
         assert_eq!(answered(by_ids(&["a", "url--1"])), Ok(()));
-        let none = by_ids(&["a"]).check(Asked::Page(list("stixCyberObservables", "")));
+        let none = by_ids(&["a"]).check(PageOutcome::Page(list("stixCyberObservables", "")));
         assert!(
             none.is_err_and(|error| is_about_shape(&error)),
             "one is counted"
@@ -879,14 +881,14 @@ mod tests {
 
         let rows = r#"{"node":{"id":"1","from":{"id":"a"}}},{"node":{"id":"2","from":null}}"#;
         let answered = |holders: &[&str]| {
-            let request = Request::References(ReferencesRequest {
+            let request = SourceRequest::References(ReferencesRequest {
                 holders: holders.iter().map(|&id| id.to_owned()).collect(),
                 relations: Vec::new(),
                 with_files: false,
                 first: 9,
                 after: None,
             });
-            let page = Asked::Page(list("stixRefRelationships", rows));
+            let page = PageOutcome::Page(list("stixRefRelationships", rows));
             request.check(page).is_ok()
         };
         assert!(answered(&["a"]) && answered(&[]) && !answered(&["b"]));
@@ -896,11 +898,12 @@ mod tests {
     fn a_row_that_was_not_asked_for_is_not_to_blame() {
         let request = |first| {
             let list = ListRequest::by_ids(Stream::Indicators, Detail::Stix, &[]);
-            Request::List(ListRequest { first, ..list })
+            SourceRequest::List(ListRequest { first, ..list })
         };
-        let suspect = |request: Request| match request.check(Asked::Failed(failure(Some(3), false)))
+        let suspect = |request: SourceRequest| match request
+            .check(PageOutcome::Failed(failure(Some(3), false)))
         {
-            Ok(Asked::Failed(failure)) => failure.suspect,
+            Ok(PageOutcome::Failed(failure)) => failure.suspect,
             _ => panic!("it failed"),
         };
         assert_eq!(
@@ -910,7 +913,7 @@ mod tests {
     }
 
     /// A page of these nodes, and an error about a number for each of these paths.
-    fn judged(nodes: &[&str], paths: &[&str]) -> (Asked, Vec<Skipped>) {
+    fn judged(nodes: &[&str], paths: &[&str]) -> (PageOutcome, Vec<Skipped>) {
         let edges: Vec<String> = nodes
             .iter()
             .map(|node| format!(r#"{{"node":{node}}}"#))
@@ -949,7 +952,7 @@ mod tests {
             ),
         ] {
             let (asked, skipped) = judged(&nodes, &[path]);
-            assert!(matches!(asked, Asked::Page(_)));
+            assert!(matches!(asked, PageOutcome::Page(_)));
             assert_eq!((&*skipped[0].kind, skipped.len()), (lost, 1));
         }
     }
@@ -959,7 +962,7 @@ mod tests {
         let size = r#"["indicators","edges",0,"node","size"]"#;
         let taken = r#"["indicators","edges",1,"node","objectMarking",0,"x_opencti_order"]"#;
         let (asked, skipped) = judged(&[r#"{"id":"1","size":null}"#, "null"], &[size, taken]);
-        let Asked::Failed(failure) = asked else {
+        let PageOutcome::Failed(failure) = asked else {
             panic!("the row is gone");
         };
         assert_eq!((failure.suspect, skipped.len()), (Some(1), 0));
@@ -967,7 +970,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn patience_ends_and_an_answer_renews_it() {
+    async fn the_retry_budget_ends_and_an_answer_renews_it() {
         let mut retry_budget = RetryBudget::default();
         let began = tokio::time::Instant::now();
         while retry_budget.rest(&failure(None, true), true).await {}

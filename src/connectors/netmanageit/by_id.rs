@@ -1,8 +1,6 @@
 //! Reads objects by their ids, and what objects refer to: as many at once as the source manages, down
 //! to the single one that it fails at, which is answered as unread.
 //!
-//! May know: requests and their judged answers. Must not know: why the objects are wanted.
-//!
 //! **Invariant.** An object is unread only when the source fails at it while it answers for others:
 //! a source that is away is waited for, and then given up. What one reading keeps is bounded: what goes beyond
 //! is unread too.
@@ -15,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ask::{
-    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, ReferencesRequest, Request, Stream,
-    ask, given_up, over_limit, unreadable,
+    Detail, Filter, ListRequest, PageAnswer, PageOutcome, ReferencesRequest, RequestFailure,
+    SourceRequest, Stream, ask, given_up, over_limit, unreadable,
 };
 use super::cursor::Row;
 use super::cursor::Span;
@@ -27,7 +25,7 @@ use super::page::{
 };
 use crate::connector::{Skipped, SourceError};
 use crate::http::RetryBudget;
-use crate::platform::{EndGuard, IDS_A_FILTER, Platform};
+use crate::platform::{IDS_A_FILTER, PaginationGuard, Platform};
 
 /// So many others are asked for where one object fails, to see whether it is the source.
 const OTHERS: usize = 3;
@@ -83,15 +81,15 @@ impl Allowance {
     }
 }
 
-/// The guard of a list of objects by so many ids. Two objects may answer to one id: one of them by an id that it
+/// The pagination guard of a list of objects by so many ids. Two objects may answer to one id: one of them by an id that it
 /// had before.
-fn guard_of_objects(ids: usize) -> EndGuard {
-    EndGuard::of_at_most(ids * 2)
+fn pagination_guard_of_objects(ids: usize) -> PaginationGuard {
+    PaginationGuard::of_at_most(ids * 2)
 }
 
-/// The guard of a list of references, of however many objects.
-fn guard_of_references(_objects: usize) -> EndGuard {
-    EndGuard::of_at_most(MOST_REFERENCES)
+/// The pagination guard of a list of references, of however many objects.
+fn pagination_guard_of_references(_objects: usize) -> PaginationGuard {
+    PaginationGuard::of_at_most(MOST_REFERENCES)
 }
 
 /// What is to be read of objects.
@@ -101,18 +99,18 @@ pub(super) struct Wanted {
     pub(super) detail: Detail,
 }
 
-/// What the source failed at while it answered for others. Whoever wanted it names it, and remembers what is
+/// What the source failed at while it answered for others. The caller reports it, and remembers what is
 /// not whole without it: a later run asks once more.
 #[derive(Debug, Clone)]
 pub(super) struct Unread {
     /// The id by which it was asked for.
     pub(super) id: String,
-    /// Why, in words.
+    /// Why, for people.
     pub(super) reason: String,
 }
 
 impl Unread {
-    /// As it is told.
+    /// As it is reported.
     pub(super) fn named(&self, kind: &str) -> Skipped {
         Skipped {
             id: self.id.clone(),
@@ -145,7 +143,7 @@ struct Chunk {
     /// The place behind the answers so far, and how many rows they had.
     after: Option<String>,
     seen: u64,
-    guard: EndGuard,
+    guard: PaginationGuard,
     /// Rows that are asked for at once, at most.
     rows: usize,
     /// Times that a single object was asked for.
@@ -156,7 +154,7 @@ struct Chunk {
 
 impl Chunk {
     /// Objects, so many rows of them at once.
-    fn new(ids: Vec<String>, rows: usize, guard: EndGuard) -> Self {
+    fn new(ids: Vec<String>, rows: usize, guard: PaginationGuard) -> Self {
         Self {
             ids,
             after: None,
@@ -199,8 +197,8 @@ struct Unanswered<'a> {
     /// All of them: those beside one that fails show whether it is the source.
     ids: Vec<String>,
     all_chunks: VecDeque<Chunk>,
-    /// Makes the guard of a list by so many ids.
-    guard_of: fn(usize) -> EndGuard,
+    /// Makes the pagination guard of a list by so many ids.
+    guard_of: fn(usize) -> PaginationGuard,
     retry_budget: RetryBudget,
 }
 
@@ -209,7 +207,7 @@ impl<'a> Unanswered<'a> {
         platform: &'a Platform,
         stream: Stream,
         ids: Vec<String>,
-        guard_of: fn(usize) -> EndGuard,
+        guard_of: fn(usize) -> PaginationGuard,
     ) -> Self {
         let all = Chunk::new(ids.clone(), ROWS_A_PAGE, guard_of(ids.len()));
         Self {
@@ -229,13 +227,13 @@ impl<'a> Unanswered<'a> {
 
     async fn ask(
         &mut self,
-        request: Request,
+        request: SourceRequest,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Asked, SourceError> {
+    ) -> Result<PageOutcome, SourceError> {
         let asked = ask(self.platform, &request, &mut self.retry_budget, skipped)
             .await
             .map_err(|error| unreadable(self.stream, error))?;
-        if let Asked::Page(answer) = &asked
+        if let PageOutcome::Page(answer) = &asked
             && answer.list().is_some()
         {
             self.retry_budget.renew();
@@ -248,8 +246,8 @@ impl<'a> Unanswered<'a> {
     async fn step_around(
         &mut self,
         mut chunk: Chunk,
-        failure: &Failure,
-        others: impl Fn(Option<String>) -> Request,
+        failure: &RequestFailure,
+        others: impl Fn(Option<String>) -> SourceRequest,
     ) -> Result<Option<String>, SourceError> {
         let is_alone = chunk.ids.len() == 1;
         if is_alone && failure.is_over_limit && chunk.rows == 1 {
@@ -310,7 +308,7 @@ impl<'a> Unanswered<'a> {
     async fn answers_others(
         &mut self,
         chunk: &Chunk,
-        others: impl Fn(Option<String>) -> Request,
+        others: impl Fn(Option<String>) -> SourceRequest,
     ) -> Result<bool, SourceError> {
         let beside = self.ids.iter().rev().filter(|id| !chunk.ids.contains(id));
         let beside: Vec<String> = beside.take(OTHERS).cloned().collect();
@@ -324,8 +322,8 @@ impl<'a> Unanswered<'a> {
             )
             .await;
             match asked.map_err(|error| unreadable(self.stream, error))? {
-                Asked::Page(_) => return Ok(true),
-                Asked::Failed(_) => {}
+                PageOutcome::Page(_) => return Ok(true),
+                PageOutcome::Failed(_) => {}
             }
         }
         Ok(false)
@@ -358,7 +356,7 @@ pub(super) async fn read_objects(
     Ok(all)
 }
 
-/// Cuts ids into portions and reads them, some at once. The answers stand in the order of the ids.
+/// Cuts ids into chunks and reads these, some at once. The answers are in the order of the ids.
 async fn together<T, R>(
     ids: &[String],
     ids_a_request: usize,
@@ -391,7 +389,7 @@ async fn objects_of(
     allowance: &Allowance,
 ) -> Result<(ReadObjects, Vec<Skipped>), SourceError> {
     let Wanted { stream, detail } = wanted;
-    let mut waiting = Unanswered::new(platform, stream, ids, guard_of_objects);
+    let mut waiting = Unanswered::new(platform, stream, ids, pagination_guard_of_objects);
     let (mut read, mut skipped) = (ReadObjects::default(), Vec::new());
     while let Some(chunk) = waiting.all_chunks.pop_front() {
         if allowance.is_spent() {
@@ -404,8 +402,11 @@ async fn objects_of(
             first: by_ids.first.min(chunk.rows),
             ..by_ids
         };
-        let failure = match waiting.ask(Request::List(request), &mut skipped).await? {
-            Asked::Page(answer) => match Extent::of(&answer) {
+        let failure = match waiting
+            .ask(SourceRequest::List(request), &mut skipped)
+            .await?
+        {
+            PageOutcome::Page(answer) => match Extent::of(&answer) {
                 Some(_) if !allowance.take(&answer) => {
                     waiting.all_chunks.push_front(chunk);
                     continue;
@@ -415,13 +416,13 @@ async fn objects_of(
                     read.answers.push(answer);
                     continue;
                 }
-                None => Failure::no_list(),
+                None => RequestFailure::no_list(),
             },
-            Asked::Failed(failure) => failure,
+            PageOutcome::Failed(failure) => failure,
         };
         let others = |id: Option<String>| {
             let by_ids = ListRequest::by_ids(stream, detail, id.as_slice());
-            Request::List(match id {
+            SourceRequest::List(match id {
                 Some(_) => by_ids,
                 None => ListRequest {
                     filter: Filter::Span(Span::Everything),
@@ -513,7 +514,7 @@ fn put_pointed(
     }
 }
 
-/// Holders and what they point at.
+/// Holders and what they refer to.
 #[derive(Default)]
 struct ChunkOfReferences {
     found: Vec<Pointed>,
@@ -522,21 +523,21 @@ struct ChunkOfReferences {
 }
 
 /// All references of these objects. Where the source fails at those of some objects, the others are
-/// read all the same. Of one whose references were read in part it is told that not all were.
+/// read all the same. Of one whose references were read in part it is reported that not all were.
 async fn references_of(
     platform: &Platform,
     ids: Vec<String>,
     wanted: &WantedReferences,
     allowance: &Allowance,
 ) -> Result<ChunkOfReferences, SourceError> {
-    let mut waiting = Unanswered::new(platform, wanted.stream, ids, guard_of_references);
+    let mut waiting = Unanswered::new(platform, wanted.stream, ids, pagination_guard_of_references);
     let mut read = ChunkOfReferences::default();
     while let Some(chunk) = waiting.all_chunks.pop_front() {
         if allowance.is_spent() {
             read.unread.extend(chunk.left_out(&[]));
             continue;
         }
-        let request = Request::References(ReferencesRequest {
+        let request = SourceRequest::References(ReferencesRequest {
             holders: chunk.ids.clone(),
             relations: wanted.relations.clone(),
             with_files: wanted.with_files,
@@ -544,10 +545,10 @@ async fn references_of(
             after: chunk.after.clone(),
         });
         match waiting.ask(request, &mut read.skipped).await? {
-            Asked::Page(answer) if !allowance.take(&answer) => {
+            PageOutcome::Page(answer) if !allowance.take(&answer) => {
                 waiting.all_chunks.push_front(chunk);
             }
-            Asked::Page(answer) => {
+            PageOutcome::Page(answer) => {
                 let extent = take_references(&answer, &mut read.found, &mut read.skipped)?;
                 let is_short = extent.is_short_of(chunk.seen);
                 match go_on(chunk, extent, &answer)? {
@@ -560,9 +561,9 @@ async fn references_of(
                     None => {}
                 }
             }
-            Asked::Failed(failure) => {
+            PageOutcome::Failed(failure) => {
                 let others = |id: Option<String>| {
-                    Request::References(ReferencesRequest {
+                    SourceRequest::References(ReferencesRequest {
                         holders: id.into_iter().collect(),
                         relations: wanted.relations.clone(),
                         with_files: wanted.with_files,
@@ -626,7 +627,7 @@ impl Extent {
     }
 }
 
-/// The portion with the place where its list goes on behind an answer, if it does.
+/// The chunk with the place where its list goes on behind an answer, if it does.
 fn go_on(
     mut chunk: Chunk,
     extent: Extent,
@@ -804,7 +805,7 @@ mod tests {
         let body = r#"{"data":{"indicators":{"pageInfo":{"endCursor":"A","hasNextPage":false,"globalCount":9},"edges":[]}}}"#;
         let answer = PageAnswer::of_body(body).unwrap();
         let extent = Extent::of(&answer).unwrap();
-        let chunk = Chunk::new(ids(1), ROWS_A_PAGE, guard_of_objects(1));
+        let chunk = Chunk::new(ids(1), ROWS_A_PAGE, pagination_guard_of_objects(1));
         assert!(go_on(chunk, extent, &answer).unwrap().is_none());
     }
 
@@ -857,7 +858,7 @@ mod tests {
     #[case::rows_that_do_not_say_who_they_are(|page: usize| page_of(&page.to_string(), "null", "{}"))]
     fn a_list_that_does_not_end_is_an_error(#[case] pages: impl Fn(usize) -> PageAnswer) {
         let ids = vec!["1".to_owned()];
-        let mut chunk = Chunk::new(ids, ROWS_A_PAGE, guard_of_objects(1));
+        let mut chunk = Chunk::new(ids, ROWS_A_PAGE, pagination_guard_of_objects(1));
         for number in 0..1000 {
             let answer = pages(number);
             match go_on(chunk, Extent::of(&answer).unwrap(), &answer) {

@@ -1,7 +1,6 @@
 //! A page of the source, written as STIX objects.
 //!
-//! Pure. May know: the page, the table of types, [`crate::stix`]. Must not know: the network, the
-//! destination.
+//! Pure.
 //!
 //! **Invariant.** Only the keys named in this module and its children leave; ids are the source's
 //! standard ids; an object that cannot be written is skipped by name, and nothing else of its page
@@ -27,7 +26,7 @@ use url::Url;
 use super::ask::{PageAnswer, Stream};
 use super::files::{FILE, Files};
 use super::page::{
-    EMPTY_ROW, ExternalReference, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE,
+    EMPTY_ROW, ExternalReferenceFields, List, NestedTarget, Node, Reference, Text, UNKNOWN_SHAPE,
 };
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
@@ -72,11 +71,11 @@ enum ConvertError {
     Unread(String),
 }
 
-/// Why a list that is null is told: the source answers an empty one where there is nothing.
-const NOT_SAID: &str = "the source does not say what it has of these";
+/// Why a list that is null is reported: the source answers an empty one where there is nothing.
+const NOT_STATED: &str = "the source answers null where a list of these should be";
 
 impl ConvertError {
-    /// What the source may mend, where the object can go then.
+    /// What the source may resolve, where the object can go then.
     fn at_source(&self) -> Option<AtSource> {
         match self {
             Self::Marking(_) => Some(AtSource::Contradiction),
@@ -130,7 +129,7 @@ impl Converter for NetManageItConverter {
 
     fn convert(&mut self, page: RawPage) -> Converted {
         let mut skipped = page.skipped;
-        let told = skipped.len();
+        let skipped_before = skipped.len();
         let written = Written::read(&page.written);
         let mut lost = Lost::of(page.unread);
         let referenced = self.referenced(&page.referenced, &written, &mut lost, &mut skipped);
@@ -141,25 +140,25 @@ impl Converter for NetManageItConverter {
                 continue;
             }
             let of_node = standard_id(node).and_then(|id| page.references.get(&*id));
-            let with = With {
+            let context = ConvertContext {
                 references: of_node.map_or(&[][..], Vec::as_slice),
                 written: &written,
                 files: page.files.as_ref().unwrap_or(&no_files),
             };
-            match self.object(page.stream, node, &with, &mut skipped) {
+            match self.object(page.stream, node, &context, &mut skipped) {
                 Ok(object) => objects.push(object),
                 Err(error) => {
                     let skip = skip(node, page.stream, &error);
                     if let Some(at_source) = error.at_source() {
-                        let held = Deferred::at_source(page.stream.name(), &skip, at_source);
-                        deferred.push(held.as_part_if(page.files.is_some()));
+                        let waiting = Deferred::at_source(page.stream.name(), &skip, at_source);
+                        deferred.push(waiting.as_part_if(page.files.is_some()));
                     }
                     lost.note(node, error);
                     skipped.push(skip);
                 }
             }
         }
-        let dangling = leave_out_dangling(&mut objects, &page.ends_to_come, &referenced);
+        let dangling = remove_dangling(&mut objects, &page.ends_to_come, &referenced);
         for Dangling { skipped: skip, end } in dangling {
             deferred.push(lost.defer(page.stream, &skip, &end));
             skipped.push(skip);
@@ -168,11 +167,11 @@ impl Converter for NetManageItConverter {
         if page.files.is_none() {
             deferred.extend(waiting_for(&objects, &lost, page.stream));
         }
-        // What else is wrong with an object that only brings its files now was told when it came first.
+        // What else is wrong with an object that only brings its files now was reported when it came first.
         if page.files.is_some() {
-            let mut anew = skipped.split_off(told);
-            anew.retain(|skipped| skipped.kind == FILE);
-            skipped.append(&mut anew);
+            let mut new = skipped.split_off(skipped_before);
+            new.retain(|skipped| skipped.kind == FILE);
+            skipped.append(&mut new);
         }
         let second_pass = objects
             .iter()
@@ -193,7 +192,7 @@ impl Converter for NetManageItConverter {
             deferred,
             alarms: page.alarms,
             ends_elsewhere: page.ends_elsewhere,
-            tell_sent: page.tell_sent,
+            sent_notifier: page.sent_notifier,
             files_follow: page.files_follow,
             completes: page.completes,
             counts_as: page.files.map(|_| "object with files"),
@@ -202,14 +201,14 @@ impl Converter for NetManageItConverter {
     }
 }
 
-/// An object that is complete but for what it points at.
+/// An object that is complete but for what it refers to.
 struct WithoutReferences {
     object: StixObject,
     nested: Vec<NestedTarget>,
 }
 
-/// What goes into an object beside its own fields.
-struct With<'a> {
+/// What goes into an object besides its own fields.
+struct ConvertContext<'a> {
     references: &'a [Reference],
     written: &'a Written<'a>,
     files: &'a Files,
@@ -227,20 +226,20 @@ impl NetManageItConverter {
         &mut self,
         stream: Stream,
         node: &Node<'_>,
-        with: &With<'_>,
+        context: &ConvertContext<'_>,
         skipped: &mut Vec<Skipped>,
     ) -> Result<WithoutReferences, ConvertError> {
         let mut metadata = self.metadata_writer.of(node, skipped)?;
-        metadata.external_references = external_references(node, with.references, skipped);
+        metadata.external_references = external_references(node, context.references, skipped);
         creators::put(&self.choices, node, &mut metadata)?;
         let content = match stream {
-            Stream::Observables => observable::content(node, &with.files.own, skipped)?,
+            Stream::Observables => observable::content(node, &context.files.own, skipped)?,
             Stream::Indicators | Stream::Relationships => None,
         };
-        let files = content.iter().chain(&with.files.own);
+        let files = content.iter().chain(&context.files.own);
         self.metadata_writer
             .put_files(node, files, &mut metadata, skipped)?;
-        let of_references = &with.files.of_references;
+        let of_references = &context.files.of_references;
         self.metadata_writer.put_files_of_references(
             node,
             of_references,
@@ -248,18 +247,18 @@ impl NetManageItConverter {
             skipped,
         )?;
         let mut object = match stream {
-            Stream::Observables => observable::write(node, &metadata, with.written, skipped)?,
+            Stream::Observables => observable::write(node, &metadata, context.written, skipped)?,
             Stream::Indicators => indicator::write(node, &metadata, &self.choices, skipped)?,
             Stream::Relationships => relationship::write(node, &metadata, skipped)?,
         };
         object.embedded = metadata.objects;
         Ok(WithoutReferences {
             object,
-            nested: nested_targets(with.references),
+            nested: nested_targets(context.references),
         })
     }
 
-    /// The objects of other pages; what they point at themselves travels with their own page.
+    /// The objects of other pages; what they refer to themselves travels with their own page.
     fn referenced(
         &mut self,
         answers: &[(Stream, PageAnswer)],
@@ -267,7 +266,7 @@ impl NetManageItConverter {
         lost: &mut Lost,
         skipped: &mut Vec<Skipped>,
     ) -> Vec<Arc<StixObject>> {
-        let with = With {
+        let context = ConvertContext {
             references: &[],
             written,
             files: &Files::default(),
@@ -275,9 +274,9 @@ impl NetManageItConverter {
         let mut referenced = Vec::new();
         for (stream, answer) in answers {
             for node in nodes_of(answer, skipped) {
-                // What is wrong with it is told where it is the subject: on its own page.
-                let mut told_elsewhere = Vec::new();
-                match self.object(*stream, node, &with, &mut told_elsewhere) {
+                // What is wrong with it is reported on its own page.
+                let mut skipped_elsewhere = Vec::new();
+                match self.object(*stream, node, &context, &mut skipped_elsewhere) {
                     Ok(without_references) => referenced.push(Arc::new(without_references.object)),
                     Err(error) => {
                         tracing::debug!(id = %name_of(node), %error, "an object that should come along cannot be written");
@@ -314,7 +313,7 @@ struct Lost(TextMap<Box<str>, LostFor>);
 enum LostFor {
     /// The source failed at it.
     Unread(String),
-    /// It is held back, and comes by itself.
+    /// It is deferred, and comes by itself.
     Deferred,
 }
 
@@ -340,7 +339,7 @@ impl Lost {
         self.0.contains_key(id)
     }
 
-    /// Holds back what is not whole without what has this id. What the source failed at may have been sent by an
+    /// Defers what is not whole without what has this id. What the source failed at may have been sent by an
     /// earlier run, and never come by itself: so it is this object that is asked for again, and waits for the other
     /// where that is given up.
     fn defer(&self, stream: Stream, skipped: &Skipped, needed: &str) -> Deferred {
@@ -362,9 +361,9 @@ impl Lost {
     }
 }
 
-/// Takes out relationships without an end that had to come along: it was not read before, nor can it be
+/// Removes relationships without an end that had to come along: it was not read before, nor can it be
 /// now.
-fn leave_out_dangling(
+fn remove_dangling(
     objects: &mut Vec<WithoutReferences>,
     ends_to_come: &HashSet<Box<str>>,
     referenced: &[Arc<StixObject>],
@@ -503,7 +502,7 @@ fn external_references(
     node: &Node<'_>,
     references: &[Reference],
     skipped: &mut Vec<Skipped>,
-) -> Vec<ExternalReference> {
+) -> Vec<ExternalReferenceFields> {
     let external = references.iter().filter_map(|reference| match reference {
         Reference::External(external) => Some(external),
         Reference::Nested(_) => None,
@@ -526,7 +525,7 @@ fn nested_targets(references: &[Reference]) -> Vec<NestedTarget> {
     nested.collect()
 }
 
-/// The objects that point at what is lost for now: they come once more when it can be had.
+/// The objects that refer to what is lost for now: they come once more when it can be had.
 fn waiting_for(objects: &[WithoutReferences], lost: &Lost, stream: Stream) -> Vec<Deferred> {
     let mut waiting = Vec::new();
     for written in objects {
@@ -544,25 +543,25 @@ fn waiting_for(objects: &[WithoutReferences], lost: &Lost, stream: Stream) -> Ve
     waiting
 }
 
-/// What each object points at, by its id: the property and the target's id.
+/// What each object refers to, by its id: the property and the target's id.
 #[derive(Debug, Default)]
-struct Edges {
+struct NestedReferences {
     /// What travels with the object.
-    taken: TextMap<StixId, Vec<Edge>>,
-    /// What would close a circle. Two objects that point at each other cannot both be imported first
+    taken: TextMap<StixId, Vec<NestedReferenceTarget>>,
+    /// What would close a circle. Two objects that refer to each other cannot both be imported first
     /// (docs/protocol.md#references), so one of them goes once more, afterwards.
-    second_pass: TextMap<StixId, Vec<Edge>>,
+    second_pass: TextMap<StixId, Vec<NestedReferenceTarget>>,
 }
 
-type Edge = (&'static NestedReference, StixId);
+type NestedReferenceTarget = (&'static NestedReference, StixId);
 
 /// The nested references that can travel: known relations to targets at hand.
 fn nested_edges(
     objects: &[WithoutReferences],
     referenced: &[Arc<StixObject>],
     skipped: &mut Vec<Skipped>,
-) -> Edges {
-    let mut edges = Edges::default();
+) -> NestedReferences {
+    let mut edges = NestedReferences::default();
     if objects.iter().all(|written| written.nested.is_empty()) {
         return edges;
     }
@@ -612,7 +611,7 @@ fn nested_reference(relation: &str) -> Option<&'static NestedReference> {
         .find(|nested| nested.relation == relation)
 }
 
-impl Edges {
+impl NestedReferences {
     fn has(&self, holder: &str, relation: &NestedReference) -> bool {
         let of_holder = [&self.taken, &self.second_pass].map(|edges| edges.get(holder));
         let mut of_holder = of_holder.into_iter().flatten().flatten();
@@ -636,8 +635,8 @@ impl Edges {
     }
 }
 
-/// Completes an object with what it points at.
-fn point(written: WithoutReferences, edges: &Edges) -> Arc<StixObject> {
+/// Completes an object with what it refers to.
+fn point(written: WithoutReferences, edges: &NestedReferences) -> Arc<StixObject> {
     let without_references = written.object;
     match edges.taken.get(&without_references.id) {
         Some(targets) => Arc::new(without_references.referring_to(nested_references(targets))),
@@ -645,8 +644,11 @@ fn point(written: WithoutReferences, edges: &Edges) -> Arc<StixObject> {
     }
 }
 
-/// The object once more, with what it could not point at the first time.
-fn point_second_pass(written: &WithoutReferences, edges: &Edges) -> Option<Arc<StixObject>> {
+/// The object once more, with what it could not refer to the first time.
+fn point_second_pass(
+    written: &WithoutReferences,
+    edges: &NestedReferences,
+) -> Option<Arc<StixObject>> {
     let targets = edges.second_pass.get(&written.object.id)?;
     Some(Arc::new(
         written
@@ -657,7 +659,7 @@ fn point_second_pass(written: &WithoutReferences, edges: &Edges) -> Option<Arc<S
 }
 
 /// The properties for these targets, in the order of the table of relations.
-fn nested_references(targets: &[Edge]) -> Vec<ObjectReference> {
+fn nested_references(targets: &[NestedReferenceTarget]) -> Vec<ObjectReference> {
     let of = |nested: &'static NestedReference| {
         let same = targets
             .iter()

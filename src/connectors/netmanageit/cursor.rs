@@ -1,18 +1,17 @@
-//! Where the reading of a stream stands, from run to run.
+//! The position in a stream, from run to run.
 //!
 //! A *pass* reads a stream once, ordered by `updated_at`: the first one everything, each later one
 //! what is not older than the start that the pass before it left. Several servers write at the source,
 //! and each stamps `updated_at` a little before others can see the row: only what is older than
 //! [`OVERLAP`] is settled. So a pass leaves as its start: the newest row that there was when it
-//! began (the *edge*), less the overlap; and a [`OverlapWindow`] of the rows from there on that it handed
-//! out, which the next pass meets again and leaves out.
+//! began (the *high watermark*), less the overlap; and a [`OverlapWindow`] of the rows from there on that it handed
+//! out, which the next pass reads again and skips.
 //!
-//! No cursor stands behind what the source itself calls now ([`Clock`]), nor is it moved by rows whose time has not
-//! come: these are handed out, held in the window, and met again until it has. Where the clock was set back, the
+//! No cursor is later than what the source itself calls now ([`SourceClock`]), nor is it moved by rows whose time has not
+//! come: these are handed out, held in the window, and read again until it has. Where the clock was set back, the
 //! next pass begins so much earlier.
 //!
-//! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in. May know:
-//! rows and moments. Must not know: how the source is asked, our clock.
+//! Pure: the caller asks the source what [`Reading::next`] says and puts the answers in.
 //!
 //! **Invariant.** What [`Reading::cursor`] says is true once everything handed out so far is
 //! confirmed: a reading that is resumed from it hands out every version of a row that this one had
@@ -28,7 +27,7 @@ use serde_json::Value;
 
 use super::page::LONGEST_CURSOR;
 use crate::connector::{Digest, HELD_ROWS, OverlapWindow, RowTime, RowVersion};
-pub(super) use clock::Clock;
+pub(super) use clock::SourceClock;
 
 /// How long a row may have its `updated_at` before it can be seen.
 pub(super) const OVERLAP: Duration = Duration::from_mins(5);
@@ -41,7 +40,7 @@ const REMEMBERED: usize = 500_000;
 pub(super) struct Row {
     /// The source's internal id.
     pub(super) id: Box<str>,
-    /// When it changed; none where the source does not say it so that it can be read.
+    /// When it changed; none where the source gives no time that can be read.
     pub(super) updated_at: Option<RowTime>,
 }
 
@@ -79,14 +78,14 @@ pub(super) enum NextRead {
     Nothing,
 }
 
-/// What a page says of its place in the list.
+/// What a page reports of its place in the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PageEnd {
     /// The place behind it.
     pub(super) after: String,
     /// How many rows it had, with those before it that could not be read.
     pub(super) rows: u64,
-    /// All rows of the span, where the source says so.
+    /// All rows of the span, where the source answers it.
     pub(super) total: Option<u64>,
     /// One request answered the whole span.
     pub(super) is_whole: bool,
@@ -94,19 +93,19 @@ pub(super) struct PageEnd {
     pub(super) is_last: bool,
 }
 
-/// What becomes of a page.
+/// How a page is handled.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum PageHandling {
     /// It has to be read again, later: [`Reading::next`] says what comes first.
-    NotYet,
+    ReadLater,
     /// It is handed out but for these rows, by their ids, which were handed out before.
-    But(HashSet<Box<str>>),
+    HandOutExcept(HashSet<Box<str>>),
 }
 
 /// The end of a span.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Ended {
-    /// Of the rows that were put in with it, those that were met before.
+pub(super) struct SpanEnd {
+    /// Of the rows that were put in with it, those that were read before.
     pub(super) known: HashSet<Box<str>>,
     /// What is missing, if anything.
     pub(super) shortfall: Option<Shortfall>,
@@ -114,21 +113,21 @@ pub(super) struct Ended {
 
 /// Rows of a page whose time has not come, and the last such time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Ahead {
+pub(super) struct FutureRows {
     pub(super) rows: usize,
     /// One of them.
     pub(super) id: Box<str>,
     pub(super) latest: RowTime,
 }
 
-/// What the source's clock means for the pass.
+/// The check of the source's clock, before a pass goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ClockCheck {
     /// It goes on.
     Fine,
     /// The clock was set back by so much: the pass begins so much earlier, and has to be asked for anew.
     SetBack(Duration),
-    /// The cursor stood in the future: the stream is read from its beginning.
+    /// The cursor was in the future: the stream is read from its beginning.
     InFuture,
 }
 
@@ -147,7 +146,7 @@ pub(super) struct Reading {
     /// The newest row of earlier passes.
     updated_at: Option<RowTime>,
     /// The source's clock when the last pass that moved on began.
-    clock: Option<Clock>,
+    clock: Option<SourceClock>,
     stage: Stage,
     pass: Pass,
     /// Versions that this run has read, not older than the pass's window.
@@ -181,10 +180,10 @@ struct Pass {
     count: Count,
     /// The source's clock when the pass began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    clock: Option<Clock>,
+    clock: Option<SourceClock>,
     /// The same with its last answer.
     #[serde(skip)]
-    last_clock: Option<Clock>,
+    last_clock: Option<SourceClock>,
     /// What is handed out, from the start of the next pass on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<OverlapWindow>,
@@ -229,12 +228,12 @@ struct StoredCursor {
     /// The newest row of the passes that are complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     updated_at: Option<RowTime>,
-    /// What they handed out that will be met again.
+    /// What they handed out that will be read again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     window: Option<OverlapWindow>,
     /// The source's clock when the last of them began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    clock: Option<Clock>,
+    clock: Option<SourceClock>,
     /// The pass that is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pass: Option<Pass>,
@@ -255,12 +254,12 @@ impl StoredCursor {
     }
 }
 
-/// A cursor that nobody of ours has written.
+/// A cursor that this program has not written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NoCursor {
     #[error("it has another shape")]
     Shape(#[from] serde_json::Error),
-    #[error("it says nothing")]
+    #[error("it is empty")]
     Empty,
     #[error("it is longer than any of ours")]
     TooLong,
@@ -273,15 +272,15 @@ impl Reading {
         newest.map(|at| self.last_clock().map_or(at, |clock| at.min(clock.now)))
     }
 
-    fn last_clock(&self) -> Option<Clock> {
+    fn last_clock(&self) -> Option<SourceClock> {
         self.pass.last_clock.or(self.pass.clock).or(self.clock)
     }
 
-    /// The source's clock, as the answer told it that is put in next; before anything else of it.
-    pub(super) fn put_clock(&mut self, clock: Clock) -> Told {
+    /// The source's clock, from the answer that is put in next; before anything else of it.
+    pub(super) fn put_clock(&mut self, clock: SourceClock) -> ClockCheck {
         self.pass.last_clock = Some(clock);
         if self.pass.clock.is_some() {
-            return Told::Fine;
+            return ClockCheck::Fine;
         }
         let windows = [&self.before, &self.pass.window];
         let starts = windows.into_iter().flatten().map(OverlapWindow::start);
@@ -289,33 +288,33 @@ impl Reading {
         if self.clock.is_none() && is_in_future {
             *self = Self::first();
             self.pass.clock = Some(clock);
-            return Told::InFuture;
+            return ClockCheck::InFuture;
         }
         self.pass.clock = Some(clock);
         let back = self.clock.and_then(|earlier| clock.set_back_since(earlier));
         let (Some(back), Some(before)) = (back, &mut self.before) else {
-            return Told::Fine;
+            return ClockCheck::Fine;
         };
         before.reach_back(back);
         self.stage = Stage::Newest;
-        Told::SetBack(back)
+        ClockCheck::SetBack(back)
     }
 
     /// Of these rows, but for those that are known, the ones whose time has not come.
-    pub(super) fn ahead(&self, rows: &[Row], known: &HashSet<Box<str>>) -> Option<Ahead> {
+    pub(super) fn ahead(&self, rows: &[Row], known: &HashSet<Box<str>>) -> Option<FutureRows> {
         let clock = self.last_clock()?;
         let at = |row: &Row| row.updated_at.filter(|at| clock.is_ahead(*at));
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ahead = new.filter_map(|row| Some((at(row)?, &row.id)));
         let (latest, id) = ahead.clone().max()?;
-        Some(Ahead {
+        Some(FutureRows {
             rows: ahead.count(),
             id: id.clone(),
             latest,
         })
     }
 
-    /// Whether a cursor says what another one says, whatever the clock showed.
+    /// Whether two cursors are the same, whatever the clock showed.
     pub(super) fn is_same(one: Option<&Value>, other: Option<&Value>) -> bool {
         let without_clock = |cursor: Option<&Value>| {
             let mut cursor = cursor.cloned();
@@ -332,7 +331,7 @@ impl Reading {
         Self::of(None, None)
     }
 
-    /// Goes on where the cursor stands.
+    /// Goes on from the cursor.
     ///
     /// # Errors
     /// [`NoCursor`] when it cannot be read.
@@ -365,8 +364,8 @@ impl Reading {
     }
 
     fn of(before: Option<OverlapWindow>, updated_at: Option<RowTime>) -> Self {
-        // A first pass is long, and a sum is checked with requests of its own: then the edge has to be
-        // known beforehand. Else most passes are a single page, which is its own edge.
+        // A first pass is long, and a sum is checked with requests of its own: then the high watermark has to be
+        // known beforehand. Else most passes are a single page, which is its own high watermark.
         let is_short = before
             .as_ref()
             .is_some_and(|window| window.digest().is_none());
@@ -480,15 +479,15 @@ impl Reading {
     }
 
     /// A page of rows, in order.
-    pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> Taken {
+    pub(super) fn put_page(&mut self, rows: &[Row], page: &PageEnd) -> PageHandling {
         let versions: Vec<RowVersion> = rows.iter().filter_map(Row::version).collect();
         if self.pass.window.is_none() {
             if !page.is_whole && !self.pass.is_watermark_asked {
-                // What follows is read later than this page: the edge has to be older than both.
+                // What follows is read later than this page: the high watermark has to be older than both.
                 self.stage = Stage::Newest;
-                return Taken::NotYet;
+                return PageHandling::ReadLater;
             }
-            // Where the newest row cannot be told, everything may be new.
+            // Where the newest row is not known, everything may be new.
             let high_watermark = if page.is_whole {
                 self.newest_come(&versions)
             } else {
@@ -510,7 +509,7 @@ impl Reading {
         if page.is_last && self.pass.updated_at >= self.pass.high_watermark {
             self.end();
         }
-        Taken::But(known)
+        PageHandling::HandOutExcept(known)
     }
 
     fn known(&self, rows: &[Row]) -> HashSet<Box<str>> {
@@ -555,14 +554,14 @@ impl Reading {
         };
         window.put(versions.iter().copied());
         let start = window.start();
-        let room = REMEMBERED.saturating_sub(self.remembered.len());
+        let left = REMEMBERED.saturating_sub(self.remembered.len());
         let recent = versions.iter().filter(|version| version.at >= start);
-        self.remembered.extend(recent.take(room));
+        self.remembered.extend(recent.take(left));
     }
 
     /// The span has no more rows but these, which could not be read; there were so many of those, and
     /// the span has so many in all.
-    pub(super) fn put_end(&mut self, bad: &[Row], rows: u64, total: Option<u64>) -> Ended {
+    pub(super) fn put_end(&mut self, bad: &[Row], rows: u64, total: Option<u64>) -> SpanEnd {
         if self.pass.window.is_none() {
             self.begin_window(None);
         }
@@ -571,7 +570,7 @@ impl Reading {
         self.count(&versions, rows, total);
         self.hold(&versions);
         self.end();
-        Ended {
+        SpanEnd {
             known,
             shortfall: total.and_then(|total| self.pass.count.shortfall(total)),
         }

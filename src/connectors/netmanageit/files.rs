@@ -3,10 +3,8 @@
 //!
 //! Each object with files is sent once more with them, as a page of its own: a page of a thousand
 //! objects may have more files than fit into memory, one object has at most what the settings allow.
-//! The platform takes files of references only within an object that has the reference. Whether an object goes is
-//! the destination's to say: that is waited for before its files are fetched.
-//!
-//! May know: answers, the platform. Must not know: STIX.
+//! The platform takes files of references only within an object that has the reference. Whether an object is sent
+//! depends on the destination: that is waited for before its files are fetched.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -16,12 +14,12 @@ use serde_json::value::RawValue;
 
 use super::ask::Stream;
 use super::page::{
-    ExternalReference, Files as Attached, FilesOfReferences, List, ReferenceFiles, RowName,
+    AttachedFiles, ExternalReferenceFields, FilesOfReferences, List, ReferenceFiles, RowName,
     UNKNOWN_SHAPE,
 };
 use super::source::RawPage;
-use crate::connector::{Deferred, HearSent, Skipped, SourceError, TellSent};
-use crate::http::{Kind, RetryPolicy};
+use crate::connector::{Deferred, SentListener, SentNotifier, Skipped, SourceError};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Download, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
@@ -39,20 +37,20 @@ pub(super) struct FilePage {
     pub(super) name: String,
     /// Its type.
     kind: String,
-    files: AttachedFiles,
+    files: ObjectFiles,
     /// Of its type and its markings: a file of a reference goes once for all objects that are alike. Those that the
     /// destination does not take at all do not keep it from the others.
     alike: u64,
     /// Whether it is read once more, apart from its stream.
     is_again: bool,
     /// Whether it goes itself.
-    hear_sent: HearSent,
+    sent_listener: SentListener,
 }
 
 /// The files of one object, as the source describes them.
 #[derive(Debug)]
-struct AttachedFiles {
-    own: Vec<File>,
+struct ObjectFiles {
+    own: Vec<SourceFile>,
     of_references: Vec<ReferenceFiles>,
 }
 
@@ -71,7 +69,7 @@ pub(super) struct Brought {
 
 /// A file as the source describes it.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct File {
+pub(super) struct SourceFile {
     id: String,
     name: String,
     size: Option<u64>,
@@ -96,7 +94,7 @@ struct Meta {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Files {
     /// Its own.
-    pub(super) own: Vec<Content>,
+    pub(super) own: Vec<FileContent>,
     /// Those of its external references.
     pub(super) of_references: Vec<ReferenceContents>,
 }
@@ -111,16 +109,16 @@ impl Files {
 /// An external reference with the content of its files.
 #[derive(Debug, Clone)]
 pub(super) struct ReferenceContents {
-    pub(super) reference: ExternalReference,
-    pub(super) files: Vec<Content>,
+    pub(super) reference: ExternalReferenceFields,
+    pub(super) files: Vec<FileContent>,
 }
 
 /// A file with its content.
 #[derive(Debug, Clone)]
-pub(super) struct Content {
+pub(super) struct FileContent {
     pub(super) name: String,
     pub(super) mime_type: Option<String>,
-    /// When it was last changed, where the source says so.
+    /// When it was last changed, where the source answers it.
     pub(super) version: Option<String>,
     /// In base64.
     pub(super) data: String,
@@ -146,7 +144,7 @@ enum Shared {
     /// It was handed out with an object, by its STIX id. Whether that goes is not known yet.
     HandedOut {
         with: String,
-        hear_sent: HearSent,
+        sent_listener: SentListener,
         refused: usize,
     },
     /// The objects that brought it did not go.
@@ -168,8 +166,8 @@ impl FilePages {
         }
     }
 
-    /// The new objects of a page that may bring files, of their own or of their external references. The page tells
-    /// which of them go.
+    /// The new objects of a page that may bring files, of their own or of their external references. The page reports
+    /// which of them are sent.
     pub(super) fn of_page(
         &self,
         page: &mut RawPage,
@@ -185,7 +183,7 @@ impl FilePages {
         } = page;
         let mut found = Vec::new();
         for node in answer.list().into_iter().flat_map(List::nodes) {
-            // A row without a name is told by the converter.
+            // A row without a name is reported by the converter.
             let Some(row) = RowName::of(node) else {
                 continue;
             };
@@ -196,8 +194,8 @@ impl FilePages {
             let kind = row.entity_type.unwrap_or_default();
             // As the source wrote them.
             let markings = node.get("objectMarking").map(RawValue::get);
-            let files = AttachedFiles {
-                own: shown(Attached::of(node), &name, skipped),
+            let files = ObjectFiles {
+                own: shown(AttachedFiles::of(node), &name, skipped),
                 of_references: of_references.remove(&*name).unwrap_or_default(),
             };
             if !files.own.is_empty() || !files.of_references.is_empty() {
@@ -213,8 +211,8 @@ impl FilePages {
         if is_again {
             page.files_follow.clone_from(&names);
         }
-        let (tell_sent, hear_sent) = TellSent::of(names);
-        page.tell_sent = Some(tell_sent);
+        let (sent_notifier, sent_listener) = SentNotifier::of(names);
+        page.sent_notifier = Some(sent_notifier);
         let stream = *stream;
         let pages = found
             .into_iter()
@@ -226,7 +224,7 @@ impl FilePages {
                 files,
                 alike,
                 is_again,
-                hear_sent: hear_sent.clone(),
+                sent_listener: sent_listener.clone(),
             });
         pages.collect()
     }
@@ -241,21 +239,21 @@ impl FilePages {
         page: &FilePage,
     ) -> Result<Brought, SourceError> {
         let mut brought = Brought::default();
-        let mut room = Room {
+        let mut budget = FileBudget {
             chosen: self.limit,
             fetched: usize::try_from(self.limit).unwrap_or(usize::MAX),
         };
         let takes_own = !WITHOUT_FILES.contains(&page.kind.as_str());
         for file in &page.files.own {
             let refusal = if takes_own {
-                file.refusal(&mut room.chosen)
+                file.refusal(&mut budget.chosen)
             } else {
                 Some("the platform's import takes no files of its type")
             };
             if let Some(reason) = refusal {
                 brought.skip(&page.name, file, reason);
-            } else if let Fetched::Content(content) =
-                fetch(platform, &page.name, file, &mut room, &mut brought).await?
+            } else if let FetchedFile::Content(content) =
+                fetch(platform, &page.name, file, &mut budget, &mut brought).await?
             {
                 brought.files.own.push(content);
             }
@@ -269,25 +267,25 @@ impl FilePages {
                     continue;
                 }
                 let refusal = if reference.is_importable() {
-                    file.refusal(&mut room.chosen)
+                    file.refusal(&mut budget.chosen)
                 } else {
                     Some("its external reference cannot be imported")
                 };
                 if let Some(reason) = refusal {
                     brought.skip(&name, file, reason);
-                    // Another object may have room for it.
+                    // Another object may have space for it.
                     if reason != TOO_LARGE || file.size() > self.limit {
                         self.remember(key, Shared::Settled);
                     }
                     continue;
                 }
-                match fetch(platform, &name, file, &mut room, &mut brought).await? {
-                    Fetched::Content(content) => {
+                match fetch(platform, &name, file, &mut budget, &mut brought).await? {
+                    FetchedFile::Content(content) => {
                         contents.push(content);
                         brought.shared.push(key);
                     }
-                    // Told, or to come with this object.
-                    Fetched::Nothing => self.remember(key, Shared::Settled),
+                    // Reported, or to come with this object.
+                    FetchedFile::Nothing => self.remember(key, Shared::Settled),
                 }
             }
             if !contents.is_empty() {
@@ -308,10 +306,10 @@ impl FilePages {
             Some(Shared::Refused(refused)) => *refused,
             Some(Shared::HandedOut {
                 with,
-                hear_sent,
+                sent_listener,
                 refused,
             }) => {
-                if hear_sent.goes(with).await == Some(true) {
+                if sent_listener.is_sent(with).await == Some(true) {
                     self.shared.insert(key, Shared::Settled);
                     return true;
                 }
@@ -322,13 +320,13 @@ impl FilePages {
         refused >= TRIES
     }
 
-    /// The files were handed out; the answer is told whether their object goes.
-    pub(super) fn hand_out(&mut self, page: &FilePage, brought: &Brought) -> Option<TellSent> {
+    /// The files were handed out; the answer receives whether their object is sent.
+    pub(super) fn hand_out(&mut self, page: &FilePage, brought: &Brought) -> Option<SentNotifier> {
         if brought.shared.is_empty() {
             return None;
         }
         let names = HashSet::from([page.name.as_str().into()]);
-        let (tell_sent, hear_sent) = TellSent::of(names);
+        let (sent_notifier, sent_listener) = SentNotifier::of(names);
         for key in &brought.shared {
             let refused = match self.shared.get(key) {
                 Some(Shared::Refused(refused)) => *refused,
@@ -336,12 +334,12 @@ impl FilePages {
             };
             let handed_out = Shared::HandedOut {
                 with: page.name.clone(),
-                hear_sent: hear_sent.clone(),
+                sent_listener: sent_listener.clone(),
                 refused,
             };
             self.remember(*key, handed_out);
         }
-        Some(tell_sent)
+        Some(sent_notifier)
     }
 
     fn remember(&mut self, key: u64, shared: Shared) {
@@ -352,12 +350,12 @@ impl FilePages {
     }
 }
 
-/// Those files of an object that the source shows. What it says in an unknown shape, or does not show, is named.
+/// Those files of an object that the source shows. What has an unknown shape, or is not shown, is reported.
 pub(super) fn shown(
-    attached: Result<Attached, serde_json::Error>,
+    attached: Result<AttachedFiles, serde_json::Error>,
     of: &str,
     skipped: &mut Vec<Skipped>,
-) -> Vec<File> {
+) -> Vec<SourceFile> {
     let missing = match &attached {
         Err(_) => Some(UNKNOWN_SHAPE),
         Ok(attached) if attached.has_unseen() => Some(FILES_UNSEEN),
@@ -389,8 +387,8 @@ const TOO_LARGE: &str =
 
 impl FilePage {
     /// Waits until it is known whether the object goes itself: else its files do not either.
-    pub(super) async fn goes(&mut self) -> bool {
-        self.hear_sent.goes(&self.name).await.unwrap_or(true)
+    pub(super) async fn is_sent(&mut self) -> bool {
+        self.sent_listener.is_sent(&self.name).await.unwrap_or(true)
     }
 
     /// The object that is whole once its files have come.
@@ -410,7 +408,7 @@ impl FilePage {
 }
 
 impl Brought {
-    fn skip(&mut self, object: &str, file: &File, reason: impl Into<String>) {
+    fn skip(&mut self, object: &str, file: &SourceFile, reason: impl Into<String>) {
         self.skipped.push(Skipped {
             id: format!("{} of {object}", file.name),
             kind: FILE.to_owned(),
@@ -420,39 +418,39 @@ impl Brought {
 }
 
 /// Bytes that the files of an object may still have.
-struct Room {
-    /// By what the source says of their sizes.
+struct FileBudget {
+    /// By their sizes as the source gives them.
     chosen: u64,
     /// By their contents.
     fetched: usize,
 }
 
-enum Fetched {
-    Content(Content),
-    /// It is told why.
+enum FetchedFile {
+    Content(FileContent),
+    /// The reason is reported.
     Nothing,
 }
 
 async fn fetch(
     platform: &Platform,
     of: &str,
-    file: &File,
-    room: &mut Room,
+    file: &SourceFile,
+    budget: &mut FileBudget,
     brought: &mut Brought,
-) -> Result<Fetched, SourceError> {
-    let error = match platform.download(&file.id, room.fetched).await {
+) -> Result<FetchedFile, SourceError> {
+    let error = match platform.download(&file.id, budget.fetched).await {
         Ok(Download::Whole { base64, bytes }) => {
-            room.fetched -= bytes.min(room.fetched);
-            return Ok(Fetched::Content(file.with(base64)));
+            budget.fetched -= bytes.min(budget.fetched);
+            return Ok(FetchedFile::Content(file.with(base64)));
         }
         Ok(Download::TooLarge) => {
             brought.skip(of, file, TOO_LARGE);
-            return Ok(Fetched::Nothing);
+            return Ok(FetchedFile::Nothing);
         }
         Err(error) => error,
     };
     // A file that fails for long while the source answers is no reason to stop.
-    let may_be_away = matches!(error.kind(), Kind::Transient(_));
+    let may_be_away = matches!(error.kind(), ErrorKind::Transient(_));
     if may_be_away
         && platform
             .is_same_release(RetryPolicy::DURING_RUN)
@@ -470,10 +468,10 @@ async fn fetch(
         brought.skip(of, file, reason.as_str());
         brought.unread.get_or_insert(reason);
     }
-    Ok(Fetched::Nothing)
+    Ok(FetchedFile::Nothing)
 }
 
-impl File {
+impl SourceFile {
     /// What it is called.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -497,7 +495,7 @@ impl File {
         }
     }
 
-    /// Some releases say only that a file has markings, and not which.
+    /// Some releases answer only that a file has markings, and not which.
     fn has_markings_unseen(&self) -> bool {
         let ids = self
             .meta
@@ -508,9 +506,9 @@ impl File {
         ids.is_some_and(|ids| ids.iter().collect::<HashSet<_>>().len() > shown.len())
     }
 
-    fn with(&self, data: String) -> Content {
+    fn with(&self, data: String) -> FileContent {
         let meta = self.meta.clone();
-        Content {
+        FileContent {
             name: self.name.clone(),
             mime_type: meta.as_ref().and_then(|meta| meta.mimetype.clone()),
             version: meta.and_then(|meta| meta.version),
@@ -526,7 +524,7 @@ mod tests {
 
     use super::*;
 
-    /// A file goes only where the source shows as many markings as it says that the file has.
+    /// A file is sent only where the source shows as many markings as it counts for the file.
     #[rstest]
     #[case(r#"["1","2"]"#, r#"[{"a":1},{"a":2}]"#, true)]
     #[case("[]", "[]", true)]
@@ -542,13 +540,13 @@ mod tests {
         let file = format!(
             r#"{{"id":"f","name":"a","metaData":{{"file_markings":{ids}}},"objectMarking":{markings}}}"#
         );
-        let file: File = serde_json::from_str(&file).unwrap();
+        let file: SourceFile = serde_json::from_str(&file).unwrap();
         assert_eq!(file.refusal(&mut 10).is_none(), goes);
     }
 
     #[test]
     fn a_file_whose_list_of_markings_is_null_is_not_read_as_one_without() {
         let file = r#"{"id":"f","name":"a","objectMarking":null}"#;
-        assert!(serde_json::from_str::<File>(file).is_err());
+        assert!(serde_json::from_str::<SourceFile>(file).is_err());
     }
 }

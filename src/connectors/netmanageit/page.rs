@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use url::Url;
 
 use super::cursor::Row;
-use super::files::File;
+use super::files::SourceFile;
 use crate::stix::{StixId, TextMap};
 
 /// Why something of an answer is not sent.
@@ -36,7 +36,7 @@ pub(super) struct List<'a> {
     #[serde(rename = "pageInfo")]
     pub(super) page_info: PageInfo,
     #[serde(borrow, deserialize_with = "edges")]
-    edges: Vec<Option<Edge<'a>>>,
+    edges: Vec<Option<RowEdge<'a>>>,
 }
 
 /// The most rows that are taken of one answer: twice what a platform gives at most. Empty ones need many times
@@ -45,14 +45,14 @@ const MOST_ROWS: usize = 10_000;
 
 fn edges<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Vec<Option<Edge<'a>>>, D::Error> {
-    deserializer.deserialize_seq(Edges)
+) -> Result<Vec<Option<RowEdge<'a>>>, D::Error> {
+    deserializer.deserialize_seq(EdgesVisitor)
 }
 
-struct Edges;
+struct EdgesVisitor;
 
-impl<'de> Visitor<'de> for Edges {
-    type Value = Vec<Option<Edge<'de>>>;
+impl<'de> Visitor<'de> for EdgesVisitor {
+    type Value = Vec<Option<RowEdge<'de>>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("rows")
@@ -62,8 +62,8 @@ impl<'de> Visitor<'de> for Edges {
         let mut edges = Vec::new();
         while let Some(edge) = seq.next_element()? {
             if edges.len() >= MOST_ROWS {
-                let told = format!("a page of more than {MOST_ROWS} rows");
-                return Err(A::Error::custom(told));
+                let reason = format!("a page of more than {MOST_ROWS} rows");
+                return Err(A::Error::custom(reason));
             }
             edges.push(edge);
         }
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Edges {
     }
 }
 
-/// What a page says of its list.
+/// What a page reports of its list.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct PageInfo {
@@ -100,14 +100,14 @@ fn cursor<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, 
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct Edge<'a> {
+struct RowEdge<'a> {
     #[serde(borrow, default)]
     cursor: Option<Text<'a>>,
     #[serde(borrow, default)]
     node: Option<Seen<'a>>,
 }
 
-/// What stands where a node should stand.
+/// What is in the place of a node.
 #[derive(Debug)]
 enum Seen<'a> {
     Node(Node<'a>),
@@ -121,7 +121,7 @@ impl<'a> List<'a> {
         self.edges.len()
     }
 
-    /// Whether it says that it goes on, and does not say where: no list does that by itself.
+    /// Whether it has a next page, and no cursor for it: no list does that by itself.
     pub(super) fn is_broken_off(&self) -> bool {
         self.rows() == 0 && self.page_info.has_next_page
     }
@@ -155,7 +155,7 @@ impl<'a> List<'a> {
     /// The first row that came empty or as something that is no object, and which of both it is.
     pub(super) fn first_without_node(&self) -> Option<(usize, &'static str)> {
         let nodes = self.edges.iter().map(|edge| match edge {
-            Some(Edge { node, .. }) => node.as_ref(),
+            Some(RowEdge { node, .. }) => node.as_ref(),
             None => None,
         });
         nodes.enumerate().find_map(|(row, seen)| match seen {
@@ -205,7 +205,7 @@ pub(super) fn row_of(node: &Node<'_>) -> Option<Row> {
 }
 
 impl RowName {
-    /// What a node says of itself; none where it has no id, or one of the others is no text.
+    /// The name of a node; none where it has no id, or one of the others is no text.
     pub(super) fn of(node: &Node<'_>) -> Option<Self> {
         Some(Self {
             id: node.decode("id").ok()??,
@@ -236,7 +236,7 @@ fn row(id: &str, updated_at: Option<&str>) -> Row {
 
 /// The files attached to an object.
 #[derive(Debug, Default, serde::Deserialize)]
-pub(super) struct Files {
+pub(super) struct AttachedFiles {
     #[serde(default, rename = "pageInfo")]
     page_info: Option<FilesInfo>,
     #[serde(default)]
@@ -251,14 +251,14 @@ struct FilesInfo {
 
 #[derive(Debug, serde::Deserialize)]
 struct FileEdge {
-    node: Option<File>,
+    node: Option<SourceFile>,
 }
 
-impl Files {
-    /// What a node says of them.
+impl AttachedFiles {
+    /// Those of a node.
     ///
     /// # Errors
-    /// When it says it in an unknown shape.
+    /// When they have an unknown shape.
     pub(super) fn of(node: &Node<'_>) -> Result<Self, serde_json::Error> {
         Ok(node.decode("importFiles")?.unwrap_or_default())
     }
@@ -280,7 +280,7 @@ impl Files {
     }
 
     /// Those that the source shows, in its order.
-    pub(super) fn into_files(self) -> Vec<File> {
+    pub(super) fn into_files(self) -> Vec<SourceFile> {
         let edges = self.edges.unwrap_or_default();
         edges
             .into_iter()
@@ -294,12 +294,12 @@ impl Files {
 #[derive(Debug)]
 pub(super) struct Ends<'a> {
     id: Cow<'a, str>,
-    from: Option<End<'a>>,
-    to: Option<End<'a>>,
+    from: Option<RawEnd<'a>>,
+    to: Option<RawEnd<'a>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct End<'a> {
+struct RawEnd<'a> {
     #[serde(borrow, default)]
     id: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -317,7 +317,7 @@ pub(super) struct EndRow {
 }
 
 impl<'a> Ends<'a> {
-    /// What a node says of them; none where it is no relationship.
+    /// Those of a node; none where it is no relationship.
     pub(super) fn of(node: &Node<'a>) -> Option<Self> {
         Some(Self {
             id: node.text("id").ok()??,
@@ -333,16 +333,16 @@ impl<'a> Ends<'a> {
 
     /// Its indicator, where that can be seen.
     pub(super) fn indicator(&self) -> Option<EndRow> {
-        self.from.as_ref().and_then(End::row)
+        self.from.as_ref().and_then(RawEnd::row)
     }
 
     /// Its observable, where that can be seen.
     pub(super) fn observable(&self) -> Option<EndRow> {
-        self.to.as_ref().and_then(End::row)
+        self.to.as_ref().and_then(RawEnd::row)
     }
 }
 
-impl End<'_> {
+impl RawEnd<'_> {
     fn row(&self) -> Option<EndRow> {
         let updated_at = self.updated_at.as_ref().map(|text| &*text.0);
         Some(EndRow {
@@ -369,17 +369,17 @@ impl<'a> Node<'a> {
         (value.get() != "null").then_some(value)
     }
 
-    /// Whether the field is there and says nothing. A list that is null is no empty one: platforms answer `[]`
+    /// Whether the field is null. A list that is null is no empty one: platforms answer `[]`
     /// for that, and null where an error in one of its entries took the whole list away.
     pub(super) fn is_null(&self, name: &str) -> bool {
         self.find(name).is_some_and(|value| value.get() == "null")
     }
 
-    /// A field that has to be there, once, and to say something. What comes twice says two things.
+    /// A field that has to be there, once, and not null. One that comes twice has two values.
     pub(super) fn once(&self, name: &str) -> Option<&'a RawValue> {
-        let mut said = self.fields().filter(|(field, _)| *field == name);
-        let (_, value) = said.next()?;
-        (said.next().is_none() && value.get() != "null").then_some(value)
+        let mut fields = self.fields().filter(|(field, _)| *field == name);
+        let (_, value) = fields.next()?;
+        (fields.next().is_none() && value.get() != "null").then_some(value)
     }
 
     fn find(&self, name: &str) -> Option<&'a RawValue> {
@@ -438,28 +438,28 @@ impl<'a> Node<'a> {
     }
 }
 
-/// Reads whatever stands there in the one pass over the answer.
+/// Reads whatever value is there in the one pass over the answer.
 impl<'de: 'a, 'a> Deserialize<'de> for Seen<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Fields)
+        deserializer.deserialize_any(NodeVisitor)
     }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Node<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_map(Fields)? {
+        match deserializer.deserialize_map(NodeVisitor)? {
             Seen::Node(node) => Ok(node),
             Seen::Other => Err(D::Error::custom("no object")),
         }
     }
 }
 
-struct Fields;
+struct NodeVisitor;
 
 /// What most nodes have at most.
 const USUAL_FIELDS: usize = 28;
 
-impl<'de> Visitor<'de> for Fields {
+impl<'de> Visitor<'de> for NodeVisitor {
     type Value = Seen<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -512,19 +512,19 @@ impl<'de> Visitor<'de> for Fields {
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
 
-/// What the objects of a page point at, by the standard id of the object.
+/// What the objects of a page refer to, by the standard id of the object.
 pub(super) type References = TextMap<Box<str>, Vec<Reference>>;
 
-/// One thing that an object points at.
+/// One thing that an object refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Reference {
     /// An external reference.
-    External(ExternalReference),
+    External(ExternalReferenceFields),
     /// Another observable.
     Nested(NestedTarget),
 }
 
-/// Another observable that an object points at.
+/// Another observable that an object refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct NestedTarget {
     /// The relation's name at the source, such as "obs_resolves-to".
@@ -537,7 +537,7 @@ pub(super) struct NestedTarget {
 
 /// An external reference, in the shape in which it travels (STIX 2.1 §2.5).
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct ExternalReference {
+pub(super) struct ExternalReferenceFields {
     #[serde(skip_serializing_if = "Option::is_none")]
     source_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -548,7 +548,7 @@ pub(super) struct ExternalReference {
     external_id: Option<String>,
 }
 
-impl ExternalReference {
+impl ExternalReferenceFields {
     /// A reference to a page.
     pub(super) fn of_page(source_name: String, description: String, page: Url) -> Self {
         Self {
@@ -570,21 +570,21 @@ impl ExternalReference {
 /// An external reference and the files that are attached to it.
 #[derive(Debug, Clone)]
 pub(super) struct ReferenceFiles {
-    pub(super) reference: ExternalReference,
-    pub(super) files: Vec<File>,
+    pub(super) reference: ExternalReferenceFields,
+    pub(super) files: Vec<SourceFile>,
 }
 
 /// The external references with files of the objects of a page, by the standard id of the object.
 pub(super) type FilesOfReferences = TextMap<Box<str>, Vec<ReferenceFiles>>;
 
-/// What a row says: an object and what it points at.
+/// A row of references: an object and what it refers to.
 #[derive(Debug)]
 pub(super) struct Pointed {
     /// The object's standard id.
     pub(super) holder: Box<str>,
     pub(super) reference: Reference,
-    /// The files attached to what it points at.
-    pub(super) files: Result<Files, serde_json::Error>,
+    /// The files attached to what it refers to.
+    pub(super) files: Result<AttachedFiles, serde_json::Error>,
 }
 
 /// One row of the references' list.
@@ -603,7 +603,7 @@ struct ReferenceHolder {
 
 /// The internal id of the object that a reference belongs to, where that can be seen.
 pub(super) fn holder_of<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
-    let holder: End<'a> = node.decode("from").ok()??;
+    let holder: RawEnd<'a> = node.decode("from").ok()??;
     holder.id.map(|id| id.0)
 }
 
@@ -621,7 +621,7 @@ struct ReferenceTarget {
 }
 
 impl ReferenceRow {
-    /// What a node says; none where it is no reference.
+    /// The reference of a node; none where it is no reference.
     pub(super) fn of(node: &Node<'_>) -> Option<Self> {
         Some(Self {
             id: node.decode("id").ok()??,
@@ -631,7 +631,7 @@ impl ReferenceRow {
         })
     }
 
-    /// The holder and what it points at.
+    /// The holder and what it refers to.
     ///
     /// # Errors
     /// The row's own id where an end cannot be seen.
@@ -644,7 +644,7 @@ impl ReferenceRow {
         let holder = self.from?.standard_id?;
         let to = self.to?;
         if self.relationship_type == "external-reference" {
-            let external = ExternalReference {
+            let external = ExternalReferenceFields {
                 source_name: to.source_name,
                 description: to.description,
                 url: to.url,
@@ -653,9 +653,9 @@ impl ReferenceRow {
             return Some(Pointed {
                 holder,
                 reference: Reference::External(external),
-                files: to
-                    .files
-                    .map_or(Ok(Files::default()), |text| Files::read(&text)),
+                files: to.files.map_or(Ok(AttachedFiles::default()), |text| {
+                    AttachedFiles::read(&text)
+                }),
             });
         }
         let target = NestedTarget {
@@ -666,7 +666,7 @@ impl ReferenceRow {
         Some(Pointed {
             holder,
             reference: Reference::Nested(target),
-            files: Ok(Files::default()),
+            files: Ok(AttachedFiles::default()),
         })
     }
 }
@@ -738,7 +738,7 @@ mod tests {
     #[test]
     fn an_external_reference_needs_somewhere_to_lead() {
         let check = |text: &str| {
-            serde_json::from_str::<ExternalReference>(text)
+            serde_json::from_str::<ExternalReferenceFields>(text)
                 .unwrap()
                 .is_importable()
         };

@@ -1,6 +1,6 @@
 //! How many rows to ask for at once: fewer while the source fails at more.
 //!
-//! Pure. **Invariant.** At least one row, and never more than the settings say.
+//! Pure. **Invariant.** At least one row, and never more than the settings allow.
 
 /// The most good pages between two tries of a size that has failed again and again.
 const LONGEST_HOLD: u32 = 64;
@@ -34,7 +34,7 @@ impl PageSize {
         self.now
     }
 
-    /// Whether it is as large as the settings say.
+    /// Whether it is as large as the settings allow.
     pub(super) fn is_whole(&self) -> bool {
         self.now == self.most
     }

@@ -1,29 +1,26 @@
-//! The way through a list, page by page and around its bad rows.
+//! Reads through a list, page by page, and skips its bad rows.
 //!
 //! The lists are live and their cursors hold no state at the platform: ordered by `updated_at`, a
 //! row that changes while we read moves to the end and is seen again (docs/protocol.md#lists).
 //!
-//! May know: requests and their judged answers, page sizes. Must not know: what the rows are good
-//! for, or which of them are known.
-//!
 //! **Invariant.** A list ends with an empty page, or when as many rows have been seen as there are;
-//! never because `hasNextPage` is false, which a page cut at the platform's cap says too.
+//! never because `hasNextPage` is false, which it is also on a page cut at the platform's cap.
 
 use std::hash::Hash;
 use std::sync::Arc;
 
 use super::ask::{
-    Asked, Detail, Failure, Filter, ListRequest, PageAnswer, Request, Stream, ask, given_up,
-    over_limit, unreadable,
+    Detail, Filter, ListRequest, PageAnswer, PageOutcome, RequestFailure, SourceRequest, Stream,
+    ask, given_up, over_limit, unreadable,
 };
-use super::cursor::{Clock, PageEnd, Row, Span};
+use super::cursor::{PageEnd, Row, SourceClock, Span};
 use super::page::{List, RowName, row_of};
 use super::page_size::PageSize;
 use super::parallel::Readers;
 use super::row_place::RowPlace;
 use crate::connector::{Deferred, RowTime, Skipped, SourceError};
-use crate::http::{Kind, RetryBudget};
-use crate::platform::{EndGuard, Endless, ListedRow, Platform, PlatformError};
+use crate::http::{ErrorKind, RetryBudget};
+use crate::platform::{EndlessList, ListedRow, PaginationGuard, Platform, PlatformError};
 use crate::telemetry::logs::Chain;
 
 /// Rows in a row that are skipped because the source fails at them; more than that is no bad data but a
@@ -41,7 +38,7 @@ const READERS_SENT: usize = 20;
 /// How often a place that the source seems to refuse is compared with the start of its list.
 const COMPARISONS: usize = 3;
 
-/// A way through one list, and where it stands.
+/// Reads through one list.
 #[derive(Debug)]
 pub(super) struct Pager {
     platform: Arc<Platform>,
@@ -51,7 +48,7 @@ pub(super) struct Pager {
     after: Option<String>,
     size: PageSize,
     seen: u64,
-    guard: EndGuard,
+    guard: PaginationGuard,
     since_last_page: Skips,
     /// Rows that were skipped since the last page that could be read.
     failed_in_a_row: usize,
@@ -78,7 +75,7 @@ pub(super) struct Skips {
     pub(super) skipped: Vec<Skipped>,
     /// What of that is to be asked for again in later runs.
     pub(super) deferred: Vec<Deferred>,
-    /// The rows that the source itself named as bad, with what is to be told of each. They stay so
+    /// The rows that the source itself named as bad, with what is to be reported of each. They stay so
     /// until they change.
     pub(super) bad: Vec<(Row, Skipped)>,
     /// How many rows in all.
@@ -98,7 +95,7 @@ pub(super) enum Step {
     End {
         total: Option<u64>,
         skips: Skips,
-        clock: Option<Clock>,
+        clock: Option<SourceClock>,
     },
     /// The source does not take the place where the way was to go on.
     Refused,
@@ -130,7 +127,7 @@ impl Pager {
             after: None,
             size: PageSize::of(page_size),
             seen: 0,
-            guard: EndGuard::default(),
+            guard: PaginationGuard::default(),
             since_last_page: Skips::default(),
             failed_in_a_row: 0,
             tries_alone: 0,
@@ -166,21 +163,21 @@ impl Pager {
     pub(super) async fn next(&mut self) -> Result<Step, SourceError> {
         loop {
             match self.ask().await {
-                Ok(Asked::Page(answer)) => {
+                Ok(PageOutcome::Page(answer)) => {
                     self.is_kept = false;
                     match self.accept(answer)? {
                         Some(step) => return Ok(step),
-                        None => self.step_around(&Failure::no_list()).await?,
+                        None => self.step_around(&RequestFailure::no_list()).await?,
                     }
                 }
-                Ok(Asked::Failed(failure)) => {
+                Ok(PageOutcome::Failed(failure)) => {
                     if !failure.is_about_size && self.is_refused().await? {
                         return Ok(Step::Refused);
                     }
                     self.step_around(&failure).await?;
                 }
                 Err(error) => {
-                    if error.kind() == Kind::Validation && self.is_refused().await? {
+                    if error.kind() == ErrorKind::Validation && self.is_refused().await? {
                         return Ok(Step::Refused);
                     }
                     return Err(unreadable(self.stream, error));
@@ -189,11 +186,11 @@ impl Pager {
         }
     }
 
-    async fn ask(&mut self) -> Result<Asked, PlatformError> {
+    async fn ask(&mut self) -> Result<PageOutcome, PlatformError> {
         if let Some(asked) = self.ask_readers().await {
             return asked;
         }
-        let request = Request::List(self.page_request());
+        let request = SourceRequest::List(self.page_request());
         let skipped = &mut self.since_last_page.skipped;
         ask(&self.platform, &request, &mut self.retry_budget, skipped).await
     }
@@ -207,12 +204,12 @@ impl Pager {
 
     /// What one of several readers has read; none where there are none, or they did not ask for the page
     /// at hand.
-    async fn ask_readers(&mut self) -> Option<Result<Asked, PlatformError>> {
+    async fn ask_readers(&mut self) -> Option<Result<PageOutcome, PlatformError>> {
         let mut readers = self.readers.take()?;
         let (asked, skipped) = readers.page(self.after.as_ref(), self.size.rows()).await?;
         self.since_last_page.skipped.extend(skipped);
-        // With the first page that fails, reading goes on page after page, around what is bad.
-        if matches!(asked, Ok(Asked::Page(_))) {
+        // With the first page that fails, reading goes on page after page, and skips what is bad.
+        if matches!(asked, Ok(PageOutcome::Page(_))) {
             self.readers = Some(readers);
         }
         Some(asked)
@@ -272,7 +269,7 @@ impl Pager {
             is_last,
         };
         let stream = self.stream;
-        self.guard_end(&after, &rows, list)
+        self.check_end(&after, &rows, list)
             .map_err(|endless| unreadable(stream, endless))?;
         self.after = Some(after);
         self.failed_in_a_row = 0;
@@ -290,7 +287,7 @@ impl Pager {
     }
 
     /// Sees to it that the list ends. Rows that were asked for their places alone are known by those.
-    fn guard_end(&mut self, after: &str, rows: &[Row], list: &List<'_>) -> Result<(), Endless> {
+    fn check_end(&mut self, after: &str, rows: &[Row], list: &List<'_>) -> Result<(), EndlessList> {
         let (page_rows, total) = (list.rows(), list.page_info.global_count);
         if self.detail == Detail::Places {
             let places: Vec<&str> = list.cursors().collect();
@@ -350,7 +347,7 @@ impl Pager {
     }
 
     async fn answer(&mut self, request: &ListRequest) -> Result<Option<PageAnswer>, SourceError> {
-        let request = Request::List(request.clone());
+        let request = SourceRequest::List(request.clone());
         let mut ignored = Vec::new();
         match ask(
             &self.platform,
@@ -360,15 +357,15 @@ impl Pager {
         )
         .await
         {
-            Ok(Asked::Page(answer)) => Ok(Some(answer)),
-            Ok(Asked::Failed(_)) => Ok(None),
-            Err(error) if error.kind() == Kind::Validation => Ok(None),
+            Ok(PageOutcome::Page(answer)) => Ok(Some(answer)),
+            Ok(PageOutcome::Failed(_)) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Validation => Ok(None),
             Err(error) => Err(unreadable(self.stream, error)),
         }
     }
 
-    /// Makes the next request smaller, until the row that fails stands alone; that one is skipped.
-    async fn step_around(&mut self, failure: &Failure) -> Result<(), SourceError> {
+    /// Makes the next request smaller, until the row that fails is alone; that one is skipped.
+    async fn step_around(&mut self, failure: &RequestFailure) -> Result<(), SourceError> {
         tracing::warn!(
             stream = self.stream.name(),
             page.rows = self.size.rows(),
@@ -445,7 +442,7 @@ impl Pager {
         Ok(false)
     }
 
-    /// The place behind what is asked for, where the source says it.
+    /// The place behind what is asked for, where the source answers it.
     async fn place_behind(&mut self, request: &ListRequest) -> Result<Option<String>, SourceError> {
         let answer = self.answer(request).await?;
         let list = answer.as_ref().and_then(PageAnswer::list);
@@ -454,8 +451,8 @@ impl Pager {
     }
 
     /// Skips the row at hand by name, unless so many were skipped in a row that it is no bad row but a
-    /// bad source. False where no row stands there.
-    async fn skip_row(&mut self, failure: &Failure) -> Result<bool, SourceError> {
+    /// bad source. False where there is no row.
+    async fn skip_row(&mut self, failure: &RequestFailure) -> Result<bool, SourceError> {
         let request = self.request(Detail::Names);
         let (place, name) = match row_at(&self.platform, &request, &mut self.retry_budget).await? {
             RowAt::Row { place, name, .. } => (place, name),
@@ -480,7 +477,7 @@ impl Pager {
         Ok(true)
     }
 
-    fn note_skipped(&mut self, name: Option<RowName>, failure: &Failure) {
+    fn note_skipped(&mut self, name: Option<RowName>, failure: &RequestFailure) {
         let row = name.as_ref().map(RowName::row);
         let kind = name.as_ref().and_then(|name| name.entity_type.clone());
         // What looks like a place would be asked for as one.
@@ -497,7 +494,7 @@ impl Pager {
         // What the source does not explain may have been of the moment: it is no bad row for ever.
         match row {
             Some(row) if failure.names_row() => skips.bad.push((row, skipped)),
-            // Without a name it is asked for by where it stands.
+            // Without a name it is asked for by its place.
             named => {
                 if named.is_some() || place.can_be_kept() {
                     let unread = Deferred::unread(self.stream.name(), &skipped);
@@ -509,10 +506,10 @@ impl Pager {
     }
 }
 
-fn rows_in_a_row(failure: &Failure) -> usize {
+fn rows_in_a_row(failure: &RequestFailure) -> usize {
     match failure {
         _ if failure.names_row() => FAILED_ROWS,
-        Failure {
+        RequestFailure {
             is_about_size: true,
             ..
         } => TIMED_OUT_ROWS,
@@ -520,7 +517,7 @@ fn rows_in_a_row(failure: &Failure) -> usize {
     }
 }
 
-/// The rows of a page; one that does not say who it is is told, because what it refers to cannot be
+/// The rows of a page; one without an id is reported, because what it refers to cannot be
 /// asked for.
 pub(super) fn rows(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<Row> {
     let rows: Vec<Row> = list.nodes().filter_map(row_of).collect();
@@ -533,23 +530,23 @@ pub(super) fn rows(list: &List<'_>, skipped: &mut Vec<Skipped>) -> Vec<Row> {
     rows
 }
 
-/// Who stands at a place where the source could not say it.
-pub(super) enum Who {
-    /// It can say it now.
+/// The identity of a row that the source could not name.
+pub(super) enum RowIdentity {
+    /// The source names it now.
     Named(RowName),
     /// Still not, and why.
-    Unsaid(String),
-    /// Nobody any more: the stream has no rows.
-    Nobody,
+    Unknown(String),
+    /// None any more: the stream has no rows.
+    Gone,
 }
 
-/// Asks once who stands at a place.
-pub(super) async fn who_stands_at(
+/// Asks once which row is at a place.
+pub(super) async fn identify_row_at(
     platform: &Platform,
     stream: Stream,
     place: RowPlace,
-) -> Result<Who, SourceError> {
-    let request = Request::List(ListRequest {
+) -> Result<RowIdentity, SourceError> {
+    let request = SourceRequest::List(ListRequest {
         stream,
         detail: Detail::Names,
         filter: Filter::Span(place.span),
@@ -559,47 +556,56 @@ pub(super) async fn who_stands_at(
     });
     let retry_budget = &mut RetryBudget::default();
     let answer = match ask(platform, &request, retry_budget, &mut Vec::new()).await {
-        Ok(Asked::Page(answer)) => answer,
-        Ok(Asked::Failed(failure)) => return Ok(Who::Unsaid(failure.as_reason("it"))),
-        // The source is away, or does not know us: it says nothing of the place.
-        Err(error) if matches!(error.kind(), Kind::Transient(_) | Kind::Authentication) => {
+        Ok(PageOutcome::Page(answer)) => answer,
+        Ok(PageOutcome::Failed(failure)) => {
+            return Ok(RowIdentity::Unknown(failure.as_reason("it")));
+        }
+        // The source is down, or refuses the token: that means nothing for the place.
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Transient(_) | ErrorKind::Authentication
+            ) =>
+        {
             return Err(unreadable(stream, error));
         }
         // Another release may not take the cursor.
-        Err(error) => return Ok(Who::Unsaid(Chain(&error).to_string())),
+        Err(error) => return Ok(RowIdentity::Unknown(Chain(&error).to_string())),
     };
     let list = answer.list();
     let rows = list.map_or(0, List::rows);
     let counted = list.and_then(|list| list.page_info.global_count);
     if rows > 1 {
-        return Ok(Who::Unsaid(
-            "more was answered than stands there".to_owned(),
+        return Ok(RowIdentity::Unknown(
+            "more than one row was answered for it".to_owned(),
         ));
     }
     // A list that is not empty may be so for a moment.
     if rows == 0 && counted != Some(0) {
-        return Ok(Who::Unsaid("nothing was answered for it".to_owned()));
+        return Ok(RowIdentity::Unknown(
+            "nothing was answered for it".to_owned(),
+        ));
     }
     Ok(match read_row(&answer) {
         Some(RowAt::Row { name, .. }) => {
-            let unsaid = || Who::Unsaid("the source does not say who it is".to_owned());
-            name.map_or_else(unsaid, Who::Named)
+            let unknown = || RowIdentity::Unknown("the source does not name it".to_owned());
+            name.map_or_else(unknown, RowIdentity::Named)
         }
-        Some(RowAt::Nothing(_)) => Who::Nobody,
-        None => Who::Unsaid(Failure::no_list().as_reason("it")),
+        Some(RowAt::Nothing(_)) => RowIdentity::Gone,
+        None => RowIdentity::Unknown(RequestFailure::no_list().as_reason("it")),
     })
 }
 
-/// What stands at a place.
+/// What is at a place.
 enum RowAt {
     Row {
         /// The place behind it.
         place: String,
-        /// Who it is, where the source can say it.
+        /// Its name, where the source can give it.
         name: Option<RowName>,
-        clock: Option<Clock>,
+        clock: Option<SourceClock>,
     },
-    Nothing(Option<Clock>),
+    Nothing(Option<SourceClock>),
 }
 
 /// The first row of what is asked for: with its name if the source can, else its place alone.
@@ -610,20 +616,20 @@ async fn row_at(
 ) -> Result<RowAt, SourceError> {
     let stream = request.stream;
     loop {
-        let mut last = Failure::no_list();
+        let mut last = RequestFailure::no_list();
         for detail in [Detail::Names, Detail::Places] {
-            let request = Request::List(ListRequest {
+            let request = SourceRequest::List(ListRequest {
                 detail,
                 ..request.clone()
             });
             let asked = ask(platform, &request, retry_budget, &mut Vec::new()).await;
             match asked.map_err(|error| unreadable(stream, error))? {
-                Asked::Page(answer) => {
+                PageOutcome::Page(answer) => {
                     if let Some(row) = read_row(&answer) {
                         return Ok(row);
                     }
                 }
-                Asked::Failed(failure) => last = failure,
+                PageOutcome::Failed(failure) => last = failure,
             }
         }
         if last.is_over_limit {
@@ -651,7 +657,7 @@ fn read_row(answer: &PageAnswer) -> Option<RowAt> {
 pub(super) async fn newest(
     platform: &Platform,
     stream: Stream,
-) -> Result<(Option<RowTime>, Option<Clock>), SourceError> {
+) -> Result<(Option<RowTime>, Option<SourceClock>), SourceError> {
     let (mut first_clock, mut ahead) = (None, None);
     let mut retry_budget = RetryBudget::default();
     let mut request = ListRequest {
@@ -714,8 +720,11 @@ mod tests {
     async fn rows_that_do_not_say_who_they_are_are_no_endless_list() {
         for row in [r#"{"node":{"id":null}}"#, r#"{"node":{"x":1}}"#] {
             let (pages, walked) = pages_of(Detail::Names, move |_| row.to_owned()).await;
-            let told = crate::telemetry::logs::Chain(&walked.unwrap_err()).to_string();
-            assert!(pages < 4 && told.contains("does not end"), "{pages} {told}");
+            let reported = crate::telemetry::logs::Chain(&walked.unwrap_err()).to_string();
+            assert!(
+                pages < 4 && reported.contains("does not end"),
+                "{pages} {reported}"
+            );
         }
     }
 
@@ -739,14 +748,14 @@ mod tests {
         let pager = Pager::new(platform, Stream::Indicators, detail, Span::Everything, 50);
         let mut pager = pager.going_on(Some("A".to_owned()), 1);
         let error = pager.next().await.err().unwrap();
-        let told = Chain(&error).to_string();
-        assert!(told.contains("ten minutes"), "{told}");
+        let reported = Chain(&error).to_string();
+        assert!(reported.contains("ten minutes"), "{reported}");
         assert!(asked.load(Ordering::Relaxed) < 500);
     }
 
     /// Whatever is answered of a place, it costs no run, but where the source does not know us.
     #[tokio::test]
-    async fn who_stands_at_a_place_is_said_or_not() {
+    async fn a_row_at_a_place_is_identified_or_not() {
         let error = |code| {
             format!(
                 r#"{{"errors":[{{"message":"m","extensions":{{"code":"{code}"}}}}],"data":null}}"#
@@ -757,35 +766,35 @@ mod tests {
             format!(r#"{{"data":{{"indicators":{{"pageInfo":{info},"edges":[{rows}]}}}}}}"#)
         };
         for (answer, expected) in [
-            (error("GRAPHQL_VALIDATION_FAILED"), "unsaid"),
-            (error("INTERNAL_SERVER_ERROR"), "unsaid"),
+            (error("GRAPHQL_VALIDATION_FAILED"), "unknown"),
+            (error("INTERNAL_SERVER_ERROR"), "unknown"),
             (error("FORBIDDEN_ACCESS"), "refused"),
-            (r#"{"data":{"indicators":{}}}"#.to_owned(), "unsaid"),
-            (rows(r#"{"cursor":"A","node":null}"#), "unsaid"),
-            (rows(r#"{"cursor":"A","node":{"id":null}}"#), "unsaid"),
+            (r#"{"data":{"indicators":{}}}"#.to_owned(), "unknown"),
+            (rows(r#"{"cursor":"A","node":null}"#), "unknown"),
+            (rows(r#"{"cursor":"A","node":{"id":null}}"#), "unknown"),
             (rows(r#"{"cursor":"A","node":{"id":"i"}}"#), "i"),
             (
                 rows(r#"{"cursor":"A","node":{"id":"i"}},{"cursor":"B","node":{"id":"j"}}"#),
-                "unsaid",
+                "unknown",
             ),
-            (rows(""), "unsaid"),
+            (rows(""), "unknown"),
             (rows("").replace(":9", ":0"), "nobody"),
         ] {
-            let told = answer.clone();
+            let reported = answer.clone();
             let platform = Platform::scripted(move |_, _| answer.clone()).await;
             let place = RowPlace::of(Span::Everything, Some("A"));
-            let who = who_stands_at(&platform, Stream::Indicators, place).await;
+            let who = identify_row_at(&platform, Stream::Indicators, place).await;
             let who = match who {
-                Ok(Who::Named(name)) => name.id,
-                Ok(Who::Unsaid(_)) => "unsaid".to_owned(),
-                Ok(Who::Nobody) => "nobody".to_owned(),
+                Ok(RowIdentity::Named(name)) => name.id,
+                Ok(RowIdentity::Unknown(_)) => "unknown".to_owned(),
+                Ok(RowIdentity::Gone) => "nobody".to_owned(),
                 Err(_) => "refused".to_owned(),
             };
-            assert_eq!(who, expected, "{told}");
+            assert_eq!(who, expected, "{reported}");
         }
     }
 
-    /// Rows that are asked for their places alone say no more.
+    /// Rows that are asked for their places alone have no more.
     #[tokio::test]
     async fn rows_are_known_by_their_places_where_they_say_no_more() {
         let new_places = |number| format!(r#"{{"cursor":"{number}"}}"#);

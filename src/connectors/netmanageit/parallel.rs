@@ -1,12 +1,10 @@
 //! Several pages of a list asked for at once: an option, off by default.
 //!
-//! A scout goes ahead through the list with rows that say no more than where they stand; each page is asked
+//! A prefetcher goes through the list first, with rows that have no more than their cursors; each page is asked
 //! for at a place that it found, so that the pages are disjoint ranges of the list. The lists are live: a row
 //! that changes leaves its place, and then a page reaches further than to the place of the next one. A page
 //! counts only where the one before it has ended; else what was asked for is dropped, and reading goes on
 //! page after page.
-//!
-//! May know: requests, ways through lists. Must not know: what rows are good for.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,15 +12,15 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ask::{Asked, Detail, ListRequest, Request, ask};
+use super::ask::{Detail, ListRequest, PageOutcome, SourceRequest, ask};
 use super::cursor::Span;
 use super::pager::{Pager, SCANNED_ROWS, Step};
 use crate::connector::Skipped;
 use crate::http::RetryBudget;
 use crate::platform::{Platform, PlatformError};
 
-/// What came of a page, and what of it could not be read.
-type Read = (Result<Asked, PlatformError>, Vec<Skipped>);
+/// The outcome of a request for a page, and what of the page could not be read.
+type Read = (Result<PageOutcome, PlatformError>, Vec<Skipped>);
 
 /// Readers ahead of the page at hand.
 #[derive(Debug)]
@@ -45,7 +43,7 @@ struct Page {
 }
 
 impl Readers {
-    /// Sends the readers ahead of a page, and a scout ahead of them.
+    /// Starts the readers behind a page, and a prefetcher that finds their places.
     pub(super) fn begin(
         platform: &Arc<Platform>,
         most: usize,
@@ -53,15 +51,15 @@ impl Readers {
         span: Span,
     ) -> Self {
         let (found, places) = mpsc::channel(most);
-        let scouting = Pager::new(
+        let prefetching = Pager::new(
             Arc::clone(platform),
             page.stream,
             Detail::Places,
             span,
             SCANNED_ROWS,
         );
-        let scouting = scouting.going_on(page.after.clone(), 0);
-        let prefetcher = tokio::spawn(prefetcher(scouting, page.first, found));
+        let prefetching = prefetching.going_on(page.after.clone(), 0);
+        let prefetcher = tokio::spawn(prefetcher(prefetching, page.first, found));
         let mut readers = Self {
             platform: Arc::clone(platform),
             most,
@@ -82,11 +80,11 @@ impl Readers {
             return None;
         }
         loop {
-            let has_room = self.reading.len() < self.most;
+            let has_capacity = self.reading.len() < self.most;
             let front = self.reading.front_mut()?;
             tokio::select! {
                 biased;
-                Some(place) = self.places.recv(), if has_room => self.send(Some(place)),
+                Some(place) = self.places.recv(), if has_capacity => self.send(Some(place)),
                 read = &mut front.read => {
                     self.reading.pop_front();
                     self.fill();
@@ -107,7 +105,7 @@ impl Readers {
 
     fn send(&mut self, after: Option<String>) {
         let platform = Arc::clone(&self.platform);
-        let request = Request::List(ListRequest {
+        let request = SourceRequest::List(ListRequest {
             after: after.clone(),
             ..self.page.clone()
         });

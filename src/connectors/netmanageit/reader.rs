@@ -1,8 +1,8 @@
 //! Reads one run: first what earlier runs deferred, then each stream from where they ended.
 //!
-//! Rows that earlier runs handed out are left out before anything is asked for them.
+//! Rows that earlier runs handed out are skipped before anything is asked for them.
 //!
-//! **Invariant.** A page's position says what is true once that page and all before it are confirmed;
+//! **Invariant.** A page's position is true once that page and all before it are confirmed;
 //! a relationship's ends were read, or come along with it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -14,10 +14,14 @@ use tokio::time::Instant;
 
 use super::ask::{Detail, Extras, PageAnswer, Stream};
 use super::by_id::{ReadObjects, Wanted, read_objects};
-use super::cursor::{Clock, NextRead, Reading, Row, Shortfall, Span, Taken, Told};
+use super::cursor::{
+    ClockCheck, NextRead, PageHandling, Reading, Row, Shortfall, SourceClock, Span,
+};
 use super::files::{Brought, FilePage, FilePages};
 use super::page::{EndRow, Ends, FilesOfReferences, List};
-use super::pager::{Pager, ReadPage, SCANNED_ROWS, Skips, Step, Who, newest, rows, who_stands_at};
+use super::pager::{
+    Pager, ReadPage, RowIdentity, SCANNED_ROWS, Skips, Step, identify_row_at, newest, rows,
+};
 use super::referenced_objects::{Asker, MissingEnds, ReferencedObjects};
 use super::row_place::RowPlace;
 use super::settings::{Creators, NetManageItSettings};
@@ -32,7 +36,7 @@ const RELATIONSHIPS_WITH_ENDS: usize = 4000;
 
 /// Reads one run.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct RunReader {
     asker: Asker,
     page_size: usize,
     readers: usize,
@@ -60,23 +64,23 @@ pub(super) struct Reader {
     last_page: Option<Instant>,
 }
 
-/// Where the reading of a stream stands.
+/// The reading of one stream.
 #[derive(Debug)]
 struct StreamReader {
     stream: Stream,
     /// The cursor's name in the state.
     cursor_name: &'static str,
     reading: Reading,
-    /// The way through the list that is at hand.
+    /// Reads the current list.
     pager: Option<Pager>,
     /// The cursor of the last page, or of an earlier run.
     cursor: Option<Value>,
     pages: u64,
-    /// That rows carry times which have not come was said.
-    is_ahead_told: bool,
+    /// That rows carry times in the future was logged.
+    is_ahead_logged: bool,
 }
 
-impl Reader {
+impl RunReader {
     /// A reader for one run.
     pub(super) fn new(
         platform: Arc<Platform>,
@@ -128,13 +132,13 @@ impl Reader {
         }
     }
 
-    /// Takes one step in a stream. A page to which that led is kept if it has something to say.
+    /// Takes one step in a stream. A page to which that led is kept if it has anything new.
     async fn advance(&mut self, stream_reader: &mut StreamReader) -> Result<(), SourceError> {
         match stream_reader.reading.next() {
             NextRead::Newest => {
                 stream_reader.pager = None;
                 let (newest, clock) = newest(&self.asker.platform, stream_reader.stream).await?;
-                // What comes next is asked for with what the clock says.
+                // What comes next is asked for with the clock's time.
                 stream_reader.has_to_begin_anew(clock);
                 stream_reader.reading.put_newest(newest);
             }
@@ -233,13 +237,13 @@ impl Reader {
         let bad = skips.bad.iter().map(|(row, _)| row);
         let all: Vec<Row> = bad.chain(&rows).cloned().collect();
         let known = match stream_reader.reading.put_page(&all, &end) {
-            Taken::But(known) => known,
-            Taken::NotYet => {
+            PageHandling::HandOutExcept(known) => known,
+            PageHandling::ReadLater => {
                 stream_reader.pager = None;
                 return Ok(());
             }
         };
-        stream_reader.tell_ahead(&all, &known);
+        stream_reader.log_ahead(&all, &known);
         let (skipped, deferred) = skipped_and_deferred(stream_reader.stream, skips, &known);
         let new = rows.iter().filter(|row| !known.contains(&row.id));
         let ids: Vec<String> = new.map(|row| row.id.to_string()).collect();
@@ -306,18 +310,18 @@ impl Reader {
         }
     }
 
-    /// The next object that brings files, with their content; none where nothing is left to bring or to tell.
+    /// The next object that brings files, with their content; none where nothing is left to bring or to report.
     async fn page_with_files(
         &mut self,
         mut next: FilePage,
     ) -> Result<Option<RawPage>, SourceError> {
-        let goes = next.goes().await;
-        let brought = if goes {
+        let is_sent = next.is_sent().await;
+        let brought = if is_sent {
             self.file_pages.bring(&self.asker.platform, &next).await?
         } else {
             Brought::default()
         };
-        let tell_sent = self.file_pages.hand_out(&next, &brought);
+        let sent_notifier = self.file_pages.hand_out(&next, &brought);
         let Brought {
             files,
             mut skipped,
@@ -338,7 +342,7 @@ impl Reader {
             }
             answer = answers.into_iter().next().unwrap_or(answer);
         }
-        let completes = next.completes().filter(|_| goes);
+        let completes = next.completes().filter(|_| is_sent);
         let is_last = self.with_files.is_empty();
         let position = is_last.then(|| self.behind_files.take()).flatten();
         let has_news = !files.is_empty() || !skipped.is_empty() || completes.is_some();
@@ -348,7 +352,7 @@ impl Reader {
         Ok(Some(RawPage {
             files: Some(files),
             deferred,
-            tell_sent,
+            sent_notifier,
             completes,
             position,
             ..self.once_more(next.stream, answer, skipped)
@@ -359,7 +363,7 @@ impl Reader {
     fn missing_ends(&mut self, new: &New<'_>) -> MissingEnds {
         let mut missing = MissingEnds::default();
         for node in new.answer.list().into_iter().flat_map(List::nodes) {
-            // What cannot be read is told by the converter.
+            // What cannot be read is reported by the converter.
             let Some(ends) = Ends::of(node).filter(|ends| !new.known.contains(ends.id())) else {
                 continue;
             };
@@ -390,7 +394,7 @@ impl Reader {
     async fn read_again(&mut self, stream: Stream, ids: &[String]) -> Result<(), SourceError> {
         self.cool_down().await;
         let places = ids.iter().filter_map(|id| id.parse().ok());
-        let mut deferred = self.ask_who(stream, places.collect()).await?;
+        let mut deferred = self.identify_rows(stream, places.collect()).await?;
         let is_id = |id: &&String| id.parse::<RowPlace>().is_err();
         let ids: Vec<String> = ids.iter().filter(is_id).cloned().collect();
         let mut skipped = Vec::new();
@@ -404,7 +408,7 @@ impl Reader {
         for answer in answers {
             self.take_again(stream, answer).await?;
         }
-        // What fails again was told when it failed first.
+        // What fails again was reported when it failed first.
         let unread = unread.iter();
         let unread = unread.map(|unread| unread.named(stream.name()));
         deferred.extend(unread.map(|unread| Deferred::unread(stream.name(), &unread)));
@@ -416,9 +420,9 @@ impl Reader {
         Ok(())
     }
 
-    /// Asks who the rows are that could not be named. What has a name by now is remembered by that, and read in the
+    /// Asks for the names of rows that could not be named. What has a name by now is remembered by that, and read in the
     /// next run; what has none stays remembered by its place.
-    async fn ask_who(
+    async fn identify_rows(
         &self,
         stream: Stream,
         places: Vec<RowPlace>,
@@ -427,12 +431,12 @@ impl Reader {
         for place in places {
             let id = place.to_string();
             let (id, kind, reason) =
-                match who_stands_at(&self.asker.platform, stream, place).await? {
-                    Who::Nobody => continue,
-                    Who::Unsaid(reason) => (id, None, reason),
-                    Who::Named(mut name) => {
+                match identify_row_at(&self.asker.platform, stream, place).await? {
+                    RowIdentity::Gone => continue,
+                    RowIdentity::Unknown(reason) => (id, None, reason),
+                    RowIdentity::Named(mut name) => {
                         let kind = name.entity_type.take();
-                        let reason = "the source could not say who it is".to_owned();
+                        let reason = "the source could not name it".to_owned();
                         (name.into_id(), kind, reason)
                     }
                 };
@@ -472,7 +476,7 @@ impl Reader {
     }
 }
 
-impl Reader {
+impl RunReader {
     /// Asks for what objects of the pages refer to.
     pub(super) fn asker(&self) -> &Asker {
         &self.asker
@@ -610,26 +614,26 @@ impl StreamReader {
             pager: None,
             cursor,
             pages: 0,
-            is_ahead_told: false,
+            is_ahead_logged: false,
         }
     }
 
-    /// Whether the reading stands elsewhere than the last cursor says.
+    /// Whether the reading has moved on from the last cursor.
     fn has_moved(&self) -> bool {
         !Reading::is_same(self.reading.cursor().as_ref(), self.cursor.as_ref())
     }
 
-    /// Takes what an answer says of the source's clock; true where it has to be asked for anew.
-    fn has_to_begin_anew(&mut self, clock: Option<Clock>) -> bool {
+    /// Takes the source's clock of an answer; true where it has to be asked for again.
+    fn has_to_begin_anew(&mut self, clock: Option<SourceClock>) -> bool {
         let Some(clock) = clock else { return false };
         match self.reading.put_clock(clock) {
-            Told::Fine => return false,
-            Told::SetBack(back) => tracing::warn!(
+            ClockCheck::Fine => return false,
+            ClockCheck::SetBack(back) => tracing::warn!(
                 stream = self.stream.name(),
                 back_s = back.as_secs(),
                 "the source's clock was set back, or ours ahead; so much more of this stream is read once more, which sends some of it twice"
             ),
-            Told::InFuture => tracing::warn!(
+            ClockCheck::InFuture => tracing::warn!(
                 stream = self.stream.name(),
                 "the kept position of this stream lies in the source's future, where later changes would be missed; it is read from its beginning"
             ),
@@ -638,25 +642,25 @@ impl StreamReader {
         true
     }
 
-    /// Says once that rows carry times which have not come.
-    fn tell_ahead(&mut self, rows: &[Row], known: &HashSet<Box<str>>) {
-        if self.is_ahead_told {
+    /// Logs once that rows carry times in the future.
+    fn log_ahead(&mut self, rows: &[Row], known: &HashSet<Box<str>>) {
+        if self.is_ahead_logged {
             return;
         }
         let Some(ahead) = self.reading.ahead(rows, known) else {
             return;
         };
-        self.is_ahead_told = true;
+        self.is_ahead_logged = true;
         tracing::warn!(
             stream = self.stream.name(),
             rows = ahead.rows,
             id = %ahead.id,
             latest = %ahead.latest,
-            "rows of the source changed at a time that has not come by its own clock; they are sent, and met again until then; look at the clocks of that platform's servers"
+            "rows of the source changed at a time that has not come by its own clock; they are sent, and read again until then; look at the clocks of that platform's servers"
         );
     }
 
-    /// The stream has no more rows. A last page, if there is anything to say.
+    /// The stream has no more rows. A last page, if there is anything new.
     fn close(&mut self, total: Option<u64>, skips: Skips) -> Option<RawPage> {
         let bad: Vec<Row> = skips.bad.iter().map(|(row, _)| row.clone()).collect();
         let ended = self.reading.put_end(&bad, skips.rows, total);

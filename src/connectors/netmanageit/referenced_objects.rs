@@ -145,7 +145,7 @@ impl Asker {
     ) -> Result<ReadObjects, SourceError> {
         let mut unknown = Vec::new();
         for answer in answers.filter(|_| stream == Stream::Observables) {
-            // What cannot be read is told by the converter.
+            // What cannot be read is reported by the converter.
             let nodes = answer.list().into_iter().flat_map(List::nodes);
             let rows = nodes
                 .filter(|node| is_of_unknown_type(node))

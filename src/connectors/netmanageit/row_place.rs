@@ -1,7 +1,7 @@
-//! Where a row stands in its stream, as a text to remember it by: for one of which the source cannot say who it is.
+//! The place of a row in its stream, as a text to remember it by: for a row that the source cannot name.
 //!
 //! Pure. The lists are ordered by `updated_at`, and their cursors hold no state at the platform (docs/protocol.md#lists):
-//! a row stands behind the same place until it changes, and then it is read like any other.
+//! a row is behind the same place until it changes, and then it is read like any other.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ const FIRST_AFTER: &str = "first row after ";
 /// The place of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RowPlace {
-    /// The part of the stream in which it stands.
+    /// The part of the stream in which it is.
     pub(super) span: Span,
     /// The cursor of the row before it; none for the first one.
     pub(super) after: Option<String>,

@@ -1,6 +1,4 @@
-//! What only this connector must be told: the platform to read, how fast, and which kinds.
-//!
-//! May know: `settings`. May be known by this connector alone.
+//! The settings of this connector alone: the platform to read, how fast, and which kinds.
 //!
 //! **Invariant:** a page never asks for more rows than a platform answers, and source and
 //! destination are two different platforms.

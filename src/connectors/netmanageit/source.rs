@@ -1,4 +1,4 @@
-//! Hands out the pages of one run, in order. What the objects of a page refer to is asked for apart from that, so that
+//! Hands out the pages of one run, in order. What the objects of a page refer to is asked for separately, so that
 //! the next pages can be read meanwhile.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -9,10 +9,10 @@ use super::by_id::{ReadObjects, Unread};
 use super::convert::{Choices, NetManageItConverter};
 use super::files::Files;
 use super::page::References;
-use super::reader::Reader;
+use super::reader::RunReader;
 use super::referenced_objects::ReferencedObjects;
 use super::settings::NetManageItSettings;
-use crate::connector::{Deferred, Position, Resume, Skipped, Source, SourceError, TellSent};
+use crate::connector::{Deferred, Position, Resume, SentNotifier, Skipped, Source, SourceError};
 use crate::platform::Platform;
 use crate::stix::TextMap;
 
@@ -22,7 +22,7 @@ pub struct RawPage {
     pub(super) stream: Stream,
     pub(super) number: u64,
     pub(super) answer: PageAnswer,
-    /// Rows of the answer that are left out, by the source's internal ids: they were sent before.
+    /// Rows of the answer that are skipped, by the source's internal ids: they were sent before.
     pub(super) known: HashSet<Box<str>>,
     pub(super) references: References,
     /// Objects of other pages that this one's refer to, with their streams.
@@ -33,7 +33,7 @@ pub struct RawPage {
     pub(super) unread: TextMap<Box<str>, String>,
     /// The content of files, where these objects are there once more to bring them.
     pub(super) files: Option<Files>,
-    /// Ends of relationships that have to be among the companions, by their STIX ids.
+    /// Ends of relationships that have to be among the referenced objects, by their STIX ids.
     pub(super) ends_to_come: HashSet<Box<str>>,
     /// Ends of relationships that the settings do not let come, by their STIX ids.
     pub(super) ends_elsewhere: HashSet<Box<str>>,
@@ -43,7 +43,7 @@ pub struct RawPage {
     /// What of that is to be asked for again in later runs.
     pub(super) deferred: Vec<Deferred>,
     pub(super) alarms: Vec<String>,
-    pub(super) tell_sent: Option<TellSent>,
+    pub(super) sent_notifier: Option<SentNotifier>,
     /// Objects that are read once more and whose files come behind, by their STIX ids.
     pub(super) files_follow: HashSet<Box<str>>,
     /// The one of these that is whole with this page.
@@ -53,7 +53,7 @@ pub struct RawPage {
 }
 
 impl RawPage {
-    /// An answer, with nothing around it yet.
+    /// An answer, with nothing else yet.
     pub(super) fn new(
         stream: Stream,
         number: u64,
@@ -77,14 +77,14 @@ impl RawPage {
             skipped,
             deferred: Vec::new(),
             alarms: Vec::new(),
-            tell_sent: None,
+            sent_notifier: None,
             files_follow: HashSet::new(),
             completes: None,
             referenced_objects: ReferencedObjects::Nothing,
         }
     }
 
-    /// Tells of what these objects need and the source failed at, and remembers it by its STIX ids; `names` has
+    /// Reports what these objects need and the source failed at, and remembers it by its STIX ids; `names` has
     /// them by the internal ones.
     pub(super) fn note_unread(
         &mut self,
@@ -110,7 +110,7 @@ impl RawPage {
 #[derive(Debug)]
 pub struct NetManageItSource {
     choices: Choices,
-    reader: Reader,
+    reader: RunReader,
     /// Pages that were read and not handed out.
     pages: VecDeque<RawPage>,
     /// How reading ended, behind these pages.
@@ -126,7 +126,7 @@ impl NetManageItSource {
     ) -> Self {
         Self {
             choices: Choices::of(settings),
-            reader: Reader::new(platform, settings, resume),
+            reader: RunReader::new(platform, settings, resume),
             pages: VecDeque::new(),
             end: None,
         }

@@ -10,7 +10,7 @@ use rstest::rstest;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::{Credential, Kind};
+use crate::http::{Credential, ErrorKind};
 use crate::telemetry::metrics::Metrics;
 
 /// What a host was asked: path with query, and headers.
@@ -168,7 +168,7 @@ async fn redirects_end() {
         "{error:?}"
     );
     assert_eq!(host.asked().len(), 4);
-    assert_eq!(error.kind(), Kind::Unusable);
+    assert_eq!(error.kind(), ErrorKind::Unusable);
 }
 
 #[tokio::test]
@@ -228,12 +228,15 @@ async fn what_may_pass_is_tried_again_and_counted() {
 }
 
 #[rstest]
-#[case(400, Kind::Elsewhere)]
-#[case(401, Kind::Authentication)]
-#[case(404, Kind::Elsewhere)]
-#[case(500, Kind::Server)]
+#[case(400, ErrorKind::Elsewhere)]
+#[case(401, ErrorKind::Authentication)]
+#[case(404, ErrorKind::Elsewhere)]
+#[case(500, ErrorKind::Server)]
 #[tokio::test]
-async fn what_does_not_pass_is_asked_once_and_told(#[case] status: u16, #[case] kind: Kind) {
+async fn what_does_not_pass_is_asked_once_and_reported(
+    #[case] status: u16,
+    #[case] kind: ErrorKind,
+) {
     let body = r#"{"detail":"Invalid\u001b[1m token."}"#;
     let host = Host::start(&[(status, &[], body)]).await;
     let error = fetch(site(&host), &get(&host), SOON).await.unwrap_err();

@@ -1,6 +1,6 @@
 //! What waits to be sent.
 //!
-//! **Invariant.** Order is kept, and what nobody wants any more is dropped as soon as that is so: the
+//! **Invariant.** Order is kept, and what is no longer wanted is dropped at once: the
 //! task that sends waits for nothing except through this module.
 
 use std::collections::VecDeque;

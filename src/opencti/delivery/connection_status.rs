@@ -1,7 +1,7 @@
-//! What the sending task is doing, in words for people.
+//! The status of the sending task, for logs and errors.
 //!
-//! **Invariant.** A standing is logged when it begins and when it ends, however often sending is tried
-//! meanwhile; its sentence names no user, no password and no URL.
+//! **Invariant.** A status is logged when it begins and when it ends, however often sending is tried
+//! meanwhile; its message names no user, no password and no URL.
 
 use std::error::Error;
 
@@ -21,7 +21,7 @@ pub enum ConnectionStatus {
     Disconnected(String),
 }
 
-/// Where the sending task writes its standing.
+/// Where the sending task writes its status.
 #[derive(Debug)]
 pub(in crate::opencti) struct ConnectionStatusSender {
     connection_status: watch::Sender<ConnectionStatus>,
@@ -59,7 +59,7 @@ impl ConnectionStatusSender {
         }
     }
 
-    /// A connection stands. While nothing gets through it, that is said only where everything is.
+    /// A connection is open. While nothing gets through it, that is logged at debug only.
     pub(in crate::opencti) fn connected(&self, broker: &dyn std::fmt::Display) {
         if matches!(
             *self.connection_status.borrow(),
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_change_is_told() {
+    fn only_a_change_is_logged() {
         let (connection, mut seen) = ConnectionStatusSender::new();
         connection.sending();
         assert!(!seen.has_changed().unwrap());

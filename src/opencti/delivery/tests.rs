@@ -156,7 +156,7 @@ async fn a_delivery_given_up_while_it_waits_for_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn patience_ends_without_a_confirm() {
+async fn waiting_ends_without_a_confirm() {
     let (pusher, _backlog, _connection) = Pusher::channel(ROOMY);
     let never = pusher.while_confirming(std::future::pending::<Result<(), _>>());
     assert!(matches!(never.await, Err(PushError::NothingConfirmed)));

@@ -1,7 +1,5 @@
 //! What a person can do about a broker that cannot be connected to.
 //!
-//! May know: lapin's errors and those of TLS below them. Must not know: addresses, users.
-//!
 //! **Invariant.** An advice names the settings that matter for this very error.
 
 use std::io;
@@ -79,7 +77,7 @@ fn on_certificate(reason: &CertificateError) -> &'static str {
     }
 }
 
-/// Before TLS 1.3, a missing certificate is told as any failure.
+/// Before TLS 1.3, a missing certificate is reported like any failure.
 fn on_alert(alert: AlertDescription, tried: Tried) -> &'static str {
     match alert {
         AlertDescription::CertificateRequired => CLIENT_WANTED,
@@ -104,7 +102,7 @@ fn on_alert(alert: AlertDescription, tried: Tried) -> &'static str {
     }
 }
 
-/// Who answers, and hangs up at once, was reached.
+/// A host that answers, and hangs up at once, was reached.
 fn on_io(error: &io::Error, tried: Tried) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionReset
@@ -125,7 +123,10 @@ fn on_io(error: &io::Error, tried: Tried) -> &'static str {
 mod tests {
     use super::*;
 
-    fn told(error: impl std::error::Error + Send + Sync + 'static, tried: Tried) -> &'static str {
+    fn reported(
+        error: impl std::error::Error + Send + Sync + 'static,
+        tried: Tried,
+    ) -> &'static str {
         // As deep as the client carries it.
         let error = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, error));
         advice(&lapin::Error::from(error), tried)
@@ -175,21 +176,21 @@ mod tests {
         WITH_IDENTITY,
         "does not take the connector's certificate"
     )]
-    fn tls_errors_are_told_by_their_reason(
+    fn tls_errors_are_recognised_by_their_reason(
         #[case] error: TlsError,
         #[case] tried: Tried,
         #[case] part: &str,
     ) {
-        let told = told(error, tried);
-        assert!(told.contains(part), "{told}");
-        assert!(!told.contains("container network"), "{told}");
+        let reported = reported(error, tried);
+        assert!(reported.contains(part), "{reported}");
+        assert!(!reported.contains("container network"), "{reported}");
     }
 
     #[rstest::rstest]
     #[case(io::ErrorKind::ConnectionRefused, "container network")]
     #[case(io::ErrorKind::ConnectionReset, "MQ_USE_SSL")]
     fn who_hangs_up_was_reached(#[case] kind: io::ErrorKind, #[case] part: &str) {
-        let told = advice(&lapin::Error::from(io::Error::from(kind)), PLAIN);
-        assert!(told.contains(part), "{told}");
+        let reported = advice(&lapin::Error::from(io::Error::from(kind)), PLAIN);
+        assert!(reported.contains(part), "{reported}");
     }
 }

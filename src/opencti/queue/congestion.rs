@@ -1,7 +1,5 @@
 //! How fast to offer messages to a broker that refuses some.
 //!
-//! May know: nothing; it is arithmetic. Known by: the sender.
-//!
 //! **Invariant.** After a refusal nothing is offered before a pause is over, then one message, and
 //! more only as the broker takes what it is offered.
 

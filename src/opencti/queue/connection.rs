@@ -1,9 +1,7 @@
 //! Opens connections to the broker.
 //!
-//! May know: lapin, the broker's address. Must not know: messages.
-//!
-//! **Invariant.** What it says of a failure names the broker's host and port, and never whom the
-//! connector is there.
+//! **Invariant.** Its errors name the broker's host and port, and never the user that the
+//! connector has there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +23,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// A connection over which nothing came for twice so long is given up.
 const HEARTBEAT_SECONDS: u16 = 30;
-/// In bytes. The client keeps room for 64 frames: with the broker's default of 128 KiB, 8 MiB.
+/// In bytes. The client has buffers for 64 frames: with the broker's default of 128 KiB, 8 MiB.
 const FRAME_MAX: u32 = 32 * 1024;
 
 /// Why there is no connection to the broker.
@@ -49,7 +47,7 @@ pub enum ConnectError {
     },
 }
 
-/// Where the broker is, as whom to use it, and what for.
+/// The broker's address, the user, and the purpose of the connection.
 #[derive(Debug, Clone)]
 pub(super) struct Broker {
     address: Arc<BrokerAddress>,
@@ -89,7 +87,7 @@ impl Broker {
         };
         let broker = || format!("the answer of the broker at {address}");
         let waiting = WaitNotice::default();
-        let opening = waiting.told(broker, opening);
+        let opening = waiting.with_notice(broker, opening);
         match tokio::time::timeout(CONNECT_LIMIT, opening).await {
             Ok(Ok(open)) => Ok(open),
             Ok(Err(source)) => Err(ConnectError::Refused {

@@ -1,7 +1,5 @@
 //! How many messages wait in the push queue, asked of the broker itself.
 //!
-//! May know: lapin, through a connection of its own. Must not know: what is sent.
-//!
 //! **Invariant.** Nothing is declared or changed; a question that fails leaves nothing broken behind
 //! for the next one.
 
@@ -20,7 +18,7 @@ use crate::opencti::BrokerAddress;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Why the broker does not say how much waits.
+/// Why the broker does not answer how much waits.
 #[derive(Debug, thiserror::Error)]
 pub enum DepthError {
     /// There is no connection.
@@ -68,7 +66,7 @@ impl Depth {
     /// How many messages wait in the push queue.
     ///
     /// # Errors
-    /// [`DepthError`] when the broker does not say; the next question begins with a new connection.
+    /// [`DepthError`] when the broker does not answer; the next question begins with a new connection.
     pub async fn messages(&self) -> Result<u64, DepthError> {
         let mut kept = self.kept.lock().await;
         // Taken out: what fails, or is broken off in the middle, is not used again.

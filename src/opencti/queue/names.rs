@@ -1,7 +1,5 @@
 //! Short strings of AMQP, made in one place: the client's own conversion panics over a text that is too long.
 //!
-//! May know: lapin. Must not know: where a name comes from.
-//!
 //! **Invariant.** What is made here is a [`ShortName`], a number, or a word of ours.
 
 use lapin::types::ShortString;

@@ -1,9 +1,7 @@
 //! One connection to the broker, from its opening to its end.
 //!
-//! May know: lapin. Must not know: what is to be sent next.
-//!
 //! **Invariant.** Each published message has an answer in the window, or the session ends with an
-//! error; no wait here is without a limit, except while the broker itself says that it is blocked.
+//! error; no wait here is without a limit, except while the broker itself reports that it is blocked.
 
 use std::time::Duration;
 
@@ -18,7 +16,7 @@ use super::LOOK_EVERY;
 use super::connection::{Broker, ConnectError, close};
 use super::names::{fixed, number, short};
 use super::too_large::TooLarge;
-use super::window::{Answer, SendWindow};
+use super::window::{BrokerAnswer, SendWindow};
 use crate::opencti::WorkError;
 use crate::opencti::delivery::ConnectionStatusSender;
 use crate::settings::ShortName;
@@ -54,14 +52,14 @@ pub(super) enum SessionError {
     Limit(Duration),
     #[error("the broker does not confirm messages")]
     NotConfirming,
-    #[error("the broker returned a message that does not say which one it is")]
+    #[error("the broker returned a message without its number")]
     Unnumbered,
     #[error("a task of the sender ended unexpectedly")]
     Task(#[source] JoinError),
 }
 
 impl SessionError {
-    /// A sentence without what the broker itself said where that may name the user.
+    /// A sentence without the broker's own words where these may name the user.
     pub(super) fn for_people(&self) -> String {
         let (Self::Connect(ConnectError::Refused { source: cause, .. }) | Self::Closed(cause)) =
             self
@@ -215,11 +213,11 @@ impl Session {
         self.last_sign = Instant::now();
         let (number, confirmation) = joined.map_err(SessionError::Task)?;
         let (answer, returned) = match confirmation {
-            Ok(Confirmation::Ack(returned)) => (Answer::Taken, returned),
-            Ok(Confirmation::Nack(returned)) => (Answer::Refused, returned),
+            Ok(Confirmation::Ack(returned)) => (BrokerAnswer::Taken, returned),
+            Ok(Confirmation::Nack(returned)) => (BrokerAnswer::Refused, returned),
             Ok(Confirmation::NotRequested) => return Err(SessionError::NotConfirming),
             Err(error) => {
-                window.answer(number, Answer::Lost);
+                window.answer(number, BrokerAnswer::Lost);
                 return Err(self.closed(error));
             }
         };

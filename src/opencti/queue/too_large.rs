@@ -9,7 +9,7 @@ use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 /// Where the broker does not say its limit, and a message so small is refused, it is not for its size.
 const SMALLEST: usize = 4 * 1024;
 
-/// What the broker said when it refused a message for its size.
+/// The broker's answer when it refused a message for its size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TooLarge {
     /// The limit that it named.

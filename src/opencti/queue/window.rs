@@ -1,9 +1,7 @@
 //! The messages that the broker has been given and has not been done with.
 //!
-//! May know: deliveries. Must not know: lapin.
-//!
 //! The client pairs a message that came back with *some* confirm of about the same time: the broker may
-//! confirm many messages at once, and which of them was returned is told only by the number in the
+//! confirm many messages at once, and which of them was returned is shown only by the number in the
 //! returned message itself. So answers count only when all messages of the window are answered: then no
 //! return can be outstanding.
 //!
@@ -19,9 +17,9 @@ pub(super) const WINDOW_MESSAGES: usize = 16;
 /// Bytes that may be unanswered at once.
 pub(super) const WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
-/// What the broker says of one message.
+/// The broker's answer to one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum BrokerAnswer {
     /// It has it, unless it was returned.
     Taken,
     /// It does not have it.
@@ -61,7 +59,7 @@ pub(super) struct SendWindow {
 #[derive(Debug)]
 struct Entry {
     outgoing: Outgoing,
-    answer: Option<Answer>,
+    answer: Option<BrokerAnswer>,
 }
 
 impl SendWindow {
@@ -76,10 +74,11 @@ impl SendWindow {
     /// Whether one more may be published: not behind a refusal, which is settled first.
     pub(super) fn has_room(&self) -> bool {
         let has_refusal = !self.returned.is_empty()
-            || self
-                .entries
-                .values()
-                .any(|entry| entry.answer.is_some_and(|answer| answer != Answer::Taken));
+            || self.entries.values().any(|entry| {
+                entry
+                    .answer
+                    .is_some_and(|answer| answer != BrokerAnswer::Taken)
+            });
         self.is_empty()
             || (self.len() < WINDOW_MESSAGES && self.bytes < WINDOW_BYTES as usize && !has_refusal)
     }
@@ -99,7 +98,7 @@ impl SendWindow {
     }
 
     /// Notes the broker's answer to a message.
-    pub(super) fn answer(&mut self, number: u64, answer: Answer) {
+    pub(super) fn answer(&mut self, number: u64, answer: BrokerAnswer) {
         if let Some(entry) = self.entries.get_mut(&number)
             && entry.answer.replace(answer).is_none()
         {
@@ -115,10 +114,11 @@ impl SendWindow {
     /// The size of the largest message that was neither taken nor refused: if the broker closed the channel
     /// over the size of one, it was none larger.
     pub(super) fn largest_unanswered(&self) -> usize {
-        let unanswered = self
-            .entries
-            .values()
-            .filter(|entry| entry.answer.is_none_or(|answer| answer == Answer::Lost));
+        let unanswered = self.entries.values().filter(|entry| {
+            entry
+                .answer
+                .is_none_or(|answer| answer == BrokerAnswer::Lost)
+        });
         let sizes = unanswered.map(|entry| entry.outgoing.message.body.len());
         sizes.max().unwrap_or_default()
     }
@@ -139,13 +139,13 @@ impl SendWindow {
         for (number, entry) in std::mem::take(&mut self.entries) {
             let mut outgoing = entry.outgoing;
             let is_returned = self.returned.contains(&number);
-            let is_refused = is_returned || entry.answer == Some(Answer::Refused);
+            let is_refused = is_returned || entry.answer == Some(BrokerAnswer::Refused);
             if is_returned {
                 settled.refusal = Some(Refusal::Unroutable);
             } else if is_refused {
                 settled.refusal.get_or_insert(Refusal::Full);
             }
-            if entry.answer == Some(Answer::Taken) && is_complete && !is_refused {
+            if entry.answer == Some(BrokerAnswer::Taken) && is_complete && !is_refused {
                 settled.confirmed.push(outgoing);
             } else {
                 outgoing.in_doubt = !is_refused;

@@ -1,7 +1,7 @@
-//! What a run is doing, and whether it gets anywhere.
+//! What a run is doing, and whether it makes progress.
 //!
 //! **Invariant.** Waiting for the workers, the queue, the broker's Nack or the cooldown is noted as a
-//! sign of life by whoever waits; what nobody notes for long is a hang.
+//! sign of life by the task that waits; a run without one for long hangs.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -24,7 +24,7 @@ impl Activity {
         }
     }
 
-    /// The run has got somewhere and now does this, in words that follow "while".
+    /// The run has made progress and now does this, in words that follow "while".
     pub(crate) fn now(&self, doing: impl Into<String>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), doing.into());
     }

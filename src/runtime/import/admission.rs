@@ -1,9 +1,7 @@
-//! What of a page may go to this destination. The gate stands before the packing: behind it, every
+//! Admission: what of a page may go to this destination. It comes before the packing: behind it, every
 //! object can be imported whole, or is known not to be sent.
 //!
-//! May know: objects, the destination. Must not know: messages, works, the state.
-//!
-//! **Invariant.** What is kept out is named with its reason, and so is each link that leads there;
+//! **Invariant.** What is rejected is named with its reason, and so is each link that leads there;
 //! nothing else of the page suffers.
 
 use std::sync::Arc;
@@ -12,7 +10,7 @@ use crate::connector::{AtSource, Converted, Deferred, Obstacle, Skipped, is_mark
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::markings::{Markings, markings_of};
+use crate::runtime::import::markings::{MarkingCache, markings_of};
 use crate::runtime::import::packer::Packer;
 use crate::runtime::import::references::{self, Links};
 use crate::stix::{StixObject, TextMap, TextSet};
@@ -20,23 +18,23 @@ use crate::stix::{StixObject, TextMap, TextSet};
 /// What was learnt of the destination in a run.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
-    /// Whether the destination lacks the type, for each that was met.
+    /// Whether the destination lacks the type, for each type of this run.
     unknown_types: TextMap<Box<str>, bool>,
-    markings: Markings,
+    markings: MarkingCache,
     links: Links,
 }
 
 /// What does not go, by its ids.
 #[derive(Debug, Default)]
 pub(crate) struct Rejected {
-    /// All of it, companions too.
+    /// All of it, referenced objects too.
     pub(crate) ids: TextSet<Box<str>>,
     /// Of that, what will not go as long as it stays as it is.
     pub(crate) refused: TextSet<Box<str>>,
 }
 
 impl Rejected {
-    /// Lets the packer hold back what ties others to what does not go of a page, kept out or skipped. Objects that
+    /// Lets the packer defer what depends on what does not go of a page, rejected or skipped. Objects that
     /// come a second time have been sent, whatever becomes of them now.
     pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
         if page.counts_as.is_some() {
@@ -55,7 +53,7 @@ impl Rejected {
     }
 }
 
-/// Why an object is kept out.
+/// Why an object is rejected.
 struct Rejection {
     reason: String,
     /// Whether the reason can pass without a change of the object.
@@ -87,8 +85,8 @@ impl Admission {
     }
 
     /// Notes which markings cannot be made, and why.
-    pub(crate) fn reject_markings(&mut self, barred: &[(Arc<StixObject>, String)]) {
-        self.markings.reject_too_large(barred);
+    pub(crate) fn reject_markings(&mut self, too_large: &[(Arc<StixObject>, String)]) {
+        self.markings.reject_too_large(too_large);
     }
 
     /// Takes for made what nobody makes now: for files.
@@ -110,8 +108,8 @@ impl Admission {
         Ok((!rights.has_confidence()).then(|| rights.user.clone()))
     }
 
-    /// Whether the reason for which an object was held back is gone. What waits for an object is not
-    /// the gate's.
+    /// Whether the reason for which an object was deferred is gone. What waits for another object is not
+    /// decided here.
     pub(crate) async fn has_passed(
         &mut self,
         destination: &Destination,
@@ -124,8 +122,7 @@ impl Admission {
         }
     }
 
-    /// Whether the destination has the type, or lets the marking be set, for which something was held
-    /// back.
+    /// Whether the destination has the type, or lets the marking be set, for which something was deferred.
     pub(crate) async fn has_cause_passed(
         &mut self,
         destination: &Destination,
@@ -177,16 +174,16 @@ impl Admission {
             .await?;
         self.links.ask_presence(destination, page).await?;
         if destination.rules.refuses_set_references {
-            references::leave_what_is_set(destination, page).await?;
+            references::remove_set_references(destination, page).await?;
         }
-        self.leave_what_may_not_be_made(destination, page).await?;
+        self.remove_forbidden_embedded(destination, page).await?;
         self.links.note_sent(page);
         Ok(rejected)
     }
 
     /// Without the right to make them, markings and labels that come along are errors at import, whether
     /// they are there or not. Objects name them all the same.
-    async fn leave_what_may_not_be_made(
+    async fn remove_forbidden_embedded(
         &mut self,
         destination: &Destination,
         page: &mut Converted,
@@ -310,12 +307,12 @@ fn note(
         reason: rejection.reason,
     };
     if rejection.can_be_resolved {
-        let held = match (rejection.at_source, rejection.needs) {
+        let waiting = match (rejection.at_source, rejection.needs) {
             (Some(at_source), _) => Deferred::at_source(stream, &skip, at_source),
             (None, Some(needed)) => Deferred::waiting_for(stream, &skip, needed),
             (None, None) => Deferred::at_destination(stream, &skip),
         };
-        deferred.push(held.as_part_if(is_part));
+        deferred.push(waiting.as_part_if(is_part));
     }
     skipped.push(skip);
 }

@@ -1,5 +1,5 @@
-//! Back-pressure: a run sends no further page while more than the threshold waits there, no new
-//! work is opened before the one before is through, and nothing is sent before what it needs.
+//! Back-pressure: a run sends no further page while more than the threshold waits in the queue, no new
+//! work is opened before the previous one is complete, and nothing is sent before what it needs.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::runtime::session::trouble::Attempt;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Whatever the time: so much of the threshold is sent at most between two looks.
 const LOOK_AFTER: f64 = 0.1;
-/// A run that waits says so again after so long.
-const SAY_EVERY: Duration = Duration::from_mins(5);
+/// A wait that lasts is logged again after so long.
+const LOG_EVERY: Duration = Duration::from_mins(5);
 /// A shorter wait for the workers within a work is the rule on some releases.
-const NOT_WORTH_SAYING: Duration = Duration::from_secs(30);
+const NOT_LOGGED_BELOW: Duration = Duration::from_secs(30);
 /// A run that waits goes on when the queue has shrunk to so much of the threshold.
 const LOWER_MARK: f64 = 0.8;
 /// An answer that takes longer is not waited for.
@@ -35,22 +35,22 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct BackPressure {
     threshold_mb: f64,
     status: watch::Sender<Status>,
-    looked: Option<Look>,
+    last: Option<LastMeasurement>,
 }
 
-/// The last look at the queue.
+/// When the queue's size was measured last.
 #[derive(Debug, Clone, Copy)]
-struct Look {
+struct LastMeasurement {
     at: Instant,
     /// In megabytes, until then.
     sent: f64,
 }
 
-/// A wait that people are told of: when it begins, every few minutes, and when it is over.
+/// A wait that is logged: when it begins, every few minutes, and when it is over.
 struct Wait<'a> {
     status: &'a watch::Sender<Status>,
     activity: &'a Activity,
-    said: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl BackPressure {
@@ -58,20 +58,20 @@ impl BackPressure {
         Self {
             threshold_mb,
             status,
-            looked: None,
+            last: None,
         }
     }
 
-    /// Returns when there is room. Looks once a second, and before much was sent since; a platform
+    /// Returns when the queue is below its threshold. Looks once a second, and before much was sent since; a platform
     /// that does not say how much waits, or does not answer, holds nothing up.
     pub(crate) async fn wait(&mut self, destination: &Destination, activity: &Activity) {
         let sent = destination.sent.megabytes();
-        if self.looked.is_some_and(|look| self.is_fresh(look, sent)) {
+        if self.last.is_some_and(|last| self.is_fresh(last, sent)) {
             return;
         }
         let mut wait = Wait::new(&self.status, activity);
         while let Some(queue_load) = destination.queue_load(LIMIT).await {
-            self.looked = Some(Look {
+            self.last = Some(LastMeasurement {
                 at: Instant::now(),
                 sent,
             });
@@ -83,7 +83,7 @@ impl BackPressure {
             if queue_load.megabytes <= mark {
                 break;
             }
-            wait.say(|| {
+            wait.note(||  {
                 tracing::info!(
                     queue.size_mb = queue_load.megabytes,
                     queue.threshold_mb = self.threshold_mb,
@@ -95,8 +95,8 @@ impl BackPressure {
         wait.end("the queue has shrunk: going on");
     }
 
-    fn is_fresh(&self, look: Look, sent: f64) -> bool {
-        look.at.elapsed() < LOOK_EVERY && sent - look.sent < self.threshold_mb * LOOK_AFTER
+    fn is_fresh(&self, last: LastMeasurement, sent: f64) -> bool {
+        last.at.elapsed() < LOOK_EVERY && sent - last.sent < self.threshold_mb * LOOK_AFTER
     }
 
     /// Returns when the work of the run before is complete and nothing waits in the queue: some
@@ -115,7 +115,7 @@ impl BackPressure {
             if let Some(reason) = state_store.why_given_up(&closing) {
                 return Err(RunError::PreviousStaysOpen { work, reason });
             }
-            wait.say(|| {
+            wait.note(|| {
                 tracing::info!(
                     work.id = work,
                     "waiting until the workers are through with the work of the run before"
@@ -126,7 +126,7 @@ impl BackPressure {
         while let Some(queue_load) = destination.queue_load(LIMIT).await
             && queue_load.messages >= 1.0
         {
-            wait.say(|| {
+            wait.note(|| {
                 tracing::info!(
                     queue.messages = queue_load.messages,
                     "waiting until the workers have emptied the queue before a new work is opened"
@@ -159,8 +159,8 @@ impl BackPressure {
                 break;
             }
             activity.now("waiting for the workers");
-            if began.elapsed() >= NOT_WORTH_SAYING {
-                wait.say(|| {
+            if began.elapsed() >= NOT_LOGGED_BELOW {
+                wait.note(|| {
                     tracing::info!(
                         work.id = work.id(),
                         "waiting until the workers have imported what the next objects need"
@@ -194,12 +194,12 @@ pub(crate) async fn watch_pauses(
         );
         if is_paused {
             let wait = pause.get_or_insert_with(|| Wait::new(&status, activity));
-            wait.say(|| ());
+            wait.note(|| ());
         } else {
             pause = None;
         }
         // Looks again soon while paused, so that the pause goes on being a sign of life.
-        let limit = if is_paused { LOOK_EVERY } else { SAY_EVERY };
+        let limit = if is_paused { LOOK_EVERY } else { LOG_EVERY };
         if let Ok(Err(_)) = tokio::time::timeout(limit, connection_status.changed()).await {
             std::future::pending::<()>().await;
         }
@@ -219,26 +219,26 @@ impl<'a> Wait<'a> {
         Self {
             status,
             activity,
-            said: None,
+            logged_at: None,
         }
     }
 
     fn is_on(&self) -> bool {
-        self.said.is_some()
+        self.logged_at.is_some()
     }
 
-    /// It goes on: that is no hang. Says so at first, and every few minutes.
-    fn say(&mut self, say: impl FnOnce()) {
+    /// Notes that the wait goes on, which is no hang, and logs it at first and every few minutes.
+    fn note(&mut self, log: impl FnOnce()) {
         self.activity.now("waiting for the workers");
-        if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            say();
-            self.said = Some(Instant::now());
+        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+            log();
+            self.logged_at = Some(Instant::now());
             set_buffering(self.status, true);
         }
     }
 
     fn end(self, message: &'static str) {
-        if self.said.is_some() {
+        if self.logged_at.is_some() {
             tracing::info!("{message}");
         }
     }
@@ -247,7 +247,7 @@ impl<'a> Wait<'a> {
 /// However the wait ends.
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        if self.said.is_some() {
+        if self.logged_at.is_some() {
             set_buffering(self.status, false);
         }
     }

@@ -12,7 +12,7 @@ use crate::telemetry::logs::Chain;
 /// Where a run's objects go.
 #[derive(Debug)]
 pub(crate) struct Destination {
-    /// The platform, and who the connector is there.
+    /// The platform, and the connector's identity there.
     pub(crate) home: Home,
     /// The way to the queue.
     pub(crate) protocol: QueueProtocol,
@@ -20,10 +20,10 @@ pub(crate) struct Destination {
     pub(crate) rules: Rules,
     /// The queue.
     pub(crate) pusher: Pusher,
-    /// How much waits there by the broker's word; none where the broker is not reached.
+    /// How much waits there by the broker's answer; none where the broker is not reached.
     pub(crate) depth: Option<Depth>,
-    /// What was sent so far: the broker says how many messages wait, and not how large they are.
-    pub(crate) sent: Sent,
+    /// What was sent so far: the broker answers how many messages wait, and not how large they are.
+    pub(crate) sent: SentTotals,
     /// Whether messages go out; otherwise only files are written.
     pub(crate) sends_to_queue: bool,
     /// Where bundles are written as files too.
@@ -32,12 +32,12 @@ pub(crate) struct Destination {
 
 /// How much was sent.
 #[derive(Debug, Default)]
-pub(crate) struct Sent {
+pub(crate) struct SentTotals {
     messages: AtomicU64,
     bytes: AtomicU64,
 }
 
-impl Sent {
+impl SentTotals {
     /// Counts messages.
     pub(crate) fn note(&self, messages: &[Message]) {
         let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
@@ -76,8 +76,8 @@ pub(crate) struct QueueLoad {
 }
 
 impl Destination {
-    /// How much waits in the queue, by the platform's word, else by the broker's; none where nobody
-    /// says it within the limit.
+    /// How much waits in the queue, as the platform answers it, else as the broker does; none where neither
+    /// answers within the limit.
     pub(crate) async fn queue_load(&self, limit: Duration) -> Option<QueueLoad> {
         let queue_load = match self.load_by_platform(limit).await {
             Some(queue_load) => queue_load,

@@ -18,7 +18,7 @@ use crate::opencti::{Pusher, Rules, write_whole};
 use crate::platform::PlatformAccess;
 use crate::runtime::context;
 use crate::runtime::import::admission::{Admission, Rejected};
-use crate::runtime::import::destination::{Destination, Sent};
+use crate::runtime::import::destination::{Destination, SentTotals};
 use crate::runtime::import::note_unit;
 use crate::runtime::import::packer::{Batch, Packer, Packing};
 use crate::runtime::import::read_ahead::ReadAhead;
@@ -38,12 +38,12 @@ pub struct Exported {
     pub bundles: usize,
     /// Of what is not written: what would be, once something has changed at the destination or the source.
     pub deferred: usize,
-    /// Whether the wish to stop came first.
+    /// Whether the request to stop came first.
     pub is_cut_short: bool,
 }
 
 /// Writes the whole import into a folder, which is made; without one, only counts. Whether it `waits` for a
-/// source that does not answer yet, or gives up at once. The wish to stop ends it whatever it waits for. A folder
+/// source that does not answer yet, or gives up at once. the request to stop ends it whatever it waits for. A folder
 /// that was made and is empty where it does not come to its end is removed again.
 ///
 /// # Errors
@@ -104,11 +104,11 @@ async fn ask_destination<S>(
     home: &PlatformAccess,
     instruments: &Instruments,
 ) -> Option<Destination> {
-    let met = home.meet(RetryPolicy::NEVER).await;
+    let connected = home.connect(RetryPolicy::NEVER).await;
     let not_asked = |error: &dyn Error| {
-        tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: nothing is held back for it");
+        tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: nothing is deferred for it");
     };
-    let platform = met.inspect_err(|error| not_asked(error)).ok()?;
+    let platform = connected.inspect_err(|error| not_asked(error)).ok()?;
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol);
     let rules = rules.inspect_err(|error| not_asked(error)).ok()?;
@@ -125,7 +125,7 @@ async fn ask_destination<S>(
         rules,
         pusher: Pusher::nowhere(),
         depth: None,
-        sent: Sent::default(),
+        sent: SentTotals::default(),
         sends_to_queue: false,
         directory: None,
     })
@@ -214,7 +214,7 @@ impl Exporter<'_> {
             let path = folder.join(name);
             write_whole(&path, bundle(batch).as_bytes()).with_context(|| {
                 format!(
-                    "{} cannot be written; is there room, and may this user write there?",
+                    "{} cannot be written; is there space left, and may this user write there?",
                     path.display()
                 )
             })?;

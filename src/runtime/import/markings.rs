@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::connector::is_marking;
 use crate::http::RetryPolicy;
-use crate::opencti::Rights;
+use crate::opencti::UserRights;
 use crate::platform::PlatformError;
 use crate::runtime::import::destination::Destination;
 use crate::stix::{StixObject, TextMap, tlp};
@@ -26,15 +26,15 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// How long a marking that the destination has listed counts as being there: somebody may delete it.
 const LISTED_FOR: Duration = Duration::from_mins(1);
 /// A defect of this program.
-const NOT_MET: &str = "nothing is known of its marking";
+const NOT_LEARNT: &str = "nothing is known of its marking";
 
-/// The markings that were met in a run.
+/// What is known of the markings of a run.
 #[derive(Debug, Default)]
-pub(crate) struct Markings {
-    rights: Option<Rights>,
+pub(crate) struct MarkingCache {
+    rights: Option<UserRights>,
     /// When the destination was last asked.
     asked: Option<Instant>,
-    met: TextMap<Box<str>, MarkingStatus>,
+    statuses: TextMap<Box<str>, MarkingStatus>,
 }
 
 /// What the destination makes of a marking.
@@ -45,7 +45,7 @@ enum MarkingStatus {
         is_listed: bool,
     },
     /// It cannot be set, for this reason.
-    Barred(String),
+    Forbidden(String),
     /// It cannot be set as it is. Whether that has changed shows only when it is read again.
     Unfit(String),
 }
@@ -64,51 +64,53 @@ pub(crate) struct MarkingRejection<'a> {
 impl MarkingStatus {
     /// What these rights make of a marking; none where the destination does not have it. An id alone says nothing: who
     /// finds a marking by it takes that one's definition.
-    fn of(marking: &StixObject, rights: &Rights) -> Option<Self> {
-        if let Some(other) = Said::of(marking).and_then(|said| said.contradicted_by(rights)) {
+    fn of(marking: &StixObject, rights: &UserRights) -> Option<Self> {
+        if let Some(other) =
+            MarkingFields::of(marking).and_then(|written| written.contradicted_by(rights))
+        {
             return Some(Self::Unfit(other));
         }
         if rights.may_set(&marking.id) {
             Some(Self::usable(rights))
         } else if rights.has_marking(&marking.id) {
-            Some(Self::Barred(not_allowed(marking, &rights.user)))
+            Some(Self::Forbidden(not_allowed(marking, &rights.user)))
         } else {
             None
         }
     }
 
     /// A marking that these rights let set; a platform that does not say them lists nothing.
-    fn usable(rights: &Rights) -> Self {
+    fn usable(rights: &UserRights) -> Self {
         Self::Usable {
             is_listed: rights.lists_markings(),
         }
     }
 }
 
-/// What a marking says of itself, as it is written.
+/// A marking's ids and definition, as its object has them.
 #[derive(Debug, serde::Deserialize)]
-struct Said {
+struct MarkingFields {
     id: String,
     definition_type: Option<String>,
     name: Option<String>,
     #[serde(default)]
-    extensions: BTreeMap<String, SaidMore>,
+    extensions: BTreeMap<String, MarkingExtension>,
 }
 
 #[derive(Debug, serde::Deserialize)]
-struct SaidMore {
+struct MarkingExtension {
     /// The ids that it had before: the destination knows a marking by any of its ids.
     #[serde(default)]
     stix_ids: Vec<String>,
 }
 
-impl Said {
+impl MarkingFields {
     fn of(marking: &StixObject) -> Option<Self> {
         serde_json::from_str(&marking.json).ok()
     }
 
     /// Why it cannot be set, where the destination has another marking under one of its ids.
-    fn contradicted_by(&self, rights: &Rights) -> Option<String> {
+    fn contradicted_by(&self, rights: &UserRights) -> Option<String> {
         let own = (self.definition_type.as_deref(), self.name.as_deref()?);
         let former = self.extensions.values().flat_map(|more| &more.stix_ids);
         let mut there = std::iter::once(&self.id)
@@ -119,8 +121,8 @@ impl Said {
     }
 }
 
-impl Markings {
-    /// Learns of these markings; answers those that have to be made at the destination first.
+impl MarkingCache {
+    /// Looks up these markings; returns those that have to be made at the destination first.
     pub(crate) async fn learn(
         &mut self,
         destination: &Destination,
@@ -129,7 +131,7 @@ impl Markings {
         self.forget_old();
         let mut to_make = Vec::new();
         for marking in markings {
-            if self.met.contains_key(&*marking.id) {
+            if self.statuses.contains_key(&*marking.id) {
                 continue;
             }
             let rights = self.rights(destination).await?;
@@ -139,9 +141,9 @@ impl Markings {
                     to_make.push(marking);
                     continue;
                 }
-                None => MarkingStatus::Barred(not_there(&marking, &rights.user)),
+                None => MarkingStatus::Forbidden(not_there(&marking, &rights.user)),
             };
-            self.met.insert(marking.id.clone().into(), status);
+            self.statuses.insert(marking.id.clone().into(), status);
         }
         Ok(to_make)
     }
@@ -163,13 +165,13 @@ impl Markings {
         let rights = self.rights(destination).await?;
         let status = |marking: &StixObject| {
             let status = MarkingStatus::of(marking, rights);
-            status.unwrap_or_else(|| MarkingStatus::Barred(not_made(marking)))
+            status.unwrap_or_else(|| MarkingStatus::Forbidden(not_made(marking)))
         };
         let made: Vec<_> = made
             .iter()
             .map(|marking| (marking.id.clone().into(), status(marking)))
             .collect();
-        self.met.extend(made);
+        self.statuses.extend(made);
         Ok(())
     }
 
@@ -178,7 +180,7 @@ impl Markings {
         for (marking, reason) in too_large {
             let reason = format!("its marking {} is {reason}", name(marking));
             let id = marking.id.clone().into();
-            self.met.insert(id, MarkingStatus::Unfit(reason));
+            self.statuses.insert(id, MarkingStatus::Unfit(reason));
         }
     }
 
@@ -186,7 +188,8 @@ impl Markings {
     pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
         let usable = MarkingStatus::Usable { is_listed: false };
         let ids = made.iter().map(|marking| marking.id.clone());
-        self.met.extend(ids.map(|id| (id.into(), usable.clone())));
+        self.statuses
+            .extend(ids.map(|id| (id.into(), usable.clone())));
     }
 
     /// Whether an object that waits for this marking can be tried again.
@@ -210,11 +213,11 @@ impl Markings {
                     is_unfit,
                 })
             };
-            match self.met.get(&*embedded_object.id) {
-                Some(MarkingStatus::Barred(reason)) => rejection(reason.as_str(), false),
+            match self.statuses.get(&*embedded_object.id) {
+                Some(MarkingStatus::Forbidden(reason)) => rejection(reason.as_str(), false),
                 Some(MarkingStatus::Unfit(reason)) => rejection(reason.as_str(), true),
                 Some(MarkingStatus::Usable { .. }) => None,
-                None if is_marking(&embedded_object.id) => rejection(NOT_MET, false),
+                None if is_marking(&embedded_object.id) => rejection(NOT_LEARNT, false),
                 // An author has markings of its own.
                 None => self.rejection(embedded_object),
             }
@@ -225,7 +228,10 @@ impl Markings {
     pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
         let is_listed =
             |status: &MarkingStatus| *status == MarkingStatus::Usable { is_listed: true };
-        let listed = self.met.iter().filter(move |(_, status)| is_listed(status));
+        let listed = self
+            .statuses
+            .iter()
+            .filter(move |(_, status)| is_listed(status));
         listed.map(|(id, _)| &**id)
     }
 
@@ -233,7 +239,7 @@ impl Markings {
     fn forget_old(&mut self) {
         if self.asked.is_some_and(|asked| asked.elapsed() > LISTED_FOR) {
             self.rights = None;
-            self.met
+            self.statuses
                 .retain(|_, status| !matches!(status, MarkingStatus::Usable { .. }));
         }
     }
@@ -242,7 +248,7 @@ impl Markings {
     pub(crate) async fn rights(
         &mut self,
         destination: &Destination,
-    ) -> Result<&Rights, PlatformError> {
+    ) -> Result<&UserRights, PlatformError> {
         let rights = if let Some(rights) = self.rights.take() {
             rights
         } else {
@@ -256,8 +262,8 @@ impl Markings {
 /// A platform that does not know the question can still import: then markings travel with their objects. Any other
 /// error says nothing of what the user may do: the run fails with it, once it was waited for, and the next one asks
 /// again.
-async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
-    let error = match Rights::ask(&destination.home.platform, RetryPolicy::DURING_RUN).await {
+async fn ask(destination: &Destination) -> Result<UserRights, PlatformError> {
+    let error = match UserRights::ask(&destination.home.platform, RetryPolicy::DURING_RUN).await {
         Ok(rights) => return Ok(rights),
         Err(error) => error,
     };
@@ -268,7 +274,7 @@ async fn ask(destination: &Destination) -> Result<Rights, PlatformError> {
         error = %Chain(&error),
         "the destination does not say which markings the connector's user may set; what it may not set shows in the work"
     );
-    Ok(Rights::unsaid())
+    Ok(UserRights::unknown())
 }
 
 /// The markings that these objects need, each once.
@@ -359,11 +365,11 @@ mod tests {
     }
 
     fn status(marking: &StixObject, there: &[(&str, Option<&str>, &str)]) -> Option<MarkingStatus> {
-        MarkingStatus::of(marking, &Rights::of_all(there))
+        MarkingStatus::of(marking, &UserRights::of_all(there))
     }
 
     #[test]
-    fn a_marking_that_is_another_one_at_the_destination_is_barred_and_both_are_named() {
+    fn a_marking_that_is_another_one_at_the_destination_is_forbidden_and_both_are_named() {
         let secret = marking("statement", "SECRET");
         let public = Some("statement");
         for there in [
@@ -386,12 +392,12 @@ mod tests {
     }
 
     #[test]
-    fn a_marking_that_no_message_can_hold_is_barred_with_the_reason() {
+    fn a_marking_that_no_message_can_hold_is_rejected_with_the_reason() {
         let large = Arc::new(marking("statement", "SECRET"));
-        let mut markings = Markings::default();
+        let mut markings = MarkingCache::default();
         let mut object = marking("statement", "any object");
         object.embedded.push(Arc::clone(&large));
-        assert_eq!(markings.rejection(&object).unwrap().reason, NOT_MET);
+        assert_eq!(markings.rejection(&object).unwrap().reason, NOT_LEARNT);
         markings.reject_too_large(&[(large, "larger than the broker takes (why)".to_owned())]);
         let rejection = markings.rejection(&object).unwrap();
         assert_eq!(

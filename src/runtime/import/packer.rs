@@ -28,16 +28,16 @@ use recent::{Recent, SentEmbedded};
 use waves::cut;
 
 /// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
-/// an envelope, so this much JSON is what one message can hold, with room to spare.
+/// an envelope, so this much JSON is what one message can hold, with some to spare.
 pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
 
 /// Messages are taken from the queue in order, one at a time by each worker: with up to 48 workers, a
 /// message is done, or was the last of its worker, before the one so much later begins. A message that
-/// the broker refuses for a while may come behind a whole window (16) of later ones. What an object ties
-/// together rides along when it was sent more recently than that.
+/// the broker refuses for a while may come behind a whole window (16) of later ones. The ends of a relationship
+/// ride along when they were sent more recently than that.
 const RECENT_BATCHES: usize = 48 + 16;
 
-/// What objects depend on comes along once more after so many messages: should it have gone astray at
+/// What objects depend on comes along once more after so many messages: should it have been lost at
 /// the workers, or been deleted meanwhile, it is made again.
 const COMES_AGAIN: usize = 1000;
 
@@ -61,7 +61,7 @@ pub struct Wave {
 
 /// What goes ahead of a page.
 #[derive(Debug)]
-pub struct Ahead {
+pub struct PackedAhead {
     /// The messages.
     pub wave: Wave,
     /// What no message can hold, each with the reason.
@@ -91,7 +91,7 @@ pub struct Packed {
     pub waves: Vec<Wave>,
     /// What cannot be sent, each with its reason.
     pub deferred: Vec<Skipped>,
-    /// Of that, what an object that is not sent ties to others: it can go once that object is sent.
+    /// Of that, the dependents of an object that is not sent: they can go once that object is sent.
     pub dependents: Vec<Deferred>,
     /// Links of objects that are sent without them.
     pub links_lost: Vec<Skipped>,
@@ -104,7 +104,7 @@ pub struct Packer {
     largest: Largest,
     /// Every id that was packed in this run; only waves need it.
     packed: KeySet,
-    /// What was held back: nothing that ties it to others can be sent.
+    /// What was deferred: nothing that depends on it can be sent.
     not_sent: KeySet,
     /// What the destination would refuse: nothing that waits for it is remembered.
     refused: KeySet,
@@ -139,7 +139,7 @@ impl Packer {
         self
     }
 
-    /// Begins anew, with messages no larger than this. What was not sent is not sent yet: what is tied to it may lie
+    /// Begins anew, with messages no larger than this. What was not sent is not sent yet: its dependents may lie
     /// behind the place where the run begins again.
     pub fn begin_again(&mut self, limit: Option<MessageLimit>) {
         let anew = Self::new(self.packing).up_to(limit);
@@ -148,7 +148,7 @@ impl Packer {
         self.refused = before.refused;
     }
 
-    /// Notes objects that others hold back, in this run or in earlier ones.
+    /// Notes objects that are not sent, so that what depends on them is deferred.
     pub fn note_not_sent<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         self.not_sent.extend(ids.into_iter().map(key));
     }
@@ -158,7 +158,7 @@ impl Packer {
         self.refused.extend(ids.into_iter().map(key));
     }
 
-    /// Says which markings the destination lists now: others come along always.
+    /// Sets which markings the destination lists now: others come along always.
     pub fn set_listed<'a>(&mut self, markings: impl IntoIterator<Item = &'a str>) {
         self.sent_embedded.listed = markings.into_iter().map(key).collect();
     }
@@ -167,7 +167,7 @@ impl Packer {
     pub fn pack(&mut self, page: &Converted) -> Packed {
         let (mut objects, mut deferred, mut dependents) = self.sendable(page);
         let mut links_lost = Vec::new();
-        let lost = self.leave_out_members(page, &mut objects, &deferred);
+        let lost = self.remove_unsent_members(page, &mut objects, &deferred);
         dependents.extend(lost.iter().filter_map(|lost| lost.deferred.clone()));
         links_lost.extend(lost.into_iter().map(|lost| lost.skipped));
         let waves = match self.packing {
@@ -179,10 +179,10 @@ impl Packer {
             }
         };
         self.note_sent(page, &deferred);
-        if let Some(tell) = &page.tell_sent {
+        if let Some(notifier) = &page.sent_notifier {
             let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
             let ids = page.objects.iter().map(|object| &*object.id);
-            tell.tell(ids.filter(|id| !is_deferred(id)));
+            notifier.notify(ids.filter(|id| !is_deferred(id)));
         }
         Packed {
             waves: waves
@@ -196,7 +196,7 @@ impl Packer {
     }
 
     /// Packs what has to go ahead of a page and needs nothing itself.
-    pub fn pack_ahead(&mut self, objects: Batch) -> Ahead {
+    pub fn pack_ahead(&mut self, objects: Batch) -> PackedAhead {
         let (objects, too_large): (Batch, Batch) = objects
             .into_iter()
             .partition(|object| self.largest.holds_one(object.json.len() + 1));
@@ -212,10 +212,10 @@ impl Packer {
             },
             Packing::Waves { batch_size } => self.wave(objects, batch_size),
         };
-        Ahead { wave, too_large }
+        PackedAhead { wave, too_large }
     }
 
-    /// What was held back before may go now, and the other way round.
+    /// What was deferred before may go now, and the other way round.
     fn note_sent(&mut self, page: &Converted, deferred: &[Skipped]) {
         if !self.not_sent.is_empty() {
             for object in &page.objects {
@@ -229,8 +229,7 @@ impl Packer {
         }
     }
 
-    /// The objects that can go: not too large, and with neither end held back if they tie objects
-    /// together.
+    /// The objects that can go: not too large, and with neither end deferred if they are relationships.
     fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
         let here: KeySet = page.objects.iter().map(|object| object.key).collect();
         let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
@@ -258,9 +257,9 @@ impl Packer {
         (sendable, deferred, dependents)
     }
 
-    /// Takes out of containers the members that are not sent: those of this page that no message can hold, and what
-    /// earlier pages held back.
-    fn leave_out_members(
+    /// Removes from containers the members that are not sent: those of this page that no message can hold, and what
+    /// earlier pages deferred.
+    fn remove_unsent_members(
         &self,
         page: &Converted,
         objects: &mut Batch,
@@ -308,7 +307,7 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
-        // What has changed since it was sent a moment ago must not be overtaken by what it was.
+        // An object that has changed since it was sent a moment ago must not be overwritten by its older version.
         let again = page.counts_as.is_some();
         let waits = !again
             && objects

@@ -1,4 +1,4 @@
-//! Whether anything is still to be expected of the workers.
+//! Quiescence: whether anything is still to be expected of the workers.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const QUIET: Duration = Duration::from_secs(15);
 /// The same where only the messages count that no worker has taken: a worker may wait a minute for
 /// the platform before it reports (docs/protocol.md#workers).
 const QUIET_MAYBE_TAKEN: Duration = Duration::from_mins(2);
-/// The same where nobody says what waits in the queue.
+/// The same where it is not known what waits in the queue.
 const QUIET_BLIND: Duration = Duration::from_mins(10);
 
 /// A work's numbers as they stood at the last look, and since when.
@@ -45,7 +45,7 @@ impl Quiescence {
             None => (true, QUIET_BLIND),
         };
         if !is_empty {
-            // It stands still because nobody works on it.
+            // It makes no progress because no worker has it.
             self.since = None;
         }
         is_empty && since.elapsed() >= still

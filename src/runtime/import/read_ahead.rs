@@ -91,7 +91,7 @@ impl<U: Send + 'static> ReadAhead<U> {
     }
 }
 
-/// Reads until the end of the source, an error, or until nobody waits for units any more.
+/// Reads until the end of the source, an error, or until units are not wanted any more.
 async fn read<S: Source>(mut source: S, units: mpsc::UnboundedSender<Begun<S::Unit>>) {
     let ahead = Arc::new(Semaphore::new(UNITS_AHEAD));
     let complete = TaskTracker::new();
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::connector::{Converted, Converter};
 
-    /// Counts up; a unit is complete once the gate is open for it.
+    /// Counts up; a unit is complete once it is let through.
     struct Counting {
         read: Arc<AtomicUsize>,
         open: watch::Receiver<usize>,

@@ -1,4 +1,5 @@
-//! Links of a unit's objects: to what is not sent, to what the destination may not have, and to what it has already.
+//! References of a unit's objects: to what is not sent, to what the destination may not have, and to what it has
+//! already.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -84,13 +85,13 @@ impl Links {
         let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
         let missing = in_doubt.into_iter().filter(|id| !known.has(id));
         let missing: HashSet<Box<str>> = missing.map(Into::into).collect();
-        leave_out_dangling(page, &missing);
-        leave_out_members(page, &missing);
+        remove_dangling(page, &missing);
+        remove_missing_members(page, &missing);
         Ok(())
     }
 
-    /// Leaves out what depends on what the destination has, and is not to go for it. It is left out for good: there
-    /// is nothing to be mended.
+    /// Skips what depends on what the destination has, and is not to go for it. It is skipped for good: there
+    /// is nothing to be resolved.
     pub(crate) async fn ask_presence(
         &mut self,
         destination: &Destination,
@@ -107,19 +108,19 @@ impl Links {
             object.handling.presence == Presence::OnlyIfThere && !known.has(&object.id)
         };
         let lacking = page.objects.iter().filter(|object| is_lacking(object));
-        let left_groups: HashSet<u32> =
+        let skipped_groups: HashSet<u32> =
             lacking.filter_map(|object| object.handling.group).collect();
         let before = page.objects.len();
         page.objects.retain(|object| {
             let group = object.handling.group;
-            let is_of_left_group = group.is_some_and(|group| left_groups.contains(&group));
-            let is_left =
+            let is_of_skipped_group = group.is_some_and(|group| skipped_groups.contains(&group));
+            let is_present =
                 object.handling.presence == Presence::OnlyIfAbsent && known.has(&object.id);
-            if is_left {
+            if is_present {
                 // Others may refer to it: it is there.
                 self.sent.insert(object.key);
             }
-            !is_left && !is_lacking(object) && !is_of_left_group
+            !is_present && !is_lacking(object) && !is_of_skipped_group
         });
         let left = before - page.objects.len();
         if left > 0 {
@@ -139,7 +140,7 @@ fn may_be_referred_to(object: &StixObject) -> bool {
     object.id.stix_type() != "relationship" || object.handling.group.is_some()
 }
 
-fn leave_out_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
+fn remove_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
     let Converted {
         objects,
         skipped,
@@ -164,7 +165,7 @@ fn leave_out_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
     });
 }
 
-fn leave_out_members(page: &mut Converted, missing: &HashSet<Box<str>>) {
+fn remove_missing_members(page: &mut Converted, missing: &HashSet<Box<str>>) {
     let Converted {
         objects,
         skipped,
@@ -212,7 +213,7 @@ fn dangling(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
     }
 }
 
-/// Objects that point at what is kept out go without that link: a link to what is not there is an error
+/// Objects that refer to what is rejected go without that link: a link to what is not there is an error
 /// at import, and costs the links behind it too (docs/protocol.md#references).
 pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
     let Converted {
@@ -281,7 +282,7 @@ fn is_single(reference: &ObjectReference) -> bool {
 }
 
 /// Takes out single references that are set at the destination: setting one again is an error there.
-pub(crate) async fn leave_what_is_set(
+pub(crate) async fn remove_set_references(
     destination: &Destination,
     page: &mut Converted,
 ) -> Result<(), PlatformError> {
@@ -312,7 +313,7 @@ pub(crate) async fn leave_what_is_set(
     Ok(())
 }
 
-/// What the objects of a page point at, at the destination.
+/// What the objects of a page refer to, at the destination.
 #[derive(Default)]
 struct Set {
     known: KnownObjects,

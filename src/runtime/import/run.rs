@@ -1,7 +1,7 @@
 //! One run, top to bottom: read a unit, convert it, send it, take its receipts.
 //!
 //! A run goes on with the work that an earlier process left open, or opens one with the first thing to send. However
-//! it ends, it says how that work is to be closed.
+//! it ends, it sets how that work is to be closed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -74,7 +74,7 @@ pub(super) enum RunError {
     PreviousStaysOpen {
         /// The work's id.
         work: String,
-        /// Why, in words for people.
+        /// Why, for people.
         reason: String,
     },
     /// Nothing has happened for long.
@@ -88,8 +88,8 @@ pub(super) enum RunError {
         /// What the run was doing.
         doing: String,
     },
-    /// Something overtook the run: a reset, or a step back.
-    #[error("the run was overtaken by a reset")]
+    /// Something superseded the run: a reset, or a step back.
+    #[error("the run was superseded by a reset")]
     Superseded,
 }
 
@@ -141,13 +141,13 @@ pub(super) enum Outcome {
     Failed(RunError),
     /// Somebody cleared its work, and with it its messages: the next run sends them once more.
     Cleared,
-    /// A reset, or a step back, overtook it: what it did does not count, and the next run begins at once.
+    /// A reset, or a step back, superseded it: what it did does not count, and the next run begins at once.
     Superseded,
 }
 
 /// What a run did.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(super) struct RunReport {
     /// When it began.
     pub began: DateTime<Utc>,
     /// Of the state, as it was for this run.
@@ -173,7 +173,7 @@ pub(crate) struct RunContext<'a> {
 }
 
 /// Runs once, from where earlier runs ended.
-pub(crate) async fn run<C: Importer>(connector: &C, with: RunContext<'_>) -> Report {
+pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> RunReport {
     let RunContext {
         destination,
         state_store,
@@ -181,7 +181,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, with: RunContext<'_>) -> Rep
         back_pressure,
         stopping,
         stall_limit,
-    } = with;
+    } = context;
     let began = Utc::now();
     state_store.change_always(|state| state.begin_run(began));
     let instruments = &destination.home.instruments;
@@ -243,7 +243,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, with: RunContext<'_>) -> Rep
         let reading = &instruments.metrics.reading;
         reading.note_complete(&connector.streams(), began, now);
     }
-    Report {
+    RunReport {
         began,
         epoch,
         outcome,
@@ -252,7 +252,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, with: RunContext<'_>) -> Rep
     }
 }
 
-/// Why a run is given up that gets nowhere.
+/// Why a run that makes no progress is given up.
 async fn watch_over(activity: &Activity, limit: Option<Duration>) -> RunError {
     match limit {
         Some(limit) => RunError::Stalled {
@@ -311,10 +311,10 @@ async fn drive<C: Importer>(
 
 /// Where this run begins.
 async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
-    let is_unfinished = see_to_work(sink).await?;
+    let is_unfinished = check_work_of_previous_run(sink).await?;
     let state_store = sink.state_store();
     let mut again = resolved(sink, state_store.look(|state| state.deferred.clone())).await?;
-    // What only the source can mend is asked for in each run: that it is says nothing of the others.
+    // What only the source can resolve is asked for in each run: that means nothing for the others.
     let is_object = |deferred: &Deferred| {
         deferred.at_source.is_none() && !deferred.id.starts_with("relationship--")
     };
@@ -335,7 +335,7 @@ async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resum
 
 /// Looks what has become of the work of the run before: was it cleared, its messages are gone, and this
 /// run begins where that one did. True if a process left it open, and this run goes on with it.
-async fn see_to_work(sink: &mut Sink<'_>) -> Result<bool, RunError> {
+async fn check_work_of_previous_run(sink: &mut Sink<'_>) -> Result<bool, RunError> {
     let Some(left) = sink.state_store().look(|state| state.work.clone()) else {
         return Ok(false);
     };
@@ -380,7 +380,7 @@ async fn resolved(sink: &mut Sink<'_>, deferred: Vec<Deferred>) -> Result<Vec<De
     }
     let is_resolved = |dependent: &Deferred| {
         let needs = dependent.needs.as_ref();
-        // What only the source can mend may be missing still; when it has come, nothing needs it any more.
+        // What only the source can resolve may be missing still; when it has come, nothing needs it any more.
         let mut resolved = resolved.iter().filter(|object| object.at_source.is_none());
         resolved.any(|object| Some(&object.id) == needs)
     };
@@ -411,7 +411,7 @@ fn read_what_was_not_remembered(sink: &Sink<'_>) -> Result<(), RunError> {
         let streams = state.begin_overflown_streams(Utc::now().date_naive());
         tracing::warn!(
             streams = streams.join(", "),
-            "more was held back than is remembered, and some of it can be sent now: all of these streams is read once more"
+            "more was deferred than is remembered, and some of it can be sent now: all of these streams is read once more"
         );
     })?;
     Ok(())

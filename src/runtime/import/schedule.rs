@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http::RetryPolicy;
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::run::{Outcome, Report};
+use crate::runtime::import::run::{Outcome, RunReport};
 use crate::runtime::session::End;
 use crate::runtime::session::heartbeat::Status;
 use crate::runtime::session::state::{Ended, Run, State};
@@ -57,7 +57,7 @@ pub(super) fn first_run(
 pub(crate) enum ScheduleEnd {
     /// It is over.
     Ended(End),
-    /// The destination has to be met anew before the next run, which is due then.
+    /// The destination has to be connected to again before the next run, which is due then.
     Afresh(DateTime<Utc>),
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Keeping {
     pub(crate) destination: Arc<Destination>,
     pub(crate) state_store: Arc<StateStore>,
     pub(crate) start_run: mpsc::Sender<()>,
-    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) reports: mpsc::Receiver<RunReport>,
     pub(crate) status: watch::Sender<Status>,
     pub(crate) stop: CancellationToken,
 }
@@ -125,19 +125,19 @@ impl Keeping {
         }
     }
 
-    /// Whether the destination has another release than when it was met. One that does not answer now
+    /// Whether the destination has another release than when we connected. One that does not answer now
     /// is for the run to wait for.
     async fn has_changed(&self) -> bool {
         let platform = &self.destination.home.platform;
         let asking = platform.is_same_release(RetryPolicy::NEVER);
         let has_changed = matches!(tokio::time::timeout(LIMIT, asking).await, Ok(Ok(false)));
         if has_changed {
-            tracing::info!("the destination has another release now: it is met anew");
+            tracing::info!("the destination has another release now: connecting to it again");
         }
         has_changed
     }
 
-    /// False when the wish to stop came first. A reset makes it time at once.
+    /// False when the request to stop came first. A reset makes it time at once.
     async fn wait_until(&self, due: DateTime<Utc>, last: Option<&Run>, epoch: u64) -> bool {
         let wait = (due - Utc::now()).to_std().unwrap_or_default();
         if wait.is_zero() {
@@ -158,7 +158,7 @@ impl Keeping {
     }
 
     /// Notes the end of the run in the state, and whether all is well.
-    fn remember(&self, report: &Report) {
+    fn remember(&self, report: &RunReport) {
         let was_healthy = self.state_store.look(|state| state.healthy);
         let (outcome, healthy) = match &report.outcome {
             Outcome::Complete => (Ended::Complete, true),
@@ -186,7 +186,7 @@ impl Keeping {
     }
 }
 
-fn note_end(state: &mut State, report: &Report, outcome: Ended, error: Option<String>) {
+fn note_end(state: &mut State, report: &RunReport, outcome: Ended, error: Option<String>) {
     let run = state.runs.iter_mut().find(|run| run.began == report.began);
     if let Some(run) = run {
         run.ended = Some(Utc::now());
@@ -197,7 +197,7 @@ fn note_end(state: &mut State, report: &Report, outcome: Ended, error: Option<St
     }
 }
 
-fn log(report: &Report) {
+fn log(report: &RunReport) {
     let (sent, skipped) = (report.tally.sent_total(), report.tally.skipped_total());
     let pages = report.pages;
     let how = match &report.outcome {

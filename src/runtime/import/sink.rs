@@ -23,7 +23,7 @@ use crate::runtime::import::activity::Activity;
 use crate::runtime::import::admission::Admission;
 use crate::runtime::import::back_pressure::BackPressure;
 use crate::runtime::import::destination::Destination;
-use crate::runtime::import::packer::{Ahead, Batch, Packed, Packer, Packing, Wave};
+use crate::runtime::import::packer::{Batch, Packed, PackedAhead, Packer, Packing, Wave};
 use crate::runtime::import::progress::Progress;
 use crate::runtime::import::run::RunError;
 use crate::runtime::session::state::State;
@@ -33,7 +33,7 @@ use crate::stix::{StixObject, bundle};
 
 /// Units whose messages may be unconfirmed at once.
 const UNCONFIRMED_UNITS: usize = 3;
-/// After a failure, the most that is waited for the receipts of what was announced.
+/// After a failure, the most that is waited for the receipts of messages that were expected.
 const LAST_RECEIPTS: Duration = Duration::from_mins(1);
 /// Objects that are not sent are named one by one in the log, up to so many a run; all are counted.
 const NAMED_SKIPS: u64 = 100;
@@ -41,10 +41,10 @@ const NAMED_SKIPS: u64 = 100;
 const NEEDED: usize = 10_000;
 /// Between two looks whether somebody has cleared the work.
 const LOOK_AT_WORK_EVERY: Duration = Duration::from_secs(5);
-/// How long the state may stay at home before nothing more is sent.
+/// How long the state may go unstored before nothing more is sent.
 const STORED_LIMIT: Duration = Duration::from_mins(10);
 
-/// What the last message of a page completes.
+/// What the last message of a unit completes.
 #[derive(Default)]
 struct UnitEnd {
     position: Option<Position>,
@@ -56,11 +56,11 @@ struct UnitEnd {
 struct Acknowledged {
     /// The types of the objects that are sent with it.
     kinds: Vec<Cow<'static, str>>,
-    /// Objects that were held back by earlier runs and are sent now.
+    /// Objects that were deferred by earlier runs and are sent now.
     resolved: Vec<Box<str>>,
     /// Objects that others wait for.
     arrived: Vec<Box<str>>,
-    /// What is held back, whatever it waits for.
+    /// What is deferred, whatever it waits for.
     deferred: Vec<Deferred>,
     /// What is not sent.
     skipped: Vec<Skipped>,
@@ -78,28 +78,28 @@ struct Unconfirmed {
 pub(crate) struct Sink<'a> {
     destination: &'a Destination,
     state_store: &'a Arc<StateStore>,
-    /// Of the keeper, for this run.
+    /// Of the state store, for this run.
     epoch: u64,
     back_pressure: &'a mut BackPressure,
     activity: &'a Activity,
     title: String,
     admission: Admission,
-    /// What is held back in this run for a reason that can be mended.
+    /// What is deferred in this run.
     deferred_now: HashSet<Box<str>>,
-    /// What earlier runs held back, and remembered.
+    /// What earlier runs deferred, and remembered.
     deferred_before: HashSet<Box<str>>,
     /// What of that is tried again in this run.
     tried_again: HashSet<Box<str>>,
     /// Of these, what was sent and only lacks parts: those parts.
     parts_tried_again: HashMap<Box<str>, Vec<Deferred>>,
-    /// What others wait for that are held back.
+    /// What deferred objects wait for.
     needed: HashSet<Box<str>>,
     packer: Packer,
     /// How large messages may be, where larger ones were refused.
     limit: Option<MessageLimit>,
     work: Option<Work>,
     looked_at_work: Instant,
-    /// The work was left open by a process before: who knows what that one announced and never sent.
+    /// The work was left open by a process before, which may have added expectations of messages that it never sent.
     is_taken_over: bool,
     unconfirmed: VecDeque<Unconfirmed>,
     tally: Tally,
@@ -109,7 +109,7 @@ pub(crate) struct Sink<'a> {
     progress: Progress,
     /// Cancelled when what is not delivered yet is not to be delivered any more.
     given_up: CancellationToken,
-    /// For releases newer than known: whether the platform announces messages of one object.
+    /// For releases newer than known: whether the platform adds the expectations of messages of one object.
     platform_adds: Option<bool>,
 }
 
@@ -152,7 +152,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Whether the reason for which an object was held back is gone.
+    /// Whether the reason for which an object was deferred is gone.
     pub(crate) async fn has_passed(&mut self, deferred: &Deferred) -> Result<bool, RunError> {
         Ok(self
             .admission
@@ -160,7 +160,7 @@ impl<'a> Sink<'a> {
             .await?)
     }
 
-    /// Whether something that was held back for this cause can be sent now.
+    /// Whether something that was deferred for this cause can be sent now.
     pub(crate) async fn has_cause_passed(&mut self, cause: &str) -> Result<bool, RunError> {
         let passed = self.admission.has_cause_passed(self.destination, cause);
         Ok(passed.await?)
@@ -186,14 +186,14 @@ impl<'a> Sink<'a> {
         self.tally
     }
 
-    /// Changes the state, unless something has overtaken the run.
+    /// Changes the state, unless something has superseded the run.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) -> Result<(), Superseded> {
         self.state_store.change(self.epoch, change)
     }
 
     /// Begins anew behind the last receipt, with messages as large as are taken; false where that
-    /// would make none smaller. As after a death: the work is in the state, and whoever goes on with it
-    /// makes up for what was announced and is not sent any more.
+    /// would make none smaller. As after a crash: the work is in the state, and the process that goes on with it
+    /// makes up for what is expected and not sent any more.
     pub(crate) fn pack_smaller(&mut self) -> bool {
         let limit = message_limit(self.destination);
         // It only ever falls.
@@ -212,7 +212,7 @@ impl<'a> Sink<'a> {
         true
     }
 
-    /// Notes what earlier runs held back, and which of it is tried again.
+    /// Notes what earlier runs deferred, and which of it is tried again.
     pub(crate) fn try_again(&mut self, again: &[Deferred]) {
         let known = self.state_store.look(|state| state.deferred.clone());
         let not_sent = known.iter().filter(|object| !object.is_part);
@@ -234,27 +234,27 @@ impl<'a> Sink<'a> {
         self.parts_tried_again.retain(|_, parts| is_part(parts));
     }
 
-    /// Sends one unit, and takes the receipts of earlier ones: waits for room, admits, packs, delivers.
+    /// Sends one unit, and takes the receipts of earlier ones: waits for back-pressure, admits, packs, delivers.
     pub(crate) async fn send(
         &mut self,
         mut unit: Converted,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
         self.activity.now(format!("sending {}", unit.stream));
-        if !self.make_way(&unit, stop).await? {
+        if !self.wait_until_sendable(&unit, stop).await? {
             return Ok(());
         }
         self.admit(&mut unit).await?;
         let waves = self.pack(&mut unit);
-        self.tell(&unit);
+        self.log_unit(&unit);
         let end = self.end_of(unit);
         self.deliver_waves(waves, end, stop).await?;
         self.receipts(UNCONFIRMED_UNITS).await
     }
 
-    /// Waits until the unit can be judged and sent: for room in the queue, for its markings, for what earlier runs
-    /// have sent. False when the wish to stop came meanwhile.
-    async fn make_way(
+    /// Waits until the unit can be judged and sent: for the queue to shrink, for its markings, for what earlier runs
+    /// have sent. False when the request to stop came meanwhile.
+    async fn wait_until_sendable(
         &mut self,
         unit: &Converted,
         stop: &CancellationToken,
@@ -273,18 +273,18 @@ impl<'a> Sink<'a> {
         Ok(true)
     }
 
-    /// Takes out of the unit what must not go.
+    /// Removes from the unit what must not be sent.
     async fn admit(&mut self, unit: &mut Converted) -> Result<(), RunError> {
         let is_settled = !self.is_taken_over;
         let admitted = self.admission.admit(self.destination, unit, is_settled);
         let rejected = admitted.await?;
         rejected.note_in(&mut self.packer, unit);
-        self.leave_what_lacks_the_same(unit);
+        self.remove_still_incomplete(unit);
         self.packer.set_listed(self.admission.listed_markings());
         Ok(())
     }
 
-    /// Makes messages of the unit. What no message takes is named at it, and its objects are those that go.
+    /// Makes messages of the unit. What no message can hold is noted as skipped, and its objects are those that are sent.
     fn pack(&mut self, unit: &mut Converted) -> Vec<Wave> {
         let Packed {
             waves,
@@ -362,7 +362,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Makes the markings that the destination does not have, ahead of the objects that need them;
-    /// false when the wish to stop came while it had to wait.
+    /// false when the request to stop came while it had to wait.
     async fn make_markings(
         &mut self,
         page: &Converted,
@@ -376,11 +376,11 @@ impl<'a> Sink<'a> {
             return Ok(true);
         }
         if !self.destination.sends_to_queue {
-            // Whoever imports the files has them ahead of their objects.
+            // An import of the files has them before their objects.
             self.admission.assume_made(&to_make);
             return Ok(true);
         }
-        let Ahead { wave, too_large } = self.packer.pack_ahead(to_make);
+        let PackedAhead { wave, too_large } = self.packer.pack_ahead(to_make);
         self.admission.reject_markings(&too_large);
         if wave.batches.is_empty() {
             return Ok(true);
@@ -395,8 +395,8 @@ impl<'a> Sink<'a> {
         Ok(sent)
     }
 
-    /// Names what is not sent, and says that the page is there. It counts with the page's receipt.
-    fn tell(&mut self, page: &Converted) {
+    /// Logs what is not sent, and that the unit was read. It counts with the unit's receipt.
+    fn log_unit(&mut self, page: &Converted) {
         self.name_skipped(&page.skipped);
         for alarm in &page.alarms {
             tracing::error!(stream = page.stream, "{alarm}");
@@ -421,7 +421,7 @@ impl<'a> Sink<'a> {
 
     /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
     /// would be for nothing.
-    fn leave_what_lacks_the_same(&self, page: &mut Converted) {
+    fn remove_still_incomplete(&self, page: &mut Converted) {
         if !page.is_again || page.counts_as.is_some() || page.deferred.is_empty() {
             return;
         }
@@ -444,7 +444,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// What of what is tried again stays held back. What is only skipped does not: it was read, and goes when it
+    /// What of what is tried again stays deferred. What is only skipped does not: it was read, and is sent when it
     /// changes.
     fn note_deferred(&mut self, deferred: &[Deferred]) {
         for object in deferred {
@@ -457,7 +457,7 @@ impl<'a> Sink<'a> {
         }
     }
 
-    /// Sends one wave; false when the wish to stop came while it had to wait.
+    /// Sends one wave; false when the request to stop came while it had to wait.
     async fn wave(
         &mut self,
         wave: Wave,

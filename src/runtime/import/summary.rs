@@ -1,11 +1,11 @@
-//! What a run did, in the sentence that people read on the connector's page.
+//! The message about a run that people read on the connector's page.
 
 use crate::connector::Tally;
 
 /// Kinds and reasons named in one message; the rest is added up.
 const NAMED: usize = 20;
 
-/// The sentence: what was sent, by type, and what was not, by reason.
+/// The message: what was sent, by type, and what was not, by reason.
 pub(super) fn summary(tally: &Tally) -> String {
     let mut text = format!("Sent {} objects", tally.sent_total());
     let mut sent: Vec<(&str, u64)> = tally

@@ -85,7 +85,7 @@ impl WorkCloser {
                 LOOK_EVERY
             }
             Err(error) => {
-                self.tell(open, &error);
+                self.log_failure(open, &error);
                 PAUSE
             }
         };
@@ -96,8 +96,8 @@ impl WorkCloser {
         next_look
     }
 
-    /// What is refused for good is said once, and tried again all the same: rights are given meanwhile.
-    fn tell(&self, open: &OpenWork, error: &WorkError) {
+    /// What is refused for good is logged once, and tried again all the same: rights may be given meanwhile.
+    fn log_failure(&self, open: &OpenWork, error: &WorkError) {
         let failure = Failure {
             reason: Chain(error).to_string(),
             is_for_good: error.is_for_good(),
@@ -136,8 +136,8 @@ impl WorkCloser {
     }
 
     async fn close(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
-        if closing.at_once == AtOnce::Sentence {
-            return self.say(work, closing).await;
+        if closing.at_once == AtOnce::Message {
+            return self.send_message(work, closing).await;
         }
         // The state first: whoever comes after a death must not go on with a work that may be complete
         // at any moment.
@@ -148,11 +148,11 @@ impl WorkCloser {
             // How it is to be closed has changed as well.
             Ok(Err(Superseded)) => return Ok(()),
         };
-        if !closing.said {
-            self.say(work, closing).await?;
+        if !closing.message_sent {
+            self.send_message(work, closing).await?;
         }
         if is_stored {
-            self.release(work).await?;
+            self.report_sentinel(work).await?;
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl WorkCloser {
                 self.note_cleared(open);
                 return Ok(());
             }
-            if is_quiescent && closing.exact && closing.released && count.missing() > 0 {
+            if is_quiescent && closing.exact && closing.sentinel_reported && count.missing() > 0 {
                 self.note_lost(open, count.missing());
                 return Ok(());
             }
@@ -186,15 +186,15 @@ impl WorkCloser {
         Ok(())
     }
 
-    /// Makes up for what is missing, then says the sentence, the guard last (docs/protocol.md#works).
+    /// Makes up for what is missing, then sends the message; the sentinel is reported last (docs/protocol.md#works).
     async fn finish(
         &mut self,
         work: &Work,
         closing: &ClosePlan,
         count: WorkCount,
     ) -> Result<(), WorkError> {
-        let guard = u64::from(!closing.released);
-        let missing = count.missing().saturating_sub(guard);
+        let sentinel = u64::from(!closing.sentinel_reported);
+        let missing = count.missing().saturating_sub(sentinel);
         if missing > 0 {
             tracing::warn!(
                 work.id = work.id(),
@@ -204,32 +204,33 @@ impl WorkCloser {
             );
             work.make_up_for(missing).await?;
         }
-        if !closing.said {
-            self.say(work, closing).await?;
+        if !closing.message_sent {
+            self.send_message(work, closing).await?;
         }
-        if !closing.released {
-            self.release(work).await?;
+        if !closing.sentinel_reported {
+            self.report_sentinel(work).await?;
         } else if count.missing() == 0 {
             // Complete by its numbers, or beyond, and the platform has not noticed.
             work.catch_up(count).await?;
-            work.release().await?;
+            work.report_sentinel().await?;
         }
         self.watched.remove(work.id());
         Ok(())
     }
 
-    async fn say(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
-        work.say(&closing.message, closing.in_error).await?;
+    async fn send_message(&self, work: &Work, closing: &ClosePlan) -> Result<(), WorkError> {
+        work.send_message(&closing.message, closing.in_error)
+            .await?;
         self.note(work.id(), |now| {
-            // Somebody may have reset the connector meanwhile, and people are to be told that as well.
-            now.said |= now.message == closing.message;
+            // Somebody may have reset the connector meanwhile, and then another message is to be sent as well.
+            now.message_sent |= now.message == closing.message;
         });
         Ok(())
     }
 
-    async fn release(&self, work: &Work) -> Result<(), WorkError> {
-        work.release().await?;
-        self.note(work.id(), |closing| closing.released = true);
+    async fn report_sentinel(&self, work: &Work) -> Result<(), WorkError> {
+        work.report_sentinel().await?;
+        self.note(work.id(), |closing| closing.sentinel_reported = true);
         Ok(())
     }
 
@@ -302,11 +303,11 @@ impl WorkCloser {
     }
 }
 
-/// Why reports are missing that will not come. The sentence of a work that was left behind says what
+/// Why reports are missing that will not come. The message of a work that was left behind says what
 /// became of its messages.
 fn why_missing(closing: &ClosePlan, is_current: bool) -> &str {
     if is_current {
-        "messages of the work were announced and never arrived, or arrived once and were announced twice"
+        "messages of the work were expected and never arrived, or arrived once and were expected twice"
     } else {
         closing.message.trim_end_matches('.')
     }
@@ -341,9 +342,9 @@ fn forget(state: &mut State, id: &str) {
 mod tests {
     use super::*;
 
-    /// A reset empties the queue: nothing was announced twice, or went astray.
+    /// A reset empties the queue: nothing was expected twice, or got lost.
     #[test]
-    fn what_a_reset_took_is_not_said_to_have_gone_astray() {
+    fn messages_that_a_reset_removed_are_not_reported_as_lost() {
         let mut state = State::new("https://source".to_owned(), None);
         state.work = Some(OpenWork {
             id: "work".to_owned(),
@@ -359,6 +360,6 @@ mod tests {
         let why = why_missing(closing, false);
         assert!(why.contains("its queue was emptied"), "{why}");
         assert!(!why.contains("twice") && !why.ends_with('.'), "{why}");
-        assert!(why_missing(closing, true).contains("announced twice"));
+        assert!(why_missing(closing, true).contains("expected twice"));
     }
 }

@@ -1,7 +1,7 @@
 //! The ping: on a task of its own, whatever the run is doing. It carries the state to the platform,
 //! and it is where a reset is noticed.
 //!
-//! **Invariant.** What the platform answers never becomes the state: it only tells whether somebody
+//! **Invariant.** What the platform answers never becomes the state: it only shows whether somebody
 //! has reset the connector.
 
 use std::pin::Pin;
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::graphql::Error;
-use crate::http::{Kind, RetryPolicy};
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
 use crate::runtime::session::Home;
@@ -35,11 +35,11 @@ const ASK_AGAIN: Duration = Duration::from_mins(10);
 /// A ping that takes longer is given up; the next one comes.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Says how much waits in the connector's queue, in megabytes, if it is known within this time.
+/// Answers how much waits in the connector's queue, in megabytes, if that is known within this time.
 pub(crate) type QueueMegabytes =
     Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = Option<f64>> + Send>> + Send + Sync>;
 
-/// What the loop lets the ping tell.
+/// What a ping reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Status {
     /// When the last run began.
@@ -95,8 +95,8 @@ impl PingError {
         }
     }
 
-    /// Says it, and that it is tried again.
-    fn tell(&self) {
+    /// Logs it, and that it is tried again.
+    fn log(&self) {
         match self {
             Self::StateTooLarge(error) => {
                 tracing::error!(error = %Chain(error), "{self}");
@@ -112,7 +112,7 @@ impl PingError {
     }
 }
 
-/// What pings say of the connector's queue.
+/// What pings report of the connector's queue.
 pub(crate) struct QueueOfConnector {
     /// Above this a run waits, in megabytes.
     pub(crate) threshold_mb: f64,
@@ -148,7 +148,7 @@ impl Asking {
         self.not_before.is_none_or(|time| Instant::now() >= time)
     }
 
-    /// Notes why it was not said. Only the platform's own refusal counts, for a while: rights are given meanwhile.
+    /// Notes why it was not answered. Only the platform's own refusal counts, for a while: rights may be given meanwhile.
     fn note(&mut self, error: &PlatformError) {
         self.not_before = is_own_refusal(error).then(|| Instant::now() + ASK_AGAIN);
     }
@@ -189,7 +189,7 @@ impl Heartbeat {
             if is_over {
                 return Err(error);
             }
-            error.tell();
+            error.log();
             tokio::time::sleep(wait.unwrap_or(EVERY)).await;
         }
     }
@@ -213,18 +213,18 @@ impl Heartbeat {
             tokio::select! {
                 () = tokio::time::sleep_until(last + wait) => {}
                 news = changes.changed() => match news {
-                    // When to ping is reckoned anew.
+                    // When to ping is computed again.
                     Ok(()) => continue,
                     Err(_) => return,
                 },
-                // At the end nobody tells a status any more; the last state still has to go out.
+                // At the end there is no status to report; the last state still has to be stored.
                 Ok(()) = status.changed() => {}
             }
             let now = status.borrow_and_update().clone();
             match self.ping_once(&now).await {
                 Ok(()) => failures = 0,
                 Err(error) => {
-                    error.tell();
+                    error.log();
                     failures += 1;
                 }
             }
@@ -281,7 +281,7 @@ impl Heartbeat {
                 Ok(())
             }
             Ok(Err(error)) => {
-                if error.kind() == Kind::Server {
+                if error.kind() == ErrorKind::Server {
                     self.register_again().await;
                 }
                 Err(error.into())
@@ -291,7 +291,7 @@ impl Heartbeat {
     }
 
     async fn info(&self, status: &Status) -> ConnectorInfo {
-        // For display only: a platform that does not say it is pinged all the same.
+        // For display only: a platform that does not answer it is pinged all the same.
         let (queue_threshold_mb, queue_mb) = match &self.queue {
             Some(queue) => {
                 let asking = (queue.megabytes)(SIZE_LIMIT);
@@ -310,8 +310,8 @@ impl Heartbeat {
         }
     }
 
-    /// Notices a reset as releases say it that do not tell its time; true where the next ping is
-    /// ignored. The state that is kept says it too: the ping that was ignored may have had no answer.
+    /// Notices a reset on releases that do not answer its time; true where the next ping is
+    /// ignored. The stored state shows it too: the ping that was ignored may have had no answer.
     async fn was_reset(&mut self) -> bool {
         if !self.asking.is_due() {
             return false;
@@ -335,13 +335,13 @@ impl Heartbeat {
 
     fn reset(&self) {
         tracing::warn!(
-            "somebody has reset the connector at the destination: what it remembered is dropped, and everything is read anew"
+            "somebody has reset the connector at the destination: its state is dropped, and everything is read again"
         );
         self.home.instruments.metrics.reading.forget();
         self.state_store.reset();
     }
 
-    /// A connector that somebody deleted is made known once more; its queue is a new one.
+    /// A connector that somebody deleted is registered once more; its queue is a new one.
     async fn register_again(&self) {
         let platform = &self.home.platform;
         let registering = register(platform, &self.profile, RetryPolicy::NEVER);
@@ -364,7 +364,10 @@ impl Heartbeat {
 fn is_own_refusal(error: &PlatformError) -> bool {
     match error {
         PlatformError::Request(Error::Refused { .. }) => {
-            matches!(error.kind(), Kind::Authentication | Kind::Validation)
+            matches!(
+                error.kind(),
+                ErrorKind::Authentication | ErrorKind::Validation
+            )
         }
         _ => error.is_unknown_to_release(),
     }
@@ -393,7 +396,7 @@ mod tests {
             proxy: None,
             status: status.try_into().unwrap(),
             retry_after: None,
-            said: None,
+            message: None,
         };
         let operation = "ConnectorReset";
         PlatformError::Request(Error::Http(HttpFailure { operation, error }))

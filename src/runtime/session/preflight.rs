@@ -1,14 +1,14 @@
-//! Says at a start what the importing user may not do, before anything is lost for it.
+//! Logs at the start what the importing user may not do, before anything is lost for it.
 
 use crate::http::RetryPolicy;
-use crate::opencti::Rights;
+use crate::opencti::UserRights;
 use crate::platform::Platform;
 use crate::telemetry::logs::Chain;
 
-/// Asks the destination for the user's rights, and says in the log what they cost. Whatever cannot be
+/// Asks the destination for the user's rights, and logs what is missing and what that costs. Whatever cannot be
 /// asked now holds nothing up: a run asks again for what it must know.
-pub(crate) async fn say_what_is_lacking(platform: &Platform) {
-    let rights = match Rights::ask(platform, RetryPolicy::NEVER).await {
+pub(crate) async fn log_missing_rights(platform: &Platform) {
+    let rights = match UserRights::ask(platform, RetryPolicy::NEVER).await {
         Ok(rights) => rights,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), "the destination does not say what the connector's user may do");
@@ -29,7 +29,7 @@ pub(crate) struct Lack {
 }
 
 /// What the user may not do, and what it costs, in sentences.
-pub(crate) fn lacks(rights: &Rights) -> Vec<Lack> {
+pub(crate) fn lacks(rights: &UserRights) -> Vec<Lack> {
     let mut lacks = Vec::new();
     let mut lack = |text| {
         lacks.push(Lack {
@@ -37,15 +37,15 @@ pub(crate) fn lacks(rights: &Rights) -> Vec<Lack> {
             is_fatal: false,
         });
     };
-    let barred = rights.barred_markings();
-    if !barred.is_empty() {
+    let forbidden = rights.forbidden_markings();
+    if !forbidden.is_empty() {
         lack(format!(
-            "the user may not set the markings {}: objects that have one of them are held back; allow them to one of the user's groups",
-            barred.join(", ")
+            "the user may not set the markings {}: objects that have one of them are deferred; allow them to one of the user's groups",
+            forbidden.join(", ")
         ));
     }
     if !rights.makes_markings() {
-        lack("the user may not make markings: objects with one that the destination does not have are held back; give one of its roles the right to manage markings".to_owned());
+        lack("the user may not make markings: objects with one that the destination does not have are deferred; give one of its roles the right to manage markings".to_owned());
     }
     if !rights.makes_labels() {
         lack("the user may not make labels: objects arrive without labels that the destination does not have; give one of its roles the right to manage labels".to_owned());

@@ -1,10 +1,10 @@
 //! What the connector remembers from run to run: a small JSON that the platform keeps and shows.
 //!
-//! Pure. It is read once, at the start; from then on the copy in memory is the true one, and the
+//! Pure. It is read once, at the start; from then on the copy in memory is authoritative, and the
 //! platform's answers, which may be echoes of older states, are compared with it and never taken over.
 //!
 //! **Invariant.** A state that was written by a newer version is not read, and so never overwritten: nor is whatever
-//! else names a version that is not ours. Anything else that stands there is either ours or said to be none. What
+//! else names a version that is not ours. Anything else that is stored there is either ours or reported as unusable. What
 //! is read and what is written is within `bounds`.
 
 mod bounds;
@@ -27,10 +27,10 @@ use bounds::{KINDS, RESOLVED};
 const VERSION: u64 = 1;
 /// Runs that are remembered.
 const RUNS: usize = 5;
-/// Objects held back that are remembered, until something changes at the destination; more are counted.
+/// Deferred objects that are remembered, until something changes at the destination; more are counted.
 const DEFERRED: usize = 200;
-/// The same of those that only the source can mend: so many that it failed at, so many that contradict themselves.
-/// Nothing says when they are mended, so none may be kept out by others.
+/// The same of those that only the source can resolve: so many that it failed at, so many that contradict themselves.
+/// Nothing shows when they are resolved, so none may be displaced by others.
 const AT_SOURCE: usize = 100;
 /// On so many different days the source fails at an object until it is given up.
 const DAYS_IN_VAIN: u32 = 7;
@@ -66,7 +66,7 @@ pub struct State {
     /// Works whose messages are gone and that are still to be closed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_behind: Vec<OpenWork>,
-    /// What was not sent and may be later: once it is mended at the destination or at the source, or another object
+    /// What was not sent and may be later: once its cause is gone at the destination or at the source, or another object
     /// has been sent.
     #[serde(default, rename = "held_back", skip_serializing_if = "Vec::is_empty")]
     pub deferred: Vec<Deferred>,
@@ -77,17 +77,17 @@ pub struct State {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub deferred_more: BTreeMap<String, u64>,
-    /// How many more only the source can mend, by stream.
+    /// How many more only the source can resolve, by stream.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub at_source_more: BTreeMap<String, u64>,
-    /// Why these others were held back: types that the destination lacked, ids of markings.
+    /// Why these others were deferred: types that the destination lacked, ids of markings.
     #[serde(
         default,
         rename = "held_back_causes",
         skip_serializing_if = "BTreeSet::is_empty"
     )]
     pub deferred_causes: BTreeSet<String>,
-    /// Something that only the source could mend is not asked for any more, and there is more of it than is
+    /// Something that only the source could resolve is not asked for any more, and there is more of it than is
     /// remembered.
     #[serde(default, rename = "source_mended", skip_serializing_if = "is_false")]
     pub source_resolved: bool,
@@ -120,7 +120,7 @@ pub struct OpenWork {
     /// Whether the first pass was complete by then.
     #[serde(default)]
     pub after_first_pass: bool,
-    /// What was held back before and is sent with this work.
+    /// What was deferred before and is sent with this work.
     #[serde(default, rename = "mended", skip_serializing_if = "Vec::is_empty")]
     pub resolved: Vec<Deferred>,
     /// What was sent with it and confirmed, by type, whichever process sent it.
@@ -157,15 +157,17 @@ impl OpenWork {
     reason = "a person reads them in the state"
 )]
 pub struct ClosePlan {
-    /// The sentence that people read.
+    /// The message that people read.
     pub message: String,
     /// Whether its run failed.
     pub in_error: bool,
-    /// Whether the platform has been told.
-    pub said: bool,
-    /// Whether the guard has been reported.
-    pub released: bool,
-    /// Each message was announced once, and confirmed: what is not reported in the end was lost.
+    /// Whether the message has been sent to the platform.
+    #[serde(rename = "said")]
+    pub message_sent: bool,
+    /// Whether the sentinel has been reported.
+    #[serde(rename = "released")]
+    pub sentinel_reported: bool,
+    /// Each object was expected once, and confirmed: what is not reported in the end was lost.
     #[serde(default)]
     pub exact: bool,
     /// What need not wait for the workers.
@@ -174,14 +176,14 @@ pub struct ClosePlan {
 }
 
 /// What may be done for a work as soon as its run is over. Only the process that sent its messages
-/// knows it: to any other, each of them may have gone astray.
+/// knows it: for any other, each of them may have been lost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum AtOnce {
-    /// Its sentence comes when it is sure what has arrived.
+    /// Its message is sent when it is sure what has arrived.
     #[default]
     Nothing,
-    /// People are told that it was cut short.
-    Sentence,
+    /// Its message is sent: that it was cut short.
+    Message,
     /// All that it expects was confirmed exactly once: it is closed, and the workers complete it.
     Everything,
 }
@@ -193,8 +195,8 @@ impl ClosePlan {
         Self {
             message,
             in_error,
-            said: false,
-            released: false,
+            message_sent: false,
+            sentinel_reported: false,
             exact: at_once == AtOnce::Everything,
             at_once,
         }
@@ -204,8 +206,8 @@ impl ClosePlan {
     pub fn is_due(&self) -> bool {
         match self.at_once {
             AtOnce::Nothing => false,
-            AtOnce::Sentence => !self.said,
-            AtOnce::Everything => !self.said || !self.released,
+            AtOnce::Message => !self.message_sent,
+            AtOnce::Everything => !self.message_sent || !self.sentinel_reported,
         }
     }
 }
@@ -253,9 +255,9 @@ pub enum Ended {
     Other,
 }
 
-/// What stood at the platform.
+/// What the platform had stored as the state.
 #[derive(Debug)]
-pub enum Found {
+pub enum StoredState {
     /// Nothing: the connector is new, or was reset.
     Nothing,
     /// A state of this connector.
@@ -330,10 +332,10 @@ impl State {
     ///
     /// # Errors
     /// [`NewerVersion`] when it must not be touched.
-    pub fn read(text: Option<&str>) -> Result<Found, NewerVersion> {
+    pub fn read(text: Option<&str>) -> Result<StoredState, NewerVersion> {
         let text = text.map(|text| text.trim_start_matches('\u{feff}').trim());
         let Some(text) = text.filter(|text| !text.is_empty()) else {
-            return Ok(Found::Nothing);
+            return Ok(StoredState::Nothing);
         };
         let versions = version::versions(text);
         let is_ours = |version: &Value| version.as_u64() == Some(VERSION);
@@ -342,14 +344,14 @@ impl State {
             return Err(NewerVersion { found });
         }
         let value: Value = match serde_json::from_str(text) {
-            Ok(Value::Null) => return Ok(Found::Nothing),
-            Ok(Value::Object(fields)) if fields.is_empty() => return Ok(Found::Nothing),
+            Ok(Value::Null) => return Ok(StoredState::Nothing),
+            Ok(Value::Object(fields)) if fields.is_empty() => return Ok(StoredState::Nothing),
             Ok(value) => value,
-            Err(error) => return Ok(Found::Unusable(format!("it is not JSON: {error}"))),
+            Err(error) => return Ok(StoredState::Unusable(format!("it is not JSON: {error}"))),
         };
         if !value.get("version").is_some_and(is_ours) {
             let reason = "it has no version: another program wrote it";
-            return Ok(Found::Unusable(reason.to_owned()));
+            return Ok(StoredState::Unusable(reason.to_owned()));
         }
         let read = serde_json::from_value(value).map_err(|error| error.to_string());
         let read = read.and_then(|state| match bounds::check(&state) {
@@ -357,8 +359,8 @@ impl State {
             Err(error) => Err(error.to_string()),
         });
         Ok(match read {
-            Ok(state) => Found::State(Box::new(state)),
-            Err(error) => Found::Unusable(format!("a part of it is damaged: {error}")),
+            Ok(state) => StoredState::State(Box::new(state)),
+            Err(error) => StoredState::Unusable(format!("a part of it is damaged: {error}")),
         })
     }
 
@@ -459,10 +461,12 @@ impl State {
 
     /// The work with this id is to be closed in error, whoever comes to it.
     fn leave_behind(&mut self, mut work: OpenWork, message: &str) {
-        let is_released = work.closing.is_some_and(|closing| closing.released);
+        let is_reported = work
+            .closing
+            .is_some_and(|closing| closing.sentinel_reported);
         work.closing = Some(ClosePlan {
-            released: is_released,
-            ..ClosePlan::new(message.to_owned(), true, AtOnce::Sentence)
+            sentinel_reported: is_reported,
+            ..ClosePlan::new(message.to_owned(), true, AtOnce::Message)
         });
         work.began_at.clear();
         work.resolved.clear();
@@ -531,7 +535,7 @@ impl State {
         in_vain.days >= DAYS_IN_VAIN
     }
 
-    /// Remembers what was held back, each object once.
+    /// Remembers what was deferred, each object once.
     pub fn defer(&mut self, deferred: impl IntoIterator<Item = Deferred>) {
         for mut object in deferred {
             object.make_safe();
@@ -548,7 +552,7 @@ impl State {
         }
     }
 
-    /// Counts an object that there is no room for by name.
+    /// Counts an object that is beyond the limit of those remembered by name.
     fn count_only(&mut self, object: Deferred) {
         if object.at_source.is_some() {
             count_one(&mut self.at_source_more, object.stream);
@@ -562,7 +566,7 @@ impl State {
         count_one(&mut self.deferred_more, object.stream);
     }
 
-    /// What may be mended in the same place shares room.
+    /// What may be resolved in the same place shares one limit.
     fn has_room_for(&self, object: &Deferred) -> bool {
         let place = |object: &Deferred| object.at_source.as_ref().map(mem::discriminant);
         let known = self.deferred.iter();
@@ -589,7 +593,7 @@ impl State {
         self.note_left(&left);
     }
 
-    /// What makes room among what only the source can mend lets the rest of that be looked for.
+    /// A free place among what only the source can resolve lets the rest of that be looked for.
     fn note_left(&mut self, left: &[Deferred]) {
         let at_source = left.iter().filter_map(|object| object.at_source);
         for at_source in at_source {
@@ -601,19 +605,19 @@ impl State {
         }
     }
 
-    /// Whether the rest of what only the source can mend is to be read now: once a day, and on so many days as what is
+    /// Whether the rest of what only the source can resolve is to be read now: once a day, and on so many days as what is
     /// remembered.
     pub fn is_rest_due(&self, today: NaiveDate) -> bool {
         let DaysInVain { days, last } = self.read_anew;
         self.source_resolved && last != Some(today) && days < DAYS_IN_VAIN
     }
 
-    /// Whether more was held back than is remembered.
+    /// Whether more was deferred than is remembered.
     pub fn has_overflown(&self) -> bool {
         !self.deferred_more.is_empty() || !self.at_source_more.is_empty()
     }
 
-    /// These objects were held back before and are sent now, with the open work.
+    /// These objects were deferred before and are sent now, with the open work.
     pub fn resolve(&mut self, ids: &[Box<str>]) {
         let is_sent = |object: &mut Deferred| ids.iter().any(|id| **id == *object.id);
         let resolved: Vec<Deferred> = self.deferred.extract_if(.., is_sent).collect();
@@ -636,7 +640,7 @@ impl State {
         }
     }
 
-    /// Reads anew, from the beginning, the streams of which more was held back than is remembered; their
+    /// Reads anew, from the beginning, the streams of which more was deferred than is remembered; their
     /// names.
     pub fn begin_overflown_streams(&mut self, today: NaiveDate) -> Vec<String> {
         if !self.at_source_more.is_empty() {

@@ -1,8 +1,8 @@
 //! Keeps the state between those who change it (the run, whoever finishes works) and the ping that
 //! carries it to the platform.
 //!
-//! **Invariant.** A change counts only if nothing has overtaken the run that makes it: after a reset,
-//! or after a step back, what an older run still says about its progress is dropped.
+//! **Invariant.** A change counts only if nothing has superseded the run that makes it: after a reset,
+//! or after a step back, the progress that an older run still reports is dropped.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use crate::opencti::Echo;
 use crate::runtime::session::state::{ResetWatch, State};
 use crate::runtime::session::trouble::{Attempt, Failure, Troubles};
 
-/// The state in memory: the true one.
+/// The state in memory, which is authoritative.
 #[derive(Debug)]
 pub(crate) struct StateStore {
     contents: Mutex<Contents>,
@@ -21,7 +21,7 @@ pub(crate) struct StateStore {
     revision: watch::Sender<u64>,
     /// The last change that the platform has stored.
     stored: watch::Sender<u64>,
-    /// Counts what overtakes runs.
+    /// Counts what supersedes runs.
     epoch: watch::Sender<u64>,
     /// How many wait until the platform has stored something.
     waiting: AtomicUsize,
@@ -35,7 +35,7 @@ struct Contents {
     resets: ResetWatch,
 }
 
-/// Something has overtaken the run: its progress does not count any more.
+/// Something has superseded the run: its progress does not count any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Superseded;
 
@@ -66,14 +66,14 @@ impl StateStore {
         *self.epoch.borrow()
     }
 
-    /// Completes when something overtakes the run of this generation.
+    /// Completes when something supersedes the run of this epoch.
     pub(crate) async fn superseded(&self, epoch: u64) {
         let mut seen = self.epoch.subscribe();
         // The sender lives as long as this does.
         drop(seen.wait_for(|now| *now != epoch).await);
     }
 
-    /// Changes the state for the run of this generation.
+    /// Changes the state for the run of this epoch.
     pub(crate) fn change(
         &self,
         epoch: u64,
@@ -95,7 +95,7 @@ impl StateStore {
         self.note_change();
     }
 
-    /// Changes how far the source was read; whatever run goes on is overtaken by it.
+    /// Changes how far the source was read; a run that goes on is superseded by it.
     pub(crate) fn supersede(&self, change: impl FnOnce(&mut State)) {
         let mut contents = self.lock();
         change(&mut contents.state);
@@ -108,7 +108,7 @@ impl StateStore {
         self.revision.send_modify(|revision| *revision += 1);
     }
 
-    /// Waits until the platform has stored the state as it is now, or something overtakes the run.
+    /// Waits until the platform has stored the state as it is now, or something supersedes the run.
     pub(crate) async fn stored(&self, epoch: u64) -> Result<(), Superseded> {
         let wanted = *self.revision.borrow();
         let mut stored = self.stored.subscribe();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_overtaken_run_says_is_dropped() {
+    fn changes_of_a_superseded_run_are_dropped() {
         let state_store = state_store();
         let run = state_store.epoch();
         state_store
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_waits_for_an_overtaken_state_is_told() {
+    async fn waiting_for_a_superseded_state_ends_with_an_error() {
         let state_store = state_store();
         let run = state_store.epoch();
         let superseding = async {

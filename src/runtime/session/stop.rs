@@ -1,4 +1,4 @@
-//! The wish to stop: SIGTERM, SIGINT, or a second thought of the program itself.
+//! The request to stop: SIGTERM, SIGINT, or the program's own.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(crate) const SENDING_GRACE: Duration = Duration::from_secs(4);
 /// From the signal, for closing the work.
 pub(crate) const CLOSING_GRACE: Duration = Duration::from_secs(8);
 
-/// The wish to stop, and how long ago it came: the graces of the steps of a stop all count from the
+/// The request to stop, and how long ago it came: the time limits of the steps of a stop all count from the
 /// signal, so that together they end before [`STOP_LIMIT`].
 #[derive(Debug, Clone)]
 pub(crate) struct Stopping {
@@ -37,7 +37,7 @@ impl Stopping {
         &self.token
     }
 
-    /// Completes so long after the wish to stop.
+    /// Completes so long after the request to stop.
     pub(crate) async fn after(&self, grace: Duration) {
         self.token.cancelled().await;
         let since = *self.since.get_or_init(Instant::now);

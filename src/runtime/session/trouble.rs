@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Failures of the moment are outlasted for so long, as anywhere in a run.
+/// Transient failures are retried for so long, as anywhere in a run.
 const WAIT_LIMIT: Duration = Duration::from_mins(10);
 
 /// What is tried again and again.

@@ -58,7 +58,7 @@ impl StartSettings {
 }
 
 impl StreamCursor {
-    /// What the state says; none where it says nothing that can be read.
+    /// The cursor in the state; none where it has none that can be read.
     pub(super) fn read(value: Option<&Value>) -> Option<Self> {
         Self::deserialize(value?).ok()
     }

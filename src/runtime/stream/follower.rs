@@ -30,8 +30,8 @@ const NOT_STARTED: RetryPolicy = RetryPolicy {
     longest: Duration::from_secs(15),
     total: None,
 };
-/// What stays as it is, is said again after so long.
-const SAY_EVERY: Duration = Duration::from_mins(10);
+/// A state that lasts is logged again after so long.
+const LOG_EVERY: Duration = Duration::from_mins(10);
 /// A position that only heartbeats moved is not stored more often than this.
 const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
 
@@ -96,13 +96,13 @@ impl From<Superseded> for Broken {
 }
 
 /// What has come over one connection.
-struct Progress {
+struct ConnectionProgress {
     cursor: StreamCursor,
     /// The last position that counts.
     seen: StreamPosition,
     /// What was sent ahead of an event, under its position: not reached before the event comes.
     held: Option<StreamPosition>,
-    /// When what the consumer holds back is flushed; none where it holds nothing.
+    /// When what the consumer buffers is flushed; none where it buffers nothing.
     flush_at: Option<Instant>,
     /// The last frame was a heartbeat with this position.
     beat: Option<StreamPosition>,
@@ -180,7 +180,7 @@ impl Follower {
         };
         let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
-        let mut progress = Progress {
+        let mut progress = ConnectionProgress {
             cursor,
             seen: cursor.position,
             held: None,
@@ -222,7 +222,7 @@ impl Follower {
         &self,
         stream: &mut OpenStream,
         consumer: &mut C,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<Option<Vec<StreamFrame>>, Broken> {
         loop {
@@ -249,7 +249,7 @@ impl Follower {
         &self,
         frame: StreamFrame,
         consumer: &mut C,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<(), Broken> {
         let last_beat = progress.beat.take();
@@ -308,7 +308,7 @@ impl Follower {
                     event = %safe(&event, NAME),
                     position = position.map(tracing::field::display),
                     bytes,
-                    "an event of the live stream is too large to be held; it is left out"
+                    "an event of the live stream is too large to be held in memory: it is skipped"
                 );
                 progress.see(position);
                 Ok(())
@@ -316,12 +316,12 @@ impl Follower {
         }
     }
 
-    /// The platform says what it still has: where events are gone, history is read anew.
+    /// The platform answers which events it still has: where events are gone, history is read again.
     async fn connected<C: StreamConsumer>(
         &self,
         first: Option<StreamPosition>,
         consumer: &mut C,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<(), Broken> {
         let after = progress.cursor.position;
@@ -331,7 +331,7 @@ impl Follower {
         tracing::warn!(
             after = %after,
             first = %first,
-            "the platform has not kept all events since the last one that was heard: history is read anew"
+            "the platform has not kept all events since the last one that was received: history is read again"
         );
         consumer.note(StreamNotice::Gap { after, first }).await?;
         progress.cursor = StreamCursor {
@@ -346,7 +346,7 @@ impl Follower {
     async fn end_history<C: StreamConsumer>(
         &self,
         consumer: &mut C,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
@@ -361,11 +361,11 @@ impl Follower {
         consumer.note(StreamNotice::IsLive).await
     }
 
-    /// Lets the consumer send what it holds back, and moves the position over what the target has taken.
+    /// Lets the consumer send what it buffers, and moves the position over what the target has taken.
     async fn flush<C: StreamConsumer>(
         &self,
         consumer: &mut C,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<(), Broken> {
         if progress.flush_at.take().is_none() {
@@ -384,7 +384,11 @@ impl Follower {
         Ok(())
     }
 
-    fn store_heartbeats(&self, progress: &mut Progress, epoch: u64) -> Result<(), Superseded> {
+    fn store_heartbeats(
+        &self,
+        progress: &mut ConnectionProgress,
+        epoch: u64,
+    ) -> Result<(), Superseded> {
         let is_due = progress.stored.elapsed() >= STORE_HEARTBEATS_EVERY;
         if is_due && progress.seen != progress.cursor.position {
             self.store(progress, progress.seen, epoch)?;
@@ -394,7 +398,7 @@ impl Follower {
 
     fn store(
         &self,
-        progress: &mut Progress,
+        progress: &mut ConnectionProgress,
         position: StreamPosition,
         epoch: u64,
     ) -> Result<(), Superseded> {
@@ -439,7 +443,7 @@ impl Follower {
     }
 }
 
-impl Progress {
+impl ConnectionProgress {
     /// Everything up to this position has come.
     fn see(&mut self, position: Option<StreamPosition>) {
         if let Some(position) = position.filter(|position| position.is_after(self.seen)) {
@@ -451,12 +455,12 @@ impl Progress {
     }
 }
 
-/// When to connect again, and what to say of it.
+/// When to connect again, and what to log of it.
 struct Reconnecting {
     waits: Waits,
     not_started: Waits,
     is_not_started: bool,
-    said: Option<(String, Instant)>,
+    logged: Option<(String, Instant)>,
     has_connected: bool,
 }
 
@@ -466,7 +470,7 @@ impl Default for Reconnecting {
             waits: RECONNECT.waits(),
             not_started: NOT_STARTED.waits(),
             is_not_started: false,
-            said: None,
+            logged: None,
             has_connected: false,
         }
     }
@@ -478,7 +482,7 @@ impl Reconnecting {
     }
 
     fn note_success(&mut self) {
-        if self.said.is_some() {
+        if self.logged.is_some() {
             tracing::info!("the live stream is followed again");
         }
         *self = Self {
@@ -498,18 +502,19 @@ impl Reconnecting {
             Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
             _ => "",
         };
-        self.say(&format!("{}{advice}", Chain(error)));
+        self.log(&format!("{}{advice}", Chain(error)));
     }
 
     fn note(&mut self, what: &str) {
         self.is_not_started = false;
-        self.say(what);
+        self.log(what);
     }
 
-    /// What stays as it is, is said now and then.
-    fn say(&mut self, what: &str) {
-        let is_said = |(said, at): &(String, Instant)| said == what && at.elapsed() < SAY_EVERY;
-        if self.said.as_ref().is_some_and(is_said) {
+    /// Logs why the stream cannot be followed: at once where the reason is new, else now and then.
+    fn log(&mut self, what: &str) {
+        let is_logged =
+            |(logged, at): &(String, Instant)| logged == what && at.elapsed() < LOG_EVERY;
+        if self.logged.as_ref().is_some_and(is_logged) {
             tracing::debug!(reason = what, "the live stream cannot be followed yet");
             return;
         }
@@ -517,7 +522,7 @@ impl Reconnecting {
             reason = what,
             "the live stream cannot be followed: it is tried again"
         );
-        self.said = Some((what.to_owned(), Instant::now()));
+        self.logged = Some((what.to_owned(), Instant::now()));
     }
 
     fn next(&mut self) -> Duration {

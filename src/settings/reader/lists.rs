@@ -1,7 +1,5 @@
 //! Settings that take several values at once.
 //!
-//! May know: the reader. May be known by `reader` alone.
-//!
 //! **Invariant:** as that of the reader; no list that is answered is empty.
 
 use super::super::Globs;
@@ -11,7 +9,7 @@ use super::super::problem::shown;
 use super::super::table::Setting;
 use super::{Reader, split};
 
-/// The most letters of a word that nobody here knows.
+/// The most letters of a word that is not in the table.
 const WORD_CHARS: usize = 64;
 
 impl Reader<'_> {

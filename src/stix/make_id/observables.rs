@@ -207,7 +207,7 @@ pub fn user_account(names: AccountNames<'_>) -> StixId {
     )
 }
 
-/// The id of a process. The platform tells it by its command line, and its number counts beside that.
+/// The id of a process. The platform identifies it by its command line; its number counts as well.
 pub fn process(command_line: &str, pid: Option<u32>) -> StixId {
     let mut properties = Properties::from([("command_line", trimmed(command_line))]);
     if let Some(pid) = pid {
@@ -233,7 +233,7 @@ pub fn windows_registry_value(
     )
 }
 
-/// The id of an e-mail message. Its sender is tied to it only afterwards, and does not count.
+/// The id of an e-mail message. Its sender is set only afterwards, and does not count.
 pub fn email_message(subject: Option<&str>, body: Option<&str>) -> StixId {
     id_over_texts("email-message", [("subject", subject), ("body", body)])
 }

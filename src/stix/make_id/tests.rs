@@ -10,20 +10,20 @@ use super::*;
 use crate::stix::{Hash, HashAlgorithm, Hashes, Timestamp};
 
 #[derive(Deserialize)]
-struct Vectors {
-    vectors: Vec<Vector>,
+struct IdVectors {
+    vectors: Vec<IdVector>,
 }
 
 #[derive(Deserialize)]
-struct Vector {
+struct IdVector {
     r#type: String,
     input: Value,
     id: String,
 }
 
-fn vectors() -> Vec<Vector> {
+fn vectors() -> Vec<IdVector> {
     let text = include_str!("../../../tests/vectors/ids.json");
-    serde_json::from_str::<Vectors>(text).unwrap().vectors
+    serde_json::from_str::<IdVectors>(text).unwrap().vectors
 }
 
 /// The id by the maker of the type.

@@ -1,7 +1,7 @@
 //! The words of a pattern.
 //!
 //! They are those of the OASIS grammar of STIX 2.1 patterns, with one more: a key of a path may have hyphens without
-//! standing in quotes (`file:hashes.SHA-256`), since feeds write it so.
+//! being in quotes (`file:hashes.SHA-256`), since feeds write it so.
 
 use std::borrow::Cow;
 use std::str::CharIndices;
@@ -25,7 +25,7 @@ pub(super) enum Token<'a> {
     Time,
     /// Bytes: `h'…'` or `b'…'`.
     Bytes,
-    Operator(Operator),
+    Operator(ComparisonOperator),
     OpenBracket,
     CloseBracket,
     OpenParenthesis,
@@ -40,7 +40,7 @@ pub(super) enum Token<'a> {
 
 /// An operator that is no word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
+pub(super) enum ComparisonOperator {
     Equal,
     NotEqual,
     /// `<`, `<=`, `>` or `>=`.
@@ -178,14 +178,14 @@ impl<'a> Lexer<'a> {
     fn sign(&mut self) -> Result<Token<'a>, NotAPattern> {
         // The longer ones first.
         let signs = [
-            ("==", Token::Operator(Operator::Equal)),
-            ("=", Token::Operator(Operator::Equal)),
-            ("!=", Token::Operator(Operator::NotEqual)),
-            ("<>", Token::Operator(Operator::NotEqual)),
-            ("<=", Token::Operator(Operator::Order)),
-            (">=", Token::Operator(Operator::Order)),
-            ("<", Token::Operator(Operator::Order)),
-            (">", Token::Operator(Operator::Order)),
+            ("==", Token::Operator(ComparisonOperator::Equal)),
+            ("=", Token::Operator(ComparisonOperator::Equal)),
+            ("!=", Token::Operator(ComparisonOperator::NotEqual)),
+            ("<>", Token::Operator(ComparisonOperator::NotEqual)),
+            ("<=", Token::Operator(ComparisonOperator::Order)),
+            (">=", Token::Operator(ComparisonOperator::Order)),
+            ("<", Token::Operator(ComparisonOperator::Order)),
+            (">", Token::Operator(ComparisonOperator::Order)),
             ("[", Token::OpenBracket),
             ("]", Token::CloseBracket),
             ("(", Token::OpenParenthesis),

@@ -171,7 +171,7 @@ impl From<NotAPattern> for Refused {
 
 /// What a pattern gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reading {
+pub struct PatternIocs {
     /// The values, each once, in the order of the text; never none.
     pub iocs: Vec<Ioc>,
     /// The comparisons that gave none, by their path, and why.
@@ -182,7 +182,7 @@ pub struct Reading {
 ///
 /// # Errors
 /// [`Refused`] where it gives none.
-pub fn read(pattern: &str, narrow: NarrowPatterns) -> Result<Reading, Refused> {
+pub fn read(pattern: &str, narrow: NarrowPatterns) -> Result<PatternIocs, Refused> {
     if pattern.len() > LONGEST_PATTERN {
         return Err(Refused::Size);
     }
@@ -191,7 +191,7 @@ pub fn read(pattern: &str, narrow: NarrowPatterns) -> Result<Reading, Refused> {
 }
 
 impl Part {
-    fn into_reading(mut self) -> Result<Reading, Refused> {
+    fn into_reading(mut self) -> Result<PatternIocs, Refused> {
         self.failed.sort_by_key(|failed| failed.place);
         if self.found.is_empty() {
             let mut reasons = self.failed.iter().map(|failed| failed.reason);
@@ -209,7 +209,7 @@ impl Part {
         let iocs = iocs.filter(|ioc| seen.insert(ioc.clone())).collect();
         let failed = self.failed.into_iter();
         let left_out = failed.map(|failed| (failed.path.as_ref().into(), failed.reason));
-        Ok(Reading {
+        Ok(PatternIocs {
             iocs,
             left_out: left_out.collect(),
         })
@@ -218,7 +218,7 @@ impl Part {
 
 /// What a path leads to, where that is a value of a known kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
+enum PathTarget {
     Ipv4,
     Ipv6,
     EitherAddress,
@@ -229,7 +229,7 @@ enum Wanted {
     Hash(HashAlgorithm),
 }
 
-impl Wanted {
+impl PathTarget {
     /// The value in the one form of its kind, where it is of this kind.
     fn ioc(self, text: &str) -> Option<Ioc> {
         let (ioc_type, value) = match self {

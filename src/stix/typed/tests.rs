@@ -344,7 +344,7 @@ fn an_artifact_has_its_content_or_its_address() {
 #[rstest]
 #[case(None, "France")]
 #[case(Some("FR"), "FR")]
-fn a_country_is_told_by_its_code_where_that_is_known(
+fn a_country_is_recognised_by_its_code_where_that_is_known(
     #[case] code: Option<&str>,
     #[case] expected: &str,
 ) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 /// An algorithm, in the order in which the platform looks for the one hash that a file's id is made of
-/// (docs/protocol.md#ids); those that it cannot tell a file by come last.
+/// (docs/protocol.md#ids); those by which it cannot identify a file come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "their names say what they are")]
 pub enum HashAlgorithm {
@@ -64,7 +64,7 @@ impl HashAlgorithm {
         Self::Vhash,
     ];
 
-    /// Those that a plain hash is told by, by its length.
+    /// Those that a plain hash is recognised as, by its length.
     const BY_LENGTH: [Self; 4] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha512];
 
     /// Its name, as it stands in objects and patterns.
@@ -104,7 +104,7 @@ impl HashAlgorithm {
         all.find(|algorithm| plain(algorithm.name()) == name)
     }
 
-    /// Whether the platform can tell a file by it. Hashes of the others stand in patterns alone.
+    /// Whether the platform can identify a file by it. Hashes of the others are in patterns alone.
     pub fn is_of_observables(self) -> bool {
         self <= Self::Lzjd
     }
@@ -161,7 +161,7 @@ impl Hash {
         is_hash.then_some(Self { algorithm, text })
     }
 
-    /// An MD5, SHA-1, SHA-256 or SHA-512, told by its length.
+    /// An MD5, SHA-1, SHA-256 or SHA-512, recognised by its length.
     pub fn by_length(text: &str) -> Option<Self> {
         let mut algorithms = HashAlgorithm::BY_LENGTH.into_iter();
         algorithms.find_map(|algorithm| Self::read(algorithm, text))
@@ -186,7 +186,7 @@ fn is_hexadecimal(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The hashes of one content, one for each algorithm that the platform can tell a file by.
+/// The hashes of one content, one for each algorithm by which the platform can identify a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hashes(BTreeMap<HashAlgorithm, Box<str>>);
 
@@ -196,7 +196,7 @@ impl Hashes {
         Self(BTreeMap::new())
     }
 
-    /// Adds a hash. False where it is not taken: the platform cannot tell a file by it, or there is already another one
+    /// Adds a hash. False where it is not taken: the platform cannot identify a file by it, or there is already another one
     /// of its algorithm.
     pub fn add(&mut self, hash: Hash) -> bool {
         if !hash.algorithm.is_of_observables() {
@@ -264,7 +264,7 @@ mod tests {
     #[case(40, HashAlgorithm::Sha1)]
     #[case(64, HashAlgorithm::Sha256)]
     #[case(128, HashAlgorithm::Sha512)]
-    fn a_hash_is_told_by_its_length(#[case] digits: usize, #[case] algorithm: HashAlgorithm) {
+    fn a_hash_is_recognised_by_its_length(#[case] digits: usize, #[case] algorithm: HashAlgorithm) {
         let hash = Hash::by_length(&format!(" {} ", "Ab".repeat(digits / 2))).unwrap();
         assert_eq!(hash.algorithm(), algorithm);
         assert_eq!(hash.as_str(), "ab".repeat(digits / 2));

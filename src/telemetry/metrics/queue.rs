@@ -39,13 +39,13 @@ impl Queue {
         }
     }
 
-    /// Says how much waits.
+    /// Sets how much waits.
     pub fn set(&self, messages: f64, megabytes: f64) {
         self.messages.set(messages);
         self.megabytes.set(megabytes);
     }
 
-    /// Says how much may wait, by the settings.
+    /// Sets how much may wait, by the settings.
     pub fn set_threshold(&self, megabytes: f64) {
         self.threshold.set(megabytes);
     }

@@ -25,7 +25,7 @@ pub(super) fn of(stream: &str) -> OfStream {
 
 /// How the source is read.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct ReadingMetrics {
     pages: Family<OfStream, Counter>,
     waits: Durations<OfStream>,
     totals: Family<OfStream, Gauge>,
@@ -34,7 +34,7 @@ pub struct Reading {
     complete_at: Number,
 }
 
-impl Reading {
+impl ReadingMetrics {
     pub(super) fn register(registry: &mut Registry) -> Self {
         Self {
             pages: register(registry, "pages", "Pages of the source"),

@@ -80,7 +80,7 @@ impl Standard {
         standard
     }
 
-    /// Says what the connector is doing.
+    /// Sets what the connector is doing.
     pub fn set_state(&self, doing: Doing) {
         for other in [Doing::Idle, Doing::Running, Doing::Stopped] {
             let state = other.word();

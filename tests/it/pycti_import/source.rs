@@ -9,7 +9,7 @@ use super::import::{ReferenceFile, reference_file};
 use crate::queued::{AROUND, ids};
 use crate::tables::{ObservableType, Travels};
 
-/// The properties of an object, and what it is tied to, by the names of the source's fields.
+/// The properties of an object, and what it refers to, by the names of the source's fields.
 pub(super) type Properties = BTreeMap<String, Value>;
 
 /// What the import has to create, by the objects' STIX ids.
@@ -217,7 +217,7 @@ impl<'a> Source<'a> {
             other => panic!("nobody refers to {other}"),
         };
         let mut properties = self.object(record, operation);
-        // Its class is said by the operation, of sectors by the type.
+        // Its class is that of the operation, for sectors that of the type.
         properties.remove("identity_class");
         match record.typename() {
             "Sector" => properties.insert("type".to_owned(), json!("Sector")),

@@ -87,7 +87,7 @@ pub struct Faults {
 #[must_use = "the requests are let go at once"]
 pub struct Hold {
     entries: Arc<Mutex<Vec<Entry>>>,
-    gate: Weak<watch::Sender<()>>,
+    sender: Weak<watch::Sender<()>>,
 }
 
 #[derive(Debug)]
@@ -100,17 +100,17 @@ struct Entry {
 enum Effect {
     Fault(Fault),
     /// Requests wait as long as the entry is there.
-    Wait(Gate),
+    Wait(HoldSender),
     /// So many requests pass, the others wait as long as the entry is there.
-    WaitBehind(usize, Gate),
+    WaitBehind(usize, HoldSender),
 }
 
 /// Closed until its entry is gone, with the only copy.
-type Gate = Arc<watch::Sender<()>>;
+type HoldSender = Arc<watch::Sender<()>>;
 
-/// What a request meets.
+/// The faults that apply to a request.
 #[derive(Debug, Default)]
-pub(crate) struct Met {
+pub(crate) struct AppliedFaults {
     pub(crate) delay: Duration,
     /// How many seconds the platform's clock is ahead of ours.
     pub(crate) clock_ahead_s: i64,
@@ -128,18 +128,18 @@ impl Faults {
         self.enter(Some(operation.to_owned()), fault);
     }
 
-    /// Holds the requests of one operation, by its name, until the guard is dropped or the faults
+    /// Holds the requests of one operation, by its name, until the hold is dropped or the faults
     /// are cleared. They are noted when they come, and carried out only then, unless whoever asked
     /// has gone meanwhile. Faults that are added in between count.
     pub fn hold(&self, operation: &str) -> Hold {
-        let gate = Gate::new(watch::Sender::new(()));
+        let sender = HoldSender::new(watch::Sender::new(()));
         let hold = Hold {
             entries: Arc::clone(&self.entries),
-            gate: Arc::downgrade(&gate),
+            sender: Arc::downgrade(&sender),
         };
         lock(&self.entries).push(Entry {
             operation: Some(operation.to_owned()),
-            effect: Effect::Wait(gate),
+            effect: Effect::Wait(sender),
         });
         hold
     }
@@ -147,14 +147,14 @@ impl Faults {
     /// Lets so many requests pass, of one operation or of all, and holds the others like
     /// [`Self::hold`].
     pub fn hold_behind(&self, requests: usize, operation: Option<&str>) -> Hold {
-        let gate = Gate::new(watch::Sender::new(()));
+        let sender = HoldSender::new(watch::Sender::new(()));
         let hold = Hold {
             entries: Arc::clone(&self.entries),
-            gate: Arc::downgrade(&gate),
+            sender: Arc::downgrade(&sender),
         };
         lock(&self.entries).push(Entry {
             operation: operation.map(str::to_owned),
-            effect: Effect::WaitBehind(requests, gate),
+            effect: Effect::WaitBehind(requests, sender),
         });
         hold
     }
@@ -166,7 +166,7 @@ impl Faults {
 
     fn enter(&self, operation: Option<String>, fault: Fault) {
         let effect = match fault {
-            Fault::Silent => Effect::Wait(Gate::new(watch::Sender::new(()))),
+            Fault::Silent => Effect::Wait(HoldSender::new(watch::Sender::new(()))),
             fault => Effect::Fault(fault),
         };
         lock(&self.entries).push(Entry { operation, effect });
@@ -174,17 +174,17 @@ impl Faults {
 
     /// Waits until nothing holds requests of this operation back.
     pub(crate) async fn let_go(&self, operation: &str) {
-        while let Some(mut gate) = self.gate(operation) {
-            // Nothing is ever sent: this ends when the gate is gone.
-            gate.changed().await.ok();
+        while let Some(mut held) = self.receiver(operation) {
+            // Nothing is ever sent: this ends when the sender is gone.
+            held.changed().await.ok();
         }
     }
 
-    fn gate(&self, operation: &str) -> Option<watch::Receiver<()>> {
+    fn receiver(&self, operation: &str) -> Option<watch::Receiver<()>> {
         let mut entries = lock(&self.entries);
         let concerned = entries.iter_mut().filter(|entry| entry.concerns(operation));
-        let mut gates = concerned.filter_map(|entry| entry.effect.gate());
-        gates.next()
+        let mut receivers = concerned.filter_map(|entry| entry.effect.receiver());
+        receivers.next()
     }
 
     /// How many seconds the platform's clock is ahead of ours, whatever is asked.
@@ -198,10 +198,10 @@ impl Faults {
         ahead.sum()
     }
 
-    /// What a request of this operation meets that asks for so many rows, and has a body of so many bytes.
-    pub(crate) fn meet(&self, operation: &str, rows: Option<i64>, bytes: usize) -> Met {
+    /// The faults of a request of this operation that asks for so many rows, and has a body of so many bytes.
+    pub(crate) fn apply(&self, operation: &str, rows: Option<i64>, bytes: usize) -> AppliedFaults {
         let mut entries = lock(&self.entries);
-        let mut met = Met::default();
+        let mut applied = AppliedFaults::default();
         entries.retain_mut(|entry| {
             if !entry.concerns(operation) {
                 return true;
@@ -210,36 +210,36 @@ impl Faults {
                 return true;
             };
             if let Some(delay) = fault.delay(rows) {
-                met.delay += delay;
+                applied.delay += delay;
                 return true;
             }
             if let Fault::Clock(seconds) = fault {
-                met.clock_ahead_s += *seconds;
+                applied.clock_ahead_s += *seconds;
                 return true;
             }
-            if met.fault.is_some() || !fault.concerns(rows, bytes) {
+            if applied.fault.is_some() || !fault.concerns(rows, bytes) {
                 return true;
             }
-            met.fault = Some(fault.clone());
+            applied.fault = Some(fault.clone());
             !fault.is_used_up()
         });
-        met
+        applied
     }
 }
 
 impl Hold {
     /// Whether it holds a request now.
     pub fn is_holding(&self) -> bool {
-        let gate = self.gate.upgrade();
-        gate.is_some_and(|gate| gate.receiver_count() > 0)
+        let sender = self.sender.upgrade();
+        sender.is_some_and(|sender| sender.receiver_count() > 0)
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         lock(&self.entries).retain(|entry| match &entry.effect {
-            Effect::Wait(gate) | Effect::WaitBehind(_, gate) => {
-                Arc::as_ptr(gate) != self.gate.as_ptr()
+            Effect::Wait(sender) | Effect::WaitBehind(_, sender) => {
+                Arc::as_ptr(sender) != self.sender.as_ptr()
             }
             Effect::Fault(_) => true,
         });
@@ -248,10 +248,10 @@ impl Drop for Hold {
 
 impl Effect {
     /// What a request waits at that comes now; it may be one of those that pass.
-    fn gate(&mut self) -> Option<watch::Receiver<()>> {
+    fn receiver(&mut self) -> Option<watch::Receiver<()>> {
         match self {
             Self::Fault(_) => None,
-            Self::Wait(gate) | Self::WaitBehind(0, gate) => Some(gate.subscribe()),
+            Self::Wait(sender) | Self::WaitBehind(0, sender) => Some(sender.subscribe()),
             Self::WaitBehind(passing, _) => {
                 *passing -= 1;
                 None

@@ -48,7 +48,7 @@
 //! # The live stream
 //!
 //! [`Destination::stream`] is a [`LiveStream`] of indicators, served at `/stream/{id}` with the id
-//! [`STREAM_ID`] or [`DestinationOptions::stream_id`]. A test changes indicators, and each change is told as the platform would tell it:
+//! [`STREAM_ID`] or [`DestinationOptions::stream_id`]. A test changes indicators, and each change is sent as the platform would send it:
 //!
 //! ```no_run
 //! use sandbox::{Destination, DestinationOptions, StreamFault};
@@ -58,7 +58,7 @@
 //! let stream = platform.stream();
 //! let id = stream.create_address("198.51.100.1");
 //! stream.update(&id, |document| document["labels"] = "c2".into());
-//! // It leaves the usual filter: told as a deletion of what was.
+//! // It leaves the usual filter: sent as a deletion of what was.
 //! stream.revoke(&id);
 //! stream.delete(&id);
 //! // The next connection breaks off in the middle of its third event.

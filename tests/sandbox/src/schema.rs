@@ -24,7 +24,7 @@ const CLIENT: &str = include_str!("client.graphql");
 pub(crate) const FUTURE: Release = Release::new(7, 270_101, 0);
 /// It is like this one, by another name.
 const LIKE_FUTURE: &str = "type Text ";
-/// What relationships tie together.
+/// What relationships connect.
 const UNION: &str = "StixObjectOrStixRelationshipOrCreator";
 
 /// The schema that a platform of this release has, as far as the project uses it.

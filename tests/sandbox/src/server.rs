@@ -114,7 +114,7 @@ impl Server {
             answers: cached_answers.then(Mutex::default),
         });
         let router = Router::new()
-            .route("/graphql", post(answer).get(tell_the_time))
+            .route("/graphql", post(answer).get(answer_with_date))
             .route("/storage/get/{*file}", get(hand_out))
             .route("/stream/{id}", get(follow))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
@@ -202,25 +202,25 @@ async fn answer(
     };
     let operation = front.record(&body);
     front.faults.let_go(&operation).await;
-    let met = front.faults.meet(&operation, body.rows(), bytes);
-    if !met.delay.is_zero() {
-        tokio::time::sleep(met.delay).await;
+    let applied = front.faults.apply(&operation, body.rows(), bytes);
+    if !applied.delay.is_zero() {
+        tokio::time::sleep(applied.delay).await;
     }
-    if matches!(met.fault, Some(Fault::Reset(_))) {
+    if matches!(applied.fault, Some(Fault::Reset(_))) {
         connection.cut();
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
     let is_known = front.knows(&headers);
     let rendered =
-        tokio::task::spawn_blocking(move || front.respond(&body, is_known, met.fault.as_ref()));
+        tokio::task::spawn_blocking(move || front.respond(&body, is_known, applied.fault.as_ref()));
     let rendered = rendered
         .await
         .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
-    dated(rendered, met.clock_ahead_s)
+    dated(rendered, applied.clock_ahead_s)
 }
 
 /// Refuses what is no POST, as the platform does; each answer says its time all the same.
-async fn tell_the_time(State(front): State<Arc<Front>>) -> Response {
+async fn answer_with_date(State(front): State<Arc<Front>>) -> Response {
     let refused = StatusCode::METHOD_NOT_ALLOWED.into_response();
     dated(refused, front.faults.clock_ahead_s())
 }
@@ -246,8 +246,8 @@ async fn hand_out(
         operation: STORAGE.to_owned(),
         variables: Map::from_iter([("id".to_owned(), file.clone().into())]),
     });
-    let met = front.faults.meet(STORAGE, None, 0);
-    if let Some(broken) = met.fault.as_ref().and_then(break_answer) {
+    let applied = front.faults.apply(STORAGE, None, 0);
+    if let Some(broken) = applied.fault.as_ref().and_then(break_answer) {
         return broken;
     }
     if !front.knows(&headers) {
@@ -276,14 +276,14 @@ async fn follow(
             .collect(),
     });
     front.faults.let_go(STREAM).await;
-    let met = front.faults.meet(STREAM, None, 0);
-    tokio::time::sleep(met.delay).await;
-    if matches!(met.fault, Some(Fault::Reset(_))) {
+    let applied = front.faults.apply(STREAM, None, 0);
+    tokio::time::sleep(applied.delay).await;
+    if matches!(applied.fault, Some(Fault::Reset(_))) {
         connection.cut();
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    if let Some(broken) = met.fault.as_ref().and_then(break_answer) {
-        return dated(broken, met.clock_ahead_s);
+    if let Some(broken) = applied.fault.as_ref().and_then(break_answer) {
+        return dated(broken, applied.clock_ahead_s);
     }
     let Some(reader) = front.platform.live_stream() else {
         return StatusCode::NOT_FOUND.into_response();
@@ -299,7 +299,7 @@ async fn follow(
         Ok(session) => send_events(session, connection),
         Err(status) => status_of(status).into_response(),
     };
-    dated(answer, met.clock_ahead_s)
+    dated(answer, applied.clock_ahead_s)
 }
 
 fn send_events(session: Session, connection: Cutter) -> Response {

@@ -1,4 +1,4 @@
-//! The live stream of a platform: indicators and what happens to them, told as server-sent events.
+//! The live stream of a platform: indicators and what happens to them, as server-sent events.
 //!
 //! A test changes indicators through [`LiveStream`]; each change makes the event that the platform
 //! would make, and each connection to `GET /stream/{id}` gets what its stream's filter lets through.
@@ -188,11 +188,11 @@ impl LiveStream {
                 if moment >= state.last.milliseconds {
                     state.record_at(Kind::Create(Arc::clone(&data)), moment);
                 }
-                let standing = Document {
+                let stored = Document {
                     data,
                     updated: moment,
                 };
-                state.documents.insert(id.clone(), standing);
+                state.documents.insert(id.clone(), stored);
                 state.changes += 1;
             } else {
                 state.others.insert(id.clone(), data);
@@ -213,17 +213,17 @@ impl LiveStream {
     pub fn update(&self, id: &str, change: impl FnOnce(&mut Value)) -> bool {
         self.change(|state| {
             let moment = state.now();
-            let Some(standing) = state.documents.get_mut(id) else {
+            let Some(stored) = state.documents.get_mut(id) else {
                 return false;
             };
-            let previous = Arc::clone(&standing.data);
-            let data = Arc::make_mut(&mut standing.data);
+            let previous = Arc::clone(&stored.data);
+            let data = Arc::make_mut(&mut stored.data);
             change(data);
             document::set(data, &["modified"], time::iso(moment).into());
             document::touch(data, moment);
             document::follow_pattern(data, &previous);
-            standing.updated = moment;
-            let data = Arc::clone(&standing.data);
+            stored.updated = moment;
+            let data = Arc::clone(&stored.data);
             state.record_at(Kind::Update { data, previous }, moment);
             state.changes += 1;
             true
@@ -259,7 +259,7 @@ impl LiveStream {
     }
 
     /// Merges indicators into one: one event of the target, which names the others as they were; no
-    /// deletion is told of them.
+    /// deletion is sent for them.
     pub fn merge(&self, target: &str, sources: &[&str]) -> bool {
         self.change(|state| {
             let moment = state.now();
@@ -269,13 +269,13 @@ impl LiveStream {
             let sources = sources.iter().filter(|id| **id != target);
             let gone = sources.filter_map(|id| state.documents.remove(*id));
             let sources: Vec<Arc<Value>> = gone.map(|gone| gone.data).collect();
-            let Some(standing) = state.documents.get_mut(target) else {
+            let Some(stored) = state.documents.get_mut(target) else {
                 return false;
             };
-            let previous = Arc::clone(&standing.data);
-            document::touch(Arc::make_mut(&mut standing.data), moment);
-            standing.updated = moment;
-            let data = Arc::clone(&standing.data);
+            let previous = Arc::clone(&stored.data);
+            document::touch(Arc::make_mut(&mut stored.data), moment);
+            stored.updated = moment;
+            let data = Arc::clone(&stored.data);
             state.changes += 1;
             state.record_at(
                 Kind::Merge {
@@ -290,13 +290,13 @@ impl LiveStream {
     }
 
     /// Puts an indicator into a container that matches the filter, or takes it out: changes of it are
-    /// then told though it does not match itself.
+    /// then sent though it does not match itself.
     pub fn set_contained(&self, id: &str, is_contained: bool) {
         self.change(|state| {
-            let Some(standing) = state.documents.get(id) else {
+            let Some(stored) = state.documents.get(id) else {
                 return;
             };
-            let internal = document::internal_id(&standing.data).to_owned();
+            let internal = document::internal_id(&stored.data).to_owned();
             if is_contained {
                 state.contained.insert(internal);
             } else {
@@ -308,15 +308,15 @@ impl LiveStream {
     /// An indicator as it stands.
     pub fn get(&self, id: &str) -> Option<Value> {
         let state = lock(&self.0.state);
-        let standing = state.documents.get(id)?;
-        Some(Value::clone(&standing.data))
+        let stored = state.documents.get(id)?;
+        Some(Value::clone(&stored.data))
     }
 
     /// The ids of the indicators that stand and that the filter lets through.
     pub fn visible(&self) -> Vec<String> {
         let state = lock(&self.0.state);
         let visible = state.documents.iter();
-        let visible = visible.filter(|(_, standing)| state.matches(&standing.data, false));
+        let visible = visible.filter(|(_, stored)| state.matches(&stored.data, false));
         visible.map(|(id, _)| id.clone()).collect()
     }
 
@@ -458,9 +458,9 @@ impl LiveStream {
     /// The indicators in the field names of the schema.
     pub(crate) fn records(&self) -> Vec<Record> {
         let state = lock(&self.0.state);
-        let standing = state.documents.values();
-        standing
-            .map(|standing| document::record(&standing.data, standing.updated))
+        let stored = state.documents.values();
+        stored
+            .map(|stored| document::record(&stored.data, stored.updated))
             .collect()
     }
 
@@ -513,7 +513,7 @@ impl State {
         self.filter.matches(&record, updated)
     }
 
-    /// What a connection is told first.
+    /// The first frame of a connection.
     fn connected(&self, connection: usize) -> Value {
         json!({
             "connectionId": connection.to_string(),

@@ -380,7 +380,7 @@ fn message(number: usize) -> Value {
     json!({ "type": "bundle", "work_id": "w1", "content": STANDARD.encode(bundle.to_string()) })
 }
 
-/// Number and size, as the platform tells them.
+/// Number and size, as the platform answers them.
 fn details(destination: &Destination) -> (f64, f64) {
     let answer = run_on(destination, DETAILS, &json!({}));
     let details = &answer["connector"]["connector_queue_details"];
@@ -492,8 +492,8 @@ async fn a_message_goes_through_the_broker_into_the_destination() {
     );
 }
 
-/// Without a broker. `announced` is what the sender has to expect for the push of a single object.
-async fn pushes_are_imported_without_a_broker(release: Release, announced: i64, messages: usize) {
+/// Without a broker. `expected` is what the sender has to expect for the push of a single object.
+async fn pushes_are_imported_without_a_broker(release: Release, expected: i64, messages: usize) {
     let destination = Destination::start(DestinationOptions {
         release,
         ..DestinationOptions::default()
@@ -510,10 +510,10 @@ async fn pushes_are_imported_without_a_broker(release: Release, announced: i64, 
     let several = open_work(&destination);
     push(&destination, &several, &bundle(&[&domain, &address]));
     let single = open_work(&destination);
-    if announced > 0 {
+    if expected > 0 {
         let query = "mutation ($id: ID!, $count: Int) {
           workEdit(id: $id) { addExpectations(expectations: $count) } }";
-        let variables = json!({ "id": single, "count": announced });
+        let variables = json!({ "id": single, "count": expected });
         run_on(&destination, query, &variables);
     }
     push(&destination, &single, &bundle(&[&url]));

@@ -39,7 +39,7 @@ const NO_SPLIT: Release = Release::new(6, 7, 0);
 const UNKNOWN_DROPPED: Release = Release::new(6, 3, 3);
 /// Unknown types: reported as incompatible.
 const UNKNOWN_REPORTED: Release = Release::new(6, 6, 18);
-/// Workers can be told how many references an object may have.
+/// Workers can be configured how many references an object may have.
 const LARGE_REFUSED_FROM: Release = Release::new(6, 8, 7);
 /// A dead work is noticed with each object, before that with each message.
 const ALIVE_PER_OBJECT: Release = Release::new(6, 9, 19);
@@ -51,7 +51,7 @@ pub struct Worker {
     control: Arc<Control>,
 }
 
-/// What the workers are told while they run.
+/// How the workers are configured while they run.
 #[derive(Debug, Default)]
 struct Control {
     is_paused: watch::Sender<bool>,

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::metadata_writer::ObjectMetadata;
 use super::{Choices, ConvertError};
-use crate::connectors::netmanageit::page::{ExternalReference, Node, Text};
+use crate::connectors::netmanageit::page::{ExternalReferenceFields, Node, Text};
 use crate::connectors::netmanageit::settings::Creators;
 
 #[derive(Deserialize)]
@@ -49,7 +49,7 @@ fn page_reference(
     choices: &Choices,
     node: &Node<'_>,
     creators: &[&str],
-) -> Result<Option<ExternalReference>, ConvertError> {
+) -> Result<Option<ExternalReferenceFields>, ConvertError> {
     let Some(id) = node.text("id")? else {
         return Ok(None);
     };
@@ -59,5 +59,9 @@ fn page_reference(
     }
     let host = page.host_str().unwrap_or("source").to_owned();
     let description = format!("Created there by {}", creators.join(", "));
-    Ok(Some(ExternalReference::of_page(host, description, page)))
+    Ok(Some(ExternalReferenceFields::of_page(
+        host,
+        description,
+        page,
+    )))
 }

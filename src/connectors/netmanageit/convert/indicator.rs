@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::metadata_writer::ObjectMetadata;
-use super::{Choices, ConvertError, NOT_SAID, of_field, part, put_field, put_former_ids, validity};
+use super::{
+    Choices, ConvertError, NOT_STATED, of_field, part, put_field, put_former_ids, validity,
+};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::{self, Node};
 use crate::stix::JsonKind::{self, Boolean, Integer, Text, Texts, Time};
@@ -30,7 +32,7 @@ const PROPERTIES: &[(&str, JsonKind)] = &[
 const KILL_CHAIN_PHASES: &str = "killChainPhases";
 
 #[derive(Serialize, Deserialize)]
-struct KillChainPhase<'a> {
+struct SourceKillChainPhase<'a> {
     #[serde(borrow)]
     kill_chain_name: page::Text<'a>,
     #[serde(borrow)]
@@ -66,9 +68,9 @@ pub(super) fn write(
         object.put_type("x_opencti_main_observable_type", &observable_type);
     }
     if node.is_null(KILL_CHAIN_PHASES) {
-        skipped.push(part(node, KILL_CHAIN_PHASES, NOT_SAID));
+        skipped.push(part(node, KILL_CHAIN_PHASES, NOT_STATED));
     }
-    let phases: Vec<KillChainPhase<'_>> = node.decode(KILL_CHAIN_PHASES)?.unwrap_or_default();
+    let phases: Vec<SourceKillChainPhase<'_>> = node.decode(KILL_CHAIN_PHASES)?.unwrap_or_default();
     object.put_list("kill_chain_phases", &phases);
     metadata.put(&mut object);
     Ok(object.finish("Indicator")?)

@@ -1,5 +1,5 @@
 //! One marking, as an object. An object that cannot be given just the marking that it had waits for it to be
-//! mended at the source.
+//! corrected at the source.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use crate::stix::{ObjectWriter, StixId, StixObject, read_time};
 /// OpenCTI's extension of STIX objects (docs/protocol.md#import).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
 
-/// Why a marking cannot be told for sure.
+/// Why it is not certain which marking is meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum BadMarking {
     #[error("the source does not say which markings it or its author has")]
@@ -39,7 +39,7 @@ pub(super) enum BadMarking {
 }
 
 #[derive(Deserialize)]
-struct Marking {
+struct SourceMarking {
     standard_id: String,
     #[serde(default)]
     x_opencti_stix_ids: Option<Vec<String>>,
@@ -66,7 +66,7 @@ pub(super) fn write(
     skipped: &mut Vec<Skipped>,
 ) -> Result<WrittenMarking, ConvertError> {
     // An entry that is null is a marking all the same.
-    let marking: Option<Marking> = serde_json::from_str(text.get())?;
+    let marking: Option<SourceMarking> = serde_json::from_str(text.get())?;
     let marking = marking.ok_or(BadMarking::NotSaid)?;
     let own_id = StixId::of("marking-definition", &marking.standard_id);
     let own_id = own_id.map_err(|_| BadMarking::NoId)?;

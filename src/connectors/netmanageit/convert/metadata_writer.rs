@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::marking::{self, BadMarking, WrittenMarking};
-use super::{ConvertError, NOT_SAID, part, put_field, put_former_ids};
+use super::{ConvertError, NOT_STATED, part, put_field, put_former_ids};
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::files::{Content, FILE, ReferenceContents};
-use crate::connectors::netmanageit::page::{ExternalReference, Node};
+use crate::connectors::netmanageit::files::{FILE, FileContent, ReferenceContents};
+use crate::connectors::netmanageit::page::{ExternalReferenceFields, Node};
 use crate::stix::JsonKind::{self, Integer, Text, Texts, Time};
 use crate::stix::{Json, ObjectWriter, StixId, StixObject, TextMap, read_time};
 
@@ -20,8 +20,8 @@ const REMEMBERED: usize = 10_000;
 /// Writes markings, authors and labels, and remembers them by their text.
 #[derive(Debug, Default)]
 pub(super) struct MetadataWriter {
-    authors: Remembered<Arc<Author>>,
-    single_markings: Remembered<Arc<Marking>>,
+    authors: Remembered<Arc<AuthorObject>>,
+    single_markings: Remembered<Arc<MarkingObject>>,
     markings: Remembered<Arc<WrittenMarkings>>,
     labels: Remembered<WrittenLabel>,
     /// What the ids of markings stand for.
@@ -55,11 +55,11 @@ impl<T: Clone> Remembered<T> {
 
 /// A marking's object: what makes one has checked that it is one.
 #[derive(Debug)]
-struct Marking(Arc<StixObject>);
+struct MarkingObject(Arc<StixObject>);
 
 /// An author's object, which is never taken for a marking's.
 #[derive(Debug)]
-struct Author(Arc<StixObject>);
+struct AuthorObject(Arc<StixObject>);
 
 /// The markings of an object; most objects share theirs with others.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ pub(super) struct ObjectMetadata {
     /// The texts of its labels.
     pub(super) labels: Vec<Arc<str>>,
     /// Its external references.
-    pub(super) external_references: Vec<ExternalReference>,
+    pub(super) external_references: Vec<ExternalReferenceFields>,
     /// The same and those that bring files, where there are some.
     references_with_files: Option<Json>,
     /// Its files.
@@ -97,7 +97,7 @@ pub(super) struct ObjectMetadata {
 
 /// A file as the import takes it (docs/protocol.md#files).
 #[derive(Serialize)]
-struct File<'a> {
+struct ImportFile<'a> {
     name: &'a str,
     data: &'a str,
     mime_type: &'a str,
@@ -113,9 +113,9 @@ struct File<'a> {
 #[derive(Serialize)]
 struct WrittenReference<'a> {
     #[serde(flatten)]
-    reference: &'a ExternalReference,
+    reference: &'a ExternalReferenceFields,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    x_opencti_files: Vec<File<'a>>,
+    x_opencti_files: Vec<ImportFile<'a>>,
 }
 
 impl ObjectMetadata {
@@ -137,7 +137,7 @@ impl ObjectMetadata {
 }
 
 #[derive(Deserialize)]
-struct Label {
+struct SourceLabel {
     standard_id: String,
     value: Option<String>,
     color: Option<String>,
@@ -183,7 +183,7 @@ impl MetadataWriter {
         if let Some(author) = node.get("createdBy") {
             match self.author(author, skipped)? {
                 Ok(author) => {
-                    let Author(author) = &*author;
+                    let AuthorObject(author) = &*author;
                     metadata.author = Some(author.id.clone());
                     metadata.objects.push(Arc::clone(author));
                 }
@@ -208,7 +208,7 @@ impl MetadataWriter {
         node: &Node<'_>,
         skipped: &mut Vec<Skipped>,
     ) -> Result<Option<Arc<WrittenMarkings>>, ConvertError> {
-        let text = said_markings(node)?;
+        let text = stated_markings(node)?;
         if let Some(known) = self.markings.get(text) {
             return Ok(Some(known));
         }
@@ -233,7 +233,7 @@ impl MetadataWriter {
         &mut self,
         text: &RawValue,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Result<Arc<Author>, &'static str>, ConvertError> {
+    ) -> Result<Result<Arc<AuthorObject>, &'static str>, ConvertError> {
         if let Some(known) = self.authors.get(text) {
             return Ok(Ok(known));
         }
@@ -256,7 +256,7 @@ impl MetadataWriter {
             ));
         }
         let mut markings = Vec::new();
-        for marking in entries(said_markings(&author)?)? {
+        for marking in entries(stated_markings(&author)?)? {
             markings.push(Arc::clone(&self.marking(marking, skipped)?.0));
         }
         let mut object = ObjectWriter::new(id);
@@ -270,7 +270,7 @@ impl MetadataWriter {
         object.embedded = markings;
         Ok(Ok(self
             .authors
-            .put(text, Arc::new(Author(Arc::new(object))))))
+            .put(text, Arc::new(AuthorObject(Arc::new(object))))))
     }
 
     /// False for a label without a text.
@@ -296,7 +296,7 @@ impl MetadataWriter {
     pub(super) fn put_files<'a>(
         &mut self,
         node: &Node<'_>,
-        files: impl Iterator<Item = &'a Content>,
+        files: impl Iterator<Item = &'a FileContent>,
         metadata: &mut ObjectMetadata,
         skipped: &mut Vec<Skipped>,
     ) -> Result<(), ConvertError> {
@@ -342,14 +342,14 @@ impl MetadataWriter {
     fn files<'b, 'a: 'b>(
         &mut self,
         updated: &'b str,
-        files: impl Iterator<Item = &'a Content>,
+        files: impl Iterator<Item = &'a FileContent>,
         metadata: &mut ObjectMetadata,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Vec<File<'b>>, ConvertError> {
+    ) -> Result<Vec<ImportFile<'b>>, ConvertError> {
         let mut written = Vec::new();
         for file in files {
-            let said = [file.version.as_deref(), Some(updated)];
-            let mut times = said.into_iter().flatten();
+            let given = [file.version.as_deref(), Some(updated)];
+            let mut times = given.into_iter().flatten();
             let Some(version) = times.find(|time| read_time(time).is_some()) else {
                 skipped.push(Skipped {
                     id: file.name.clone(),
@@ -362,14 +362,14 @@ impl MetadataWriter {
             let of_object = of_object.flat_map(|markings| &markings.objects);
             let mut markings: Vec<StixId> = of_object.map(|marking| marking.id.clone()).collect();
             for marking in &file.markings {
-                let Marking(marking) = &*self.marking(marking, skipped)?;
+                let MarkingObject(marking) = &*self.marking(marking, skipped)?;
                 if !markings.contains(&marking.id) {
                     markings.push(marking.id.clone());
                     metadata.objects.push(Arc::clone(marking));
                 }
             }
             let mime_type = file.mime_type.as_deref();
-            written.push(File {
+            written.push(ImportFile {
                 name: &file.name,
                 data: &file.data,
                 mime_type: mime_type.unwrap_or("application/octet-stream"),
@@ -386,13 +386,13 @@ impl MetadataWriter {
         &mut self,
         text: &RawValue,
         skipped: &mut Vec<Skipped>,
-    ) -> Result<Arc<Marking>, ConvertError> {
+    ) -> Result<Arc<MarkingObject>, ConvertError> {
         if let Some(known) = self.single_markings.get(text) {
             return Ok(known);
         }
         let written = marking::write(text, skipped)?;
         self.check_meaning(&written)?;
-        let marking = Marking(Arc::new(written.object));
+        let marking = MarkingObject(Arc::new(written.object));
         Ok(self.single_markings.put(text, Arc::new(marking)))
     }
 
@@ -424,7 +424,7 @@ fn list<'a>(
     skipped: &mut Vec<Skipped>,
 ) -> Result<Vec<&'a RawValue>, ConvertError> {
     if node.is_null(field) {
-        skipped.push(part(node, field, NOT_SAID));
+        skipped.push(part(node, field, NOT_STATED));
     }
     node.get(field).map_or(Ok(Vec::new()), entries)
 }
@@ -434,15 +434,15 @@ fn entries(text: &RawValue) -> Result<Vec<&RawValue>, ConvertError> {
     Ok(serde_json::from_str(text.get())?)
 }
 
-/// The markings that a node says it has. A source that does not say them, a release that calls them something
-/// else among them, or says null in their place, does not say that there are none.
-fn said_markings<'a>(node: &Node<'a>) -> Result<&'a RawValue, BadMarking> {
+/// The markings of a node. A source that does not answer them, a release that names them something
+/// else, or null in their place, does not mean that there are none.
+fn stated_markings<'a>(node: &Node<'a>) -> Result<&'a RawValue, BadMarking> {
     node.once("objectMarking").ok_or(BadMarking::NotSaid)
 }
 
 /// None for a label without a text.
 fn write_label(text: &RawValue) -> Result<Option<WrittenLabel>, ConvertError> {
-    let label: Label = serde_json::from_str(text.get())?;
+    let label: SourceLabel = serde_json::from_str(text.get())?;
     let Some(value) = label.value.filter(|value| !value.trim().is_empty()) else {
         return Ok(None);
     };

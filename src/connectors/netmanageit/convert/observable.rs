@@ -11,8 +11,8 @@ use super::types::{ObservableType, observable_type};
 use super::unknown_type::Written;
 use super::{ConvertError, of_field, put_field, unknown_type};
 use crate::connector::Skipped;
-use crate::connectors::netmanageit::files::Content;
-use crate::connectors::netmanageit::page::{Files, Node, Text};
+use crate::connectors::netmanageit::files::FileContent;
+use crate::connectors::netmanageit::page::{AttachedFiles, Node, Text};
 use crate::stix::{JsonKind, ObjectWriter, StixId, StixObject};
 
 /// The kinds of hashes that the platform stores (docs/protocol.md#types).
@@ -21,7 +21,7 @@ const HASHES: &[&str] = &[
     "LZJD",
 ];
 
-/// Writes an observable, but for what it points at.
+/// Writes an observable, but for what it refers to.
 pub(super) fn write(
     node: &Node<'_>,
     metadata: &ObjectMetadata,
@@ -60,9 +60,9 @@ pub(super) fn write(
 /// without markings of: as a file of ours it has those of its object. Not where one of `files` is it.
 pub(super) fn content(
     node: &Node<'_>,
-    files: &[Content],
+    files: &[FileContent],
     skipped: &mut Vec<Skipped>,
-) -> Result<Option<Content>, ConvertError> {
+) -> Result<Option<FileContent>, ConvertError> {
     let Some(data) = node.decode::<String>("payload_bin")? else {
         return Ok(None);
     };
@@ -79,7 +79,7 @@ pub(super) fn content(
     let mime_type = mime_type.filter(|mime_type| !mime_type.is_empty());
     let name = content_name(node, mime_type.as_deref())?;
     let comes_already = files.iter().any(|file| file.name == name);
-    Ok((!comes_already).then_some(Content {
+    Ok((!comes_already).then_some(FileContent {
         name,
         mime_type,
         version: None,
@@ -88,19 +88,19 @@ pub(super) fn content(
     }))
 }
 
-/// As the artifact says, else as the source's own file is called, else by its type.
+/// The name that the artifact has, else that of the source's own file, else one by its type.
 fn content_name(node: &Node<'_>, mime_type: Option<&str>) -> Result<String, ConvertError> {
     let names: Vec<Option<String>> = node
         .decode("x_opencti_additional_names")?
         .unwrap_or_default();
-    let said = names.into_iter().flatten().find(|name| !name.is_empty());
+    let given = names.into_iter().flatten().find(|name| !name.is_empty());
     // A list of another shape is named where the files are fetched.
-    let files = Files::of(node).unwrap_or_default().into_files();
+    let files = AttachedFiles::of(node).unwrap_or_default().into_files();
     let stored = || {
         let mut names = files.iter().map(|file| file.name().to_owned());
         names.find(|name| !name.is_empty())
     };
-    Ok(said
+    Ok(given
         .or_else(stored)
         .unwrap_or_else(|| format!("artifact.{}", extension(mime_type))))
 }
@@ -190,9 +190,9 @@ fn put_hashes(
     value: &RawValue,
     skipped: &mut Vec<Skipped>,
 ) -> Result<(), ConvertError> {
-    let hashes: Vec<Hash<'_>> = serde_json::from_str(value.get())?;
+    let hashes: Vec<SourceHash<'_>> = serde_json::from_str(value.get())?;
     let mut stored: Vec<(&'static str, Text<'_>)> = Vec::new();
-    for Hash { algorithm, hash } in hashes {
+    for SourceHash { algorithm, hash } in hashes {
         let Some(hash) = hash else { continue };
         let known = HASHES
             .iter()
@@ -214,13 +214,13 @@ fn put_hashes(
         });
     }
     if !stored.is_empty() {
-        object.put("hashes", &Hashes(stored));
+        object.put("hashes", &StixHashes(stored));
     }
     Ok(())
 }
 
 #[derive(Deserialize)]
-struct Hash<'a> {
+struct SourceHash<'a> {
     #[serde(borrow)]
     algorithm: Cow<'a, str>,
     #[serde(borrow)]
@@ -228,9 +228,9 @@ struct Hash<'a> {
 }
 
 /// The source's list of hashes as STIX's dictionary (STIX 2.1 §2.7): each kind once, by its name of [`HASHES`].
-struct Hashes<'a>(Vec<(&'static str, Text<'a>)>);
+struct StixHashes<'a>(Vec<(&'static str, Text<'a>)>);
 
-impl Serialize for Hashes<'_> {
+impl Serialize for StixHashes<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (algorithm, hash) in &self.0 {
@@ -308,8 +308,8 @@ mod tests {
 
     #[test]
     fn content_keeps_the_type_that_the_source_says() {
-        let said = r#"{"payload_bin":"QQ==","mime_type":"application/x-own"}"#;
-        let mime_type = written(said).unwrap().1;
+        let row = r#"{"payload_bin":"QQ==","mime_type":"application/x-own"}"#;
+        let mime_type = written(row).unwrap().1;
         assert_eq!(mime_type.as_deref(), Some("application/x-own"));
         assert_eq!(written(r#"{"mime_type":"application/pdf"}"#), None);
     }

@@ -26,7 +26,7 @@ const PROPERTIES: &[(&str, JsonKind)] = &[
 const BASED_ON: &str = "based-on";
 
 #[derive(Deserialize)]
-struct End<'a> {
+struct EndId<'a> {
     #[serde(borrow)]
     standard_id: Option<page::Text<'a>>,
 }
@@ -68,7 +68,7 @@ pub(super) fn write(
 }
 
 fn end<'a>(node: &Node<'a>, field: &str) -> Result<Cow<'a, str>, ConvertError> {
-    let end: Option<End<'a>> = node.decode(field)?;
+    let end: Option<EndId<'a>> = node.decode(field)?;
     end.and_then(|end| end.standard_id)
         .map(|id| id.0)
         .ok_or(ConvertError::InvisibleEnd)

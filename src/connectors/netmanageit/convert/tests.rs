@@ -8,7 +8,7 @@ use proptest::sample::{Index, select};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connectors::netmanageit::files::{Content, ReferenceContents};
+use crate::connectors::netmanageit::files::{FileContent, ReferenceContents};
 use crate::connectors::netmanageit::page::References;
 use crate::hostile::{corpus, damaged, read_strictly, texts, values};
 use crate::stix::{bundle, tlp};
@@ -78,7 +78,7 @@ fn keys() -> HashSet<&'static str> {
         .collect()
 }
 
-/// A page of these rows, that point at each other, at other things and at themselves.
+/// A page of these rows, that refer to each other, at other things and at themselves.
 fn page(
     stream: Stream,
     rows: &[String],
@@ -255,7 +255,7 @@ fn rows_of_the_corpus_are_written_or_named() {
 /// A release that calls them something else, or a row that says two things: it waits, and its author's markings
 /// count as its own.
 #[test]
-fn a_row_that_does_not_say_its_markings_is_held_back() {
+fn a_row_that_does_not_say_its_markings_is_deferred() {
     let row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
     let changed = |place: &str, change: &dyn Fn(&mut serde_json::Map<String, Value>)| {
         let mut row = row.clone();
@@ -269,9 +269,9 @@ fn a_row_that_does_not_say_its_markings_is_held_back() {
         rows.push(changed(place, &|object| {
             object.remove("objectMarking");
         }));
-        for said in [Value::Null, json!([null])] {
+        for markings in [Value::Null, json!([null])] {
             rows.push(changed(place, &|object| {
-                object.insert("objectMarking".to_owned(), said.clone());
+                object.insert("objectMarking".to_owned(), markings.clone());
             }));
         }
     }
@@ -329,11 +329,11 @@ fn a_field_of_ten_thousand_levels_stays() {
     let converted = convert_row(&row).unwrap();
     let object = read_strictly(&converted.objects[0].json).unwrap();
     assert_eq!(object.get("x_opencti_description"), None);
-    let told = |skipped: &Skipped| skipped.kind == "x_opencti_description";
-    assert!(converted.skipped.iter().any(told));
+    let reported = |skipped: &Skipped| skipped.kind == "x_opencti_description";
+    assert!(converted.skipped.iter().any(reported));
 }
 
-/// What the source failed at for the moment, or what is held back itself, and what is not whole without it.
+/// What the source failed at for the moment, or what is deferred itself, and what is not whole without it.
 mod lost {
     use super::*;
     use crate::connector::AtSource;
@@ -447,7 +447,7 @@ mod lost {
 
     /// It comes by itself, when it is corrected.
     #[test]
-    fn what_leads_to_what_is_held_back_waits_for_it() {
+    fn what_leads_to_what_is_deferred_waits_for_it() {
         let (domain, mut address) = (row("domain"), row("address"));
         address.as_object_mut().unwrap().remove("objectMarking");
         let target = address["standard_id"].as_str().unwrap();
@@ -466,11 +466,11 @@ mod lost {
 fn a_list_that_is_null_is_named() {
     for (name, field) in [("domain", "objectLabel"), ("indicator", "killChainPhases")] {
         let mut row: Value = serde_json::from_str(&corpus("rows")[name]).unwrap();
-        for (said, told) in [(json!([]), 0), (Value::Null, 1)] {
-            row[field] = said;
+        for (value, reported) in [(json!([]), 0), (Value::Null, 1)] {
+            row[field] = value;
             let converted = convert_row(&row.to_string()).unwrap();
             let of_field = converted.skipped.iter().filter(|part| part.kind == field);
-            assert_eq!(of_field.count(), told, "{row}");
+            assert_eq!(of_field.count(), reported, "{row}");
             assert_eq!(converted.objects.len(), 1);
         }
     }
@@ -556,7 +556,7 @@ fn a_file_has_a_time_that_can_be_read_or_stays() {
     ] {
         let mut row: Value = serde_json::from_str(&corpus("rows")["domain"]).unwrap();
         row["updated_at"] = updated.into();
-        let file = Content {
+        let file = FileContent {
             name: "a.txt".to_owned(),
             mime_type: None,
             version: version.map(str::to_owned),
@@ -628,7 +628,7 @@ proptest! {
         }
     }
 
-    /// Any text where a row should be, and whatever points at it.
+    /// Any text where a row should be, and whatever refers to it.
     #[test]
     fn rows_of_any_text_make_no_other_message(
         rows in prop::collection::vec(damaged("rows"), 1..4),
@@ -704,9 +704,9 @@ proptest! {
         reference in (texts(), texts()),
     ) {
         let row = corpus("rows")["domain"].clone();
-        let files: Vec<Content> = files
+        let files: Vec<FileContent> = files
             .into_iter()
-            .map(|(name, mime_type, version, markings)| Content {
+            .map(|(name, mime_type, version, markings)| FileContent {
                 name,
                 mime_type,
                 version,

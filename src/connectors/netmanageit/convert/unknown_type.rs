@@ -1,5 +1,5 @@
 //! Observables of a type that this program does not know: written as the source itself writes them,
-//! mended where the import would not understand that (docs/protocol.md#stix-of-the-platform).
+//! corrected where the import would not understand that (docs/protocol.md#stix-of-the-platform).
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -48,7 +48,7 @@ impl<'a> Written<'a> {
         let mut written: HashMap<_, _> = failed.collect();
         let lists = answers.iter().filter_map(PageAnswer::list);
         for node in lists.flat_map(List::nodes) {
-            // What is not there is told where it is missed.
+            // What is not there is reported where it is needed.
             if let (Ok(Some(id)), Ok(Some(text))) = (node.text("id"), node.text("toStix")) {
                 written.insert(id, Ok(text));
             }
@@ -141,7 +141,7 @@ fn is_reference(name: &str) -> bool {
     name.ends_with("_ref") || name.ends_with("_refs")
 }
 
-/// Whether it leads to other objects by a relation that nobody asks the source for. Restrictions to
+/// Whether it refers to other objects by a relation that is not asked for. Restrictions to
 /// organisations (`x_opencti_granted_refs`) mean nothing at another platform.
 fn is_lost(name: &str) -> bool {
     let is_asked_for = matches!(name, "created_by_ref" | "object_marking_refs")

@@ -32,7 +32,7 @@ impl<'a> Time<'a> {
         }))
     }
 
-    /// One second after a moment; none at the end of what times can say.
+    /// One second after a moment; none at the end of the range of times.
     fn after(timestamp: DateTime<Utc>) -> Option<Self> {
         let timestamp = timestamp.checked_add_signed(Duration::seconds(1))?;
         let text = timestamp.to_rfc3339_opts(SecondsFormat::Millis, true);

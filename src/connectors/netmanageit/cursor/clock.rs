@@ -1,6 +1,6 @@
 //! What the source calls now.
 //!
-//! Pure. **Invariant.** Two clocks are compared as the source said them, or by how far each was ahead of
+//! Pure. **Invariant.** Two clocks are compared as the source answered them, or by how far each was ahead of
 //! ours; our own time alone decides nothing.
 
 use std::time::{Duration, SystemTime};
@@ -12,18 +12,18 @@ use crate::connector::RowTime;
 /// What clocks may differ by: a `Date` header has whole seconds, and an answer takes its time.
 pub(super) const TOLERANCE: Duration = Duration::from_mins(1);
 
-/// The source's clock, as one answer told it.
+/// The source's clock, from one answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(in super::super) struct Clock {
+pub(in super::super) struct SourceClock {
     pub(super) now: RowTime,
     /// Milliseconds that it was ahead of ours.
     lead: i64,
 }
 
-impl Clock {
+impl SourceClock {
     /// What the source called now when an answer came, and what we did.
     pub(in super::super) fn of(theirs: SystemTime, ours: SystemTime) -> Self {
-        let (now, ours) = (RowTime::said(theirs), RowTime::said(ours));
+        let (now, ours) = (RowTime::of_clock(theirs), RowTime::of_clock(ours));
         Self {
             now,
             lead: now.milliseconds() - ours.milliseconds(),

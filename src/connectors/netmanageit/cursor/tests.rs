@@ -137,7 +137,7 @@ fn rows_of(handed: &[Handed]) -> Vec<Row> {
 
 /// One run: how it reads, what happens meanwhile, and how it ends.
 #[derive(Debug, Clone)]
-struct Run {
+struct RunPlan {
     page_size: usize,
     /// What happens before each request, as long as it lasts.
     events: Vec<Event>,
@@ -147,7 +147,7 @@ struct Run {
     unconfirmed: usize,
 }
 
-impl Run {
+impl RunPlan {
     fn quiet(page_size: usize) -> Self {
         Self {
             page_size,
@@ -178,7 +178,7 @@ impl Done {
 }
 
 /// Runs as the source does: asks what the reading says, puts the answers in, hands pages out.
-fn run(model: &mut Model, cursor: Option<&Value>, how: &Run) -> Done {
+fn run(model: &mut Model, cursor: Option<&Value>, how: &RunPlan) -> Done {
     let mut reading = cursor.map_or_else(Reading::first, |cursor| Reading::resume(cursor).unwrap());
     let mut current = cursor.cloned();
     let mut events = how.events.iter();
@@ -225,8 +225,8 @@ fn run(model: &mut Model, cursor: Option<&Value>, how: &Run) -> Done {
                     is_last,
                 };
                 match reading.put_page(&rows_of(page), &page_end) {
-                    Taken::NotYet => continue,
-                    Taken::But(known) => page
+                    PageHandling::ReadLater => continue,
+                    PageHandling::HandOutExcept(known) => page
                         .iter()
                         .filter(|(id, _)| !known.contains(id.as_str()))
                         .cloned()
@@ -270,15 +270,15 @@ fn check_cursor(cursor: &Value) {
 
 /// Runs that die and go on, and what of their pages was confirmed.
 #[derive(Default)]
-struct Line {
+struct RunSeries {
     cursor: Option<Value>,
     confirmed: BTreeSet<Handed>,
     /// Whether a window had too many rows to hold them one by one.
     had_sum: bool,
 }
 
-impl Line {
-    fn run(&mut self, model: &mut Model, how: &Run) -> Done {
+impl RunSeries {
+    fn run(&mut self, model: &mut Model, how: &RunPlan) -> Done {
         let done = run(model, self.cursor.as_ref(), how);
         let confirmed = done.pages.len().saturating_sub(how.unconfirmed);
         for (handed, cursor) in &done.pages[..confirmed] {
@@ -295,9 +295,9 @@ impl Line {
         model.now += 2 * OVERLAP_MS;
         // The first goes on with the pass that was under way; what changed during that one can make
         // the second hand a sum's rows out again.
-        self.run(model, &Run::quiet(500));
+        self.run(model, &RunPlan::quiet(500));
         let before = self.confirmed.clone();
-        let second = self.run(model, &Run::quiet(400)).handed_out();
+        let second = self.run(model, &RunPlan::quiet(400)).handed_out();
         let twice = second.iter().filter(|row| before.contains(row)).count();
         let missing: Vec<_> = model
             .all()
@@ -307,9 +307,9 @@ impl Line {
             .collect();
         assert!(missing.is_empty(), "lost, among others: {missing:?}");
         assert!(twice == 0 || self.had_sum, "{twice} are handed out twice");
-        let twice = self.run(model, &Run::quiet(300)).handed_out().len();
+        let twice = self.run(model, &RunPlan::quiet(300)).handed_out().len();
         assert_eq!(twice, 0, "nothing is handed out twice");
-        let idle = self.run(model, &Run::quiet(10_000));
+        let idle = self.run(model, &RunPlan::quiet(10_000));
         assert_eq!(idle.pages.len(), 0);
     }
 }
@@ -343,14 +343,14 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-fn a_run(page_sizes: impl Strategy<Value = usize>) -> impl Strategy<Value = Run> {
+fn a_run(page_sizes: impl Strategy<Value = usize>) -> impl Strategy<Value = RunPlan> {
     (
         page_sizes,
         proptest::collection::vec(event(), 0..12),
         proptest::option::weighted(0.3, 1..8_usize),
         prop_oneof![3 => Just(0), 1 => 1..3_usize],
     )
-        .prop_map(|(page_size, events, dies_after, unconfirmed)| Run {
+        .prop_map(|(page_size, events, dies_after, unconfirmed)| RunPlan {
             page_size,
             events,
             dies_after,
@@ -358,9 +358,9 @@ fn a_run(page_sizes: impl Strategy<Value = usize>) -> impl Strategy<Value = Run>
         })
 }
 
-fn check(groups: &[(usize, i64)], runs: &[Run]) {
+fn check(groups: &[(usize, i64)], runs: &[RunPlan]) {
     let mut model = Model::with(groups);
-    let mut line = Line::default();
+    let mut line = RunSeries::default();
     for how in runs {
         line.run(&mut model, how);
     }
@@ -393,7 +393,7 @@ proptest! {
         runs in proptest::collection::vec(a_run(300..900_usize), 1..5),
     ) {
         let mut runs = runs;
-        runs.insert(runs.len() / 2, Run {
+        runs.insert(runs.len() / 2, RunPlan {
             page_size: 400,
             events: vec![Event::Add { rows: digest, delay: 0 }],
             dies_after: Some(3),
@@ -406,11 +406,11 @@ proptest! {
 #[test]
 fn many_rows_of_one_moment_are_known_as_a_whole() {
     let mut model = Model::with(&[(30_000, 0)]);
-    let mut line = Line::default();
-    let first = line.run(&mut model, &Run::quiet(1000));
+    let mut line = RunSeries::default();
+    let first = line.run(&mut model, &RunPlan::quiet(1000));
     assert_eq!(first.handed_out().len(), 30_000);
     assert!(line.cursor.clone().unwrap().to_string().len() < 300);
-    let second = line.run(&mut model, &Run::quiet(1000));
+    let second = line.run(&mut model, &RunPlan::quiet(1000));
     assert!(second.pages.is_empty());
     // The newest row, the scan in pages of 5000, what is behind it.
     assert!(second.requests <= 1 + 7 + 1, "{}", second.requests);
@@ -419,7 +419,7 @@ fn many_rows_of_one_moment_are_known_as_a_whole() {
         place: 17,
         delay: 0,
     });
-    let third = line.run(&mut model, &Run::quiet(1000));
+    let third = line.run(&mut model, &RunPlan::quiet(1000));
     assert_eq!(
         third.handed_out().len(),
         30_000,
@@ -431,10 +431,10 @@ fn many_rows_of_one_moment_are_known_as_a_whole() {
 #[test]
 fn a_quiet_source_costs_one_request() {
     let mut model = Model::with(&[(10, MINUTE), (700, 20 * MINUTE), (3, MINUTE), (4, MINUTE)]);
-    let mut line = Line::default();
-    line.run(&mut model, &Run::quiet(500));
+    let mut line = RunSeries::default();
+    line.run(&mut model, &RunPlan::quiet(500));
     for _ in 0..3 {
-        let done = line.run(&mut model, &Run::quiet(500));
+        let done = line.run(&mut model, &RunPlan::quiet(500));
         assert_eq!(
             (done.requests, done.newest_asked, done.pages.len()),
             (1, 0, 0)
@@ -447,11 +447,11 @@ fn a_quiet_source_costs_one_request() {
 #[test]
 fn what_is_new_is_handed_out_once_and_alone() {
     let mut model = Model::with(&[(10, MINUTE), (700, 20 * MINUTE), (30, 1000)]);
-    let mut line = Line::default();
-    line.run(&mut model, &Run::quiet(500));
+    let mut line = RunSeries::default();
+    line.run(&mut model, &RunPlan::quiet(500));
     model.apply(&Event::Add { rows: 3, delay: 0 });
     model.apply(&Event::Change { place: 5, delay: 0 });
-    let done = line.run(&mut model, &Run::quiet(500));
+    let done = line.run(&mut model, &RunPlan::quiet(500));
     assert_eq!(done.handed_out().len(), 4);
     assert_eq!(done.pages.len(), 1);
     line.settle(&mut model);
@@ -466,22 +466,28 @@ fn a_row_that_appears_late_is_found() {
     };
     model.apply(&late);
     model.apply(&Event::Add { rows: 1, delay: 0 });
-    let mut line = Line::default();
-    assert_eq!(line.run(&mut model, &Run::quiet(4)).handed_out().len(), 16);
+    let mut line = RunSeries::default();
+    assert_eq!(
+        line.run(&mut model, &RunPlan::quiet(4)).handed_out().len(),
+        16
+    );
     model.now += OVERLAP_MS;
     model.apply(&Event::Add { rows: 1, delay: 0 });
-    assert_eq!(line.run(&mut model, &Run::quiet(4)).handed_out().len(), 2);
+    assert_eq!(
+        line.run(&mut model, &RunPlan::quiet(4)).handed_out().len(),
+        2
+    );
 }
 
 #[test]
 fn a_place_that_is_refused_begins_the_pass_anew_without_what_is_known() {
     let mut model = Model::with(&[(40, 10 * MINUTE), (5, 1000), (20, 1000)]);
-    let mut line = Line::default();
-    line.run(&mut model, &Run::quiet(50));
+    let mut line = RunSeries::default();
+    line.run(&mut model, &RunPlan::quiet(50));
     model.apply(&Event::Add { rows: 30, delay: 0 });
-    let dies = Run {
+    let dies = RunPlan {
         dies_after: Some(2),
-        ..Run::quiet(10)
+        ..RunPlan::quiet(10)
     };
     line.run(&mut model, &dies);
     let mut reading = Reading::resume(&line.cursor.unwrap()).unwrap();
@@ -501,7 +507,7 @@ fn a_place_that_is_refused_begins_the_pass_anew_without_what_is_known() {
         is_whole: true,
         is_last: true,
     };
-    let Taken::But(known) = reading.put_page(&rows_of(&list), &page) else {
+    let PageHandling::HandOutExcept(known) = reading.put_page(&rows_of(&list), &page) else {
         panic!("the page is taken");
     };
     assert_eq!(list.len() - known.len(), 30);
@@ -692,21 +698,21 @@ proptest! {
 }
 
 /// The source's clock at a moment, so many milliseconds ahead of ours.
-fn clock(now: i64, lead: i64) -> Clock {
+fn clock(now: i64, lead: i64) -> SourceClock {
     let at = |milliseconds: i64| {
         let since = Duration::from_millis(u64::try_from(milliseconds).unwrap());
         std::time::SystemTime::UNIX_EPOCH + since
     };
-    Clock::of(at(now), at(now - lead))
+    SourceClock::of(at(now), at(now - lead))
 }
 
 /// One run at a source with a clock, in one page; what it hands out, the cursor, what the clock meant, and
-/// what is to be told.
+/// what is to be logged.
 fn run_by_clock(
     rows: &[Handed],
     cursor: Option<&Value>,
-    at: Clock,
-) -> (Vec<Handed>, Value, Told, Option<Ahead>) {
+    at: SourceClock,
+) -> (Vec<Handed>, Value, ClockCheck, Option<FutureRows>) {
     let mut reading = cursor.map_or_else(Reading::first, |cursor| Reading::resume(cursor).unwrap());
     let model = Model {
         now: i64::MAX,
@@ -716,11 +722,11 @@ fn run_by_clock(
             .collect(),
         made: 0,
     };
-    let (mut handed, mut meant, mut ahead) = (Vec::new(), Told::Fine, None);
+    let (mut handed, mut meant, mut ahead) = (Vec::new(), ClockCheck::Fine, None);
     while reading.next() != NextRead::Nothing {
-        let told = reading.put_clock(at);
-        if told != Told::Fine {
-            meant = told;
+        let reported = reading.put_clock(at);
+        if reported != ClockCheck::Fine {
+            meant = reported;
             continue;
         }
         match reading.next() {
@@ -745,7 +751,7 @@ fn run_by_clock(
                     is_last: true,
                 };
                 let page = rows_of(&list);
-                let Taken::But(known) = reading.put_page(&page, &end) else {
+                let PageHandling::HandOutExcept(known) = reading.put_page(&page, &end) else {
                     continue;
                 };
                 ahead = reading.ahead(&page, &known);
@@ -766,7 +772,7 @@ fn timestamp(text: &str) -> i64 {
 }
 
 #[test]
-fn a_row_from_the_future_hides_no_later_change_and_is_told_once() {
+fn a_row_from_the_future_hides_no_later_change_and_is_reported_once() {
     for future in ["2027-06-01T00:00:00Z", "9999-12-31T23:59:59.999Z"].map(timestamp) {
         let row = |id: &str, at| (id.to_owned(), at);
         let mut rows = vec![
@@ -795,7 +801,7 @@ fn a_row_from_the_future_hides_no_later_change_and_is_told_once() {
     }
 }
 
-/// A `Date` that is wrong cannot be told from a right one: a row from the future must not lift the cursor to it.
+/// A `Date` that is wrong cannot be recognised: a row from the future must not lift the cursor to it.
 #[test]
 fn a_row_from_the_future_hides_nothing_where_the_clock_is_ahead() {
     let (hour, future) = (60 * MINUTE, timestamp("2027-06-01T00:00:00Z"));
@@ -838,11 +844,11 @@ fn a_clock_that_was_set_back_loses_nothing() {
     for passed in [MINUTE, 2 * hour] {
         let changed = [rows[0].clone(), ("b".to_owned(), START + MINUTE / 2)];
         let at = clock(START + passed, 0);
-        let (second, cursor, told, _) = run_by_clock(&changed, Some(&cursor), at);
-        assert!(matches!(told, Told::SetBack(_)), "{told:?}");
+        let (second, cursor, reported, _) = run_by_clock(&changed, Some(&cursor), at);
+        assert!(matches!(reported, ClockCheck::SetBack(_)), "{reported:?}");
         assert!(second.contains(&changed[1]));
-        let (third, _, told, _) = run_by_clock(&changed, Some(&cursor), at);
-        assert_eq!((third, told), (Vec::new(), Told::Fine));
+        let (third, _, reported, _) = run_by_clock(&changed, Some(&cursor), at);
+        assert_eq!((third, reported), (Vec::new(), ClockCheck::Fine));
     }
 }
 
@@ -851,8 +857,8 @@ fn a_kept_cursor_in_the_future_begins_anew() {
     let cursor = json!({ "window": { "since": "2027-05-31T23:55:00.000Z" } });
     let now = timestamp("2026-11-29T01:00:00Z");
     let rows = [("a".to_owned(), now - MINUTE)];
-    let (handed, cursor, told, _) = run_by_clock(&rows, Some(&cursor), clock(now, 0));
-    assert_eq!((handed, told), (rows.to_vec(), Told::InFuture));
+    let (handed, cursor, reported, _) = run_by_clock(&rows, Some(&cursor), clock(now, 0));
+    assert_eq!((handed, reported), (rows.to_vec(), ClockCheck::InFuture));
     assert_eq!(run_by_clock(&rows, Some(&cursor), clock(now, 0)).0, []);
 }
 

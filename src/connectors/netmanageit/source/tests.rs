@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::connector::{AtSource, Converted, Converter, Deferred};
 use crate::connectors::netmanageit::settings::{Creators, Score};
-use crate::graphql::Client;
+use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
 use crate::settings::{PlatformSettings, TlsTrust};
 use crate::telemetry::logs::Chain;
@@ -76,8 +76,8 @@ impl Line {
             silence_limit: self.longest_silence,
             ..Site::new("the source", settings.platform.url.clone())
         };
-        let client = Client::new(site, &settings.platform.token).unwrap();
-        let platform = Platform::meet(client, RetryPolicy::NEVER).await.unwrap();
+        let client = GraphqlClient::new(site, &settings.platform.token).unwrap();
+        let platform = Platform::connect(client, RetryPolicy::NEVER).await.unwrap();
         NetManageItSource::new(Arc::new(platform), &settings, resume)
     }
 
@@ -440,7 +440,7 @@ async fn an_end_that_has_to_come_along_and_cannot_costs_its_relationship() {
 }
 
 #[tokio::test]
-async fn a_bad_row_is_told_once() {
+async fn a_bad_row_is_reported_once() {
     let mut line = Line::generated(60, 5, 100);
     let bad = line.source.edit(|data| {
         let timestamp = after_newest(&data.observables, 1);
@@ -449,8 +449,11 @@ async fn a_bad_row_is_told_once() {
         bad.standard_id().to_owned()
     });
     let first = line.run().await;
-    let told = skipped(&first);
-    assert_eq!(told.iter().filter(|skipped| skipped.id == bad).count(), 1);
+    let reported = skipped(&first);
+    assert_eq!(
+        reported.iter().filter(|skipped| skipped.id == bad).count(),
+        1
+    );
     assert!(line.run().await.is_empty());
 }
 
@@ -476,7 +479,7 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
         let (id, name) = (record.id().to_owned(), record.standard_id().to_owned());
         if is_later {
             record.set("updated_at", later);
-            // Nothing of what was handed out is met again before it.
+            // Nothing of what was handed out is read again before it.
             data.observables.retain(|record| record.id() == id);
         }
         (id, name, kind)
@@ -489,9 +492,9 @@ async fn a_row_without_a_name_is_found_again(#[case] at: usize, #[case] place: &
     let pages = line.run().await;
     let by_place = remembered(&pages);
     assert_eq!(by_place.len(), 1, "{by_place:?}");
-    let told = skipped(&pages).into_iter();
-    let told = told.filter(|one| one.id == by_place[0].id);
-    assert_eq!(told.count(), 1);
+    let reported = skipped(&pages).into_iter();
+    let reported = reported.filter(|one| one.id == by_place[0].id);
+    assert_eq!(reported.count(), 1);
     assert!(by_place[0].id.starts_with(place), "{by_place:?}");
     assert!(!set_of(&pages).contains(&name));
     let again = |again: &[Deferred], line: &Line| Resume {
@@ -534,7 +537,7 @@ fn deferred(id: &str) -> Deferred {
 }
 
 #[tokio::test]
-async fn what_was_held_back_is_read_once_more_first() {
+async fn what_was_deferred_is_read_once_more_first() {
     let mut line = Line::generated(60, 20, 100);
     line.run().await;
     let data = line.source.data();
@@ -585,7 +588,7 @@ async fn what_was_held_back_is_read_once_more_first() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
-/// What the source failed at came with an earlier run, and will not come by itself: what points at it, or ties
+/// What the source failed at came with an earlier run, and will not come by itself: what refers to it, or connects
 /// it, is asked for again.
 #[tokio::test]
 async fn what_needs_what_fails_is_asked_for_again() {
@@ -753,7 +756,7 @@ async fn references_that_fail_for_a_while_are_not_lost() {
     assert_eq!(skipped(&pages), Vec::<&Skipped>::new());
 }
 
-/// Objects with what they refer to outside; what points at what depends on where pages begin.
+/// Objects with what they refer to outside; what refers to what depends on where pages begin.
 fn shape_of(pages: &[Converted]) -> BTreeSet<String> {
     let objects = pages.iter().flat_map(|page| &page.objects);
     let objects = objects.map(|object| serde_json::from_str::<Value>(&object.json).unwrap());
@@ -874,9 +877,9 @@ fn once(body: &Value) -> Fault {
     }
 }
 
-/// References have no alarm of their stream: what is missing of them is told as something that is not sent.
+/// References have no alarm of their stream: what is missing of them is reported as skipped.
 #[tokio::test]
-async fn references_that_are_counted_and_not_answered_are_told() {
+async fn references_that_are_counted_and_not_answered_are_reported() {
     let mut line = Line::generated(30, 0, 100);
     let body = json!({"data": {"stixRefRelationships": {
         "pageInfo": {"endCursor": "", "hasNextPage": false, "globalCount": 12},
@@ -884,12 +887,12 @@ async fn references_that_are_counted_and_not_answered_are_told() {
     }}});
     line.source.faults().add_for("References", once(&body));
     let pages = line.run().await;
-    let told: Vec<&str> = skipped(&pages)
+    let reported: Vec<&str> = skipped(&pages)
         .iter()
         .filter(|skipped| skipped.kind == "reference")
         .map(|skipped| skipped.reason.as_str())
         .collect();
-    assert_eq!(told, ["the source counts more of them than it answers"]);
+    assert_eq!(reported, ["the source counts more of them than it answers"]);
 }
 
 /// Waits until something is so.

@@ -58,11 +58,11 @@ async fn window_of(sizes: &[usize]) -> SendWindow {
 #[tokio::test]
 async fn nothing_counts_before_every_answer_is_there() {
     let mut window = window_of(&[1, 1]).await;
-    window.answer(0, Answer::Taken);
+    window.answer(0, BrokerAnswer::Taken);
     assert!(!window.is_answered());
-    window.answer(1, Answer::Taken);
+    window.answer(1, BrokerAnswer::Taken);
     assert!(window.is_answered());
-    // The return of message 0, told with the confirm of message 1.
+    // The return of message 0, reported with the confirm of message 1.
     window.note_returned(0);
     let settled = window.settle();
     assert_eq!(numbers(&settled.confirmed), [1]);
@@ -79,15 +79,15 @@ async fn a_window_is_full_by_count_or_by_size_and_takes_one_of_any_size() {
     assert!(window_of(&[large - 1]).await.has_room());
     assert!(!window_of(&[1; WINDOW_MESSAGES]).await.has_room());
     let mut window = window_of(&[1, 1]).await;
-    window.answer(0, Answer::Refused);
+    window.answer(0, BrokerAnswer::Refused);
     assert!(!window.has_room(), "nothing more behind a refusal");
 }
 
-fn answers() -> impl Strategy<Value = Vec<(Option<Answer>, bool)>> {
+fn answers() -> impl Strategy<Value = Vec<(Option<BrokerAnswer>, bool)>> {
     let answer = prop_oneof![
-        4 => Just(Some(Answer::Taken)),
-        1 => Just(Some(Answer::Refused)),
-        1 => Just(Some(Answer::Lost)),
+        4 => Just(Some(BrokerAnswer::Taken)),
+        1 => Just(Some(BrokerAnswer::Refused)),
+        1 => Just(Some(BrokerAnswer::Lost)),
         1 => Just(None),
     ];
     proptest::collection::vec((answer, proptest::bool::weighted(0.2)), 0..30)
@@ -114,16 +114,16 @@ proptest! {
         let fate = |number: u64| answers[usize::try_from(number).unwrap()];
         let mut seen = numbers(&settled.confirmed);
         for number in &seen {
-            prop_assert_eq!(fate(*number), (Some(Answer::Taken), false));
+            prop_assert_eq!(fate(*number), (Some(BrokerAnswer::Taken), false));
             prop_assert!(is_complete);
         }
         let back = numbers(&settled.back);
         prop_assert!(back.is_sorted());
         for outgoing in &settled.back {
             let (answer, is_returned) = fate(outgoing.message.objects);
-            let is_surely_not_there = is_returned || answer == Some(Answer::Refused);
+            let is_surely_not_there = is_returned || answer == Some(BrokerAnswer::Refused);
             prop_assert_eq!(outgoing.in_doubt, !is_surely_not_there);
-            prop_assert!(is_surely_not_there || answer != Some(Answer::Taken) || !is_complete);
+            prop_assert!(is_surely_not_there || answer != Some(BrokerAnswer::Taken) || !is_complete);
         }
         seen.extend(back);
         seen.sort_unstable();

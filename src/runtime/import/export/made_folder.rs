@@ -1,6 +1,4 @@
-//! The folder of an export, which nobody has to clean up where nothing came of it.
-//!
-//! May know: the file system. May be known by the export alone.
+//! The folder of an export, which is removed again where nothing was written to it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +12,7 @@ pub(super) struct MadeFolder {
 }
 
 impl MadeFolder {
-    /// Makes the folder, and those around it, where they are not there yet.
+    /// Makes the folder, and its parents, where they are not there yet.
     pub(super) fn make(path: &Path) -> anyhow::Result<Self> {
         let around = path.ancestors().filter(|path| *path != Path::new(""));
         let lacking = around.take_while(|path| !path.exists());
@@ -35,7 +33,7 @@ impl MadeFolder {
 impl Drop for MadeFolder {
     fn drop(&mut self) {
         for path in &self.made {
-            // One that holds something cannot be removed, which is as it should be.
+            // One that is not empty cannot be removed, which is intended.
             std::fs::remove_dir(path).ok();
         }
     }
@@ -86,12 +84,12 @@ mod tests {
         std::fs::write(&file, "mine").unwrap();
         for path in [file.clone(), file.join("bundles")] {
             let error = MadeFolder::make(&path).unwrap_err().to_string();
-            let told = format!(
+            let reported = format!(
                 "{} cannot be made; {} is there",
                 path.display(),
                 file.display()
             );
-            assert!(error.starts_with(&told), "{error}");
+            assert!(error.starts_with(&reported), "{error}");
             assert!(error.contains("name another folder"), "{error}");
         }
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");

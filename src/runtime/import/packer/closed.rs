@@ -22,7 +22,7 @@ pub(super) struct MessageBuilder<'a> {
     largest: Largest,
     recent: &'a Recent,
     sent_embedded: &'a mut SentEmbedded,
-    /// The page's objects and companions.
+    /// The page's objects and referenced objects.
     at_hand: KeyMap<&'a Arc<StixObject>>,
     /// The page's own objects: those that count for the batch size, once each.
     own: KeySet,
@@ -107,7 +107,7 @@ impl<'a> MessageBuilder<'a> {
         let refused: Vec<_> = refused.collect();
         for (object, _) in &refused {
             for container in &mut self.containers {
-                container.leave_out(object.key);
+                container.remove(object.key);
             }
         }
         refused
@@ -138,12 +138,12 @@ impl<'a> MessageBuilder<'a> {
         refused
     }
 
-    /// Places an object that has been placed before, with what it could not point at then; the bytes of
+    /// Places an object that has been placed before, with what it could not refer to then; the bytes of
     /// that when it is too large for any message.
     pub(super) fn place_again(&mut self, object: &Arc<StixObject>) -> Result<(), usize> {
         let closure = self.closure(object);
         if !self.placed.contains(&object.key) {
-            // It was held back, and is named for that.
+            // It was deferred, and is named for that.
             return Ok(());
         }
         self.check_size(&closure)?;
@@ -333,7 +333,7 @@ impl<'a> MessageBuilder<'a> {
     }
 }
 
-/// An object that is sent elsewhere rides along without what it points at itself.
+/// An object that is sent elsewhere rides along without what it refers to itself.
 fn ride_along(object: &Arc<StixObject>, seen: &mut Vec<u128>, needed: &mut Batch) {
     if !seen.contains(&object.key) {
         seen.push(object.key);

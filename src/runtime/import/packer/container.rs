@@ -34,8 +34,8 @@ impl<'a> Container<'a> {
         }
     }
 
-    /// Leaves out a member that is not sent.
-    pub(super) fn leave_out(&mut self, member: u128) {
+    /// Removes a member that is not sent.
+    pub(super) fn remove(&mut self, member: u128) {
         self.left.remove(&member);
     }
 
@@ -86,11 +86,11 @@ impl<'a> Container<'a> {
                 });
             }
         }
-        let bare = StixObject::clone(self.object.form_without_references());
+        let without_references = StixObject::clone(self.object.form_without_references());
         if references.is_empty() {
-            Arc::new(bare)
+            Arc::new(without_references)
         } else {
-            Arc::new(bare.referring_to(references))
+            Arc::new(without_references.referring_to(references))
         }
     }
 }

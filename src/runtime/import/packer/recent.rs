@@ -1,4 +1,4 @@
-//! What was sent in this run, as far as later messages have to know it.
+//! What was sent in this run, as far as later messages depend on it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::{Batch, COMES_AGAIN, RECENT_BATCHES, REMEMBERED_BYTES};
 use crate::connector::is_marking;
 use crate::stix::{KeyMap, KeySet, StixObject};
 
-/// What the last messages held, and the objects themselves where others may be tied to them.
+/// What the last messages held, and the objects themselves where others may depend on them.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     batches: VecDeque<Vec<u128>>,
@@ -41,9 +41,9 @@ impl Recent {
     }
 
     /// Notes a message, of which these are the page's own; `again`: they come once more, only to bring what is
-    /// not worth riding along.
+    /// not needed with every message.
     pub(super) fn remember(&mut self, batch: &Batch, own: &KeySet, again: bool) {
-        // Nothing refers to what connects others, or is gone.
+        // Nothing depends on a relationship, or on what is gone.
         let can_be_needed = |object: &StixObject| {
             let is_small = object.json.len() <= REMEMBERED_BYTES;
             object.imported.is_empty() && !object.is_deletion() && is_small
@@ -85,7 +85,7 @@ impl Recent {
 pub(super) struct SentEmbedded {
     messages: usize,
     /// What was embedded, or is shared, as it was sent.
-    sent: KeyMap<Sent>,
+    sent: KeyMap<SentObject>,
     /// The markings that the destination itself lists now.
     pub(super) listed: KeySet,
 }
@@ -95,7 +95,7 @@ impl SentEmbedded {
     /// whose marking is not there would land without it, so for a marking that alone is not enough.
     pub(super) fn is_settled(&self, object: &Arc<StixObject>) -> bool {
         let message = self.messages;
-        let is_sent = |sent: &Sent| {
+        let is_sent = |sent: &SentObject| {
             message - sent.first > RECENT_BATCHES
                 && message - sent.last < COMES_AGAIN
                 && sent.is_same(object)
@@ -111,7 +111,7 @@ impl SentEmbedded {
             match self.sent.get_mut(&object.key) {
                 Some(sent) if sent.is_same(object) => sent.last = self.messages,
                 _ => {
-                    let sent = Sent {
+                    let sent = SentObject {
                         object: Arc::clone(object),
                         first,
                         last: first,
@@ -126,14 +126,14 @@ impl SentEmbedded {
 
 /// An object as it was sent.
 #[derive(Debug)]
-struct Sent {
+struct SentObject {
     object: Arc<StixObject>,
     /// The numbers of the first and the last message that held it so.
     first: usize,
     last: usize,
 }
 
-impl Sent {
+impl SentObject {
     /// Whether an object is as it was sent. Converters write each of them once, and hand it out again and again.
     fn is_same(&self, object: &Arc<StixObject>) -> bool {
         Arc::ptr_eq(&self.object, object) || self.object.json == object.json

@@ -39,10 +39,10 @@ fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
 }
 
 /// Three pages of twenty objects. Each may depend on some of five markings; those of the first two
-/// pages may point at objects of their page and at companions, those of the last one tie objects of
+/// pages may refer to objects of their page and to referenced objects, those of the last one connect objects of
 /// the first page together.
 #[derive(Debug, Clone)]
-struct Shape {
+struct UnitShapes {
     points: Vec<(usize, usize)>,
     referenced: Vec<(usize, usize)>,
     imported: Vec<(usize, usize)>,
@@ -54,10 +54,10 @@ const PAGES: usize = 3;
 const MARKING: usize = 1000;
 const COMPANION: usize = 2000;
 
-fn shapes() -> impl Strategy<Value = Shape> {
+fn shapes() -> impl Strategy<Value = UnitShapes> {
     let pairs = |to: usize| prop::collection::vec((0..PAGE * PAGES, 0..to), 0..40);
     (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(
-        |(points, referenced, imported, marked)| Shape {
+        |(points, referenced, imported, marked)| UnitShapes {
             points,
             referenced,
             imported,
@@ -66,7 +66,7 @@ fn shapes() -> impl Strategy<Value = Shape> {
     )
 }
 
-fn pages(shape: &Shape) -> Vec<Converted> {
+fn pages(shape: &UnitShapes) -> Vec<Converted> {
     let markings: Vec<Arc<StixObject>> = (0..5)
         .map(|number| Arc::new(object(MARKING + number)))
         .collect();
@@ -79,7 +79,7 @@ fn pages(shape: &Shape) -> Vec<Converted> {
 }
 
 fn page_of(
-    shape: &Shape,
+    shape: &UnitShapes,
     number: usize,
     markings: &[Arc<StixObject>],
     author: &Arc<StixObject>,
@@ -215,7 +215,7 @@ fn a_hundred_plain_objects_a_message() {
 }
 
 #[test]
-fn a_relationship_whose_end_is_held_back_is_held_back_by_name() {
+fn a_relationship_whose_end_is_deferred_is_deferred_by_name() {
     let mut relationship = object(1);
     relationship
         .imported
@@ -281,11 +281,11 @@ fn what_was_sent_long_ago_does_not_ride_along() {
     );
 }
 
-/// An object that changed while the source was read stands on two pages, and something ties it on a third.
+/// An object that changed while the source was read is on two pages, and a third has something that depends on it.
 #[rstest]
 #[case(Packing::Closed { batch_size: 100 })]
 #[case(Packing::Waves { batch_size: 100 })]
-fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) {
+fn a_changed_object_is_never_overwritten_by_its_older_version(#[case] packing: Packing) {
     let scored = |score: u8| {
         let mut writer = ObjectWriter::new(stix_id(1));
         writer.put("x_opencti_score", &score);
@@ -316,7 +316,7 @@ fn what_has_changed_is_never_overtaken_by_what_it_was(#[case] packing: Packing) 
     run.pack(&page(vec![referring], vec![object(1)]));
     assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
     run.pack(&page(vec![dependent(3)], Vec::new()));
-    // What ties objects together changes as well.
+    // Relationships change as well.
     assert!(waits(&run.pack(&page(vec![dependent(3)], Vec::new()))));
 }
 

@@ -11,7 +11,7 @@ use crate::stix::{KeySet, StixObject, key};
 
 impl Packer {
     /// What the objects depend on (markings and labels, then marked authors), then the objects that
-    /// point at nothing, then those that point at others, in the order of their pointing, those that go
+    /// refer to nothing, then those that refer to others, in the order of their references, those that go
     /// once more last.
     pub(super) fn in_waves(
         &mut self,
@@ -91,7 +91,7 @@ impl Packer {
     }
 
     /// A wave waits when something that it needs was sent since the last wave that waited, or what it
-    /// holds itself: that must not be overtaken by what it was.
+    /// holds itself: that must not be overwritten by its older version.
     pub(super) fn wave(&mut self, objects: Batch, batch_size: usize) -> Wave {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
@@ -140,7 +140,7 @@ pub(super) fn cut(objects: Batch, batch_size: usize, largest: Largest) -> Vec<Ba
     batches
 }
 
-/// Objects that point at objects, those first whose targets do not wait themselves.
+/// Objects that refer to objects, those first whose targets do not wait themselves.
 fn by_references(mut referring: Batch) -> Vec<Batch> {
     let mut steps = Vec::new();
     while !referring.is_empty() {

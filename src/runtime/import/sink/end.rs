@@ -1,4 +1,4 @@
-//! The end of a run: what is not delivered is given up, and the state says how the work is to be closed.
+//! The end of a run: what is not delivered is given up, and the state holds how the work is to be closed.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::runtime::session::stop::Stopping;
 use crate::telemetry::logs::Chain;
 
 impl Sink<'_> {
-    /// Ends the run: what is not delivered is given up, and the state says how the work is to be
+    /// Ends the run: what is not delivered is given up, and the state holds how the work is to be
     /// closed. Closing it is the work closer's.
     pub(crate) async fn end(&mut self, outcome: Outcome, stopping: &Stopping) -> Outcome {
         if let Outcome::Failed(error) = &outcome {
@@ -21,7 +21,7 @@ impl Sink<'_> {
         }
         self.given_up.cancel();
         let ending = match &outcome {
-            // Whoever overtook the run has seen to its work.
+            // What superseded the run has taken care of its work.
             Outcome::Superseded => return outcome,
             Outcome::Cleared => {
                 tracing::warn!(
@@ -44,7 +44,7 @@ impl Sink<'_> {
         let at_once = match outcome {
             _ if self.is_exact(work) => AtOnce::Everything,
             Outcome::Complete => AtOnce::Nothing,
-            _ => AtOnce::Sentence,
+            _ => AtOnce::Message,
         };
         let closing = self.closing(&outcome, at_once);
         let noted = self.change(|state| {
@@ -55,7 +55,7 @@ impl Sink<'_> {
         superseded_or(ending.and(noted), outcome)
     }
 
-    /// A run whose objects were all too large does not look well: somebody has to change a limit.
+    /// A run whose objects were all too large ends in error: somebody has to change a limit.
     fn raise_alarm_if_nothing_fits(&mut self) {
         let Some(limit) = message_limit(self.destination) else {
             return;
@@ -70,13 +70,13 @@ impl Sink<'_> {
         self.alarms.push(alarm);
     }
 
-    /// Whether the work expects just what the broker has confirmed. Else what was announced and may not
+    /// Whether the work expects just what the broker has confirmed. Else what is expected and may not
     /// come has to be waited for, and made up for.
     fn is_exact(&self, work: &Work) -> bool {
         self.unconfirmed.is_empty() && !self.is_taken_over && work.expects_what_was_sent()
     }
 
-    /// Everything was read once; what was tried again and is not held back any more has come, is gone at the source,
+    /// Everything was read once; what was tried again and is not deferred any more has come, is gone at the source,
     /// or is skipped for good.
     fn note_complete(&self) -> Result<(), Superseded> {
         let is_past = |object: &Deferred| {
@@ -119,7 +119,7 @@ impl Sink<'_> {
     }
 }
 
-/// How long to wait for the receipts of what was announced before the run failed: where nothing has happened for a
+/// How long to wait for the receipts of what was expected before the run failed: where nothing has happened for a
 /// while, not for longer than that while.
 fn grace_after(error: &RunError) -> Duration {
     match error {
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_got_nowhere_for_moments_does_not_wait_a_minute_more() {
+    fn a_run_that_stalled_for_moments_does_not_wait_a_minute_more() {
         let stalled = |limit| RunError::Stalled {
             limit,
             doing: "sending".to_owned(),

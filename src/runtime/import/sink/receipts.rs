@@ -1,4 +1,4 @@
-//! Receipts: what they stand for counts as sent, and the state moves over it.
+//! Receipts: what they confirm counts as sent, and the state moves over it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -100,7 +100,7 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// After a failure: what was announced is still delivered, if the broker takes it soon.
+    /// After a failure: what is expected is still delivered, if the broker takes it soon.
     pub(super) async fn last_receipts(&mut self, grace: Duration, stopping: &Stopping) {
         let all = async {
             if let Err(error) = self.receipts(0).await {

@@ -1,4 +1,4 @@
-//! The work of a run: opened with the first message, told what to expect, watched for being cleared.
+//! The work of a run: opened with the first message, given its expectations, watched for being cleared.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ impl Sink<'_> {
         }
     }
 
-    /// Waits until all that was sent is imported; false when the wish to stop came meanwhile.
+    /// Waits until all that was sent is imported; false when the request to stop came meanwhile.
     pub(super) async fn until_imported(
         &mut self,
         stop: &CancellationToken,
@@ -55,7 +55,7 @@ impl Sink<'_> {
     }
 
     /// Waits until the workers are through with the work of the run before, unless this run has gone on
-    /// with it; false when the wish to stop came meanwhile.
+    /// with it; false when the request to stop came meanwhile.
     pub(super) async fn wait_for_previous(
         &mut self,
         stop: &CancellationToken,
@@ -73,8 +73,8 @@ impl Sink<'_> {
     }
 
     /// Opens the work if that has not been done, once the work of the run before is complete; false
-    /// when the wish to stop came meanwhile. The opening itself is not broken off: its work would
-    /// stay behind, open and nobody's.
+    /// when the request to stop came meanwhile. The opening itself is not broken off: its work would
+    /// stay behind, open and forgotten.
     pub(super) async fn open_work(&mut self, stop: &CancellationToken) -> Result<bool, RunError> {
         if self.work.is_some() {
             return Ok(true);
@@ -87,10 +87,10 @@ impl Sink<'_> {
         }
         let platform = Arc::clone(&self.destination.home.platform);
         let work = Work::open(platform, self.destination.home.connector_id, &self.title).await?;
-        // Whoever may not look at works could never tell that one is complete.
+        // A user who may not see works could never see that one is complete.
         if let Err(error) = work.count().await {
             let message = Chain(&error).to_string();
-            work.say(&message, true).await?;
+            work.send_message(&message, true).await?;
             return Err(error.into());
         }
         self.looked_at_work = Instant::now();
@@ -111,7 +111,7 @@ impl Sink<'_> {
             self.close_unused().await?;
             return Err(RunError::Superseded);
         }
-        // From here on messages name the work: whoever comes after a death has to find it.
+        // From here on messages name the work: the process after a crash has to find it.
         self.activity
             .now("waiting until the destination has stored the state");
         tokio::select! {
@@ -123,11 +123,11 @@ impl Sink<'_> {
         Ok(true)
     }
 
-    /// A work that was opened just when a reset came: nobody else knows of it.
+    /// A work that was opened just when a reset came: it is in no state.
     async fn close_unused(&mut self) -> Result<(), RunError> {
         if let Some(work) = self.work.take() {
-            work.say("The connector was reset.", true).await?;
-            work.release().await?;
+            work.send_message("The connector was reset.", true).await?;
+            work.report_sentinel().await?;
         }
         Ok(())
     }
@@ -144,7 +144,7 @@ impl Sink<'_> {
         batches.iter().map(write).collect()
     }
 
-    /// Announces first: a report that nobody expects would complete the work too early.
+    /// Adds expectations first: a report that is not expected would complete the work too early.
     pub(super) async fn expect_and_deliver(
         &mut self,
         mut messages: Vec<Message>,
@@ -169,8 +169,8 @@ impl Sink<'_> {
         self.deliver(messages, end).await
     }
 
-    /// On a release newer than known: whether the platform itself announces a message of one object.
-    /// The work's own count tells, once, with the first such message.
+    /// On a release newer than known: whether the platform itself adds the expectation of a message of one object.
+    /// The work's own count shows it, once, with the first such message.
     async fn who_adds(&mut self, messages: &mut Vec<Message>) -> Result<bool, RunError> {
         if let Some(known) = self.platform_adds {
             return Ok(known);
@@ -183,7 +183,7 @@ impl Sink<'_> {
         let work = open(&mut self.work)?;
         let before = work.count().await?.expected;
         let mut single = messages.remove(first_single);
-        // Whoever announces it, the count has to tell: nothing of ours may be in it.
+        // The count has to show who adds it: nothing of ours may be in it.
         single.counted = 0;
         self.deliver(vec![single], None).await?;
         self.receipts(0).await?;

@@ -19,7 +19,7 @@ pub(super) const LONGEST: usize = 1536 * 1024;
 const CURSORS: usize = 256 * 1024;
 /// The most of what is not known, in bytes.
 const OTHER: usize = 64 * 1024;
-/// Objects that were held back before and are remembered with the work that they are sent with.
+/// Objects that were deferred before and are remembered with the work that they are sent with.
 pub(super) const RESOLVED: usize = DEFERRED + 2 * AT_SOURCE;
 /// Types that are counted with a work one by one; more are counted together.
 pub(super) const KINDS: usize = 200;

@@ -42,7 +42,7 @@ fn used() -> State {
 fn what_is_written_is_read_and_unknown_parts_of_it_are_kept() {
     let mut written: Value = serde_json::from_str(&used().write().unwrap()).unwrap();
     written["note"] = json!("of a later program of this version");
-    let Found::State(read) = State::read(Some(&written.to_string())).unwrap() else {
+    let StoredState::State(read) = State::read(Some(&written.to_string())).unwrap() else {
         panic!("it is ours");
     };
     assert_eq!(read.streams, used().streams);
@@ -58,7 +58,7 @@ fn what_is_written_is_read_and_unknown_parts_of_it_are_kept() {
 #[case::null(Some("null"))]
 #[case::without_content(Some("{}"))]
 fn nothing_is_nothing(#[case] text: Option<&str>) {
-    assert!(matches!(State::read(text), Ok(Found::Nothing)));
+    assert!(matches!(State::read(text), Ok(StoredState::Nothing)));
 }
 
 #[rstest]
@@ -66,9 +66,11 @@ fn nothing_is_nothing(#[case] text: Option<&str>) {
 #[case::cut_off(r#"{"version": 1, "source": "https://s"#, "it is not JSON")]
 #[case::no_object("[1, 2]", "it has no version")]
 #[case::damaged(r#"{"version": 1, "source": 7}"#, "a part of it is damaged")]
-fn what_is_not_ours_is_said_to_be_unusable(#[case] text: &str, #[case] reason: &str) {
+fn what_is_not_ours_is_reported_as_unusable(#[case] text: &str, #[case] reason: &str) {
     match State::read(Some(text)) {
-        Ok(Found::Unusable(said)) => assert!(said.starts_with(reason), "{said}"),
+        Ok(StoredState::Unusable(explanation)) => {
+            assert!(explanation.starts_with(reason), "{explanation}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -76,10 +78,10 @@ fn what_is_not_ours_is_said_to_be_unusable(#[case] text: &str, #[case] reason: &
 #[test]
 fn a_newer_version_is_refused() {
     let error = State::read(Some(r#"{"version": 2, "streams": []}"#)).unwrap_err();
-    let said = error.to_string();
+    let explanation = error.to_string();
     assert!(
-        said.contains("version 2") && said.contains("reset the connector"),
-        "{said}"
+        explanation.contains("version 2") && explanation.contains("reset the connector"),
+        "{explanation}"
     );
 }
 
@@ -107,10 +109,10 @@ fn a_newer_version_is_refused() {
 #[case::cut_off(r#"{"version": 2, "source": "https://s"#, "2")]
 #[case::with_more_behind(r#"{"version": 2} {}"#, "2")]
 fn another_version_is_left_alone(#[case] text: &str, #[case] named: &str) {
-    let said = State::read(Some(text)).unwrap_err().to_string();
+    let explanation = State::read(Some(text)).unwrap_err().to_string();
     let named = format!("has version {named}, and this program reads version 1");
-    assert!(said.contains(&named), "{said}");
-    assert!(said.contains("reset the connector"), "{said}");
+    assert!(explanation.contains(&named), "{explanation}");
+    assert!(explanation.contains("reset the connector"), "{explanation}");
 }
 
 #[rstest]
@@ -120,18 +122,18 @@ fn our_version_is_read_where_it_is_a_state(#[case] before: &str, #[case] is_stat
     let after = if before == "[" { "]" } else { "" };
     let text = format!("{before}{}{after}", used().write().unwrap());
     let found = State::read(Some(&text)).unwrap();
-    assert_eq!(matches!(found, Found::State(_)), is_state);
-    assert_eq!(matches!(found, Found::Unusable(_)), !is_state);
+    assert_eq!(matches!(found, StoredState::State(_)), is_state);
+    assert_eq!(matches!(found, StoredState::Unusable(_)), !is_state);
     let without = State::read(Some(r#"{"version": null, "streams": {"version": 2}}"#)).unwrap();
-    assert!(matches!(without, Found::Unusable(_)));
+    assert!(matches!(without, StoredState::Unusable(_)));
 }
 
-/// A version of a megabyte is not said as a whole.
+/// A version of a megabyte is not quoted as a whole.
 #[test]
-fn a_version_that_is_left_alone_is_told_in_short() {
+fn a_version_that_is_left_alone_is_reported_in_short() {
     let text = json!({"version": "2".repeat(1_000_000)}).to_string();
-    let said = State::read(Some(&text)).unwrap_err().to_string();
-    assert!(said.len() < 1024, "{}", said.len());
+    let explanation = State::read(Some(&text)).unwrap_err().to_string();
+    assert!(explanation.len() < 1024, "{}", explanation.len());
 }
 
 fn with(change: impl FnOnce(&mut Value)) -> String {
@@ -198,10 +200,10 @@ fn held(id: &str) -> Value {
 })]
 fn a_part_beyond_its_bound_is_damaged(#[case] part: &str, #[case] change: impl FnOnce(&mut Value)) {
     match State::read(Some(&with(change))) {
-        Ok(Found::Unusable(said)) => {
+        Ok(StoredState::Unusable(explanation)) => {
             let begin = format!("a part of it is damaged: `{part}` has ");
-            assert!(said.starts_with(&begin), "{said}");
-            assert!(said.len() < 256, "{said}");
+            assert!(explanation.starts_with(&begin), "{explanation}");
+            assert!(explanation.len() < 256, "{explanation}");
         }
         other => panic!("{other:?}"),
     }
@@ -272,7 +274,7 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
         "{}",
         written.len()
     );
-    let Ok(Found::State(read)) = State::read(Some(&written)) else {
+    let Ok(StoredState::State(read)) = State::read(Some(&written)) else {
         panic!("it is ours");
     };
     assert!(read.write().unwrap() == written, "it comes back otherwise");
@@ -293,7 +295,7 @@ fn a_state_is_never_written_beyond_what_can_be_answered() {
     state.other.insert("note".to_owned(), json!("n"));
     let written = state.write().unwrap();
     assert!(written.len() <= bounds::LONGEST);
-    let Ok(Found::State(read)) = State::read(Some(&written)) else {
+    let Ok(StoredState::State(read)) = State::read(Some(&written)) else {
         panic!("it is ours");
     };
     assert_eq!(read.streams, state.streams);
@@ -303,8 +305,8 @@ fn a_state_is_never_written_beyond_what_can_be_answered() {
     state
         .streams
         .insert("observables".to_owned(), json!("A".repeat(bounds::LONGEST)));
-    let said = state.write().unwrap_err().to_string();
-    assert!(said.contains("are kept at most"), "{said}");
+    let explanation = state.write().unwrap_err().to_string();
+    assert!(explanation.contains("are kept at most"), "{explanation}");
 }
 
 #[test]
@@ -313,7 +315,7 @@ fn a_reset_leaves_only_the_works_that_are_still_to_be_closed() {
     assert!(state.streams.is_empty() && state.runs.is_empty() && state.work.is_none());
     assert!(!state.first_pass_complete);
     let closing = state.left_behind[0].closing.as_ref().unwrap();
-    assert!(closing.in_error && !closing.said && !closing.released);
+    assert!(closing.in_error && !closing.message_sent && !closing.sentinel_reported);
     // A second one forgets nothing of that.
     let twice = state.after_reset(None);
     assert_eq!(twice.left_behind, state.left_behind);
@@ -335,7 +337,7 @@ fn going_back_is_going_to_where_the_work_began() {
 }
 
 #[test]
-fn what_was_held_back_and_sent_is_held_back_again_if_it_is_lost() {
+fn what_was_deferred_and_sent_is_deferred_again_if_it_is_lost() {
     let mut state = used();
     let object = |id: &str| Deferred {
         stream: "observables".to_owned(),
@@ -429,7 +431,7 @@ fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
     assert!(!state.has_overflown() && state.streams.is_empty());
 }
 
-/// A source that never mends it does not have everything read for ever.
+/// A source that never resolves it does not have everything read for ever.
 #[test]
 fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
     let mut state = used();
@@ -453,7 +455,7 @@ fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {
     assert!(state.is_rest_due(day(9)), "it had all come");
 }
 
-/// What waits for the destination leaves room for what nobody would ask for otherwise.
+/// What waits for the destination leaves places for what would not be asked for otherwise.
 #[test]
 fn what_the_source_fails_at_has_room_of_its_own() {
     let mut state = used();
@@ -481,7 +483,7 @@ fn what_the_source_fails_at_has_room_of_its_own() {
 fn a_state_from_before_the_days_were_counted_is_read() {
     let text = r#"{"version":1,"source":"s","first_pass_complete":true,"streams":{},"runs":[],
         "held_back":[{"stream":"observables","id":"imei--1","kind":"IMEI","reason":"r"}]}"#;
-    let Ok(Found::State(state)) = State::read(Some(text)) else {
+    let Ok(StoredState::State(state)) = State::read(Some(text)) else {
         panic!("it is a state");
     };
     assert_eq!(state.deferred[0].obstacle(), Obstacle::Cause("IMEI"));
@@ -569,7 +571,7 @@ fn without_a_time_an_emptied_state_is_a_reset() {
 }
 
 #[test]
-fn a_platform_that_learns_to_say_the_time_has_not_been_reset() {
+fn a_platform_that_learns_to_report_the_time_has_not_been_reset() {
     let kept = Some("{\"version\":1}");
     let mut watch = ResetWatch::new(&echo(kept, None));
     assert!(!watch.shows_reset(&echo(kept, Some("2026-11-20T10:00:00.000Z"))));
@@ -592,7 +594,7 @@ fn texts_of_the_source_are_short_and_safe_in_the_state() {
         at_source: None,
         unit: None,
     }]);
-    let closing = ClosePlan::new(long, true, AtOnce::Sentence);
+    let closing = ClosePlan::new(long, true, AtOnce::Message);
     assert!(closing.message.len() <= 4096 && closing.message.starts_with("\\u{1b}"));
     let written = state.write().unwrap();
     assert!(written.len() < 2048, "{} bytes", written.len());
@@ -606,7 +608,7 @@ fn states_of_the_corpus_are_what_they_say() {
         assert_eq!(read.is_err(), name.starts_with("newer"), "{name}");
         let Ok(found) = read else { continue };
         match found {
-            Found::State(state) => {
+            StoredState::State(state) => {
                 let written: Value = serde_json::from_str(&state.write().unwrap()).unwrap();
                 let text: Value = serde_json::from_str(&text).unwrap();
                 for part in [
@@ -620,7 +622,7 @@ fn states_of_the_corpus_are_what_they_say() {
                 }
                 assert_eq!(written["work"]["sent"], text["work"]["sent"], "{name}");
             }
-            Found::Unusable(reason) => {
+            StoredState::Unusable(reason) => {
                 let is_damaged = name.starts_with("damaged");
                 assert!(is_damaged || name == "of-another-program", "{name}");
                 assert_eq!(
@@ -629,7 +631,7 @@ fn states_of_the_corpus_are_what_they_say() {
                     "{reason}"
                 );
             }
-            Found::Nothing => panic!("{name}"),
+            StoredState::Nothing => panic!("{name}"),
         }
     }
 }
@@ -671,11 +673,11 @@ proptest! {
         text in prop_oneof![damaged("states"), misfilled("states")],
         days in 0_u64..10_000_000,
     ) {
-        if let Ok(Found::State(mut state)) = State::read(Some(&text)) {
+        if let Ok(StoredState::State(mut state)) = State::read(Some(&text)) {
             let come_back = |state: &State| -> Result<(), TestCaseError> {
                 let written = state.write().unwrap();
                 match State::read(Some(&written)) {
-                    Ok(Found::State(again)) => prop_assert_eq!(&*again, state),
+                    Ok(StoredState::State(again)) => prop_assert_eq!(&*again, state),
                     other => prop_assert!(false, "{other:?}"),
                 }
                 Ok(())

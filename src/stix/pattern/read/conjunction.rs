@@ -8,13 +8,13 @@ use super::{Ioc, LeftOut, NarrowPatterns};
 /// What a part of a pattern gives.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub(super) found: Vec<Found>,
+    pub(super) found: Vec<FoundIoc>,
     pub(super) failed: Vec<Failed>,
 }
 
 /// A value, and where it comes from.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct FoundIoc {
     pub(super) ioc: Ioc,
     pub(super) path: Arc<str>,
     /// What it is a value of, where other comparisons can describe that.

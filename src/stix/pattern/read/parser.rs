@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::super::super::HashAlgorithm;
 use super::super::super::text::{NAME_CHARS, clean};
-use super::super::lexer::{Lexer, Operator, Token};
-use super::conjunction::{Failed, Found, Group, Part, Subject};
-use super::{DEEPEST, LeftOut, MOST_VALUES, NarrowPatterns, Refused, Wanted};
+use super::super::lexer::{ComparisonOperator, Lexer, Token};
+use super::conjunction::{Failed, FoundIoc, Group, Part, Subject};
+use super::{DEEPEST, LeftOut, MOST_VALUES, NarrowPatterns, PathTarget, Refused};
 
 /// The words of the language, which cannot be names.
 const WORDS: [&str; 19] = [
@@ -166,7 +166,7 @@ impl<'a> Parser<'a> {
         let is_negated = self.accept_word("NOT")?;
         self.negate(is_negated);
         let literals = match self.take()? {
-            Token::Operator(Operator::Order) => {
+            Token::Operator(ComparisonOperator::Order) => {
                 self.refuse(Refused::Operator);
                 self.orderable()?;
                 Vec::new()
@@ -177,7 +177,7 @@ impl<'a> Parser<'a> {
                 Vec::new()
             }
             Token::Operator(operator) => {
-                self.negate(operator == Operator::NotEqual);
+                self.negate(operator == ComparisonOperator::NotEqual);
                 vec![self.literal()?]
             }
             Token::Word("IN") => self.set()?,
@@ -187,7 +187,7 @@ impl<'a> Parser<'a> {
     }
 
     /// What the path gives with these values.
-    fn compared(&mut self, path: &Path<'a>, literals: &[Literal<'a>]) -> Part {
+    fn compared(&mut self, path: &PropertyPath<'a>, literals: &[Literal<'a>]) -> Part {
         let Some((wanted, subject)) = path.wanted() else {
             return self.failed(path, LeftOut::Unsupported);
         };
@@ -204,7 +204,7 @@ impl<'a> Parser<'a> {
             };
             let (path, place) = (Arc::clone(&text), self.comparisons);
             match ioc {
-                Some(ioc) => part.found.push(Found {
+                Some(ioc) => part.found.push(FoundIoc {
                     ioc,
                     path,
                     subject,
@@ -222,7 +222,7 @@ impl<'a> Parser<'a> {
         part
     }
 
-    fn failed(&mut self, path: &Path<'a>, reason: LeftOut) -> Part {
+    fn failed(&mut self, path: &PropertyPath<'a>, reason: LeftOut) -> Part {
         let failed = Failed {
             path: path.text().into(),
             reason,
@@ -283,7 +283,7 @@ impl<'a> Parser<'a> {
     }
 
     /// `object-type:key.'other key'[*].key`.
-    fn path(&mut self) -> Result<Path<'a>, Refused> {
+    fn path(&mut self) -> Result<PropertyPath<'a>, Refused> {
         let object = self.name()?;
         self.expect(&Token::Colon)?;
         let mut steps = vec![self.key()?];
@@ -296,17 +296,17 @@ impl<'a> Parser<'a> {
                     _ => return Err(Refused::Syntax),
                 }
                 self.expect(&Token::CloseBracket)?;
-                steps.push(Step::Member);
+                steps.push(PropertyStep::Member);
             } else {
-                return Ok(Path { object, steps });
+                return Ok(PropertyPath { object, steps });
             }
         }
     }
 
-    fn key(&mut self) -> Result<Step<'a>, Refused> {
+    fn key(&mut self) -> Result<PropertyStep<'a>, Refused> {
         match self.take()? {
-            Token::Text(text) => Ok(Step::Key(text)),
-            Token::Word(word) if !is_word(word) => Ok(Step::Key(word.into())),
+            Token::Text(text) => Ok(PropertyStep::Key(text)),
+            Token::Word(word) if !is_word(word) => Ok(PropertyStep::Key(word.into())),
             _ => Err(Refused::Syntax),
         }
     }
@@ -374,19 +374,19 @@ fn is_word(text: &str) -> bool {
 }
 
 /// Which property of which object is compared.
-struct Path<'a> {
+struct PropertyPath<'a> {
     object: &'a str,
-    steps: Vec<Step<'a>>,
+    steps: Vec<PropertyStep<'a>>,
 }
 
 /// One step of a path.
-enum Step<'a> {
+enum PropertyStep<'a> {
     Key(std::borrow::Cow<'a, str>),
     /// One or all members of a list.
     Member,
 }
 
-impl Step<'_> {
+impl PropertyStep<'_> {
     fn key(&self) -> &str {
         match self {
             Self::Key(key) => key,
@@ -395,30 +395,30 @@ impl Step<'_> {
     }
 }
 
-impl Path<'_> {
+impl PropertyPath<'_> {
     /// The kind of value that the path leads to, and what it is a value of.
-    fn wanted(&self) -> Option<(Wanted, Option<Subject>)> {
-        let keys: Vec<&str> = self.steps.iter().map(Step::key).collect();
+    fn wanted(&self) -> Option<(PathTarget, Option<Subject>)> {
+        let keys: Vec<&str> = self.steps.iter().map(PropertyStep::key).collect();
         let wanted = match (self.object, keys.as_slice()) {
-            ("ipv4-addr", ["value"]) => Wanted::Ipv4,
-            ("ipv6-addr", ["value"]) => Wanted::Ipv6,
-            ("mac-addr", ["value"]) => Wanted::Mac,
-            ("url", ["value"]) => Wanted::Url,
-            ("email-addr", ["value"]) => Wanted::Email,
-            ("hostname" | "x-opencti-hostname", ["value"]) => Wanted::Domain,
-            ("domain-name", ["value"]) => return Some((Wanted::Domain, Some(Subject::Domain))),
+            ("ipv4-addr", ["value"]) => PathTarget::Ipv4,
+            ("ipv6-addr", ["value"]) => PathTarget::Ipv6,
+            ("mac-addr", ["value"]) => PathTarget::Mac,
+            ("url", ["value"]) => PathTarget::Url,
+            ("email-addr", ["value"]) => PathTarget::Email,
+            ("hostname" | "x-opencti-hostname", ["value"]) => PathTarget::Domain,
+            ("domain-name", ["value"]) => return Some((PathTarget::Domain, Some(Subject::Domain))),
             ("file" | "artifact", ["hashes", name]) => {
                 let algorithm = HashAlgorithm::read(name)?;
                 super::IocType::of_hash(algorithm)?;
-                return Some((Wanted::Hash(algorithm), self.describes()));
+                return Some((PathTarget::Hash(algorithm), self.describes()));
             }
             ("network-traffic" | "email-message", [property, "value"]) => {
                 let subject = self.reference(property)?;
                 let is_mail = self.object == "email-message";
                 let wanted = if is_mail {
-                    Wanted::Email
+                    PathTarget::Email
                 } else {
-                    Wanted::EitherAddress
+                    PathTarget::EitherAddress
                 };
                 return Some((wanted, Some(subject)));
             }
@@ -429,7 +429,7 @@ impl Path<'_> {
 
     /// What the property describes, where there is a value beside it.
     fn describes(&self) -> Option<Subject> {
-        let keys: Vec<&str> = self.steps.iter().map(Step::key).collect();
+        let keys: Vec<&str> = self.steps.iter().map(PropertyStep::key).collect();
         match (self.object, keys.as_slice()) {
             ("file", _) => Some(Subject::File),
             ("artifact", _) => Some(Subject::Artifact),
@@ -457,9 +457,9 @@ impl Path<'_> {
             let separator = if number == 0 { ":" } else { "." };
             // A text takes whatever is written.
             match step {
-                Step::Member => write!(text, "[*]"),
-                Step::Key(key) if is_plain(key) => write!(text, "{separator}{key}"),
-                Step::Key(key) => write!(text, "{separator}'{key}'"),
+                PropertyStep::Member => write!(text, "[*]"),
+                PropertyStep::Key(key) if is_plain(key) => write!(text, "{separator}{key}"),
+                PropertyStep::Key(key) => write!(text, "{separator}'{key}'"),
             }
             .ok();
             if text.len() > 4 * NAME_CHARS {

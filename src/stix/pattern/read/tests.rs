@@ -10,12 +10,12 @@ use super::*;
 use crate::stix::pattern::{AllOf, AnyOf, Comparison, HashedObject, ObjectPath, Pattern};
 
 #[derive(Deserialize)]
-struct Vectors {
-    vectors: Vec<Vector>,
+struct PatternVectors {
+    vectors: Vec<PatternVector>,
 }
 
 #[derive(Deserialize)]
-struct Vector {
+struct PatternVector {
     pattern: String,
     #[serde(default)]
     iocs: Vec<Expected>,
@@ -36,7 +36,7 @@ struct ExpectedLeftOut {
     reason: String,
 }
 
-fn read_strictly(pattern: &str) -> Result<Reading, Refused> {
+fn read_strictly(pattern: &str) -> Result<PatternIocs, Refused> {
     read(pattern, NarrowPatterns::LeaveOut)
 }
 
@@ -57,7 +57,9 @@ fn summary(pattern: &str, narrow: NarrowPatterns) -> String {
 #[test]
 fn every_known_pattern_gives_what_is_expected() {
     let text = include_str!("../../../../tests/vectors/patterns.json");
-    let vectors = serde_json::from_str::<Vectors>(text).unwrap().vectors;
+    let vectors = serde_json::from_str::<PatternVectors>(text)
+        .unwrap()
+        .vectors;
     assert_eq!(vectors.len(), 86);
     for vector in vectors {
         let pattern = &vector.pattern;
@@ -336,7 +338,7 @@ proptest! {
             prop_assert_eq!(reading, Err(Refused::NoValue(LeftOut::Value)));
         } else {
             let ioc = Ioc { ioc_type: IocType::Url, value: url.into() };
-            prop_assert_eq!(reading, Ok(Reading { iocs: vec![ioc], left_out: Vec::new() }));
+            prop_assert_eq!(reading, Ok(PatternIocs { iocs: vec![ioc], left_out: Vec::new() }));
         }
     }
 

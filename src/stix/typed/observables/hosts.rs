@@ -11,7 +11,7 @@ use super::{VALUE_CHARS, optional};
 /// An account. One of login and user id is needed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UserAccount<'a> {
-    /// What tells it apart.
+    /// What identifies it.
     pub names: AccountNames<'a>,
     /// How it is shown.
     pub display_name: Option<&'a str>,
@@ -39,7 +39,7 @@ impl UserAccount<'_> {
     }
 }
 
-/// A running program. The platform cannot tell it without its command line.
+/// A running program. The platform cannot identify it without its command line.
 #[derive(Debug, Clone, Copy, Default)]
 #[expect(missing_docs, reason = "they are named as in STIX 2.1 §6.13")]
 pub struct Process<'a> {
@@ -66,7 +66,7 @@ impl Process<'_> {
 pub struct Software<'a> {
     /// Its name.
     pub name: &'a str,
-    /// What tells it apart beside that.
+    /// What else identifies it.
     pub names: SoftwareNames<'a>,
 }
 

@@ -7,7 +7,7 @@ use super::super::common::filled;
 use super::super::draft::{Draft, NotWritten};
 use super::optional;
 
-/// The largest number of an autonomous system that the platform's API can say.
+/// The largest number of an autonomous system that the platform's API can represent.
 const LARGEST_AS: u32 = i32::MAX.unsigned_abs();
 
 /// A part of the internet under one administration.
@@ -23,7 +23,7 @@ impl AutonomousSystem<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
         if self.number > LARGEST_AS {
             return Err(NotWritten::Missing(
-                "number that the platform's API can say",
+                "number that the platform's API can represent",
             ));
         }
         let mut draft = Draft::new(make_id::autonomous_system(self.number));

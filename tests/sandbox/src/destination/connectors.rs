@@ -36,7 +36,7 @@ pub struct Connector {
     earlier: Option<Moment>,
 }
 
-/// What a ping's answer tells of the state.
+/// What a ping's answer holds of the state.
 #[derive(Debug, Clone, PartialEq)]
 struct Moment {
     state: Option<String>,
@@ -170,17 +170,17 @@ impl Connectors {
             return Value::Null;
         };
         let earlier = connector.earlier.as_ref().filter(|_| is_stale);
-        connector.told(earlier.unwrap_or(&connector.moment()))
+        connector.answer(earlier.unwrap_or(&connector.moment()))
     }
 }
 
 impl Connector {
     /// The connector in the field names of the schema.
     pub(super) fn to_json(&self) -> Value {
-        self.told(&self.moment())
+        self.answer(&self.moment())
     }
 
-    fn told(&self, moment: &Moment) -> Value {
+    fn answer(&self, moment: &Moment) -> Value {
         json!({
             "id": self.id,
             "name": self.name,

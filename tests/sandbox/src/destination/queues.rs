@@ -145,7 +145,7 @@ impl Queues {
     }
 
     /// What is in the connector's push queue, also what a worker holds. In this process it is exact;
-    /// a broker does not tell sizes, so its bytes are those of as many messages of the mean size.
+    /// a broker does not answer sizes, so its bytes are those of as many messages of the mean size.
     pub(crate) async fn extent(&self, connector: &str) -> Result<Extent> {
         let tally = self.tallies.of(connector);
         let held = tally.held();

@@ -311,7 +311,7 @@ mod tests {
             // toProcessed completes again, the counter stays.
             ("7.260615.0", false, &[Done], complete),
             ("7.260817.0", true, &[Add(1), Report, Done], complete),
-            // The guard: one expectation more, reported by the sender at the end.
+            // The sentinel: one expectation more, reported by the sender at the end.
             (
                 "7.260609.0",
                 true,

@@ -25,7 +25,7 @@ impl Frame {
         }
     }
 
-    /// Whether it tells of something that happened.
+    /// Whether it is an event.
     pub(super) fn is_event(&self) -> bool {
         !HOUSEKEEPING.contains(&self.event.as_str())
     }

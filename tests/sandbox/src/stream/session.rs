@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{Release, lock};
 
-/// From here on connections are told how far behind they are. It is known of this release; which one
+/// From here on connections are informed how far behind they are. It is known of this release; which one
 /// brought it is not.
 const METRICS_FROM: Release = Release::new(7, 260_817, 0);
 /// The version of the events.
@@ -200,11 +200,11 @@ impl State {
         is_whole: bool,
     ) -> VecDeque<(i64, String)> {
         let within = start.milliseconds..=end.milliseconds;
-        let found = self.documents.iter().filter(|(_, standing)| {
-            within.contains(&standing.updated) && self.matches(&standing.data, is_whole)
+        let found = self.documents.iter().filter(|(_, stored)| {
+            within.contains(&stored.updated) && self.matches(&stored.data, is_whole)
         });
         let mut found: Vec<(i64, String)> = found
-            .map(|(id, standing)| (standing.updated, id.clone()))
+            .map(|(id, stored)| (stored.updated, id.clone()))
             .collect();
         found.sort_unstable();
         found.into()
@@ -219,7 +219,7 @@ impl Session {
                 return self.end(ending).await;
             }
             if let Some(fault) = self.due_fault() {
-                if let Some(half) = self.meet(fault).await {
+                if let Some(half) = self.apply_fault(fault).await {
                     return Some(Step::Send(half));
                 }
                 continue;
@@ -277,7 +277,7 @@ impl Session {
     }
 
     /// Lets a fault have its effect; gives the half frame that is still sent.
-    async fn meet(&mut self, fault: StreamFault) -> Option<Bytes> {
+    async fn apply_fault(&mut self, fault: StreamFault) -> Option<Bytes> {
         self.fault = None;
         match fault {
             StreamFault::End { .. } => self.ending = Some(Ending::End),
@@ -389,7 +389,7 @@ impl Session {
             return false;
         };
         self.position = event.position;
-        self.tell(&state, event);
+        self.push_event(&state, event);
         // What does not match moves the position too.
         if self.pending.is_empty() {
             self.last_sent = Some(event.position);
@@ -399,25 +399,25 @@ impl Session {
 
     /// What was changed since comes with the live stream.
     fn replay_one(&mut self, state: &State, moment: i64, id: &str) {
-        let standing = state.documents.get(id);
-        let Some(standing) = standing.filter(|standing| standing.updated == moment) else {
+        let stored = state.documents.get(id);
+        let Some(stored) = stored.filter(|stored| stored.updated == moment) else {
             return;
         };
         let position = EventPosition::at(moment);
-        self.add_dependencies(state, &standing.data, position);
-        let own_id = document::text(&standing.data, "id");
+        self.add_dependencies(state, &stored.data, position);
+        let own_id = document::text(&stored.data, "id");
         if self.sent.insert(own_id.to_owned()) {
-            let data = made(&standing.data, "init-create");
+            let data = made(&stored.data, "init-create");
             self.push(Frame::of("create", Some(position), &data));
         }
     }
 
-    fn tell(&mut self, state: &State, event: &Event) {
+    fn push_event(&mut self, state: &State, event: &Event) {
         let position = event.position;
         match &event.kind {
             Kind::Create(data) => {
                 if state.matches(data, self.is_whole) {
-                    self.tell_of(state, "create", data, &envelope("create", data, position));
+                    self.push_document(state, "create", data, &envelope("create", data, position));
                 }
             }
             Kind::Delete(data) => {
@@ -432,15 +432,15 @@ impl Session {
                 sources,
             } => {
                 if state.matches(data, self.is_whole) {
-                    let mut told = envelope("merge", data, position);
+                    let mut message = envelope("merge", data, position);
                     let mut changed = context(previous, data);
                     let sources: Vec<&Value> = sources.iter().map(AsRef::as_ref).collect();
                     document::set(&mut changed, &["sources"], json!(sources));
-                    document::set(&mut told, &["context"], changed);
-                    self.tell_of(state, "merge", data, &told);
+                    document::set(&mut message, &["context"], changed);
+                    self.push_document(state, "merge", data, &message);
                 }
             }
-            Kind::Update { data, previous } => self.tell_update(state, event, data, previous),
+            Kind::Update { data, previous } => self.push_update(state, event, data, previous),
             Kind::Raw(name, data) => self.push(Frame {
                 event: name.clone(),
                 position: Some(position),
@@ -449,33 +449,33 @@ impl Session {
         }
     }
 
-    /// An update that enters the filter is told as a creation, one that leaves it as a deletion of
+    /// An update that enters the filter is sent as a creation, one that leaves it as a deletion of
     /// what was.
-    fn tell_update(&mut self, state: &State, event: &Event, data: &Value, previous: &Value) {
+    fn push_update(&mut self, state: &State, event: &Event, data: &Value, previous: &Value) {
         let position = event.position;
         let is_visible = state.matches(data, self.is_whole);
         let was_visible = state.matches(previous, self.is_whole);
-        let mut told = envelope("update", data, position);
-        document::set(&mut told, &["context"], context(previous, data));
+        let mut message = envelope("update", data, position);
+        document::set(&mut message, &["context"], context(previous, data));
         if was_visible && !is_visible {
             if self.listens_to_deletions {
-                document::set(&mut told, &["data"], previous.clone());
-                self.push(Frame::of("delete", Some(position), &told));
+                document::set(&mut message, &["data"], previous.clone());
+                self.push(Frame::of("delete", Some(position), &message));
             }
         } else if is_visible {
             let name = if was_visible { "update" } else { "create" };
-            self.tell_of(state, name, data, &told);
+            self.push_document(state, name, data, &message);
         } else if state.contained.contains(document::internal_id(data)) {
-            self.tell_of(state, "update", data, &told);
+            self.push_document(state, "update", data, &message);
         }
     }
 
     /// An event of a document, behind what the document refers to.
-    fn tell_of(&mut self, state: &State, name: &str, data: &Value, told: &Value) {
+    fn push_document(&mut self, state: &State, name: &str, data: &Value, message: &Value) {
         let position = self.position;
         self.add_dependencies(state, data, position);
         self.sent.insert(document::text(data, "id").to_owned());
-        self.push(Frame::of(name, Some(position), told));
+        self.push(Frame::of(name, Some(position), message));
     }
 
     /// What a document refers to and this connection has not had: with the same position.

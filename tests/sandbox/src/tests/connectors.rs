@@ -51,8 +51,8 @@ fn seen(destination: &Destination) -> Value {
     run_on(destination, &query, &json!({}))["connector"].clone()
 }
 
-fn timestamp(told: &Value) -> String {
-    told["connector_state_timestamp"]
+fn timestamp(connector: &Value) -> String {
+    connector["connector_state_timestamp"]
         .as_str()
         .unwrap()
         .to_owned()
@@ -88,21 +88,21 @@ async fn each_reset_has_a_later_time_and_swallows_one_state() {
 }
 
 #[tokio::test]
-async fn before_the_timestamp_a_reset_is_told_by_its_flag_alone() {
+async fn before_the_timestamp_a_reset_is_recognised_by_its_flag_alone() {
     let destination = destination(Release::new(6, 4, 0));
     register(&destination);
     let refused = try_ping(&destination, "one", TOLD);
     assert_eq!(refused["errors"][0]["name"], "GRAPHQL_VALIDATION_FAILED");
     let fields = "connector_state connector_state_reset";
-    let told = |answer: Value| answer["data"]["pingConnector"].clone();
-    let one = told(try_ping(&destination, "one", fields));
+    let connector_of = |answer: Value| answer["data"]["pingConnector"].clone();
+    let one = connector_of(try_ping(&destination, "one", fields));
     assert_eq!(one["connector_state"], "one");
     destination.reset("c1").await.unwrap();
     let query = format!("{{ connector(id: \"c1\") {{ {fields} }} }}");
     let flag = run_on(&destination, &query, &json!({}));
     assert_eq!(flag["connector"]["connector_state_reset"], true);
     let cleared = json!({ "connector_state": "", "connector_state_reset": false });
-    assert_eq!(told(try_ping(&destination, "two", fields)), cleared);
+    assert_eq!(connector_of(try_ping(&destination, "two", fields)), cleared);
 }
 
 #[test]

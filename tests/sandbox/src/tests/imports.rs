@@ -919,7 +919,7 @@ fn what_is_put_into_a_platform_stands_there_or_is_an_error() {
 }
 
 #[tokio::test]
-async fn objects_with_too_many_references_are_put_aside_where_workers_are_told_to() {
+async fn objects_with_too_many_references_are_put_aside_where_workers_are_configured_to() {
     for (release, refused) in [(Release::new(6, 8, 6), 0), (Release::LATEST, 1)] {
         let destination = Destination::start(DestinationOptions {
             release,

@@ -1,4 +1,4 @@
-//! The live stream tells what happens as the platform does, also where it is surprising.
+//! The live stream sends events as the platform does, also where that is surprising.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -211,7 +211,7 @@ fn apply(mut document: Value, steps: &Value) -> Value {
 }
 
 #[test]
-fn what_happens_to_indicators_is_told_with_both_patches() {
+fn what_happens_to_indicators_is_reported_with_both_patches() {
     let platform = platform();
     let stream = platform.stream();
     let mut client = live(&platform);
@@ -308,20 +308,20 @@ fn who_leaves_the_filter_is_deleted_as_it_was_and_who_enters_created() {
 }
 
 #[test]
-fn what_a_container_holds_is_told_though_it_does_not_match() {
+fn what_a_container_holds_is_reported_though_it_does_not_match() {
     let platform = platform();
     let stream = platform.stream();
     let id = stream.create(json!({ "pattern": "[a:b = 'c']", "name": "revoked", "revoked": true }));
     let mut client = live(&platform);
     stream.update(&id, |document| document["description"] = json!("not told"));
-    // What stands in a container counts when the event is told.
+    // What stands in a container counts when the event is sent.
     stream.create_address("198.51.100.1");
     assert_eq!(client.events(1), [pair("create", "198.51.100.1")]);
     stream.set_contained(&id, true);
     stream.update(&id, |document| document["description"] = json!("told"));
-    let told = client.event();
+    let event = client.event();
     assert_eq!(
-        (told.event.as_str(), &told.data["data"]["description"]),
+        (event.event.as_str(), &event.data["data"]["description"]),
         ("update", &json!("told"))
     );
 }
@@ -431,7 +431,7 @@ fn what_is_no_longer_kept_is_gone_and_only_the_first_frame_tells() {
         (&json!(last.to_string()), &json!(1))
     );
     assert_eq!(client.events(1), [pair("create", "198.51.100.3")]);
-    // An object can go without anybody being told.
+    // An object can go without any event.
     let id = stream.visible()[0].clone();
     assert!(stream.forget(&id));
     stream.create_address("198.51.100.4");
@@ -484,7 +484,7 @@ fn heartbeats_repeat_the_last_position_and_move_with_what_does_not_match() {
     );
     stream.create(json!({ "pattern": "[a:b = 'c']", "name": "revoked", "revoked": true }));
     let position = stream.last_position();
-    // Whether the connection has met the event yet is its own matter: the heartbeat tells.
+    // Whether the connection has read the event yet shows with the heartbeat.
     let mut last = first;
     while last.id != Some(position.to_string()) {
         stream.beat();
@@ -518,9 +518,9 @@ fn a_stream_filtered_by_origin_does_not_replay() {
     stream.create_address("198.51.100.1");
     stream.set_filters_by_origin(true);
     let mut client = replay(&platform);
-    let told = client.event();
+    let event = client.event();
     assert_eq!(
-        (told.event.as_str(), told.id.is_some()),
+        (event.event.as_str(), event.id.is_some()),
         ("no-recover", true)
     );
     stream.create_address("198.51.100.2");
@@ -580,7 +580,7 @@ fn the_whole_stream_has_no_filter() {
 }
 
 #[test]
-fn a_connection_ends_breaks_off_or_is_reset_where_it_is_told_to() {
+fn a_connection_ends_breaks_off_or_is_reset_where_it_is_configured_to() {
     let platform = platform();
     let stream = platform.stream();
     for last in 1..=3 {

@@ -127,7 +127,7 @@ pub enum LossKind {
     ExternalReference,
 }
 
-/// Something silently lost: no error tells of it.
+/// Something silently lost: no error reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// The object that landed.

@@ -258,7 +258,7 @@ pub(super) fn aliases_of(object: &Record) -> Vec<String> {
     super::texts(given)
 }
 
-/// The id that the platform gives it; none where it cannot be told from outside.
+/// The id that the platform gives it; none where it is not known from outside.
 pub(super) fn platform_id(object: &Record) -> Option<String> {
     let stix_type = object.text("type");
     if let Some(known) = ObservableType::by_stix_type(stix_type) {

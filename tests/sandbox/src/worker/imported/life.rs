@@ -31,7 +31,7 @@ pub struct Life {
     pub valid_from: i64,
     /// Until when it is valid, as milliseconds since 1970.
     pub valid_until: i64,
-    /// Whether it is revoked: because somebody said so, or because it was dead on arrival.
+    /// Whether it is revoked: because the object states it, or because it was expired on arrival.
     pub is_revoked: bool,
     /// Whether it decays; what was revoked at once does not.
     pub decays: bool,

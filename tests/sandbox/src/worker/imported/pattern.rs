@@ -136,7 +136,7 @@ impl Reader<'_> {
         inner
     }
 
-    /// Observations and what ties them.
+    /// Observations and their operators.
     fn pattern(&mut self) -> Option<String> {
         let mut text = self.observation()?;
         while let Some(tie) = self.word_of(&["AND", "OR", "FOLLOWEDBY"]) {

@@ -1,4 +1,4 @@
-//! What the destination lacks the type for is held back, remembered, and sent once it has it.
+//! What the destination lacks the type for is deferred, remembered, and sent once it has it.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ fn is_lacked(record: &Record) -> bool {
     LACKED.contains(&record.typename())
 }
 
-/// Some of each lacked type, each tied to an indicator.
+/// Some of each lacked type, each with a relationship to an indicator.
 fn with_lacked_types(each: usize) -> DataSet {
     let mut data = generated(250, 30);
     for typename in LACKED {
@@ -35,18 +35,22 @@ fn with_lacked_types(each: usize) -> DataSet {
     data
 }
 
-/// The objects of lacked types and what ties indicators to them, and those indicators.
+/// The objects of lacked types and the relationships of indicators to them, and those indicators.
 fn concerned(data: &DataSet) -> (BTreeSet<String>, BTreeSet<String>) {
     let lacked = data.observables.iter().filter(|record| is_lacked(record));
     let internal: BTreeSet<&str> = lacked.clone().map(Record::id).collect();
-    let ties = data.relationships.iter();
-    let ties = ties.filter(|tie| internal.contains(tie.text("to")));
-    let ends: BTreeSet<&str> = ties.clone().map(|tie| tie.text("from")).collect();
+    let relationships = data.relationships.iter();
+    let relationships =
+        relationships.filter(|relationship| internal.contains(relationship.text("to")));
+    let ends: BTreeSet<&str> = relationships
+        .clone()
+        .map(|relationship| relationship.text("from"))
+        .collect();
     let indicators = data.indicators.iter();
     let indicators = indicators.filter(|indicator| ends.contains(indicator.id()));
     let ids = |record: &Record| record.standard_id().to_owned();
     (
-        lacked.chain(ties).map(ids).collect(),
+        lacked.chain(relationships).map(ids).collect(),
         indicators.map(ids).collect(),
     )
 }
@@ -148,7 +152,7 @@ async fn more_than_can_be_remembered_come_too() {
     assert_eq!(more, lacked.len() as u64 - 200);
     assert!(kept.to_string().len() < STATE_LIMIT, "{kept}");
 
-    // The newer platform is another one: it has to get the indicators, too, whose ties come.
+    // The newer platform is another one: it has to get the indicators, too, whose relationships come too.
     let mut kept = kept;
     let streams = kept["streams"].as_object_mut().expect("the streams");
     streams.remove("indicators").expect("their cursor");

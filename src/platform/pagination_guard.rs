@@ -1,9 +1,9 @@
-//! Sees to it that a list of a platform ends, whatever the platform answers.
+//! Makes sure that reading a list of a platform ends, whatever the platform answers.
 //!
-//! Pure. Must not know: which platform, what the rows are good for.
+//! Pure.
 //!
-//! **Invariant.** A list whose cursors come back, whose pages hold nothing that is new or nothing that says who it
-//! is, or that answers far more rows than it counts or can have, is an error after a bounded number of rows.
+//! **Invariant.** A list whose cursors come back, whose pages hold nothing that is new or nothing that has an
+//! id, or that answers far more rows than it counts or can have, is an error after a bounded number of rows.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hash};
@@ -27,7 +27,7 @@ const SURPLUS_PAGES: u64 = 5;
 const PAGES_OF_A_SHORT_LIST: usize = 10_000;
 
 /// A set of hashes.
-type Hashes = HashSet<u64, RandomState>;
+type RowHashes = HashSet<u64, RandomState>;
 
 /// A row of a list. Its hash is that of this version of it.
 pub trait ListedRow: Hash {
@@ -43,7 +43,7 @@ impl ListedRow for &str {
 
 /// A list that does not end.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Endless {
+pub enum EndlessList {
     /// A cursor came again.
     #[error(
         "its list does not end: a cursor came back; look for a cache or proxy in front of that platform, and at its log"
@@ -51,7 +51,7 @@ pub enum Endless {
     SameCursor,
     /// Page after page brought only rows that had come before.
     #[error(
-        "its list does not end: its pages hold the same rows again, or none that say who they are; look for a cache or proxy in front of that platform, and at its log"
+        "its list does not end: its pages hold the same rows again, or rows without an id; look for a cache or proxy in front of that platform, and at its log"
     )]
     NothingNew,
     /// Far more rows came than are counted.
@@ -80,12 +80,12 @@ pub enum Endless {
 
 /// What was seen of one list.
 #[derive(Debug, Default)]
-pub struct EndGuard {
+pub struct PaginationGuard {
     hasher: RandomState,
-    places: Hashes,
-    rows: Hashes,
+    places: RowHashes,
+    rows: RowHashes,
     /// Whatever came, in any version.
-    objects: Hashes,
+    objects: RowHashes,
     /// Rows that came, of what may be new, and of what came before.
     new: u64,
     again: u64,
@@ -98,7 +98,7 @@ pub struct EndGuard {
     most: Option<u64>,
 }
 
-impl EndGuard {
+impl PaginationGuard {
     /// For a list that can hardly have more rows than so many, whatever it counts.
     pub fn of_at_most(rows: usize) -> Self {
         Self {
@@ -107,12 +107,12 @@ impl EndGuard {
         }
     }
 
-    fn take_place(&mut self, place: &str) -> Result<(), Endless> {
+    fn take_place(&mut self, place: &str) -> Result<(), EndlessList> {
         let is_new = self.places.insert(self.hasher.hash_one(place));
-        is_new.then_some(()).ok_or(Endless::SameCursor)
+        is_new.then_some(()).ok_or(EndlessList::SameCursor)
     }
 
-    /// Takes a page: the place behind it, those of its rows that say who they are, how many it has, and all that
+    /// Takes a page: the place behind it, those of its rows that have an id, how many it has, and all that
     /// the platform counts.
     ///
     /// # Errors
@@ -123,7 +123,7 @@ impl EndGuard {
         rows: &[R],
         page_rows: usize,
         counted: Option<u64>,
-    ) -> Result<(), Endless> {
+    ) -> Result<(), EndlessList> {
         self.take_place(place)?;
         self.take_rows(rows, page_rows)?;
         self.take_objects(rows)?;
@@ -131,14 +131,14 @@ impl EndGuard {
         self.largest_page = self.largest_page.max(page_rows as u64);
         self.most_counted = self.most_counted.max(counted.unwrap_or_default());
         if counted.is_some() && self.is_beyond(self.most_counted) {
-            return Err(Endless::TooMany {
+            return Err(EndlessList::TooMany {
                 counted: self.most_counted,
                 answered: self.answered,
             });
         }
         match self.most {
             Some(most) if self.is_beyond(most) || self.places.len() > PAGES_OF_A_SHORT_LIST => {
-                Err(Endless::BeyondBound {
+                Err(EndlessList::BeyondBound {
                     most,
                     answered: self.answered,
                     pages: self.places.len(),
@@ -155,7 +155,7 @@ impl EndGuard {
     }
 
     /// The same objects in ever newer versions are no end either.
-    fn take_objects<R: ListedRow>(&mut self, rows: &[R]) -> Result<(), Endless> {
+    fn take_objects<R: ListedRow>(&mut self, rows: &[R]) -> Result<(), EndlessList> {
         for row in rows {
             let object = self.hasher.hash_one(row.object());
             let is_again = self.objects.contains(&object);
@@ -167,10 +167,10 @@ impl EndGuard {
         }
         let most = self.new.saturating_mul(TIMES_CHANGED);
         let is_endless = self.again > most.saturating_add(ROWS_CHANGED);
-        (!is_endless).then_some(()).ok_or(Endless::NothingNew)
+        (!is_endless).then_some(()).ok_or(EndlessList::NothingNew)
     }
 
-    fn take_rows<R: ListedRow>(&mut self, rows: &[R], page_rows: usize) -> Result<(), Endless> {
+    fn take_rows<R: ListedRow>(&mut self, rows: &[R], page_rows: usize) -> Result<(), EndlessList> {
         let all: Vec<u64> = rows.iter().map(|row| self.hasher.hash_one(row)).collect();
         let is_nameless = all.is_empty();
         let is_known = |row: Option<&u64>| row.is_some_and(|one| self.rows.contains(one));
@@ -178,8 +178,8 @@ impl EndGuard {
             && is_known(all.last())
             && (self.rows.len() >= REMEMBERED_ROWS || all.iter().all(|one| is_known(Some(one))));
         self.rows.extend(all.first().into_iter().chain(all.last()));
-        let room = REMEMBERED_ROWS.saturating_sub(self.rows.len());
-        self.rows.extend(all.iter().take(room));
+        let left = REMEMBERED_ROWS.saturating_sub(self.rows.len());
+        self.rows.extend(all.iter().take(left));
         if !is_nameless && !is_known_page {
             (self.stale_rows, self.stale_pages) = (0, 0);
             return Ok(());
@@ -202,7 +202,7 @@ impl EndGuard {
             many_rows || many_pages
         };
         if is_endless {
-            return Err(Endless::NothingNew);
+            return Err(EndlessList::NothingNew);
         }
         Ok(())
     }
@@ -230,8 +230,8 @@ mod tests {
     }
 
     /// Takes so many pages of 40 objects, each in a version of its own.
-    fn take_changed(objects: u64, pages: u64) -> Result<(), Endless> {
-        let mut guard = EndGuard::default();
+    fn take_changed(objects: u64, pages: u64) -> Result<(), EndlessList> {
+        let mut guard = PaginationGuard::default();
         (0..pages).try_for_each(|page| {
             let rows = page * 40..(page + 1) * 40;
             let rows: Vec<(u64, u64)> = rows.map(|row| (row % objects, row)).collect();
@@ -241,15 +241,18 @@ mod tests {
 
     #[test]
     fn the_same_rows_in_ever_newer_versions_are_no_end() {
-        assert_eq!(take_changed(40, 300), Err(Endless::NothingNew));
+        assert_eq!(take_changed(40, 300), Err(EndlessList::NothingNew));
         assert_eq!(take_changed(40, 250), Ok(()));
         // A live list, all of which changes several times while it is read.
         assert_eq!(take_changed(4000, 1000), Ok(()));
-        assert_eq!(take_changed(4000, 1500), Err(Endless::NothingNew));
+        assert_eq!(take_changed(4000, 1500), Err(EndlessList::NothingNew));
     }
 
     /// How many pages are taken before it is an error, and which.
-    fn end_of(mut guard: EndGuard, pages: impl Fn(u64) -> (Vec<u64>, usize)) -> (u64, Endless) {
+    fn end_of(
+        mut guard: PaginationGuard,
+        pages: impl Fn(u64) -> (Vec<u64>, usize),
+    ) -> (u64, EndlessList) {
         for page in 0..100_000 {
             let (rows, page_rows) = pages(page);
             if let Err(endless) = guard.take(&page.to_string(), &rows, page_rows, None) {
@@ -261,15 +264,15 @@ mod tests {
 
     #[test]
     fn rows_that_do_not_say_who_they_are_are_no_end() {
-        let pages_of = |page_rows| end_of(EndGuard::default(), |_| (Vec::new(), page_rows));
+        let pages_of = |page_rows| end_of(PaginationGuard::default(), |_| (Vec::new(), page_rows));
         for (page_rows, pages) in [(1000, 2), (7, 2), (1, 20), (0, 20)] {
-            assert_eq!(pages_of(page_rows), (pages, Endless::NothingNew));
+            assert_eq!(pages_of(page_rows), (pages, EndlessList::NothingNew));
         }
     }
 
     #[test]
     fn some_rows_that_do_not_say_who_they_are_are_no_endless_list() {
-        let mut guard = EndGuard::default();
+        let mut guard = PaginationGuard::default();
         for page in 0..100_u64 {
             let all = rows(page..page + 1);
             let named = if page % 3 == 0 { &all[..] } else { &[] };
@@ -281,40 +284,40 @@ mod tests {
     fn a_list_has_no_more_rows_than_it_can_have() {
         let pages_of = |page_rows: u64| {
             let page = |page| rows(page * page_rows..(page + 1) * page_rows);
-            let guard = EndGuard::of_at_most(1000);
+            let guard = PaginationGuard::of_at_most(1000);
             end_of(guard, |number| (page(number), page(number).len()))
         };
         let (_, endless) = pages_of(100);
         assert!(
-            matches!(endless, Endless::BeyondBound { most: 1000, answered, .. } if answered <= 2600),
+            matches!(endless, EndlessList::BeyondBound { most: 1000, answered, .. } if answered <= 2600),
             "{endless}"
         );
-        let (pages, endless) = end_of(EndGuard::of_at_most(1_000_000), |page| {
+        let (pages, endless) = end_of(PaginationGuard::of_at_most(1_000_000), |page| {
             (rows(page..page + 1), 1)
         });
-        assert!(matches!(endless, Endless::BeyondBound { .. }) && pages == 10_000);
+        assert!(matches!(endless, EndlessList::BeyondBound { .. }) && pages == 10_000);
     }
 
     #[test]
     fn a_cursor_that_comes_back_is_no_end() {
-        let mut guard = EndGuard::default();
+        let mut guard = PaginationGuard::default();
         assert_eq!(guard.take("A", &rows(0..40), 40, Some(40)), Ok(()));
         assert_eq!(guard.take("B", &rows(40..80), 40, Some(80)), Ok(()));
         let again = guard.take("A", &rows(80..90), 10, Some(90));
-        assert_eq!(again, Err(Endless::SameCursor));
+        assert_eq!(again, Err(EndlessList::SameCursor));
     }
 
     #[test]
     fn the_same_rows_behind_new_cursors_are_no_end() {
-        let mut guard = EndGuard::default();
+        let mut guard = PaginationGuard::default();
         assert_eq!(guard.take("1", &rows(0..40), 40, None), Ok(()));
         let again = guard.take("2", &rows(0..40), 40, None);
-        assert_eq!(again, Err(Endless::NothingNew));
+        assert_eq!(again, Err(EndlessList::NothingNew));
     }
 
     #[test]
     fn some_rows_twice_are_no_endless_list() {
-        let mut guard = EndGuard::default();
+        let mut guard = PaginationGuard::default();
         for page in 0..50_u64 {
             let (begin, twice) = (page * 5, page % 2);
             let rows = rows(begin - (begin.min(1) * twice)..begin + 5);
@@ -326,7 +329,7 @@ mod tests {
 
     #[test]
     fn far_more_rows_than_counted_are_no_end() {
-        let mut guard = EndGuard::default();
+        let mut guard = PaginationGuard::default();
         let mut answered = 0;
         let error = loop {
             let page = rows(answered..answered + 40);
@@ -336,7 +339,7 @@ mod tests {
                 break error;
             }
         };
-        assert!(matches!(error, Endless::TooMany { counted: 40, .. }));
+        assert!(matches!(error, EndlessList::TooMany { counted: 40, .. }));
         assert!(answered <= 320);
     }
 }
