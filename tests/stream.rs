@@ -179,6 +179,7 @@ impl Line {
     fn new() -> Self {
         let platform = Destination::start(DestinationOptions::default()).unwrap();
         platform.stream().set_heartbeat(Duration::from_millis(50));
+        platform.stream().set_event_wait(Duration::from_millis(100));
         let id = Uuid::new_v4();
         Self {
             platform,
@@ -480,6 +481,34 @@ async fn once_means_until_history_is_through() {
     let running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
     assert_eq!(running.end().await, End::RanOnce);
     assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+}
+
+/// Heartbeats that come in the middle of history repeat the last position, or that of the start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_in_the_middle_of_history_is_not_its_end() {
+    let line = Line::new();
+    let ids = line.addresses(1..=8);
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_millis(30));
+    stream.add_fault(StreamFault::Slow(Duration::from_millis(10)));
+    let running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
+    assert_eq!(running.end().await, End::RanOnce);
+    assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_brings_what_has_happened_since_the_last_time() {
+    let line = Line::new();
+    let first = line.addresses(1..=2);
+    let run = || line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
+    assert_eq!(run().end().await, End::RanOnce);
+    let since = line.addresses(3..=6);
+    line.platform.stream().delete(&first[0]);
+    assert_eq!(run().end().await, End::RanOnce);
+    let heard = line.record.heard();
+    let both: Vec<String> = first.iter().chain(&since).cloned().collect();
+    assert_eq!(sorted(heard.ids("create")), all(&both));
+    assert_eq!(heard.ids("delete"), [first[0].as_str()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -94,6 +94,13 @@ pub struct OpenStream {
 }
 
 impl OpenStream {
+    /// What the platform's clock showed when it answered, where it said so: at the latest, as it says whole seconds.
+    pub fn opened_at(&self) -> Option<StreamPosition> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let date = self.response.date()?.checked_add(SECOND)?;
+        Some(StreamPosition::at(date.into()))
+    }
+
     /// The frames that the next piece brings, which may be none; `None` at the end. A silence that is longer than the
     /// settings allow is an error. May be broken off without a loss.
     ///
@@ -170,6 +177,11 @@ struct EventOrigin {
 const DEPENDENCY: &str = "init-dependencies";
 
 impl StreamFrame {
+    /// Whether the stream is on its way with it: a connection that ends behind its first frame, or in an error, is none.
+    pub fn is_of_stream(&self) -> bool {
+        !matches!(self, Self::Connected { .. } | Self::Failed(_))
+    }
+
     fn of(framed: Framed) -> Self {
         let frame = match framed {
             Framed::Frame(frame) => frame,
@@ -252,6 +264,13 @@ mod tests {
         #[case] expected: StreamFrame,
     ) {
         assert_eq!(read(event, Some("9-0"), data), expected);
+    }
+
+    #[test]
+    fn a_connection_with_nothing_but_its_beginning_is_no_stream() {
+        for (event, is_of_stream) in [("connected", false), ("error", false), ("heartbeat", true)] {
+            assert_eq!(read(event, Some("9-0"), "{}").is_of_stream(), is_of_stream);
+        }
     }
 
     #[test]

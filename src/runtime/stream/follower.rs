@@ -34,6 +34,9 @@ const NOT_STARTED: RetryPolicy = RetryPolicy {
 const LOG_EVERY: Duration = Duration::from_mins(10);
 /// A position that only heartbeats moved is not stored more often than this.
 const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
+/// Where heartbeats stand still for so long, there is nothing more to come for now. Behind history, the platform's
+/// heartbeats go on with the time once it has waited for events for 15 s (docs/protocol.md#live-stream).
+const STANDSTILL: Duration = Duration::from_secs(20);
 
 /// Follows the stream.
 pub(super) struct Follower {
@@ -104,10 +107,12 @@ struct ConnectionProgress {
     held: Option<StreamPosition>,
     /// When what the consumer buffers is flushed; none where it buffers nothing.
     flush_at: Option<Instant>,
-    /// The last frame was a heartbeat with this position.
-    beat: Option<StreamPosition>,
+    /// The last frames were heartbeats with this position, since then.
+    beat: Option<(StreamPosition, Instant)>,
     is_live: bool,
     stored: Instant,
+    /// A run that ends does so behind this position.
+    began: StreamPosition,
 }
 
 impl Follower {
@@ -120,10 +125,11 @@ impl Follower {
         consumer: &mut C,
     ) -> Result<Followed, SourceError> {
         let mut waits = Reconnecting::default();
+        let began = StreamPosition::at(self.clock.now());
         loop {
             let epoch = self.state_store.epoch();
             let is_first = waits.is_first();
-            let connection = self.connection(consumer, epoch, &mut waits);
+            let connection = self.connection(consumer, epoch, &mut waits, began);
             let broken = tokio::select! {
                 broken = connection => broken,
                 () = self.state_store.superseded(epoch) => Broken::Reset,
@@ -161,8 +167,9 @@ impl Follower {
         consumer: &mut C,
         epoch: u64,
         waits: &mut Reconnecting,
+        began: StreamPosition,
     ) -> Broken {
-        match self.read(consumer, epoch, waits).await {
+        match self.read(consumer, epoch, waits, began).await {
             Ok(broken) | Err(broken) => broken,
         }
     }
@@ -172,6 +179,7 @@ impl Follower {
         consumer: &mut C,
         epoch: u64,
         waits: &mut Reconnecting,
+        began: StreamPosition,
     ) -> Result<Broken, Broken> {
         let cursor = self.cursor(consumer, epoch).await?;
         let opening = self.stream.open(cursor.start());
@@ -180,6 +188,18 @@ impl Follower {
         };
         let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
+        let platform_now = stream.opened_at();
+        if waits.is_clock_new(platform_now)
+            && let Some(platform_now) = platform_now
+            && let Some(held) = cursor.held_back_to(platform_now)
+        {
+            tracing::warn!(
+                platform_now = %platform_now,
+                "the position lies in the platform's future, where events would be missed: the stream is followed from now on; look at the clocks of both machines"
+            );
+            self.keep(held, epoch)?;
+            return Ok(Broken::Elsewhere);
+        }
         let mut progress = ConnectionProgress {
             cursor,
             seen: cursor.position,
@@ -188,6 +208,7 @@ impl Follower {
             beat: None,
             is_live: !cursor.is_in_history(),
             stored: Instant::now(),
+            began: platform_now.map_or(began, |platform_now| began.min(platform_now)),
         };
         if progress.is_live {
             self.note_live(consumer).await?;
@@ -201,18 +222,28 @@ impl Follower {
                 return Ok(Broken::Ended);
             };
             if !frames.is_empty() {
-                waits.note_success();
                 self.instruments.health.note_progress();
             }
             for frame in frames {
+                if frame.is_of_stream() {
+                    waits.note_success();
+                }
                 self.frame(frame, consumer, &mut progress, epoch).await?;
+            }
+            if !progress.is_live && progress.is_history_through() {
+                self.end_history(consumer, &mut progress, epoch).await?;
             }
             if progress.flush_at.is_none() {
                 self.store_heartbeats(&mut progress, epoch)?;
             }
-            if progress.is_live && self.ends_with_history {
+            if self.ends_with_history && progress.is_up_to_date() {
                 self.flush(consumer, &mut progress, epoch).await?;
-                return Ok(Broken::HistoryIsThrough);
+                // What the target has not taken yet is offered again.
+                if progress.flush_at.is_none() {
+                    let seen = progress.seen;
+                    self.store(&mut progress, seen, epoch)?;
+                    return Ok(Broken::HistoryIsThrough);
+                }
             }
         }
     }
@@ -258,13 +289,10 @@ impl Follower {
                 self.connected(first, consumer, progress, epoch).await
             }
             StreamFrame::Heartbeat(Some(position)) => {
-                progress.beat = Some(position);
+                let same = last_beat.filter(|(last, _)| *last == position);
+                progress.beat = Some(same.unwrap_or_else(|| (position, Instant::now())));
                 if Some(position) != progress.held {
                     progress.see(Some(position));
-                }
-                // Twice the same, and nothing between: all of history is through.
-                if !progress.is_live && last_beat == Some(position) {
-                    self.end_history(consumer, progress, epoch).await?;
                 }
                 Ok(())
             }
@@ -331,18 +359,18 @@ impl Follower {
         tracing::warn!(
             after = %after,
             first = %first,
-            "the platform has not kept all events since the last one that was received: history is read again"
+            "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
         );
         consumer.note(StreamNotice::Gap { after, first }).await?;
-        progress.cursor = StreamCursor {
-            position: StreamPosition::BEGINNING,
-            recover_until: Some(first),
-        };
-        self.store(progress, StreamPosition::BEGINNING, epoch)?;
+        if self.start.is_live_alone() {
+            return Ok(());
+        }
+        self.keep(progress.cursor.across_gap_to(first), epoch)?;
         Err(Broken::Elsewhere)
     }
 
-    /// History is through: the next start need not ask for any of it.
+    /// History is through. The position is moved by what has come alone: should more of history come all the same, none
+    /// of it is lost.
     async fn end_history<C: StreamConsumer>(
         &self,
         consumer: &mut C,
@@ -351,8 +379,9 @@ impl Follower {
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
         progress.is_live = true;
-        progress.see(progress.cursor.recover_until);
-        self.store(progress, progress.seen, epoch)?;
+        if progress.flush_at.is_none() {
+            self.store(progress, progress.seen, epoch)?;
+        }
         Ok(self.note_live(consumer).await?)
     }
 
@@ -436,14 +465,34 @@ impl Follower {
         let cursor = self.start.cursor(self.clock.now());
         consumer.note(StreamNotice::BeginsAnew).await?;
         // The moment up to which history is replayed is that of the first start, whatever happens to this one.
+        self.keep(cursor, epoch)?;
+        Ok(cursor)
+    }
+
+    /// Keeps a cursor for the next connection.
+    fn keep(&self, cursor: StreamCursor, epoch: u64) -> Result<(), Superseded> {
         self.state_store.change(epoch, |state| {
             state.streams.insert(LIVE.to_owned(), cursor.write());
-        })?;
-        Ok(cursor)
+        })
     }
 }
 
 impl ConnectionProgress {
+    /// Whether all of history has come.
+    fn is_history_through(&self) -> bool {
+        self.cursor.is_through_at(self.seen) || self.stands_still()
+    }
+
+    /// Whether everything has come that there was when the process began.
+    fn is_up_to_date(&self) -> bool {
+        self.is_live && (self.seen.is_after(self.began) || self.stands_still())
+    }
+
+    fn stands_still(&self) -> bool {
+        self.beat
+            .is_some_and(|(_, since)| since.elapsed() >= STANDSTILL)
+    }
+
     /// Everything up to this position has come.
     fn see(&mut self, position: Option<StreamPosition>) {
         if let Some(position) = position.filter(|position| position.is_after(self.seen)) {
@@ -462,6 +511,7 @@ struct Reconnecting {
     is_not_started: bool,
     logged: Option<(String, Instant)>,
     has_connected: bool,
+    knows_clock: bool,
 }
 
 impl Default for Reconnecting {
@@ -472,6 +522,7 @@ impl Default for Reconnecting {
             is_not_started: false,
             logged: None,
             has_connected: false,
+            knows_clock: false,
         }
     }
 }
@@ -487,8 +538,16 @@ impl Reconnecting {
         }
         *self = Self {
             has_connected: true,
+            knows_clock: self.knows_clock,
             ..Self::default()
         };
+    }
+
+    /// Whether this is the first that is known of the platform's clock.
+    fn is_clock_new(&mut self, platform_now: Option<StreamPosition>) -> bool {
+        let is_new = !self.knows_clock && platform_now.is_some();
+        self.knows_clock |= is_new;
+        is_new
     }
 
     fn note_error(&mut self, error: &Error, instruments: &Instruments, is_first: bool) {
