@@ -69,7 +69,7 @@ fn nothing_is_nothing(#[case] text: Option<&str>) {
 fn what_is_not_ours_is_reported_as_unusable(#[case] text: &str, #[case] reason: &str) {
     match State::read(Some(text)) {
         Ok(StoredState::Unusable(explanation)) => {
-            assert!(explanation.starts_with(reason), "{explanation}")
+            assert!(explanation.starts_with(reason), "{explanation}");
         }
         other => panic!("{other:?}"),
     }
