@@ -52,7 +52,8 @@ impl<'a> MessageBuilder<'a> {
             .referenced
             .iter()
             .chain(&page.shared)
-            .chain(&page.objects);
+            .chain(&page.objects)
+            .filter(|object| !object.is_deletion());
         Self {
             batch_size,
             largest,
@@ -300,7 +301,8 @@ impl<'a> MessageBuilder<'a> {
         self.open_bytes = 0;
         self.open_own = 0;
         if !batch.is_empty() {
-            self.sent_embedded.remember(&batch, &self.embedded);
+            self.sent_embedded
+                .remember(&batch, &self.embedded, &self.shared);
             self.batches.push(batch);
         }
     }

@@ -20,6 +20,8 @@ struct Recently {
     object: Option<Arc<StixObject>>,
     /// Whether a page brought it as its own: as it came along with others, it lacks something.
     was_own: bool,
+    /// Whether it was deleted, and has not been sent since.
+    is_deleted: bool,
     messages: u32,
 }
 
@@ -28,9 +30,18 @@ impl Recent {
         self.objects.get(&id)?.object.as_ref()
     }
 
-    /// Whether an object was sent with other content.
+    /// Whether an object was deleted.
+    pub(super) fn has_deleted(&self, id: u128) -> bool {
+        let recently = self.objects.get(&id);
+        recently.is_some_and(|recently| recently.is_deleted)
+    }
+
+    /// Whether an object was sent with other content; for a deletion, whether it was sent at all.
     pub(super) fn holds_other_than(&self, object: &Arc<StixObject>) -> bool {
         let recently = self.objects.get(&object.key);
+        if object.is_deletion() {
+            return recently.is_some_and(|recently| !recently.is_deleted);
+        }
         let Some(recently) = recently.filter(|recently| recently.was_own) else {
             return false;
         };
@@ -53,11 +64,13 @@ impl Recent {
             let recently = self.objects.entry(object.key).or_insert(Recently {
                 object: None,
                 was_own: false,
+                is_deleted: false,
                 messages: 0,
             });
+            recently.is_deleted = object.is_deletion();
             recently.messages += 1;
             recently.was_own |= own.contains(&object.key);
-            if recently.object.is_none() || !again {
+            if recently.object.is_none() || !again || object.is_deletion() {
                 recently.object = can_be_needed(object).then(|| Arc::clone(object));
             }
             keys.push(object.key);
@@ -104,23 +117,40 @@ impl SentEmbedded {
         self.sent.get(&object.key).is_some_and(is_sent) && is_sure()
     }
 
-    /// Counts a message, of whose objects these are embedded or shared.
-    pub(super) fn remember(&mut self, batch: &Batch, embedded: &KeySet) {
-        for object in batch.iter().filter(|object| embedded.contains(&object.key)) {
-            let first = self.messages;
-            match self.sent.get_mut(&object.key) {
-                Some(sent) if sent.is_same(object) => sent.last = self.messages,
-                _ => {
-                    let sent = SentObject {
-                        object: Arc::clone(object),
-                        first,
-                        last: first,
-                    };
-                    self.sent.insert(object.key, sent);
-                }
+    /// Whether an object that units share was sent with other content, and no worker need be through with that.
+    pub(super) fn has_other_shared(&self, object: &Arc<StixObject>) -> bool {
+        let is_recent = |sent: &SentObject| self.messages - sent.last <= RECENT_BATCHES;
+        let sent = self.sent.get(&object.key);
+        let sent = sent.filter(|sent| sent.is_shared && is_recent(sent));
+        sent.is_some_and(|sent| !sent.is_same(object))
+    }
+
+    /// Counts a message, of whose objects these are embedded, or shared.
+    pub(super) fn remember(&mut self, batch: &Batch, embedded: &KeySet, shared: &KeySet) {
+        for object in batch {
+            if object.is_deletion() {
+                self.sent.remove(&object.key);
+            } else if embedded.contains(&object.key) {
+                self.note(object, shared.contains(&object.key));
             }
         }
         self.messages += 1;
+    }
+
+    fn note(&mut self, object: &Arc<StixObject>, is_shared: bool) {
+        let first = self.messages;
+        match self.sent.get_mut(&object.key) {
+            Some(sent) if sent.is_same(object) => sent.last = first,
+            _ => {
+                let sent = SentObject {
+                    object: Arc::clone(object),
+                    is_shared,
+                    first,
+                    last: first,
+                };
+                self.sent.insert(object.key, sent);
+            }
+        }
     }
 }
 
@@ -128,6 +158,7 @@ impl SentEmbedded {
 #[derive(Debug)]
 struct SentObject {
     object: Arc<StixObject>,
+    is_shared: bool,
     /// The numbers of the first and the last message that held it so.
     first: usize,
     last: usize,
@@ -136,6 +167,11 @@ struct SentObject {
 impl SentObject {
     /// Whether an object is as it was sent. Converters write each of them once, and hand it out again and again.
     fn is_same(&self, object: &Arc<StixObject>) -> bool {
-        Arc::ptr_eq(&self.object, object) || self.object.json == object.json
+        // Shared objects go without what they refer to.
+        let (sent, object) = (
+            self.object.form_without_references(),
+            object.form_without_references(),
+        );
+        Arc::ptr_eq(sent, object) || sent.json == object.json
     }
 }

@@ -1,6 +1,7 @@
 //! Waves: what an object needs travels in an earlier one.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use super::container;
@@ -43,10 +44,18 @@ impl Packer {
                 .iter()
                 .map(|object| skip(object, "what it points at is not sent")),
         );
+        let own: KeySet = objects.iter().map(|object| object.key).collect();
+        let mut along = KeySet::default();
         let new = referenced
             .into_iter()
-            .chain(page.shared.iter().cloned())
-            .filter(|referenced_object| !self.packed.contains(&referenced_object.key));
+            .filter(|referenced_object| !self.packed.contains_key(&referenced_object.key));
+        let new = page
+            .shared
+            .iter()
+            .filter(|shared| self.has_changed(shared))
+            .cloned()
+            .chain(new)
+            .filter(|object| !own.contains(&object.key) && along.insert(object.key));
         let all: Batch = new.chain(objects).collect();
         let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
         let again = page
@@ -64,7 +73,7 @@ impl Packer {
         for object in &all {
             collect_embedded(object, &mut embedded);
         }
-        embedded.retain(|embedded_object| !self.packed.contains(&embedded_object.key));
+        embedded.retain(|embedded_object| !self.packed.contains_key(&embedded_object.key));
         let (plain, marked): (Batch, Batch) = embedded
             .into_iter()
             .partition(|embedded_object| embedded_object.embedded.is_empty());
@@ -87,26 +96,46 @@ impl Packer {
             let own = page.objects.iter().map(|object| object.key);
             self.own_in_flight.extend(own);
         }
+        let shared = page.shared.iter().map(|object| object.key);
+        let shared = shared.filter(|key| self.in_flight.contains(key));
+        self.shared_in_flight.extend(shared);
         waves
     }
 
+    /// Whether an object was not packed in this run as it is.
+    fn has_changed(&self, object: &StixObject) -> bool {
+        self.packed.get(&object.key) != Some(&self.hash(object))
+    }
+
+    fn hash(&self, object: &StixObject) -> u64 {
+        self.hashes.hash_one(&object.json)
+    }
+
     /// A wave waits when something that it needs was sent since the last wave that waited, or what it
-    /// holds itself: that must not be overwritten by its older version.
+    /// holds itself: that must not be overwritten by its older version, nor come back by what was sent before its
+    /// deletion.
     pub(super) fn wave(&mut self, objects: Batch, batch_size: usize) -> Wave {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
-            if self.own_in_flight.contains(&object.key) {
-                return true;
-            }
-            object.needs().any(|(id, _)| is_in_flight(id))
+            let key = object.key;
+            self.own_in_flight.contains(&key)
+                || (self.shared_in_flight.contains(&key) && self.has_changed(object))
+                || (object.is_deletion() && self.in_flight.contains(&key))
+                || object.needs().any(|(id, _)| is_in_flight(id))
         });
         if waits {
             self.in_flight.clear();
             self.own_in_flight.clear();
+            self.shared_in_flight.clear();
         }
         for object in &objects {
-            self.packed.insert(object.key);
             self.in_flight.insert(object.key);
+            if object.is_deletion() {
+                self.packed.remove(&object.key);
+            } else {
+                let hash = self.hash(object);
+                self.packed.insert(object.key, hash);
+            }
         }
         Wave {
             waits,
