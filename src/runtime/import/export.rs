@@ -200,6 +200,7 @@ impl Exporter<'_> {
                 .count_not_sent(kind, reason);
         }
         self.exported.tally.count_skipped(&converted.skipped);
+        self.exported.tally.count_left(&rejected.left);
         self.exported.deferred += converted.deferred.len() + packed.dependents.len();
         for alarm in &converted.alarms {
             tracing::error!(stream = converted.stream, "{alarm}");
