@@ -228,7 +228,7 @@ impl Packer {
     /// What was deferred before may go now, and the other way round.
     fn note_sent(&mut self, page: &Converted, deferred: &[Skipped]) {
         if !self.not_sent.is_empty() {
-            for object in &page.objects {
+            for object in page.objects.iter().chain(&page.shared) {
                 self.not_sent.remove(&object.key);
                 self.refused.remove(&object.key);
             }
@@ -248,9 +248,9 @@ impl Packer {
 
     /// Whether nothing can refer to an object beside what comes here: it was not sent, or is deleted.
     fn is_lost(&self, id: u128, here: &Here) -> bool {
-        let is_deleted =
-            here.deleted.contains(&id) || (self.deleted.contains(&id) && !here.along.contains(&id));
-        !here.own.contains(&id) && (is_deleted || self.not_sent.contains(&id))
+        let is_deleted = self.deleted.contains(&id) && !here.referenced.contains(&id);
+        here.deleted.contains(&id)
+            || (!here.whole.contains(&id) && (is_deleted || self.not_sent.contains(&id)))
     }
 
     /// The objects that can go: not too large, and with neither end deferred if they are relationships.
@@ -387,25 +387,24 @@ impl Packer {
     }
 }
 
-/// What a page brings, itself and along with that, and what it deletes.
+/// What a page brings, and what it deletes.
 struct Here {
-    own: KeySet,
-    along: KeySet,
+    /// The page's own objects, and those that it shares with others.
+    whole: KeySet,
+    /// What comes along without what it refers to itself.
+    referenced: KeySet,
     deleted: KeySet,
 }
 
 impl Here {
     fn of(page: &Converted) -> Self {
-        let keys_of = |are_deleted: bool| {
-            let objects = page.objects.iter();
-            let objects = objects.filter(move |object| object.is_deletion() == are_deleted);
-            objects.map(|object| object.key).collect()
-        };
-        let along = page.referenced.iter().chain(&page.shared);
+        let own = page.objects.iter();
+        let (deleted, own): (Vec<_>, Vec<_>) = own.partition(|object| object.is_deletion());
+        let whole = own.into_iter().chain(&page.shared);
         Self {
-            own: keys_of(false),
-            along: along.map(|object| object.key).collect(),
-            deleted: keys_of(true),
+            whole: whole.map(|object| object.key).collect(),
+            referenced: page.referenced.iter().map(|object| object.key).collect(),
+            deleted: deleted.into_iter().map(|object| object.key).collect(),
         }
     }
 }

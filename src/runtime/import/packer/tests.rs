@@ -771,6 +771,38 @@ fn what_is_shared_and_comes_itself_goes_once_by_waves() {
     assert_eq!([5, 6, 7].map(|number| times(&packed, number)), [1, 1, 1]);
 }
 
+/// A run before has deferred it, or this one could not send it as it was.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_is_shared_goes_when_it_can_though_it_was_not_sent_before(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    run.note_not_sent([&*id(5)]);
+    assert_eq!(
+        run.pack(&page(vec![tied(1, 5)], Vec::new())).deferred.len(),
+        1
+    );
+    let packed = run.pack(&sharing(vec![tied(2, 5)], vec![object(5)]));
+    assert!(packed.deferred.is_empty() && times(&packed, 5) == 1);
+    let later = run.pack(&page(vec![tied(1, 5)], Vec::new()));
+    assert!(later.deferred.is_empty());
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_is_shared_and_too_large_goes_in_no_message(#[case] packing: Packing) {
+    let limit = limit(QueueProtocol::Amqp, 20_000, 20_000);
+    let mut run = Packer::new(packing).up_to(Some(limit));
+    let packed = run.pack(&sharing(
+        vec![tied(1, 5), object(2)],
+        vec![sized(5, 20_000)],
+    ));
+    let deferred: Vec<&str> = packed.deferred.iter().map(|left| &*left.id).collect();
+    assert_eq!(deferred, [&*id(1)]);
+    assert_eq!([1, 2, 5].map(|number| times(&packed, number)), [0, 1, 0]);
+}
+
 fn deletion(number: usize) -> StixObject {
     StixObject::deletion(stix_id(number), "Url").unwrap()
 }

@@ -22,21 +22,17 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
-        let (referenced, too_large): (Batch, Batch) =
-            page.referenced
-                .iter()
-                .cloned()
-                .partition(|referenced_object| {
-                    self.largest.holds_one(referenced_object.json.len() + 1)
-                });
+        let holds = |object: &Arc<StixObject>| self.largest.holds_one(object.json.len() + 1);
+        let (shared, large_shared): (Batch, Batch) = page.shared.iter().cloned().partition(holds);
+        let (referenced, large_referenced): (Batch, Batch) =
+            page.referenced.iter().cloned().partition(holds);
         let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
-        lost.extend(
-            too_large
-                .iter()
-                .map(|referenced_object| referenced_object.id.to_string()),
-        );
-        let refers_to_lost =
-            |object: &Arc<StixObject>| object.targets().any(|target| lost.contains(target));
+        let too_large = large_referenced.iter().chain(&large_shared);
+        lost.extend(too_large.map(|object| object.id.to_string()));
+        let refers_to_lost = |object: &Arc<StixObject>| {
+            let ends = object.imported.iter().map(|id| id.as_str());
+            ends.chain(object.targets()).any(|id| lost.contains(id))
+        };
         let (without_target, objects): (Batch, Batch) =
             objects.into_iter().partition(refers_to_lost);
         deferred.extend(
@@ -49,11 +45,9 @@ impl Packer {
         let new = referenced
             .into_iter()
             .filter(|referenced_object| !self.packed.contains_key(&referenced_object.key));
-        let new = page
-            .shared
-            .iter()
+        let new = shared
+            .into_iter()
             .filter(|shared| self.has_changed(shared))
-            .cloned()
             .chain(new)
             .filter(|object| !own.contains(&object.key) && along.insert(object.key));
         let all: Batch = new.chain(objects).collect();
