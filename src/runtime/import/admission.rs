@@ -49,7 +49,7 @@ impl Rejected {
     /// Lets the packer defer what depends on what does not go of a page, rejected or skipped. Objects that
     /// come a second time have been sent, whatever becomes of them now.
     pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
-        if page.counts_as.is_some() {
+        if page.parts.counts_as.is_some() {
             return;
         }
         let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
@@ -194,7 +194,7 @@ impl Admission {
     /// Takes out of a page what the destination does not take, and the links that lead to it.
     fn reject(&mut self, destination: &Destination, page: &mut Converted) -> Rejected {
         let mut rejected = Rejected::default();
-        let is_part = page.counts_as.is_some();
+        let is_part = page.parts.counts_as.is_some();
         let mut noted = Noted {
             stream: page.stream,
             is_part,

@@ -184,7 +184,7 @@ impl Exporter<'_> {
             .objects
             .iter()
             .filter(|object| !left.contains(&*object.id));
-        if converted.counts_as.is_none() {
+        if converted.parts.counts_as.is_none() {
             let kinds = sent.map(|object| &*object.kind);
             self.exported.tally.count_sent(kinds);
         }

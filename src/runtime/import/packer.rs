@@ -189,7 +189,7 @@ impl Packer {
             }
         };
         self.note_sent(page, &deferred);
-        if let Some(notifier) = &page.sent_notifier {
+        if let Some(notifier) = &page.parts.sent_notifier {
             let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
             let ids = page.objects.iter().map(|object| &*object.id);
             notifier.notify(ids.filter(|id| !is_deferred(id)));
@@ -241,7 +241,7 @@ impl Packer {
             }
         }
         // What does not go a second time has been sent all the same.
-        if page.counts_as.is_none() {
+        if page.parts.counts_as.is_none() {
             self.note_not_sent(deferred.iter().map(|skipped| skipped.id.as_str()));
         }
     }
@@ -347,7 +347,7 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
-        let again = page.counts_as.is_some();
+        let again = page.parts.counts_as.is_some();
         let waits = !again && self.must_wait(page, objects);
         let largest = self.largest;
         let batch_size = batch_size.max(1);

@@ -314,16 +314,16 @@ impl<'a> Sink<'a> {
             needed.any(|(id, _)| *id == *object.id)
         };
         let of = |set: &HashSet<Box<str>>, object: &Arc<StixObject>| set.contains(&*object.id);
-        let counted_as = |object: &Arc<StixObject>| match unit.counts_as {
+        let counted_as = |object: &Arc<StixObject>| match unit.parts.counts_as {
             Some(kind) => kind.into(),
             None => object.kind.clone(),
         };
-        let mut resolved = match &unit.completes {
+        let mut resolved = match &unit.parts.completes {
             // Of its first unit, something is still missing.
             Some(id) if self.deferred_now.contains(id) => Vec::new(),
             Some(id) => vec![id.clone()],
             // Without its links, an object that only brings its files resolves nothing.
-            None if unit.counts_as.is_some() => Vec::new(),
+            None if unit.parts.counts_as.is_some() => Vec::new(),
             None => {
                 let before = &self.deferred_before;
                 // A deletion resolves it as well.
@@ -335,7 +335,7 @@ impl<'a> Sink<'a> {
         // Of these a part is still missing.
         resolved.retain(|id| {
             let mut deferred = unit.deferred.iter();
-            !unit.files_follow.contains(id) && !deferred.any(|object| *object.id == **id)
+            !unit.parts.follow.contains(id) && !deferred.any(|object| *object.id == **id)
         });
         let along = unit.referenced.iter().chain(&unit.shared);
         let along = along.filter(|object| of(&self.needed, object));
@@ -421,8 +421,8 @@ impl<'a> Sink<'a> {
             }
         }
         // Nothing for each object at info.
-        if page.counts_as.is_some() {
-            tracing::debug!(stream = page.stream, "object with files read");
+        if page.parts.counts_as.is_some() {
+            tracing::debug!(stream = page.stream, "parts of an object read");
             return;
         }
         tracing::info!(
@@ -438,7 +438,7 @@ impl<'a> Sink<'a> {
     /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
     /// would be for nothing.
     fn remove_still_incomplete(&self, page: &mut Converted) {
-        if !page.is_again || page.counts_as.is_some() || page.deferred.is_empty() {
+        if !page.is_again || page.parts.counts_as.is_some() || page.deferred.is_empty() {
             return;
         }
         let lacks = |part: &Deferred| {
@@ -451,7 +451,7 @@ impl<'a> Sink<'a> {
         let is_as_it_was = |object: &Arc<StixObject>| {
             let parts = self.parts_tried_again.get(&*object.id);
             let lacks_all = parts.is_some_and(|parts| parts.iter().all(lacks));
-            lacks_all && !page.files_follow.contains(&*object.id)
+            lacks_all && !page.parts.follow.contains(&*object.id)
         };
         let sent = page.objects.iter().filter(|object| is_as_it_was(object));
         let sent: HashSet<Box<str>> = sent.map(|object| object.id.clone().into()).collect();

@@ -31,7 +31,7 @@ pub(super) fn summary(tally: &Tally) -> String {
     for (what, total, causes) in causes.into_iter().filter(|(_, total, _)| *total > 0) {
         let mut causes: Vec<_> = causes.iter().collect();
         causes.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
-        text.push_str(&format!(". {what}: {total}"));
+        text.extend([". ", what, ": ", &total.to_string()]);
         let named = |((kind, reason), count): (&(String, String), &u64)| {
             format!("{count} {kind} ({reason})")
         };

@@ -246,7 +246,7 @@ fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
     for (counts_as, sent) in [(Some("object with files"), 1), (None, 0)] {
         let mut run = Packer::new(Packing::Closed { batch_size: 100 });
         let mut again = page(Vec::new(), Vec::new());
-        again.counts_as = counts_as;
+        again.parts.counts_as = counts_as;
         again.skipped.push(skip(&object(1), "it cannot be read"));
         let mut rejected = Rejected::default();
         rejected.ids.insert(id(2).into());

@@ -8,7 +8,7 @@ use super::container;
 use super::limit::Largest;
 use super::{Batch, Packer, WITH_ITS_CIRCLE, Wave, collect_embedded, skip};
 use crate::connector::{Converted, Skipped};
-use crate::stix::{KeySet, StixObject, key};
+use crate::stix::{KeySet, StixId, StixObject, key};
 
 impl Packer {
     /// What the objects depend on (markings and labels, then marked authors), then the objects that
@@ -30,7 +30,7 @@ impl Packer {
         let too_large = large_referenced.iter().chain(&large_shared);
         lost.extend(too_large.map(|object| object.id.to_string()));
         let refers_to_lost = |object: &Arc<StixObject>| {
-            let ends = object.imported.iter().map(|id| id.as_str());
+            let ends = object.imported.iter().map(StixId::as_str);
             ends.chain(object.targets()).any(|id| lost.contains(id))
         };
         let (without_target, objects): (Batch, Batch) =
@@ -86,7 +86,7 @@ impl Packer {
         let waves = steps
             .map(|objects| self.wave(objects, batch_size))
             .collect();
-        if page.counts_as.is_none() {
+        if page.parts.counts_as.is_none() {
             let own = page.objects.iter().map(|object| object.key);
             self.own_in_flight.extend(own);
         }
