@@ -8,6 +8,7 @@
 //! what is attached to it; `convert` writes the STIX object.
 
 mod ask;
+mod blame;
 mod by_id;
 mod convert;
 mod cursor;
