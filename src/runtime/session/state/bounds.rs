@@ -7,9 +7,21 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{AT_SOURCE, CAUSES, DEFERRED, LEFT_BEHIND, OpenWork, RUNS, State};
+use super::{OpenWork, State};
 use crate::connector::Deferred;
 use crate::telemetry::safe_text::{NAME, SENTENCE, WORDS};
+
+/// Runs that are remembered.
+pub(super) const RUNS: usize = 5;
+/// Deferred objects that are remembered, until something changes at the destination; more are counted.
+pub(super) const DEFERRED: usize = 200;
+/// The same of those that only the source can resolve: so many that it failed at, so many that contradict themselves.
+/// Nothing shows when they are resolved, so none may be displaced by others.
+pub(super) const AT_SOURCE: usize = 100;
+/// Causes that are remembered of what is not; there are not many markings and types.
+pub(super) const CAUSES: usize = 50;
+/// Works of earlier runs that are still to be finished.
+pub(super) const LEFT_BEHIND: usize = 10;
 
 /// The most of a whole state, in bytes. The platform answers it inside a JSON text, which can double it, and an answer
 /// of more than 4 MiB is not read.

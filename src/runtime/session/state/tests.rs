@@ -1,12 +1,16 @@
 //! What is read, what is refused, what is kept within bounds.
 
+use chrono::{DateTime, NaiveDate};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
+use super::bounds::{AT_SOURCE, DEFERRED, LEFT_BEHIND, RESOLVED, RUNS};
+use super::open_work::OTHER_KINDS;
 use super::*;
-use crate::connector::Skipped;
+use crate::connector::{AtSource, Obstacle, Skipped};
 use crate::hostile::{corpus, damaged, misfilled};
+use crate::opencti::Echo;
 
 const SOURCE: &str = "https://source.test";
 

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::without_mark;
+use super::read::without_mark;
 
 /// So often an object may have been written as a text once more.
 const TEXTS: u8 = 3;
