@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 
+use super::Choices;
+use super::error::ConvertError;
 use super::metadata_writer::ObjectMetadata;
-use super::{Choices, ConvertError};
 use crate::connectors::netmanageit::page::{ExternalReferenceFields, Node, Text};
 use crate::connectors::netmanageit::settings::Creators;
 

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::{ConvertError, NOT_STATED, of_field};
+use super::fields::{put_field, put_former_ids};
 use super::metadata_writer::ObjectMetadata;
-use super::{
-    Choices, ConvertError, NOT_STATED, of_field, part, put_field, put_former_ids, validity,
-};
+use super::nodes::part;
+use super::{Choices, validity};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::{self, Node};
 use crate::stix::JsonKind::{self, Boolean, Integer, Text, Texts, Time};

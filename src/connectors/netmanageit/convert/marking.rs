@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::ConvertError;
+use super::error::ConvertError;
 use crate::connector::Skipped;
 use crate::stix::tlp::{self, Tlp};
 use crate::stix::{ObjectWriter, StixId, StixObject, read_time};

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::error::{ConvertError, NOT_STATED};
+use super::fields::{put_field, put_former_ids};
 use super::marking::{self, BadMarking, WrittenMarking};
-use super::{ConvertError, NOT_STATED, part, put_field, put_former_ids};
+use super::nodes::part;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::{FILE, FileContent, ReferenceContents};
 use crate::connectors::netmanageit::page::{ExternalReferenceFields, Node};

@@ -6,10 +6,12 @@ use serde::Deserialize;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
+use super::error::{ConvertError, of_field};
+use super::fields::put_field;
 use super::metadata_writer::ObjectMetadata;
 use super::types::{ObservableType, observable_type};
+use super::unknown_type;
 use super::unknown_type::Written;
-use super::{ConvertError, of_field, put_field, unknown_type};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::files::FileContent;
 use crate::connectors::netmanageit::page::{AttachedFiles, Node, Text};

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::error::ConvertError;
+use super::fields::{put_field, put_former_ids};
 use super::metadata_writer::ObjectMetadata;
-use super::{ConvertError, put_field, put_former_ids};
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::{self, Node};
 use crate::stix::JsonKind::{self, Boolean, Integer, Text, Time};

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connectors::netmanageit::files::{FileContent, ReferenceContents};
+use crate::connectors::netmanageit::files::{FILE, FileContent, ReferenceContents};
 use crate::connectors::netmanageit::page::References;
 use crate::hostile::{corpus, damaged, read_strictly, texts, values};
-use crate::stix::{bundle, tlp};
+use crate::stix::{StixId, bundle, tlp};
 
 /// The keys that are written beside those of the table of types.
 const KEYS: &[&str] = &[
@@ -336,7 +337,7 @@ fn a_field_of_ten_thousand_levels_stays() {
 /// What the source failed at for the moment, or what is deferred itself, and what is not whole without it.
 mod lost {
     use super::*;
-    use crate::connector::AtSource;
+    use crate::connector::{AtSource, DaysInVain};
     use crate::connectors::netmanageit::by_id::Unread;
 
     const TARGET: &str = "ipv4-addr--5a4f2e1c-0c3a-5d0e-9a33-6c5d0a5b1f11";

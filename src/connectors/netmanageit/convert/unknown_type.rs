@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::ConvertError;
+use super::error::ConvertError;
 use super::metadata_writer::ObjectMetadata;
 use super::observable::put_common;
 use super::types::NESTED_REFERENCES;

@@ -9,7 +9,10 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Duration, SecondsFormat, Utc};
 
-use super::{Choices, ConvertError, part, put_value};
+use super::Choices;
+use super::error::ConvertError;
+use super::fields::put_value;
+use super::nodes::part;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::page::Node;
 use crate::connectors::netmanageit::settings::Score;
