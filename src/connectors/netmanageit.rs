@@ -1,11 +1,11 @@
 //! The NetManageIT connector: imports observables, indicators and the relationships between them from
 //! one OpenCTI platform.
 //!
-//! How an observable is read: `cursor` decides where its stream is read on; `pager` reads the next page and
-//! skips bad rows, or `parallel` reads several pages at once; `ask` sends each request and retries transient
-//! failures; `blame` says whether a row is to blame that is asked for alone; `page` parses the answer, node by node; `reader` drops the rows that were sent before; `source`
-//! hands the pages out in order; `referenced_objects` lets `by_id` read what a page refers to; `files` fetches
-//! what is attached to it; `convert` writes the STIX object.
+//! How an observable is read: `cursor` decides where its stream is read on; `pager` reads the next page and skips
+//! bad rows, or `parallel` reads several pages at once; `ask` sends each request and retries transient failures;
+//! `blame` says whether a row is to blame that is asked for alone; `page` parses the answer, node by node; `reader`
+//! drops the rows that were sent before; `source` hands the pages out in order; `referenced_objects` lets `by_id`
+//! read what a page refers to; `files` fetches what is attached to it; `convert` writes the STIX object.
 
 mod ask;
 mod blame;

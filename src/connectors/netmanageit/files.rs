@@ -243,59 +243,60 @@ impl FilePages {
             chosen: self.limit,
             fetched: usize::try_from(self.limit).unwrap_or(usize::MAX),
         };
-        let takes_own = !WITHOUT_FILES.contains(&page.kind.as_str());
-        for file in &page.files.own {
-            let refusal = if takes_own {
-                file.refusal(&mut budget.chosen)
-            } else {
-                Some("the platform's import takes no files of its type")
-            };
-            if let Some(reason) = refusal {
-                brought.skip(&page.name, file, reason);
-            } else if let FetchedFile::Content(content) =
-                fetch(platform, &page.name, file, &mut budget, &mut brought).await?
-            {
-                brought.files.own.push(content);
-            }
-        }
-        let name = of_a_reference(&page.name);
-        for ReferenceFiles { reference, files } in &page.files.of_references {
-            let mut contents = Vec::new();
-            for file in files {
-                let key = self.hasher.hash_one((&file.id, page.alike));
-                if self.is_settled(key).await {
-                    continue;
-                }
-                let refusal = if reference.is_importable() {
-                    file.refusal(&mut budget.chosen)
-                } else {
-                    Some("its external reference cannot be imported")
-                };
-                if let Some(reason) = refusal {
-                    brought.skip(&name, file, reason);
-                    // Another object may have space for it.
-                    if reason != TOO_LARGE || file.size() > self.limit {
-                        self.remember(key, Shared::Settled);
-                    }
-                    continue;
-                }
-                match fetch(platform, &name, file, &mut budget, &mut brought).await? {
-                    FetchedFile::Content(content) => {
-                        contents.push(content);
-                        brought.shared.push(key);
-                    }
-                    // Reported, or to come with this object.
-                    FetchedFile::Nothing => self.remember(key, Shared::Settled),
-                }
-            }
-            if !contents.is_empty() {
+        bring_own(platform, page, &mut budget, &mut brought).await?;
+        for of_reference in &page.files.of_references {
+            let files = self
+                .bring_of_reference(platform, page, of_reference, &mut budget, &mut brought)
+                .await?;
+            if !files.is_empty() {
                 brought.files.of_references.push(ReferenceContents {
-                    reference: reference.clone(),
-                    files: contents,
+                    reference: of_reference.reference.clone(),
+                    files,
                 });
             }
         }
         Ok(brought)
+    }
+
+    /// Fetches the files of an external reference that objects like this one have not brought yet.
+    async fn bring_of_reference(
+        &mut self,
+        platform: &Platform,
+        page: &FilePage,
+        ReferenceFiles { reference, files }: &ReferenceFiles,
+        budget: &mut FileBudget,
+        brought: &mut Brought,
+    ) -> Result<Vec<FileContent>, SourceError> {
+        let name = of_a_reference(&page.name);
+        let mut contents = Vec::new();
+        for file in files {
+            let key = self.hasher.hash_one((&file.id, page.alike));
+            if self.is_settled(key).await {
+                continue;
+            }
+            let refusal = if reference.is_importable() {
+                file.refusal(&mut budget.chosen)
+            } else {
+                Some("its external reference cannot be imported")
+            };
+            if let Some(reason) = refusal {
+                brought.skip(&name, file, reason);
+                // Another object may have space for it.
+                if reason != TOO_LARGE || file.size() > self.limit {
+                    self.remember(key, Shared::Settled);
+                }
+                continue;
+            }
+            match fetch(platform, &name, file, budget, brought).await? {
+                FetchedFile::Content(content) => {
+                    contents.push(content);
+                    brought.shared.push(key);
+                }
+                // Reported, or to come with this object.
+                FetchedFile::Nothing => self.remember(key, Shared::Settled),
+            }
+        }
+        Ok(contents)
     }
 
     /// Whether a file of a reference need not be brought any more. While it is under way, that is waited for.
@@ -429,6 +430,31 @@ enum FetchedFile {
     Content(FileContent),
     /// The reason is reported.
     Nothing,
+}
+
+/// Fetches the files of an object itself.
+async fn bring_own(
+    platform: &Platform,
+    page: &FilePage,
+    budget: &mut FileBudget,
+    brought: &mut Brought,
+) -> Result<(), SourceError> {
+    let takes_files = !WITHOUT_FILES.contains(&page.kind.as_str());
+    for file in &page.files.own {
+        let refusal = if takes_files {
+            file.refusal(&mut budget.chosen)
+        } else {
+            Some("the platform's import takes no files of its type")
+        };
+        if let Some(reason) = refusal {
+            brought.skip(&page.name, file, reason);
+        } else if let FetchedFile::Content(content) =
+            fetch(platform, &page.name, file, budget, brought).await?
+        {
+            brought.files.own.push(content);
+        }
+    }
+    Ok(())
 }
 
 async fn fetch(

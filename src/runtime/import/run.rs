@@ -3,6 +3,8 @@
 //! A run goes on with the work that an earlier process left open, or opens one with the first thing to send. However
 //! it ends, it sets how that work is to be closed.
 
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -192,46 +194,28 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         destination.pusher.connection_status(),
         &activity,
     );
-    let title = format!(
-        "{}: {}, {}",
-        destination.home.connector_name,
-        connector.subject(),
-        began.format("%Y-%m-%d %H:%M UTC")
-    );
     let mut sink = Sink::new(
         destination,
         state_store,
         epoch,
         back_pressure,
         &activity,
-        title,
+        title(connector, destination, began),
         connector.batch_size(),
     );
-    let mut pauses = std::pin::pin!(pauses);
-    let driven = loop {
-        let driven = tokio::select! {
-            driven = drive(connector, &mut sink, stopping) => driven,
-            stalled = watch_over(&activity, stall_limit) => Err(stalled),
-            never = &mut pauses => match never {},
-        };
-        // What was refused is read and packed once more: it lies behind the last receipt.
-        let is_too_large = matches!(driven, Err(RunError::Push(PushError::TooLarge { .. })));
-        let goes_on = is_too_large
-            && !stopping.token().is_cancelled()
-            && state_store.epoch() == epoch
-            && sink.pack_smaller();
-        if !goes_on {
-            break driven;
-        }
-    };
-    let outcome = if state_store.epoch() == epoch {
-        match driven {
-            Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
-            Ok(()) => Outcome::Complete,
-            Err(RunError::Superseded) => Outcome::Superseded,
-            Err(RunError::Work(WorkError::Cleared { .. })) => Outcome::Cleared,
-            Err(error) => Outcome::Failed(error),
-        }
+    let mut pauses = pin!(pauses);
+    let is_current = || state_store.epoch() == epoch;
+    let driving = drive_in_smaller_messages(
+        connector,
+        &mut sink,
+        (&activity, stall_limit),
+        pauses.as_mut(),
+        stopping,
+        is_current,
+    );
+    let driven = driving.await;
+    let outcome = if is_current() {
+        outcome_of(driven, stopping)
     } else {
         Outcome::Superseded
     };
@@ -249,6 +233,53 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         outcome,
         pages: sink.pages(),
         tally: sink.into_tally(),
+    }
+}
+
+/// The name of the run's work, for people.
+fn title<C: Importer>(connector: &C, destination: &Destination, began: DateTime<Utc>) -> String {
+    format!(
+        "{}: {}, {}",
+        destination.home.connector_name,
+        connector.subject(),
+        began.format("%Y-%m-%d %H:%M UTC")
+    )
+}
+
+/// How a run has ended that nothing has superseded from outside.
+fn outcome_of(driven: Result<(), RunError>, stopping: &Stopping) -> Outcome {
+    match driven {
+        Ok(()) if stopping.token().is_cancelled() => Outcome::Stopped,
+        Ok(()) => Outcome::Complete,
+        Err(RunError::Superseded) => Outcome::Superseded,
+        Err(RunError::Work(WorkError::Cleared { .. })) => Outcome::Cleared,
+        Err(error) => Outcome::Failed(error),
+    }
+}
+
+/// Reads and sends under watch: to the end, or until it fails. When a message is refused for its size, it begins again
+/// with smaller ones, as long as the run is the current one and is not to stop.
+async fn drive_in_smaller_messages<C: Importer>(
+    connector: &C,
+    sink: &mut Sink<'_>,
+    (activity, stall_limit): (&Activity, Option<Duration>),
+    mut pauses: Pin<&mut impl Future<Output = Infallible>>,
+    stopping: &Stopping,
+    is_current: impl Fn() -> bool,
+) -> Result<(), RunError> {
+    loop {
+        let driven = tokio::select! {
+            driven = drive(connector, sink, stopping) => driven,
+            stalled = watch_over(activity, stall_limit) => Err(stalled),
+            never = &mut pauses => match never {},
+        };
+        // What was refused is read and packed once more: it lies behind the last receipt.
+        let is_too_large = matches!(driven, Err(RunError::Push(PushError::TooLarge { .. })));
+        let goes_on =
+            is_too_large && !stopping.token().is_cancelled() && is_current() && sink.pack_smaller();
+        if !goes_on {
+            return driven;
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::allowance::{Allowance, KEPT_BYTES};
+use super::chunk::Chunk;
 use super::extent::{Extent, go_on};
 use super::unanswered::Unanswered;
 use super::{Unread, together};
@@ -22,6 +23,31 @@ const WRITTEN_A_REQUEST: usize = 100;
 pub(in super::super) struct Wanted {
     pub(in super::super) stream: Stream,
     pub(in super::super) detail: Detail,
+}
+
+impl Wanted {
+    /// A request for the next rows of a chunk.
+    fn request(self, chunk: &Chunk) -> SourceRequest {
+        let by_ids = ListRequest::by_ids(self.stream, self.detail, &chunk.ids);
+        SourceRequest::List(ListRequest {
+            after: chunk.after.clone(),
+            first: by_ids.first.min(chunk.rows),
+            ..by_ids
+        })
+    }
+
+    /// A request for one other object, or for any.
+    fn request_for_other(self, id: Option<String>) -> SourceRequest {
+        let by_ids = ListRequest::by_ids(self.stream, self.detail, id.as_slice());
+        SourceRequest::List(match id {
+            Some(_) => by_ids,
+            None => ListRequest {
+                filter: Filter::Span(Span::Everything),
+                first: 1,
+                ..by_ids
+            },
+        })
+    }
 }
 
 /// What came of a request for objects. Those that the source no longer has are in neither.
@@ -72,24 +98,15 @@ async fn objects_of(
     ids: Vec<String>,
     allowance: &Allowance,
 ) -> Result<(ReadObjects, Vec<Skipped>), SourceError> {
-    let Wanted { stream, detail } = wanted;
-    let mut waiting = Unanswered::new(platform, stream, ids, pagination_guard_of_objects);
+    let mut waiting = Unanswered::new(platform, wanted.stream, ids, pagination_guard_of_objects);
     let (mut read, mut skipped) = (ReadObjects::default(), Vec::new());
     while let Some(chunk) = waiting.all_chunks.pop_front() {
         if allowance.is_spent() {
             read.unread.extend(chunk.left_out(&read.answers));
             continue;
         }
-        let by_ids = ListRequest::by_ids(stream, detail, &chunk.ids);
-        let request = ListRequest {
-            after: chunk.after.clone(),
-            first: by_ids.first.min(chunk.rows),
-            ..by_ids
-        };
-        let failure = match waiting
-            .ask(SourceRequest::List(request), &mut skipped)
-            .await?
-        {
+        let request = wanted.request(&chunk);
+        let failure = match waiting.ask(request, &mut skipped).await? {
             PageOutcome::Page(answer) => match Extent::of(&answer) {
                 Some(_) if !allowance.take(&answer) => {
                     waiting.all_chunks.push_front(chunk);
@@ -104,17 +121,7 @@ async fn objects_of(
             },
             PageOutcome::Failed(failure) => failure,
         };
-        let others = |id: Option<String>| {
-            let by_ids = ListRequest::by_ids(stream, detail, id.as_slice());
-            SourceRequest::List(match id {
-                Some(_) => by_ids,
-                None => ListRequest {
-                    filter: Filter::Span(Span::Everything),
-                    first: 1,
-                    ..by_ids
-                },
-            })
-        };
+        let others = |id| wanted.request_for_other(id);
         if let Some(id) = waiting.step_around(chunk, &failure, others).await? {
             let reason = failure.as_reason("it");
             read.unread.push(Unread { id, reason });

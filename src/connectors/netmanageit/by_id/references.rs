@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::allowance::{Allowance, KEPT_BYTES};
+use super::chunk::Chunk;
 use super::extent::{Extent, go_on};
 use super::unanswered::Unanswered;
 use super::{Unread, together};
@@ -27,6 +28,30 @@ pub(in super::super) struct WantedReferences {
     pub(in super::super) relations: Vec<String>,
     /// Also the files attached to external references.
     pub(in super::super) with_files: bool,
+}
+
+impl WantedReferences {
+    /// A request for the next rows of a chunk.
+    fn request(&self, chunk: &Chunk) -> SourceRequest {
+        SourceRequest::References(ReferencesRequest {
+            holders: chunk.ids.clone(),
+            relations: self.relations.clone(),
+            with_files: self.with_files,
+            first: i64::try_from(chunk.rows).unwrap_or(1),
+            after: chunk.after.clone(),
+        })
+    }
+
+    /// A request for one reference of another object, or of any.
+    fn request_for_other(&self, id: Option<String>) -> SourceRequest {
+        SourceRequest::References(ReferencesRequest {
+            holders: id.into_iter().collect(),
+            relations: self.relations.clone(),
+            with_files: self.with_files,
+            first: 1,
+            after: None,
+        })
+    }
 }
 
 /// What objects refer to.
@@ -117,13 +142,7 @@ async fn references_of(
             read.unread.extend(chunk.left_out(&[]));
             continue;
         }
-        let request = SourceRequest::References(ReferencesRequest {
-            holders: chunk.ids.clone(),
-            relations: wanted.relations.clone(),
-            with_files: wanted.with_files,
-            first: i64::try_from(chunk.rows).unwrap_or(1),
-            after: chunk.after.clone(),
-        });
+        let request = wanted.request(&chunk);
         match waiting.ask(request, &mut read.skipped).await? {
             PageOutcome::Page(answer) if !allowance.take(&answer) => {
                 waiting.all_chunks.push_front(chunk);
@@ -142,15 +161,7 @@ async fn references_of(
                 }
             }
             PageOutcome::Failed(failure) => {
-                let others = |id: Option<String>| {
-                    SourceRequest::References(ReferencesRequest {
-                        holders: id.into_iter().collect(),
-                        relations: wanted.relations.clone(),
-                        with_files: wanted.with_files,
-                        first: 1,
-                        after: None,
-                    })
-                };
+                let others = |id| wanted.request_for_other(id);
                 if let Some(id) = waiting.step_around(chunk, &failure, others).await? {
                     let reason = failure.as_reason("them");
                     read.unread.push(Unread { id, reason });

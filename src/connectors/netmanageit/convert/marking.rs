@@ -3,6 +3,7 @@
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::error::ConvertError;
 use crate::connector::Skipped;
@@ -102,18 +103,7 @@ pub(super) fn write(
             &serde_json::json!({ "statement": definition }),
         );
     }
-    let mut extension = serde_json::Map::new();
-    extension.insert("extension_type".to_owned(), "property-extension".into());
-    if let Some(order) = marking.x_opencti_order {
-        extension.insert("order".to_owned(), order.into());
-    }
-    if let Some(color) = marking.x_opencti_color {
-        extension.insert("color".to_owned(), color.into());
-    }
-    if !former.is_empty() {
-        let ids: Vec<&str> = former.iter().map(StixId::as_str).collect();
-        extension.insert("stix_ids".to_owned(), ids.into());
-    }
+    let extension = extension(marking.x_opencti_order, marking.x_opencti_color, &former);
     object.put(
         "extensions",
         &serde_json::json!({ OPENCTI_EXTENSION: extension }),
@@ -124,6 +114,23 @@ pub(super) fn write(
         ids: std::iter::once(id).chain(former).collect(),
         meaning,
     })
+}
+
+/// What the platform's extension says of a marking.
+fn extension(order: Option<i64>, color: Option<String>, former: &[StixId]) -> Map<String, Value> {
+    let mut extension = Map::new();
+    extension.insert("extension_type".to_owned(), "property-extension".into());
+    if let Some(order) = order {
+        extension.insert("order".to_owned(), order.into());
+    }
+    if let Some(color) = color {
+        extension.insert("color".to_owned(), color.into());
+    }
+    if !former.is_empty() {
+        let ids: Vec<&str> = former.iter().map(StixId::as_str).collect();
+        extension.insert("stix_ids".to_owned(), ids.into());
+    }
+    extension
 }
 
 fn former_ids(own: &StixId, ids: Option<Vec<String>>, skipped: &mut Vec<Skipped>) -> Vec<StixId> {

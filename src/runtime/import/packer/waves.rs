@@ -22,47 +22,61 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
-        let holds = |object: &Arc<StixObject>| self.largest.holds_one(object.json.len() + 1);
-        let (shared, large_shared): (Batch, Batch) = page.shared.iter().cloned().partition(holds);
-        let (referenced, large_referenced): (Batch, Batch) =
-            page.referenced.iter().cloned().partition(holds);
-        let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
+        let (shared, large_shared) = self.by_size(&page.shared);
+        let (referenced, large_referenced) = self.by_size(&page.referenced);
         let too_large = large_referenced.iter().chain(&large_shared);
-        lost.extend(too_large.map(|object| object.id.to_string()));
-        let refers_to_lost = |object: &Arc<StixObject>| {
-            let ends = object.imported.iter().map(StixId::as_str);
-            ends.chain(object.targets()).any(|id| lost.contains(id))
-        };
-        let (without_target, objects): (Batch, Batch) =
-            objects.into_iter().partition(refers_to_lost);
-        deferred.extend(
-            without_target
-                .iter()
-                .map(|object| skip(object, "what it points at is not sent")),
-        );
+        let objects = without_lost(objects, too_large, deferred);
+        let all = self.with_new_along(shared, referenced, objects);
+        let second_pass = self.second_pass(page, &all, links_lost);
+        let steps = self.steps(all).into_iter().chain([second_pass]);
+        let waves = steps
+            .map(|objects| self.wave(objects, batch_size))
+            .collect();
+        self.note_in_flight(page);
+        waves
+    }
+
+    /// The objects that fit into a message, and those that do not.
+    fn by_size(&self, objects: &[Arc<StixObject>]) -> (Batch, Batch) {
+        let holds = |object: &Arc<StixObject>| self.largest.holds_one(object.json.len() + 1);
+        objects.iter().cloned().partition(holds)
+    }
+
+    /// The objects of a page, behind those that come along with them and are new in this run; each id once.
+    fn with_new_along(&self, shared: Batch, referenced: Batch, objects: Batch) -> Batch {
         let own: KeySet = objects.iter().map(|object| object.key).collect();
         let mut along = KeySet::default();
-        let new = referenced
+        let referenced = referenced
             .into_iter()
-            .filter(|referenced_object| !self.packed.contains_key(&referenced_object.key));
+            .filter(|object| !self.packed.contains_key(&object.key));
         let new = shared
             .into_iter()
             .filter(|shared| self.has_changed(shared))
-            .chain(new)
+            .chain(referenced)
             .filter(|object| !own.contains(&object.key) && along.insert(object.key));
-        let all: Batch = new.chain(objects).collect();
-        let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
-        let again = page
-            .second_pass
-            .iter()
-            .filter(|object| sent.contains(&*object.id));
-        let (second_pass, too_large): (Batch, Batch) = again
-            .cloned()
-            .partition(|object| self.largest.holds_one(object.json.len() + 1));
+        new.chain(objects).collect()
+    }
+
+    /// Those of the objects sent that go once more, with what they could not refer to the first time.
+    fn second_pass(
+        &self,
+        page: &Converted,
+        sent: &[Arc<StixObject>],
+        links_lost: &mut Vec<Skipped>,
+    ) -> Batch {
+        let sent: HashSet<&str> = sent.iter().map(|object| &*object.id).collect();
+        let again = page.second_pass.iter().cloned();
+        let again: Batch = again.filter(|object| sent.contains(&*object.id)).collect();
+        let (second_pass, too_large) = self.by_size(&again);
         links_lost.extend(too_large.iter().map(|object| {
             let bytes = object.json.len();
             skip(object, &self.largest.reason(bytes, Some(WITH_ITS_CIRCLE)))
         }));
+        second_pass
+    }
+
+    /// What goes in one wave after the other, with what it embeds.
+    fn steps(&self, all: Batch) -> Vec<Batch> {
         let mut embedded = Batch::new();
         for object in &all {
             collect_embedded(object, &mut embedded);
@@ -78,14 +92,15 @@ impl Packer {
             let mut imported = object.imported.iter();
             !object.references.is_empty() || imported.any(|id| here.contains(&key(id)))
         });
-        let steps = [plain, marked, rest]
-            .into_iter()
+        let steps = [plain, marked, rest].into_iter();
+        steps
             .chain(by_references(referring))
             .chain(copies_of(&containers))
-            .chain([second_pass]);
-        let waves = steps
-            .map(|objects| self.wave(objects, batch_size))
-            .collect();
+            .collect()
+    }
+
+    /// Notes the objects of a page that are under way now.
+    fn note_in_flight(&mut self, page: &Converted) {
         if page.parts.counts_as.is_none() {
             let own = page.objects.iter().map(|object| object.key);
             self.own_in_flight.extend(own);
@@ -93,7 +108,6 @@ impl Packer {
         let shared = page.shared.iter().map(|object| object.key);
         let shared = shared.filter(|key| self.in_flight.contains(key));
         self.shared_in_flight.extend(shared);
-        waves
     }
 
     /// Whether an object was not packed in this run as it is.
@@ -136,6 +150,24 @@ impl Packer {
             batches: cut(objects, batch_size.max(1), self.largest),
         }
     }
+}
+
+/// The objects that refer to nothing that is deferred or too large; the others are deferred as well.
+fn without_lost<'a>(
+    objects: Batch,
+    too_large: impl Iterator<Item = &'a Arc<StixObject>>,
+    deferred: &mut Vec<Skipped>,
+) -> Batch {
+    let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
+    lost.extend(too_large.map(|object| object.id.to_string()));
+    let refers_to_lost = |object: &Arc<StixObject>| {
+        let ends = object.imported.iter().map(StixId::as_str);
+        ends.chain(object.targets()).any(|id| lost.contains(id))
+    };
+    let (without_target, objects): (Batch, Batch) = objects.into_iter().partition(refers_to_lost);
+    let without_target = without_target.iter();
+    deferred.extend(without_target.map(|object| skip(object, "what it points at is not sent")));
+    objects
 }
 
 /// Containers in their order, each in copies of which none has too many members; no wave has two of one container.
