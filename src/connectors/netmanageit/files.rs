@@ -47,6 +47,15 @@ pub(super) struct FilePage {
     sent_listener: SentListener,
 }
 
+/// An object of a page that has files; its fields are those of [`FilePage`].
+struct ObjectWithFiles {
+    id: String,
+    name: String,
+    kind: String,
+    files: ObjectFiles,
+    alike: u64,
+}
+
 /// The files of one object, as the source describes them.
 #[derive(Debug)]
 struct ObjectFiles {
@@ -171,23 +180,46 @@ impl FilePages {
     pub(super) fn of_page(
         &self,
         page: &mut RawPage,
-        mut of_references: FilesOfReferences,
+        of_references: FilesOfReferences,
         is_again: bool,
     ) -> Vec<FilePage> {
-        let RawPage {
-            stream,
-            answer,
-            known,
-            skipped,
-            ..
-        } = page;
+        let found = self.objects_with_files(page, of_references);
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let names = found.iter().map(|object| object.name.as_str().into());
+        let names: HashSet<Box<str>> = names.collect();
+        if is_again {
+            page.files_follow.clone_from(&names);
+        }
+        let (sent_notifier, sent_listener) = SentNotifier::of(names);
+        page.sent_notifier = Some(sent_notifier);
+        let pages = found.into_iter().map(|object| FilePage {
+            stream: page.stream,
+            id: object.id,
+            name: object.name,
+            kind: object.kind,
+            files: object.files,
+            alike: object.alike,
+            is_again,
+            sent_listener: sent_listener.clone(),
+        });
+        pages.collect()
+    }
+
+    /// The new objects of a page that have files, or whose external references have some.
+    fn objects_with_files(
+        &self,
+        page: &mut RawPage,
+        mut of_references: FilesOfReferences,
+    ) -> Vec<ObjectWithFiles> {
         let mut found = Vec::new();
-        for node in answer.list().into_iter().flat_map(List::nodes) {
+        for node in page.answer.list().into_iter().flat_map(List::nodes) {
             // A row without a name is reported by the converter.
             let Some(row) = RowName::of(node) else {
                 continue;
             };
-            if known.contains(row.id.as_str()) {
+            if page.known.contains(row.id.as_str()) {
                 continue;
             }
             let name = row.standard_id.unwrap_or_else(|| row.id.clone());
@@ -195,38 +227,20 @@ impl FilePages {
             // As the source wrote them.
             let markings = node.get("objectMarking").map(RawValue::get);
             let files = ObjectFiles {
-                own: shown(AttachedFiles::of(node), &name, skipped),
+                own: shown(AttachedFiles::of(node), &name, &mut page.skipped),
                 of_references: of_references.remove(&*name).unwrap_or_default(),
             };
             if !files.own.is_empty() || !files.of_references.is_empty() {
-                let alike = self.hasher.hash_one((&kind, markings));
-                found.push((row.id, name, kind, files, alike));
+                found.push(ObjectWithFiles {
+                    alike: self.hasher.hash_one((&kind, markings)),
+                    id: row.id,
+                    name,
+                    kind,
+                    files,
+                });
             }
         }
-        if found.is_empty() {
-            return Vec::new();
-        }
-        let names = found.iter().map(|(_, name, ..)| name.as_str().into());
-        let names: HashSet<Box<str>> = names.collect();
-        if is_again {
-            page.files_follow.clone_from(&names);
-        }
-        let (sent_notifier, sent_listener) = SentNotifier::of(names);
-        page.sent_notifier = Some(sent_notifier);
-        let stream = *stream;
-        let pages = found
-            .into_iter()
-            .map(|(id, name, kind, files, alike)| FilePage {
-                stream,
-                id,
-                name,
-                kind,
-                files,
-                alike,
-                is_again,
-                sent_listener: sent_listener.clone(),
-            });
-        pages.collect()
+        found
     }
 
     /// Fetches the files of an object, up to the limit together; those that do not travel are named.

@@ -165,16 +165,12 @@ mod tests {
     use super::*;
     use crate::stix::json::JsonKind;
 
-    fn id(stix_type: &str) -> StixId {
-        let text = format!("{stix_type}--613f2e26-407d-48c7-9eca-b8e91df99dc9");
-        StixId::of(stix_type, &text).unwrap()
-    }
-
     #[test]
     fn empty_lists_stay_out_and_values_stay_as_they_are() {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
         let (value, names) = (raw(r#""https://e.test/\"é中😀\n""#), raw("[]"));
-        let mut writer = ObjectWriter::new(id("url"));
+        let id = StixId::of("url", "url--613f2e26-407d-48c7-9eca-b8e91df99dc9");
+        let mut writer = ObjectWriter::new(id.unwrap());
         writer.put_checked("value", JsonKind::Text.check(&value).unwrap());
         writer.put_checked("names", JsonKind::Texts.check(&names).unwrap());
         writer.put_list::<&str>("labels", &[]);

@@ -36,16 +36,17 @@ impl Wanted {
         })
     }
 
-    /// A request for one other object, or for any.
-    fn request_for_other(self, id: Option<String>) -> SourceRequest {
-        let by_ids = ListRequest::by_ids(self.stream, self.detail, id.as_slice());
-        SourceRequest::List(match id {
-            Some(_) => by_ids,
-            None => ListRequest {
+    /// A request for these others, or for any object.
+    fn request_for_others(self, ids: &[String]) -> SourceRequest {
+        let by_ids = ListRequest::by_ids(self.stream, self.detail, ids);
+        SourceRequest::List(if ids.is_empty() {
+            ListRequest {
                 filter: Filter::Span(Span::Everything),
                 first: 1,
                 ..by_ids
-            },
+            }
+        } else {
+            by_ids
         })
     }
 }
@@ -121,7 +122,7 @@ async fn objects_of(
             },
             PageOutcome::Failed(failure) => failure,
         };
-        let others = |id| wanted.request_for_other(id);
+        let others = |id: Option<String>| wanted.request_for_others(id.as_slice());
         if let Some(id) = waiting.step_around(chunk, &failure, others).await? {
             let reason = failure.as_reason("it");
             read.unread.push(Unread { id, reason });

@@ -42,10 +42,10 @@ impl WantedReferences {
         })
     }
 
-    /// A request for one reference of another object, or of any.
-    fn request_for_other(&self, id: Option<String>) -> SourceRequest {
+    /// A request for one reference of these others, or of any object.
+    fn request_for_others(&self, ids: &[String]) -> SourceRequest {
         SourceRequest::References(ReferencesRequest {
-            holders: id.into_iter().collect(),
+            holders: ids.to_vec(),
             relations: self.relations.clone(),
             with_files: self.with_files,
             first: 1,
@@ -161,7 +161,7 @@ async fn references_of(
                 }
             }
             PageOutcome::Failed(failure) => {
-                let others = |id| wanted.request_for_other(id);
+                let others = |id: Option<String>| wanted.request_for_others(id.as_slice());
                 if let Some(id) = waiting.step_around(chunk, &failure, others).await? {
                     let reason = failure.as_reason("them");
                     read.unread.push(Unread { id, reason });

@@ -55,28 +55,32 @@ pub(in super::super) async fn identify_row_at(
         // Another release may not take the cursor.
         Err(error) => return Ok(RowIdentity::Unknown(Chain(&error).to_string())),
     };
-    let list = answer.list();
-    let rows = list.map_or(0, List::rows);
-    let counted = list.and_then(|list| list.page_info.global_count);
-    if rows > 1 {
-        return Ok(RowIdentity::Unknown(
-            "more than one row was answered for it".to_owned(),
-        ));
-    }
-    // A list that is not empty may be so for a moment.
-    if rows == 0 && counted != Some(0) {
-        return Ok(RowIdentity::Unknown(
-            "nothing was answered for it".to_owned(),
-        ));
-    }
-    Ok(match read_row(&answer) {
-        Some(RowAt::Row { name, .. }) => {
-            let unknown = || RowIdentity::Unknown("the source does not name it".to_owned());
-            name.map_or_else(unknown, RowIdentity::Named)
+    Ok(RowIdentity::of(&answer))
+}
+
+impl RowIdentity {
+    /// What an answer says of the one row that was asked for.
+    fn of(answer: &PageAnswer) -> Self {
+        let unknown = |reason: &str| Self::Unknown(reason.to_owned());
+        let list = answer.list();
+        let rows = list.map_or(0, List::rows);
+        let counted = list.and_then(|list| list.page_info.global_count);
+        if rows > 1 {
+            return unknown("more than one row was answered for it");
         }
-        Some(RowAt::Nothing(_)) => RowIdentity::Gone,
-        None => RowIdentity::Unknown(RequestFailure::no_list().as_reason("it")),
-    })
+        // A list that is not empty may be so for a moment.
+        if rows == 0 && counted != Some(0) {
+            return unknown("nothing was answered for it");
+        }
+        match read_row(answer) {
+            Some(RowAt::Row { name, .. }) => name.map_or_else(
+                || unknown("the source does not name it"),
+                RowIdentity::Named,
+            ),
+            Some(RowAt::Nothing(_)) => Self::Gone,
+            None => Self::Unknown(RequestFailure::no_list().as_reason("it")),
+        }
+    }
 }
 
 /// What is at a place.
