@@ -93,8 +93,36 @@ fn made(platform_type: &str, input: &Value) -> StixId {
         "System" => identity_of(IdentityClass::System),
         "Label" => label(text("value")),
         "Marking-Definition" => marking_definition(text("definition_type"), text("definition")),
-        "based-on" => relationship(
-            "based-on",
+        "Malware" => malware(text("name")),
+        "Intrusion-Set" => intrusion_set(text("name")),
+        "Tool" => tool(text("name")),
+        "Campaign" => campaign(text("name")),
+        "Vulnerability" => vulnerability(text("name")),
+        "Attack-Pattern" => attack_pattern(text("name"), optional("x_mitre_id")),
+        "Course-Of-Action" => course_of_action(text("name"), optional("x_mitre_id")),
+        "Region" => location(LocationType::Region, text("name")),
+        "Country" => location(LocationType::Country, text("name")),
+        "Administrative-Area" => location(LocationType::AdministrativeArea, text("name")),
+        "City" => location(LocationType::City, text("name")),
+        "Report" => report(text("name"), time("published").unwrap()),
+        "Incident" => incident(text("name"), time("created").unwrap()),
+        "Case-Incident" => case_incident(text("name"), time("created").unwrap()),
+        "Note" => note(
+            text("content"),
+            optional("attribute_abstract"),
+            time("created").unwrap(),
+        ),
+        "stix-sighting-relationship" => {
+            let seen_at = input["where_sighted_refs"][0].as_str().unwrap();
+            sighting(
+                &reference("sighting_of_ref").unwrap(),
+                &StixId::of("identity", seen_at).unwrap(),
+                time("first_seen"),
+                time("last_seen"),
+            )
+        }
+        "based-on" | "indicates" | "targets" => relationship(
+            platform_type,
             &reference("source_ref").unwrap(),
             &reference("target_ref").unwrap(),
             time("start_time"),
