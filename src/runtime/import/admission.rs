@@ -91,6 +91,16 @@ struct Rejection {
     at_source: Option<AtSource>,
 }
 
+impl Rejection {
+    fn skipped(&self, object: &StixObject) -> Skipped {
+        Skipped {
+            id: object.id.to_string(),
+            kind: object.kind.to_string(),
+            reason: self.reason.clone(),
+        }
+    }
+}
+
 impl Admission {
     /// The markings of a page that have to be made at the destination before its objects.
     pub(crate) async fn markings_to_make(
@@ -204,14 +214,24 @@ impl Admission {
         for object in &page.objects {
             if let Some(rejection) = self.rejection(destination, object) {
                 rejected.add(object, &rejection);
-                noted.add(object, rejection, self.named.is_counted_as_own(object));
+                if self.named.is_counted_as_own(object) {
+                    noted.name(object, &rejection);
+                }
+                noted.defer(object, rejection);
             }
         }
-        for object in page.referenced.iter().chain(&page.shared) {
-            if let Some(rejection) = self.rejection(destination, object) {
+        for (along, defers) in [(&page.referenced, false), (&page.shared, true)] {
+            for object in along {
+                let Some(rejection) = self.rejection(destination, object) else {
+                    continue;
+                };
                 rejected.add(object, &rejection);
                 if self.named.is_news_along(object) {
-                    noted.add(object, rejection, true);
+                    noted.name(object, &rejection);
+                    // What another unit brings is deferred with that one.
+                    if defers {
+                        noted.defer(object, rejection);
+                    }
                 }
             }
         }
@@ -351,24 +371,22 @@ struct Noted {
 }
 
 impl Noted {
-    /// Defers an object where its rejection can be resolved; `is_counted`: it has not been named yet.
-    fn add(&mut self, object: &StixObject, rejection: Rejection, is_counted: bool) {
-        let skip = Skipped {
-            id: object.id.to_string(),
-            kind: object.kind.to_string(),
-            reason: rejection.reason,
+    fn name(&mut self, object: &StixObject, rejection: &Rejection) {
+        self.skipped.push(rejection.skipped(object));
+    }
+
+    /// Defers an object where its rejection can be resolved.
+    fn defer(&mut self, object: &StixObject, rejection: Rejection) {
+        if !rejection.can_be_resolved {
+            return;
+        }
+        let skip = rejection.skipped(object);
+        let waiting = match (rejection.at_source, rejection.needs) {
+            (Some(at_source), _) => Deferred::at_source(self.stream, &skip, at_source),
+            (None, Some(needed)) => Deferred::waiting_for(self.stream, &skip, needed),
+            (None, None) => Deferred::at_destination(self.stream, &skip),
         };
-        if rejection.can_be_resolved {
-            let waiting = match (rejection.at_source, rejection.needs) {
-                (Some(at_source), _) => Deferred::at_source(self.stream, &skip, at_source),
-                (None, Some(needed)) => Deferred::waiting_for(self.stream, &skip, needed),
-                (None, None) => Deferred::at_destination(self.stream, &skip),
-            };
-            self.deferred.push(waiting.as_part_if(self.is_part));
-        }
-        if is_counted {
-            self.skipped.push(skip);
-        }
+        self.deferred.push(waiting.as_part_if(self.is_part));
     }
 }
 
