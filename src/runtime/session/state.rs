@@ -34,8 +34,9 @@ const DEFERRED: usize = 200;
 const AT_SOURCE: usize = 100;
 /// On so many different days the source fails at an object until it is given up.
 const DAYS_IN_VAIN: u32 = 7;
-/// Causes that are remembered of what is not; there are not many markings and types.
-const CAUSES: usize = 50;
+/// Causes that are remembered of what is not: more than a platform has types, and mostly markings. One that is not
+/// among them would be noticed only when another one is gone.
+const CAUSES: usize = 500;
 /// What is sent beyond the types that are counted one by one.
 const OTHER_KINDS: &str = "other types";
 /// Works of earlier runs that are still to be finished.

@@ -448,6 +448,28 @@ fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
     assert!(!state.has_overflown() && state.streams.is_empty());
 }
 
+/// A platform may forbid very many markings: each is a cause of its own, and any of them may be allowed.
+#[test]
+fn what_is_deferred_for_many_markings_has_all_of_them_as_causes() {
+    let mut state = used();
+    let marking = |number: usize| format!("marking-definition--{number}");
+    state.defer((0..2 * DEFERRED).map(|number| Deferred {
+        at_source: None,
+        needs: Some(marking(number)),
+        ..unread(&format!("url--{number}"))
+    }));
+    for number in 0..2 * DEFERRED {
+        let waits = |object: &Deferred| object.needs == Some(marking(number));
+        let is_known = state.deferred.iter().any(waits);
+        assert!(is_known || state.deferred_causes.contains(&marking(number)));
+    }
+    let written = state.write().unwrap();
+    assert!(matches!(
+        State::read(Some(&written)),
+        Ok(StoredState::State(_))
+    ));
+}
+
 /// What was read once more and went with a work counts as sent only when that work is complete.
 #[test]
 fn what_is_read_once_more_is_read_again_if_the_open_work_is_lost() {
