@@ -93,25 +93,6 @@ fn made(platform_type: &str, input: &Value) -> StixId {
         "System" => identity_of(IdentityClass::System),
         "Label" => label(text("value")),
         "Marking-Definition" => marking_definition(text("definition_type"), text("definition")),
-        "Malware" => malware(text("name")),
-        "Intrusion-Set" => intrusion_set(text("name")),
-        "Tool" => tool(text("name")),
-        "Campaign" => campaign(text("name")),
-        "Vulnerability" => vulnerability(text("name")),
-        "Attack-Pattern" => attack_pattern(text("name"), optional("x_mitre_id")),
-        "Course-Of-Action" => course_of_action(text("name"), optional("x_mitre_id")),
-        "Region" => location(LocationType::Region, text("name")),
-        "Country" => location(LocationType::Country, text("name")),
-        "Administrative-Area" => location(LocationType::AdministrativeArea, text("name")),
-        "City" => location(LocationType::City, text("name")),
-        "Report" => report(text("name"), time("published").unwrap()),
-        "Incident" => incident(text("name"), time("created").unwrap()),
-        "Case-Incident" => case_incident(text("name"), time("created").unwrap()),
-        "Note" => note(
-            text("content"),
-            optional("attribute_abstract"),
-            time("created").unwrap(),
-        ),
         "stix-sighting-relationship" => {
             let seen_at = input["where_sighted_refs"][0].as_str().unwrap();
             sighting(
@@ -128,8 +109,49 @@ fn made(platform_type: &str, input: &Value) -> StixId {
             time("start_time"),
             time("stop_time"),
         ),
-        other => panic!("{other} has no maker"),
+        _ => {
+            let made =
+                made_by_name(platform_type, input).or_else(|| container(platform_type, input));
+            made.unwrap_or_else(|| panic!("{platform_type} has no maker"))
+        }
     }
+}
+
+/// The id of what is known by its name.
+fn made_by_name(platform_type: &str, input: &Value) -> Option<StixId> {
+    let name = input.get("name").and_then(Value::as_str)?;
+    let mitre_id = input.get("x_mitre_id").and_then(Value::as_str);
+    Some(match platform_type {
+        "Malware" => malware(name),
+        "Intrusion-Set" => intrusion_set(name),
+        "Tool" => tool(name),
+        "Campaign" => campaign(name),
+        "Vulnerability" => vulnerability(name),
+        "Attack-Pattern" => attack_pattern(name, mitre_id),
+        "Course-Of-Action" => course_of_action(name, mitre_id),
+        "Region" => location(LocationType::Region, name),
+        "Country" => location(LocationType::Country, name),
+        "Administrative-Area" => location(LocationType::AdministrativeArea, name),
+        "City" => location(LocationType::City, name),
+        _ => return None,
+    })
+}
+
+/// The id of what is known by its text and its time.
+fn container(platform_type: &str, input: &Value) -> Option<StixId> {
+    let optional = |name: &str| input.get(name).and_then(Value::as_str);
+    let text = |name: &str| optional(name).unwrap();
+    let time = |name: &str| Timestamp::read(text(name)).unwrap();
+    Some(match platform_type {
+        "Report" => report(text("name"), time("published")),
+        "Incident" => incident(text("name"), time("created")),
+        "Case-Incident" => case_incident(text("name"), time("created")),
+        "Note" => {
+            let r#abstract = optional("attribute_abstract");
+            note(text("content"), r#abstract, time("created"))
+        }
+        _ => return None,
+    })
 }
 
 fn by_kind(kind: &str) -> Option<ValueType> {
