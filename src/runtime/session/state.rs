@@ -77,8 +77,15 @@ pub struct State {
         skip_serializing_if = "BTreeSet::is_empty"
     )]
     pub deferred_causes: BTreeSet<String>,
-    /// Something that only the source could resolve is not asked for any more, and there is more of it than is
-    /// remembered.
+    /// Of what is not remembered, something waits for another object.
+    #[serde(
+        default,
+        rename = "held_back_dependents",
+        skip_serializing_if = "is_false"
+    )]
+    pub dependents_more: bool,
+    /// Something that only the source could resolve is not asked for any more, and there is more of it, or of what
+    /// waits for it, than is remembered.
     #[serde(default, rename = "source_mended", skip_serializing_if = "is_false")]
     pub source_resolved: bool,
     /// The days on which streams were read anew for that, since all of it was remembered.
@@ -131,6 +138,7 @@ impl State {
             deferred_more: BTreeMap::new(),
             at_source_more: BTreeMap::new(),
             deferred_causes: BTreeSet::new(),
+            dependents_more: false,
             source_resolved: false,
             read_anew: DaysInVain::default(),
             sent_again: false,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::WithoutReferences;
 use super::error::ConvertError;
 use super::nodes::standard_id;
-use crate::connector::{Deferred, Skipped, kind_of_end};
+use crate::connector::{Deferred, Skipped};
 use crate::connectors::netmanageit::ask::Stream;
 use crate::connectors::netmanageit::page::Node;
-use crate::stix::{StixObject, TextMap, TextSet};
+use crate::stix::{StixObject, TextMap, TextSet, kind_of_end};
 
 /// What the objects of a page need and cannot have for now, by its STIX ids.
 #[derive(Debug)]

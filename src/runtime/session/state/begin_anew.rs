@@ -26,6 +26,7 @@ impl State {
         self.deferred.clear();
         self.deferred_more.clear();
         self.at_source_more.clear();
+        self.dependents_more = false;
         self.source_resolved = false;
         self.read_anew = DaysInVain::default();
         if let Some(work) = &mut self.work {

@@ -81,10 +81,12 @@ impl State {
             count_one(&mut self.at_source_more, object.stream);
             return;
         }
-        if let Obstacle::Cause(cause) = object.obstacle()
-            && self.deferred_causes.len() < CAUSES
-        {
-            self.deferred_causes.insert(cause.to_owned());
+        match object.obstacle() {
+            Obstacle::Cause(cause) if self.deferred_causes.len() < CAUSES => {
+                self.deferred_causes.insert(cause.to_owned());
+            }
+            Obstacle::Object => self.dependents_more = true,
+            _ => {}
         }
         count_one(&mut self.deferred_more, object.stream);
     }
@@ -116,11 +118,11 @@ impl State {
         self.note_left(&left);
     }
 
-    /// A free place among what only the source can resolve lets the rest of that be looked for.
+    /// A free place among what only the source can resolve lets the rest of that be looked for, and what waits for it.
     fn note_left(&mut self, left: &[Deferred]) {
         let at_source = left.iter().filter_map(|object| object.at_source);
         for at_source in at_source {
-            self.source_resolved |= !self.at_source_more.is_empty();
+            self.source_resolved |= !self.at_source_more.is_empty() || self.dependents_more;
             // Somebody has corrected something there: no day was in vain.
             if at_source == AtSource::Contradiction {
                 self.read_anew = DaysInVain::default();
@@ -175,10 +177,15 @@ impl State {
         let overflown: BTreeSet<String> = both.collect();
         let overflown: Vec<String> = overflown.into_iter().collect();
         self.deferred_causes.clear();
+        self.dependents_more = false;
         self.source_resolved = false;
         // A stream may keep its cursor under a longer name.
         let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
         self.streams.retain(|name, _| !is_overflown(name));
+        // Should the messages of the open work be lost, its run may not begin behind what is no longer counted.
+        if let Some(work) = &mut self.work {
+            work.began_at.retain(|name, _| !is_overflown(name));
+        }
         overflown
     }
 }
