@@ -532,7 +532,7 @@ impl<'a> Tries<'a> {
     /// This error, when it is time to give up.
     async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         let locked = if error.is_lock() {
-            self.locked.next(None)
+            self.locked.next(error.asked_wait())
         } else {
             None
         };

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
+use super::silence::Silence;
 use super::{
     Error, Peer, RedirectRefusal, Redirects, Request, Response, RetryPolicy, Site, Validators,
 };
@@ -20,8 +21,6 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::waiting::WaitNotice;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-/// The longest wait that is believed where a host asks for one.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Asks one site. Cheap to clone; all clones have one connection pool.
 #[derive(Clone)]
@@ -134,7 +133,10 @@ impl Client {
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
-            let sent = self.prepare(request, &url, followed > 0).await.send().await;
+            let sending = self.prepare(request, &url, followed > 0).await.send();
+            let mut silence = Silence::new(site.silence_limit);
+            let sent = silence.wait(sending).await;
+            let sent = sent.map_err(|silence| target.silent(&silence))?;
             let answer = sent.map_err(|source| target.no_answer(source))?;
             let location = answer.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());
@@ -159,7 +161,7 @@ impl Client {
                     return Ok(Response {
                         target: target.clone(),
                         answer,
-                        longest_wait: LONGEST_WAIT,
+                        silence,
                     });
                 }
             }
@@ -201,10 +203,11 @@ impl Client {
             ..
         } = &*self.0;
         let mut headers: HeaderMap = site.headers.clone();
-        headers.extend(request.headers.clone());
         if let Some(credential) = &site.credential {
             credential.put(&mut headers, &site.url.origin(), url);
         }
+        // One of the request counts more than one of the site.
+        headers.extend(request.headers_for(url));
         let is_elsewhere = is_led && url.origin() != site.url.origin();
         let http = match elsewhere {
             Some(elsewhere) if is_elsewhere && !self.is_private().await => elsewhere,
@@ -304,7 +307,7 @@ fn builder(site: &Site) -> Result<reqwest::ClientBuilder, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(site.user_agent.as_str())
         .connect_timeout(CONNECT_LIMIT)
-        .read_timeout(site.silence_limit)
+        // Its own limit between two pieces runs on while nobody reads: see `Silence`.
         .timeout(site.total_limit)
         // Followed by this module, which knows where a credential may go.
         .redirect(reqwest::redirect::Policy::none());

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::Validators;
@@ -12,7 +13,9 @@ use super::Validators;
 pub struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
-    pub(super) headers: HeaderMap,
+    headers: HeaderMap,
+    /// Headers that only the origin of the address may see.
+    secrets: HeaderMap,
     pub(super) body: Option<Bytes>,
 }
 
@@ -33,6 +36,7 @@ impl Request {
             method,
             url,
             headers: HeaderMap::new(),
+            secrets: HeaderMap::new(),
             body: None,
         }
     }
@@ -61,6 +65,27 @@ impl Request {
             self.headers.insert(HeaderName::from_static(name), value);
         }
         self
+    }
+
+    /// With a header that is secret, such as a signature or a token that was made for this request. It cannot be printed,
+    /// and a redirect to another origin does not carry it along. A value that cannot stand in a header cannot be right
+    /// either, and is left out: the refusal shows it.
+    #[must_use]
+    pub fn with_secret_header(mut self, name: &'static str, value: &SecretString) -> Self {
+        if let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) {
+            value.set_sensitive(true);
+            self.secrets.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// The headers for an address to which it goes, which is its own or that of a redirect.
+    pub(super) fn headers_for(&self, url: &Url) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if url.origin() == self.url.origin() {
+            headers.extend(self.secrets.clone());
+        }
+        headers
     }
 
     /// Asks only for what differs from this version.

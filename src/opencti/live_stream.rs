@@ -7,7 +7,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::connector::StreamPosition;
-use crate::http::{Client, Credential, Error, EventReader, Frame, Framed, Request, Response, Site};
+use crate::http::{Client, Credential, Error, Events, Frame, Framed, Request, Site};
 use crate::settings::LiveStreamSettings;
 
 /// Frames are some 2 KB, and those of the largest objects some MB.
@@ -79,19 +79,13 @@ impl LiveStream {
             .with_header("with-inferences", flag(self.settings.with_inferences));
         let sending = self.client.counted(self.client.send(&request));
         let response = sending.await?.success().await?;
-        Ok(OpenStream {
-            response,
-            reader: EventReader::new(LARGEST_FRAME),
-        })
+        Ok(OpenStream(response.events(LARGEST_FRAME)))
     }
 }
 
 /// A connection.
 #[derive(Debug)]
-pub struct OpenStream {
-    response: Response,
-    reader: EventReader,
-}
+pub struct OpenStream(Events);
 
 impl OpenStream {
     /// The frames that the next piece brings, which may be none; `None` at the end. A silence that is longer than the
@@ -100,13 +94,8 @@ impl OpenStream {
     /// # Errors
     /// [`Error::NoAnswer`] where the connection breaks.
     pub async fn next(&mut self) -> Result<Option<Vec<StreamFrame>>, Error> {
-        let Some(piece) = self.response.piece().await? else {
-            return Ok(None);
-        };
-        let mut frames = Vec::new();
-        self.reader
-            .push(&piece, |framed| frames.push(StreamFrame::of(framed)));
-        Ok(Some(frames))
+        let frames = self.0.next().await?;
+        Ok(frames.map(|frames| frames.into_iter().map(StreamFrame::of).collect()))
     }
 }
 
