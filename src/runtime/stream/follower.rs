@@ -9,7 +9,7 @@ use super::cursor::{LIVE, StartSettings, StreamCursor};
 use crate::connector::{
     Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
-use crate::http::{Error, RetryPolicy, Waits};
+use crate::http::{Error, ErrorKind, RetryPolicy, Waits};
 use crate::opencti::{LiveStream, OpenStream, StreamFrame};
 use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
@@ -34,6 +34,10 @@ const NOT_STARTED: RetryPolicy = RetryPolicy {
 const LOG_EVERY: Duration = Duration::from_mins(10);
 /// A position that only heartbeats moved is not stored more often than this.
 const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
+
+/// What is counted as skipped, and why.
+const EVENT: &str = "event";
+const TOO_LARGE: &str = "it is too large to be held in memory";
 
 /// Follows the stream.
 pub(super) struct Follower {
@@ -122,7 +126,6 @@ impl Follower {
         let mut waits = Reconnecting::default();
         loop {
             let epoch = self.state_store.epoch();
-            let is_first = waits.is_first();
             let connection = self.connection(consumer, epoch, &mut waits);
             let broken = tokio::select! {
                 broken = connection => broken,
@@ -134,12 +137,12 @@ impl Follower {
                 Broken::Stopped => return Ok(Followed::Stopped),
                 Broken::HistoryIsThrough => return Ok(Followed::HistoryIsThrough),
                 Broken::Consumer(error) => return Err(error),
-                Broken::Reset => {
-                    consumer.note(StreamNotice::BeginsAnew).await?;
-                    continue;
+                // Without a state, the next connection begins anew.
+                Broken::Reset | Broken::Elsewhere => continue,
+                Broken::Http(error) => {
+                    self.instruments.health.note_failure();
+                    waits.note_error(&error);
                 }
-                Broken::Elsewhere => continue,
-                Broken::Http(error) => waits.note_error(&error, &self.instruments, is_first),
                 Broken::Ended => waits.note("the platform ended the live stream"),
                 Broken::Platform(words) => {
                     waits.note(&format!("the platform failed at the live stream: {words}"));
@@ -207,12 +210,14 @@ impl Follower {
             for frame in frames {
                 self.frame(frame, consumer, &mut progress, epoch).await?;
             }
-            if progress.flush_at.is_none() {
+            if progress.is_taken() {
                 self.store_heartbeats(&mut progress, epoch)?;
             }
             if progress.is_live && self.ends_with_history {
                 self.flush(consumer, &mut progress, epoch).await?;
-                return Ok(Broken::HistoryIsThrough);
+                if progress.is_taken() {
+                    return Ok(Broken::HistoryIsThrough);
+                }
             }
         }
     }
@@ -264,7 +269,8 @@ impl Follower {
                 }
                 // Twice the same, and nothing between: all of history is through.
                 if !progress.is_live && last_beat == Some(position) {
-                    self.end_history(consumer, progress, epoch).await?;
+                    let until = progress.cursor.recover_until;
+                    self.begin_live(until, consumer, progress, epoch).await?;
                 }
                 Ok(())
             }
@@ -272,10 +278,7 @@ impl Follower {
             StreamFrame::NoRecover(position) => {
                 tracing::info!("the live stream filters by origin: its history is not replayed");
                 progress.cursor.recover_until = None;
-                progress.see(position);
-                progress.is_live = true;
-                self.store(progress, progress.cursor.position, epoch)?;
-                Ok(self.note_live(consumer).await?)
+                self.begin_live(position, consumer, progress, epoch).await
             }
             StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
             StreamFrame::Dependency(frame) => {
@@ -310,6 +313,8 @@ impl Follower {
                     bytes,
                     "an event of the live stream is too large to be held in memory: it is skipped"
                 );
+                let objects = &self.instruments.metrics.objects;
+                objects.count_not_sent(EVENT, TOO_LARGE);
                 progress.see(position);
                 Ok(())
             }
@@ -342,17 +347,24 @@ impl Follower {
         Err(Broken::Elsewhere)
     }
 
-    /// History is through: the next start need not ask for any of it.
-    async fn end_history<C: StreamConsumer>(
+    /// History is through up to this position: the next start need not ask for any of it, unless the target has not
+    /// taken all of it.
+    async fn begin_live<C: StreamConsumer>(
         &self,
+        position: Option<StreamPosition>,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
         progress.is_live = true;
-        progress.see(progress.cursor.recover_until);
-        self.store(progress, progress.seen, epoch)?;
+        progress.see(position);
+        let reached = if progress.is_taken() {
+            progress.seen
+        } else {
+            progress.cursor.position
+        };
+        self.store(progress, reached, epoch)?;
         Ok(self.note_live(consumer).await?)
     }
 
@@ -375,7 +387,9 @@ impl Follower {
             Taken::Everything => self.store(progress, progress.seen, epoch)?,
             Taken::UpTo(position) => {
                 progress.flush_at = Some(Instant::now() + consumer.flush_interval());
-                self.store(progress, position, epoch)?;
+                // Neither beyond what has come, nor back.
+                let reached = position.min(progress.seen).max(progress.cursor.position);
+                self.store(progress, reached, epoch)?;
             }
             Taken::Nothing => {
                 progress.flush_at = Some(Instant::now() + consumer.flush_interval());
@@ -444,6 +458,11 @@ impl Follower {
 }
 
 impl ConnectionProgress {
+    /// Whether the target has taken all that has come.
+    fn is_taken(&self) -> bool {
+        self.flush_at.is_none()
+    }
+
     /// Everything up to this position has come.
     fn see(&mut self, position: Option<StreamPosition>) {
         if let Some(position) = position.filter(|position| position.is_after(self.seen)) {
@@ -460,6 +479,8 @@ struct Reconnecting {
     waits: Waits,
     not_started: Waits,
     is_not_started: bool,
+    /// How long the platform asked to wait.
+    asked_wait: Option<Duration>,
     logged: Option<(String, Instant)>,
     has_connected: bool,
 }
@@ -470,6 +491,7 @@ impl Default for Reconnecting {
             waits: RECONNECT.waits(),
             not_started: NOT_STARTED.waits(),
             is_not_started: false,
+            asked_wait: None,
             logged: None,
             has_connected: false,
         }
@@ -477,10 +499,6 @@ impl Default for Reconnecting {
 }
 
 impl Reconnecting {
-    fn is_first(&self) -> bool {
-        !self.has_connected
-    }
-
     fn note_success(&mut self) {
         if self.logged.is_some() {
             tracing::info!("the live stream is followed again");
@@ -491,22 +509,15 @@ impl Reconnecting {
         };
     }
 
-    fn note_error(&mut self, error: &Error, instruments: &Instruments, is_first: bool) {
-        instruments.health.note_failure();
-        let status = error.status().map(|status| status.as_u16());
-        self.is_not_started = matches!(status, Some(401 | 403 | 410));
-        let advice = match status {
-            Some(401 | 403) if is_first => {
-                "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
-            }
-            Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
-            _ => "",
-        };
-        self.log(&format!("{}{advice}", Chain(error)));
+    fn note_error(&mut self, error: &Error) {
+        self.is_not_started = is_not_started(error);
+        self.asked_wait = error.asked_wait();
+        self.log(&reason(error, !self.has_connected));
     }
 
     fn note(&mut self, what: &str) {
         self.is_not_started = false;
+        self.asked_wait = None;
         self.log(what);
     }
 
@@ -531,6 +542,98 @@ impl Reconnecting {
         } else {
             &mut self.waits
         };
-        waits.next(None).unwrap_or(RECONNECT.longest)
+        waits.next(self.asked_wait).unwrap_or(RECONNECT.longest)
+    }
+}
+
+/// Whether somebody has to change something before the stream can be followed.
+fn is_not_started(error: &Error) -> bool {
+    error.kind() == ErrorKind::Authentication || error.is_gone()
+}
+
+/// Why the stream cannot be followed, for people, and what they can do.
+fn reason(error: &Error, is_first: bool) -> String {
+    let status = error.status().map(|status| status.as_u16());
+    let advice = match status {
+        _ if error.kind() == ErrorKind::Authentication && is_first => {
+            "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
+        }
+        Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
+        _ => "",
+    };
+    format!("{}{advice}", Chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::http::{Peer, StatusCode};
+
+    fn answered(status: u16, retry_after: Option<Duration>) -> Error {
+        Error::Status {
+            peer: Peer::default(),
+            proxy: None,
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after,
+            message: None,
+        }
+    }
+
+    #[rstest]
+    fn the_platform_is_not_asked_before_the_time_that_it_names(
+        #[values(403, 429, 503)] status: u16,
+        #[values(0, 90, 3000)] seconds: u64,
+    ) {
+        let asked = Duration::from_secs(seconds);
+        let mut reconnecting = Reconnecting::default();
+        reconnecting.note_error(&answered(status, Some(asked)));
+        assert!(reconnecting.next() >= asked);
+        // It asked once, and the connection that comes next breaks by itself.
+        reconnecting.note("the platform ended the live stream");
+        assert!(reconnecting.next() <= RECONNECT.longest * 2);
+    }
+
+    #[rstest]
+    #[case::away(503, RECONNECT)]
+    #[case::fails(500, RECONNECT)]
+    #[case::not_allowed(401, NOT_STARTED)]
+    #[case::stopped(410, NOT_STARTED)]
+    fn waits_grow_up_to_their_longest_and_begin_small_after_a_success(
+        #[case] status: u16,
+        #[case] policy: RetryPolicy,
+    ) {
+        let mut reconnecting = Reconnecting::default();
+        let mut wait = || {
+            reconnecting.note_error(&answered(status, None));
+            reconnecting.next()
+        };
+        let first = wait();
+        assert!(first >= policy.first && first <= policy.first * 2);
+        let last = (0..20).map(|_| wait()).last().unwrap();
+        assert!(last >= policy.longest && last <= policy.longest * 2);
+        reconnecting.note_success();
+        reconnecting.note_error(&answered(status, None));
+        assert!(reconnecting.next() <= policy.first * 2);
+    }
+
+    #[rstest]
+    #[case(401, None, true, "may the token's user access data sharing?")]
+    #[case(401, None, false, "check the token")]
+    #[case(403, Some(5), true, "it wants no request for 5 s")]
+    #[case(410, None, true, "waiting until somebody starts it")]
+    #[case(502, None, true, "answered HTTP 502 Bad Gateway")]
+    fn people_read_what_they_can_do(
+        #[case] status: u16,
+        #[case] seconds: Option<u64>,
+        #[case] is_first: bool,
+        #[case] words: &str,
+    ) {
+        let asked = seconds.map(Duration::from_secs);
+        let reason = reason(&answered(status, asked), is_first);
+        assert!(reason.contains(words), "{reason}");
+        let is_about_rights = reason.contains("data sharing");
+        assert_eq!(is_about_rights, words.contains("data sharing"), "{reason}");
     }
 }
