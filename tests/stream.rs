@@ -211,6 +211,17 @@ impl Recorder {
     }
 }
 
+/// Waits until something is so.
+async fn eventually(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let has_come = tokio::time::timeout(LIMIT, waiting).await.is_ok();
+    assert!(has_come, "it never came");
+}
+
 /// Time passes at once, as if this thread were busy with something else.
 async fn pass(time: Duration) {
     tokio::time::pause();
@@ -619,9 +630,7 @@ async fn the_position_moves_over_what_the_target_has_taken_and_the_rest_comes_ag
         None => line.position() != StreamPosition::BEGINNING,
     };
     if is_killed {
-        while !is_stored() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        eventually(is_stored).await;
         running.kill().await;
     } else {
         running.stop().await;
@@ -809,15 +818,13 @@ async fn the_position_follows_heartbeats_too() {
     line.record.until(Heard::is_live).await;
     stream.create(json!({ "pattern": "rule a { condition: true }", "pattern_type": "yara" }));
     let last: StreamPosition = stream.last_position().to_string().parse().unwrap();
-    let is_stored = async {
-        while line.position() != last {
-            pass(Duration::from_secs(1)).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_hours(1), is_stored)
-        .await
-        .unwrap();
+    let mut seconds = 0;
+    while line.position() != last {
+        pass(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        seconds += 1;
+        assert!(seconds < 100, "{}", line.position());
+    }
     running.stop().await;
     assert!(line.record.heard().events.is_empty());
     assert_eq!(stream.connections().len(), 1);
@@ -869,8 +876,6 @@ impl Log {
     }
 
     async fn until(&self, words: &str) {
-        while !self.text().contains(words) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually(|| self.text().contains(words)).await;
     }
 }
