@@ -21,7 +21,7 @@ pub mod value;
 pub use bundle::bundle;
 pub use id::{NotAnId, StixId, is_observable_type};
 pub use json::{Checked, Json, JsonKind, NotOfKind, PropertyName, foreign_value, read_time};
-pub use key::{KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
+pub use key::{Digests, KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
 pub use object::{Handling, Need, ObjectReference, ObjectWriter, Operation, Presence, StixObject};
 pub use timestamp::Timestamp;
 pub use value::{Hash, HashAlgorithm, Hashes};

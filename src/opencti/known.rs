@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::operations::{
     KnownCoreObjects, KnownIndicators, KnownObject, KnownObservables, KnownRelationships,
-    ListPlaces, PlatformList, SetReferences, known_core_objects, known_indicators,
-    known_observables, known_relationships, set_references,
+    KnownSightings, ListPlaces, PlatformList, SetReferences, known_core_objects, known_indicators,
+    known_observables, known_relationships, known_sightings, set_references,
 };
 use crate::http::RetryPolicy;
 use crate::platform::{IDS_A_FILTER, Platform, PlatformError};
@@ -64,6 +64,7 @@ impl KnownObjects {
             ObjectList::Observables,
             ObjectList::Indicators,
             ObjectList::Relationships,
+            ObjectList::Sightings,
             ObjectList::Others,
         ] {
             let of_list = stix_ids.iter().copied();
@@ -101,6 +102,7 @@ enum ObjectList {
     Observables,
     Indicators,
     Relationships,
+    Sightings,
     /// All other types.
     Others,
 }
@@ -111,6 +113,7 @@ impl ObjectList {
         match stix_type {
             "indicator" => Self::Indicators,
             "relationship" => Self::Relationships,
+            "sighting" => Self::Sightings,
             observable if is_observable_type(observable) => Self::Observables,
             _ => Self::Others,
         }
@@ -146,6 +149,14 @@ impl ObjectList {
                 let answer =
                     platform.call::<KnownRelationships>(variables, RetryPolicy::DURING_RUN);
                 (answer.await?.stix_core_relationships, "KnownRelationships")
+            }
+            Self::Sightings => {
+                let variables = known_sightings::Variables {
+                    first: first(ids),
+                    filters: filter!(known_sightings, "ids", owned(ids)),
+                };
+                let answer = platform.call::<KnownSightings>(variables, RetryPolicy::DURING_RUN);
+                (answer.await?.stix_sighting_relationships, "KnownSightings")
             }
             Self::Others => {
                 let variables = known_core_objects::Variables {
@@ -212,5 +223,65 @@ pub fn relation_of(property: &str) -> String {
     match name.as_str() {
         "resolves-to" | "belongs-to" | "content" => format!("obs_{name}"),
         _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphql::GraphqlClient;
+    use crate::http::Site;
+
+    async fn platform(source: &sandbox::Source) -> Platform {
+        let url = format!("{}/graphql", source.url()).parse().unwrap();
+        let token = source.token().to_owned().into();
+        let client = GraphqlClient::new(Site::new("the destination", url), &token).unwrap();
+        Platform::connect(client, RetryPolicy::NEVER).await.unwrap()
+    }
+
+    /// Each kind of object has a list of its own, on the oldest and on the newest release.
+    #[tokio::test]
+    async fn objects_of_each_kind_are_found_by_their_ids() {
+        let uuid = |number: usize| format!("00000000-0000-5000-8000-{number:012}");
+        let record = |typename: &str, stix_type: &str, number: usize| {
+            let mut record = sandbox::Record::new(typename.to_owned());
+            record
+                .set("id", uuid(number))
+                .set("standard_id", format!("{stix_type}--{}", uuid(number)))
+                .set("entity_type", stix_type.to_owned())
+                .set("updated_at", "2026-01-01T00:00:00.000Z")
+                .set(
+                    "x_opencti_stix_ids",
+                    vec![format!("{stix_type}--{}", uuid(number + 50))],
+                );
+            record
+        };
+        let data = sandbox::DataSet {
+            observables: vec![record("Url", "url", 1)],
+            indicators: vec![record("Indicator", "indicator", 2)],
+            relationships: vec![record("StixCoreRelationship", "relationship", 3)],
+            sightings: vec![record("StixSightingRelationship", "sighting", 4)],
+            domain_objects: vec![record("Report", "report", 5)],
+            ..sandbox::DataSet::default()
+        };
+        for release in [sandbox::Release::FIRST, sandbox::Release::LATEST] {
+            let options = sandbox::SourceOptions {
+                release,
+                data: data.clone(),
+                ..sandbox::SourceOptions::default()
+            };
+            let source = sandbox::Source::start(options).unwrap();
+            let platform = platform(&source).await;
+            let types = ["url", "indicator", "relationship", "sighting", "report"];
+            for (stix_type, number) in types.into_iter().zip(1..) {
+                let id = |number| format!("{stix_type}--{}", uuid(number));
+                let (own, other, none) = (id(number), id(number + 50), id(number + 90));
+                let known = KnownObjects::ask(&platform, &[&own, &other, &none]).await;
+                let known = known.unwrap();
+                let found = [&own, &other, &none].map(|id| known.has(id));
+                assert_eq!(found, [true, true, false], "{stix_type} at {release}");
+                assert_eq!(known.internal_id(&other), Some(&*uuid(number)));
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The platform's live stream: the request for it, and its frames.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -79,22 +79,36 @@ impl LiveStream {
             .with_header("with-inferences", flag(self.settings.with_inferences));
         let sending = self.client.counted(self.client.send(&request));
         let response = sending.await?.success().await?;
-        Ok(OpenStream(response.events(LARGEST_FRAME)))
+        Ok(OpenStream {
+            date: response.date(),
+            events: response.events(LARGEST_FRAME),
+        })
     }
 }
 
 /// A connection.
 #[derive(Debug)]
-pub struct OpenStream(Events);
+pub struct OpenStream {
+    events: Events,
+    /// What the platform called now when it answered.
+    date: Option<SystemTime>,
+}
 
 impl OpenStream {
+    /// What the platform's clock showed when it answered, where it said so: at the latest, as it says whole seconds.
+    pub fn opened_at(&self) -> Option<StreamPosition> {
+        const SECOND: Duration = Duration::from_secs(1);
+        let date = self.date?.checked_add(SECOND)?;
+        Some(StreamPosition::at(date.into()))
+    }
+
     /// The frames that the next piece brings, which may be none; `None` at the end. A silence that is longer than the
     /// settings allow is an error. May be broken off without a loss.
     ///
     /// # Errors
     /// [`Error::NoAnswer`] where the connection breaks.
     pub async fn next(&mut self) -> Result<Option<Vec<StreamFrame>>, Error> {
-        let frames = self.0.next().await?;
+        let frames = self.events.next().await?;
         Ok(frames.map(|frames| frames.into_iter().map(StreamFrame::of).collect()))
     }
 }
@@ -159,6 +173,11 @@ struct EventOrigin {
 const DEPENDENCY: &str = "init-dependencies";
 
 impl StreamFrame {
+    /// Whether the stream is on its way with it: a connection that ends behind its first frame, or in an error, is none.
+    pub fn is_of_stream(&self) -> bool {
+        !matches!(self, Self::Connected { .. } | Self::Failed(_))
+    }
+
     fn of(framed: Framed) -> Self {
         let frame = match framed {
             Framed::Frame(frame) => frame,
@@ -241,6 +260,13 @@ mod tests {
         #[case] expected: StreamFrame,
     ) {
         assert_eq!(read(event, Some("9-0"), data), expected);
+    }
+
+    #[test]
+    fn a_connection_with_nothing_but_its_beginning_is_no_stream() {
+        for (event, is_of_stream) in [("connected", false), ("error", false), ("heartbeat", true)] {
+            assert_eq!(read(event, Some("9-0"), "{}").is_of_stream(), is_of_stream);
+        }
     }
 
     #[test]

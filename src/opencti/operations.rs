@@ -97,6 +97,15 @@ pub(super) struct KnownCoreObjects;
 )]
 pub(super) struct KnownRelationships;
 
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/known_sightings.graphql",
+    response_type = "crate::opencti::operations::PlatformList<crate::opencti::operations::KnownObject>",
+    variables_derives = "Debug"
+)]
+pub(super) struct KnownSightings;
+
 /// Written by hand: the generator does not take an interface for a member of a union.
 pub(super) struct SetReferences;
 
@@ -486,7 +495,7 @@ pub(crate) struct Tracking {
 limits! {
     Few: DeleteConnector, QueueDetails, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
     Many: RegisterConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, KnownCoreObjects,
-        KnownRelationships, SetReferences;
+        KnownRelationships, KnownSightings, SetReferences;
 }
 
 #[cfg(test)]

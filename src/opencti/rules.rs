@@ -19,6 +19,10 @@ pub struct Unsupported {
 
 /// How to send to one destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one thing that a release does"
+)]
 pub struct Rules {
     /// Whether a message of several objects is imported as a whole, in order. Otherwise workers fail
     /// it whole or take it apart, and objects have to travel so that any order is right.

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::{bytes, period, reader, tlp_level};
+
 /// What a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -90,6 +92,29 @@ pub enum Kind {
     Trust,
 }
 
+impl Kind {
+    /// Whether two values mean the same to whoever reads the setting: `yes` is `true`.
+    pub(super) fn means_the_same(self, one: &str, other: &str) -> bool {
+        let texts = [one.trim(), other.trim()];
+        let is_same = match self {
+            Self::Boolean | Self::Trust => both(texts, reader::boolean),
+            Self::Tlp { .. } => both(texts, |text| tlp_level::parse(text).ok()),
+            Self::Whole { .. } => both(texts, |text| text.parse::<u64>().ok()),
+            Self::Bytes { min, max } => both(texts, |text| bytes::parse(text, &(min..=max)).ok()),
+            Self::Period => both(texts, |text| period::parse(text).ok()),
+            _ => false,
+        };
+        let [one, other] = texts;
+        is_same || one.eq_ignore_ascii_case(other)
+    }
+}
+
+/// Whether both texts can be read, as the same.
+fn both<T: PartialEq>(texts: [&str; 2], read: impl Fn(&str) -> Option<T>) -> bool {
+    let [one, other] = texts.map(read);
+    one.is_some() && one == other
+}
+
 impl fmt::Display for Kind {
     /// For people: how a value is written, in Markdown.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -137,4 +162,41 @@ impl fmt::Display for Kind {
 fn alternatives(words: &[&str]) -> String {
     let marked: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     marked.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    const WHOLE: Kind = Kind::Whole { min: 0, max: 90 };
+    const BYTES: Kind = Kind::Bytes { min: 0, max: 4096 };
+
+    #[rstest]
+    #[case(Kind::Boolean, "true", "yes", true)]
+    #[case(Kind::Boolean, "true", " On ", true)]
+    #[case(Kind::Boolean, "true", "1", true)]
+    #[case(Kind::Boolean, "false", "0", true)]
+    #[case(Kind::Boolean, "true", "no", false)]
+    #[case(Kind::Boolean, "true", "maybe", false)]
+    #[case(Kind::Trust, "false", "off", true)]
+    #[case(Kind::Tlp { none: true }, "TLP:CLEAR", "white", true)]
+    #[case(Kind::Tlp { none: true }, "none", "None", true)]
+    #[case(WHOLE, "7", "07", true)]
+    #[case(WHOLE, "7", "70", false)]
+    #[case(BYTES, "1KiB", "1024", true)]
+    #[case(Kind::Period, "PT1H", "PT60M", true)]
+    #[case(Kind::Choice(&["url", "s3"]), "s3", "S3", true)]
+    #[case(Kind::Choice(&["url", "s3"]), "s3", "url", false)]
+    #[case(Kind::Choice(&["1", "true"]), "1", "true", false)]
+    fn values_are_compared_as_they_are_read(
+        #[case] kind: Kind,
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] is_same: bool,
+    ) {
+        assert_eq!(kind.means_the_same(one, other), is_same);
+        assert_eq!(kind.means_the_same(other, one), is_same);
+    }
 }

@@ -451,14 +451,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether the setting has this value in the end, in any case.
+    /// Whether the setting has this value in the end, however it is written.
     fn is_set_to(&self, setting: &Setting, value: &str) -> bool {
         let default = match setting.default {
             Fallback::Value(text) => Some(text.to_owned()),
             _ => None,
         };
         let given = self.values.get(setting).text().or(default);
-        given.is_some_and(|given| given.eq_ignore_ascii_case(value))
+        given.is_some_and(|given| setting.kind.means_the_same(&given, value))
     }
 
     fn report_missing(&mut self, setting: &Setting, placeholder: bool, because: &str) {

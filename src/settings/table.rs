@@ -130,7 +130,7 @@ impl Setting {
         match self.default {
             Fallback::Required => true,
             Fallback::RequiredIf { setting, is } => {
-                matches!(setting.default, Fallback::Value(value) if value.eq_ignore_ascii_case(is))
+                matches!(setting.default, Fallback::Value(value) if setting.kind.means_the_same(value, is))
             }
             Fallback::Value(_) | Fallback::Unset => false,
         }
@@ -153,7 +153,7 @@ pub enum Fallback {
     RequiredIf {
         /// The other setting.
         setting: &'static Setting,
-        /// Its value, in any case.
+        /// Its value, however it is written.
         is: &'static str,
     },
     /// This value, written as in the environment.

@@ -6,15 +6,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 use serde::ser::Error as _;
 use serde_json::Value;
 
 use super::json::{Checked, Json, PropertyName};
 use super::{StixId, key};
 
-/// The properties that an object is judged by once it is written: where they stand is remembered, so that
-/// nobody has to read the whole object again.
-const JUDGED_BY: [&str; 9] = [
+/// The files that come with an object.
+const FILES: &str = "x_opencti_files";
+
+/// The properties that an object is judged by once it is written, and the one that a copy may go without: where they
+/// stand is remembered, so that nobody has to read the whole object again.
+const LOCATED: [&str; 10] = [
     "value",
     "name",
     "pattern",
@@ -24,24 +28,29 @@ const JUDGED_BY: [&str; 9] = [
     "number",
     "hashes",
     "x_opencti_score",
+    FILES,
 ];
 
-/// Where in an object's JSON the values of [`JUDGED_BY`] begin; 0 for those that it does not have.
+/// Where in an object's JSON the values of [`LOCATED`] begin; 0 for those that it does not have.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct PropertyOffsets([u32; JUDGED_BY.len()]);
+struct PropertyOffsets([u32; LOCATED.len()]);
 
 impl PropertyOffsets {
     fn note(&mut self, property: &str, begin: usize) {
-        let number = JUDGED_BY.iter().position(|known| *known == property);
+        let number = LOCATED.iter().position(|known| *known == property);
         if let Some(place) = number.and_then(|number| self.0.get_mut(number)) {
             *place = u32::try_from(begin).unwrap_or_default();
         }
     }
 
     fn get(&self, property: &str) -> Option<usize> {
-        let number = JUDGED_BY.iter().position(|known| *known == property)?;
+        let number = LOCATED.iter().position(|known| *known == property)?;
         let begin = self.0.get(number).filter(|begin| **begin > 0)?;
         usize::try_from(*begin).ok()
+    }
+
+    fn forget(&mut self, property: &str) {
+        self.note(property, 0);
     }
 
     /// What stood in this range has so many bytes now.
@@ -165,10 +174,19 @@ impl StixObject {
         self.without_references.as_ref().unwrap_or(self)
     }
 
-    /// The object with other handling.
+    /// The object with other handling, in each of its forms.
     #[must_use]
-    pub fn handled(mut self, handling: Handling) -> Self {
-        self.handling = handling;
+    pub fn handled(self, handling: Handling) -> Self {
+        self.in_each_form(&|form| form.handling = handling)
+    }
+
+    /// Makes a change to the object and to its form without references: other forms are made from that one.
+    fn in_each_form(mut self, change: &impl Fn(&mut Self)) -> Self {
+        change(&mut self);
+        self.without_references = self.without_references.map(|form| {
+            let form = Arc::unwrap_or_clone(form);
+            Arc::new(form.in_each_form(change))
+        });
         self
     }
 
@@ -195,25 +213,60 @@ impl StixObject {
         self.handling.operation == Operation::Delete
     }
 
+    /// The object without the files that come with it, in each of its forms; none where it has no files.
+    pub fn without_files(&self) -> Option<Self> {
+        self.range_of(FILES)?;
+        Some(self.clone().in_each_form(&Self::cut_files))
+    }
+
+    fn cut_files(&mut self) {
+        let Some(range) = self.range_of(FILES) else {
+            return;
+        };
+        let mut json = String::from(std::mem::take(&mut self.json));
+        json.drain(range.clone());
+        self.json = json.into_boxed_str();
+        self.offsets.forget(FILES);
+        self.offsets.shift(&range, 0);
+        if let Some((_, place)) = &mut self.names_type
+            && place.start >= range.end
+        {
+            *place = place.start - range.len()..place.end - range.len();
+        }
+    }
+
+    /// Where a located property stands, with the comma ahead of it: the type and the id come before any.
+    fn range_of(&self, property: &str) -> Option<Range<usize>> {
+        let begin = self.offsets.get(property)?;
+        let json = serde_json::Deserializer::from_str(self.json.get(begin..)?);
+        let mut values = json.into_iter::<IgnoredAny>();
+        values.next()?.ok()?;
+        let name = property.len() + ",\"\":".len();
+        Some(begin.checked_sub(name)?..begin + values.byte_offset())
+    }
+
     /// The JSON from where the value of a property begins, to its own end; none where the object does not
-    /// have the property, or is not judged by it.
+    /// have the property, or its place is not remembered.
     pub fn from_value(&self, property: &str) -> Option<&str> {
         self.json.get(self.offsets.get(property)?..)
     }
 
-    /// The object with the type that it names replaced by "Unknown", which every platform takes.
+    /// The object with the type that it names replaced by "Unknown", which every platform takes, in each of its
+    /// forms.
     #[must_use]
     pub fn naming_unknown_type(&self) -> Self {
-        let mut other = self.clone();
-        if let Some((_, place)) = other.names_type.take() {
-            let mut json = String::from(other.json);
+        self.clone().in_each_form(&Self::name_unknown_type)
+    }
+
+    fn name_unknown_type(&mut self) {
+        if let Some((_, place)) = self.names_type.take() {
+            let mut json = String::from(std::mem::take(&mut self.json));
             if json.is_char_boundary(place.start) && json.is_char_boundary(place.end) {
                 json.replace_range(place.clone(), UNKNOWN_TYPE);
-                other.offsets.shift(&place, UNKNOWN_TYPE.len());
+                self.offsets.shift(&place, UNKNOWN_TYPE.len());
             }
-            other.json = json.into_boxed_str();
+            self.json = json.into_boxed_str();
         }
-        other
     }
 
     /// The ids of what it refers to and can go without.
@@ -225,26 +278,32 @@ impl StixObject {
         targets.map(StixId::as_str)
     }
 
-    /// The object with what it refers to. What was there before becomes its bare form.
+    /// The object with what it refers to. What was there before becomes its form without references.
     #[must_use]
     pub fn referring_to(self, references: Vec<ObjectReference>) -> Self {
-        let mut json = self.json.strip_suffix('}').unwrap_or(&self.json).to_owned();
+        Self::of_form(&Arc::new(self), references)
+    }
+
+    /// An object with what it refers to, made of its form without references, which several may share.
+    #[must_use]
+    pub fn of_form(form: &Arc<Self>, references: Vec<ObjectReference>) -> Self {
+        let mut json = form.json.strip_suffix('}').unwrap_or(&form.json).to_owned();
         for reference in &references {
             json.extend([",\"", reference.property, "\":", &reference.value()]);
         }
         json.push('}');
         Self {
-            id: self.id.clone(),
-            key: self.key,
-            kind: self.kind.clone(),
+            id: form.id.clone(),
+            key: form.key,
+            kind: form.kind.clone(),
             json: json.into_boxed_str(),
-            embedded: self.embedded.clone(),
+            embedded: form.embedded.clone(),
             references,
-            imported: self.imported.clone(),
-            handling: self.handling,
-            names_type: self.names_type.clone(),
-            offsets: self.offsets,
-            without_references: Some(Arc::new(self)),
+            imported: form.imported.clone(),
+            handling: form.handling,
+            names_type: form.names_type.clone(),
+            offsets: form.offsets,
+            without_references: Some(Arc::clone(form)),
         }
     }
 
@@ -284,7 +343,7 @@ impl StixObject {
         if references.is_empty() {
             StixObject::clone(without_references)
         } else {
-            StixObject::clone(without_references).referring_to(references)
+            Self::of_form(without_references, references)
         }
     }
 }
@@ -496,6 +555,79 @@ mod tests {
         let other = object.naming_unknown_type();
         assert_eq!(other.from_value("pattern").unwrap(), r#""[x]"}"#);
         assert_eq!(*other.json, *object.json.replace("SSH-Key", "Unknown"));
+    }
+
+    /// Two members, so that one can be lost.
+    fn members() -> Vec<ObjectReference> {
+        vec![ObjectReference {
+            property: "object_refs",
+            is_many: true,
+            need: Need::Imported,
+            targets: vec![id("url"), id("file")],
+        }]
+    }
+
+    fn forms(object: StixObject) -> [StixObject; 4] {
+        let object = Arc::new(object);
+        [
+            object.referring_only(|_, target| target.starts_with("url")),
+            object.referring_only(|_, _| false),
+            StixObject::clone(object.form_without_references()),
+            object.embedding_only(&|_| false),
+        ]
+    }
+
+    #[test]
+    fn each_form_of_an_object_keeps_its_handling() {
+        let handling = Handling {
+            presence: Presence::OnlyIfAbsent,
+            operation: Operation::Delete,
+            group: Some(7),
+        };
+        let report = ObjectWriter::new(id("report")).finish("Report").unwrap();
+        let report = report.referring_to(members()).handled(handling);
+        for form in forms(report) {
+            assert_eq!(form.handling, handling, "{}", form.json);
+        }
+    }
+
+    #[test]
+    fn no_form_of_an_object_names_the_type_that_was_replaced() {
+        let mut writer = ObjectWriter::new(id("indicator"));
+        writer.put_type("x_opencti_main_observable_type", "SSH-Key");
+        let indicator = writer.finish("Indicator").unwrap().referring_to(members());
+        for form in forms(indicator.naming_unknown_type()) {
+            assert!(form.json.contains("Unknown"), "{}", form.json);
+            assert!(!form.json.contains("SSH-Key") && form.names_type.is_none());
+        }
+    }
+
+    #[test]
+    fn files_go_from_each_form_of_an_object() {
+        let mut writer = ObjectWriter::new(id("report"));
+        writer.put("name", "x");
+        writer.put("x_opencti_files", &[serde_json::json!({"name": "a]\"}"})]);
+        writer.put_type("x_type", "SSH-Key");
+        writer.put("pattern", "[x]");
+        let whole = writer.finish("Report").unwrap().referring_to(members());
+        let without = whole.without_files().unwrap();
+        let mut json: serde_json::Value = serde_json::from_str(&whole.json).unwrap();
+        json.as_object_mut().unwrap().remove("x_opencti_files");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&without.json).unwrap(),
+            json
+        );
+        assert!(
+            without
+                .from_value("pattern")
+                .unwrap()
+                .starts_with("\"[x]\"")
+        );
+        for form in forms(without.naming_unknown_type()) {
+            assert!(!form.json.contains("x_opencti_files"), "{}", form.json);
+            assert!(form.json.contains(r#""x_type":"Unknown","pattern""#));
+            assert!(form.without_files().is_none());
+        }
     }
 
     #[test]

@@ -6,9 +6,7 @@ use std::borrow::Cow;
 pub const NAME_CHARS: usize = 250;
 /// The longest description or message, in characters.
 pub const DESCRIPTION_CHARS: usize = 10_000;
-/// The longest command line, in characters.
-pub const COMMAND_LINE_CHARS: usize = 8_000;
-/// The longest content of a note or body of an e-mail, in characters.
+/// The longest content of a note, in characters.
 pub const CONTENT_CHARS: usize = 100_000;
 
 /// What stands for the part that is cut off.
@@ -30,6 +28,18 @@ pub fn clean(text: &str, limit: usize) -> Cow<'_, str> {
     cut.truncate(cut.trim_end().len());
     cut.push(ELLIPSIS);
     Cow::Owned(cut)
+}
+
+/// The same text without any cut: none where it has more characters.
+pub fn whole(text: &str, limit: usize) -> Option<Cow<'_, str>> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+    let text = if text.contains(is_removed) {
+        Cow::Owned(text.replace(is_removed, ""))
+    } else {
+        Cow::Borrowed(text)
+    };
+    let is_within = text.len() <= limit || text.chars().nth(limit).is_none();
+    is_within.then_some(text)
 }
 
 fn is_removed(c: char) -> bool {
@@ -64,6 +74,8 @@ mod tests {
             prop_assert!(once.chars().count() <= limit);
             prop_assert!(!once.contains(is_removed));
             prop_assert_eq!(clean(&once, limit), once.clone());
+            let is_cut = whole(&text, usize::MAX).is_none_or(|text| text != once);
+            prop_assert_eq!(whole(&text, limit), (!is_cut).then_some(once));
         }
     }
 }

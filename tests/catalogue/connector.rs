@@ -62,13 +62,12 @@ impl Connector {
         }
     }
 
-    /// With its sample and its compose file at the top, and its own settings among those of all.
+    /// With its sample and its compose file at the top.
     fn at_the_top<S: Section + Debug>() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         Self {
             sample: root.join("config.yml.sample"),
             compose: root.join("docker-compose.yml"),
-            document: root.join("docs/settings.md"),
             ..Self::of::<S>(root)
         }
     }

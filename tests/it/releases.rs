@@ -74,21 +74,32 @@ async fn between_platforms_of(#[case] both: &str) {
     check(Line::between(both, both, generated(240, 60)), both).await;
 }
 
-/// Each of the releases whose schemas are at hand, as source and as destination: types that the
-/// destination lacks are deferred by name, and its works still reach what they expect.
+/// The releases whose schemas are at hand.
+const RELEASES: [&str; 6] = ["6.0.0", "6.2.12", "6.4.0", "6.7.5", "6.9.5", "7.260817.0"];
+
+/// Each of these releases as source and as destination: types that the destination lacks are deferred by name, and its
+/// works still reach what they expect. From each to itself, the next one and the one before, in a ring; with
+/// `TEST_RELEASES=all` to every one.
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
-async fn from_one_release_to_another(
-    #[values("6.0.0", "6.2.12", "6.4.0", "6.7.5", "6.9.5", "7.260817.0")] source: &str,
-    #[values("6.0.0", "6.2.12", "6.4.0", "6.7.5", "6.9.5", "7.260817.0")] destination: &str,
-) {
-    let destination = release(destination);
-    let knows = sandbox::schema(destination).expect("a schema");
-    let line = Line::between(release(source), destination, generated(200, 40));
-    check_all_but(line, destination, |record| {
-        knows.get_object(record.typename()).is_none()
-    })
-    .await;
+async fn from_one_release_to_others(#[values(0, 1, 2, 3, 4, 5)] source: usize) {
+    let count = RELEASES.len();
+    let steps = if std::env::var_os("TEST_RELEASES").is_some_and(|which| which == "all") {
+        (0..count).collect()
+    } else {
+        vec![0, 1, count - 1]
+    };
+    for step in steps {
+        let (source, destination) = (RELEASES[source], RELEASES[(source + step) % count]);
+        println!("from {source} to {destination}");
+        let destination = release(destination);
+        let knows = sandbox::schema(destination).expect("a schema");
+        let line = Line::between(release(source), destination, generated(200, 40));
+        check_all_but(line, destination, |record| {
+            knows.get_object(record.typename()).is_none()
+        })
+        .await;
+    }
 }
 
 /// Where no question about the schema is answered, the marks of our own schema file decide.

@@ -206,6 +206,23 @@ fn a_setting_may_be_required_by_the_value_of_another() {
     assert_eq!(made_up.url, None);
 }
 
+#[rstest]
+#[case::as_it_stands("false")]
+#[case::by_another_word("no")]
+#[case::as_a_number("0")]
+#[case::with_blanks(" Off ")]
+fn a_setting_may_be_required_however_the_value_of_the_other_is_written(#[case] follows: &str) {
+    assert_one_problem::<MadeUp>(
+        "",
+        &[("MADE_UP_FOLLOWS", follows)],
+        &[
+            "made_up.factor (MADE_UP_FACTOR): missing",
+            "as made_up.follows (MADE_UP_FOLLOWS) is false",
+        ],
+    );
+    assert_eq!(made_up(&[("MADE_UP_FOLLOWS", "on")]).factor, None);
+}
+
 #[test]
 fn an_address_is_asked_through_a_proxy_of_a_known_kind() {
     let extra = [

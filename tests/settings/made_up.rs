@@ -310,7 +310,10 @@ const FACTOR: Setting = Setting::new(
     "made_up.factor",
     "MADE_UP_FACTOR",
     Kind::Positive,
-    Fallback::Unset,
+    Fallback::RequiredIf {
+        setting: &FOLLOWS,
+        is: "false",
+    },
     "factor of the scores",
 )
 .example("1.5");

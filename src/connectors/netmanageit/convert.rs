@@ -232,11 +232,11 @@ impl NetManageItConverter {
         let mut metadata = self.metadata_writer.of(node, skipped)?;
         metadata.external_references = external_references(node, context.references, skipped);
         creators::put(&self.choices, node, &mut metadata)?;
-        let content = match stream {
+        let artifact = match stream {
             Stream::Observables => observable::content(node, &context.files.own, skipped)?,
             Stream::Indicators | Stream::Relationships => None,
         };
-        let files = content.iter().chain(&context.files.own);
+        let files = artifact.iter().chain(&context.files.own);
         self.metadata_writer
             .put_files(node, files, &mut metadata, skipped)?;
         let of_references = &context.files.of_references;

@@ -151,9 +151,9 @@ impl Exporter<'_> {
             let Some(unit) = units.next().await? else {
                 return Ok(());
             };
-            let converted = converter.convert(unit);
-            note_unit(self.instruments, &converted, began.elapsed());
-            self.unit(converted).await?;
+            let unit = converter.convert(unit);
+            note_unit(self.instruments, &unit, began.elapsed());
+            self.unit(unit).await?;
         }
     }
 

@@ -43,8 +43,8 @@ type Completing<U> = AbortOnDropHandle<Result<Complete<U>, SourceError>>;
 #[derive(Debug)]
 struct Complete<U> {
     unit: U,
-    _of_those_ahead: OwnedSemaphorePermit,
-    _of_those_complete: TaskTrackerToken,
+    _place_ahead: OwnedSemaphorePermit,
+    _completing: TaskTrackerToken,
 }
 
 /// Why there is no next unit.
@@ -124,8 +124,8 @@ async fn begin<U: Send + 'static>(
     let mut completing = Box::pin(async move {
         Ok(Complete {
             unit: rest.await?,
-            _of_those_ahead: place,
-            _of_those_complete: complete.token(),
+            _place_ahead: place,
+            _completing: complete.token(),
         })
     });
     tokio::select! {

@@ -292,10 +292,10 @@ async fn drive<C: Importer>(
                 () = stop.cancelled() => break,
             };
             let Some(unit) = unit else { break };
-            let converted = converter.convert(unit);
+            let unit = converter.convert(unit);
             let instruments = &sink.destination().home.instruments;
-            note_unit(instruments, &converted, waiting_since.elapsed());
-            sink.send(converted, stop).await?;
+            note_unit(instruments, &unit, waiting_since.elapsed());
+            sink.send(unit, stop).await?;
             waiting_since = Instant::now();
         }
         sink.activity().now("waiting for the last receipts");

@@ -278,6 +278,11 @@ pub struct NewerVersion {
     found: String,
 }
 
+/// The text without a byte order mark and blanks around it, which other programs write.
+fn without_mark(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
 fn yes() -> bool {
     true
 }
@@ -322,7 +327,7 @@ impl State {
 
     /// What stands at the platform where another program wrote it: an object without a version.
     pub fn of_another_program(text: Option<&str>) -> Option<Value> {
-        let value: Value = serde_json::from_str(text?).ok()?;
+        let value: Value = serde_json::from_str(without_mark(text?)).ok()?;
         let fields = value.as_object()?;
         let is_foreign = !fields.is_empty() && !fields.contains_key("version");
         is_foreign.then_some(value)
@@ -333,7 +338,7 @@ impl State {
     /// # Errors
     /// [`NewerVersion`] when it must not be touched.
     pub fn read(text: Option<&str>) -> Result<StoredState, NewerVersion> {
-        let text = text.map(|text| text.trim_start_matches('\u{feff}').trim());
+        let text = text.map(without_mark);
         let Some(text) = text.filter(|text| !text.is_empty()) else {
             return Ok(StoredState::Nothing);
         };

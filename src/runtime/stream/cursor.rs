@@ -38,22 +38,24 @@ impl StartSettings {
 
     /// The cursor of a connector that has never followed the stream.
     pub(super) fn cursor(&self, now: DateTime<Utc>) -> StreamCursor {
-        let now_position = StreamPosition::at(now);
         let start = self.start.map(StreamPosition::at);
+        let history_until = |end: DateTime<Utc>| StreamCursor {
+            position: start.unwrap_or(StreamPosition::BEGINNING),
+            recover_until: Some(StreamPosition::at(end.min(now))),
+        };
         match self.recovery {
             Recovery::Never => StreamCursor {
-                position: start.unwrap_or(now_position),
+                position: start.unwrap_or(StreamPosition::at(now)),
                 recover_until: None,
             },
-            Recovery::UntilFirstStart => StreamCursor {
-                position: start.unwrap_or(StreamPosition::BEGINNING),
-                recover_until: Some(now_position),
-            },
-            Recovery::Until(since) => StreamCursor {
-                position: start.unwrap_or(StreamPosition::BEGINNING),
-                recover_until: Some(StreamPosition::at(since.resolve(now))),
-            },
+            Recovery::UntilFirstStart => history_until(now),
+            Recovery::Until(since) => history_until(since.resolve(now)),
         }
+    }
+
+    /// Whether history is never to be replayed.
+    pub(super) fn is_live_alone(&self) -> bool {
+        matches!(self.recovery, Recovery::Never)
     }
 }
 
@@ -79,8 +81,37 @@ impl StreamCursor {
 
     /// Whether history is still to come.
     pub(super) fn is_in_history(&self) -> bool {
+        !self.is_through_at(self.position)
+    }
+
+    /// Whether what has this position comes behind history: what is replayed lies before its end, or at it.
+    pub(super) fn is_through_at(&self, position: StreamPosition) -> bool {
         self.recover_until
-            .is_some_and(|until| until.is_after(self.position))
+            .is_none_or(|until| position.is_after(until))
+    }
+
+    /// The cursor, nowhere later than the platform's clock: what happens until then would be passed over. None where
+    /// it is not later as it is.
+    pub(super) fn held_back_to(&self, platform_now: StreamPosition) -> Option<Self> {
+        let held = Self {
+            position: self.position.min(platform_now),
+            recover_until: self.recover_until.map(|until| until.min(platform_now)),
+        };
+        (held != *self).then_some(held)
+    }
+
+    /// The cursor for a platform whose oldest event is this one, and that has dropped some since the position: history
+    /// up to there is read again, from where it was read to, or whole.
+    pub(super) fn across_gap_to(&self, first: StreamPosition) -> Self {
+        let position = if self.is_in_history() {
+            self.position
+        } else {
+            StreamPosition::BEGINNING
+        };
+        Self {
+            position,
+            recover_until: Some(first),
+        }
     }
 
     /// Whether events are gone between the position and the oldest one that the platform has. Where history is
@@ -125,10 +156,54 @@ mod tests {
         assert!(!live.is_in_history());
         let from = cursor(
             Some(1_600_000_000_000),
-            Recovery::Until(Since::Ago(Duration::from_secs(1))),
+            Recovery::Until(Since::Ago(Duration::from_secs(60))),
         );
         assert_eq!(from.position, at("1600000000000-0"));
-        assert_eq!(from.recover_until, Some(at("1699999999000-0")));
+        assert_eq!(from.recover_until, Some(at("1699999940000-0")));
+    }
+
+    #[test]
+    fn history_never_ends_in_the_future() {
+        let later = now() + Duration::from_hours(24 * 365);
+        let settings = cursor(None, Recovery::Until(Since::At(later)));
+        assert_eq!(settings.recover_until, Some(at("1700000000000-0")));
+        // The platform's clock is behind ours.
+        let held = settings.held_back_to(at("1699999990000-0")).unwrap();
+        assert_eq!(held.position, StreamPosition::BEGINNING);
+        assert_eq!(held.recover_until, Some(at("1699999990000-0")));
+        assert_eq!(held.held_back_to(at("1699999990000-0")), None);
+    }
+
+    #[test]
+    fn a_position_that_has_not_come_is_left() {
+        let live = cursor(None, Recovery::Never);
+        let held = live.held_back_to(at("1600000000000-0")).unwrap();
+        assert_eq!(held.position, at("1600000000000-0"));
+        assert_eq!(held.recover_until, None);
+    }
+
+    #[test]
+    fn history_is_through_behind_its_end_and_not_at_it() {
+        let cursor = cursor(None, Recovery::UntilFirstStart);
+        assert!(!cursor.is_through_at(at("1700000000000-0")));
+        assert!(cursor.is_through_at(at("1700000000000-1")));
+    }
+
+    #[test]
+    fn across_a_gap_history_is_gone_on_with_or_begun() {
+        let first = at("3000-0");
+        let in_history = StreamCursor {
+            position: at("1000-0"),
+            recover_until: Some(at("2000-0")),
+        };
+        assert_eq!(in_history.across_gap_to(first).position, at("1000-0"));
+        let live = StreamCursor {
+            position: at("2500-0"),
+            ..in_history
+        };
+        let across = live.across_gap_to(first);
+        assert_eq!(across.position, StreamPosition::BEGINNING);
+        assert_eq!(across.recover_until, Some(first));
     }
 
     #[test]

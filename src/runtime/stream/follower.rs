@@ -34,6 +34,9 @@ const NOT_STARTED: RetryPolicy = RetryPolicy {
 const LOG_EVERY: Duration = Duration::from_mins(10);
 /// A position that only heartbeats moved is not stored more often than this.
 const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
+/// Where heartbeats stand still for so long, there is nothing more to come for now. Behind history, the platform's
+/// heartbeats go on with the time once it has waited for events for 15 s (docs/protocol.md#live-stream).
+const STANDSTILL: Duration = Duration::from_secs(20);
 
 /// What is counted as skipped, and why.
 const EVENT: &str = "event";
@@ -108,10 +111,12 @@ struct ConnectionProgress {
     held: Option<StreamPosition>,
     /// When what the consumer buffers is flushed; none where it buffers nothing.
     flush_at: Option<Instant>,
-    /// The last frame was a heartbeat with this position.
-    beat: Option<StreamPosition>,
+    /// The last frames were heartbeats with this position, since then.
+    beat: Option<(StreamPosition, Instant)>,
     is_live: bool,
     stored: Instant,
+    /// A run that ends does so behind this position.
+    began: StreamPosition,
 }
 
 impl Follower {
@@ -124,9 +129,10 @@ impl Follower {
         consumer: &mut C,
     ) -> Result<Followed, SourceError> {
         let mut waits = Reconnecting::default();
+        let began = StreamPosition::at(self.clock.now());
         loop {
             let epoch = self.state_store.epoch();
-            let connection = self.connection(consumer, epoch, &mut waits);
+            let connection = self.connection(consumer, epoch, &mut waits, began);
             let broken = tokio::select! {
                 broken = connection => broken,
                 () = self.state_store.superseded(epoch) => Broken::Reset,
@@ -164,8 +170,9 @@ impl Follower {
         consumer: &mut C,
         epoch: u64,
         waits: &mut Reconnecting,
+        began: StreamPosition,
     ) -> Broken {
-        match self.read(consumer, epoch, waits).await {
+        match self.read(consumer, epoch, waits, began).await {
             Ok(broken) | Err(broken) => broken,
         }
     }
@@ -175,6 +182,7 @@ impl Follower {
         consumer: &mut C,
         epoch: u64,
         waits: &mut Reconnecting,
+        began: StreamPosition,
     ) -> Result<Broken, Broken> {
         let cursor = self.cursor(consumer, epoch).await?;
         let opening = self.stream.open(cursor.start());
@@ -183,6 +191,18 @@ impl Follower {
         };
         let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
+        let platform_now = stream.opened_at();
+        if waits.is_clock_new(platform_now)
+            && let Some(platform_now) = platform_now
+            && let Some(held) = cursor.held_back_to(platform_now)
+        {
+            tracing::warn!(
+                platform_now = %platform_now,
+                "the position lies in the platform's future, where events would be missed: the stream is followed from now on; look at the clocks of both machines"
+            );
+            self.keep(held, epoch)?;
+            return Ok(Broken::Elsewhere);
+        }
         let mut progress = ConnectionProgress {
             cursor,
             seen: cursor.position,
@@ -191,6 +211,7 @@ impl Follower {
             beat: None,
             is_live: !cursor.is_in_history(),
             stored: Instant::now(),
+            began: platform_now.map_or(began, |platform_now| began.min(platform_now)),
         };
         if progress.is_live {
             self.note_live(consumer).await?;
@@ -204,18 +225,26 @@ impl Follower {
                 return Ok(Broken::Ended);
             };
             if !frames.is_empty() {
-                waits.note_success();
                 self.instruments.health.note_progress();
             }
             for frame in frames {
+                if frame.is_of_stream() {
+                    waits.note_success();
+                }
                 self.frame(frame, consumer, &mut progress, epoch).await?;
+            }
+            if !progress.is_live && progress.is_history_through() {
+                self.begin_live(consumer, &mut progress, epoch).await?;
             }
             if progress.is_taken() {
                 self.store_heartbeats(&mut progress, epoch)?;
             }
-            if progress.is_live && self.ends_with_history {
+            if self.ends_with_history && progress.is_up_to_date() {
                 self.flush(consumer, &mut progress, epoch).await?;
+                // What the target has not taken yet is offered again.
                 if progress.is_taken() {
+                    let seen = progress.seen;
+                    self.store(&mut progress, seen, epoch)?;
                     return Ok(Broken::HistoryIsThrough);
                 }
             }
@@ -263,14 +292,10 @@ impl Follower {
                 self.connected(first, consumer, progress, epoch).await
             }
             StreamFrame::Heartbeat(Some(position)) => {
-                progress.beat = Some(position);
+                let same = last_beat.filter(|(last, _)| *last == position);
+                progress.beat = Some(same.unwrap_or_else(|| (position, Instant::now())));
                 if Some(position) != progress.held {
                     progress.see(Some(position));
-                }
-                // Twice the same, and nothing between: all of history is through.
-                if !progress.is_live && last_beat == Some(position) {
-                    let until = progress.cursor.recover_until;
-                    self.begin_live(until, consumer, progress, epoch).await?;
                 }
                 Ok(())
             }
@@ -278,7 +303,8 @@ impl Follower {
             StreamFrame::NoRecover(position) => {
                 tracing::info!("the live stream filters by origin: its history is not replayed");
                 progress.cursor.recover_until = None;
-                self.begin_live(position, consumer, progress, epoch).await
+                progress.see(position);
+                self.begin_live(consumer, progress, epoch).await
             }
             StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
             StreamFrame::Dependency(frame) => {
@@ -336,29 +362,26 @@ impl Follower {
         tracing::warn!(
             after = %after,
             first = %first,
-            "the platform has not kept all events since the last one that was received: history is read again"
+            "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
         );
         consumer.note(StreamNotice::Gap { after, first }).await?;
-        progress.cursor = StreamCursor {
-            position: StreamPosition::BEGINNING,
-            recover_until: Some(first),
-        };
-        self.store(progress, StreamPosition::BEGINNING, epoch)?;
+        if self.start.is_live_alone() {
+            return Ok(());
+        }
+        self.keep(progress.cursor.across_gap_to(first), epoch)?;
         Err(Broken::Elsewhere)
     }
 
-    /// History is through up to this position: the next start need not ask for any of it, unless the target has not
-    /// taken all of it.
+    /// History is through. The position is moved by what has come and the target has taken alone: should more of history
+    /// come all the same, none of it is lost.
     async fn begin_live<C: StreamConsumer>(
         &self,
-        position: Option<StreamPosition>,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
         epoch: u64,
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
         progress.is_live = true;
-        progress.see(position);
         let reached = if progress.is_taken() {
             progress.seen
         } else {
@@ -420,7 +443,7 @@ impl Follower {
         progress.stored = Instant::now();
         let cursor = progress.cursor.write();
         self.state_store.change(epoch, |state| {
-            state.first_pass_complete |= progress.is_live;
+            state.first_pass_complete |= progress.is_live && progress.is_taken();
             state.streams.insert(LIVE.to_owned(), cursor);
         })?;
         if let Some(time) = position.time() {
@@ -450,10 +473,15 @@ impl Follower {
         let cursor = self.start.cursor(self.clock.now());
         consumer.note(StreamNotice::BeginsAnew).await?;
         // The moment up to which history is replayed is that of the first start, whatever happens to this one.
+        self.keep(cursor, epoch)?;
+        Ok(cursor)
+    }
+
+    /// Keeps a cursor for the next connection.
+    fn keep(&self, cursor: StreamCursor, epoch: u64) -> Result<(), Superseded> {
         self.state_store.change(epoch, |state| {
             state.streams.insert(LIVE.to_owned(), cursor.write());
-        })?;
-        Ok(cursor)
+        })
     }
 }
 
@@ -461,6 +489,21 @@ impl ConnectionProgress {
     /// Whether the target has taken all that has come.
     fn is_taken(&self) -> bool {
         self.flush_at.is_none()
+    }
+
+    /// Whether all of history has come.
+    fn is_history_through(&self) -> bool {
+        self.cursor.is_through_at(self.seen) || self.stands_still()
+    }
+
+    /// Whether everything has come that there was when the process began.
+    fn is_up_to_date(&self) -> bool {
+        self.is_live && (self.seen.is_after(self.began) || self.stands_still())
+    }
+
+    fn stands_still(&self) -> bool {
+        self.beat
+            .is_some_and(|(_, since)| since.elapsed() >= STANDSTILL)
     }
 
     /// Everything up to this position has come.
@@ -483,6 +526,7 @@ struct Reconnecting {
     asked_wait: Option<Duration>,
     logged: Option<(String, Instant)>,
     has_connected: bool,
+    knows_clock: bool,
 }
 
 impl Default for Reconnecting {
@@ -494,6 +538,7 @@ impl Default for Reconnecting {
             asked_wait: None,
             logged: None,
             has_connected: false,
+            knows_clock: false,
         }
     }
 }
@@ -505,8 +550,16 @@ impl Reconnecting {
         }
         *self = Self {
             has_connected: true,
+            knows_clock: self.knows_clock,
             ..Self::default()
         };
+    }
+
+    /// Whether this is the first that is known of the platform's clock.
+    fn is_clock_new(&mut self, platform_now: Option<StreamPosition>) -> bool {
+        let is_new = !self.knows_clock && platform_now.is_some();
+        self.knows_clock |= is_new;
+        is_new
     }
 
     fn note_error(&mut self, error: &Error) {

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::super::text::{CONTENT_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
 use super::super::{StixId, StixObject, Timestamp, make_id};
 use super::TypedObject;
-use super::common::{AttachedFile, Common};
-use super::draft::{Draft, Nature, NotWritten, need};
+use super::common::{AttachedFile, Common, filled};
+use super::draft::{Draft, Nature, NotWritten, title};
 
 /// How bad an incident is, in the platform's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -55,7 +55,7 @@ pub struct Incident<'a> {
 
 impl TypedObject for Incident<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
-        let name = need("name", self.name, NAME_CHARS)?;
+        let name = title("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::incident(&name, self.created));
         draft.required("name", &name);
         draft.text("description", self.description, DESCRIPTION_CHARS);
@@ -91,7 +91,7 @@ pub struct CaseIncident<'a> {
 
 impl TypedObject for CaseIncident<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
-        let name = need("name", self.name, NAME_CHARS)?;
+        let name = title("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::case_incident(&name, self.created));
         draft.required("name", &name);
         draft.text("description", self.description, DESCRIPTION_CHARS);
@@ -125,7 +125,7 @@ pub struct Report<'a> {
 
 impl TypedObject for Report<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
-        let name = need("name", self.name, NAME_CHARS)?;
+        let name = title("name", self.name, NAME_CHARS)?;
         let mut draft = Draft::new(make_id::report(&name, self.published));
         draft.required("name", &name);
         draft.value("published", Some(self.published));
@@ -156,12 +156,11 @@ pub struct Note<'a> {
 
 impl TypedObject for Note<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
-        let content = need("content", self.content, CONTENT_CHARS)?;
-        let title = self.r#abstract.map(|text| need("title", text, NAME_CHARS));
-        let title = title.and_then(Result::ok);
-        let id = make_id::note(&content, title.as_deref(), self.created);
+        let content = title("content", self.content, CONTENT_CHARS)?;
+        let r#abstract = self.r#abstract.and_then(|text| filled(text, NAME_CHARS));
+        let id = make_id::note(&content, r#abstract.as_deref(), self.created);
         let mut draft = Draft::new(id);
-        draft.value("abstract", title);
+        draft.value("abstract", r#abstract);
         draft.required("content", &content);
         draft.common(common, Nature::Dated(self.created));
         draft.members("object_refs", self.object_refs);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::super::text::{NAME_CHARS, clean};
+use super::super::text::{NAME_CHARS, clean, whole};
 use super::super::{Hashes, Need, ObjectReference, ObjectWriter, StixId, StixObject, Timestamp};
 use super::common::{Common, ExternalReference};
 
@@ -17,9 +17,14 @@ pub enum NotWritten {
     /// It lacks what it cannot be without.
     #[error("it has no {0}")]
     Missing(&'static str),
-    /// A property that cannot be cut is longer than anything that is meant.
-    #[error("its {0} is longer than 1 MiB")]
-    TooLong(&'static str),
+    /// A text that identifies it is longer than so many characters. It is not cut: that would be another object.
+    #[error("its {what} is longer than {limit} characters")]
+    TooLong {
+        /// The property.
+        what: &'static str,
+        /// The most characters that it may have.
+        limit: usize,
+    },
     /// A value could not be written as JSON.
     #[error("it cannot be written as JSON")]
     Json(#[from] serde_json::Error),
@@ -211,8 +216,30 @@ fn each_once<T: Eq + Hash>(members: &[T]) -> Vec<&T> {
     once
 }
 
-/// The cleaned text, which the object cannot be without.
+/// The cleaned text that identifies an object, which the object cannot be without. It is never cut.
 pub(super) fn need<'a>(
+    what: &'static str,
+    text: &'a str,
+    limit: usize,
+) -> Result<Cow<'a, str>, NotWritten> {
+    optional(what, Some(text), limit)?.ok_or(NotWritten::Missing(what))
+}
+
+/// The cleaned text that identifies an object, where there is one and something is left of it. It is never cut.
+pub(super) fn optional<'a>(
+    what: &'static str,
+    text: Option<&'a str>,
+    limit: usize,
+) -> Result<Option<Cow<'a, str>>, NotWritten> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let text = whole(text, limit).ok_or(NotWritten::TooLong { what, limit })?;
+    Ok((!text.is_empty()).then_some(text))
+}
+
+/// The cleaned title of something that its time identifies as well, or its pattern: it may be cut.
+pub(super) fn title<'a>(
     what: &'static str,
     text: &'a str,
     limit: usize,

@@ -8,7 +8,7 @@ use super::super::tlp::{self, Tlp};
 use super::super::{StixObject, Timestamp};
 use super::TypedObject;
 use super::common::Common;
-use super::draft::{Draft, Nature, NotWritten, need};
+use super::draft::{Draft, Nature, NotWritten, need, optional};
 
 /// OpenCTI's extension of STIX objects (docs/protocol.md#import).
 const OPENCTI_EXTENSION: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
@@ -131,9 +131,10 @@ pub struct AttackPattern<'a> {
 impl TypedObject for AttackPattern<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
-        let mut draft = Draft::new(make_id::attack_pattern(&name, self.mitre_id));
+        let mitre_id = optional("MITRE number", self.mitre_id, NAME_CHARS)?;
+        let mut draft = Draft::new(make_id::attack_pattern(&name, mitre_id.as_deref()));
         draft.required("name", &name);
-        draft.text("x_mitre_id", self.mitre_id, NAME_CHARS);
+        draft.value("x_mitre_id", mitre_id);
         draft.names("aliases", self.aliases);
         draft.text("description", self.description, DESCRIPTION_CHARS);
         draft.common(common, Nature::Domain);
@@ -155,9 +156,10 @@ pub struct CourseOfAction<'a> {
 impl TypedObject for CourseOfAction<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let name = need("name", self.name, NAME_CHARS)?;
-        let mut draft = Draft::new(make_id::course_of_action(&name, self.mitre_id));
+        let mitre_id = optional("MITRE number", self.mitre_id, NAME_CHARS)?;
+        let mut draft = Draft::new(make_id::course_of_action(&name, mitre_id.as_deref()));
         draft.required("name", &name);
-        draft.text("x_mitre_id", self.mitre_id, NAME_CHARS);
+        draft.value("x_mitre_id", mitre_id);
         draft.text("description", self.description, DESCRIPTION_CHARS);
         draft.common(common, Nature::Domain);
         draft.finish("Course-Of-Action")

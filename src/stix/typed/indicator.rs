@@ -9,10 +9,10 @@ use super::super::text::{DESCRIPTION_CHARS, NAME_CHARS};
 use super::super::{StixObject, Timestamp, make_id};
 use super::TypedObject;
 use super::common::{Common, Percent};
-use super::draft::{Draft, Nature, NotWritten, need};
+use super::draft::{Draft, Nature, NotWritten, title};
 
-/// The longest pattern, in bytes: one that is cut would be another pattern.
-const LONGEST_PATTERN: usize = 1024 * 1024;
+/// The longest pattern, in characters: one that is cut would be another pattern.
+const PATTERN_CHARS: usize = 1024 * 1024;
 
 /// A language that patterns of others are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,21 +53,24 @@ impl IndicatorPattern<'_> {
     fn text(&self) -> Result<Cow<'_, str>, NotWritten> {
         let text = match self {
             Self::Stix(pattern) => pattern.as_str(),
-            Self::Rule(_, text) => text.trim(),
+            Self::Rule(_, text) => text,
+        };
+        // No rule has this character, and no store of the platform takes it.
+        let text = if text.contains('\0') {
+            Cow::Owned(text.replace('\0', "").trim().to_owned())
+        } else {
+            Cow::Borrowed(text.trim())
         };
         if text.is_empty() {
             return Err(NotWritten::Missing("pattern"));
         }
-        if text.len() > LONGEST_PATTERN {
-            return Err(NotWritten::TooLong("pattern"));
+        if text.chars().nth(PATTERN_CHARS).is_some() {
+            return Err(NotWritten::TooLong {
+                what: "pattern",
+                limit: PATTERN_CHARS,
+            });
         }
-        // No rule has this character, and no store of the platform takes it.
-        let is_clean = !text.contains('\0');
-        Ok(if is_clean {
-            Cow::Borrowed(text)
-        } else {
-            Cow::Owned(text.replace('\0', ""))
-        })
+        Ok(text)
     }
 
     fn language(&self) -> RuleLanguage {
@@ -133,11 +136,11 @@ impl<'a> Indicator<'a> {
 impl TypedObject for Indicator<'_> {
     fn write(&self, common: &Common) -> Result<StixObject, NotWritten> {
         let pattern = self.pattern.text()?;
-        let name = need("name", self.name, NAME_CHARS);
+        let name = title("name", self.name, NAME_CHARS);
         let name = name.ok().filter(|name| name.chars().nth(1).is_some());
         let name = match name {
             Some(name) => name,
-            None => need("pattern", &pattern, NAME_CHARS)?,
+            None => title("pattern", &pattern, NAME_CHARS)?,
         };
         let mut draft = Draft::new(make_id::indicator(&pattern));
         draft.required("name", &name);

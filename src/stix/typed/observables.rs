@@ -8,15 +8,16 @@ use super::super::StixObject;
 use super::super::make_id::{self, ValueType};
 use super::super::text::DESCRIPTION_CHARS;
 use super::TypedObject;
-use super::common::{Common, Percent, filled};
-use super::draft::{Draft, Nature, NotWritten, need};
+use super::common::{Common, Percent};
+use super::draft::{Draft, Nature, NotWritten, need, optional};
 
 pub use files::{Artifact, File, X509Certificate};
 pub use hosts::{Process, RegistryKey, RegistryValue, Software, UserAccount};
 pub use make_id::TrafficEnds;
 pub use network::{AutonomousSystem, EmailMessage};
 
-/// The longest value, path or address, in characters.
+/// The longest value, path, address or other text that an observable is identified by, in characters. A longer one is
+/// an error: cut, it would be that of another observable.
 const VALUE_CHARS: usize = 64 * 1024;
 
 /// An observable.
@@ -112,9 +113,4 @@ impl Content<'_> {
             Self::NetworkTraffic(_) => "Network-Traffic",
         }
     }
-}
-
-/// The cleaned text, where there is one and something is left of it.
-fn optional(text: Option<&str>, limit: usize) -> Option<String> {
-    filled(text?, limit)
 }

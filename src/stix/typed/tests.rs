@@ -468,7 +468,7 @@ fn what_lacks_its_essence_is_not_written() {
     let rule = "x".repeat(1024 * 1024 + 1);
     let rule = IndicatorPattern::Rule(RuleLanguage::Sigma, &rule);
     let written = Indicator::new("x", rule).write(&common);
-    assert!(matches!(written, Err(NotWritten::TooLong(_))));
+    assert!(matches!(written, Err(NotWritten::TooLong { .. })));
     let label = Label {
         value: "x",
         color: "red",
@@ -697,6 +697,7 @@ fn id_of_sent(object: &Value) -> Option<StixId> {
         "incident" => make_id::incident(name(), moment("created")?),
         "case-incident" => make_id::case_incident(name(), moment("created")?),
         "intrusion-set" => make_id::intrusion_set(name()),
+        "attack-pattern" => make_id::attack_pattern(name(), text("x_mitre_id")),
         "indicator" => make_id::indicator(text("pattern")?),
         "label" => make_id::label(text("value")?),
         "software" => make_id::software(
@@ -753,20 +754,93 @@ proptest! {
     }
 }
 
+/// A text that identifies an object is sent whole, or the object is not sent.
 #[test]
-fn long_texts_are_cut() {
-    let long = "é".repeat(101_000);
+fn long_texts_are_cut_only_where_they_identify_nothing() {
+    for written in all_with(&"é".repeat(60_000)).into_iter().flatten() {
+        let object = hostile::read_strictly(&written.json).unwrap();
+        let properties = ["value", "command_line", "key", "pattern"];
+        let identifying = properties.iter().filter_map(|name| object.get(*name));
+        let is_whole = |text: &Value| text.as_str().is_some_and(|text| !text.contains('…'));
+        assert!(identifying.clone().all(is_whole), "{}", written.id);
+    }
+    let long = "é".repeat(1024 * 1024 + 1);
+    let mut kept = Vec::new();
     for written in all_with(&long) {
-        let written = written.unwrap();
+        let written = match written {
+            Ok(written) => written,
+            Err(refused) => {
+                assert!(matches!(refused, NotWritten::TooLong { .. }), "{refused}");
+                continue;
+            }
+        };
+        kept.push(written.kind.clone());
         assert!(written.json.len() < 4_000_000, "{}", written.id);
         let object = hostile::read_strictly(&written.json).unwrap();
         if let Some(id) = id_of_sent(&object) {
             assert_eq!(id, written.id);
         }
         let name = object.get("name").and_then(Value::as_str);
-        let is_file = written.kind == "StixFile" || written.kind == "Mutex";
-        assert!(
-            is_file || name.is_none_or(|name| name.chars().count() == 250 || name == "TLP:CLEAR")
+        assert!(name.is_none_or(|name| name.chars().count() == 250));
+    }
+    // Their times identify these, and ends.
+    let titled = ["Report", "Note", "Case-Incident", "Incident", "sighting"];
+    for kind in titled {
+        assert!(kept.iter().any(|kept| kept == kind), "{kind}");
+    }
+    for kind in &kept {
+        let is_observable = ValueType::ALL.iter().any(|known| known.kind() == kind);
+        assert!(!is_observable, "{kind}");
+    }
+}
+
+/// The id is made of the text that is sent: the platform makes one of that too.
+#[test]
+fn the_number_of_a_technique_is_clean_in_its_id_as_well() {
+    let common = Common::default();
+    for mitre_id in ["T1059\u{0}.001", " \u{7}T1059.001\n"] {
+        let technique = AttackPattern {
+            name: "PowerShell",
+            mitre_id: Some(mitre_id),
+            aliases: &[],
+            description: None,
+        };
+        let written = technique.write(&common).unwrap();
+        assert_eq!(properties(&written)["x_mitre_id"], "T1059.001");
+        assert_eq!(
+            written.id,
+            make_id::attack_pattern("PowerShell", Some("T1059.001"))
+        );
+        let course = CourseOfAction {
+            name: "PowerShell",
+            mitre_id: Some(mitre_id),
+            description: None,
+        };
+        let written = course.write(&common).unwrap();
+        assert_eq!(
+            written.id,
+            make_id::course_of_action("PowerShell", Some("T1059.001"))
         );
     }
+    // Nothing is left of it, so that the name counts.
+    let unnumbered = AttackPattern {
+        name: "PowerShell",
+        mitre_id: Some("\u{0}"),
+        aliases: &[],
+        description: None,
+    };
+    let written = unnumbered.write(&common).unwrap();
+    assert_eq!(written.id, make_id::attack_pattern("PowerShell", None));
+}
+
+#[test]
+fn a_rule_is_trimmed_once_it_is_clean() {
+    let rule = |text| {
+        let rule = IndicatorPattern::Rule(RuleLanguage::Sigma, text);
+        Indicator::new("name", rule).write(&Common::default())
+    };
+    let written = rule("\u{0} title: x \u{0}").unwrap();
+    assert_eq!(properties(&written)["pattern"], "title: x");
+    assert_eq!(written.id, make_id::indicator("title: x"));
+    assert!(matches!(rule("\u{0}"), Err(NotWritten::Missing(_))));
 }

@@ -153,6 +153,8 @@ pub struct DataSet {
     pub indicators: Vec<Record>,
     /// Core relationships such as based-on; `from` and `to` hold internal ids.
     pub relationships: Vec<Record>,
+    /// Sightings; `from` and `to` hold internal ids.
+    pub sightings: Vec<Record>,
     /// Reference relationships such as external-reference and obs_resolves-to.
     pub references: Vec<Record>,
     /// Domain objects but indicators: threats, people, places, reports, incidents.
@@ -190,6 +192,7 @@ impl DataSet {
             &self.observables,
             &self.indicators,
             &self.relationships,
+            &self.sightings,
             &self.references,
             &self.domain_objects,
             &self.shared,
@@ -210,6 +213,7 @@ impl DataSet {
             &mut self.observables,
             &mut self.indicators,
             &mut self.relationships,
+            &mut self.sightings,
             &mut self.references,
             &mut self.domain_objects,
             &mut self.shared,
@@ -233,6 +237,7 @@ impl DataSet {
             |record: &Record| ids.contains(record.text("from")) || ids.contains(record.text("to"));
         self.observables.retain(|record| !gone(record));
         self.relationships.retain(|record| !leads_away(record));
+        self.sightings.retain(|record| !leads_away(record));
         self.references.retain(|record| !leads_away(record));
     }
 }

@@ -29,6 +29,7 @@ pub(crate) enum List {
     Observables,
     Indicators,
     Relationships,
+    Sightings,
     References,
     /// Indicators and all other domain objects.
     DomainObjects,
@@ -43,6 +44,7 @@ impl List {
             "stixCyberObservables" => Some(Self::Observables),
             "indicators" => Some(Self::Indicators),
             "stixCoreRelationships" => Some(Self::Relationships),
+            "stixSightingRelationships" => Some(Self::Sightings),
             "stixRefRelationships" => Some(Self::References),
             "stixDomainObjects" => Some(Self::DomainObjects),
             "stixCoreObjects" => Some(Self::CoreObjects),
@@ -239,6 +241,7 @@ impl Catalogue {
             List::Observables,
             List::Indicators,
             List::Relationships,
+            List::Sightings,
             List::References,
             List::DomainObjects,
         ] {
@@ -257,6 +260,7 @@ impl Catalogue {
             Place::Listed(List::Observables) => &self.data.observables,
             Place::Listed(List::Indicators) => &self.data.indicators,
             Place::Listed(List::Relationships) => &self.data.relationships,
+            Place::Listed(List::Sightings) => &self.data.sightings,
             Place::Listed(List::References) => &self.data.references,
             Place::Listed(List::DomainObjects | List::CoreObjects) => &self.data.domain_objects,
             Place::Shared => &self.data.shared,

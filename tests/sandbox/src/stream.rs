@@ -33,6 +33,8 @@ pub const STREAM_ID: &str = "3f6e2d3c-8a0e-4f0b-9c55-6a1d2b7e4c90";
 const WHOLE: &str = "live";
 /// The platform's `app:live_stream:heartbeat_period`.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// For so long the platform waits for new events at once.
+const EVENT_WAIT: Duration = Duration::from_secs(15);
 /// The right to read streams.
 pub(crate) const CAPABILITY: &str = "TAXIIAPI";
 
@@ -69,6 +71,8 @@ struct State {
     is_live: bool,
     filters_by_origin: bool,
     heartbeat: Duration,
+    /// How long a connection waits for events before it says that there were none until now.
+    event_wait: Duration,
     /// Frames for the connections that are open, outside of the history.
     injected: Vec<Bytes>,
     style: FrameStyle,
@@ -147,6 +151,7 @@ impl LiveStream {
                 is_live: true,
                 filters_by_origin: false,
                 heartbeat: HEARTBEAT,
+                event_wait: EVENT_WAIT,
                 injected: Vec::new(),
                 style: FrameStyle::default(),
                 faults: Vec::new(),
@@ -382,6 +387,11 @@ impl LiveStream {
     /// How often a connection sends a heartbeat; 5 s.
     pub fn set_heartbeat(&self, period: Duration) {
         self.change(|state| state.heartbeat = period);
+    }
+
+    /// How long a connection waits for events before its heartbeats go on with the time; 15 s.
+    pub fn set_event_wait(&self, wait: Duration) {
+        self.change(|state| state.event_wait = wait);
     }
 
     /// Keeps only the newest events, as Redis does: the others are gone for good.

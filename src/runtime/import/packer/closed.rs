@@ -10,22 +10,22 @@ use crate::connector::Converted;
 use crate::stix::{KeyMap, KeySet, StixObject, key};
 
 /// A page in closed messages.
-pub(super) struct Closed {
+pub(super) struct Closed<'a> {
     pub(super) batches: Vec<Batch>,
     /// The page's own objects.
-    pub(super) own: KeySet,
+    pub(super) own: KeyMap<&'a Arc<StixObject>>,
 }
 
 /// Packs one page into closed messages.
-pub(super) struct MessageBuilder<'a> {
+pub(super) struct MessageBuilder<'a, 'r> {
     batch_size: usize,
     largest: Largest,
-    recent: &'a Recent,
-    sent_embedded: &'a mut SentEmbedded,
+    recent: &'r Recent,
+    sent_embedded: &'r mut SentEmbedded,
     /// The page's objects and referenced objects.
     at_hand: KeyMap<&'a Arc<StixObject>>,
     /// The page's own objects: those that count for the batch size, once each.
-    own: KeySet,
+    own: KeyMap<&'a Arc<StixObject>>,
     placed: KeySet,
     /// The page's shared objects.
     shared: KeySet,
@@ -40,11 +40,11 @@ pub(super) struct MessageBuilder<'a> {
     open_own: usize,
 }
 
-impl<'a> MessageBuilder<'a> {
+impl<'a, 'r> MessageBuilder<'a, 'r> {
     pub(super) fn new(
         page: &'a Converted,
-        recent: &'a Recent,
-        sent_embedded: &'a mut SentEmbedded,
+        recent: &'r Recent,
+        sent_embedded: &'r mut SentEmbedded,
         batch_size: usize,
         largest: Largest,
     ) -> Self {
@@ -59,7 +59,11 @@ impl<'a> MessageBuilder<'a> {
             recent,
             sent_embedded,
             at_hand: all.map(|object| (object.key, object)).collect(),
-            own: page.objects.iter().map(|object| object.key).collect(),
+            own: page
+                .objects
+                .iter()
+                .map(|object| (object.key, object))
+                .collect(),
             placed: KeySet::default(),
             shared: page.shared.iter().map(|object| object.key).collect(),
             containers: Vec::new(),
@@ -124,13 +128,24 @@ impl<'a> MessageBuilder<'a> {
         self.close();
         let mut refused = Vec::new();
         for mut container in std::mem::take(&mut self.containers) {
-            for copy in container.last_copies() {
+            let mut left = container.last_members();
+            left.reverse();
+            while let Some(mut members) = left.pop() {
+                let copy = container.last_copy(members.clone());
                 if self.open_ids.contains(&copy.key) {
                     self.close();
                 }
                 let closure = self.closure(&copy);
                 match self.check_size(&closure) {
-                    Ok(()) => self.take(closure),
+                    Ok(()) => {
+                        container.note_gone(&copy);
+                        self.take(closure);
+                    }
+                    // Its members ride along: half of them may be few enough.
+                    Err(_) if members.len() > 1 => {
+                        let half = members.split_off(members.len() / 2);
+                        left.extend([half, members]);
+                    }
                     Err(bytes) => refused.push((copy, bytes)),
                 }
             }
@@ -226,19 +241,19 @@ impl<'a> MessageBuilder<'a> {
     }
 
     fn is_new_own(&self, object: &StixObject) -> bool {
-        self.own.contains(&object.key) && !self.placed.contains(&object.key)
+        self.own.contains_key(&object.key) && !self.placed.contains(&object.key)
     }
 
     /// The object with everything that it needs, what is needed first.
     fn closure(&mut self, object: &Arc<StixObject>) -> Batch {
         let mut needed = Batch::new();
-        self.collect(object, &mut Vec::new(), &mut needed);
+        self.collect(object, &mut KeySet::default(), &mut needed);
         self.with_embedded(needed)
     }
 
     /// Several objects with everything that they need, what is needed first.
     fn closure_of(&mut self, objects: &[Arc<StixObject>]) -> Batch {
-        let (mut needed, mut seen) = (Batch::new(), Vec::new());
+        let (mut needed, mut seen) = (Batch::new(), KeySet::default());
         for object in objects {
             self.collect(object, &mut seen, &mut needed);
         }
@@ -264,11 +279,10 @@ impl<'a> MessageBuilder<'a> {
         closure
     }
 
-    fn collect(&self, object: &Arc<StixObject>, seen: &mut Vec<u128>, needed: &mut Batch) {
-        if seen.contains(&object.key) {
+    fn collect(&self, object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) {
+        if !seen.insert(object.key) {
             return;
         }
-        seen.push(object.key);
         for id in object
             .targets()
             .chain(object.imported.iter().map(|id| &**id))
@@ -280,6 +294,8 @@ impl<'a> MessageBuilder<'a> {
                 }
                 // It was sent long enough ago, and has not changed since.
                 Some(other) if self.shared.contains(&id) && self.is_settled(other) => {}
+                // It goes whole: no other message brings what it refers to.
+                Some(other) if self.shared.contains(&id) => self.collect(other, seen, needed),
                 Some(other) => ride_along(other, seen, needed),
                 None => {
                     if let Some(other) = self.recent.get(id) {
@@ -309,7 +325,13 @@ impl<'a> MessageBuilder<'a> {
     fn add_copies(&mut self) {
         let mut containers = std::mem::take(&mut self.containers);
         for container in &mut containers {
-            if let Some(copy) = container.copy_for(&self.open_ids) {
+            let bytes = container.bytes_beside(self.open.len());
+            // A copy that a full message cannot take is made behind the members.
+            let has_room = self.largest.holds(self.open_bytes + bytes);
+            if let Some(copy) = has_room
+                .then(|| container.copy_for(&self.open_ids))
+                .flatten()
+            {
                 let mut needed = Batch::new();
                 collect_embedded(&copy, &mut needed);
                 needed.retain(|embedded| !self.is_settled(embedded));
@@ -324,7 +346,7 @@ impl<'a> MessageBuilder<'a> {
         self.containers = containers;
     }
 
-    pub(super) fn finish(mut self) -> Closed {
+    pub(super) fn finish(mut self) -> Closed<'a> {
         self.close();
         Closed {
             batches: self.batches,
@@ -334,9 +356,8 @@ impl<'a> MessageBuilder<'a> {
 }
 
 /// An object that is sent elsewhere rides along without what it refers to itself.
-fn ride_along(object: &Arc<StixObject>, seen: &mut Vec<u128>, needed: &mut Batch) {
-    if !seen.contains(&object.key) {
-        seen.push(object.key);
+fn ride_along(object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) {
+    if seen.insert(object.key) {
         needed.push(Arc::clone(object.form_without_references()));
     }
 }

@@ -1,6 +1,7 @@
 //! Containers: reports, cases, notes. The platform adds up the members of one that comes several times, so each
 //! message has its own copy, which refers to the members that this message brings. No message grows with a container,
-//! and nothing refers to what was not sent before or beside it.
+//! and nothing refers to what was not sent before or beside it. Files come with one copy only; a container with a large
+//! body has no copies beside its members, only those behind them.
 
 use std::sync::Arc;
 
@@ -12,11 +13,20 @@ const MEMBERS_A_COPY: usize = 500;
 /// What a reference takes in JSON: an id with the longest type, quotes and a comma.
 const REFERENCE_BYTES: usize = 80;
 
+/// A larger body does not travel with each message that brings members.
+const LARGEST_BODY_BESIDE: usize = 64 * 1024;
+
+/// Members of one copy, each by the number of its property and its id.
+pub(super) type Members<'a> = Vec<(usize, &'a StixId)>;
+
 /// A container and its members that no message has referred to yet.
 #[derive(Debug)]
 pub(super) struct Container<'a> {
     object: &'a Arc<StixObject>,
-    /// The property and the id of each member.
+    /// What all copies have: neither references nor files.
+    body: Arc<StixObject>,
+    /// The body with the files, until a copy has brought them.
+    with_files: Option<Arc<StixObject>>,
     left: KeyMap<(usize, &'a StixId)>,
     has_gone: bool,
 }
@@ -27,8 +37,13 @@ impl<'a> Container<'a> {
         for (number, reference) in members(object) {
             left.extend(reference.targets.iter().map(|id| (key(id), (number, id))));
         }
+        let whole = object.form_without_references();
+        let without_files = whole.without_files().map(Arc::new);
+        let with_files = without_files.is_some().then(|| Arc::clone(whole));
         Self {
             object,
+            body: without_files.unwrap_or_else(|| Arc::clone(whole)),
+            with_files,
             left,
             has_gone: false,
         }
@@ -41,32 +56,65 @@ impl<'a> Container<'a> {
 
     /// The most bytes that a copy of it takes in a message with so many objects.
     pub(super) fn bytes_beside(&self, objects: usize) -> usize {
-        bytes_without_references(self.object) + REFERENCE_BYTES * objects.min(self.left.len())
+        if self.left.is_empty() || !self.goes_beside() {
+            return 0;
+        }
+        self.body_beside().json.len() + 1 + REFERENCE_BYTES * objects.min(self.left.len())
+    }
+
+    /// Whether it has a copy in each message that brings members.
+    fn goes_beside(&self) -> bool {
+        self.body.json.len() <= LARGEST_BODY_BESIDE
+    }
+
+    /// Large files go with the last copies.
+    fn body_beside(&self) -> &Arc<StixObject> {
+        let with_files = self.with_files.as_ref();
+        let small = with_files.filter(|whole| whole.json.len() <= LARGEST_BODY_BESIDE);
+        small.unwrap_or(&self.body)
     }
 
     /// The copy for a message with these objects; none where no member is among them, or it stands there itself.
     pub(super) fn copy_for(&mut self, message: &KeySet) -> Option<Arc<StixObject>> {
-        if self.left.is_empty() || message.contains(&self.object.key) {
+        if self.left.is_empty() || !self.goes_beside() || message.contains(&self.object.key) {
             return None;
         }
         let here = message.iter().filter_map(|id| self.left.remove(id));
-        let here: Vec<(usize, &StixId)> = here.collect();
-        (!here.is_empty()).then(|| self.copy(here))
-    }
-
-    /// The copies that refer to what this unit does not bring; the container alone, where it has no members at all.
-    pub(super) fn last_copies(&mut self) -> Vec<Arc<StixObject>> {
-        let left = std::mem::take(&mut self.left).into_values();
-        let left: Vec<(usize, &StixId)> = left.collect();
-        if left.is_empty() && !self.has_gone {
-            return vec![self.copy(Vec::new())];
+        let here: Members<'_> = here.collect();
+        if here.is_empty() {
+            return None;
         }
-        let chunks = left.chunks(MEMBERS_A_COPY);
-        chunks.map(|chunk| self.copy(chunk.to_vec())).collect()
+        let body = Arc::clone(self.body_beside());
+        let copy = self.copy(&body, here);
+        self.note_gone(&copy);
+        Some(copy)
     }
 
-    fn copy(&mut self, mut here: Vec<(usize, &StixId)>) -> Arc<StixObject> {
+    /// The members of each of the copies that refer to what no copy has referred to; nothing but the container itself,
+    /// where it has no members at all or its files have not gone.
+    pub(super) fn last_members(&mut self) -> Vec<Members<'a>> {
+        let left = std::mem::take(&mut self.left).into_values();
+        let left: Members<'a> = left.collect();
+        if left.is_empty() {
+            let has_gone = self.has_gone && self.with_files.is_none();
+            return if has_gone { Vec::new() } else { vec![left] };
+        }
+        left.chunks(MEMBERS_A_COPY).map(<[_]>::to_vec).collect()
+    }
+
+    /// A copy that refers to these members, with the files if no copy has brought them.
+    pub(super) fn last_copy(&self, here: Members<'_>) -> Arc<StixObject> {
+        self.copy(self.with_files.as_ref().unwrap_or(&self.body), here)
+    }
+
+    /// Notes that a copy goes.
+    pub(super) fn note_gone(&mut self, copy: &Arc<StixObject>) {
         self.has_gone = true;
+        let body = copy.form_without_references();
+        self.with_files.take_if(|whole| Arc::ptr_eq(whole, body));
+    }
+
+    fn copy(&self, body: &Arc<StixObject>, mut here: Members<'_>) -> Arc<StixObject> {
         here.sort_unstable_by(|one, other| {
             (one.0, one.1.as_str()).cmp(&(other.0, other.1.as_str()))
         });
@@ -86,11 +134,10 @@ impl<'a> Container<'a> {
                 });
             }
         }
-        let without_references = StixObject::clone(self.object.form_without_references());
         if references.is_empty() {
-            Arc::new(without_references)
+            Arc::clone(body)
         } else {
-            Arc::new(without_references.referring_to(references))
+            Arc::new(StixObject::of_form(body, references))
         }
     }
 }
@@ -103,7 +150,14 @@ pub(super) fn copies(object: &Arc<StixObject>) -> Vec<Arc<StixObject>> {
     if members <= MEMBERS_A_COPY {
         return vec![Arc::clone(object)];
     }
-    Container::new(object).last_copies()
+    let mut container = Container::new(object);
+    let mut copies = Vec::new();
+    for here in container.last_members() {
+        let copy = container.last_copy(here);
+        container.note_gone(&copy);
+        copies.push(copy);
+    }
+    copies
 }
 
 /// What an object takes in one message: of a container, a copy with as many members as one may have.

@@ -1,22 +1,31 @@
 //! What was sent in this run, as far as later messages depend on it.
 
 use std::collections::VecDeque;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
+
+use lru::LruCache;
 
 use super::{Batch, COMES_AGAIN, RECENT_BATCHES, REMEMBERED_BYTES};
 use crate::connector::is_marking;
-use crate::stix::{KeyMap, KeySet, StixObject};
+use crate::stix::{Digests, KeyHasher, KeyMap, KeySet, StixObject};
+
+/// So many embedded and shared objects are known as they were sent; others come along once more.
+const REMEMBERED_EMBEDDED: usize = 100_000;
 
 /// What the last messages held, and the objects themselves where others may depend on them.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     batches: VecDeque<Vec<u128>>,
     objects: KeyMap<Recently>,
+    digests: Digests,
 }
 
 #[derive(Debug)]
 struct Recently {
-    /// As it was sent last.
+    /// Of what was sent last, without references.
+    digest: u128,
+    /// The same itself, where it may ride along with others.
     object: Option<Arc<StixObject>>,
     /// Whether a page brought it as its own: as it came along with others, it lacks something.
     was_own: bool,
@@ -31,34 +40,29 @@ impl Recent {
     /// Whether an object was sent with other content.
     pub(super) fn holds_other_than(&self, object: &Arc<StixObject>) -> bool {
         let recently = self.objects.get(&object.key);
-        let Some(recently) = recently.filter(|recently| recently.was_own) else {
-            return false;
-        };
-        let is_same = |sent: &Arc<StixObject>| {
-            sent.form_without_references().json == object.form_without_references().json
-        };
-        !recently.object.as_ref().is_some_and(is_same)
+        let recently = recently.filter(|recently| recently.was_own);
+        recently.is_some_and(|recently| recently.digest != self.digest(object))
     }
 
-    /// Notes a message, of which these are the page's own; `again`: they come once more, only to bring what is
-    /// not needed with every message.
-    pub(super) fn remember(&mut self, batch: &Batch, own: &KeySet, again: bool) {
-        // Nothing depends on a relationship, or on what is gone.
-        let can_be_needed = |object: &StixObject| {
-            let is_small = object.json.len() <= REMEMBERED_BYTES;
-            object.imported.is_empty() && !object.is_deletion() && is_small
-        };
+    /// Notes a message. `own`: the page's own objects; `again`: they come once more, only to bring what is not needed
+    /// with every message.
+    pub(super) fn remember(&mut self, batch: &Batch, own: &KeyMap<&Arc<StixObject>>, again: bool) {
         let mut keys = Vec::with_capacity(batch.len());
         for object in batch {
-            let recently = self.objects.entry(object.key).or_insert(Recently {
-                object: None,
-                was_own: false,
-                messages: 0,
-            });
-            recently.messages += 1;
-            recently.was_own |= own.contains(&object.key);
-            if recently.object.is_none() || !again {
-                recently.object = can_be_needed(object).then(|| Arc::clone(object));
+            // A container goes in copies that may lack something; it is the same all the same.
+            let of_page = own.get(&object.key).copied();
+            let digest = self.digest(of_page.unwrap_or(object));
+            let sent = Recently {
+                digest,
+                object: can_be_needed(object).then(|| Arc::clone(object)),
+                was_own: of_page.is_some(),
+                messages: 1,
+            };
+            match self.objects.get_mut(&object.key) {
+                None => {
+                    self.objects.insert(object.key, sent);
+                }
+                Some(recently) => recently.note(sent, again),
             }
             keys.push(object.key);
         }
@@ -68,6 +72,10 @@ impl Recent {
                 self.forget(old);
             }
         }
+    }
+
+    fn digest(&self, object: &Arc<StixObject>) -> u128 {
+        self.digests.of(&object.form_without_references().json)
     }
 
     fn forget(&mut self, id: u128) {
@@ -80,14 +88,45 @@ impl Recent {
     }
 }
 
+impl Recently {
+    fn note(&mut self, sent: Self, again: bool) {
+        self.messages += 1;
+        self.was_own |= sent.was_own;
+        if !again {
+            self.digest = sent.digest;
+        }
+        if self.object.is_none() || !again {
+            self.object = sent.object;
+        }
+    }
+}
+
+/// Nothing depends on a relationship, or on what is gone.
+fn can_be_needed(object: &StixObject) -> bool {
+    let is_small = object.json.len() <= REMEMBERED_BYTES;
+    object.imported.is_empty() && !object.is_deletion() && is_small
+}
+
 /// What need not come along any more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SentEmbedded {
     messages: usize,
-    /// What was embedded, or is shared, as it was sent.
-    sent: KeyMap<SentObject>,
+    /// What was embedded, or is shared, as it was sent; what was not sent for longest goes first.
+    sent: LruCache<u128, SentObject, BuildHasherDefault<KeyHasher>>,
+    digests: Digests,
     /// The markings that the destination itself lists now.
     pub(super) listed: KeySet,
+}
+
+impl Default for SentEmbedded {
+    fn default() -> Self {
+        Self {
+            messages: 0,
+            sent: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
+            digests: Digests::default(),
+            listed: KeySet::default(),
+        }
+    }
 }
 
 impl SentEmbedded {
@@ -98,26 +137,26 @@ impl SentEmbedded {
         let is_sent = |sent: &SentObject| {
             message - sent.first > RECENT_BATCHES
                 && message - sent.last < COMES_AGAIN
-                && sent.is_same(object)
+                && sent.digest == self.digests.of(&object.json)
         };
         let is_sure = || !is_marking(&object.id) || self.listed.contains(&object.key);
-        self.sent.get(&object.key).is_some_and(is_sent) && is_sure()
+        self.sent.peek(&object.key).is_some_and(is_sent) && is_sure()
     }
 
     /// Counts a message, of whose objects these are embedded or shared.
     pub(super) fn remember(&mut self, batch: &Batch, embedded: &KeySet) {
         for object in batch.iter().filter(|object| embedded.contains(&object.key)) {
-            let first = self.messages;
-            match self.sent.get_mut(&object.key) {
-                Some(sent) if sent.is_same(object) => sent.last = self.messages,
-                _ => {
-                    let sent = SentObject {
-                        object: Arc::clone(object),
-                        first,
-                        last: first,
-                    };
-                    self.sent.insert(object.key, sent);
-                }
+            let digest = self.digests.of(&object.json);
+            let sent = self.sent.get(&object.key);
+            let same = sent.filter(|sent| sent.digest == digest);
+            let sent = SentObject {
+                digest,
+                first: same.map_or(self.messages, |sent| sent.first),
+                last: self.messages,
+            };
+            self.sent.put(object.key, sent);
+            if self.sent.len() > REMEMBERED_EMBEDDED {
+                self.sent.pop_lru();
             }
         }
         self.messages += 1;
@@ -127,15 +166,9 @@ impl SentEmbedded {
 /// An object as it was sent.
 #[derive(Debug)]
 struct SentObject {
-    object: Arc<StixObject>,
+    /// Of its JSON.
+    digest: u128,
     /// The numbers of the first and the last message that held it so.
     first: usize,
     last: usize,
-}
-
-impl SentObject {
-    /// Whether an object is as it was sent. Converters write each of them once, and hand it out again and again.
-    fn is_same(&self, object: &Arc<StixObject>) -> bool {
-        Arc::ptr_eq(&self.object, object) || self.object.json == object.json
-    }
 }

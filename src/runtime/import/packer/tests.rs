@@ -315,9 +315,28 @@ fn a_changed_object_is_never_overwritten_by_its_older_version(#[case] packing: P
     let mut run = Packer::new(packing);
     run.pack(&page(vec![referring], vec![object(1)]));
     assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
-    run.pack(&page(vec![dependent(3)], Vec::new()));
-    // Relationships change as well.
-    assert!(waits(&run.pack(&page(vec![dependent(3)], Vec::new()))));
+}
+
+fn is_barrier(packed: &Packed) -> bool {
+    packed.waves.iter().any(|wave| wave.waits)
+}
+
+/// An object that others refer to, one that nothing refers to, and one too large to be kept for riding along.
+#[rstest]
+#[case::entity(10, None)]
+#[case::relationship(10, Some(2))]
+#[case::large(REMEMBERED_BYTES * 2, None)]
+fn what_comes_again_as_it_was_needs_no_barrier(#[case] bytes: usize, #[case] end: Option<usize>) {
+    let object = |letter: &str| {
+        let mut writer = ObjectWriter::new(stix_id(1));
+        writer.put("value", &letter.repeat(bytes));
+        let mut object = writer.finish("Text").unwrap();
+        object.imported.extend(end.map(stix_id));
+        page(vec![object], Vec::new())
+    };
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let barriers = ["x", "x", "y", "y", "x"].map(|letter| is_barrier(&run.pack(&object(letter))));
+    assert_eq!(barriers, [false, false, true, false, true]);
 }
 
 #[test]
@@ -519,13 +538,17 @@ fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
 
 /// A marked report of these objects, by their numbers.
 fn report(number: usize, members: impl IntoIterator<Item = usize>) -> StixObject {
+    report_of(number, members, Need::Imported)
+}
+
+fn report_of(number: usize, members: impl IntoIterator<Item = usize>, need: Need) -> StixObject {
     let mut report = object(number);
     report.embedded.push(Arc::new(object(MARKING)));
     let targets = members.into_iter().map(stix_id).collect();
     let reference = ObjectReference {
         property: "object_refs",
         is_many: true,
-        need: Need::Imported,
+        need,
         targets,
     };
     report.referring_to(vec![reference])
@@ -685,4 +708,116 @@ fn what_units_share_is_sent_once_and_again_only_when_it_changes() {
     assert_eq!(times_sent(200, 1), 0);
     assert!(while_recent.contains(&times_sent(400, 2)));
     assert_eq!(times_sent(600, 2), 0);
+}
+
+/// A rule that many alerts refer to, and that refers to a technique itself.
+#[test]
+fn what_units_share_goes_whole_and_settles() {
+    const RULE: usize = 800_000;
+    const TECHNIQUE: usize = 800_001;
+    let rule = report_of(RULE, [TECHNIQUE], Need::Embedded);
+    let (rule, technique) = (Arc::new(rule), Arc::new(object(TECHNIQUE)));
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    let mut messages_with_rule = |from: usize| {
+        let objects = (from..from + 200).map(|number| {
+            let mut alert = object(number);
+            alert.imported.push(stix_id(RULE));
+            alert
+        });
+        let unit = Converted {
+            shared: vec![Arc::clone(&rule), Arc::clone(&technique)],
+            ..page(objects.collect(), Vec::new())
+        };
+        let packed = run.pack(&unit);
+        let place = |message: &Batch, number: usize| {
+            message.iter().position(|object| *object.id == id(number))
+        };
+        let messages = messages(&packed).into_iter();
+        let with_rule = messages.filter_map(|message| Some((message, place(message, RULE)?)));
+        with_rule
+            .inspect(|(message, rule)| {
+                assert_eq!(members(&message[*rule]), [id(TECHNIQUE)]);
+                assert!(place(message, TECHNIQUE).unwrap() < *rule);
+            })
+            .count()
+    };
+    assert!((RECENT_BATCHES..RECENT_BATCHES + 3).contains(&messages_with_rule(0)));
+    assert_eq!(messages_with_rule(200), 0);
+}
+
+/// A report of three hundred objects, of which this many bytes are its description and this many a file.
+fn report_with_file(description: usize, file: usize) -> StixObject {
+    let mut writer = ObjectWriter::new(stix_id(REPORT));
+    writer.put("description", &"d".repeat(description));
+    let file = serde_json::json!({"name": "a.pdf", "data": "f".repeat(file)});
+    writer.put("x_opencti_files", &[file]);
+    let report = writer.finish("Report").unwrap();
+    report.referring_to(vec![ObjectReference {
+        property: "object_refs",
+        is_many: true,
+        need: Need::Imported,
+        targets: (0..300).map(stix_id).collect(),
+    }])
+}
+
+#[rstest]
+#[case::small(100, 100, 3)]
+#[case::large_file(100, LARGEST_BATCH_BYTES / 2, 4)]
+#[case::file_that_fills_a_message(100, LARGEST_BATCH_BYTES - 30_000, 4)]
+#[case::large_text(100_000, 100, 1)]
+fn the_body_of_a_container_is_not_sent_with_each_message(
+    #[case] description: usize,
+    #[case] file: usize,
+    #[case] copies: usize,
+) {
+    let mut objects = vec![report_with_file(description, file)];
+    objects.extend((0..300).map(object));
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let packed = run.pack(&page(objects, Vec::new()));
+    assert!(packed.deferred.is_empty(), "{:?}", packed.deferred);
+    let messages = messages(&packed);
+    for message in &messages {
+        assert!(bytes_of(message.iter()) <= LARGEST_BATCH_BYTES);
+    }
+    let reports = messages.iter().copied().flatten();
+    let reports: Vec<_> = reports.filter(|object| *object.id == id(REPORT)).collect();
+    assert_eq!(reports.len(), copies);
+    let with_files = reports.iter().filter(|copy| copy.json.contains("a.pdf"));
+    assert_eq!(with_files.count(), 1);
+    let mut members: Vec<String> = reports.iter().flat_map(|copy| members(copy)).collect();
+    members.sort();
+    assert_eq!(members, (0..300).map(id).collect::<Vec<_>>());
+    // All copies without the file have one body between them.
+    let bodies = reports.iter().filter(|copy| !copy.json.contains("a.pdf"));
+    let bodies: HashSet<_> = bodies
+        .map(|copy| Arc::as_ptr(copy.form_without_references()))
+        .collect();
+    assert!(bodies.len() <= 1);
+}
+
+/// A report that comes again as it was is no other for the copies that it goes in.
+#[test]
+fn a_container_that_comes_again_needs_no_barrier() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let mut barrier = |description| {
+        let mut objects = vec![report_with_file(description, 10)];
+        objects.extend((0..300).map(object));
+        is_barrier(&run.pack(&page(objects, Vec::new())))
+    };
+    assert_eq!([10, 10, 11].map(&mut barrier), [false, false, true]);
+}
+
+/// Members ride along with the last copies: where all are too many for one message, copies have fewer members.
+#[test]
+fn a_container_of_large_members_goes_in_copies_that_messages_can_hold() {
+    let mut objects: Vec<StixObject> = (0..300).map(|number| sized(number, 60_000)).collect();
+    objects.insert(0, report_with_file(100_000, 10));
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let packed = run.pack(&page(objects, Vec::new()));
+    assert!(packed.deferred.is_empty(), "{:?}", packed.deferred);
+    let reports = messages(&packed).into_iter().flatten();
+    let reports = reports.filter(|object| *object.id == id(REPORT));
+    let mut members: Vec<String> = reports.flat_map(|copy| members(copy)).collect();
+    members.sort();
+    assert_eq!(members, (0..300).map(id).collect::<Vec<_>>());
 }

@@ -69,7 +69,7 @@ fn nothing_is_nothing(#[case] text: Option<&str>) {
 fn what_is_not_ours_is_reported_as_unusable(#[case] text: &str, #[case] reason: &str) {
     match State::read(Some(text)) {
         Ok(StoredState::Unusable(explanation)) => {
-            assert!(explanation.starts_with(reason), "{explanation}")
+            assert!(explanation.starts_with(reason), "{explanation}");
         }
         other => panic!("{other:?}"),
     }
@@ -126,6 +126,23 @@ fn our_version_is_read_where_it_is_a_state(#[case] before: &str, #[case] is_stat
     assert_eq!(matches!(found, StoredState::Unusable(_)), !is_state);
     let without = State::read(Some(r#"{"version": null, "streams": {"version": 2}}"#)).unwrap();
     assert!(matches!(without, StoredState::Unusable(_)));
+}
+
+/// However it is written, it is told from ours, and handed to the connector that takes it over.
+#[rstest]
+#[case::plain("")]
+#[case::behind_a_mark("\u{feff}")]
+#[case::behind_a_blank_and_a_mark(" \u{feff}\n")]
+fn a_state_of_another_program_is_handed_out(#[case] before: &str) {
+    let text = format!("{before}{{\"last_run\": 7}}\n");
+    let foreign = State::of_another_program(Some(&text));
+    assert_eq!(foreign, Some(json!({ "last_run": 7 })));
+    let found = State::read(Some(&text)).unwrap();
+    assert!(matches!(found, StoredState::Unusable(reason) if reason.contains("another program")));
+    for none in ["{}", "[1]", r#"{"version": 1}"#, ""] {
+        let text = format!("{before}{none}");
+        assert_eq!(State::of_another_program(Some(&text)), None, "{none}");
+    }
 }
 
 /// A version of a megabyte is not quoted as a whole.

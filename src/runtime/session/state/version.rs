@@ -8,6 +8,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::without_mark;
+
 /// So often an object may have been written as a text once more.
 const TEXTS: u8 = 3;
 
@@ -20,7 +22,7 @@ pub(super) fn versions(text: &str) -> Vec<Value> {
 }
 
 fn gather(text: &str, texts: u8, found: &mut Vec<Value>) {
-    let mut reader = serde_json::Deserializer::from_str(text.trim_start_matches('\u{feff}'));
+    let mut reader = serde_json::Deserializer::from_str(without_mark(text));
     // Where it is no JSON, whoever reads it says so. What came before counts.
     Gather { texts, found }.deserialize(&mut reader).ok();
 }

@@ -20,7 +20,7 @@ pub struct File<'a> {
 
 impl File<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let name = optional(self.name, VALUE_CHARS);
+        let name = optional("name", self.name, VALUE_CHARS)?;
         if self.hashes.is_empty() && name.is_none() {
             return Err(NotWritten::Missing("hash and no name"));
         }
@@ -50,7 +50,7 @@ pub struct Artifact<'a> {
 
 impl Artifact<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let url = optional(self.url, VALUE_CHARS);
+        let url = optional("URL", self.url, VALUE_CHARS)?;
         if self.hashes.is_empty() && url.is_none() {
             return Err(NotWritten::Missing("hash and no URL"));
         }
@@ -85,8 +85,8 @@ pub struct X509Certificate<'a> {
 
 impl X509Certificate<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let serial_number = optional(self.serial_number, NAME_CHARS);
-        let subject = optional(self.subject, DESCRIPTION_CHARS);
+        let serial_number = optional("serial number", self.serial_number, VALUE_CHARS)?;
+        let subject = optional("subject", self.subject, VALUE_CHARS)?;
         if self.hashes.is_empty() && serial_number.is_none() && subject.is_none() {
             return Err(NotWritten::Missing("hash, serial number or subject"));
         }

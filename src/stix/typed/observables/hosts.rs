@@ -1,9 +1,11 @@
 //! Observables of computers: accounts, processes, software, the registry of Windows.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::super::super::make_id::{AccountNames, SoftwareNames};
-use super::super::super::text::{COMMAND_LINE_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
+use super::super::super::text::NAME_CHARS;
 use super::super::super::{StixId, Timestamp, make_id};
 use super::super::draft::{Draft, NotWritten, need};
 use super::{VALUE_CHARS, optional};
@@ -19,9 +21,9 @@ pub struct UserAccount<'a> {
 
 impl UserAccount<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let account_type = optional(self.names.account_type, NAME_CHARS);
-        let account_login = optional(self.names.account_login, NAME_CHARS);
-        let user_id = optional(self.names.user_id, NAME_CHARS);
+        let account_type = optional("type", self.names.account_type, VALUE_CHARS)?;
+        let account_login = optional("login", self.names.account_login, VALUE_CHARS)?;
+        let user_id = optional("user id", self.names.user_id, VALUE_CHARS)?;
         if account_login.is_none() && user_id.is_none() {
             return Err(NotWritten::Missing("login and no id"));
         }
@@ -51,7 +53,7 @@ pub struct Process<'a> {
 
 impl Process<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let command_line = need("command line", self.command_line, COMMAND_LINE_CHARS)?;
+        let command_line = need("command line", self.command_line, VALUE_CHARS)?;
         let mut draft = Draft::new(make_id::process(&command_line, self.pid));
         draft.required("command_line", &command_line);
         draft.value("pid", self.pid);
@@ -72,11 +74,11 @@ pub struct Software<'a> {
 
 impl Software<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let name = need("name", self.name, NAME_CHARS)?;
-        let cpe = optional(self.names.cpe, NAME_CHARS);
-        let swid = optional(self.names.swid, NAME_CHARS);
-        let vendor = optional(self.names.vendor, NAME_CHARS);
-        let version = optional(self.names.version, NAME_CHARS);
+        let name = need("name", self.name, VALUE_CHARS)?;
+        let cpe = optional("CPE", self.names.cpe, VALUE_CHARS)?;
+        let swid = optional("SWID", self.names.swid, VALUE_CHARS)?;
+        let vendor = optional("vendor", self.names.vendor, VALUE_CHARS)?;
+        let version = optional("version", self.names.version, VALUE_CHARS)?;
         let id = make_id::software(
             &name,
             SoftwareNames {
@@ -113,8 +115,9 @@ impl RegistryKey<'_> {
         let mut draft = Draft::new(make_id::windows_registry_key(&key));
         draft.required("key", &key);
         let values = self.values.iter().map(RegistryValue::cleaned);
-        let values = values.filter(|value| !value.is_empty());
-        draft.list("values", &values.collect::<Vec<_>>());
+        let mut values: Vec<_> = values.collect::<Result<_, _>>()?;
+        values.retain(|value| !value.is_empty());
+        draft.list("values", &values);
         draft.references("values_refs", self.values_refs);
         Ok(draft)
     }
@@ -129,20 +132,20 @@ pub struct RegistryValue<'a> {
     pub data_type: Option<&'a str>,
 }
 
-/// The same, cleaned and cut.
+/// The same, cleaned.
 #[derive(Debug, Serialize)]
-struct CleanedRegistryValue {
+struct CleanedRegistryValue<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
+    data: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    data_type: Option<String>,
+    data_type: Option<Cow<'a, str>>,
 }
 
 impl RegistryValue<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let value = self.cleaned();
+        let value = self.cleaned()?;
         if value.is_empty() {
             return Err(NotWritten::Missing("name and no data"));
         }
@@ -158,16 +161,16 @@ impl RegistryValue<'_> {
         Ok(draft)
     }
 
-    fn cleaned(&self) -> CleanedRegistryValue {
-        CleanedRegistryValue {
-            name: optional(self.name, NAME_CHARS),
-            data: optional(self.data, DESCRIPTION_CHARS),
-            data_type: optional(self.data_type, NAME_CHARS),
-        }
+    fn cleaned(&self) -> Result<CleanedRegistryValue<'_>, NotWritten> {
+        Ok(CleanedRegistryValue {
+            name: optional("name", self.name, VALUE_CHARS)?,
+            data: optional("data", self.data, VALUE_CHARS)?,
+            data_type: optional("type of data", self.data_type, VALUE_CHARS)?,
+        })
     }
 }
 
-impl CleanedRegistryValue {
+impl CleanedRegistryValue<'_> {
     fn is_empty(&self) -> bool {
         self.name.is_none() && self.data.is_none() && self.data_type.is_none()
     }

@@ -1,12 +1,15 @@
 //! Observables of networks: autonomous systems, traffic, e-mail messages.
 
-use super::super::super::make_id::TrafficEnds;
-use super::super::super::text::{CONTENT_CHARS, DESCRIPTION_CHARS, NAME_CHARS};
-use super::super::super::{StixId, Timestamp, make_id};
-use super::super::common::filled;
-use super::super::draft::{Draft, NotWritten};
-use super::optional;
+use std::borrow::Cow;
 
+use super::super::super::make_id::TrafficEnds;
+use super::super::super::text::{DESCRIPTION_CHARS, NAME_CHARS};
+use super::super::super::{StixId, Timestamp, make_id};
+use super::super::draft::{Draft, NotWritten};
+use super::{VALUE_CHARS, optional};
+
+/// The longest body of an e-mail, in characters.
+const BODY_CHARS: usize = 1024 * 1024;
 /// The largest number of an autonomous system that the platform's API can represent.
 const LARGEST_AS: u32 = i32::MAX.unsigned_abs();
 
@@ -48,8 +51,8 @@ pub struct EmailMessage<'a> {
 
 impl EmailMessage<'_> {
     pub(super) fn begin(&self) -> Result<Draft, NotWritten> {
-        let subject = optional(self.subject, DESCRIPTION_CHARS);
-        let body = optional(self.body, CONTENT_CHARS);
+        let subject = optional("subject", self.subject, VALUE_CHARS)?;
+        let body = optional("body", self.body, BODY_CHARS)?;
         if subject.is_none() && body.is_none() {
             return Err(NotWritten::Missing("subject and no body"));
         }
@@ -75,12 +78,13 @@ pub(super) fn begin_traffic(ends: TrafficEnds<'_>) -> Result<Draft, NotWritten> 
         return Err(NotWritten::Missing("end and no port"));
     }
     let protocols = ends.protocols.iter();
-    let protocols = protocols.filter_map(|text| filled(text, NAME_CHARS));
-    let protocols: Vec<String> = protocols.collect();
+    let protocols = protocols.map(|text| optional("protocol", Some(text), VALUE_CHARS));
+    let protocols: Vec<Option<Cow<'_, str>>> = protocols.collect::<Result<_, _>>()?;
+    let protocols: Vec<Cow<'_, str>> = protocols.into_iter().flatten().collect();
     if protocols.is_empty() {
         return Err(NotWritten::Missing("protocol"));
     }
-    let names: Vec<&str> = protocols.iter().map(String::as_str).collect();
+    let names: Vec<&str> = protocols.iter().map(AsRef::as_ref).collect();
     let id = make_id::network_traffic(TrafficEnds {
         protocols: &names,
         ..ends

@@ -13,7 +13,7 @@ use super::{
     Event, EventPosition, Frame, Kind, LiveStream, Shared, State, StreamConnection, StreamFault,
     WHOLE, document,
 };
-use crate::{Release, lock};
+use crate::{Release, lock, time};
 
 /// From here on connections are informed how far behind they are. It is known of this release; which one
 /// brought it is not.
@@ -53,6 +53,8 @@ pub(crate) struct Session {
     position: EventPosition,
     /// The position that heartbeats repeat; none, and none are sent.
     last_sent: Option<EventPosition>,
+    /// Since when there is nothing for it, neither history nor events.
+    idle_since: Option<Instant>,
     /// How many injected texts it has had, or came too late for.
     injected: usize,
     changes: watch::Receiver<u64>,
@@ -113,6 +115,7 @@ impl LiveStream {
             replay: opened.replay,
             position: opened.position,
             last_sent: opened.last_sent,
+            idle_since: None,
             injected: state.injected.len(),
             changes: self.0.changes.subscribe(),
             beats: self.0.beats.subscribe(),
@@ -232,7 +235,10 @@ impl Session {
             }
             if Instant::now() >= self.next_beat {
                 self.beat();
-            } else if !self.fill() {
+            } else if self.fill() {
+                self.idle_since = None;
+            } else {
+                self.idle_since.get_or_insert_with(Instant::now);
                 self.wait().await;
             }
         }
@@ -353,11 +359,20 @@ impl Session {
     }
 
     fn beat(&mut self) {
-        let (period, is_metered) = {
+        let (period, wait, is_metered) = {
             let state = lock(&self.shared.state);
-            (state.heartbeat, state.release >= METRICS_FROM)
+            (
+                state.heartbeat,
+                state.event_wait,
+                state.release >= METRICS_FROM,
+            )
         };
         self.next_beat = Instant::now() + period;
+        // It has waited for events, and there were none until now.
+        if self.idle_since.is_some_and(|since| since.elapsed() >= wait) {
+            self.idle_since = Some(Instant::now());
+            self.last_sent = Some(EventPosition::at(time::now()));
+        }
         let Some(position) = self.last_sent else {
             return;
         };

@@ -1040,6 +1040,36 @@ async fn objects_of_any_type_are_found_by_their_ids_types_and_names() {
     }
 }
 
+/// Sightings have a list of their own, where each is found by any id that it came with.
+#[test]
+fn sightings_are_found_by_each_of_their_ids() {
+    let destination = Destination::start(DestinationOptions::default()).unwrap();
+    destination.put(&seen_indicator()).unwrap();
+    for (number, seen) in [(1, day(1)), (2, day(2)), (3, day(90))] {
+        let sightings = json!([sighting(number, &seen, &seen, 1)]);
+        destination.put(&sightings).unwrap();
+    }
+    let ask = |id: &str| {
+        let query = "query ($filters: FilterGroup) {
+               stixSightingRelationships(filters: $filters) { edges { node { standard_id } } } }";
+        let filter = json!({ "key": "ids", "values": [id] });
+        let filters = json!({ "mode": "and", "filterGroups": [], "filters": [filter] });
+        let answer = run_on(&destination, query, &json!({ "filters": filters }));
+        let edges = answer["stixSightingRelationships"]["edges"]
+            .as_array()
+            .unwrap()
+            .clone();
+        let ids = edges
+            .iter()
+            .map(|edge| edge["node"]["standard_id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<String>>()
+    };
+    assert_eq!(ask("sighting--1"), ["sighting--1"]);
+    assert_eq!(ask("sighting--2"), ["sighting--1"]);
+    assert_eq!(ask("sighting--3"), ["sighting--3"]);
+    assert_eq!(ask("sighting--4"), Vec::<String>::new());
+}
+
 /// The same on the whole way: a message, a worker, the work's errors.
 #[tokio::test]
 async fn workers_report_what_is_refused_and_import_the_rest() {

@@ -494,6 +494,28 @@ fn heartbeats_repeat_the_last_position_and_move_with_what_does_not_match() {
 }
 
 #[test]
+fn heartbeats_go_on_with_the_time_once_there_is_nothing_more() {
+    let platform = platform();
+    let stream = platform.stream();
+    stream.set_event_wait(Duration::ZERO);
+    stream.create_address("198.51.100.1");
+    let last = stream.last_position();
+    let mut client = replay(&platform);
+    assert_eq!(client.event().event, "create");
+    let is_later = |frame: &Frame| {
+        let milliseconds = frame.id.as_deref().and_then(|id| id.split('-').next());
+        let milliseconds = milliseconds.and_then(|text| text.parse::<i64>().ok());
+        milliseconds.is_some_and(|milliseconds| milliseconds > last.milliseconds)
+    };
+    let mut frame = client.frame();
+    while !is_later(&frame) {
+        stream.beat();
+        frame = client.frame();
+    }
+    assert!(["heartbeat", "consumer_metrics"].contains(&frame.event.as_str()));
+}
+
+#[test]
 fn before_a_position_is_known_there_are_no_heartbeats_and_metrics_only_on_new_releases() {
     let options = DestinationOptions {
         release: Release::new(6, 4, 0),

@@ -42,6 +42,7 @@ pub(super) fn data_set(imported: &Imported) -> DataSet {
         mirror
             .domain_objects
             .extend(domain_object(id, object, others));
+        mirror.sightings.extend(sighting(id, object, others));
     }
     mirror
 }
@@ -101,6 +102,22 @@ fn domain_object(id: &str, imported: &ImportedObject, others: &[&str]) -> Option
         .set("attribute_abstract", sent.text("abstract"))
         .set("x_opencti_stix_ids", others)
         .set("standard_id", standard_id);
+    Some(record)
+}
+
+/// A sighting under all ids that it was sent with.
+fn sighting(id: &str, imported: &ImportedObject, others: &[&str]) -> Option<Record> {
+    const TYPE: &str = "stix-sighting-relationship";
+    let sent = &imported.object;
+    if text(sent, "type") != "sighting" {
+        return None;
+    }
+    let mut record = record("StixSightingRelationship", TYPE, id, imported.updated);
+    record
+        .set("relationship_type", TYPE)
+        .set("from", internal(text(sent, "sighting_of_ref")))
+        .set("to", internal(text(sent, "where_sighted_ref")))
+        .set("x_opencti_stix_ids", others.to_vec());
     Some(record)
 }
 
