@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use opencti_connectors::connector::{
     Check, CheckOutcome, Checks, Connector, Context, SourceError, StreamConsumer, StreamEvent,
     StreamNotice, StreamPosition, Taken,
@@ -311,6 +312,22 @@ impl Line {
         (of_stream.outcome, of_stream.text)
     }
 
+    /// A heartbeat of this time.
+    fn beat_at(&self, time: DateTime<Utc>) {
+        let position = StreamPosition::at(time);
+        let beat = format!("id: {position}\nevent: heartbeat\ndata: \"{time}\"\n\n");
+        self.platform.stream().inject(beat);
+    }
+
+    /// Of each connection, whether it asked for history.
+    fn history_asked_for(&self) -> Vec<bool> {
+        let connections = self.platform.stream().connections();
+        let asked = connections.iter();
+        asked
+            .map(|asked| asked.query.contains_key("recover"))
+            .collect()
+    }
+
     fn state(&self) -> Value {
         self.platform.state(&self.id.to_string()).unwrap()
     }
@@ -565,6 +582,7 @@ async fn once_means_until_history_is_through() {
     let running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
     assert_eq!(running.end().await, End::RanOnce);
     assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+    assert_eq!(line.history_asked_for(), [true, false]);
 }
 
 /// Heartbeats that come in the middle of history repeat the last position, or that of the start.
@@ -725,11 +743,7 @@ async fn a_stream_that_replays_no_history_is_followed_live_and_not_asked_for_it_
     line.record.until(|heard| !heard.events.is_empty()).await;
     running.stop().await;
     assert_eq!(line.record.heard().ids("create"), ids);
-    let connections = line.platform.stream().connections();
-    let asked = connections
-        .iter()
-        .map(|asked| asked.query.contains_key("recover"));
-    assert_eq!(asked.collect::<Vec<_>>(), [true, false]);
+    assert_eq!(line.history_asked_for(), [true, false]);
 }
 
 #[tokio::test]
@@ -852,6 +866,7 @@ async fn the_position_follows_heartbeats_too() {
     line.record.until(Heard::is_live).await;
     stream.create(json!({ "pattern": "rule a { condition: true }", "pattern_type": "yara" }));
     let last: StreamPosition = stream.last_position().to_string().parse().unwrap();
+    line.beat_at(Utc::now() + Duration::from_mins(1));
     let mut seconds = 0;
     while line.position() < last {
         pass(Duration::from_secs(1)).await;
@@ -862,6 +877,32 @@ async fn the_position_follows_heartbeats_too() {
     running.stop().await;
     assert!(line.record.heard().events.is_empty());
     assert_eq!(stream.connections().len(), 1);
+}
+
+/// Two clocks are never the same, and what the platform has just taken up is on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_shortly_before_a_heartbeat_may_come_behind_it() {
+    let line = Line::new();
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    line.beat_at(Utc::now() + Duration::from_secs(5));
+    let mut ids = line.addresses(1..=1);
+    let is_stored = || line.record.heard().positions.last() == Some(&line.position());
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    eventually(is_stored).await;
+    line.record.has_room(Some(0));
+    ids.extend(line.addresses(2..=2));
+    line.record
+        .until(|heard| heard.handed_over.len() == 2)
+        .await;
+    running.stop().await;
+    assert_eq!(line.record.heard().events.len(), 1);
+
+    line.record.has_room(None);
+    let running = line.run(&[]);
+    line.record.until(|heard| heard.events.len() == 2).await;
+    running.stop().await;
+    assert_eq!(line.record.heard().ids("create"), ids);
 }
 
 /// What is logged on the thread of a test.

@@ -37,6 +37,9 @@ const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
 /// Where heartbeats stand still for so long, there is nothing more to come for now. Behind history, the platform's
 /// heartbeats go on with the time once it has waited for events for 15 s (docs/protocol.md#live-stream).
 const STANDSTILL: Duration = Duration::from_secs(20);
+/// The time of a heartbeat is that of the platform's clock, when it had waited for events in vain. What its store of
+/// events has taken up since, or calls earlier by another clock, is still to come: so much before that time, nothing is.
+const HEARTBEAT_MARGIN: Duration = Duration::from_secs(10);
 
 /// What is counted as skipped, and why.
 const EVENT: &str = "event";
@@ -105,8 +108,10 @@ impl From<Superseded> for Broken {
 /// What has come over one connection.
 struct ConnectionProgress {
     cursor: StreamCursor,
-    /// The last position that counts.
+    /// Everything up to here has come.
     seen: StreamPosition,
+    /// The last position that the platform named, be it in a heartbeat.
+    named: StreamPosition,
     /// What was sent ahead of an event, under its position: not reached before the event comes.
     held: Option<StreamPosition>,
     /// When what the consumer buffers is flushed; none where it buffers nothing.
@@ -206,6 +211,7 @@ impl Follower {
         let mut progress = ConnectionProgress {
             cursor,
             seen: cursor.position,
+            named: cursor.position,
             held: None,
             flush_at: None,
             beat: None,
@@ -295,7 +301,8 @@ impl Follower {
                 let same = last_beat.filter(|(last, _)| *last == position);
                 progress.beat = Some(same.unwrap_or_else(|| (position, Instant::now())));
                 if Some(position) != progress.held {
-                    progress.see(Some(position));
+                    progress.see(Some(position.earlier_by(HEARTBEAT_MARGIN)));
+                    progress.name(position);
                 }
                 Ok(())
             }
@@ -372,8 +379,7 @@ impl Follower {
         Err(Broken::Elsewhere)
     }
 
-    /// History is through. The position is moved by what has come and the target has taken alone: should more of history
-    /// come all the same, none of it is lost.
+    /// History is through. What the target has not taken of it is asked for again by the next connection.
     async fn begin_live<C: StreamConsumer>(
         &self,
         consumer: &mut C,
@@ -383,6 +389,7 @@ impl Follower {
         self.flush(consumer, progress, epoch).await?;
         progress.is_live = true;
         let reached = if progress.is_taken() {
+            progress.end_history();
             progress.seen
         } else {
             progress.cursor.position
@@ -493,12 +500,12 @@ impl ConnectionProgress {
 
     /// Whether all of history has come.
     fn is_history_through(&self) -> bool {
-        self.cursor.is_through_at(self.seen) || self.stands_still()
+        self.cursor.is_through_at(self.named) || self.stands_still()
     }
 
     /// Whether everything has come that there was when the process began.
     fn is_up_to_date(&self) -> bool {
-        self.is_live && (self.seen.is_after(self.began) || self.stands_still())
+        self.is_live && (self.named.is_after(self.began) || self.stands_still())
     }
 
     fn stands_still(&self) -> bool {
@@ -506,10 +513,24 @@ impl ConnectionProgress {
             .is_some_and(|(_, since)| since.elapsed() >= STANDSTILL)
     }
 
+    /// Leaves history behind, where the platform has named a position behind it. Should more of it come where
+    /// heartbeats only stood still, none of it is lost.
+    fn end_history(&mut self) {
+        if self.cursor.is_through_at(self.named) {
+            let until = self.cursor.recover_until.take();
+            self.see(until);
+        }
+    }
+
+    fn name(&mut self, position: StreamPosition) {
+        self.named = self.named.max(position);
+    }
+
     /// Everything up to this position has come.
     fn see(&mut self, position: Option<StreamPosition>) {
-        if let Some(position) = position.filter(|position| position.is_after(self.seen)) {
-            self.seen = position;
+        if let Some(position) = position {
+            self.seen = self.seen.max(position);
+            self.name(position);
         }
         if self.held.is_some_and(|held| held <= self.seen) {
             self.held = None;
