@@ -14,6 +14,7 @@ mod event_stream;
 mod headers;
 mod local;
 mod peer;
+mod proxies;
 mod public_only;
 mod redirect;
 mod request;

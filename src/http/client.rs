@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::proxies::Proxies;
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
 use super::silence::Silence;
@@ -28,8 +29,10 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
-    /// For hosts to which the site redirects: it reaches the public network alone. None where no redirect leads there.
+    /// For hosts to which the site redirects, and that are asked without a proxy: it reaches the public network alone.
+    /// None where no redirect leads there.
     elsewhere: Option<reqwest::Client>,
+    proxies: Proxies,
     /// Whether the site is in a private network; looked up when it leads elsewhere for the first time.
     is_private: OnceCell<bool>,
     site: Site,
@@ -73,18 +76,23 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when a certificate cannot be used.
     pub fn new(site: Site) -> Result<Self, Error> {
+        Self::through(Proxies::of_environment(), site)
+    }
+
+    fn through(proxies: Proxies, site: Site) -> Result<Self, Error> {
         provide_tls();
         let setup = |source| Error::Setup {
             name: site.name.clone(),
             source,
         };
-        let http = builder(&site).and_then(reqwest::ClientBuilder::build);
+        let http = builder(&site).and_then(|builder| proxies.put(builder).build());
         let http = http.map_err(setup)?;
         let elsewhere = match site.redirects {
             Redirects::Follow {
                 elsewhere: true, ..
             } => {
-                let guarded = builder(&site).map(|builder| builder.dns_resolver(PublicOnly));
+                let guarded =
+                    builder(&site).map(|builder| builder.no_proxy().dns_resolver(PublicOnly));
                 let guarded = guarded.and_then(reqwest::ClientBuilder::build);
                 Some(guarded.map_err(setup)?)
             }
@@ -97,6 +105,7 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             http,
             elsewhere,
+            proxies,
             is_private: OnceCell::new(),
             site,
             target,
@@ -196,12 +205,7 @@ impl Client {
 
     /// The request as it is sent; where a redirect has led there, without what another origin must not see.
     async fn prepare(&self, request: &Request, url: &Url, is_led: bool) -> reqwest::RequestBuilder {
-        let Inner {
-            http,
-            elsewhere,
-            site,
-            ..
-        } = &*self.0;
+        let site = &self.0.site;
         let mut headers: HeaderMap = site.headers.clone();
         if let Some(credential) = &site.credential {
             credential.put(&mut headers, &site.url.origin(), url);
@@ -209,9 +213,10 @@ impl Client {
         // One of the request counts more than one of the site.
         headers.extend(request.headers_for(url));
         let is_elsewhere = is_led && url.origin() != site.url.origin();
-        let http = match elsewhere {
-            Some(elsewhere) if is_elsewhere && !self.is_private().await => elsewhere,
-            _ => http,
+        let http = if is_elsewhere {
+            self.way_elsewhere(url).await
+        } else {
+            &self.0.http
         };
         let mut prepared = http
             .request(request.method.clone(), url.clone())
@@ -220,6 +225,20 @@ impl Client {
             prepared = prepared.body(body.clone());
         }
         prepared
+    }
+
+    /// The way to a host to which the site has led.
+    async fn way_elsewhere(&self, url: &Url) -> &reqwest::Client {
+        let Inner {
+            http,
+            elsewhere,
+            proxies,
+            ..
+        } = &*self.0;
+        match elsewhere {
+            Some(elsewhere) if !proxies.lead_to(url) && !self.is_private().await => elsewhere,
+            _ => http,
+        }
     }
 
     /// Fetches something whole, of at most so many bytes unpacked; again where what was wrong may pass, as long as

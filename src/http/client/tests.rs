@@ -152,6 +152,56 @@ async fn a_redirect_is_followed_without_the_credential_to_another_origin() {
     assert_eq!(other.header(0, "x-always").unwrap(), "here");
 }
 
+/// A site of the public network, asked through a proxy in a private one.
+async fn through(proxy: &Host) -> Result<Fetched, Error> {
+    let site = Site {
+        url: Url::parse("http://192.0.2.1/base").unwrap(),
+        ..site(proxy)
+    };
+    let request = Request::get(site.url.clone());
+    let address = format!("http://localhost:{}", proxy.url.port().unwrap());
+    let client = Client::through(Proxies::own(&address, ""), site).unwrap();
+    client.fetch(&request, 1000, RetryPolicy::NEVER).await
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_through_a_proxy_wherever_that_stands() {
+    let location = [("location", "http://elsewhere.example/x?y=z")];
+    let proxy = Host::start(&[(302, &location, ""), (200, &[], "content")]).await;
+    let fetched = through(&proxy).await;
+    assert!(
+        matches!(fetched, Ok(Fetched::Content { .. })),
+        "{fetched:?}"
+    );
+    let asked: Vec<_> = proxy.asked().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(
+        asked,
+        ["http://192.0.2.1/base", "http://elsewhere.example/x?y=z"]
+    );
+    assert!(proxy.header(0, "authorization").is_some());
+    assert_eq!(proxy.header(1, "authorization"), None);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_proxy_is_not_asked_for_an_address_of_a_private_network(
+    #[values("http://10.0.0.1/", "http://[::1]/", "http://localhost/")] location: &str,
+) {
+    let proxy = Host::start(&[(302, &[("location", location)], "")]).await;
+    let error = through(&proxy).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Redirect {
+                source: RedirectRefusal::Private,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(proxy.asked().len(), 1);
+}
+
 #[tokio::test]
 async fn redirects_end() {
     let host = Host::start(&[(302, &[("location", "/again")], "")]).await;
