@@ -187,16 +187,16 @@ async fn the_example_imports_each_address_once_and_later_what_was_deferred() {
 async fn program(example: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let folder = test.parent().and_then(Path::parent).unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
         .args(["build", "--quiet", "--example", example])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .arg("--target-dir")
         .arg(folder.parent().unwrap());
     if !cfg!(debug_assertions) {
-        build.arg("--release");
+        cargo.arg("--release");
     }
-    let built = build.output().await.unwrap();
+    let built = cargo.output().await.unwrap();
     let said = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{said}");
     folder.join("examples").join(example)

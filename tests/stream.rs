@@ -510,8 +510,8 @@ async fn a_reset_begins_anew_in_the_same_process() {
     let heard = line.record.heard();
     assert_eq!(sorted(heard.ids("create")), all(&ids));
     // Once at the start, and once after the reset.
-    let [anew, live] = [StreamNotice::BeginsAnew, StreamNotice::IsLive];
-    let notices = [anew, live, anew, live];
+    let round = [StreamNotice::BeginsAnew, StreamNotice::IsLive];
+    let notices = [round, round].concat();
     assert!(notices.starts_with(&heard.notices), "{:?}", heard.notices);
     assert!(heard.notices.len() >= 3, "{:?}", heard.notices);
 }
@@ -714,8 +714,9 @@ async fn history_that_the_target_has_not_taken_is_asked_for_again() {
     let mut running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
     let flushes = line.record.heard().flushes;
     let is_live_again = |heard: &Heard| {
-        let live = heard.notices.iter();
-        live.filter(|notice| **notice == StreamNotice::IsLive)
+        let notices = heard.notices.iter();
+        notices
+            .filter(|notice| **notice == StreamNotice::IsLive)
             .count()
             == 2
             && heard.flushes > flushes + 3

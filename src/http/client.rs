@@ -308,17 +308,24 @@ impl Client {
     ///
     /// # Errors
     /// Those of the request.
-    pub async fn counted<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let began = Instant::now();
-        let outcome = self.awaited(request).await;
-        let metrics = self.metrics();
-        metrics
-            .platforms
-            .count_request(self.name(), began.elapsed());
-        if outcome.is_err() {
-            metrics.standard.client_errors.inc();
+    pub fn counted<T, E>(
+        &self,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>> {
+        // First, as it puts the request on the heap.
+        let request = self.awaited(request);
+        async move {
+            let began = Instant::now();
+            let outcome = request.await;
+            let metrics = self.metrics();
+            metrics
+                .platforms
+                .count_request(self.name(), began.elapsed());
+            if outcome.is_err() {
+                metrics.standard.client_errors.inc();
+            }
+            outcome
         }
-        outcome
     }
 }
 

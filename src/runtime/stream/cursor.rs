@@ -156,7 +156,7 @@ mod tests {
         assert!(!live.is_in_history());
         let from = cursor(
             Some(1_600_000_000_000),
-            Recovery::Until(Since::Ago(Duration::from_secs(60))),
+            Recovery::Until(Since::Ago(Duration::from_mins(1))),
         );
         assert_eq!(from.position, at("1600000000000-0"));
         assert_eq!(from.recover_until, Some(at("1699999940000-0")));
