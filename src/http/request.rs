@@ -58,7 +58,7 @@ impl Request {
         self
     }
 
-    /// With a header that is not secret. A value that is not allowed in a header is left out.
+    /// With a header that is not secret; its name in lower case. A value that is not allowed in a header is left out.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -67,9 +67,9 @@ impl Request {
         self
     }
 
-    /// With a header that is secret, such as a signature or a token that was made for this request. It cannot be printed,
-    /// and a redirect to another origin does not carry it along. A value that cannot stand in a header cannot be right
-    /// either, and is left out: the refusal shows it.
+    /// With a header that is secret, such as a key of the source, or a signature or a token that was made for this
+    /// request; its name in lower case. It cannot be printed, and a redirect to another origin does not carry it along.
+    /// A value that cannot stand in a header cannot be right either, and is left out: the refusal shows it.
     #[must_use]
     pub fn with_secret_header(mut self, name: &'static str, value: &SecretString) -> Self {
         if let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) {
