@@ -30,7 +30,7 @@ use crate::settings::{Section, Settings};
 
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
-pub use converted::{Converted, Position};
+pub use converted::{Converted, Parts, Position};
 pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, UNIT_KEY_BYTES, is_marking};
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};

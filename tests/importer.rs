@@ -43,8 +43,12 @@ struct Plan {
     alerts: Vec<Alert>,
     /// Whether the case comes behind them.
     has_case: bool,
+    /// Relationships between alerts of the first unit that belong to neither.
+    links: Vec<(usize, usize)>,
     /// Alerts that are gone at the source.
     deleted: Vec<usize>,
+    /// The host that all alerts share.
+    host: Host,
     /// Keys of units that came back.
     asked_again: Vec<Option<String>>,
 }
@@ -53,6 +57,13 @@ struct Plan {
 struct Alert {
     number: usize,
     presence: Presence,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Host {
+    presence: Presence,
+    /// Marked otherwise than all the rest.
+    is_red: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -124,8 +135,11 @@ impl Importer for Alerts {
         let mut units: Vec<Unit> = plan
             .alerts
             .chunks(10)
-            .map(|alerts| Unit::Alerts(alerts.to_vec()))
+            .map(|alerts| Unit::Alerts(alerts.to_vec(), Vec::new()))
             .collect();
+        if let Some(Unit::Alerts(_, links)) = units.first_mut() {
+            links.clone_from(&plan.links);
+        }
         if !plan.deleted.is_empty() {
             units.push(Unit::Deleted(plan.deleted.clone()));
         }
@@ -134,17 +148,23 @@ impl Importer for Alerts {
             units.push(Unit::Case(all));
         }
         units.reverse();
-        Ok(AlertSource { units, number: 0 })
+        let host = plan.host;
+        Ok(AlertSource {
+            units,
+            number: 0,
+            host,
+        })
     }
 }
 
 struct AlertSource {
     units: Vec<Unit>,
     number: u64,
+    host: Host,
 }
 
 enum Unit {
-    Alerts(Vec<Alert>),
+    Alerts(Vec<Alert>, Vec<(usize, usize)>),
     Case(Vec<usize>),
     Deleted(Vec<usize>),
 }
@@ -154,7 +174,7 @@ impl Source for AlertSource {
     type Converter = AlertConverter;
 
     fn converter(&self) -> AlertConverter {
-        AlertConverter::new()
+        AlertConverter::with(self.host)
     }
 
     async fn next_unit(&mut self) -> Result<Option<Self::Unit>, SourceError> {
@@ -205,10 +225,16 @@ fn case(members: &[StixId], common: &Common) -> StixObject {
 
 impl AlertConverter {
     fn new() -> Self {
-        let marking = MarkingDefinition::of("TLP", "TLP:GREEN", None).write(&Common::default());
-        let marked = Common {
-            markings: vec![Arc::new(marking.unwrap())],
-            ..Common::default()
+        Self::with(Host::default())
+    }
+
+    fn with(host: Host) -> Self {
+        let marked = |definition| {
+            let marking = MarkingDefinition::of("TLP", definition, None);
+            Common {
+                markings: vec![Arc::new(marking.write(&Common::default()).unwrap())],
+                ..Common::default()
+            }
         };
         let identity = |class, name, common: &Common| {
             let identity = Identity {
@@ -216,14 +242,39 @@ impl AlertConverter {
                 name,
                 description: None,
             };
-            Arc::new(identity.write(common).unwrap())
+            identity.write(common).unwrap()
         };
+        let green = marked("TLP:GREEN");
+        let author = identity(IdentityClass::Organization, "EDR", &green);
         let common = Common {
-            author: Some(identity(IdentityClass::Organization, "EDR", &marked)),
-            ..marked
+            author: Some(Arc::new(author)),
+            ..green
         };
-        let host = identity(IdentityClass::System, "WS-ALICE", &common);
-        Self { common, host }
+        let of_host = if host.is_red {
+            &marked("TLP:RED")
+        } else {
+            &common
+        };
+        let handling = Handling {
+            presence: host.presence,
+            ..Handling::default()
+        };
+        let host = identity(IdentityClass::System, "WS-ALICE", of_host).handled(handling);
+        Self {
+            common,
+            host: Arc::new(host),
+        }
+    }
+
+    fn relationship(&self, kind: &'static str, source: &StixId, target: &StixId) -> StixObject {
+        let relationship = Relationship::new(kind, source, target);
+        relationship.write(&self.common).unwrap()
+    }
+
+    /// A relationship between two alerts.
+    fn link(&self, source: usize, target: usize) -> Arc<StixObject> {
+        let [source, target] = [source, target].map(|number| incident(number, &self.common).id);
+        Arc::new(self.relationship("related-to", &source, &target))
     }
 
     /// The objects of an alert, which go in one message.
@@ -232,12 +283,8 @@ impl AlertConverter {
         let url = format!("https://evil.example/{}", alert.number);
         let url = Observable::new(Content::Value(ValueType::Url, &url));
         let url = url.write(&self.common).unwrap();
-        let relationship = |kind, source: &StixId, target: &StixId| {
-            let relationship = Relationship::new(kind, source, target);
-            relationship.write(&self.common).unwrap()
-        };
-        let related = relationship("related-to", &url.id, &incident.id);
-        let targets = relationship("targets", &incident.id, &self.host.id);
+        let related = self.relationship("related-to", &url.id, &incident.id);
+        let targets = self.relationship("targets", &incident.id, &self.host.id);
         let handled = |object: StixObject, presence| {
             Arc::new(object.handled(Handling {
                 group: Some(group),
@@ -259,10 +306,11 @@ impl Converter for AlertConverter {
 
     fn convert(&mut self, (number, is_last, unit): Self::Unit) -> Converted {
         let (rows, objects) = match unit {
-            Unit::Alerts(alerts) => {
+            Unit::Alerts(alerts, links) => {
                 let objects = alerts.iter().zip(1..);
                 let objects = objects.flat_map(|(alert, group)| self.alert(*alert, group));
-                (alerts.len(), objects.collect())
+                let links = links.iter().map(|(from, to)| self.link(*from, *to));
+                (alerts.len(), objects.chain(links).collect())
             }
             Unit::Case(numbers) => {
                 let alerts = numbers.iter().flat_map(|number| {
@@ -379,6 +427,28 @@ impl Line {
         tokio::time::timeout(LIMIT, done).await.unwrap();
     }
 
+    /// Changes what was planned.
+    fn replan(&self, change: impl FnOnce(&mut Plan)) {
+        change(PLANS.lock().unwrap().get_mut(&self.id).unwrap());
+    }
+
+    /// The last work: what people read about it, and whether it is without errors.
+    fn last_work(&self) -> (String, bool) {
+        let work = self.platform.works().pop().unwrap();
+        (work.messages.concat(), work.errors.is_empty())
+    }
+
+    fn host_imports(&self) -> usize {
+        let host = AlertConverter::new().host.id.clone();
+        self.platform.imported().imports(&host)
+    }
+
+    /// How many relationships there are of this type.
+    fn relationships(&self, kind: &str) -> usize {
+        let imported = self.platform.imported();
+        imported.counts().get(kind).copied().unwrap_or_default()
+    }
+
     fn state(&self) -> Value {
         self.platform.state(&self.id.to_string()).unwrap()
     }
@@ -464,6 +534,117 @@ async fn what_depends_on_what_is_there_goes_or_stays() {
         assert_eq!([1, 2, 7, 8].map(url), [2, 2, 0, 1]);
         assert_eq!(imported.dangling(), Vec::<String>::new());
     });
+    // Nothing is lost with it.
+    let (message, is_without_errors) = line.last_work();
+    assert!(is_without_errors);
+    assert!(
+        message.contains("Left as they are at the destination: 5") && !message.contains("Not sent"),
+        "{message}"
+    );
+    assert_eq!(line.state()["runs"][0]["not_sent"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_there_is_left_as_it_is_and_referred_to() {
+    let line = Line::of(Release::LATEST).await;
+    line.plan(any(0..1), false);
+    line.run().await;
+    let before = line.host_imports();
+    line.plan(any(1..30), false);
+    line.replan(|plan| plan.host.presence = Presence::OnlyIfAbsent);
+    line.run().await;
+    assert_eq!(line.host_imports(), before);
+    assert_eq!(line.relationships("targets"), 30);
+    let (message, is_without_errors) = line.last_work();
+    assert!(is_without_errors);
+    assert!(
+        message.ends_with("Left as they are at the destination: 1: 1 System (it is there)."),
+        "{message}"
+    );
+}
+
+/// Of three units, all of which refer to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_refers_to_a_host_that_is_left_and_not_there() {
+    let line = Line::of(Release::LATEST).await;
+    line.plan(any(0..30), false);
+    line.replan(|plan| plan.host.presence = Presence::OnlyIfThere);
+    line.run().await;
+    assert_eq!(line.host_imports(), 0);
+    let imported = line.platform.imported();
+    assert_eq!(imported.dangling(), Vec::<String>::new());
+    assert!(imported.refused().is_empty());
+    assert_eq!(imported.counts().get("Incident"), Some(&30));
+    let (message, is_without_errors) = line.last_work();
+    assert!(is_without_errors);
+    let [lost, left] = [
+        "Not sent: 30: 30 targets (",
+        "destination: 1: 1 System (it is not there)",
+    ];
+    assert!(
+        message.contains(lost) && message.contains(left),
+        "{message}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relationship_to_what_is_left_and_not_there_is_named() {
+    let line = Line::of(Release::LATEST).await;
+    line.plan(any(0..2), false);
+    line.run().await;
+    line.plan(
+        [
+            (0, Presence::OnlyIfAbsent),
+            (1, Presence::OnlyIfThere),
+            (7, Presence::OnlyIfThere),
+        ],
+        false,
+    );
+    line.replan(|plan| plan.links = vec![(0, 1), (0, 7)]);
+    line.run().await;
+    let converter = AlertConverter::new();
+    line.platform.with_imported(|imported| {
+        assert_eq!(imported.dangling(), Vec::<String>::new());
+        assert!(imported.refused().is_empty());
+        let is_there = |target| imported.get(&converter.link(0, target).id).is_some();
+        assert_eq!([1, 7].map(is_there), [true, false]);
+    });
+    let deferred = &line.state()["held_back"];
+    assert_eq!(deferred[0]["id"], *converter.link(0, 7).id);
+    assert_eq!(deferred.as_array().map(Vec::len), Some(1));
+}
+
+/// What many units share and cannot go is named once, and comes with what waits for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_may_not_be_marked_is_named_once_and_comes_when_it_may() {
+    let line = Line::of(Release::LATEST).await;
+    let red = "TLP:RED".to_owned();
+    line.platform
+        .change_user(|user| user.barred_markings = [red].into());
+    line.plan(any(0..30), false);
+    line.replan(|plan| plan.host.is_red = true);
+    line.run().await;
+    let host = AlertConverter::new().host.id.clone();
+    assert_eq!((line.host_imports(), line.relationships("targets")), (0, 0));
+    let (message, _) = line.last_work();
+    assert!(
+        message.contains(", 1 System (") && message.contains("Not sent: 31"),
+        "{message}"
+    );
+    let of_host = |state: &Value| {
+        let deferred = state["held_back"].as_array().cloned().unwrap_or_default();
+        deferred
+            .iter()
+            .filter(|deferred| deferred["id"] == *host)
+            .count()
+    };
+    assert_eq!(of_host(&line.state()), 1);
+    line.platform
+        .change_user(|user| user.barred_markings.clear());
+    line.run().await;
+    assert!(line.host_imports() > 0);
+    assert_eq!(line.relationships("targets"), 30);
+    assert_eq!(line.state()["held_back"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]

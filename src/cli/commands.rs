@@ -1,5 +1,6 @@
 //! What the commands print that do not run the connector.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
@@ -153,7 +154,8 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
         is_cut_short,
     } = exported;
     let (objects, not_sent) = (tally.sent_total(), tally.skipped_total());
-    let is_empty = objects + not_sent == 0 && *deferred == 0;
+    let left = tally.left_total();
+    let is_empty = objects + not_sent + left == 0 && *deferred == 0;
     let place = match folder {
         Some(folder) if !is_cut_short || *bundles > 0 => {
             format!("written to {}", folder.display())
@@ -174,11 +176,19 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
         text,
         "{not_sent} objects, or parts of them, left out; {deferred} of these could follow once something has changed at the destination or the source"
     );
-    for ((kind, reason), count) in &tally.skipped {
+    list_causes(&mut text, &tally.skipped);
+    if left > 0 {
+        let _infallible = writeln!(text, "{left} objects left as they are at the destination");
+        list_causes(&mut text, &tally.left);
+    }
+    text
+}
+
+fn list_causes(text: &mut String, causes: &BTreeMap<(String, String), u64>) {
+    for ((kind, reason), count) in causes {
         let (kind, reason) = (safe(kind, NAME), safe(reason, WORDS));
         let _infallible = writeln!(text, "  {count:>9}  {kind}: {reason}");
     }
-    text
 }
 
 /// Asks the connector that runs on this machine whether it is alive. Where it does not serve that, there is

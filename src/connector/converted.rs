@@ -18,6 +18,23 @@ pub struct Position {
     pub as_of: Option<SystemTime>,
 }
 
+/// What the runtime has to know of objects that the source brings in several units: first the object, then, in units of
+/// their own behind that, the object with parts of it that would be too much at once, such as its files. Sources whose
+/// units are whole leave all of this empty.
+#[derive(Debug, Default)]
+pub struct Parts {
+    /// Objects of this unit, by their STIX ids, that were deferred before and whose parts follow: they stay deferred until
+    /// a unit completes them.
+    pub follow: HashSet<Box<str>>,
+    /// The object that is whole with this unit: it brings its last parts, or all that is left of them.
+    pub completes: Option<Box<str>>,
+    /// This unit only brings parts: what its objects are counted as, since they have been counted as what they are
+    /// before. None for objects that come for the first time.
+    pub counts_as: Option<&'static str>,
+    /// Notified by the runtime which of the unit's objects are sent: for what is not sent, no parts need be read.
+    pub sent_notifier: Option<SentNotifier>,
+}
+
 /// One unit, converted.
 #[derive(Debug)]
 pub struct Converted {
@@ -57,16 +74,8 @@ pub struct Converted {
     /// Ends of this unit's relationships that no stream of this connector brings, by the settings: such
     /// a relationship goes only where the destination has that end.
     pub ends_elsewhere: HashSet<Box<str>>,
-    /// Notified by the runtime which of the objects are sent.
-    pub sent_notifier: Option<SentNotifier>,
-    /// Objects that were deferred before and whose files come in units of their own, behind this one: they are not
-    /// whole before.
-    pub files_follow: HashSet<Box<str>>,
-    /// The one of these whose files this unit brings, or all that is left of them.
-    pub completes: Option<Box<str>>,
-    /// As what its objects are counted, where they have been counted as what they are before: none for
-    /// objects that come for the first time.
-    pub counts_as: Option<&'static str>,
+    /// For a source that brings an object in several units.
+    pub parts: Parts,
 }
 
 impl Converted {
@@ -88,10 +97,7 @@ impl Converted {
             deferred: Vec::new(),
             alarms: Vec::new(),
             ends_elsewhere: HashSet::new(),
-            sent_notifier: None,
-            files_follow: HashSet::new(),
-            completes: None,
-            counts_as: None,
+            parts: Parts::default(),
         }
     }
 

@@ -27,6 +27,8 @@ pub struct Tally {
     pub sent: BTreeMap<String, u64>,
     /// Objects not sent, by type and reason.
     pub skipped: BTreeMap<(String, String), u64>,
+    /// Objects left as they are at the destination, by type and reason: nothing is lost with these.
+    pub left: BTreeMap<(String, String), u64>,
 }
 
 impl Tally {
@@ -44,16 +46,12 @@ impl Tally {
 
     /// Counts objects as not sent.
     pub fn count_skipped(&mut self, skipped: &[Skipped]) {
-        for skipped in skipped {
-            let mut key = (
-                safe(&skipped.kind, NAME).into_owned(),
-                safe(&skipped.reason, WORDS).into_owned(),
-            );
-            if self.skipped.len() >= MOST_CAUSES && !self.skipped.contains_key(&key) {
-                key = ("others".to_owned(), "for other reasons".to_owned());
-            }
-            *self.skipped.entry(key).or_default() += 1;
-        }
+        count_causes(&mut self.skipped, skipped);
+    }
+
+    /// Counts objects as left as they are at the destination.
+    pub fn count_left(&mut self, left: &[Skipped]) {
+        count_causes(&mut self.left, left);
     }
 
     /// Objects sent, of all types.
@@ -66,6 +64,11 @@ impl Tally {
         self.skipped.values().sum()
     }
 
+    /// Objects left as they are at the destination, for all reasons.
+    pub fn left_total(&self) -> u64 {
+        self.left.values().sum()
+    }
+
     /// Objects not sent for reasons that begin so.
     pub fn skipped_for(&self, reason: &str) -> u64 {
         let skipped = self.skipped.iter();
@@ -74,7 +77,22 @@ impl Tally {
     }
 }
 
-/// What an end of a relationship is, by its STIX id, in words: its type, or that it is an observable.
+fn count_causes(causes: &mut BTreeMap<(String, String), u64>, objects: &[Skipped]) {
+    for object in objects {
+        let mut key = (
+            safe(&object.kind, NAME).into_owned(),
+            safe(&object.reason, WORDS).into_owned(),
+        );
+        if causes.len() >= MOST_CAUSES && !causes.contains_key(&key) {
+            key = ("others".to_owned(), "for other reasons".to_owned());
+        }
+        *causes.entry(key).or_default() += 1;
+    }
+}
+
+/// What an end of a relationship is, by its STIX id, in words for a reason: its STIX type, such as "indicator" or
+/// "identity"; "observable" for all types that STIX 2.1 §6 calls so and those that the platform adds to them, so that
+/// reasons of one cause are counted as one.
 pub fn kind_of_end(id: &str) -> &str {
     let (stix_type, _) = id.split_once("--").unwrap_or((id, ""));
     if is_observable_type(stix_type) {

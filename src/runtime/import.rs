@@ -425,7 +425,7 @@ async fn open_directory<S>(
 
 /// Counts a page, for which the run has waited so long. What comes once more was counted before.
 fn note_unit(instruments: &Instruments, page: &Converted, waited: Duration) {
-    if page.counts_as.is_none() {
+    if page.parts.counts_as.is_none() {
         instruments.note_page(page.stream, page.rows, page.stream_total, waited);
     }
 }

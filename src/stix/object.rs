@@ -126,7 +126,10 @@ pub enum Operation {
     Delete,
 }
 
-/// Whether an object is sent, by what the destination has under its id.
+/// Whether an object is sent, by what the destination has under its id, or this run has sent there. It holds for what
+/// comes along with a unit as for its own objects. What is not sent for it is left as it is at the destination:
+/// nothing is lost, so it is counted apart from what is skipped, with its reason, and logged at level debug.
+/// Relationships and containers refer only to what is there of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Presence {
     /// Whatever is there.

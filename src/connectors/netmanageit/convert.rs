@@ -31,7 +31,7 @@ use super::page::{
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{
-    AtSource, Converted, Converter, DaysInVain, Deferred, Skipped, kind_of_end,
+    AtSource, Converted, Converter, DaysInVain, Deferred, Parts, Skipped, kind_of_end,
 };
 use crate::stix::{
     JsonKind, Need, NotAnId, NotOfKind, ObjectReference, ObjectWriter, StixId, StixObject, TextMap,
@@ -192,10 +192,12 @@ impl Converter for NetManageItConverter {
             deferred,
             alarms: page.alarms,
             ends_elsewhere: page.ends_elsewhere,
-            sent_notifier: page.sent_notifier,
-            files_follow: page.files_follow,
-            completes: page.completes,
-            counts_as: page.files.map(|_| "object with files"),
+            parts: Parts {
+                follow: page.files_follow,
+                completes: page.completes,
+                counts_as: page.files.map(|_| "object with files"),
+                sent_notifier: page.sent_notifier,
+            },
             ..Converted::new(page.stream.name(), page.number, rows)
         }
     }

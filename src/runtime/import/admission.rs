@@ -13,7 +13,7 @@ use crate::runtime::import::destination::Destination;
 use crate::runtime::import::markings::{MarkingCache, markings_of};
 use crate::runtime::import::packer::Packer;
 use crate::runtime::import::references::{self, Links};
-use crate::stix::{StixObject, TextMap, TextSet};
+use crate::stix::{KeySet, StixObject, TextMap, TextSet};
 
 /// What was learnt of the destination in a run.
 #[derive(Debug, Default)]
@@ -22,30 +22,57 @@ pub(crate) struct Admission {
     unknown_types: TextMap<Box<str>, bool>,
     markings: MarkingCache,
     links: Links,
+    named: Named,
+}
+
+/// Which rejected objects were named, so that none is counted twice that comes as a unit's own, and along with others.
+#[derive(Debug, Default)]
+struct Named {
+    own: KeySet,
+    along: KeySet,
 }
 
 /// What does not go, by its ids.
 #[derive(Debug, Default)]
 pub(crate) struct Rejected {
-    /// All of it, referenced objects too.
+    /// All of it, referenced and shared objects too; not what is still there because its deletion does not go.
     pub(crate) ids: TextSet<Box<str>>,
     /// Of that, what will not go as long as it stays as it is.
     pub(crate) refused: TextSet<Box<str>>,
+    /// Deletions that do not go.
+    deletions: TextSet<Box<str>>,
+    /// What is left as it is at the destination: nothing is lost with it.
+    pub(crate) left: Vec<Skipped>,
 }
 
 impl Rejected {
     /// Lets the packer defer what depends on what does not go of a page, rejected or skipped. Objects that
     /// come a second time have been sent, whatever becomes of them now.
     pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
-        if page.counts_as.is_some() {
+        if page.parts.counts_as.is_some() {
             return;
         }
-        packer.note_not_sent(page.skipped.iter().map(|skipped| skipped.id.as_str()));
+        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+        packer.note_not_sent(skipped.filter(|id| !self.deletions.contains(*id)));
         packer.note_not_sent(self.ids.iter().map(|id| &**id));
         packer.note_refused(self.refused.iter().map(|id| &**id));
     }
 
+    fn has(&self, object: &StixObject) -> bool {
+        let rejected = if object.is_deletion() {
+            &self.deletions
+        } else {
+            &self.ids
+        };
+        rejected.contains(&*object.id)
+    }
+
     fn add(&mut self, object: &StixObject, rejection: &Rejection) {
+        // What stays is there to be referred to.
+        if object.is_deletion() {
+            self.deletions.insert(object.id.clone().into());
+            return;
+        }
         self.ids.insert(object.id.clone().into());
         if !rejection.can_be_resolved {
             self.refused.insert(object.id.clone().into());
@@ -62,6 +89,16 @@ struct Rejection {
     needs: Option<String>,
     /// Where only reading it again shows whether the reason is gone.
     at_source: Option<AtSource>,
+}
+
+impl Rejection {
+    fn skipped(&self, object: &StixObject) -> Skipped {
+        Skipped {
+            id: object.id.to_string(),
+            kind: object.kind.to_string(),
+            reason: self.reason.clone(),
+        }
+    }
 }
 
 impl Admission {
@@ -149,36 +186,67 @@ impl Admission {
     ) -> Result<Rejected, PlatformError> {
         self.learn_types(destination, page).await?;
         self.name_unknown_types(page);
-        let mut rejected = Rejected::default();
-        for object in &page.objects {
-            if let Some(rejection) = self.rejection(destination, object) {
-                rejected.add(object, &rejection);
-                let is_part = page.counts_as.is_some();
-                let (skipped, deferred) = (&mut page.skipped, &mut page.deferred);
-                note(object, rejection, page.stream, is_part, skipped, deferred);
-            }
-        }
-        for referenced_object in page.referenced.iter().chain(&page.shared) {
-            if let Some(rejection) = self.rejection(destination, referenced_object) {
-                rejected.add(referenced_object, &rejection);
-            }
-        }
-        if !rejected.ids.is_empty() {
-            for objects in page.lists() {
-                objects.retain(|object| !rejected.ids.contains(&*object.id));
-            }
-            references::cut(page, &rejected);
-        }
+        let mut rejected = self.reject(destination, page);
+        references::remove_deleted(page);
+        let left = self.links.ask_presence(destination, page).await?;
         self.links
-            .find_imported(destination, page, is_settled)
+            .find_imported(destination, page, &left, is_settled)
             .await?;
-        self.links.ask_presence(destination, page).await?;
+        rejected.left = left.named;
         if destination.rules.refuses_set_references {
             references::remove_set_references(destination, page).await?;
         }
         self.remove_forbidden_embedded(destination, page).await?;
         self.links.note_sent(page);
         Ok(rejected)
+    }
+
+    /// Takes out of a page what the destination does not take, and the links that lead to it.
+    fn reject(&mut self, destination: &Destination, page: &mut Converted) -> Rejected {
+        let mut rejected = Rejected::default();
+        let is_part = page.parts.counts_as.is_some();
+        let mut noted = Noted {
+            stream: page.stream,
+            is_part,
+            skipped: Vec::new(),
+            deferred: Vec::new(),
+        };
+        for object in &page.objects {
+            if let Some(rejection) = self.rejection(destination, object) {
+                rejected.add(object, &rejection);
+                if self.named.is_counted_as_own(object) {
+                    noted.name(object, &rejection);
+                }
+                noted.defer(object, rejection);
+            }
+        }
+        for (along, defers) in [(&page.referenced, false), (&page.shared, true)] {
+            for object in along {
+                let Some(rejection) = self.rejection(destination, object) else {
+                    continue;
+                };
+                rejected.add(object, &rejection);
+                if self.named.is_news_along(object) {
+                    noted.name(object, &rejection);
+                    // What another unit brings is deferred with that one.
+                    if defers {
+                        noted.defer(object, rejection);
+                    }
+                }
+            }
+        }
+        let Noted {
+            skipped, deferred, ..
+        } = noted;
+        page.skipped.extend(skipped);
+        page.deferred.extend(deferred);
+        for objects in page.lists() {
+            objects.retain(|object| !rejected.has(object));
+        }
+        if !rejected.ids.is_empty() {
+            references::cut(page, &rejected.ids, &rejected.refused);
+        }
+        rejected
     }
 
     /// Without the right to make them, markings and labels that come along are errors at import, whether
@@ -245,6 +313,9 @@ impl Admission {
     }
 
     fn rejection(&self, destination: &Destination, object: &StixObject) -> Option<Rejection> {
+        if object.is_deletion() {
+            return refused_deletion(destination);
+        }
         // Objects of a type that the destination does not have would be dropped there, and on several
         // releases their work would wait for them for ever (docs/protocol.md#import).
         if self.is_lacking(&object.kind) {
@@ -255,9 +326,6 @@ impl Admission {
                 needs: None,
                 at_source: None,
             });
-        }
-        if object.is_deletion() {
-            return refused_deletion(destination);
         }
         let release = destination.home.platform.release();
         let value_of = |property: &str| object.from_value(property);
@@ -293,26 +361,44 @@ fn refused_deletion(destination: &Destination) -> Option<Rejection> {
     })
 }
 
-fn note(
-    object: &StixObject,
-    rejection: Rejection,
-    stream: &str,
+/// What is named of a page's rejected objects.
+struct Noted {
+    stream: &'static str,
+    /// Whether the objects come once more, only for a part of theirs.
     is_part: bool,
-    skipped: &mut Vec<Skipped>,
-    deferred: &mut Vec<Deferred>,
-) {
-    let skip = Skipped {
-        id: object.id.to_string(),
-        kind: object.kind.to_string(),
-        reason: rejection.reason,
-    };
-    if rejection.can_be_resolved {
-        let waiting = match (rejection.at_source, rejection.needs) {
-            (Some(at_source), _) => Deferred::at_source(stream, &skip, at_source),
-            (None, Some(needed)) => Deferred::waiting_for(stream, &skip, needed),
-            (None, None) => Deferred::at_destination(stream, &skip),
-        };
-        deferred.push(waiting.as_part_if(is_part));
+    skipped: Vec<Skipped>,
+    deferred: Vec<Deferred>,
+}
+
+impl Noted {
+    fn name(&mut self, object: &StixObject, rejection: &Rejection) {
+        self.skipped.push(rejection.skipped(object));
     }
-    skipped.push(skip);
+
+    /// Defers an object where its rejection can be resolved.
+    fn defer(&mut self, object: &StixObject, rejection: Rejection) {
+        if !rejection.can_be_resolved {
+            return;
+        }
+        let skip = rejection.skipped(object);
+        let waiting = match (rejection.at_source, rejection.needs) {
+            (Some(at_source), _) => Deferred::at_source(self.stream, &skip, at_source),
+            (None, Some(needed)) => Deferred::waiting_for(self.stream, &skip, needed),
+            (None, None) => Deferred::at_destination(self.stream, &skip),
+        };
+        self.deferred.push(waiting.as_part_if(self.is_part));
+    }
+}
+
+impl Named {
+    /// Whether a unit's own object still has to be counted: not where it was when it came along.
+    fn is_counted_as_own(&mut self, object: &StixObject) -> bool {
+        self.own.insert(object.key);
+        !self.along.contains(&object.key)
+    }
+
+    /// Whether what comes along is named for the first time in this run.
+    fn is_news_along(&mut self, object: &StixObject) -> bool {
+        !self.own.contains(&object.key) && self.along.insert(object.key)
+    }
 }

@@ -184,7 +184,7 @@ impl Exporter<'_> {
             .objects
             .iter()
             .filter(|object| !left.contains(&*object.id));
-        if converted.counts_as.is_none() {
+        if converted.parts.counts_as.is_none() {
             let kinds = sent.map(|object| &*object.kind);
             self.exported.tally.count_sent(kinds);
         }
@@ -200,6 +200,7 @@ impl Exporter<'_> {
                 .count_not_sent(kind, reason);
         }
         self.exported.tally.count_skipped(&converted.skipped);
+        self.exported.tally.count_left(&rejected.left);
         self.exported.deferred += converted.deferred.len() + packed.dependents.len();
         for alarm in &converted.alarms {
             tracing::error!(stream = converted.stream, "{alarm}");

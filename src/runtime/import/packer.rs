@@ -9,7 +9,8 @@
 //!
 //! **Invariant.** Whatever an object needs is imported before it: it stands ahead of it in its
 //! message, or its message came so much earlier that no worker can still be at it, or the wave waits. The
-//! same holds for the object itself as it was, where it has changed and is sent again.
+//! same holds for the object itself as it was, where it has changed and is sent again, or is deleted. A deletion goes
+//! alone or in its group: nothing needs it.
 
 mod closed;
 mod container;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 use crate::connector::{Converted, Deferred, Skipped};
 use crate::opencti::MessageLimit;
-use crate::stix::{KeySet, StixObject, key};
+use crate::stix::{KeyMap, KeySet, StixObject, key};
 use closed::{Closed, MessageBuilder};
 use limit::Largest;
 use recent::{Recent, SentEmbedded};
@@ -102,10 +103,13 @@ pub struct Packed {
 pub struct Packer {
     packing: Packing,
     largest: Largest,
-    /// Every id that was packed in this run; only waves need it.
-    packed: KeySet,
+    /// Every id that was packed in this run and not deleted since, with a hash of its last content; only waves need it.
+    packed: KeyMap<u64>,
+    hashes: foldhash::fast::RandomState,
     /// What was deferred: nothing that depends on it can be sent.
     not_sent: KeySet,
+    /// What was deleted, and has not come again since.
+    deleted: KeySet,
     /// What the destination would refuse: nothing that waits for it is remembered.
     refused: KeySet,
     recent: Recent,
@@ -114,6 +118,8 @@ pub struct Packer {
     in_flight: KeySet,
     /// Of this, what pages brought as their own.
     own_in_flight: KeySet,
+    /// Of this, what units share.
+    shared_in_flight: KeySet,
 }
 
 impl Packer {
@@ -122,13 +128,16 @@ impl Packer {
         Self {
             packing,
             largest: Largest::of(None),
-            packed: KeySet::default(),
+            packed: KeyMap::default(),
+            hashes: foldhash::fast::RandomState::default(),
             not_sent: KeySet::default(),
+            deleted: KeySet::default(),
             refused: KeySet::default(),
             recent: Recent::default(),
             sent_embedded: SentEmbedded::default(),
             in_flight: KeySet::default(),
             own_in_flight: KeySet::default(),
+            shared_in_flight: KeySet::default(),
         }
     }
 
@@ -146,6 +155,7 @@ impl Packer {
         let before = std::mem::replace(self, anew);
         self.not_sent = before.not_sent;
         self.refused = before.refused;
+        self.deleted = before.deleted;
     }
 
     /// Notes objects that are not sent, so that what depends on them is deferred.
@@ -179,7 +189,7 @@ impl Packer {
             }
         };
         self.note_sent(page, &deferred);
-        if let Some(notifier) = &page.sent_notifier {
+        if let Some(notifier) = &page.parts.sent_notifier {
             let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
             let ids = page.objects.iter().map(|object| &*object.id);
             notifier.notify(ids.filter(|id| !is_deferred(id)));
@@ -218,21 +228,35 @@ impl Packer {
     /// What was deferred before may go now, and the other way round.
     fn note_sent(&mut self, page: &Converted, deferred: &[Skipped]) {
         if !self.not_sent.is_empty() {
-            for object in &page.objects {
+            for object in page.objects.iter().chain(&page.shared) {
                 self.not_sent.remove(&object.key);
                 self.refused.remove(&object.key);
             }
         }
+        for object in page.all() {
+            if object.is_deletion() {
+                self.deleted.insert(object.key);
+            } else if !self.deleted.is_empty() {
+                self.deleted.remove(&object.key);
+            }
+        }
         // What does not go a second time has been sent all the same.
-        if page.counts_as.is_none() {
+        if page.parts.counts_as.is_none() {
             self.note_not_sent(deferred.iter().map(|skipped| skipped.id.as_str()));
         }
     }
 
+    /// Whether nothing can refer to an object beside what comes here: it was not sent, or is deleted.
+    fn is_lost(&self, id: u128, here: &Here) -> bool {
+        let is_deleted = self.deleted.contains(&id) && !here.referenced.contains(&id);
+        here.deleted.contains(&id)
+            || (!here.whole.contains(&id) && (is_deleted || self.not_sent.contains(&id)))
+    }
+
     /// The objects that can go: not too large, and with neither end deferred if they are relationships.
     fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
-        let here: KeySet = page.objects.iter().map(|object| object.key).collect();
-        let is_missing = |end: &str| self.not_sent.contains(&key(end)) && !here.contains(&key(end));
+        let here = Here::of(page);
+        let is_missing = |end: &str| self.is_lost(key(end), &here);
         let (mut deferred, mut dependents) = (Vec::new(), Vec::new());
         let mut sendable = Vec::with_capacity(page.objects.len());
         for object in &page.objects {
@@ -266,10 +290,10 @@ impl Packer {
         deferred: &[Skipped],
     ) -> Vec<LostMember> {
         let not_here: KeySet = deferred.iter().map(|skipped| key(&skipped.id)).collect();
-        let here: KeySet = page.objects.iter().map(|object| object.key).collect();
+        let here = Here::of(page);
         let is_lost = |target: &str| {
             let id = key(target);
-            not_here.contains(&id) || (self.not_sent.contains(&id) && !here.contains(&id))
+            not_here.contains(&id) || self.is_lost(id, &here)
         };
         let mut lost = Vec::new();
         for container in objects.iter_mut().filter(|object| object.is_container()) {
@@ -299,6 +323,22 @@ impl Packer {
         lost
     }
 
+    /// An object that has changed since it was sent a moment ago must not be overwritten by its older version, nor come
+    /// back, or go, by what was sent before a deletion, or by one.
+    fn must_wait(&self, page: &Converted, objects: &[Arc<StixObject>]) -> bool {
+        let has_other = |object: &Arc<StixObject>| self.sent_embedded.has_other_shared(object);
+        let is_own_other = |object: &Arc<StixObject>| {
+            let mut embedded = object.embedded.iter();
+            self.recent.holds_other_than(object)
+                || has_other(object)
+                || embedded.any(|embedded| self.recent.has_deleted(embedded.key))
+        };
+        let mut along = page.referenced.iter().chain(&page.shared);
+        objects.iter().any(is_own_other)
+            || page.shared.iter().any(has_other)
+            || along.any(|object| self.recent.has_deleted(object.key))
+    }
+
     fn closed(
         &mut self,
         page: &Converted,
@@ -307,12 +347,8 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
-        // An object that has changed since it was sent a moment ago must not be overwritten by its older version.
-        let again = page.counts_as.is_some();
-        let waits = !again
-            && objects
-                .iter()
-                .any(|object| self.recent.holds_other_than(object));
+        let again = page.parts.counts_as.is_some();
+        let waits = !again && self.must_wait(page, objects);
         let largest = self.largest;
         let batch_size = batch_size.max(1);
         let mut builder = MessageBuilder::new(
@@ -348,6 +384,28 @@ impl Packer {
             self.recent.remember(batch, &own, again);
         }
         Wave { waits, batches }
+    }
+}
+
+/// What a page brings, and what it deletes.
+struct Here {
+    /// The page's own objects, and those that it shares with others.
+    whole: KeySet,
+    /// What comes along without what it refers to itself.
+    referenced: KeySet,
+    deleted: KeySet,
+}
+
+impl Here {
+    fn of(page: &Converted) -> Self {
+        let own = page.objects.iter();
+        let (deleted, own): (Vec<_>, Vec<_>) = own.partition(|object| object.is_deletion());
+        let whole = own.into_iter().chain(&page.shared);
+        Self {
+            whole: whole.map(|object| object.key).collect(),
+            referenced: page.referenced.iter().map(|object| object.key).collect(),
+            deleted: deleted.into_iter().map(|object| object.key).collect(),
+        }
     }
 }
 

@@ -1,15 +1,19 @@
 //! References of a unit's objects: to what is not sent, to what the destination may not have, and to what it has
 //! already.
 
+mod presence;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::connector::{Converted, Deferred, Skipped, kind_of_end};
 use crate::opencti::{KnownObjects, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
-use crate::runtime::import::admission::Rejected;
 use crate::runtime::import::destination::Destination;
-use crate::stix::{KeySet, ManyIds, ObjectReference, Presence, StixId, StixObject, key};
+use crate::stix::{
+    KeySet, ManyIds, Need, ObjectReference, Presence, StixId, StixObject, TextSet, key,
+};
+pub(crate) use presence::LeftAsIs;
 
 /// The single references that the destination sets with the object itself, or sets again by itself:
 /// an object that goes without them could be taken for another one.
@@ -22,16 +26,20 @@ pub(crate) struct Links {
     sent: ManyIds,
     /// What was deleted, and has not been sent again since.
     deleted: KeySet,
+    /// What came along with units, was left as it is at the destination, and is named.
+    left_along: KeySet,
 }
 
 impl Links {
     /// Notes that a page's objects go.
     pub(crate) fn note_sent(&mut self, page: &Converted) {
-        for object in page.all().filter(|object| may_be_referred_to(object)) {
+        for object in page.all() {
             if object.is_deletion() {
                 self.deleted.insert(object.key);
-            } else {
-                self.deleted.remove(&object.key);
+                continue;
+            }
+            self.deleted.remove(&object.key);
+            if may_be_referred_to(object) {
                 self.sent.insert(object.key);
             }
         }
@@ -42,9 +50,9 @@ impl Links {
         let refuses_set = destination.rules.refuses_set_references;
         let has_single = |object: &Arc<StixObject>| singles(object).next().is_some();
         let asks = |object: &Arc<StixObject>| object.handling.presence != Presence::Any;
-        let mut objects = page.objects.iter();
         !self.ends_in_doubt(page).is_empty()
-            || objects.any(|object| asks(object) || (refuses_set && has_single(object)))
+            || page.all().any(asks)
+            || (refuses_set && page.objects.iter().any(has_single))
     }
 
     fn has_sent(&self, key: u128) -> bool {
@@ -68,70 +76,126 @@ impl Links {
     }
 
     /// Relationships go only where both ends are, and containers with those members that are: sent in this run, or
-    /// found at the destination. While messages of an earlier process may be at the workers, only what the settings
-    /// keep away is looked for: the rest may still be imported.
+    /// found at the destination. Other references lead to nothing that was left and is not there either. While
+    /// messages of an earlier process may be at the workers, only what the settings keep away, or what was left, is
+    /// looked for: the rest may still be imported.
     pub(crate) async fn find_imported(
         &self,
         destination: &Destination,
         page: &mut Converted,
+        left: &LeftAsIs,
         is_settled: bool,
     ) -> Result<(), PlatformError> {
+        let deleted = self.deleted_targets(page);
         let mut in_doubt = self.ends_in_doubt(page);
-        in_doubt.retain(|end| is_settled || page.ends_elsewhere.contains(*end));
-        if in_doubt.is_empty() {
-            return Ok(());
+        in_doubt.retain(|end| !deleted.contains(*end));
+        in_doubt.retain(|end| {
+            is_settled || page.ends_elsewhere.contains(*end) || left.is_in_doubt(end)
+        });
+        let embedded = page.objects.iter().chain(&page.second_pass);
+        let embedded = embedded.flat_map(referring);
+        let embedded = embedded.filter(|(reference, _)| reference.need == Need::Embedded);
+        in_doubt.extend(
+            embedded
+                .map(|(_, target)| target)
+                .filter(|target| left.is_in_doubt(target) && !self.has_sent(key(target))),
+        );
+        in_doubt.retain(|end| !left.is_lacking(end));
+        let mut missing: TextSet<Box<str>> = left.lacking().map(Into::into).collect();
+        missing.extend(deleted.iter().cloned());
+        if !in_doubt.is_empty() {
+            let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
+            let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+            let unknown = in_doubt.into_iter().filter(|id| !known.has(id));
+            missing.extend(unknown.map(Into::into));
         }
-        let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
-        let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
-        let missing = in_doubt.into_iter().filter(|id| !known.has(id));
-        let missing: HashSet<Box<str>> = missing.map(Into::into).collect();
-        remove_dangling(page, &missing);
-        remove_missing_members(page, &missing);
+        remove_missing(page, &missing);
         Ok(())
     }
 
-    /// Skips what depends on what the destination has, and is not to go for it. It is skipped for good: there
-    /// is nothing to be resolved.
+    /// What a page refers to and this run deletes, now or before: the destination may have it still.
+    fn deleted_targets(&self, page: &Converted) -> TextSet<Box<str>> {
+        let deletions = page.objects.iter().filter(|object| object.is_deletion());
+        let deletions: KeySet = deletions.map(|object| object.key).collect();
+        if deletions.is_empty() && self.deleted.is_empty() {
+            return TextSet::default();
+        }
+        let brought = page.all().filter(|object| !object.is_deletion());
+        let brought: KeySet = brought.map(|object| object.key).collect();
+        let is_deleted = |id: &&str| {
+            let key = key(id);
+            let is_deleted = deletions.contains(&key) || self.deleted.contains(&key);
+            is_deleted && !brought.contains(&key)
+        };
+        let referred = page.objects.iter().flat_map(|object| object.needs());
+        let referred = referred.map(|(id, _)| id).filter(is_deleted);
+        referred.map(Into::into).collect()
+    }
+
+    /// Takes out of a page what depends on what the destination has, and is not to go for it (see [`Presence`]).
     pub(crate) async fn ask_presence(
         &mut self,
         destination: &Destination,
         page: &mut Converted,
-    ) -> Result<(), PlatformError> {
-        let asking = page.objects.iter();
+    ) -> Result<LeftAsIs, PlatformError> {
+        let asking = page.all();
         let asking = asking.filter(|object| object.handling.presence != Presence::Any);
-        let asked: Vec<&str> = asking.map(|object| object.id.as_str()).collect();
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let known = KnownObjects::ask(&destination.home.platform, &asked).await?;
-        let is_lacking = |object: &StixObject| {
-            object.handling.presence == Presence::OnlyIfThere && !known.has(&object.id)
-        };
-        let lacking = page.objects.iter().filter(|object| is_lacking(object));
-        let skipped_groups: HashSet<u32> =
-            lacking.filter_map(|object| object.handling.group).collect();
-        let before = page.objects.len();
-        page.objects.retain(|object| {
-            let group = object.handling.group;
-            let is_of_skipped_group = group.is_some_and(|group| skipped_groups.contains(&group));
-            let is_present =
-                object.handling.presence == Presence::OnlyIfAbsent && known.has(&object.id);
-            if is_present {
-                // Others may refer to it: it is there.
-                self.sent.insert(object.key);
-            }
-            !is_present && !is_lacking(object) && !is_of_skipped_group
-        });
-        let left = before - page.objects.len();
-        if left > 0 {
-            tracing::debug!(
-                stream = page.stream,
-                objects = left,
-                "left as they are at the destination"
-            );
-        }
-        Ok(())
+        let in_doubt = asking.filter(|object| self.knows_presence(object.key).is_none());
+        let in_doubt: BTreeSet<&str> = in_doubt.map(|object| object.id.as_str()).collect();
+        let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
+        let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+        Ok(self.leave(page, |id| known.has(id)))
     }
+
+    /// Whether the destination has, or will have, an object, where what this run has sent decides it.
+    fn knows_presence(&self, key: u128) -> Option<bool> {
+        if self.deleted.contains(&key) {
+            return Some(false);
+        }
+        self.sent.contains(key).then_some(true)
+    }
+
+    /// Takes out of a page what its presence keeps away; `has` answers for the destination.
+    fn leave(&mut self, page: &mut Converted, has: impl Fn(&str) -> bool) -> LeftAsIs {
+        let is_there = |object: &StixObject| {
+            let known = self.knows_presence(object.key);
+            known.unwrap_or_else(|| has(&object.id))
+        };
+        let mut left = LeftAsIs::of(page, is_there);
+        // What this run has sent itself, and what was named with an earlier unit.
+        let is_news = |key: &u128| !self.sent.contains(*key) && !self.left_along.contains(key);
+        let news: Vec<u128> = left.along().filter(is_news).collect();
+        left.name_along(|key| news.contains(&key));
+        self.left_along.extend(news);
+        // Others may refer to it: it is there.
+        for key in left.there() {
+            self.sent.insert(key);
+        }
+        left.take_out_of(page);
+        left
+    }
+}
+
+/// What a page deletes does not come along with it.
+pub(crate) fn remove_deleted(page: &mut Converted) {
+    let deletions = page.objects.iter().filter(|object| object.is_deletion());
+    let deletions: KeySet = deletions.map(|object| object.key).collect();
+    if deletions.is_empty() {
+        return;
+    }
+    for along in [&mut page.referenced, &mut page.shared] {
+        along.retain(|object| !deletions.contains(&object.key));
+    }
+}
+
+/// Takes out of a page the links to what is not there.
+fn remove_missing(page: &mut Converted, missing: &TextSet<Box<str>>) {
+    if missing.is_empty() {
+        return;
+    }
+    remove_dangling(page, missing);
+    remove_missing_members(page, missing);
+    cut(page, missing, &TextSet::default());
 }
 
 /// Whether others may refer to an object. Hardly anything refers to a relationship, and there are many of them; what
@@ -140,7 +204,7 @@ fn may_be_referred_to(object: &StixObject) -> bool {
     object.id.stix_type() != "relationship" || object.handling.group.is_some()
 }
 
-fn remove_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
+fn remove_dangling(page: &mut Converted, missing: &TextSet<Box<str>>) {
     let Converted {
         objects,
         skipped,
@@ -165,7 +229,7 @@ fn remove_dangling(page: &mut Converted, missing: &HashSet<Box<str>>) {
     });
 }
 
-fn remove_missing_members(page: &mut Converted, missing: &HashSet<Box<str>>) {
+fn remove_missing_members(page: &mut Converted, missing: &TextSet<Box<str>>) {
     let Converted {
         objects,
         skipped,
@@ -213,9 +277,9 @@ fn dangling(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
     }
 }
 
-/// Objects that refer to what is rejected go without that link: a link to what is not there is an error
-/// at import, and costs the links behind it too (docs/protocol.md#references).
-pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
+/// Objects that refer to what does not go, and is not there, go without that link: it would be an error
+/// at import, and cost the links behind it too (docs/protocol.md#references). `refused` will never go as it is.
+pub(crate) fn cut(page: &mut Converted, missing: &TextSet<Box<str>>, refused: &TextSet<Box<str>>) {
     let Converted {
         objects,
         second_pass,
@@ -226,7 +290,7 @@ pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
     } = page;
     for object in objects.iter_mut().chain(second_pass.iter_mut()) {
         let lost: Vec<(&ObjectReference, &str)> = referring(object)
-            .filter(|(_, target)| rejected.ids.contains(*target))
+            .filter(|(_, target)| missing.contains(*target))
             .collect();
         if lost.is_empty() {
             continue;
@@ -234,7 +298,7 @@ pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
         let reason = "what it leads to is not sent";
         for (reference, target) in lost {
             skipped.push(lost_link(object, reference, target, reason));
-            if !rejected.refused.contains(target) {
+            if !refused.contains(target) {
                 let holder = Skipped {
                     id: object.id.to_string(),
                     kind: object.kind.to_string(),
@@ -243,13 +307,13 @@ pub(crate) fn cut(page: &mut Converted, rejected: &Rejected) {
                 deferred.push(Deferred::waiting_for(stream, &holder, target).as_part());
             }
         }
-        let cut = object.referring_only(|_, target| !rejected.ids.contains(target));
+        let cut = object.referring_only(|_, target| !missing.contains(target));
         *object = Arc::new(cut);
     }
     second_pass.retain(|object| !object.references.is_empty());
 }
 
-fn referring(object: &StixObject) -> impl Iterator<Item = (&ObjectReference, &str)> {
+fn referring(object: &Arc<StixObject>) -> impl Iterator<Item = (&ObjectReference, &str)> {
     object.references.iter().flat_map(|reference| {
         let targets = reference.targets.iter();
         targets.map(move |target| (reference, &**target))
@@ -352,3 +416,6 @@ impl Set {
         self.targets.get(&(holder, relation_of(reference.property)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,8 @@ struct Acknowledged {
     deferred: Vec<Deferred>,
     /// What is not sent.
     skipped: Vec<Skipped>,
+    /// What is left as it is at the destination.
+    left: Vec<Skipped>,
 }
 
 /// A delivery on its way.
@@ -244,10 +246,10 @@ impl<'a> Sink<'a> {
         if !self.wait_until_sendable(&unit, stop).await? {
             return Ok(());
         }
-        self.admit(&mut unit).await?;
+        let left = self.admit(&mut unit).await?;
         let waves = self.pack(&mut unit);
         self.log_unit(&unit);
-        let end = self.end_of(unit);
+        let end = self.end_of(unit, left);
         self.deliver_waves(waves, end, stop).await?;
         self.receipts(UNCONFIRMED_UNITS).await
     }
@@ -273,15 +275,16 @@ impl<'a> Sink<'a> {
         Ok(true)
     }
 
-    /// Removes from the unit what must not be sent.
-    async fn admit(&mut self, unit: &mut Converted) -> Result<(), RunError> {
+    /// Removes from the unit what must not be sent; what of that is left as it is at the destination.
+    async fn admit(&mut self, unit: &mut Converted) -> Result<Vec<Skipped>, RunError> {
         let is_settled = !self.is_taken_over;
         let admitted = self.admission.admit(self.destination, unit, is_settled);
         let rejected = admitted.await?;
         rejected.note_in(&mut self.packer, unit);
         self.remove_still_incomplete(unit);
         self.packer.set_listed(self.admission.listed_markings());
-        Ok(())
+        log_left(&rejected.left);
+        Ok(rejected.left)
     }
 
     /// Makes messages of the unit. What no message can hold is noted as skipped, and its objects are those that are sent.
@@ -303,35 +306,48 @@ impl<'a> Sink<'a> {
     }
 
     /// What the receipt of the unit's last message stands for.
-    fn end_of(&self, unit: Converted) -> UnitEnd {
-        let sent_of = |set: &HashSet<Box<str>>| -> Vec<Box<str>> {
-            let ids = unit.objects.iter().map(|object| &object.id);
-            let sent = ids.filter(|id| set.contains(&***id)).cloned();
-            sent.map(Into::into).collect()
+    fn end_of(&self, unit: Converted, left: Vec<Skipped>) -> UnitEnd {
+        let own = || unit.objects.iter().filter(|object| !object.is_deletion());
+        // What comes along goes with what refers to it.
+        let goes_along = |object: &&Arc<StixObject>| {
+            let mut needed = own().flat_map(|own| own.needs());
+            needed.any(|(id, _)| *id == *object.id)
         };
-        let counted_as = |object: &Arc<StixObject>| match unit.counts_as {
+        let of = |set: &HashSet<Box<str>>, object: &Arc<StixObject>| set.contains(&*object.id);
+        let counted_as = |object: &Arc<StixObject>| match unit.parts.counts_as {
             Some(kind) => kind.into(),
             None => object.kind.clone(),
         };
-        let mut resolved = match &unit.completes {
+        let mut resolved = match &unit.parts.completes {
             // Of its first unit, something is still missing.
             Some(id) if self.deferred_now.contains(id) => Vec::new(),
             Some(id) => vec![id.clone()],
             // Without its links, an object that only brings its files resolves nothing.
-            None if unit.counts_as.is_some() => Vec::new(),
-            None => sent_of(&self.deferred_before),
+            None if unit.parts.counts_as.is_some() => Vec::new(),
+            None => {
+                let before = &self.deferred_before;
+                // A deletion resolves it as well.
+                let own = unit.objects.iter().filter(|object| of(before, object));
+                let shared = unit.shared.iter().filter(|object| of(before, object));
+                ids_of(own.chain(shared.filter(goes_along)))
+            }
         };
         // Of these a part is still missing.
         resolved.retain(|id| {
             let mut deferred = unit.deferred.iter();
-            !unit.files_follow.contains(id) && !deferred.any(|object| *object.id == **id)
+            !unit.parts.follow.contains(id) && !deferred.any(|object| *object.id == **id)
         });
+        let along = unit.referenced.iter().chain(&unit.shared);
+        let along = along.filter(|object| of(&self.needed, object));
+        let arrived = own().filter(|object| of(&self.needed, object));
+        let arrived = arrived.chain(along.filter(goes_along));
         let acknowledged = Acknowledged {
             kinds: unit.objects.iter().map(counted_as).collect(),
             resolved,
-            arrived: sent_of(&self.needed),
+            arrived: ids_of(arrived),
             deferred: unit.deferred,
             skipped: unit.skipped,
+            left,
         };
         UnitEnd {
             position: unit.position,
@@ -405,8 +421,8 @@ impl<'a> Sink<'a> {
             }
         }
         // Nothing for each object at info.
-        if page.counts_as.is_some() {
-            tracing::debug!(stream = page.stream, "object with files read");
+        if page.parts.counts_as.is_some() {
+            tracing::debug!(stream = page.stream, "parts of an object read");
             return;
         }
         tracing::info!(
@@ -422,7 +438,7 @@ impl<'a> Sink<'a> {
     /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
     /// would be for nothing.
     fn remove_still_incomplete(&self, page: &mut Converted) {
-        if !page.is_again || page.counts_as.is_some() || page.deferred.is_empty() {
+        if !page.is_again || page.parts.counts_as.is_some() || page.deferred.is_empty() {
             return;
         }
         let lacks = |part: &Deferred| {
@@ -435,7 +451,7 @@ impl<'a> Sink<'a> {
         let is_as_it_was = |object: &Arc<StixObject>| {
             let parts = self.parts_tried_again.get(&*object.id);
             let lacks_all = parts.is_some_and(|parts| parts.iter().all(lacks));
-            lacks_all && !page.files_follow.contains(&*object.id)
+            lacks_all && !page.parts.follow.contains(&*object.id)
         };
         let sent = page.objects.iter().filter(|object| is_as_it_was(object));
         let sent: HashSet<Box<str>> = sent.map(|object| object.id.clone().into()).collect();
@@ -508,6 +524,17 @@ impl<'a> Sink<'a> {
                 tracing::debug!(id, kind, reason, "not sent");
             }
         }
+    }
+}
+
+fn ids_of<'o>(objects: impl Iterator<Item = &'o Arc<StixObject>>) -> Vec<Box<str>> {
+    objects.map(|object| object.id.clone().into()).collect()
+}
+
+/// Nothing is wrong with what is left as it is: it is named for who looks for it.
+fn log_left(left: &[Skipped]) {
+    for Skipped { id, kind, reason } in left {
+        tracing::debug!(id, kind, reason, "left as it is at the destination");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::connector::Tally;
 /// Kinds and reasons named in one message; the rest is added up.
 const NAMED: usize = 20;
 
-/// The message: what was sent, by type, and what was not, by reason.
+/// The message: what was sent, by type, and what was not, or was left as it is, by reason.
 pub(super) fn summary(tally: &Tally) -> String {
     let mut text = format!("Sent {} objects", tally.sent_total());
     let mut sent: Vec<(&str, u64)> = tally
@@ -20,18 +20,22 @@ pub(super) fn summary(tally: &Tally) -> String {
             .map(|(kind, count)| format!("{count} {kind}"))
             .collect(),
     );
-    if tally.skipped_total() > 0 {
-        text.push_str(". Not sent: ");
-        text.push_str(&tally.skipped_total().to_string());
-        let mut skipped: Vec<_> = tally.skipped.iter().collect();
-        skipped.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
-        list(
-            &mut text,
-            skipped
-                .into_iter()
-                .map(|((kind, reason), count)| format!("{count} {kind} ({reason})"))
-                .collect(),
-        );
+    let causes = [
+        ("Not sent", tally.skipped_total(), &tally.skipped),
+        (
+            "Left as they are at the destination",
+            tally.left_total(),
+            &tally.left,
+        ),
+    ];
+    for (what, total, causes) in causes.into_iter().filter(|(_, total, _)| *total > 0) {
+        let mut causes: Vec<_> = causes.iter().collect();
+        causes.sort_by(|one, other| other.1.cmp(one.1).then(one.0.cmp(other.0)));
+        text.extend([". ", what, ": ", &total.to_string()]);
+        let named = |((kind, reason), count): (&(String, String), &u64)| {
+            format!("{count} {kind} ({reason})")
+        };
+        list(&mut text, causes.into_iter().map(named).collect());
     }
     text.push('.');
     text
@@ -64,6 +68,14 @@ mod tests {
         assert_eq!(
             summary(&tally),
             "Sent 42 objects: 40 IPv4-Addr, 2 Url. Not sent: 1: 1 Directory (it has no path)."
+        );
+        tally.skipped.clear();
+        tally
+            .left
+            .insert(("Incident".into(), "it is there".into()), 3);
+        assert_eq!(
+            summary(&tally),
+            "Sent 42 objects: 40 IPv4-Addr, 2 Url. Left as they are at the destination: 3: 3 Incident (it is there)."
         );
         assert_eq!(summary(&Tally::default()), "Sent 0 objects.");
     }

@@ -27,6 +27,8 @@ pub enum Fate {
     NotSent,
     /// Of these: it waits for something to change at the destination.
     Deferred,
+    /// It depends on what the destination has, and is left as it is there.
+    LeftAsIs,
 }
 
 impl Fate {
@@ -35,6 +37,7 @@ impl Fate {
             Self::Sent => "sent",
             Self::NotSent => "not_sent",
             Self::Deferred => "held_back",
+            Self::LeftAsIs => "left_as_is",
         }
     }
 }

@@ -52,7 +52,8 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             .referenced
             .iter()
             .chain(&page.shared)
-            .chain(&page.objects);
+            .chain(&page.objects)
+            .filter(|object| !object.is_deletion());
         Self {
             batch_size,
             largest,
@@ -316,7 +317,8 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         self.open_bytes = 0;
         self.open_own = 0;
         if !batch.is_empty() {
-            self.sent_embedded.remember(&batch, &self.embedded);
+            self.sent_embedded
+                .remember(&batch, &self.embedded, &self.shared);
             self.batches.push(batch);
         }
     }

@@ -29,6 +29,8 @@ struct Recently {
     object: Option<Arc<StixObject>>,
     /// Whether a page brought it as its own: as it came along with others, it lacks something.
     was_own: bool,
+    /// Whether it was deleted, and has not been sent since.
+    is_deleted: bool,
     messages: u32,
 }
 
@@ -37,9 +39,18 @@ impl Recent {
         self.objects.get(&id)?.object.as_ref()
     }
 
-    /// Whether an object was sent with other content.
+    /// Whether an object was deleted.
+    pub(super) fn has_deleted(&self, id: u128) -> bool {
+        let recently = self.objects.get(&id);
+        recently.is_some_and(|recently| recently.is_deleted)
+    }
+
+    /// Whether an object was sent with other content; for a deletion, whether it was sent at all.
     pub(super) fn holds_other_than(&self, object: &Arc<StixObject>) -> bool {
         let recently = self.objects.get(&object.key);
+        if object.is_deletion() {
+            return recently.is_some_and(|recently| !recently.is_deleted);
+        }
         let recently = recently.filter(|recently| recently.was_own);
         recently.is_some_and(|recently| recently.digest != self.digest(object))
     }
@@ -56,6 +67,7 @@ impl Recent {
                 digest,
                 object: can_be_needed(object).then(|| Arc::clone(object)),
                 was_own: of_page.is_some(),
+                is_deleted: object.is_deletion(),
                 messages: 1,
             };
             match self.objects.get_mut(&object.key) {
@@ -92,10 +104,11 @@ impl Recently {
     fn note(&mut self, sent: Self, again: bool) {
         self.messages += 1;
         self.was_own |= sent.was_own;
+        self.is_deleted = sent.is_deleted;
         if !again {
             self.digest = sent.digest;
         }
-        if self.object.is_none() || !again {
+        if self.object.is_none() || !again || sent.is_deleted {
             self.object = sent.object;
         }
     }
@@ -143,23 +156,40 @@ impl SentEmbedded {
         self.sent.peek(&object.key).is_some_and(is_sent) && is_sure()
     }
 
-    /// Counts a message, of whose objects these are embedded or shared.
-    pub(super) fn remember(&mut self, batch: &Batch, embedded: &KeySet) {
-        for object in batch.iter().filter(|object| embedded.contains(&object.key)) {
-            let digest = self.digests.of(&object.json);
-            let sent = self.sent.get(&object.key);
-            let same = sent.filter(|sent| sent.digest == digest);
-            let sent = SentObject {
-                digest,
-                first: same.map_or(self.messages, |sent| sent.first),
-                last: self.messages,
-            };
-            self.sent.put(object.key, sent);
-            if self.sent.len() > REMEMBERED_EMBEDDED {
-                self.sent.pop_lru();
+    /// Whether an object that units share was sent with other content, and no worker need be through with that.
+    pub(super) fn has_other_shared(&self, object: &Arc<StixObject>) -> bool {
+        let is_recent = |sent: &SentObject| self.messages - sent.last <= RECENT_BATCHES;
+        let sent = self.sent.peek(&object.key);
+        let sent = sent.filter(|sent| sent.is_shared && is_recent(sent));
+        sent.is_some_and(|sent| sent.digest != self.digests.of(&object.json))
+    }
+
+    /// Counts a message, of whose objects these are embedded, or shared.
+    pub(super) fn remember(&mut self, batch: &Batch, embedded: &KeySet, shared: &KeySet) {
+        for object in batch {
+            if object.is_deletion() {
+                self.sent.pop(&object.key);
+            } else if embedded.contains(&object.key) {
+                self.note(object, shared.contains(&object.key));
             }
         }
         self.messages += 1;
+    }
+
+    fn note(&mut self, object: &Arc<StixObject>, is_shared: bool) {
+        let digest = self.digests.of(&object.json);
+        let sent = self.sent.peek(&object.key);
+        let same = sent.filter(|sent| sent.digest == digest);
+        let sent = SentObject {
+            digest,
+            is_shared: is_shared || same.is_some_and(|sent| sent.is_shared),
+            first: same.map_or(self.messages, |sent| sent.first),
+            last: self.messages,
+        };
+        self.sent.put(object.key, sent);
+        if self.sent.len() > REMEMBERED_EMBEDDED {
+            self.sent.pop_lru();
+        }
     }
 }
 
@@ -168,6 +198,7 @@ impl SentEmbedded {
 struct SentObject {
     /// Of its JSON.
     digest: u128,
+    is_shared: bool,
     /// The numbers of the first and the last message that held it so.
     first: usize,
     last: usize,

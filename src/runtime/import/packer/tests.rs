@@ -246,7 +246,7 @@ fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
     for (counts_as, sent) in [(Some("object with files"), 1), (None, 0)] {
         let mut run = Packer::new(Packing::Closed { batch_size: 100 });
         let mut again = page(Vec::new(), Vec::new());
-        again.counts_as = counts_as;
+        again.parts.counts_as = counts_as;
         again.skipped.push(skip(&object(1), "it cannot be read"));
         let mut rejected = Rejected::default();
         rejected.ids.insert(id(2).into());
@@ -820,4 +820,235 @@ fn a_container_of_large_members_goes_in_copies_that_messages_can_hold() {
     let mut members: Vec<String> = reports.flat_map(|copy| members(copy)).collect();
     members.sort();
     assert_eq!(members, (0..300).map(id).collect::<Vec<_>>());
+}
+
+fn scored(number: usize, score: u8) -> StixObject {
+    let mut writer = ObjectWriter::new(stix_id(number));
+    writer.put("x_opencti_score", &score);
+    writer.finish("System").unwrap()
+}
+
+fn tied(number: usize, to: usize) -> StixObject {
+    let mut relationship = object(number);
+    relationship.imported.push(stix_id(to));
+    relationship
+}
+
+fn sharing(objects: Vec<StixObject>, shared: Vec<StixObject>) -> Converted {
+    Converted {
+        shared: shared.into_iter().map(Arc::new).collect(),
+        ..page(objects, Vec::new())
+    }
+}
+
+fn waits(packed: &Packed) -> bool {
+    packed.waves.iter().any(|wave| wave.waits)
+}
+
+fn times(packed: &Packed, number: usize) -> usize {
+    let sent = messages(packed).into_iter().flatten();
+    sent.filter(|object| *object.id == id(number)).count()
+}
+
+/// A host that many alerts refer to, for workers that take messages apart.
+#[test]
+fn what_units_share_goes_again_by_waves_when_it_has_changed() {
+    const HOST: usize = 800_000;
+    let mut run = Packer::new(Packing::Waves { batch_size: 10 });
+    let mut hosts = |from: usize, score: u8| {
+        let alerts = (from..from + 20).map(|number| tied(number, HOST));
+        let packed = run.pack(&sharing(alerts.collect(), vec![scored(HOST, score)]));
+        let host = packed.waves.iter().position(|wave| {
+            let mut objects = wave.batches.iter().flatten();
+            objects.any(|object| *object.id == id(HOST))
+        });
+        (
+            times(&packed, HOST),
+            host.map(|number| packed.waves[number].waits),
+        )
+    };
+    assert_eq!(hosts(0, 1), (1, Some(false)));
+    assert_eq!(hosts(100, 1), (0, None));
+    // The wave with the alerts has waited for the host, so that its older form is imported.
+    assert_eq!(hosts(200, 2), (1, Some(false)));
+    assert_eq!(hosts(300, 2), (0, None));
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_units_share_is_never_overwritten_by_its_older_version(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    let alone = |score: u8| sharing(Vec::new(), vec![scored(5, score)]);
+    let first = match packing {
+        // Only with what refers to it.
+        Packing::Closed { .. } => run.pack(&sharing(vec![tied(1, 5)], vec![scored(5, 1)])),
+        Packing::Waves { .. } => run.pack(&alone(1)),
+    };
+    assert!(times(&first, 5) > 0 && !first.waves[0].waits);
+    let same = run.pack(&alone(1));
+    assert!(!waits(&same));
+    let changed = run.pack(&sharing(vec![tied(2, 5)], vec![scored(5, 2)]));
+    assert!(times(&changed, 5) > 0 && changed.waves[0].waits);
+    // An object that a page brings itself waits for its shared form as well.
+    let mut run = Packer::new(packing);
+    run.pack(&sharing(vec![tied(1, 5)], vec![scored(5, 1)]));
+    let own = run.pack(&page(vec![scored(5, 2)], Vec::new()));
+    assert_eq!(waits(&own), matches!(packing, Packing::Closed { .. }));
+}
+
+#[test]
+fn what_is_shared_and_comes_itself_goes_once_by_waves() {
+    let mut run = Packer::new(Packing::Waves { batch_size: 100 });
+    let mut unit = sharing(vec![object(5), object(6)], vec![scored(5, 1), object(7)]);
+    unit.referenced = vec![Arc::new(object(7))];
+    let packed = run.pack(&unit);
+    assert_eq!([5, 6, 7].map(|number| times(&packed, number)), [1, 1, 1]);
+}
+
+/// A run before has deferred it, or this one could not send it as it was.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_is_shared_goes_when_it_can_though_it_was_not_sent_before(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    run.note_not_sent([&*id(5)]);
+    assert_eq!(
+        run.pack(&page(vec![tied(1, 5)], Vec::new())).deferred.len(),
+        1
+    );
+    let packed = run.pack(&sharing(vec![tied(2, 5)], vec![object(5)]));
+    assert!(packed.deferred.is_empty() && times(&packed, 5) == 1);
+    let later = run.pack(&page(vec![tied(1, 5)], Vec::new()));
+    assert!(later.deferred.is_empty());
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn what_is_shared_and_too_large_goes_in_no_message(#[case] packing: Packing) {
+    let limit = limit(QueueProtocol::Amqp, 20_000, 20_000);
+    let mut run = Packer::new(packing).up_to(Some(limit));
+    let packed = run.pack(&sharing(
+        vec![tied(1, 5), object(2)],
+        vec![sized(5, 20_000)],
+    ));
+    let deferred: Vec<&str> = packed.deferred.iter().map(|left| &*left.id).collect();
+    assert_eq!(deferred, [&*id(1)]);
+    assert_eq!([1, 2, 5].map(|number| times(&packed, number)), [0, 1, 0]);
+}
+
+fn deletion(number: usize) -> StixObject {
+    StixObject::deletion(stix_id(number), "Url").unwrap()
+}
+
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn a_deletion_never_comes_along_and_nothing_depends_on_it(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    run.pack(&page(vec![object(1), object(2)], Vec::new()));
+    let unit = page(
+        vec![deletion(1), tied(3, 1), report(REPORT, [1, 2]), tied(4, 2)],
+        Vec::new(),
+    );
+    let packed = run.pack(&unit);
+    let deferred: Vec<&str> = packed.deferred.iter().map(|left| &*left.id).collect();
+    assert_eq!(deferred, [&*id(3)]);
+    let sent = messages(&packed).into_iter().flatten();
+    let copies = sent.filter(|object| *object.id == id(REPORT));
+    let referred: Vec<String> = copies.flat_map(|copy| members(copy)).collect();
+    assert_eq!(referred, [id(2)]);
+    assert_eq!(packed.links_lost.len(), 1, "the member is named");
+    assert_eq!(times(&packed, 1), 1, "only the deletion");
+    // Neither in a later unit, until it is made again.
+    let later = run.pack(&page(vec![tied(5, 1)], Vec::new()));
+    assert_eq!((later.deferred.len(), times(&later, 1)), (1, 0));
+    run.pack(&page(vec![object(1)], Vec::new()));
+    let later = run.pack(&page(vec![tied(5, 1)], Vec::new()));
+    assert!(later.deferred.is_empty());
+}
+
+/// How an object is sent beside others.
+#[derive(Debug, Clone, Copy)]
+enum Role {
+    Own,
+    Referenced,
+    Shared,
+    Embedded,
+}
+
+fn in_role(role: Role, number: usize) -> Converted {
+    let mut holder = tied(number, 1);
+    match role {
+        Role::Own => page(vec![object(1)], Vec::new()),
+        Role::Referenced => page(vec![holder], vec![object(1)]),
+        Role::Shared => sharing(vec![holder], vec![object(1)]),
+        Role::Embedded => {
+            holder.imported.clear();
+            holder.embedded.push(Arc::new(object(1)));
+            page(vec![holder], Vec::new())
+        }
+    }
+}
+
+/// Else it would come back, or go, with what the workers import later.
+#[rstest]
+fn a_deletion_and_what_it_deletes_wait_for_each_other(
+    #[values(Packing::Closed { batch_size: 100 }, Packing::Waves { batch_size: 100 })]
+    packing: Packing,
+    #[values(Role::Own, Role::Referenced, Role::Shared, Role::Embedded)] role: Role,
+) {
+    let gone = || page(vec![deletion(1)], Vec::new());
+    let mut run = Packer::new(packing);
+    let sent = run.pack(&in_role(role, 10));
+    assert_eq!(times(&sent, 1), 1);
+    // By waves, what refers to it has waited for it.
+    let is_through = matches!(packing, Packing::Waves { .. }) && waits(&sent);
+    assert_eq!(waits(&run.pack(&gone())), !is_through);
+    let again = run.pack(&in_role(role, 11));
+    assert_eq!(times(&again, 1), 1, "what was deleted is made again");
+    assert!(again.waves[0].waits);
+    // In another run, a deletion waits for nothing, and neither does a second one.
+    let mut run = Packer::new(packing);
+    assert!(!waits(&run.pack(&gone())));
+    let unrelated = run.pack(&page(vec![deletion(2), object(3)], Vec::new()));
+    assert!(!waits(&unrelated));
+}
+
+/// What came long ago is not sent with each unit, but is made again when it was deleted.
+#[test]
+fn what_was_deleted_is_not_taken_for_settled() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 1 });
+    let many = (10..10 + 2 * RECENT_BATCHES).map(|number| tied(number, 1));
+    run.pack(&sharing(many.collect(), vec![object(1)]));
+    let settled = run.pack(&sharing(vec![tied(3, 1)], vec![object(1)]));
+    assert_eq!(times(&settled, 1), 0);
+    run.pack(&page(vec![deletion(1)], Vec::new()));
+    let made = run.pack(&sharing(vec![tied(4, 1)], vec![object(1)]));
+    assert_eq!(times(&made, 1), 1);
+}
+
+#[test]
+fn deletions_stay_under_the_brokers_limit_and_in_their_group() {
+    let limit = limit(QueueProtocol::Amqp, 20_000, 20_000);
+    let mut run = Packer::new(Packing::Closed { batch_size: 1000 }).up_to(Some(limit));
+    let in_group = |number: usize, group: u32| {
+        deletion(number).handled(Handling {
+            group: Some(group),
+            ..deletion(number).handling
+        })
+    };
+    let objects = (0..500).map(|number| in_group(number, u32::try_from(number / 5).unwrap()));
+    let packed = run.pack(&page(objects.collect(), Vec::new()));
+    let messages = messages(&packed);
+    assert!(messages.len() > 1);
+    for message in &messages {
+        assert!(limit.body_bytes(bytes_of(message.iter())) <= 20_000);
+        assert_eq!(message.len() % 5, 0, "a group is torn apart");
+    }
+    assert_eq!(
+        messages.iter().map(|message| message.len()).sum::<usize>(),
+        500
+    );
 }

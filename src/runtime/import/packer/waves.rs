@@ -1,13 +1,14 @@
 //! Waves: what an object needs travels in an earlier one.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use super::container;
 use super::limit::Largest;
 use super::{Batch, Packer, WITH_ITS_CIRCLE, Wave, collect_embedded, skip};
 use crate::connector::{Converted, Skipped};
-use crate::stix::{KeySet, StixObject, key};
+use crate::stix::{KeySet, StixId, StixObject, key};
 
 impl Packer {
     /// What the objects depend on (markings and labels, then marked authors), then the objects that
@@ -21,21 +22,17 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
-        let (referenced, too_large): (Batch, Batch) =
-            page.referenced
-                .iter()
-                .cloned()
-                .partition(|referenced_object| {
-                    self.largest.holds_one(referenced_object.json.len() + 1)
-                });
+        let holds = |object: &Arc<StixObject>| self.largest.holds_one(object.json.len() + 1);
+        let (shared, large_shared): (Batch, Batch) = page.shared.iter().cloned().partition(holds);
+        let (referenced, large_referenced): (Batch, Batch) =
+            page.referenced.iter().cloned().partition(holds);
         let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
-        lost.extend(
-            too_large
-                .iter()
-                .map(|referenced_object| referenced_object.id.to_string()),
-        );
-        let refers_to_lost =
-            |object: &Arc<StixObject>| object.targets().any(|target| lost.contains(target));
+        let too_large = large_referenced.iter().chain(&large_shared);
+        lost.extend(too_large.map(|object| object.id.to_string()));
+        let refers_to_lost = |object: &Arc<StixObject>| {
+            let ends = object.imported.iter().map(StixId::as_str);
+            ends.chain(object.targets()).any(|id| lost.contains(id))
+        };
         let (without_target, objects): (Batch, Batch) =
             objects.into_iter().partition(refers_to_lost);
         deferred.extend(
@@ -43,10 +40,16 @@ impl Packer {
                 .iter()
                 .map(|object| skip(object, "what it points at is not sent")),
         );
+        let own: KeySet = objects.iter().map(|object| object.key).collect();
+        let mut along = KeySet::default();
         let new = referenced
             .into_iter()
-            .chain(page.shared.iter().cloned())
-            .filter(|referenced_object| !self.packed.contains(&referenced_object.key));
+            .filter(|referenced_object| !self.packed.contains_key(&referenced_object.key));
+        let new = shared
+            .into_iter()
+            .filter(|shared| self.has_changed(shared))
+            .chain(new)
+            .filter(|object| !own.contains(&object.key) && along.insert(object.key));
         let all: Batch = new.chain(objects).collect();
         let sent: HashSet<&str> = all.iter().map(|object| &*object.id).collect();
         let again = page
@@ -64,7 +67,7 @@ impl Packer {
         for object in &all {
             collect_embedded(object, &mut embedded);
         }
-        embedded.retain(|embedded_object| !self.packed.contains(&embedded_object.key));
+        embedded.retain(|embedded_object| !self.packed.contains_key(&embedded_object.key));
         let (plain, marked): (Batch, Batch) = embedded
             .into_iter()
             .partition(|embedded_object| embedded_object.embedded.is_empty());
@@ -83,30 +86,50 @@ impl Packer {
         let waves = steps
             .map(|objects| self.wave(objects, batch_size))
             .collect();
-        if page.counts_as.is_none() {
+        if page.parts.counts_as.is_none() {
             let own = page.objects.iter().map(|object| object.key);
             self.own_in_flight.extend(own);
         }
+        let shared = page.shared.iter().map(|object| object.key);
+        let shared = shared.filter(|key| self.in_flight.contains(key));
+        self.shared_in_flight.extend(shared);
         waves
     }
 
+    /// Whether an object was not packed in this run as it is.
+    fn has_changed(&self, object: &StixObject) -> bool {
+        self.packed.get(&object.key) != Some(&self.hash(object))
+    }
+
+    fn hash(&self, object: &StixObject) -> u64 {
+        self.hashes.hash_one(&object.json)
+    }
+
     /// A wave waits when something that it needs was sent since the last wave that waited, or what it
-    /// holds itself: that must not be overwritten by its older version.
+    /// holds itself: that must not be overwritten by its older version, nor come back by what was sent before its
+    /// deletion.
     pub(super) fn wave(&mut self, objects: Batch, batch_size: usize) -> Wave {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
-            if self.own_in_flight.contains(&object.key) {
-                return true;
-            }
-            object.needs().any(|(id, _)| is_in_flight(id))
+            let key = object.key;
+            self.own_in_flight.contains(&key)
+                || (self.shared_in_flight.contains(&key) && self.has_changed(object))
+                || (object.is_deletion() && self.in_flight.contains(&key))
+                || object.needs().any(|(id, _)| is_in_flight(id))
         });
         if waits {
             self.in_flight.clear();
             self.own_in_flight.clear();
+            self.shared_in_flight.clear();
         }
         for object in &objects {
-            self.packed.insert(object.key);
             self.in_flight.insert(object.key);
+            if object.is_deletion() {
+                self.packed.remove(&object.key);
+            } else {
+                let hash = self.hash(object);
+                self.packed.insert(object.key, hash);
+            }
         }
         Wave {
             waits,

@@ -94,7 +94,7 @@ impl Sink<'_> {
         let sent = |state: &State| state.work.as_ref().map(|work| work.sent.clone());
         let all = Tally {
             sent: self.state_store.look(sent).unwrap_or_default(),
-            skipped: self.tally.skipped.clone(),
+            ..self.tally.clone()
         };
         format!(
             "{} {} of them since the restart, from which on it is counted what is not sent.",

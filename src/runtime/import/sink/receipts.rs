@@ -68,6 +68,9 @@ impl Sink<'_> {
         for object in &acknowledged.deferred {
             metrics.objects.count(&object.kind, Fate::Deferred, 1);
         }
+        for object in &acknowledged.left {
+            metrics.objects.count(&object.kind, Fate::LeftAsIs, 1);
+        }
         for skipped in &acknowledged.skipped {
             let (kind, reason) = (&skipped.kind, &skipped.reason);
             metrics.objects.count_not_sent(kind, reason);
@@ -78,6 +81,7 @@ impl Sink<'_> {
         self.tally
             .count_sent(acknowledged.kinds.iter().map(|kind| &**kind));
         self.tally.count_skipped(&acknowledged.skipped);
+        self.tally.count_left(&acknowledged.left);
         let (progress, today) = (&self.progress, Utc::now().date_naive());
         let mut given_up = Vec::new();
         self.state_store.change(self.epoch, |state| {
