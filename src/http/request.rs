@@ -95,3 +95,28 @@ impl Request {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_belongs_to_scheme_host_and_port() {
+        let url = Url::parse("https://feed.example:8443/a").unwrap();
+        let key = SecretString::from("a-key".to_owned());
+        let request = Request::get(url).with_secret_header("x-api-key", &key);
+        let has_key = |url: &str| {
+            let headers = request.headers_for(&Url::parse(url).unwrap());
+            headers.contains_key("x-api-key")
+        };
+        assert!(has_key("https://feed.example:8443/b?c=d"));
+        for other in [
+            "https://feed.example/a",
+            "http://feed.example:8443/a",
+            "https://other.example:8443/a",
+            "https://feed.example:8443@other.example/a",
+        ] {
+            assert!(!has_key(other), "{other}");
+        }
+    }
+}
