@@ -40,7 +40,7 @@ pub use source::{Converter, Source, SourceError};
 pub use stream_consumer::{
     NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
-pub use tally::{Skipped, Tally, kind_of_end};
+pub use tally::{Skipped, Tally};
 
 /// A connector: its name, its settings, and how it is made from them.
 pub trait Connector: Sized + Send + Sync + 'static {

@@ -19,7 +19,7 @@ pub mod typed;
 pub mod value;
 
 pub use bundle::bundle;
-pub use id::{NotAnId, StixId, is_observable_type};
+pub use id::{NotAnId, StixId, is_observable_type, kind_of_end};
 pub use json::{Checked, Json, JsonKind, NotOfKind, PropertyName, foreign_value, read_time};
 pub use key::{Digests, KeyHasher, KeyMap, KeySet, ManyIds, TextMap, TextSet, key};
 pub use object::{Handling, Need, ObjectReference, ObjectWriter, Operation, Presence, StixObject};

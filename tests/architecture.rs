@@ -327,6 +327,61 @@ fn is_allowed(own: &[&str], path: &[String]) -> bool {
     allowed.iter().any(|&may| may == named || may == item)
 }
 
+/// The texts in the sources of these modules that hold one of these words, in whatever case.
+fn naming(modules: &[&str], words: &[String]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (file, text) in sources() {
+        let is_of_these = module_path(&file)
+            .first()
+            .is_some_and(|own| modules.contains(own));
+        if !is_of_these || is_test_module(&file) {
+            continue;
+        }
+        for (line, text) in product(&text).lines().enumerate() {
+            let text = text.to_lowercase();
+            let named = words.iter().filter(|word| text.contains(word.as_str()));
+            found.extend(named.map(|word| format!("{file}:{}: {word}", line + 1)));
+        }
+    }
+    found
+}
+
+/// The connectors by their modules.
+fn connectors() -> Vec<String> {
+    let text = std::fs::read_to_string(root().join("src/connectors.rs")).unwrap();
+    let modules = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod "));
+    modules
+        .map(|name| name.trim_end_matches(';').to_owned())
+        .collect()
+}
+
+/// What all connectors share names none of them.
+#[test]
+fn no_connector_is_named_where_all_are_served() {
+    let connectors = connectors();
+    assert!(!connectors.is_empty());
+    let all: Vec<&str> = MAY_KNOW.iter().map(|(module, _)| *module).collect();
+    let shared: Vec<&str> = all
+        .into_iter()
+        .filter(|module| *module != "connectors")
+        .collect();
+    assert_eq!(naming(&shared, &connectors), Vec::<String>::new());
+    assert!(
+        !naming(&["connectors"], &connectors).is_empty(),
+        "they name themselves"
+    );
+}
+
+/// To the contract and the runtime, objects are objects, of whatever type.
+#[test]
+fn the_contract_and_the_runtime_know_no_types_of_one_source() {
+    let types = ["observable", "indicator", "based-on"].map(str::to_owned);
+    let found = naming(&["connector", "runtime"], &types);
+    assert_eq!(found, Vec::<String>::new());
+}
+
 /// The forbidden arrows of one file.
 fn forbidden_arrows(file: &str, text: &str) -> Vec<String> {
     let own = module_path(file);

@@ -49,6 +49,8 @@ struct Plan {
     deleted: Vec<usize>,
     /// The host that all alerts share.
     host: Host,
+    /// Whether units that are confirmed are not read once more.
+    goes_on: bool,
     /// Keys of units that came back.
     asked_again: Vec<Option<String>>,
 }
@@ -147,11 +149,16 @@ impl Importer for Alerts {
             let all = plan.alerts.iter().map(|alert| alert.number).collect();
             units.push(Unit::Case(all));
         }
+        let cursor = resume.cursors.get(STREAM).filter(|_| plan.goes_on);
+        let confirmed = cursor
+            .and_then(|cursor| cursor["units"].as_u64())
+            .unwrap_or_default();
+        units.drain(..usize::try_from(confirmed).unwrap());
         units.reverse();
         let host = plan.host;
         Ok(AlertSource {
             units,
-            number: 0,
+            number: confirmed,
             host,
         })
     }
@@ -669,6 +676,50 @@ async fn what_is_deferred_comes_back_with_the_key_of_its_unit() {
     );
     let counts = line.platform.imported().counts().get("Incident").copied();
     assert_eq!(counts, Some(2));
+}
+
+/// More is deferred than the state has places for: what is not remembered comes as well, although the source lies
+/// confirmed behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_deferred_beyond_what_is_remembered_is_read_again() {
+    const ALERTS: usize = 80;
+    let line = Line::of(Release::LATEST).await;
+    let green = "TLP:GREEN".to_owned();
+    line.platform
+        .change_user(|user| user.barred_markings = [green].into());
+    line.plan(any(0..ALERTS), false);
+    line.replan(|plan| plan.goes_on = true);
+    line.run().await;
+    let state = line.state();
+    assert_eq!(state["held_back"].as_array().map(Vec::len), Some(200));
+    assert!(
+        state["held_back_more"]["alerts"].as_u64() > Some(0),
+        "{state}"
+    );
+    assert_eq!(state["streams"], json!({ "alerts": { "units": 8 } }));
+    // Nothing has changed: nothing is read again, and nothing of it forgotten.
+    line.run().await;
+    for part in ["held_back", "held_back_more", "held_back_causes", "streams"] {
+        assert_eq!(line.state()[part], state[part], "{part}");
+    }
+    line.platform
+        .change_user(|user| user.barred_markings.clear());
+    line.run().await;
+    let imported = line.platform.imported();
+    assert_eq!(imported.dangling(), Vec::<String>::new());
+    for (kind, count) in [
+        ("Incident", ALERTS),
+        ("Url", ALERTS),
+        ("targets", ALERTS),
+        ("System", 1),
+    ] {
+        assert_eq!(imported.counts().get(kind), Some(&count), "{kind}");
+    }
+    let state = line.state();
+    assert_eq!(
+        (&state["held_back"], &state["held_back_more"]),
+        (&Value::Null, &Value::Null)
+    );
 }
 
 /// Releases that delete what is sent to be deleted, that report an error beside it, and that would import it.

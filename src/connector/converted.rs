@@ -10,7 +10,8 @@ use crate::stix::StixObject;
 /// Where in the source a unit ends. Only the source that made it can read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// The stream of the source, such as "observables".
+    /// The stream of the source, such as "alerts": that of the units, or a longer name that begins with it, so that the
+    /// stream can be read anew where more of it was deferred than is remembered.
     pub stream: &'static str,
     /// The source's own cursor: a small JSON that people can read, because the platform shows it.
     pub cursor: serde_json::Value,

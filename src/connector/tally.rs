@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::stix::is_observable_type;
 use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
 /// One object, or one part of an object, that is not sent.
@@ -10,7 +9,7 @@ use crate::telemetry::safe_text::{NAME, WORDS, safe};
 pub struct Skipped {
     /// The object's id at the source, or its row when it has none.
     pub id: String,
-    /// Its type, such as "Directory" or "based-on".
+    /// Its type, such as "Incident" or "targets".
     pub kind: String,
     /// Why, in a few words that are the same for all of the same cause. What differs from one to the next, such as
     /// the source's own words, stands in brackets at the end: metrics leave it out.
@@ -87,17 +86,5 @@ fn count_causes(causes: &mut BTreeMap<(String, String), u64>, objects: &[Skipped
             key = ("others".to_owned(), "for other reasons".to_owned());
         }
         *causes.entry(key).or_default() += 1;
-    }
-}
-
-/// What an end of a relationship is, by its STIX id, in words for a reason: its STIX type, such as "indicator" or
-/// "identity"; "observable" for all types that STIX 2.1 §6 calls so and those that the platform adds to them, so that
-/// reasons of one cause are counted as one.
-pub fn kind_of_end(id: &str) -> &str {
-    let (stix_type, _) = id.split_once("--").unwrap_or((id, ""));
-    if is_observable_type(stix_type) {
-        "observable"
-    } else {
-        stix_type
     }
 }

@@ -105,47 +105,135 @@ fn takes_deletions(release: &Release) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde::Deserialize;
+
     use super::*;
 
-    fn amqp(release: &str) -> (bool, bool) {
-        let rules = Rules::of(&release.parse().unwrap(), QueueProtocol::Amqp).unwrap();
-        assert_eq!(rules.expectations, Expectations::Sender);
-        (rules.imports_messages_whole, rules.marks_no_split)
+    /// The facts about releases, with which the simulated platform works too.
+    const RELEASE_RULES: &str = include_str!("../../tests/tables/release-rules.json");
+    /// Which says the same in words.
+    const PROTOCOL: &str = include_str!("../../docs/protocol.md");
+
+    /// What the table says of the rules that decide how to send.
+    #[derive(Deserialize)]
+    struct Facts {
+        reports_each_object: Span,
+        splits_messages: Span,
+        honours_no_split: Span,
+        deletes: Span,
+        refuses_set_references: Span,
+        pushes_into_a_work: Span,
+        splits_pushed_bundles: Span,
+    }
+
+    #[derive(Deserialize)]
+    struct Span {
+        from: String,
+        until: Option<String>,
+    }
+
+    impl Span {
+        fn includes(&self, release: &Release) -> bool {
+            let read = |text: &str| text.parse::<Release>().unwrap();
+            read(&self.from) <= *release
+                && self.until.as_deref().is_none_or(|end| *release < read(end))
+        }
+    }
+
+    fn table<T: serde::de::DeserializeOwned>() -> T {
+        #[derive(Deserialize)]
+        struct Table<T> {
+            rules: T,
+        }
+        serde_json::from_str::<Table<T>>(RELEASE_RULES)
+            .unwrap()
+            .rules
+    }
+
+    /// The releases where anything of the table changes, each with the number before it, and a later one.
+    fn releases() -> Vec<Release> {
+        let spans: std::collections::BTreeMap<String, Span> = table();
+        let ends = spans
+            .into_values()
+            .flat_map(|span| [Some(span.from), span.until]);
+        let mut releases = vec![Release::new(7, 270_101, 0)];
+        for release in ends.flatten() {
+            let numbers: Vec<u64> = release
+                .split('.')
+                .map(|part| part.parse().unwrap())
+                .collect();
+            releases.extend(match numbers[..] {
+                [major, minor, patch] if patch > 0 => Some(Release::new(major, minor, patch - 1)),
+                [major, minor, _] if minor > 0 => Some(Release::new(major, minor - 1, 999)),
+                _ => None,
+            });
+            releases.push(release.parse().unwrap());
+        }
+        assert!(releases.len() > 40, "{releases:?}");
+        releases
     }
 
     #[test]
-    fn each_row_of_the_worker_table() {
-        for release in ["6.0.0", "6.1.4", "6.2.14", "6.2.19", "6.3.0", "6.6.18"] {
-            assert_eq!(amqp(release), (false, false), "{release}");
-        }
-        for release in ["6.1.5", "6.2.13"] {
-            assert_eq!(amqp(release), (true, false), "{release}");
-        }
-        for release in ["6.7.0", "7.260817.0", "7.270101.0"] {
-            assert_eq!(amqp(release), (true, true), "{release}");
+    fn over_the_broker_each_release_gets_what_its_workers_take() {
+        let facts: Facts = table();
+        for release in releases() {
+            let marks_no_split = facts.honours_no_split.includes(&release);
+            let is_taken_apart = facts.splits_messages.includes(&release) && !marks_no_split;
+            let expected = Rules {
+                imports_messages_whole: facts.reports_each_object.includes(&release)
+                    && !is_taken_apart,
+                marks_no_split,
+                expectations: Expectations::Sender,
+                refuses_set_references: facts.refuses_set_references.includes(&release),
+                takes_deletions: facts.deletes.includes(&release),
+            };
+            let rules = Rules::of(&release, QueueProtocol::Amqp).unwrap();
+            assert_eq!(rules, expected, "{release}");
         }
     }
 
     #[test]
-    fn the_api_protocol_begins_with_the_release_that_takes_a_work_id() {
-        let of = |release: &str| Rules::of(&release.parse().unwrap(), QueueProtocol::Api);
-        assert!(
-            of("6.5.6")
-                .unwrap_err()
-                .to_string()
-                .contains("CONNECTOR_QUEUE_PROTOCOL")
-        );
-        assert_eq!(
-            of("6.5.7").unwrap().expectations,
-            Expectations::WorkerUnlessSingle
-        );
-        assert_eq!(
-            of("7.260817.0").unwrap().expectations,
-            Expectations::WorkerUnlessSingle
-        );
-        assert_eq!(
-            of("7.260901.0").unwrap().expectations,
-            Expectations::Unknown
-        );
+    fn pushed_bundles_need_a_release_that_knows_their_work() {
+        let facts: Facts = table();
+        for release in releases() {
+            let expectations = match Rules::of(&release, QueueProtocol::Api) {
+                Ok(rules) => {
+                    assert!(!rules.imports_messages_whole && !rules.marks_no_split);
+                    assert_eq!(rules.takes_deletions, facts.deletes.includes(&release));
+                    let refuses = facts.refuses_set_references.includes(&release);
+                    assert_eq!(rules.refuses_set_references, refuses);
+                    Some(rules.expectations)
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("CONNECTOR_QUEUE_PROTOCOL"));
+                    None
+                }
+            };
+            let expected = if facts.splits_pushed_bundles.includes(&release) {
+                Some(Expectations::Unknown)
+            } else if facts.pushes_into_a_work.includes(&release) {
+                Some(Expectations::WorkerUnlessSingle)
+            } else {
+                None
+            };
+            assert_eq!(expectations, expected, "{release}");
+        }
+    }
+
+    /// Each number of the table stands in the list of releases that people read.
+    #[test]
+    fn the_releases_of_the_table_are_documented() {
+        let (_, listed) = PROTOCOL.split_once("\n## Releases\n").unwrap();
+        let spans: std::collections::BTreeMap<String, Span> = table();
+        for (rule, span) in spans {
+            for release in [Some(span.from), span.until].into_iter().flatten() {
+                let row = match release.as_str() {
+                    "6.0.0" => continue,
+                    "7.260817.1" => "| after 7.260817.0 |".to_owned(),
+                    _ => format!("| {release} |"),
+                };
+                assert!(listed.contains(&row), "{rule}: {release}");
+            }
+        }
     }
 }

@@ -195,6 +195,18 @@ pub fn is_observable_type(stix_type: &str) -> bool {
     OBSERVABLES.contains(&stix_type) || (is_type_name(stix_type) && !OTHERS.contains(&stix_type))
 }
 
+/// What an end of a relationship is, by its STIX id, in words for a reason: its STIX type, such as "indicator" or
+/// "identity"; "observable" for all types that STIX 2.1 §6 calls so and those that the platform adds to them, so that
+/// reasons of one cause are counted as one.
+pub fn kind_of_end(id: &str) -> &str {
+    let (stix_type, _) = id.split_once("--").unwrap_or((id, ""));
+    if is_observable_type(stix_type) {
+        "observable"
+    } else {
+        stix_type
+    }
+}
+
 /// Lower-case letters, digits and single hyphens between them (STIX 2.1 §3.1).
 fn is_type_name(text: &str) -> bool {
     let is_part = |part: &str| {

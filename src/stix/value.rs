@@ -28,6 +28,9 @@ pub enum Value {
     Email(Email),
     /// A name with two labels or more.
     Domain(DomainName),
+    /// The name of a host that is no domain name, such as `WS-ALICE`. Many a word is one: only
+    /// [`Value::detect_or_host`] finds it.
+    Host(HostName),
 }
 
 impl Value {
@@ -45,6 +48,13 @@ impl Value {
             .or_else(|| Email::read(text).map(Self::Email))
             .or_else(name)
     }
+
+    /// The same for a text that, where it is none of these, is the name of a host: from a field that says so. A name
+    /// whose last label is a number is none here either.
+    pub fn detect_or_host(text: &str) -> Option<Self> {
+        let host = || HostName::read(text).filter(|name| !name.ends_with_number());
+        Self::detect(text).or_else(|| host().map(Self::Host))
+    }
 }
 
 #[cfg(test)]
@@ -54,8 +64,8 @@ mod tests {
 
     use super::*;
 
-    fn kind(text: &str) -> &'static str {
-        match Value::detect(text) {
+    fn kind(value: Option<&Value>) -> &'static str {
+        match value {
             Some(Value::Address(Address::V4(_))) => "IPv4",
             Some(Value::Address(Address::V6(_))) => "IPv6",
             Some(Value::Network(_)) => "range",
@@ -64,6 +74,7 @@ mod tests {
             Some(Value::Url(_)) => "URL",
             Some(Value::Email(_)) => "e-mail",
             Some(Value::Domain(_)) => "domain",
+            Some(Value::Host(_)) => "host",
             None => "none",
         }
     }
@@ -85,16 +96,50 @@ mod tests {
     #[case("1.2.3", "none")]
     #[case("evil[.]example", "none")]
     #[case("invoice 1.exe", "none")]
+    #[case("198.51.100.007", "none")]
+    #[case("198.51.100.7:443", "none")]
+    #[case("[2001:db8::7]:443", "none")]
+    #[case("::ffff:198.51.100.7", "IPv6")]
+    #[case("evil.example:443", "none")]
+    #[case("evil.example/a", "none")]
+    #[case("*.evil.example", "none")]
+    #[case(".evil.example", "none")]
+    #[case("hxxp://evil.example/a", "URL")]
+    #[case("tcp://198.51.100.7:4443", "URL")]
+    #[case("2130706433", "none")]
+    #[case("ssdeep", "none")]
     #[case("DESKTOP-1", "none")]
     #[case("", "none")]
     fn a_value_is_recognised_by_its_form(#[case] text: &str, #[case] expected: &str) {
-        assert_eq!(kind(text), expected, "{text}");
+        assert_eq!(kind(Value::detect(text).as_ref()), expected, "{text}");
+    }
+
+    /// Only what is none of the others.
+    #[rstest]
+    #[case(" WS-ALICE ", "host")]
+    #[case("srv_01", "host")]
+    #[case("xn--bcher-kva", "host")]
+    #[case("srv-01.corp.example", "domain")]
+    #[case("198.51.100.7", "IPv4")]
+    #[case("d41d8cd98f00b204e9800998ecf8427e", "MD5")]
+    #[case("300.1.1.1", "none")]
+    #[case("2130706433", "none")]
+    #[case("MacBook Pro de Zoé", "none")]
+    #[case("evil.example:443", "none")]
+    #[case("ws\u{2028}alice", "none")]
+    #[case("", "none")]
+    fn a_host_is_recognised_where_there_may_be_one(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(
+            kind(Value::detect_or_host(text).as_ref()),
+            expected,
+            "{text}"
+        );
     }
 
     proptest! {
         #[test]
         fn any_text_can_be_asked_about(text: String) {
-            Value::detect(&text);
+            Value::detect_or_host(&text);
         }
 
         #[test]

@@ -30,12 +30,10 @@ use super::page::{
 };
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
-use crate::connector::{
-    AtSource, Converted, Converter, DaysInVain, Deferred, Parts, Skipped, kind_of_end,
-};
+use crate::connector::{AtSource, Converted, Converter, DaysInVain, Deferred, Parts, Skipped};
 use crate::stix::{
     JsonKind, Need, NotAnId, NotOfKind, ObjectReference, ObjectWriter, StixId, StixObject, TextMap,
-    TextSet,
+    TextSet, kind_of_end,
 };
 use marking::BadMarking;
 use metadata_writer::MetadataWriter;

@@ -51,7 +51,7 @@ mod tests {
         let living = async {
             for _ in 0..10 {
                 tokio::time::sleep(Duration::from_mins(20)).await;
-                activity.now("reading the indicators");
+                activity.now("reading the source");
             }
         };
         tokio::select! {
@@ -60,7 +60,7 @@ mod tests {
         }
         assert_eq!(
             activity.stalled(Duration::from_mins(30)).await,
-            "reading the indicators"
+            "reading the source"
         );
     }
 }

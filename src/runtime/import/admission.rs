@@ -298,7 +298,7 @@ impl Admission {
         Ok(())
     }
 
-    /// An indicator for a type that is not there is imported, if it does not say so.
+    /// An object that names a type that is not there is imported, if it does not say so.
     fn name_unknown_types(&self, page: &mut Converted) {
         for object in page.lists().into_iter().flatten() {
             let named = object.names_type.as_ref();

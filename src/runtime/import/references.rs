@@ -6,12 +6,12 @@ mod presence;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use crate::connector::{Converted, Deferred, Skipped, kind_of_end};
+use crate::connector::{Converted, Deferred, Skipped};
 use crate::opencti::{KnownObjects, SetTargets, relation_of, set_targets};
 use crate::platform::PlatformError;
 use crate::runtime::import::destination::Destination;
 use crate::stix::{
-    KeySet, ManyIds, Need, ObjectReference, Presence, StixId, StixObject, TextSet, key,
+    KeySet, ManyIds, Need, ObjectReference, Presence, StixId, StixObject, TextSet, key, kind_of_end,
 };
 pub(crate) use presence::LeftAsIs;
 

@@ -51,7 +51,7 @@ pub(crate) fn lacks(rights: &UserRights) -> Vec<Lack> {
         lack("the user may not make labels: objects arrive without labels that the destination does not have; give one of its roles the right to manage labels".to_owned());
     }
     if !rights.makes_phases() {
-        lack("the user may not make kill chain phases: indicators with one are refused; give one of its roles the right to manage kill chain phases".to_owned());
+        lack("the user may not make kill chain phases: objects with one are refused; give one of its roles the right to manage kill chain phases".to_owned());
     }
     if let Some(cap) = rights.confidence_cap() {
         lack(format!(

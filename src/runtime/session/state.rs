@@ -34,8 +34,9 @@ const DEFERRED: usize = 200;
 const AT_SOURCE: usize = 100;
 /// On so many different days the source fails at an object until it is given up.
 const DAYS_IN_VAIN: u32 = 7;
-/// Causes that are remembered of what is not; there are not many markings and types.
-const CAUSES: usize = 50;
+/// Causes that are remembered of what is not: more than a platform has types, and mostly markings. One that is not
+/// among them would be noticed only when another one is gone.
+const CAUSES: usize = 500;
 /// What is sent beyond the types that are counted one by one.
 const OTHER_KINDS: &str = "other types";
 /// Works of earlier runs that are still to be finished.
@@ -87,8 +88,15 @@ pub struct State {
         skip_serializing_if = "BTreeSet::is_empty"
     )]
     pub deferred_causes: BTreeSet<String>,
-    /// Something that only the source could resolve is not asked for any more, and there is more of it than is
-    /// remembered.
+    /// Of what is not remembered, something waits for another object.
+    #[serde(
+        default,
+        rename = "held_back_dependents",
+        skip_serializing_if = "is_false"
+    )]
+    pub dependents_more: bool,
+    /// Something that only the source could resolve is not asked for any more, and there is more of it, or of what
+    /// waits for it, than is remembered.
     #[serde(default, rename = "source_mended", skip_serializing_if = "is_false")]
     pub source_resolved: bool,
     /// The days on which streams were read anew for that, since all of it was remembered.
@@ -316,6 +324,7 @@ impl State {
             deferred_more: BTreeMap::new(),
             at_source_more: BTreeMap::new(),
             deferred_causes: BTreeSet::new(),
+            dependents_more: false,
             source_resolved: false,
             read_anew: DaysInVain::default(),
             sent_again: false,
@@ -423,6 +432,7 @@ impl State {
         self.deferred.clear();
         self.deferred_more.clear();
         self.at_source_more.clear();
+        self.dependents_more = false;
         self.source_resolved = false;
         self.read_anew = DaysInVain::default();
         if let Some(work) = &mut self.work {
@@ -563,10 +573,12 @@ impl State {
             count_one(&mut self.at_source_more, object.stream);
             return;
         }
-        if let Obstacle::Cause(cause) = object.obstacle()
-            && self.deferred_causes.len() < CAUSES
-        {
-            self.deferred_causes.insert(cause.to_owned());
+        match object.obstacle() {
+            Obstacle::Cause(cause) if self.deferred_causes.len() < CAUSES => {
+                self.deferred_causes.insert(cause.to_owned());
+            }
+            Obstacle::Object => self.dependents_more = true,
+            _ => {}
         }
         count_one(&mut self.deferred_more, object.stream);
     }
@@ -598,11 +610,11 @@ impl State {
         self.note_left(&left);
     }
 
-    /// A free place among what only the source can resolve lets the rest of that be looked for.
+    /// A free place among what only the source can resolve lets the rest of that be looked for, and what waits for it.
     fn note_left(&mut self, left: &[Deferred]) {
         let at_source = left.iter().filter_map(|object| object.at_source);
         for at_source in at_source {
-            self.source_resolved |= !self.at_source_more.is_empty();
+            self.source_resolved |= !self.at_source_more.is_empty() || self.dependents_more;
             // Somebody has corrected something there: no day was in vain.
             if at_source == AtSource::Contradiction {
                 self.read_anew = DaysInVain::default();
@@ -657,10 +669,15 @@ impl State {
         let overflown: BTreeSet<String> = both.collect();
         let overflown: Vec<String> = overflown.into_iter().collect();
         self.deferred_causes.clear();
+        self.dependents_more = false;
         self.source_resolved = false;
         // A stream may keep its cursor under a longer name.
         let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
         self.streams.retain(|name, _| !is_overflown(name));
+        // Should the messages of the open work be lost, its run may not begin behind what is no longer counted.
+        if let Some(work) = &mut self.work {
+            work.began_at.retain(|name, _| !is_overflown(name));
+        }
         overflown
     }
 }

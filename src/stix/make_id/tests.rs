@@ -93,15 +93,65 @@ fn made(platform_type: &str, input: &Value) -> StixId {
         "System" => identity_of(IdentityClass::System),
         "Label" => label(text("value")),
         "Marking-Definition" => marking_definition(text("definition_type"), text("definition")),
-        "based-on" => relationship(
-            "based-on",
+        "stix-sighting-relationship" => {
+            let seen_at = input["where_sighted_refs"][0].as_str().unwrap();
+            sighting(
+                &reference("sighting_of_ref").unwrap(),
+                &StixId::of("identity", seen_at).unwrap(),
+                time("first_seen"),
+                time("last_seen"),
+            )
+        }
+        "based-on" | "indicates" | "targets" => relationship(
+            platform_type,
             &reference("source_ref").unwrap(),
             &reference("target_ref").unwrap(),
             time("start_time"),
             time("stop_time"),
         ),
-        other => panic!("{other} has no maker"),
+        _ => {
+            let made =
+                made_by_name(platform_type, input).or_else(|| container(platform_type, input));
+            made.unwrap_or_else(|| panic!("{platform_type} has no maker"))
+        }
     }
+}
+
+/// The id of what is known by its name.
+fn made_by_name(platform_type: &str, input: &Value) -> Option<StixId> {
+    let name = input.get("name").and_then(Value::as_str)?;
+    let mitre_id = input.get("x_mitre_id").and_then(Value::as_str);
+    Some(match platform_type {
+        "Malware" => malware(name),
+        "Intrusion-Set" => intrusion_set(name),
+        "Tool" => tool(name),
+        "Campaign" => campaign(name),
+        "Vulnerability" => vulnerability(name),
+        "Attack-Pattern" => attack_pattern(name, mitre_id),
+        "Course-Of-Action" => course_of_action(name, mitre_id),
+        "Region" => location(LocationType::Region, name),
+        "Country" => location(LocationType::Country, name),
+        "Administrative-Area" => location(LocationType::AdministrativeArea, name),
+        "City" => location(LocationType::City, name),
+        _ => return None,
+    })
+}
+
+/// The id of what is known by its text and its time.
+fn container(platform_type: &str, input: &Value) -> Option<StixId> {
+    let optional = |name: &str| input.get(name).and_then(Value::as_str);
+    let text = |name: &str| optional(name).unwrap();
+    let time = |name: &str| Timestamp::read(text(name)).unwrap();
+    Some(match platform_type {
+        "Report" => report(text("name"), time("published")),
+        "Incident" => incident(text("name"), time("created")),
+        "Case-Incident" => case_incident(text("name"), time("created")),
+        "Note" => {
+            let r#abstract = optional("attribute_abstract");
+            note(text("content"), r#abstract, time("created"))
+        }
+        _ => return None,
+    })
 }
 
 fn by_kind(kind: &str) -> Option<ValueType> {

@@ -40,7 +40,6 @@ impl DomainName {
     pub fn strict(text: &str) -> Option<Self> {
         let name = Self::lenient(text)?;
         let is_short = |label: &str| label.chars().count() <= LONGEST_LABEL;
-        let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
         let mut labels = name.0.rsplit('.');
         let is_strict = !labels.next().is_some_and(is_number) && name.0.split('.').all(is_short);
         is_strict.then_some(name)
@@ -62,6 +61,10 @@ impl DomainName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+fn is_number(label: &str) -> bool {
+    label.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_label(label: &str) -> bool {
@@ -95,6 +98,11 @@ impl HostName {
     pub fn read_lower_case(text: &str) -> Option<Self> {
         let text = text.trim();
         Self::read(&text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase())
+    }
+
+    /// Whether its last label is a number: then it may be meant as an address.
+    pub(super) fn ends_with_number(&self) -> bool {
+        self.0.rsplit('.').next().is_some_and(is_number)
     }
 
     /// The name as text.

@@ -15,6 +15,7 @@ use crate::fault::Faults;
 use crate::graphql::objects::{Tree, resolve_list};
 use crate::graphql::{Executor, PlatformError, Prepared, plain};
 use crate::lists::{Catalogue, List};
+use crate::release_rules::RULES;
 use crate::server::{Platform, Reader, Request, Server, runtime};
 use crate::source::PAGE_CAP;
 use crate::stream::{self, LiveStream, STREAM_ID};
@@ -39,10 +40,6 @@ pub use works::{Status, Work, WorkError};
 pub const APPLICANT: &str = "88ec0c6a-13ce-5e39-b486-354fe4a7084f";
 /// How long a request waits for the broker.
 const BROKER_LIMIT: Duration = Duration::from_secs(20);
-
-const PUSH_WITH_WORK: Release = Release::new(6, 5, 7);
-const WORKER_COUNTS: Release = Release::new(6, 3, 0);
-const PLATFORM_SPLITS: Release = Release::new(7, 260_818, 0);
 
 /// How a destination is.
 #[derive(Debug, Clone)]
@@ -457,12 +454,12 @@ impl State {
         let given = arguments
             .get("work_id")
             .and_then(Value::as_str)
-            .filter(|_| self.release >= PUSH_WITH_WORK);
+            .filter(|_| RULES.pushes_into_a_work.includes(self.release));
         let work = given.map_or_else(
             || self.work_of_push(connector, objects.len()),
             str::to_owned,
         );
-        if self.release < PLATFORM_SPLITS {
+        if !RULES.splits_pushed_bundles.includes(self.release) {
             return self.publish(connector, &message(sent, &work, false));
         }
         lock(&self.works).add_expectations(&work, count(objects.len()));
@@ -477,8 +474,8 @@ impl State {
         let mut works = lock(&self.works);
         let id = works.open(connector, "Bundle push", false, time::now());
         let own = match self.release {
-            release if release >= PLATFORM_SPLITS => 0,
-            release if release >= WORKER_COUNTS => i64::from(objects == 1),
+            release if RULES.splits_pushed_bundles.includes(release) => 0,
+            release if RULES.announces_what_it_splits.includes(release) => i64::from(objects == 1),
             _ => count(objects),
         };
         if own > 0 {

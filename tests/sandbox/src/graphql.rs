@@ -13,12 +13,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::lists::List;
+use crate::release_rules::RULES;
 use crate::{Release, lock, schema};
 
 pub(crate) mod objects;
 
-/// From this release on introspection is off and aliases are limited.
-const PROTECTED: Release = Release::new(6, 1, 0);
 /// Parts a code from the words in the one text that a resolver's error has.
 const SEPARATOR: char = '\u{1f}';
 const OTHER_ERROR: &str = "INTERNAL_SERVER_ERROR";
@@ -130,7 +129,10 @@ impl Executor {
 
     /// The platform only looks for the text.
     fn check_introspection(&self, query: &str) -> Result<(), PlatformError> {
-        let asks_schema = query.contains("__schema") && self.release >= PROTECTED;
+        let asks_schema = query.contains("__schema")
+            && RULES
+                .refuses_schema_and_repeated_fields
+                .includes(self.release);
         if asks_schema || (!self.probing && query.contains("__type(")) {
             return Err(PlatformError::new(
                 "RESOURCE_NOT_FOUND",
@@ -148,7 +150,10 @@ impl Executor {
         let document =
             ExecutableDocument::parse_and_validate(&self.schema, query, "request.graphql")
                 .map_err(|broken| refused(broken.errors.to_string()))?;
-        if self.release >= PROTECTED {
+        if RULES
+            .refuses_schema_and_repeated_fields
+            .includes(self.release)
+        {
             check_aliases(&document).map_err(refused)?;
         }
         let document = Arc::new(document);

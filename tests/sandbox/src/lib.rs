@@ -102,6 +102,7 @@ mod graphql;
 mod ids;
 mod lists;
 mod release;
+mod release_rules;
 mod schema;
 mod server;
 mod source;

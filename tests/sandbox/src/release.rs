@@ -19,11 +19,6 @@ impl Release {
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self([major, minor, patch])
     }
-
-    /// True from `first` on and before `end`.
-    pub(crate) fn is_within(self, first: Self, end: Self) -> bool {
-        first <= self && self < end
-    }
 }
 
 impl FromStr for Release {

@@ -15,7 +15,8 @@ use tokio::time::sleep;
 
 use crate::data::Record;
 use crate::destination::{Consumer, State, WorkError};
-use crate::{Destination, Release, lock, time};
+use crate::release_rules::RULES;
+use crate::{Destination, lock, time};
 
 pub(crate) mod bundle;
 pub(crate) mod imported;
@@ -29,20 +30,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const RECONNECT: Duration = Duration::from_millis(200);
 /// How long a worker waits for what an object refers to; the platform's takes 1 to 3 s.
 const RETRY: Duration = Duration::from_millis(25);
-
-const PER_OBJECT: Release = Release::new(6, 1, 5);
-const APPLICANT_OPTIONAL: Release = Release::new(6, 2, 0);
-const SPLITS: Release = Release::new(6, 2, 14);
-const COUNTS: Release = Release::new(6, 3, 0);
-const NO_SPLIT: Release = Release::new(6, 7, 0);
-/// Unknown types: dropped without a report, before that counted as done.
-const UNKNOWN_DROPPED: Release = Release::new(6, 3, 3);
-/// Unknown types: reported as incompatible.
-const UNKNOWN_REPORTED: Release = Release::new(6, 6, 18);
-/// Workers can be configured how many references an object may have.
-const LARGE_REFUSED_FROM: Release = Release::new(6, 8, 7);
-/// A dead work is noticed with each object, before that with each message.
-const ALIVE_PER_OBJECT: Release = Release::new(6, 9, 19);
 
 /// Running workers of one destination; dropping them stops them, as a crash does.
 pub struct Worker {
@@ -249,16 +236,16 @@ impl Replica {
             return Ok(());
         }
         let release = self.state.release;
-        let no_split =
-            release >= NO_SPLIT && message.fields.get("no_split") == Some(&Value::Bool(true));
+        let no_split = RULES.honours_no_split.includes(release)
+            && message.fields.get("no_split") == Some(&Value::Bool(true));
         let is_single = message.bundle.objects.len() + message.bundle.incompatible.len() == 1;
-        if release >= SPLITS && !no_split && !is_single {
+        if RULES.splits_messages.includes(release) && !no_split && !is_single {
             return self.split(consumer, &message).await;
         }
-        if release < PER_OBJECT {
-            self.import_as_one(&message).await;
-        } else {
+        if RULES.reports_each_object.includes(release) {
             self.import_each(&message).await;
+        } else {
+            self.import_as_one(&message).await;
         }
         Ok(())
     }
@@ -267,7 +254,7 @@ impl Replica {
         let fields: Map<String, Value> = serde_json::from_slice(data)?;
         let text = |name: &str| fields.get(name).and_then(Value::as_str);
         ensure!(
-            self.state.release >= APPLICANT_OPTIONAL || text("applicant_id").is_some(),
+            RULES.needs_no_applicant.includes(self.state.release) || text("applicant_id").is_some(),
             "a message without applicant_id"
         );
         let work = text("work_id").map(str::to_owned);
@@ -297,7 +284,7 @@ impl Replica {
         if let Some(work) = message
             .work
             .as_deref()
-            .filter(|_| self.state.release >= COUNTS)
+            .filter(|_| RULES.announces_what_it_splits.includes(self.state.release))
         {
             let count = i64::try_from(message.bundle.objects.len()).unwrap_or(i64::MAX);
             lock(&self.state.works).add_expectations(work, count);
@@ -325,7 +312,11 @@ impl Replica {
 
     async fn import_each(&self, message: &Message) {
         for object in &message.bundle.objects {
-            if self.state.release >= ALIVE_PER_OBJECT && !self.is_alive(message) {
+            if RULES
+                .checks_works_with_each_object
+                .includes(self.state.release)
+                && !self.is_alive(message)
+            {
                 self.tally.dropped.fetch_add(1, Ordering::Relaxed);
                 return;
             }
@@ -341,7 +332,7 @@ impl Replica {
     /// An object with too many references goes to the dead letters.
     fn refuse_large(&self, object: &Record) -> Option<WorkError> {
         let limit = self.state.objects_max_refs;
-        let is_limited = limit > 0 && self.state.release >= LARGE_REFUSED_FROM;
+        let is_limited = limit > 0 && RULES.refuses_large_objects.includes(self.state.release);
         if !is_limited || references_of(object) < limit {
             return None;
         }
@@ -358,9 +349,7 @@ impl Replica {
 
     fn report_incompatible(&self, message: &Message) {
         for object in &message.bundle.incompatible {
-            if self.state.release < UNKNOWN_DROPPED {
-                self.report(message, None);
-            } else if self.state.release >= UNKNOWN_REPORTED {
+            if RULES.reports_unknown_types.includes(self.state.release) {
                 let text = format!(
                     "Incompatible element in bundle: {} is not supported",
                     object.text("type")
@@ -372,6 +361,8 @@ impl Replica {
                         source: object.to_value().to_string(),
                     }),
                 );
+            } else if !RULES.drops_unknown_types.includes(self.state.release) {
+                self.report(message, None);
             }
         }
     }

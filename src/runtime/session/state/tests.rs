@@ -448,6 +448,66 @@ fn more_than_is_remembered_of_what_the_source_failed_at_is_read_again(
     assert!(!state.has_overflown() && state.streams.is_empty());
 }
 
+/// A platform may forbid very many markings: each is a cause of its own, and any of them may be allowed.
+#[test]
+fn what_is_deferred_for_many_markings_has_all_of_them_as_causes() {
+    let mut state = used();
+    let marking = |number: usize| format!("marking-definition--{number}");
+    state.defer((0..2 * DEFERRED).map(|number| Deferred {
+        at_source: None,
+        needs: Some(marking(number)),
+        ..unread(&format!("url--{number}"))
+    }));
+    for number in 0..2 * DEFERRED {
+        let waits = |object: &Deferred| object.needs == Some(marking(number));
+        let is_known = state.deferred.iter().any(waits);
+        assert!(is_known || state.deferred_causes.contains(&marking(number)));
+    }
+    let written = state.write().unwrap();
+    assert!(matches!(
+        State::read(Some(&written)),
+        Ok(StoredState::State(_))
+    ));
+}
+
+/// What was read once more and went with a work counts as sent only when that work is complete.
+#[test]
+fn what_is_read_once_more_is_read_again_if_the_open_work_is_lost() {
+    let mut state = used();
+    let began_at = state.streams.clone();
+    state.work.as_mut().unwrap().began_at = began_at;
+    state.defer((0..=DEFERRED).map(|number| Deferred {
+        at_source: None,
+        ..unread(&format!("url--{number}"))
+    }));
+    state.begin_overflown_streams(NaiveDate::default());
+    state.streams.insert("observables".to_owned(), json!("end"));
+    state.go_back();
+    assert_eq!(state.streams, BTreeMap::new());
+}
+
+/// A relationship that is not remembered comes once the source has resolved what it waits for, although all of that is
+/// remembered.
+#[test]
+fn what_waits_for_what_the_source_resolves_is_read_again_beyond_what_is_remembered() {
+    let today = NaiveDate::default();
+    let relationship = |number: usize| Deferred {
+        at_source: None,
+        needs: Some("url--0".to_owned()),
+        ..unread(&format!("relationship--{number}"))
+    };
+    let due_beside = |relationships: usize| {
+        let mut state = used();
+        state.defer([unread("url--0")]);
+        state.defer((0..relationships).map(relationship));
+        assert!(!state.is_rest_due(today));
+        state.resolve(&["url--0".into()]);
+        state.is_rest_due(today)
+    };
+    assert!(!due_beside(DEFERRED));
+    assert!(due_beside(DEFERRED + 1));
+}
+
 /// A source that never resolves it does not have everything read for ever.
 #[test]
 fn the_rest_is_read_once_a_day_on_seven_days_until_all_of_it_came() {

@@ -6,12 +6,8 @@
 use serde_json::{Value, json};
 
 use crate::Release;
+use crate::release_rules::RULES;
 
-const NOT_ALIVE_FROM: Release = Release::new(6, 8, 7);
-const AT_LEAST_FROM: Release = Release::new(7, 260_422, 0);
-const DONE_NEVER_COMPLETES_FROM: Release = Release::new(7, 260_428, 0);
-const KEPT_WHEN_FORCED_FROM: Release = Release::new(7, 260_510, 0);
-const DONE_COMPLETES_AGAIN_FROM: Release = Release::new(7, 260_615, 0);
 /// The platform keeps no more errors of a work.
 const ERROR_LIMIT: usize = 100;
 
@@ -126,7 +122,8 @@ impl Works {
 
     /// Whether workers still import the work's messages.
     pub(crate) fn is_alive(&self, id: &str) -> bool {
-        self.release < NOT_ALIVE_FROM || self.find(id).is_some_and(|work| work.counter.is_some())
+        !RULES.drops_messages_of_dead_works.includes(self.release)
+            || self.find(id).is_some_and(|work| work.counter.is_some())
     }
 
     /// Expects more reports. False for an unknown work.
@@ -169,13 +166,11 @@ impl Works {
                 source: String::new(),
             });
         }
-        if release.is_within(DONE_NEVER_COMPLETES_FROM, DONE_COMPLETES_AGAIN_FROM)
-            || !work.is_caught_up(release)
-        {
+        if RULES.done_never_completes.includes(release) || !work.is_caught_up(release) {
             return true;
         }
         work.complete(now);
-        if release < DONE_NEVER_COMPLETES_FROM {
+        if RULES.deletes_counters_when_done.includes(release) {
             work.counter = None;
         }
         true
@@ -189,7 +184,7 @@ impl Works {
         for work in self.works.iter_mut().rev() {
             if reported.contains(&work.connector) && work.status == Status::Progress {
                 work.complete(now);
-                if release < KEPT_WHEN_FORCED_FROM {
+                if RULES.deletes_counters_when_forced.includes(release) {
                     work.counter = None;
                 }
             }
@@ -237,10 +232,10 @@ impl Work {
 
     fn is_caught_up(&self, release: Release) -> bool {
         let counter = self.counter.unwrap_or_default();
-        if release < AT_LEAST_FROM {
-            counter.processed == counter.expected
-        } else {
+        if RULES.completes_at_more_than_expected.includes(release) {
             counter.processed >= counter.expected
+        } else {
+            counter.processed == counter.expected
         }
     }
 

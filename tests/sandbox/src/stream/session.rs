@@ -13,11 +13,9 @@ use super::{
     Event, EventPosition, Frame, Kind, LiveStream, Shared, State, StreamConnection, StreamFault,
     WHOLE, document,
 };
-use crate::{Release, lock, time};
+use crate::release_rules::RULES;
+use crate::{lock, time};
 
-/// From here on connections are informed how far behind they are. It is known of this release; which one
-/// brought it is not.
-const METRICS_FROM: Release = Release::new(7, 260_817, 0);
 /// The version of the events.
 const VERSION: &str = "4";
 /// Late enough that what was written before has left.
@@ -364,7 +362,7 @@ impl Session {
             (
                 state.heartbeat,
                 state.event_wait,
-                state.release >= METRICS_FROM,
+                RULES.informs_consumers_of_lag.includes(state.release),
             )
         };
         self.next_beat = Instant::now() + period;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::data::{DataSet, Record};
 use crate::destination::{User, WorkError};
+use crate::release_rules::RULES;
 use crate::types::OBSERVABLE_TYPES;
 use crate::{Release, time};
 
@@ -42,15 +43,6 @@ const NO_NESTED: [&str; 4] = [
 ];
 const END_RETRIES: usize = 4;
 const SURROUNDING_RETRIES: usize = 3;
-
-const LABELS_KEPT_FROM: Release = Release::new(7, 260_807, 0);
-const ENDS_AT_CREATION_FROM: Release = Release::new(6, 6, 12);
-const ENDS_NOT_NESTED_FROM: Release = Release::new(7, 260_305, 0);
-/// Before, everybody could set any marking.
-const MARKINGS_CHECKED_FROM: Release = Release::new(6, 0, 1);
-const DELETES_FROM: Release = Release::new(6, 1, 5);
-const DELETES_WITHOUT_ERROR_FROM: Release = Release::new(6, 3, 10);
-const SINGLE_REFUSED_FROM: Release = Release::new(6, 7, 13);
 
 /// One object as it landed.
 #[derive(Debug, Clone, Default)]
@@ -368,9 +360,9 @@ impl Imported {
     }
 
     fn take(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
-        if self.release >= DELETES_FROM && entities::is_deletion(object) {
+        if RULES.deletes.includes(self.release) && entities::is_deletion(object) {
             self.delete(object.id());
-            if self.release >= DELETES_WITHOUT_ERROR_FROM {
+            if RULES.deletes_without_an_error.includes(self.release) {
                 return Ok(());
             }
             return Err(refusal(object, "Not supported opencti_operation"));
@@ -416,7 +408,7 @@ impl Imported {
         if value.is_empty() || color.is_empty() {
             return Err(refusal(object, "'color'"));
         }
-        let (key, keeps) = (label_key(value), self.release >= LABELS_KEPT_FROM);
+        let (key, keeps) = (label_key(value), RULES.keeps_labels.includes(self.release));
         if !(keeps && self.labels.contains_key(&key)) {
             let label = ImportedLabel {
                 value: self.label_value(value),
@@ -440,7 +432,7 @@ impl Imported {
     }
 
     fn label_value(&self, value: &str) -> String {
-        if self.release >= LABELS_KEPT_FROM {
+        if RULES.keeps_labels.includes(self.release) {
             value.trim().to_owned()
         } else {
             label_key(value)
@@ -511,7 +503,7 @@ impl Imported {
         let barred = markings
             .iter()
             .find(|id| self.get(id).is_some() && !self.may_set(id))
-            .filter(|_| self.release >= MARKINGS_CHECKED_FROM);
+            .filter(|_| RULES.checks_markings.includes(self.release));
         if let Some(barred) = barred {
             let missing = format!("MISSING_REFERENCE_ERROR: missing markings: {barred}");
             return Err(if attempt < END_RETRIES {
@@ -654,7 +646,7 @@ impl Imported {
     /// Nested references are made after the object, one by one; the first error ends it.
     fn add_references(&mut self, object: &Record) -> Result<(), Refusal> {
         for (name, relation) in [("src_ref", "src"), ("dst_ref", "dst")] {
-            if self.release >= ENDS_AT_CREATION_FROM && object.get(name).is_some() {
+            if RULES.sets_ends_at_creation.includes(self.release) && object.get(name).is_some() {
                 self.set_end(object, relation, object.text(name));
             }
         }
@@ -664,8 +656,8 @@ impl Imported {
                 continue;
             };
             let is_end = ["src_ref", "dst_ref"].contains(&name);
-            let is_left_out =
-                NO_NESTED.contains(&name) || (is_end && self.release >= ENDS_NOT_NESTED_FROM);
+            let is_left_out = NO_NESTED.contains(&name)
+                || (is_end && RULES.sets_ends_only_at_creation.includes(self.release));
             if !is_left_out {
                 self.add_reference(object, &relation_of(relation), value, single.is_some())?;
             }
@@ -705,7 +697,7 @@ impl Imported {
             ));
         }
         let is_set = self.references_of(object).contains_key(relation);
-        if single && is_set && self.release >= SINGLE_REFUSED_FROM {
+        if single && is_set && RULES.refuses_set_references.includes(self.release) {
             return Err(refusal(
                 object,
                 format!("UNSUPPORTED_ERROR: {relation} is a single reference that is set"),

@@ -5,14 +5,12 @@ use serde_json::Value;
 use super::kinds::kind_of;
 use super::known::Place;
 use super::{Imported, ImportedObject, Life, Refusal, extension, refusal, texts};
-use crate::Release;
 use crate::data::Record;
+use crate::release_rules::RULES;
 use crate::time::milliseconds;
 
 /// Where none is given, the platform takes the user's own maximum.
 const FULL_CONFIDENCE: i64 = 100;
-/// Before, making a phase needed the right to make labels.
-const PHASES_HAVE_A_RIGHT_FROM: Release = Release::new(6, 8, 0);
 /// What is no plain property of an object.
 const NOT_PLAIN: [&str; 4] = [
     "labels",
@@ -61,7 +59,7 @@ impl Imported {
 
     /// A phase is made through the platform: who may not make one loses the whole object.
     fn check_phases(&self, object: &Record) -> Result<(), Refusal> {
-        let right = if self.release >= PHASES_HAVE_A_RIGHT_FROM {
+        let right = if RULES.phases_have_a_right.includes(self.release) {
             "SETTINGS_SETKILLCHAINPHASES"
         } else {
             "SETTINGS_SETLABELS"
