@@ -6,7 +6,8 @@
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use minimal::{AddressSettings, Addresses};
@@ -15,6 +16,8 @@ use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
 use sandbox::{Broker, Destination, DestinationOptions, Work, Worker};
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 #[path = "../examples/minimal.rs"]
@@ -178,4 +181,81 @@ async fn the_example_imports_each_address_once_and_later_what_was_deferred() {
     run(&destination, &file).await;
     let two = ("198.51.100.2".to_owned(), 1);
     assert_eq!(imported(&destination), [one(), two]);
+}
+
+/// Builds an example as a program of its own, beside this test.
+async fn program(example: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--example", example])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .arg("--target-dir")
+        .arg(folder.parent().unwrap());
+    if !cfg!(debug_assertions) {
+        cargo.arg("--release");
+    }
+    let built = cargo.output().await.unwrap();
+    let said = String::from_utf8_lossy(&built.stderr);
+    assert!(built.status.success(), "{said}");
+    folder.join("examples").join(example)
+}
+
+/// The program, with nothing of our own environment but what it is given.
+fn stream_printer(program: &Path, platform: &Destination, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("OPENCTI_URL", platform.url())
+        .env("OPENCTI_TOKEN", platform.token())
+        .env("CONNECTOR_ID", CONNECTOR_ID)
+        .env("CONNECTOR_LIVE_STREAM_ID", platform.stream().id())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stream_example_prints_history_and_then_what_happens() {
+    let program = program("stream").await;
+    let folder = tempfile::tempdir().unwrap();
+    let platform = Destination::start(DestinationOptions::default()).unwrap();
+    let stream = platform.stream();
+    stream.set_heartbeat(Duration::from_millis(50));
+    stream.set_event_wait(Duration::from_millis(100));
+    let first = stream.create_address("198.51.100.1");
+
+    let mut command = stream_printer(&program, &platform, folder.path());
+    let checked = command.arg("check").output().await.unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+
+    let mut process = stream_printer(&program, &platform, folder.path())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut next = async || {
+        let line = tokio::time::timeout(LIMIT, lines.next_line()).await;
+        line.unwrap().unwrap().unwrap()
+    };
+    assert_eq!(next().await, "# BeginsAnew");
+    let history = next().await;
+    assert!(history.ends_with(&format!(" create {first}")), "{history}");
+    assert_eq!(next().await, "# IsLive");
+    stream.delete(&first);
+    let deleted = format!("{} delete {first}", stream.last_position());
+    assert_eq!(next().await, deleted);
+    let second = stream.create_address("198.51.100.2");
+    let last = stream.last_position().to_string();
+    assert_eq!(next().await, format!("{last} create {second}"));
+
+    let kill = format!("kill -TERM {}", process.id().unwrap());
+    let sent = Command::new("sh").args(["-c", &kill]).status().await;
+    assert!(sent.unwrap().success());
+    let ended = tokio::time::timeout(LIMIT, process.wait()).await.unwrap();
+    assert!(ended.unwrap().success());
+    let state = platform.state(CONNECTOR_ID).unwrap();
+    assert_eq!(state["streams"]["live"]["position"], last);
 }

@@ -8,10 +8,12 @@
 )]
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use opencti_connectors::connector::{
     Check, CheckOutcome, Checks, Connector, Context, SourceError, StreamConsumer, StreamEvent,
     StreamNotice, StreamPosition, Taken,
@@ -22,11 +24,12 @@ use opencti_connectors::settings::{
 };
 use opencti_connectors::telemetry::Instruments;
 use rstest::rstest;
-use sandbox::{Destination, DestinationOptions, FrameStyle, StreamFault};
+use sandbox::{Destination, DestinationOptions, Fault, FrameStyle, StreamFault};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tracing::subscriber::DefaultGuard;
 use uuid::Uuid;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
@@ -37,15 +40,31 @@ static TAKEN: LazyLock<Mutex<HashMap<Uuid, Record>>> = LazyLock::new(Mutex::defa
 
 /// What one consumer has taken, over all its lives.
 #[derive(Clone, Default)]
-struct Record(Arc<watch::Sender<Heard>>);
+struct Record {
+    heard: Arc<watch::Sender<Heard>>,
+    target: Arc<Mutex<Target>>,
+}
 
 #[derive(Debug, Clone, Default)]
 struct Heard {
-    /// Names of events and ids of their objects.
+    /// Positions of what was handed over.
+    handed_over: Vec<StreamPosition>,
+    /// Names of events that the target has taken, and ids of their objects.
     events: Vec<(String, String)>,
     positions: Vec<StreamPosition>,
+    /// Ids of what was merged into others.
+    merged: Vec<String>,
     notices: Vec<StreamNotice>,
     flushes: usize,
+}
+
+/// Where a consumer sends its events.
+#[derive(Debug, Default)]
+struct Target {
+    /// How many events it still takes; none for all.
+    room: Option<usize>,
+    /// How long an event is on its way there. Only for tests with one thread.
+    delay: Duration,
 }
 
 impl Record {
@@ -54,11 +73,15 @@ impl Record {
     }
 
     fn heard(&self) -> Heard {
-        self.0.borrow().clone()
+        self.heard.borrow().clone()
+    }
+
+    fn has_room(&self, room: Option<usize>) {
+        self.target.lock().unwrap().room = room;
     }
 
     async fn until(&self, is_so: impl Fn(&Heard) -> bool) {
-        let mut heard = self.0.subscribe();
+        let mut heard = self.heard.subscribe();
         let waiting = heard.wait_for(|heard| is_so(heard));
         let has_come = tokio::time::timeout(LIMIT, waiting).await.is_ok();
         assert!(has_come, "it never came: {:#?}", self.heard());
@@ -66,6 +89,18 @@ impl Record {
 }
 
 impl Heard {
+    fn take(&mut self, events: Vec<StreamEvent>) {
+        self.flushes += 1;
+        for event in events {
+            let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
+            let id = |object: &Value| object["id"].as_str().unwrap_or_default().to_owned();
+            let sources = data["context"]["sources"].as_array();
+            self.merged.extend(sources.into_iter().flatten().map(id));
+            self.events.push((event.name, id(&data["data"])));
+            self.positions.extend(event.position);
+        }
+    }
+
     fn ids(&self, event: &str) -> Vec<&str> {
         let events = self.events.iter().filter(|(name, _)| name == event);
         events.map(|(_, id)| id.as_str()).collect()
@@ -133,33 +168,66 @@ impl StreamConsumer for Recorder {
     }
 
     async fn handle(&mut self, event: StreamEvent) -> Result<(), SourceError> {
+        let position = event.position;
+        let delay = self.record.target.lock().unwrap().delay;
+        if !delay.is_zero() {
+            pass(delay).await;
+        }
         self.waiting.push(event);
+        let heard = &self.record.heard;
+        heard.send_modify(|heard| heard.handed_over.extend(position));
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<Taken, SourceError> {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.record.0.send_modify(|heard| {
-            heard.flushes += 1;
-            for event in waiting {
-                let data: Value = serde_json::from_str(&event.data).unwrap_or_default();
-                let id = data["data"]["id"].as_str().unwrap_or_default().to_owned();
-                heard.events.push((event.name, id));
-                heard.positions.extend(event.position);
-            }
-        });
-        Ok(Taken::Everything)
+        let taken = self.take();
+        let last = taken.last().and_then(|event| event.position);
+        self.record.heard.send_modify(|heard| heard.take(taken));
+        Ok(match last {
+            _ if self.waiting.is_empty() => Taken::Everything,
+            Some(last) => Taken::UpTo(last),
+            None => Taken::Nothing,
+        })
     }
 
     async fn note(&mut self, notice: StreamNotice) -> Result<(), SourceError> {
         if notice == StreamNotice::BeginsAnew {
             self.waiting.clear();
         }
-        self.record
-            .0
-            .send_modify(|heard| heard.notices.push(notice));
+        let heard = &self.record.heard;
+        heard.send_modify(|heard| heard.notices.push(notice));
         Ok(())
     }
+}
+
+impl Recorder {
+    /// As much as the target has room for.
+    fn take(&mut self) -> Vec<StreamEvent> {
+        let room = &mut self.record.target.lock().unwrap().room;
+        let taken = room.unwrap_or(usize::MAX).min(self.waiting.len());
+        if let Some(room) = room {
+            *room -= taken;
+        }
+        self.waiting.drain(..taken).collect()
+    }
+}
+
+/// Waits until something is so.
+async fn eventually(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let has_come = tokio::time::timeout(LIMIT, waiting).await.is_ok();
+    assert!(has_come, "it never came");
+}
+
+/// Time passes at once, as if this thread were busy with something else.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 /// A platform, and the id of a connector there.
@@ -171,6 +239,7 @@ struct Line {
 
 /// A connector that runs.
 struct Running {
+    instruments: Instruments,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<End>>,
 }
@@ -207,8 +276,10 @@ impl Line {
         let mut settings = self.settings(more);
         change(&mut settings);
         let stop = CancellationToken::new();
-        let running = run_consumer::<Recorder>(settings, Instruments::default(), stop.clone());
+        let instruments = Instruments::default();
+        let running = run_consumer::<Recorder>(settings, instruments.clone(), stop.clone());
         Running {
+            instruments,
             stop,
             task: tokio::spawn(running),
         }
@@ -241,13 +312,44 @@ impl Line {
         (of_stream.outcome, of_stream.text)
     }
 
+    /// A heartbeat of this time.
+    fn beat_at(&self, time: DateTime<Utc>) {
+        let position = StreamPosition::at(time);
+        let beat = format!("id: {position}\nevent: heartbeat\ndata: \"{time}\"\n\n");
+        self.platform.stream().inject(beat);
+    }
+
+    /// Of each connection, whether it asked for history.
+    fn history_asked_for(&self) -> Vec<bool> {
+        let connections = self.platform.stream().connections();
+        let asked = connections.iter();
+        asked
+            .map(|asked| asked.query.contains_key("recover"))
+            .collect()
+    }
+
+    fn state(&self) -> Value {
+        self.platform.state(&self.id.to_string()).unwrap()
+    }
+
     fn cursor(&self) -> Value {
-        let state = self.platform.state(&self.id.to_string()).unwrap();
-        state["streams"]["live"].clone()
+        self.state()["streams"]["live"].clone()
+    }
+
+    /// The position that the platform keeps; the beginning before it has one.
+    fn position(&self) -> StreamPosition {
+        let position = self.cursor()["position"].clone();
+        serde_json::from_value(position).unwrap_or(StreamPosition::BEGINNING)
     }
 }
 
 impl Running {
+    /// Ends it without a chance to do anything more.
+    async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     async fn stop(self) {
         self.stop.cancel();
         assert_eq!(self.end().await, End::Stopped);
@@ -305,8 +407,7 @@ async fn history_comes_first_then_what_happens_and_a_restart_goes_on_behind_it()
     let heard = line.record.heard();
     // At most what happened in the millisecond of the position comes again.
     assert!(heard.events.len() <= events + 2, "{:?}", heard.events);
-    let position: StreamPosition =
-        serde_json::from_value(line.cursor()["position"].clone()).unwrap();
+    let position = line.position();
     assert!(
         heard
             .positions
@@ -408,11 +509,11 @@ async fn a_reset_begins_anew_in_the_same_process() {
     running.stop().await;
     let heard = line.record.heard();
     assert_eq!(sorted(heard.ids("create")), all(&ids));
-    let anew = heard
-        .notices
-        .iter()
-        .filter(|notice| **notice == StreamNotice::BeginsAnew);
-    assert!(anew.count() >= 2, "{:?}", heard.notices);
+    // Once at the start, and once after the reset.
+    let round = [StreamNotice::BeginsAnew, StreamNotice::IsLive];
+    let notices = [round, round].concat();
+    assert!(notices.starts_with(&heard.notices), "{:?}", heard.notices);
+    assert!(heard.notices.len() >= 3, "{:?}", heard.notices);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -481,6 +582,7 @@ async fn once_means_until_history_is_through() {
     let running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
     assert_eq!(running.end().await, End::RanOnce);
     assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+    assert_eq!(line.history_asked_for(), [true, false]);
 }
 
 /// Heartbeats that come in the middle of history repeat the last position, or that of the start.
@@ -530,4 +632,326 @@ async fn the_check_says_whether_the_stream_can_be_followed_and_registers_nothing
     };
     let closing = line.platform.stream().until(are_closed);
     tokio::time::timeout(LIMIT, closing).await.unwrap();
+}
+
+/// However long it takes to handle an event: what came meanwhile is read, on the same connection.
+#[tokio::test]
+async fn a_slow_target_holds_the_platform_up_and_nothing_else() {
+    let line = Line::new();
+    let mut ids = line.addresses(1..=3);
+    line.record.target.lock().unwrap().delay = Duration::from_secs(20);
+    let running = line.run(&[("CONNECTOR_LIVE_STREAM_SILENCE_LIMIT", "PT10S")]);
+    line.record.until(Heard::is_live).await;
+    ids.extend(line.addresses(4..=5));
+    line.record.until(|heard| heard.events.len() == 5).await;
+    running.stop().await;
+    let heard = line.record.heard();
+    let mut created = heard.ids("create");
+    created.sort_unstable();
+    assert_eq!(created, all(&ids));
+    assert_eq!(line.platform.stream().connections().len(), 1);
+    assert_eq!(heard.positions.last(), Some(&line.position()));
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_position_moves_over_what_the_target_has_taken_and_the_rest_comes_again(
+    #[values(0, 2)] room: usize,
+    #[values(false, true)] is_killed: bool,
+) {
+    let line = Line::new();
+    line.addresses(9..=9);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    line.record.has_room(Some(room));
+    let before = line.record.heard();
+    let ids = line.addresses(1..=5);
+    let has_tried = |heard: &Heard| {
+        heard.handed_over.len() == before.handed_over.len() + 5
+            && heard.flushes > before.flushes + 8
+    };
+    line.record.until(has_tried).await;
+    let heard = line.record.heard();
+    let handed_over = &heard.handed_over[before.handed_over.len()..];
+    assert_eq!(heard.events.len(), before.events.len() + room);
+    let is_stored = || match room.checked_sub(1) {
+        Some(last) => line.position() == handed_over[last],
+        None => line.position() != StreamPosition::BEGINNING,
+    };
+    if is_killed {
+        eventually(is_stored).await;
+        running.kill().await;
+    } else {
+        running.stop().await;
+        assert!(is_stored(), "{heard:?}");
+    }
+    assert!(handed_over[room].is_after(line.position()), "{heard:?}");
+
+    line.record.has_room(None);
+    let running = line.run(&[]);
+    let last = ids[4].as_str();
+    line.record
+        .until(|heard| heard.ids("create").contains(&last))
+        .await;
+    running.stop().await;
+    let heard = line.record.heard();
+    let live = &heard.ids("create")[before.events.len()..];
+    assert_eq!(live, ids, "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_that_the_target_has_not_taken_is_asked_for_again() {
+    let line = Line::new();
+    let ids = line.addresses(1..=3);
+    line.record.has_room(Some(0));
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    running.stop().await;
+    assert_eq!(line.position(), StreamPosition::BEGINNING);
+    assert_eq!(line.state()["first_pass_complete"], false);
+
+    let mut running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
+    let flushes = line.record.heard().flushes;
+    let is_live_again = |heard: &Heard| {
+        let notices = heard.notices.iter();
+        notices
+            .filter(|notice| **notice == StreamNotice::IsLive)
+            .count()
+            == 2
+            && heard.flushes > flushes + 3
+    };
+    line.record.until(is_live_again).await;
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut running.task).await;
+    assert!(early.is_err(), "{early:?}");
+    line.record.has_room(None);
+    assert_eq!(running.end().await, End::RanOnce);
+    assert_eq!(line.state()["first_pass_complete"], true);
+    assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_replays_no_history_is_followed_live_and_not_asked_for_it_again() {
+    let line = Line::new();
+    line.addresses(1..=2);
+    line.platform.stream().set_filters_by_origin(true);
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    running.stop().await;
+    assert_eq!(line.cursor()["recover_until"], Value::Null);
+    let running = line.run(&[]);
+    let ids = line.addresses(3..=3);
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    running.stop().await;
+    assert_eq!(line.record.heard().ids("create"), ids);
+    assert_eq!(line.history_asked_for(), [true, false]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_is_named_counted_and_passed() {
+    let log = Log::begin();
+    let line = Line::new();
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    let large = "x".repeat(33 * 1024 * 1024);
+    let position = line.platform.stream().record_raw("create", &large);
+    let ids = line.addresses(1..=1);
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    let metrics = running.instruments.metrics.text().unwrap();
+    let counted =
+        "opencti_connector_quarantined_total{reason=\"it is too large to be held in memory\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+    running.stop().await;
+    let heard = line.record.heard();
+    assert_eq!(heard.ids("create"), ids);
+    assert_eq!(heard.positions, [line.position()]);
+    let line_of_log = log.line("too large to be held in memory");
+    assert!(line_of_log.contains(&position.to_string()), "{line_of_log}");
+    assert_eq!(line.platform.stream().connections().len(), 1);
+}
+
+#[rstest]
+#[case::busy(Fault::Status(503, 1), "answered HTTP 503")]
+#[case::fails(Fault::Status(500, 1), "answered HTTP 500")]
+#[case::limits(Fault::RetryAfter(429, 40, 1), "it wants no request for 40 s")]
+#[case::refuses(
+    Fault::Status(401, 1),
+    "is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
+)]
+#[case::breaks_off(Fault::Reset(1), "no answer from the live stream at http://127.0.0.1:")]
+#[tokio::test]
+async fn a_platform_that_fails_is_waited_for(#[case] fault: Fault, #[case] words: &str) {
+    let log = Log::begin();
+    let line = Line::new();
+    let ids = line.addresses(1..=2);
+    line.platform.faults().add_for("Stream", fault);
+    let running = line.run(&[]);
+    log.until("the live stream cannot be followed: it is tried again")
+        .await;
+    let reason = log.line("the live stream cannot be followed");
+    assert!(reason.contains(words), "{reason}");
+    assert!(line.record.heard().events.is_empty());
+    pass(Duration::from_mins(1)).await;
+    line.record.until(Heard::is_live).await;
+    log.until("the live stream is followed again").await;
+    running.stop().await;
+    assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+}
+
+#[tokio::test]
+async fn a_platform_that_goes_away_is_followed_from_where_it_was_when_it_is_back() {
+    let log = Log::begin();
+    let line = Line::new();
+    let mut ids = line.addresses(1..=2);
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    line.platform.go_offline().await;
+    log.until("the live stream cannot be followed: it is tried again")
+        .await;
+    pass(Duration::from_mins(1)).await;
+    log.until("no answer from the live stream at http://127.0.0.1:")
+        .await;
+    ids.extend(line.addresses(3..=3));
+    line.platform.go_online().await;
+    pass(Duration::from_mins(1)).await;
+    let last = ids[2].as_str();
+    line.record
+        .until(|heard| heard.ids("create").contains(&last))
+        .await;
+    running.stop().await;
+    assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_names_what_ceased_to_exist() {
+    let line = Line::new();
+    let ids = line.addresses(1..=3);
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    line.platform.stream().merge(&ids[0], &[&ids[1], &ids[2]]);
+    line.record
+        .until(|heard| !heard.ids("merge").is_empty())
+        .await;
+    running.stop().await;
+    let heard = line.record.heard();
+    assert_eq!(heard.ids("merge"), [ids[0].as_str()]);
+    assert_eq!(heard.merged, ids[1..]);
+    assert!(heard.ids("delete").is_empty());
+    assert_eq!(heard.positions.last(), Some(&line.position()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_come_twice_are_handed_over_twice_and_move_the_position_once() {
+    let line = Line::new();
+    line.platform.stream().set_style(FrameStyle {
+        twice: true,
+        ..FrameStyle::default()
+    });
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    let ids = line.addresses(1..=3);
+    line.record.until(|heard| heard.events.len() == 6).await;
+    running.stop().await;
+    let heard = line.record.heard();
+    let twice: Vec<_> = ids.iter().flat_map(|id| [id.as_str(), id]).collect();
+    assert_eq!(heard.ids("create"), twice);
+    assert_eq!(heard.positions.last(), Some(&line.position()));
+}
+
+/// Else a stream of which nothing matches the filter would fall out of what the platform keeps.
+#[tokio::test]
+async fn the_position_follows_heartbeats_too() {
+    let line = Line::new();
+    let stream = line.platform.stream();
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    stream.create(json!({ "pattern": "rule a { condition: true }", "pattern_type": "yara" }));
+    let last: StreamPosition = stream.last_position().to_string().parse().unwrap();
+    line.beat_at(Utc::now() + Duration::from_mins(1));
+    let mut seconds = 0;
+    while line.position() < last {
+        pass(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        seconds += 1;
+        assert!(seconds < 100, "{}", line.position());
+    }
+    running.stop().await;
+    assert!(line.record.heard().events.is_empty());
+    assert_eq!(stream.connections().len(), 1);
+}
+
+/// Two clocks are never the same, and what the platform has just taken up is on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happened_shortly_before_a_heartbeat_may_come_behind_it() {
+    let line = Line::new();
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    line.beat_at(Utc::now() + Duration::from_secs(5));
+    let mut ids = line.addresses(1..=1);
+    let is_stored = || line.record.heard().positions.last() == Some(&line.position());
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    eventually(is_stored).await;
+    line.record.has_room(Some(0));
+    ids.extend(line.addresses(2..=2));
+    line.record
+        .until(|heard| heard.handed_over.len() == 2)
+        .await;
+    running.stop().await;
+    assert_eq!(line.record.heard().events.len(), 1);
+
+    line.record.has_room(None);
+    let running = line.run(&[]);
+    line.record.until(|heard| heard.events.len() == 2).await;
+    running.stop().await;
+    assert_eq!(line.record.heard().ids("create"), ids);
+}
+
+/// What is logged on the thread of a test.
+struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    _guard: DefaultGuard,
+}
+
+/// Where the log of a test is written.
+#[derive(Clone)]
+struct LogWriter(Arc<Mutex<Vec<u8>>>);
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn begin() -> Self {
+        let written = Arc::default();
+        let writer = LogWriter(Arc::clone(&written));
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        Self {
+            written,
+            _guard: tracing::subscriber::set_default(subscriber),
+        }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The first line with these words.
+    fn line(&self, words: &str) -> String {
+        let text = self.text();
+        let line = text.lines().find(|line| line.contains(words));
+        line.unwrap_or_default().to_owned()
+    }
+
+    async fn until(&self, words: &str) {
+        eventually(|| self.text().contains(words)).await;
+    }
 }

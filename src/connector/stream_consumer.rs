@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::de::Error as _;
@@ -122,6 +123,16 @@ impl StreamPosition {
         DateTime::from_timestamp_millis(milliseconds)
     }
 
+    /// The position of the moment that is so much earlier; the beginning where there is none.
+    #[must_use]
+    pub fn earlier_by(self, time: Duration) -> Self {
+        let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            milliseconds: self.milliseconds.saturating_sub(milliseconds),
+            number: 0,
+        }
+    }
+
     /// Whether it lies behind another one.
     pub fn is_after(self, other: Self) -> bool {
         self.cmp(&other) == Ordering::Greater
@@ -177,6 +188,12 @@ mod tests {
         assert_eq!(
             StreamPosition::at(position.time().unwrap()).milliseconds,
             position.milliseconds
+        );
+        let earlier = position.earlier_by(Duration::from_millis(7));
+        assert_eq!(earlier.to_string(), "1699999999993-0");
+        assert_eq!(
+            position.earlier_by(Duration::MAX),
+            StreamPosition::BEGINNING
         );
     }
 

@@ -181,12 +181,18 @@ impl GraphqlClient {
         if !response.status().is_success() {
             return Err(failed(OPERATION)(response.refusal(None)));
         }
-        let mut response = response;
+        let mut pieces = response.pieces(limit);
         let (mut encoder, mut bytes) = (EncoderStringWriter::new(&STANDARD), 0);
-        while let Some(piece) = response.piece().await.map_err(failed(OPERATION))? {
+        loop {
+            let piece = match pieces.next().await {
+                Ok(Some(piece)) => piece,
+                Ok(None) => break,
+                Err(http::Error::TooLarge { .. }) => return Ok(Download::TooLarge),
+                Err(error) => return Err(failed(OPERATION)(error)),
+            };
             bytes += piece.len();
             // Into memory: writing cannot fail.
-            if bytes > limit || encoder.write_all(&piece).is_err() {
+            if encoder.write_all(&piece).is_err() {
                 return Ok(Download::TooLarge);
             }
         }

@@ -10,8 +10,10 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::proxies::Proxies;
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
+use super::silence::Silence;
 use super::{
     Error, Peer, RedirectRefusal, Redirects, Request, Response, RetryPolicy, Site, Validators,
 };
@@ -20,8 +22,6 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::waiting::WaitNotice;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
-/// The longest wait that is believed where a host asks for one.
-const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Asks one site. Cheap to clone; all clones have one connection pool.
 #[derive(Clone)]
@@ -29,8 +29,10 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
-    /// For hosts to which the site redirects: it reaches the public network alone. None where no redirect leads there.
+    /// For hosts to which the site redirects, and that are asked without a proxy: it reaches the public network alone.
+    /// None where no redirect leads there.
     elsewhere: Option<reqwest::Client>,
+    proxies: Proxies,
     /// Whether the site is in a private network; looked up when it leads elsewhere for the first time.
     is_private: OnceCell<bool>,
     site: Site,
@@ -74,18 +76,23 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when a certificate cannot be used.
     pub fn new(site: Site) -> Result<Self, Error> {
+        Self::through(Proxies::of_environment(), site)
+    }
+
+    fn through(proxies: Proxies, site: Site) -> Result<Self, Error> {
         provide_tls();
         let setup = |source| Error::Setup {
             name: site.name.clone(),
             source,
         };
-        let http = builder(&site).and_then(reqwest::ClientBuilder::build);
+        let http = builder(&site).and_then(|builder| proxies.put(builder).build());
         let http = http.map_err(setup)?;
         let elsewhere = match site.redirects {
             Redirects::Follow {
                 elsewhere: true, ..
             } => {
-                let guarded = builder(&site).map(|builder| builder.dns_resolver(PublicOnly));
+                let guarded =
+                    builder(&site).map(|builder| builder.no_proxy().dns_resolver(PublicOnly));
                 let guarded = guarded.and_then(reqwest::ClientBuilder::build);
                 Some(guarded.map_err(setup)?)
             }
@@ -98,6 +105,7 @@ impl Client {
         Ok(Self(Arc::new(Inner {
             http,
             elsewhere,
+            proxies,
             is_private: OnceCell::new(),
             site,
             target,
@@ -134,7 +142,10 @@ impl Client {
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
-            let sent = self.prepare(request, &url, followed > 0).await.send().await;
+            let sending = self.prepare(request, &url, followed > 0).await.send();
+            let mut silence = Silence::new(site.silence_limit);
+            let sent = silence.wait(sending).await;
+            let sent = sent.map_err(|silence| target.silent(&silence))?;
             let answer = sent.map_err(|source| target.no_answer(source))?;
             let location = answer.headers().get(LOCATION);
             let location = location.and_then(|location| location.to_str().ok());
@@ -159,7 +170,7 @@ impl Client {
                     return Ok(Response {
                         target: target.clone(),
                         answer,
-                        longest_wait: LONGEST_WAIT,
+                        silence,
                     });
                 }
             }
@@ -194,21 +205,18 @@ impl Client {
 
     /// The request as it is sent; where a redirect has led there, without what another origin must not see.
     async fn prepare(&self, request: &Request, url: &Url, is_led: bool) -> reqwest::RequestBuilder {
-        let Inner {
-            http,
-            elsewhere,
-            site,
-            ..
-        } = &*self.0;
+        let site = &self.0.site;
         let mut headers: HeaderMap = site.headers.clone();
-        headers.extend(request.headers.clone());
         if let Some(credential) = &site.credential {
             credential.put(&mut headers, &site.url.origin(), url);
         }
+        // One of the request counts more than one of the site.
+        headers.extend(request.headers_for(url));
         let is_elsewhere = is_led && url.origin() != site.url.origin();
-        let http = match elsewhere {
-            Some(elsewhere) if is_elsewhere && !self.is_private().await => elsewhere,
-            _ => http,
+        let http = if is_elsewhere {
+            self.way_elsewhere(url).await
+        } else {
+            &self.0.http
         };
         let mut prepared = http
             .request(request.method.clone(), url.clone())
@@ -217,6 +225,20 @@ impl Client {
             prepared = prepared.body(body.clone());
         }
         prepared
+    }
+
+    /// The way to a host to which the site has led.
+    async fn way_elsewhere(&self, url: &Url) -> &reqwest::Client {
+        let Inner {
+            http,
+            elsewhere,
+            proxies,
+            ..
+        } = &*self.0;
+        match elsewhere {
+            Some(elsewhere) if !proxies.lead_to(url) && !self.is_private().await => elsewhere,
+            _ => http,
+        }
     }
 
     /// Fetches something whole, of at most so many bytes unpacked; again where what was wrong may pass, as long as
@@ -286,17 +308,24 @@ impl Client {
     ///
     /// # Errors
     /// Those of the request.
-    pub async fn counted<T, E>(&self, request: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let began = Instant::now();
-        let outcome = self.awaited(request).await;
-        let metrics = self.metrics();
-        metrics
-            .platforms
-            .count_request(self.name(), began.elapsed());
-        if outcome.is_err() {
-            metrics.standard.client_errors.inc();
+    pub fn counted<T, E>(
+        &self,
+        request: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>> {
+        // First, as it puts the request on the heap.
+        let request = self.awaited(request);
+        async move {
+            let began = Instant::now();
+            let outcome = request.await;
+            let metrics = self.metrics();
+            metrics
+                .platforms
+                .count_request(self.name(), began.elapsed());
+            if outcome.is_err() {
+                metrics.standard.client_errors.inc();
+            }
+            outcome
         }
-        outcome
     }
 }
 
@@ -304,7 +333,7 @@ fn builder(site: &Site) -> Result<reqwest::ClientBuilder, reqwest::Error> {
     let mut builder = reqwest::Client::builder()
         .user_agent(site.user_agent.as_str())
         .connect_timeout(CONNECT_LIMIT)
-        .read_timeout(site.silence_limit)
+        // Its own limit between two pieces runs on while nobody reads: see `Silence`.
         .timeout(site.total_limit)
         // Followed by this module, which knows where a credential may go.
         .redirect(reqwest::redirect::Policy::none());

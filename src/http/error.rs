@@ -9,47 +9,67 @@ use reqwest::StatusCode;
 
 use super::{Peer, RedirectRefusal};
 
-/// Why no answer came: the HTTP client's error, by the message of the first of its causes that means something to
-/// people.
+/// Why no answer came.
 #[derive(Debug)]
-pub struct NoAnswer(pub reqwest::Error);
+pub enum NoAnswer {
+    /// The HTTP client's error, shown by the message of the first of its causes that means something to people.
+    Client(reqwest::Error),
+    /// Nothing came for this long, before the first piece or between two of them.
+    Silence(Duration),
+}
 
 impl NoAnswer {
-    /// The first one with a useful message. The client's own says no more than that a request failed, and so does the one behind
-    /// it where no connection came about.
-    fn useful(&self) -> &(dyn StdError + 'static) {
-        let mut error: &(dyn StdError + 'static) = &self.0;
-        while let Some(cause) = error.source() {
-            let is_useful = !error.is::<reqwest::Error>()
-                && !["client error", "error "]
-                    .iter()
-                    .any(|start| error.to_string().starts_with(start));
-            if is_useful {
-                break;
-            }
-            error = cause;
+    /// Whether it took too long.
+    pub fn is_timeout(&self) -> bool {
+        match self {
+            Self::Client(error) => error.is_timeout(),
+            Self::Silence(_) => true,
         }
-        error
+    }
+
+    /// Whether no connection came about.
+    pub fn is_connect(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_connect())
+    }
+
+    /// Whether the request could not be made at all.
+    pub fn is_builder(&self) -> bool {
+        matches!(self, Self::Client(error) if error.is_builder())
     }
 }
 
-impl std::ops::Deref for NoAnswer {
-    type Target = reqwest::Error;
-
-    fn deref(&self) -> &reqwest::Error {
-        &self.0
+/// The first error with a useful message. The client's own says no more than that a request failed, and so does the one
+/// behind it where no connection came about.
+fn useful(error: &reqwest::Error) -> &(dyn StdError + 'static) {
+    let mut error: &(dyn StdError + 'static) = error;
+    while let Some(cause) = error.source() {
+        let is_useful = !error.is::<reqwest::Error>()
+            && !["client error", "error "]
+                .iter()
+                .any(|start| error.to_string().starts_with(start));
+        if is_useful {
+            break;
+        }
+        error = cause;
     }
+    error
 }
 
 impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.useful(), f)
+        match self {
+            Self::Client(error) => fmt::Display::fmt(useful(error), f),
+            Self::Silence(limit) => write!(f, "nothing came for {}", seconds(*limit)),
+        }
     }
 }
 
 impl StdError for NoAnswer {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.useful().source()
+        match self {
+            Self::Client(error) => useful(error).source(),
+            Self::Silence(_) => None,
+        }
     }
 }
 
@@ -75,7 +95,7 @@ pub enum Error {
         source: NoAnswer,
     },
     /// An HTTP status that is not a success.
-    #[error("{peer} answered HTTP {status}{}{}", words_of(message.as_deref()), advice_on(*status, proxy.as_deref()))]
+    #[error("{peer} answered HTTP {status}{}{}", words_of(message.as_deref()), advice_on(*status, *retry_after, proxy.as_deref()))]
     Status {
         /// The host's name and address.
         peer: Peer,
@@ -83,7 +103,7 @@ pub enum Error {
         proxy: Option<String>,
         /// The status.
         status: StatusCode,
-        /// How long the server asks to wait (`Retry-After`).
+        /// How long the server asks to wait (`Retry-After`, `x-ratelimit-reset`).
         retry_after: Option<Duration>,
         /// The message in the body, made safe for people.
         message: Option<String>,
@@ -213,6 +233,8 @@ impl Error {
                 ..
             } => match status.as_u16() {
                 408 | 425 | 429 | 502 | 503 | 504 | 520..=524 => ErrorKind::Transient(*retry_after),
+                // A limit of requests, no matter of the token.
+                403 if retry_after.is_some() => ErrorKind::Transient(*retry_after),
                 401 | 403 => ErrorKind::Authentication,
                 413 => ErrorKind::OverLimit,
                 500 => ErrorKind::Server,
@@ -262,8 +284,11 @@ fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
 }
 
 /// What a person can do where no answer came.
-fn advice(error: &reqwest::Error, proxy: Option<&str>) -> String {
-    let about_tls = tls_error(error).and_then(advice_on_tls);
+fn advice(error: &NoAnswer, proxy: Option<&str>) -> String {
+    let about_tls = match error {
+        NoAnswer::Client(error) => tls_error(error).and_then(advice_on_tls),
+        NoAnswer::Silence(_) => None,
+    };
     match (about_tls, proxy) {
         (Some(advice), _) => advice.to_owned(),
         (None, _) if !error.is_connect() => String::new(),
@@ -284,20 +309,34 @@ fn words_of(message: Option<&str>) -> String {
 }
 
 /// What a person can do about an HTTP status, where that is known.
-fn advice_on(status: StatusCode, proxy: Option<&str>) -> String {
-    let known = match status.as_u16() {
-        301 | 302 | 307 | 308 => "; no redirect is followed: set the address to which it leads",
-        401 | 403 => "; check the token, and whether something in front of it asks for more",
-        407 => {
-            "; a proxy asks for a user and a password: they belong into the variable that names it"
+fn advice_on(status: StatusCode, asked_wait: Option<Duration>, proxy: Option<&str>) -> String {
+    let known = match (status.as_u16(), asked_wait) {
+        (403 | 429 | 503, Some(wait)) if !wait.is_zero() => {
+            format!("; it wants no request for {}", seconds(wait))
         }
-        _ => "",
+        (403, Some(_)) => String::new(),
+        (301 | 302 | 307 | 308, _) => {
+            "; no redirect is followed: set the address to which it leads".to_owned()
+        }
+        (401 | 403, _) => {
+            "; check the token, and whether something in front of it asks for more".to_owned()
+        }
+        (407, _) => {
+            "; a proxy asks for a user and a password: they belong into the variable that names it"
+                .to_owned()
+        }
+        _ => String::new(),
     };
     // These may be the proxy's own.
     match (status.as_u16(), proxy) {
         (403 | 407 | 502..=504, Some(proxy)) => {
             format!("{known}; it is asked through the proxy at {proxy}")
         }
-        _ => known.to_owned(),
+        _ => known,
     }
+}
+
+/// A time for people.
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f64().ceil())
 }

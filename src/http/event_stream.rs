@@ -5,6 +5,35 @@
 
 use std::mem;
 
+use super::{Error, Response};
+
+/// The frames of an answer.
+#[derive(Debug)]
+pub struct Events {
+    response: Response,
+    reader: EventReader,
+}
+
+impl Events {
+    pub(super) fn new(response: Response, reader: EventReader) -> Self {
+        Self { response, reader }
+    }
+
+    /// The frames that the next piece completes, which may be none; `None` at the end. May be broken off without a
+    /// loss.
+    ///
+    /// # Errors
+    /// [`Error::NoAnswer`] where it breaks off, or is silent for too long.
+    pub async fn next(&mut self) -> Result<Option<Vec<Framed>>, Error> {
+        let Some(piece) = self.response.piece().await? else {
+            return Ok(None);
+        };
+        let mut frames = Vec::new();
+        self.reader.push(&piece, |framed| frames.push(framed));
+        Ok(Some(frames))
+    }
+}
+
 /// One frame.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frame {
@@ -34,7 +63,7 @@ pub enum Framed {
 
 /// Takes a body apart into frames. One reader for each connection.
 #[derive(Debug)]
-pub struct EventReader {
+pub(super) struct EventReader {
     limit: usize,
     /// A line whose end has not come.
     line: Vec<u8>,
@@ -52,7 +81,7 @@ const LONGEST_NAME: usize = 256;
 
 impl EventReader {
     /// A reader that holds frames of at most so many bytes.
-    pub fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
             line: Vec::new(),
@@ -65,7 +94,7 @@ impl EventReader {
     }
 
     /// Takes the next piece, and hands over the frames that it completes.
-    pub fn push(&mut self, piece: &[u8], mut take: impl FnMut(Framed)) {
+    pub(super) fn push(&mut self, piece: &[u8], mut take: impl FnMut(Framed)) {
         let mut rest = piece;
         if self.is_after_return {
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);

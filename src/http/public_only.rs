@@ -8,6 +8,11 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use super::redirect::is_private;
 
 /// Resolves names to addresses of the public network alone.
+///
+/// It holds where this process connects to the host itself. A host that is asked through a proxy is resolved by the
+/// proxy, behind which nobody here sees what its name leads to: whether it may lead into a private network is up to the
+/// proxy's own rules. Addresses that are private as they are written, and `localhost`, are refused on both ways before
+/// anything is asked (`redirect::check`). The proxy's own host is not judged: whoever runs the connector has named it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PublicOnly;
 

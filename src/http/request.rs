@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::Validators;
@@ -12,7 +13,9 @@ use super::Validators;
 pub struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
-    pub(super) headers: HeaderMap,
+    headers: HeaderMap,
+    /// Headers that only the origin of the address may see.
+    secrets: HeaderMap,
     pub(super) body: Option<Bytes>,
 }
 
@@ -33,6 +36,7 @@ impl Request {
             method,
             url,
             headers: HeaderMap::new(),
+            secrets: HeaderMap::new(),
             body: None,
         }
     }
@@ -54,7 +58,7 @@ impl Request {
         self
     }
 
-    /// With a header that is not secret. A value that is not allowed in a header is left out.
+    /// With a header that is not secret; its name in lower case. A value that is not allowed in a header is left out.
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -63,10 +67,56 @@ impl Request {
         self
     }
 
+    /// With a header that is secret, such as a key of the source, or a signature or a token that was made for this
+    /// request; its name in lower case. It cannot be printed, and a redirect to another origin does not carry it along.
+    /// A value that cannot stand in a header cannot be right either, and is left out: the refusal shows it.
+    #[must_use]
+    pub fn with_secret_header(mut self, name: &'static str, value: &SecretString) -> Self {
+        if let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) {
+            value.set_sensitive(true);
+            self.secrets.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// The headers for an address to which it goes, which is its own or that of a redirect.
+    pub(super) fn headers_for(&self, url: &Url) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        if url.origin() == self.url.origin() {
+            headers.extend(self.secrets.clone());
+        }
+        headers
+    }
+
     /// Asks only for what differs from this version.
     #[must_use]
     pub fn unless_still(mut self, version: &Validators) -> Self {
         version.put(&mut self.headers);
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_belongs_to_scheme_host_and_port() {
+        let url = Url::parse("https://feed.example:8443/a").unwrap();
+        let key = SecretString::from("a-key".to_owned());
+        let request = Request::get(url).with_secret_header("x-api-key", &key);
+        let has_key = |url: &str| {
+            let headers = request.headers_for(&Url::parse(url).unwrap());
+            headers.contains_key("x-api-key")
+        };
+        assert!(has_key("https://feed.example:8443/b?c=d"));
+        for other in [
+            "https://feed.example/a",
+            "http://feed.example:8443/a",
+            "https://other.example:8443/a",
+            "https://feed.example:8443@other.example/a",
+        ] {
+            assert!(!has_key(other), "{other}");
+        }
     }
 }

@@ -8,7 +8,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::client::RequestTarget;
-use super::headers::{Clocks, date, retry_after};
+use super::event_stream::{EventReader, Events};
+use super::headers::{Clocks, asked_wait, date};
+use super::silence::{Silence, TooLong};
 use super::{Error, NoAnswer, Validators};
 use crate::telemetry::safe_text::{WORDS, safe};
 
@@ -22,8 +24,34 @@ const USUAL_BODY: usize = 4 * 1024 * 1024;
 pub struct Response {
     pub(super) target: RequestTarget,
     pub(super) answer: reqwest::Response,
-    /// The longest wait that is believed where the host asks for one.
-    pub(super) longest_wait: Duration,
+    pub(super) silence: Silence,
+}
+
+/// A body that is read piece by piece, with a limit.
+#[derive(Debug)]
+pub struct Pieces {
+    response: Response,
+    limit: usize,
+    /// Bytes that came, unpacked.
+    read: usize,
+}
+
+impl Pieces {
+    /// The next piece, unpacked; none at the end.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] where the body has more bytes than it may, [`Error::NoAnswer`] where it breaks off, or is
+    /// silent for too long.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let Some(piece) = self.response.piece().await? else {
+            return Ok(None);
+        };
+        self.read = self.read.saturating_add(piece.len());
+        if self.read > self.limit {
+            return Err(self.response.target.too_large(self.limit));
+        }
+        Ok(Some(piece))
+    }
 }
 
 impl Response {
@@ -52,10 +80,10 @@ impl Response {
         Validators::read(self.answer.headers())
     }
 
-    /// How long the host asks to wait before the next request (`Retry-After`).
+    /// How long the host asks to wait before the next request (`Retry-After`, or GitHub's `x-ratelimit-reset` where no
+    /// request remains).
     pub fn retry_after(&self) -> Option<Duration> {
-        let now = SystemTime::now();
-        retry_after(self.answer.headers(), now, self.longest_wait)
+        asked_wait(self.answer.headers(), SystemTime::now())
     }
 
     /// What the host calls now; none where it does not answer it.
@@ -68,29 +96,39 @@ impl Response {
         Clocks::read(self.answer.headers(), SystemTime::now())
     }
 
-    /// The next piece of the body, unpacked; none at its end. The caller counts: [`Response::body`] does it for
-    /// whole bodies.
-    ///
-    /// # Errors
-    /// [`Error::NoAnswer`] where it breaks off, or is silent for too long.
-    pub async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
-        let piece = self.answer.chunk().await;
-        piece.map_err(|source| self.target.no_answer(source))
+    /// The next piece of the body, unpacked; none at its end. It has no limit: whoever reads it counts.
+    pub(super) async fn piece(&mut self) -> Result<Option<Bytes>, Error> {
+        match self.silence.wait(self.answer.chunk()).await {
+            Ok(piece) => piece.map_err(|source| self.target.no_answer(source)),
+            Err(silence) => Err(self.target.silent(&silence)),
+        }
+    }
+
+    /// The body piece by piece, of at most so many bytes, counted unpacked.
+    pub fn pieces(self, limit: usize) -> Pieces {
+        Pieces {
+            response: self,
+            limit,
+            read: 0,
+        }
+    }
+
+    /// The body as server-sent events, as many as come, each of at most so many bytes, counted unpacked.
+    pub fn events(self, largest_frame: usize) -> Events {
+        Events::new(self, EventReader::new(largest_frame))
     }
 
     /// The whole body, of at most so many bytes, counted unpacked.
     ///
     /// # Errors
     /// [`Error::TooLarge`] where it has more, [`Error::NoAnswer`] where it breaks off.
-    pub async fn body(mut self, limit: usize) -> Result<Bytes, Error> {
+    pub async fn body(self, limit: usize) -> Result<Bytes, Error> {
         // What a host promises is not believed beyond the usual.
         let promised = self.answer.content_length().unwrap_or_default();
         let promised = usize::try_from(promised).unwrap_or_default();
         let mut body = BytesMut::with_capacity(promised.min(USUAL_BODY).min(limit));
-        while let Some(piece) = self.piece().await? {
-            if body.len() + piece.len() > limit {
-                return Err(self.target.too_large(limit));
-            }
+        let mut pieces = self.pieces(limit);
+        while let Some(piece) = pieces.next().await? {
             body.extend_from_slice(&piece);
         }
         Ok(body.freeze())
@@ -99,7 +137,7 @@ impl Response {
     /// The beginning of the body of an error; what does not come is not needed.
     pub async fn beginning(&mut self) -> Bytes {
         let mut body = BytesMut::new();
-        while let Ok(Some(piece)) = self.answer.chunk().await {
+        while let Ok(Some(piece)) = self.piece().await {
             let left = BEGINNING - body.len();
             body.extend_from_slice(piece.get(..left).unwrap_or(&piece));
             if body.len() >= BEGINNING {
@@ -135,10 +173,18 @@ impl Response {
 
 impl RequestTarget {
     pub(super) fn no_answer(&self, source: reqwest::Error) -> Error {
+        self.unanswered(NoAnswer::Client(source))
+    }
+
+    pub(super) fn silent(&self, silence: &TooLong) -> Error {
+        self.unanswered(NoAnswer::Silence(silence.0))
+    }
+
+    fn unanswered(&self, source: NoAnswer) -> Error {
         Error::NoAnswer {
             peer: self.peer.clone(),
             proxy: self.proxy.clone(),
-            source: NoAnswer(source),
+            source,
         }
     }
 

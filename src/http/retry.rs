@@ -174,6 +174,14 @@ mod tests {
         assert!(waits.next(Some(Duration::from_secs(30))) >= Some(Duration::from_secs(30)));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_longer_wait_than_the_total_is_given_up_and_never_cut_short() {
+        let asked = Some(Duration::from_mins(40));
+        assert_eq!(RetryPolicy::DURING_RUN.waits().next(asked), None);
+        assert!(!RetryBudget::default().wait(asked).await);
+        assert!(RetryPolicy::AT_START.waits().next(asked) >= asked);
+    }
+
     #[test]
     fn never_means_never() {
         assert_eq!(

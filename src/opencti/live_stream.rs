@@ -1,13 +1,13 @@
 //! The platform's live stream: the request for it, and its frames.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
 
 use crate::connector::StreamPosition;
-use crate::http::{Client, Credential, Error, EventReader, Frame, Framed, Request, Response, Site};
+use crate::http::{Client, Credential, Error, Events, Frame, Framed, Request, Site};
 use crate::settings::LiveStreamSettings;
 
 /// Frames are some 2 KB, and those of the largest objects some MB.
@@ -80,8 +80,8 @@ impl LiveStream {
         let sending = self.client.counted(self.client.send(&request));
         let response = sending.await?.success().await?;
         Ok(OpenStream {
-            response,
-            reader: EventReader::new(LARGEST_FRAME),
+            date: response.date(),
+            events: response.events(LARGEST_FRAME),
         })
     }
 }
@@ -89,15 +89,16 @@ impl LiveStream {
 /// A connection.
 #[derive(Debug)]
 pub struct OpenStream {
-    response: Response,
-    reader: EventReader,
+    events: Events,
+    /// What the platform called now when it answered.
+    date: Option<SystemTime>,
 }
 
 impl OpenStream {
     /// What the platform's clock showed when it answered, where it said so: at the latest, as it says whole seconds.
     pub fn opened_at(&self) -> Option<StreamPosition> {
         const SECOND: Duration = Duration::from_secs(1);
-        let date = self.response.date()?.checked_add(SECOND)?;
+        let date = self.date?.checked_add(SECOND)?;
         Some(StreamPosition::at(date.into()))
     }
 
@@ -107,13 +108,8 @@ impl OpenStream {
     /// # Errors
     /// [`Error::NoAnswer`] where the connection breaks.
     pub async fn next(&mut self) -> Result<Option<Vec<StreamFrame>>, Error> {
-        let Some(piece) = self.response.piece().await? else {
-            return Ok(None);
-        };
-        let mut frames = Vec::new();
-        self.reader
-            .push(&piece, |framed| frames.push(StreamFrame::of(framed)));
-        Ok(Some(frames))
+        let frames = self.events.next().await?;
+        Ok(frames.map(|frames| frames.into_iter().map(StreamFrame::of).collect()))
     }
 }
 

@@ -26,7 +26,7 @@ impl<'a> Tries<'a> {
     /// This error, when it is time to give up.
     pub(super) async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
         let locked = if error.is_lock() {
-            self.locked.next(None)
+            self.locked.next(error.asked_wait())
         } else {
             None
         };

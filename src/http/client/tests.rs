@@ -10,7 +10,7 @@ use rstest::rstest;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::{Credential, ErrorKind};
+use crate::http::{Credential, ErrorKind, Framed, NoAnswer};
 use crate::telemetry::metrics::Metrics;
 
 /// What a host was asked: path with query, and headers.
@@ -152,6 +152,56 @@ async fn a_redirect_is_followed_without_the_credential_to_another_origin() {
     assert_eq!(other.header(0, "x-always").unwrap(), "here");
 }
 
+/// A site of the public network, asked through a proxy in a private one.
+async fn through(proxy: &Host) -> Result<Fetched, Error> {
+    let site = Site {
+        url: Url::parse("http://192.0.2.1/base").unwrap(),
+        ..site(proxy)
+    };
+    let request = Request::get(site.url.clone());
+    let address = format!("http://localhost:{}", proxy.url.port().unwrap());
+    let client = Client::through(Proxies::own(&address, ""), site).unwrap();
+    client.fetch(&request, 1000, RetryPolicy::NEVER).await
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_through_a_proxy_wherever_that_stands() {
+    let location = [("location", "http://elsewhere.example/x?y=z")];
+    let proxy = Host::start(&[(302, &location, ""), (200, &[], "content")]).await;
+    let fetched = through(&proxy).await;
+    assert!(
+        matches!(fetched, Ok(Fetched::Content { .. })),
+        "{fetched:?}"
+    );
+    let asked: Vec<_> = proxy.asked().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(
+        asked,
+        ["http://192.0.2.1/base", "http://elsewhere.example/x?y=z"]
+    );
+    assert!(proxy.header(0, "authorization").is_some());
+    assert_eq!(proxy.header(1, "authorization"), None);
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_proxy_is_not_asked_for_an_address_of_a_private_network(
+    #[values("http://10.0.0.1/", "http://[::1]/", "http://localhost/")] location: &str,
+) {
+    let proxy = Host::start(&[(302, &[("location", location)], "")]).await;
+    let error = through(&proxy).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Redirect {
+                source: RedirectRefusal::Private,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(proxy.asked().len(), 1);
+}
+
 #[tokio::test]
 async fn redirects_end() {
     let host = Host::start(&[(302, &[("location", "/again")], "")]).await;
@@ -282,4 +332,203 @@ async fn a_body_that_is_cut_short_is_asked_for_again() {
         matches!(&fetched, Ok(Fetched::Content { body, .. }) if &**body == b"half"),
         "{fetched:?}"
     );
+}
+
+/// A host whose answer is one body, packed.
+async fn packed(content: &[u8]) -> Site {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    packer.write_all(content).unwrap();
+    let body = packer.finish().unwrap();
+    assert!(body.len() * 50 < content.len());
+    let router = Router::new().fallback(move || {
+        let body = body.clone();
+        async move { ([("content-encoding", "gzip")], body) }
+    });
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    Site::new("the feed", Url::parse(&url).unwrap())
+}
+
+async fn sent(site: &Site) -> Response {
+    let client = Client::new(site.clone()).unwrap();
+    client.send(&Request::get(site.url.clone())).await.unwrap()
+}
+
+/// A small body may become a large one: what counts is what is held.
+#[tokio::test]
+async fn a_limit_counts_what_a_body_holds_once_it_is_unpacked() {
+    const SIZE: usize = 1_000_000;
+    let site = packed(&vec![b'x'; SIZE]).await;
+    assert_eq!(sent(&site).await.body(SIZE).await.unwrap().len(), SIZE);
+    let too_large =
+        |error: &Error| matches!(error, Error::TooLarge { limit, .. } if *limit == SIZE - 1);
+    let whole = sent(&site).await.body(SIZE - 1).await.unwrap_err();
+    assert!(too_large(&whole), "{whole:?}");
+
+    let mut pieces = sent(&site).await.pieces(SIZE - 1);
+    let mut read = 0;
+    let error = loop {
+        match pieces.next().await {
+            Ok(piece) => read += piece.unwrap().len(),
+            Err(error) => break error,
+        }
+    };
+    assert!(too_large(&error), "{error:?}");
+    assert!(read < SIZE, "{read}");
+    let mut pieces = sent(&site).await.pieces(SIZE);
+    let mut read = 0;
+    while let Some(piece) = pieces.next().await.unwrap() {
+        read += piece.len();
+    }
+    assert_eq!(read, SIZE);
+}
+
+#[tokio::test]
+async fn a_packed_event_has_a_limit_and_the_next_one_comes() {
+    let large = "x".repeat(1_000_000);
+    let site = packed(format!("id: 1\ndata: {large}\n\ndata: a\n\n").as_bytes()).await;
+    let mut events = sent(&site).await.events(1000);
+    let mut frames = Vec::new();
+    while let Some(framed) = events.next().await.unwrap() {
+        frames.extend(framed);
+    }
+    let [Framed::TooLarge { id, .. }, Framed::Frame(frame)] = &frames[..] else {
+        panic!("{frames:?}");
+    };
+    assert_eq!((id.as_deref(), frame.data.as_str()), (Some("1"), "a"));
+}
+
+/// Time passes at once, as if the process were busy with something else.
+async fn busy(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_body_is_silent_only_while_it_is_waited_for() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let hosting = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream
+    });
+    let site = Site {
+        silence_limit: Duration::from_secs(45),
+        ..Site::new("the feed", Url::parse(&url).unwrap())
+    };
+    let response = sent(&site).await;
+    let mut host = hosting.await.unwrap();
+    let mut pieces = response.pieces(100);
+    for piece in ["one", "two"] {
+        host.write_all(piece.as_bytes()).await.unwrap();
+        assert_eq!(pieces.next().await.unwrap().unwrap(), piece);
+        busy(site.silence_limit * 2).await;
+    }
+    // Nothing comes any more.
+    tokio::time::pause();
+    let error = pieces.next().await.unwrap_err();
+    assert!(error.is_about_size(), "{error:?}");
+    let shown = format!("{}", Chain(&error));
+    assert!(shown.contains("nothing came for 45 s"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_host_that_does_not_answer_at_all_is_silent() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let site = Site {
+        silence_limit: Duration::from_millis(50),
+        ..Site::new("the feed", url.clone())
+    };
+    let error = fetch(site, &Request::get(url), RetryPolicy::NEVER).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::NoAnswer {
+                source: NoAnswer::Silence(_),
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Transient(None));
+    assert!(error.leaves_in_doubt());
+}
+
+#[rstest]
+#[case::retry_after(&[("retry-after", "1800")], 1800)]
+#[case::reset(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999")], 24 * 60 * 60)]
+#[tokio::test]
+async fn a_limit_of_requests_is_no_matter_of_the_token_and_is_never_asked_too_early(
+    #[case] headers: &[(&'static str, &str)],
+    #[case] seconds: u64,
+    #[values(403, 429, 503)] status: u16,
+) {
+    let host = Host::start(&[(status, headers, "")]).await;
+    let request = get(&host);
+    // Longer than the ten minutes of this policy.
+    let fetched = fetch(site(&host), &request, RetryPolicy::DURING_RUN).await;
+    let error = fetched.unwrap_err();
+    let wait = Some(Duration::from_secs(seconds));
+    assert_eq!(error.kind(), ErrorKind::Transient(wait));
+    assert_eq!(host.asked().len(), 1);
+    let shown = error.to_string();
+    let named = format!("; it wants no request for {seconds} s");
+    assert!(shown.ends_with(&named), "{shown}");
+    assert!(!shown.contains("token"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_403_with_requests_left_is_about_the_token() {
+    let left = [
+        ("x-ratelimit-remaining", "7"),
+        ("x-ratelimit-reset", "9999999999"),
+    ];
+    let host = Host::start(&[(403, &left, "")]).await;
+    let error = fetch(site(&host), &get(&host), SOON).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Authentication);
+    assert!(error.to_string().contains("check the token"), "{error}");
+}
+
+#[tokio::test]
+async fn a_secret_of_a_request_does_not_go_to_another_origin_and_does_not_show() {
+    let other = Host::start(&[(200, &[], "content")]).await;
+    let elsewhere = other.url.to_string();
+    let host = Host::start(&[
+        (301, &[("location", "/moved")], ""),
+        (302, &[("location", &elsewhere)], ""),
+    ])
+    .await;
+    let secret = |text: &str| text.to_owned().into();
+    let request = get(&host)
+        .with_secret_header("authorization", &secret("AWS4-HMAC-SHA256 a-signature"))
+        .with_secret_header("x-amz-security-token", &secret("a-session"))
+        .with_header("x-amz-date", "20261120T100000Z");
+    let shown = format!("{request:?}");
+    for hidden in ["a-signature", "a-session"] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+    let fetched = fetch(site(&host), &request, RetryPolicy::NEVER).await;
+    assert!(
+        matches!(fetched, Ok(Fetched::Content { .. })),
+        "{fetched:?}"
+    );
+    for number in [0, 1] {
+        let authorization = host.header(number, "authorization").unwrap();
+        assert_eq!(authorization, "AWS4-HMAC-SHA256 a-signature");
+        let session = host.header(number, "x-amz-security-token");
+        assert_eq!(session.unwrap(), "a-session");
+    }
+    assert_eq!(other.header(0, "authorization"), None);
+    assert_eq!(other.header(0, "x-amz-security-token"), None);
+    assert!(other.header(0, "x-amz-date").is_some());
 }

@@ -16,7 +16,7 @@ pub(super) const LIVE: &str = "live";
 pub(super) struct StreamCursor {
     /// The target has taken everything up to here.
     pub(super) position: StreamPosition,
-    /// Up to here the platform replays what was there before; it does nothing once the position has passed it.
+    /// Up to here the platform replays what was there before; none once the target has taken it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) recover_until: Option<StreamPosition>,
 }

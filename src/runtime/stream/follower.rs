@@ -9,7 +9,7 @@ use super::cursor::{LIVE, StartSettings, StreamCursor};
 use crate::connector::{
     Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
-use crate::http::{Error, RetryPolicy, Waits};
+use crate::http::{Error, ErrorKind, RetryPolicy, Waits};
 use crate::opencti::{LiveStream, OpenStream, StreamFrame};
 use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
@@ -37,6 +37,13 @@ const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
 /// Where heartbeats stand still for so long, there is nothing more to come for now. Behind history, the platform's
 /// heartbeats go on with the time once it has waited for events for 15 s (docs/protocol.md#live-stream).
 const STANDSTILL: Duration = Duration::from_secs(20);
+/// The time of a heartbeat is that of the platform's clock, when it had waited for events in vain. What its store of
+/// events has taken up since, or calls earlier by another clock, is still to come: so much before that time, nothing is.
+const HEARTBEAT_MARGIN: Duration = Duration::from_secs(10);
+
+/// What is counted as skipped, and why.
+const EVENT: &str = "event";
+const TOO_LARGE: &str = "it is too large to be held in memory";
 
 /// Follows the stream.
 pub(super) struct Follower {
@@ -101,8 +108,10 @@ impl From<Superseded> for Broken {
 /// What has come over one connection.
 struct ConnectionProgress {
     cursor: StreamCursor,
-    /// The last position that counts.
+    /// Everything up to here has come.
     seen: StreamPosition,
+    /// The last position that the platform named, be it in a heartbeat.
+    named: StreamPosition,
     /// What was sent ahead of an event, under its position: not reached before the event comes.
     held: Option<StreamPosition>,
     /// When what the consumer buffers is flushed; none where it buffers nothing.
@@ -128,7 +137,6 @@ impl Follower {
         let began = StreamPosition::at(self.clock.now());
         loop {
             let epoch = self.state_store.epoch();
-            let is_first = waits.is_first();
             let connection = self.connection(consumer, epoch, &mut waits, began);
             let broken = tokio::select! {
                 broken = connection => broken,
@@ -140,12 +148,12 @@ impl Follower {
                 Broken::Stopped => return Ok(Followed::Stopped),
                 Broken::HistoryIsThrough => return Ok(Followed::HistoryIsThrough),
                 Broken::Consumer(error) => return Err(error),
-                Broken::Reset => {
-                    consumer.note(StreamNotice::BeginsAnew).await?;
-                    continue;
+                // Without a state, the next connection begins anew.
+                Broken::Reset | Broken::Elsewhere => continue,
+                Broken::Http(error) => {
+                    self.instruments.health.note_failure();
+                    waits.note_error(&error);
                 }
-                Broken::Elsewhere => continue,
-                Broken::Http(error) => waits.note_error(&error, &self.instruments, is_first),
                 Broken::Ended => waits.note("the platform ended the live stream"),
                 Broken::Platform(words) => {
                     waits.note(&format!("the platform failed at the live stream: {words}"));
@@ -203,6 +211,7 @@ impl Follower {
         let mut progress = ConnectionProgress {
             cursor,
             seen: cursor.position,
+            named: cursor.position,
             held: None,
             flush_at: None,
             beat: None,
@@ -231,15 +240,15 @@ impl Follower {
                 self.frame(frame, consumer, &mut progress, epoch).await?;
             }
             if !progress.is_live && progress.is_history_through() {
-                self.end_history(consumer, &mut progress, epoch).await?;
+                self.begin_live(consumer, &mut progress, epoch).await?;
             }
-            if progress.flush_at.is_none() {
+            if progress.is_taken() {
                 self.store_heartbeats(&mut progress, epoch)?;
             }
             if self.ends_with_history && progress.is_up_to_date() {
                 self.flush(consumer, &mut progress, epoch).await?;
                 // What the target has not taken yet is offered again.
-                if progress.flush_at.is_none() {
+                if progress.is_taken() {
                     let seen = progress.seen;
                     self.store(&mut progress, seen, epoch)?;
                     return Ok(Broken::HistoryIsThrough);
@@ -292,7 +301,8 @@ impl Follower {
                 let same = last_beat.filter(|(last, _)| *last == position);
                 progress.beat = Some(same.unwrap_or_else(|| (position, Instant::now())));
                 if Some(position) != progress.held {
-                    progress.see(Some(position));
+                    progress.see(Some(position.earlier_by(HEARTBEAT_MARGIN)));
+                    progress.name(position);
                 }
                 Ok(())
             }
@@ -301,9 +311,7 @@ impl Follower {
                 tracing::info!("the live stream filters by origin: its history is not replayed");
                 progress.cursor.recover_until = None;
                 progress.see(position);
-                progress.is_live = true;
-                self.store(progress, progress.cursor.position, epoch)?;
-                Ok(self.note_live(consumer).await?)
+                self.begin_live(consumer, progress, epoch).await
             }
             StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
             StreamFrame::Dependency(frame) => {
@@ -338,6 +346,8 @@ impl Follower {
                     bytes,
                     "an event of the live stream is too large to be held in memory: it is skipped"
                 );
+                let objects = &self.instruments.metrics.objects;
+                objects.count_not_sent(EVENT, TOO_LARGE);
                 progress.see(position);
                 Ok(())
             }
@@ -369,9 +379,8 @@ impl Follower {
         Err(Broken::Elsewhere)
     }
 
-    /// History is through. The position is moved by what has come alone: should more of history come all the same, none
-    /// of it is lost.
-    async fn end_history<C: StreamConsumer>(
+    /// History is through. What the target has not taken of it is asked for again by the next connection.
+    async fn begin_live<C: StreamConsumer>(
         &self,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
@@ -379,9 +388,13 @@ impl Follower {
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
         progress.is_live = true;
-        if progress.flush_at.is_none() {
-            self.store(progress, progress.seen, epoch)?;
-        }
+        let reached = if progress.is_taken() {
+            progress.end_history();
+            progress.seen
+        } else {
+            progress.cursor.position
+        };
+        self.store(progress, reached, epoch)?;
         Ok(self.note_live(consumer).await?)
     }
 
@@ -404,7 +417,9 @@ impl Follower {
             Taken::Everything => self.store(progress, progress.seen, epoch)?,
             Taken::UpTo(position) => {
                 progress.flush_at = Some(Instant::now() + consumer.flush_interval());
-                self.store(progress, position, epoch)?;
+                // Neither beyond what has come, nor back.
+                let reached = position.min(progress.seen).max(progress.cursor.position);
+                self.store(progress, reached, epoch)?;
             }
             Taken::Nothing => {
                 progress.flush_at = Some(Instant::now() + consumer.flush_interval());
@@ -435,7 +450,7 @@ impl Follower {
         progress.stored = Instant::now();
         let cursor = progress.cursor.write();
         self.state_store.change(epoch, |state| {
-            state.first_pass_complete |= progress.is_live;
+            state.first_pass_complete |= progress.is_live && progress.is_taken();
             state.streams.insert(LIVE.to_owned(), cursor);
         })?;
         if let Some(time) = position.time() {
@@ -478,14 +493,19 @@ impl Follower {
 }
 
 impl ConnectionProgress {
+    /// Whether the target has taken all that has come.
+    fn is_taken(&self) -> bool {
+        self.flush_at.is_none()
+    }
+
     /// Whether all of history has come.
     fn is_history_through(&self) -> bool {
-        self.cursor.is_through_at(self.seen) || self.stands_still()
+        self.cursor.is_through_at(self.named) || self.stands_still()
     }
 
     /// Whether everything has come that there was when the process began.
     fn is_up_to_date(&self) -> bool {
-        self.is_live && (self.seen.is_after(self.began) || self.stands_still())
+        self.is_live && (self.named.is_after(self.began) || self.stands_still())
     }
 
     fn stands_still(&self) -> bool {
@@ -493,10 +513,24 @@ impl ConnectionProgress {
             .is_some_and(|(_, since)| since.elapsed() >= STANDSTILL)
     }
 
+    /// Leaves history behind, where the platform has named a position behind it. Should more of it come where
+    /// heartbeats only stood still, none of it is lost.
+    fn end_history(&mut self) {
+        if self.cursor.is_through_at(self.named) {
+            let until = self.cursor.recover_until.take();
+            self.see(until);
+        }
+    }
+
+    fn name(&mut self, position: StreamPosition) {
+        self.named = self.named.max(position);
+    }
+
     /// Everything up to this position has come.
     fn see(&mut self, position: Option<StreamPosition>) {
-        if let Some(position) = position.filter(|position| position.is_after(self.seen)) {
-            self.seen = position;
+        if let Some(position) = position {
+            self.seen = self.seen.max(position);
+            self.name(position);
         }
         if self.held.is_some_and(|held| held <= self.seen) {
             self.held = None;
@@ -509,6 +543,8 @@ struct Reconnecting {
     waits: Waits,
     not_started: Waits,
     is_not_started: bool,
+    /// How long the platform asked to wait.
+    asked_wait: Option<Duration>,
     logged: Option<(String, Instant)>,
     has_connected: bool,
     knows_clock: bool,
@@ -520,6 +556,7 @@ impl Default for Reconnecting {
             waits: RECONNECT.waits(),
             not_started: NOT_STARTED.waits(),
             is_not_started: false,
+            asked_wait: None,
             logged: None,
             has_connected: false,
             knows_clock: false,
@@ -528,10 +565,6 @@ impl Default for Reconnecting {
 }
 
 impl Reconnecting {
-    fn is_first(&self) -> bool {
-        !self.has_connected
-    }
-
     fn note_success(&mut self) {
         if self.logged.is_some() {
             tracing::info!("the live stream is followed again");
@@ -550,22 +583,15 @@ impl Reconnecting {
         is_new
     }
 
-    fn note_error(&mut self, error: &Error, instruments: &Instruments, is_first: bool) {
-        instruments.health.note_failure();
-        let status = error.status().map(|status| status.as_u16());
-        self.is_not_started = matches!(status, Some(401 | 403 | 410));
-        let advice = match status {
-            Some(401 | 403) if is_first => {
-                "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
-            }
-            Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
-            _ => "",
-        };
-        self.log(&format!("{}{advice}", Chain(error)));
+    fn note_error(&mut self, error: &Error) {
+        self.is_not_started = is_not_started(error);
+        self.asked_wait = error.asked_wait();
+        self.log(&reason(error, !self.has_connected));
     }
 
     fn note(&mut self, what: &str) {
         self.is_not_started = false;
+        self.asked_wait = None;
         self.log(what);
     }
 
@@ -590,6 +616,98 @@ impl Reconnecting {
         } else {
             &mut self.waits
         };
-        waits.next(None).unwrap_or(RECONNECT.longest)
+        waits.next(self.asked_wait).unwrap_or(RECONNECT.longest)
+    }
+}
+
+/// Whether somebody has to change something before the stream can be followed.
+fn is_not_started(error: &Error) -> bool {
+    error.kind() == ErrorKind::Authentication || error.is_gone()
+}
+
+/// Why the stream cannot be followed, for people, and what they can do.
+fn reason(error: &Error, is_first: bool) -> String {
+    let status = error.status().map(|status| status.as_u16());
+    let advice = match status {
+        _ if error.kind() == ErrorKind::Authentication && is_first => {
+            "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
+        }
+        Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
+        _ => "",
+    };
+    format!("{}{advice}", Chain(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::http::{Peer, StatusCode};
+
+    fn answered(status: u16, retry_after: Option<Duration>) -> Error {
+        Error::Status {
+            peer: Peer::default(),
+            proxy: None,
+            status: StatusCode::from_u16(status).unwrap(),
+            retry_after,
+            message: None,
+        }
+    }
+
+    #[rstest]
+    fn the_platform_is_not_asked_before_the_time_that_it_names(
+        #[values(403, 429, 503)] status: u16,
+        #[values(0, 90, 3000)] seconds: u64,
+    ) {
+        let asked = Duration::from_secs(seconds);
+        let mut reconnecting = Reconnecting::default();
+        reconnecting.note_error(&answered(status, Some(asked)));
+        assert!(reconnecting.next() >= asked);
+        // It asked once, and the connection that comes next breaks by itself.
+        reconnecting.note("the platform ended the live stream");
+        assert!(reconnecting.next() <= RECONNECT.longest * 2);
+    }
+
+    #[rstest]
+    #[case::away(503, RECONNECT)]
+    #[case::fails(500, RECONNECT)]
+    #[case::not_allowed(401, NOT_STARTED)]
+    #[case::stopped(410, NOT_STARTED)]
+    fn waits_grow_up_to_their_longest_and_begin_small_after_a_success(
+        #[case] status: u16,
+        #[case] policy: RetryPolicy,
+    ) {
+        let mut reconnecting = Reconnecting::default();
+        let mut wait = || {
+            reconnecting.note_error(&answered(status, None));
+            reconnecting.next()
+        };
+        let first = wait();
+        assert!(first >= policy.first && first <= policy.first * 2);
+        let last = (0..20).map(|_| wait()).last().unwrap();
+        assert!(last >= policy.longest && last <= policy.longest * 2);
+        reconnecting.note_success();
+        reconnecting.note_error(&answered(status, None));
+        assert!(reconnecting.next() <= policy.first * 2);
+    }
+
+    #[rstest]
+    #[case(401, None, true, "may the token's user access data sharing?")]
+    #[case(401, None, false, "check the token")]
+    #[case(403, Some(5), true, "it wants no request for 5 s")]
+    #[case(410, None, true, "waiting until somebody starts it")]
+    #[case(502, None, true, "answered HTTP 502 Bad Gateway")]
+    fn people_read_what_they_can_do(
+        #[case] status: u16,
+        #[case] seconds: Option<u64>,
+        #[case] is_first: bool,
+        #[case] words: &str,
+    ) {
+        let asked = seconds.map(Duration::from_secs);
+        let reason = reason(&answered(status, asked), is_first);
+        assert!(reason.contains(words), "{reason}");
+        let is_about_rights = reason.contains("data sharing");
+        assert_eq!(is_about_rights, words.contains("data sharing"), "{reason}");
     }
 }
