@@ -42,7 +42,7 @@ pub struct Converted {
     /// The stream of the source.
     pub stream: &'static str,
     /// How this unit can be asked for once more: comes back with what of it is deferred. Only the source that made it
-    /// can read it; at most [`UNIT_KEY_BYTES`].
+    /// can read it; at most [`UNIT_KEY_BYTES`](super::UNIT_KEY_BYTES).
     pub key: Option<String>,
     /// Whether it is read once more, apart from its stream.
     pub is_again: bool,
