@@ -1,6 +1,7 @@
 //! `docker-compose.yml`: the variables of the connector's service are written from the table.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::connector::{Connector, assert_up_to_date, begin_if_missing, connectors, text};
 
@@ -49,9 +50,9 @@ fn with_environment(file: &str, connector: &Connector) -> String {
 
 /// A first compose file, after the one at the top: another image, built from the same folder.
 pub(crate) fn first(connector: &Connector) -> String {
-    let top = text(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml"));
+    let top = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docker-compose.yml"));
     let build = format!(
-        "    build:\n      context: ../..\n      args:\n        CONNECTOR: {}-connector\n",
+        "    build:\n      context: ../..\n      args:\n        CONNECTOR: {}\n",
         connector.slug
     );
     let file = top
@@ -61,11 +62,24 @@ pub(crate) fn first(connector: &Connector) -> String {
     with_environment(&file, connector)
 }
 
+/// The connector that the image is built with: the one that the file says, or the one of the Dockerfile.
+fn built_connector(file: &str) -> String {
+    let dockerfile = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Dockerfile"));
+    let said = file
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("CONNECTOR: "));
+    let by_itself = dockerfile
+        .lines()
+        .find_map(|line| line.strip_prefix("ARG CONNECTOR="));
+    said.or(by_itself).unwrap().to_owned()
+}
+
 /// Of one connector: the checks of this module.
 pub(crate) fn check(connector: &Connector) {
     begin_if_missing(&connector.compose, || first(connector));
     let file = text(&connector.compose);
     assert_up_to_date(&connector.compose, &with_environment(&file, connector));
+    assert_eq!(built_connector(&file), connector.slug);
     let variables: Vec<(String, String)> = environment(connector)
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- ")?.split_once('='))
@@ -83,4 +97,17 @@ pub(crate) fn check(connector: &Connector) {
 #[test]
 fn every_compose_file_says_what_the_table_says() {
     connectors().iter().for_each(check);
+}
+
+/// The Dockerfile takes the name of a feature, and makes that of the program of it.
+#[test]
+fn every_connector_has_a_feature_and_a_program() {
+    let manifest = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    for connector in connectors() {
+        let slug = connector.slug;
+        let program = format!("name = \"{slug}-connector\"\nrequired-features = [\"{slug}\"]\n");
+        for part in [format!("\n{slug} = ["), program] {
+            assert!(manifest.contains(&part), "Cargo.toml has no {part:?}");
+        }
+    }
 }

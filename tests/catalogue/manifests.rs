@@ -160,3 +160,19 @@ pub(crate) fn check(connector: &Connector) {
 fn every_manifest_sets_what_is_required_and_nothing_else() {
     connectors().iter().for_each(check);
 }
+
+/// What is found in them is all that they set.
+#[test]
+fn the_variables_of_the_first_manifests_are_found() {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("connectors/netmanageit/deploy");
+    let files = [
+        ("kubernetes/configmap.yaml", 4),
+        ("kubernetes/secret.sample.yaml", 2),
+        ("helm/values-netmanageit.yaml", 5),
+    ];
+    for (file, count) in files {
+        let manifest = text(&deploy.join(file));
+        let found = variables(&manifest);
+        assert_eq!(found.len(), count, "{file}: {found:?}");
+    }
+}
