@@ -6,7 +6,8 @@
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
@@ -29,6 +30,7 @@ use rstest::rstest;
 use sandbox::{Broker, Destination, DestinationOptions, Release, Work, Worker};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tracing::subscriber::DefaultGuard;
 use uuid::Uuid;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
@@ -100,6 +102,13 @@ impl Connector for Alerts {
 
     async fn check(&self, checks: &mut Checks<'_>) {
         checks.pass("source", "there is none");
+    }
+
+    /// As another program kept it, which counted alerts.
+    fn migrate_state(&self, state: &Value) -> Option<BTreeMap<String, Value>> {
+        let alerts = state.get("alerts_done")?.as_u64()?;
+        let cursor = json!({ "units": alerts / 10 });
+        Some(BTreeMap::from([(STREAM.to_owned(), cursor)]))
     }
 }
 
@@ -445,6 +454,13 @@ impl Line {
         (work.messages.concat(), work.errors.is_empty())
     }
 
+    /// How often the incidents of these alerts were imported.
+    fn imports_of_alerts<const COUNT: usize>(&self, numbers: [usize; COUNT]) -> [usize; COUNT] {
+        let common = AlertConverter::new().common;
+        let imported = self.platform.imported();
+        numbers.map(|number| imported.imports(&incident(number, &common).id))
+    }
+
     fn host_imports(&self) -> usize {
         let host = AlertConverter::new().host.id.clone();
         self.platform.imported().imports(&host)
@@ -747,4 +763,87 @@ async fn what_is_gone_is_deleted_where_the_release_can(
         let imports = imported.imports(&incident(1, &converter.common).id);
         assert!(imports <= 1, "imported once more instead: {imports}");
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_state_of_the_program_before_is_gone_on_from() {
+    let line = Line::of(Release::LATEST).await;
+    let before = json!({ "alerts_done": 20, "last_run": 1_777_900_000 }).to_string();
+    line.platform.set_state(&line.id.to_string(), &before);
+    line.plan(any(0..30), false);
+    line.replan(|plan| plan.goes_on = true);
+    line.run().await;
+    assert_eq!(line.imports_of_alerts([0, 19, 20, 29]), [0, 0, 1, 1]);
+    let state = line.state();
+    assert_eq!(state["streams"], json!({ "alerts": { "units": 3 } }));
+    assert_eq!(
+        [&state["version"], &state["source"], &state["alerts_done"]],
+        [&json!(1), &json!("nowhere"), &Value::Null]
+    );
+    // The state is its own now.
+    line.plan(any(0..40), false);
+    line.replan(|plan| plan.goes_on = true);
+    line.run().await;
+    assert_eq!(
+        line.imports_of_alerts([0, 19, 20, 29, 30, 39]),
+        [0, 0, 1, 1, 1, 1]
+    );
+    let cursor = &line.state()["streams"];
+    assert_eq!(*cursor, json!({ "alerts": { "units": 4 } }));
+}
+
+/// On one thread, so that the log of all of it is seen.
+#[tokio::test]
+async fn a_state_that_nobody_knows_means_a_run_from_the_beginning_and_a_warning() {
+    let line = Line::of(Release::LATEST).await;
+    let unknown = json!({ "position": 20 }).to_string();
+    line.platform.set_state(&line.id.to_string(), &unknown);
+    line.plan(any(0..30), false);
+    line.replan(|plan| plan.goes_on = true);
+    let log = Log::default();
+    let guard = log.begin();
+    line.run().await;
+    drop(guard);
+    assert_eq!(line.imports_of_alerts([0, 19, 20, 29]), [1, 1, 1, 1]);
+    let state = line.state();
+    assert_eq!(state["streams"], json!({ "alerts": { "units": 3 } }));
+    assert_eq!(
+        [&state["version"], &state["position"]],
+        [&json!(1), &Value::Null]
+    );
+    let text = log.text();
+    let warned = text.lines().any(|line| {
+        line.contains("WARN")
+            && line.contains("cannot be used: everything is read from the beginning")
+    });
+    assert!(warned, "{text}");
+}
+
+/// What is logged on the thread of a test.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn begin(&self) -> DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || log.clone())
+            .finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -246,7 +246,11 @@ struct Running {
 
 impl Line {
     fn new() -> Self {
-        let platform = Destination::start(DestinationOptions::default()).unwrap();
+        Self::at(DestinationOptions::default())
+    }
+
+    fn at(options: DestinationOptions) -> Self {
+        let platform = Destination::start(options).unwrap();
         platform.stream().set_heartbeat(Duration::from_millis(50));
         platform.stream().set_event_wait(Duration::from_millis(100));
         let id = Uuid::new_v4();
@@ -569,6 +573,37 @@ async fn the_state_of_the_program_before_is_gone_on_from() {
         .iter()
         .filter(|notice| **notice == StreamNotice::BeginsAnew);
     assert_eq!(anew.count(), 1);
+}
+
+/// A connector that sends no messages needs no broker.
+#[rstest]
+#[case::none(Value::Null)]
+#[case::empty(answered_config("", 0))]
+#[case::of_no_broker(answered_config(&"a".repeat(300), 5672))]
+#[case::no_port(answered_config("broker.example", 70_000))]
+#[case::negative_port(answered_config("broker.example", -1))]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_with_no_usable_broker_is_followed(#[case] config: Value) {
+    let line = Line::at(DestinationOptions {
+        answered_config: Some(config),
+        ..DestinationOptions::default()
+    });
+    let ids = line.addresses(1..=2);
+    let running = line.run_with(&[], |settings| settings.connector.schedule = Schedule::Once);
+    assert_eq!(running.end().await, End::RanOnce);
+    assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+    let registered = line.platform.connector(&line.id.to_string()).unwrap();
+    assert_eq!(registered.registrations, 1);
+}
+
+/// What a registration answers, with this name wherever the broker or one of its queues is named.
+fn answered_config(name: &str, port: i64) -> Value {
+    json!({
+        "connection": {
+            "host": name, "vhost": name, "use_ssl": false, "port": port, "user": name, "pass": name
+        },
+        "push": name, "push_routing": name, "push_exchange": name,
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

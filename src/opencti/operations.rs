@@ -241,7 +241,8 @@ pub(crate) struct BrokerConnection {
     pub(super) host: Option<String>,
     pub(super) vhost: Option<String>,
     pub(super) use_ssl: Option<bool>,
-    pub(super) port: Option<u16>,
+    /// As GraphQL has numbers: whether it is a port is judged with the other settings of the broker.
+    pub(super) port: Option<i64>,
     pub(super) user: Option<String>,
     #[serde(default, deserialize_with = "secret")]
     pub(super) pass: Option<SecretString>,

@@ -121,6 +121,11 @@ pub enum RegistrationError {
         /// What is wrong with it.
         error: NameError,
     },
+    /// The answer holds a number that is no port.
+    #[error(
+        "the destination gave a broker's port that is {0}; correct what its settings say of RabbitMQ"
+    )]
+    Port(i64),
 }
 
 impl From<PlatformError> for RegistrationError {
@@ -185,7 +190,7 @@ fn read_broker(config: Option<ConnectorConfig>) -> Result<BrokerAddress, Registr
     let vhost = connection.vhost.unwrap_or_else(|| "/".to_owned());
     Ok(BrokerAddress {
         host: name(connection.host, "broker's host")?,
-        port: given(connection.port, "broker's port")?,
+        port: port(given(connection.port, "broker's port")?)?,
         vhost: name(Some(vhost), "broker's vhost")?,
         user: name(connection.user, "broker's user")?,
         password: given(connection.pass, "broker's password")?,
@@ -198,6 +203,11 @@ fn read_broker(config: Option<ConnectorConfig>) -> Result<BrokerAddress, Registr
 
 fn given<T>(value: Option<T>, field: &'static str) -> Result<T, RegistrationError> {
     value.ok_or(RegistrationError::Incomplete(field))
+}
+
+fn port(number: i64) -> Result<u16, RegistrationError> {
+    let port = u16::try_from(number).ok().filter(|port| *port > 0);
+    port.ok_or(RegistrationError::Port(number))
 }
 
 fn name(text: Option<String>, field: &'static str) -> Result<ShortName, RegistrationError> {
@@ -384,7 +394,10 @@ mod tests {
         assert_eq!(address.to_string(), written);
     }
 
-    fn answered(pointer: &str, text: &str) -> Result<BrokerAddress, RegistrationError> {
+    fn answered(
+        pointer: &str,
+        value: impl Into<serde_json::Value>,
+    ) -> Result<BrokerAddress, RegistrationError> {
         let mut answer = serde_json::json!({
             "connector_user_id": "u",
             "config": {
@@ -394,7 +407,7 @@ mod tests {
                 "push": "q", "push_routing": "r", "push_exchange": "e",
             },
         });
-        *answer.pointer_mut(pointer).unwrap() = text.into();
+        *answer.pointer_mut(pointer).unwrap() = value.into();
         read_registration(Some(serde_json::from_value(answer).unwrap()))?.broker
     }
 
@@ -409,14 +422,26 @@ mod tests {
         #[case] pointer: &str,
         #[case] field: &str,
     ) {
-        assert!(answered(pointer, &"a".repeat(255)).is_ok());
+        assert!(answered(pointer, "a".repeat(255)).is_ok());
         for (text, why) in [
             ("a".repeat(256), "has 256 bytes; a broker takes at most 255"),
             ("a\0b".to_owned(), "holds control characters"),
         ] {
-            let reported = answered(pointer, &text).unwrap_err().to_string();
+            let reported = answered(pointer, text).unwrap_err().to_string();
             let start = format!("the destination gave a {field} that {why}");
             assert!(reported.starts_with(&start), "{reported}");
         }
+    }
+
+    /// The registration itself is good: a connector that sends no messages needs no port.
+    #[rstest::rstest]
+    fn a_number_that_is_no_port_is_named(#[values(-1, 0, 65_536, 70_000)] number: i64) {
+        let reported = answered("/config/connection/port", number).unwrap_err();
+        let start = format!("the destination gave a broker's port that is {number};");
+        assert!(reported.to_string().starts_with(&start), "{reported}");
+        assert_eq!(
+            answered("/config/connection/port", 65_535).unwrap().port,
+            65_535
+        );
     }
 }

@@ -220,6 +220,55 @@ mod tests {
         }
     }
 
+    /// What each release gets over the broker, by its number: whether messages are imported whole, whether they say so,
+    /// whether references that are set are refused, whether deletions are taken. Not read from the table, so that a number
+    /// that is wrong in both shows.
+    #[test]
+    fn the_main_releases_have_these_rules_over_the_broker() {
+        for (release, expected) in [
+            ("6.0.0", [false, false, false, false]),
+            ("6.1.4", [false, false, false, false]),
+            ("6.1.5", [true, false, false, true]),
+            ("6.2.13", [true, false, false, true]),
+            ("6.2.14", [false, false, false, true]),
+            ("6.3.0", [false, false, false, true]),
+            ("6.6.18", [false, false, false, true]),
+            ("6.7.0", [true, true, false, true]),
+            ("6.7.12", [true, true, false, true]),
+            ("6.7.13", [true, true, true, true]),
+            ("7.260817.0", [true, true, true, true]),
+            ("7.270101.0", [true, true, true, true]),
+        ] {
+            let rules = Rules::of(&release.parse().unwrap(), QueueProtocol::Amqp).unwrap();
+            let has = [
+                rules.imports_messages_whole,
+                rules.marks_no_split,
+                rules.refuses_set_references,
+                rules.takes_deletions,
+            ];
+            assert_eq!(has, expected, "{release}");
+            assert_eq!(rules.expectations, Expectations::Sender, "{release}");
+        }
+    }
+
+    /// The same of pushed bundles: who adds the expectations.
+    #[test]
+    fn the_main_releases_take_pushed_bundles_or_not() {
+        for (release, expected) in [
+            ("6.0.0", None),
+            ("6.5.6", None),
+            ("6.5.7", Some(Expectations::WorkerUnlessSingle)),
+            ("6.7.13", Some(Expectations::WorkerUnlessSingle)),
+            ("7.260817.0", Some(Expectations::WorkerUnlessSingle)),
+            ("7.260817.1", Some(Expectations::Unknown)),
+            ("7.260901.0", Some(Expectations::Unknown)),
+        ] {
+            let rules = Rules::of(&release.parse().unwrap(), QueueProtocol::Api).ok();
+            let expectations = rules.map(|rules| rules.expectations);
+            assert_eq!(expectations, expected, "{release}");
+        }
+    }
+
     /// Each number of the table stands in the list of releases that people read.
     #[test]
     fn the_releases_of_the_table_are_documented() {

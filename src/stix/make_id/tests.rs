@@ -1,6 +1,6 @@
 //! Ids of known objects, as the platform and its client were seen to make them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -12,6 +12,8 @@ use crate::stix::{Hash, HashAlgorithm, Hashes, Timestamp};
 #[derive(Deserialize)]
 struct IdVectors {
     vectors: Vec<IdVector>,
+    /// What has none, and why.
+    left_out: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -21,9 +23,13 @@ struct IdVector {
     id: String,
 }
 
-fn vectors() -> Vec<IdVector> {
+fn table() -> IdVectors {
     let text = include_str!("../../../tests/vectors/ids.json");
-    serde_json::from_str::<IdVectors>(text).unwrap().vectors
+    serde_json::from_str(text).unwrap()
+}
+
+fn vectors() -> Vec<IdVector> {
+    table().vectors
 }
 
 /// The id by the maker of the type.
@@ -183,6 +189,27 @@ fn every_observable_that_is_one_value_has_a_vector() {
     let seen: BTreeSet<String> = vectors().into_iter().map(|vector| vector.r#type).collect();
     for value_type in ValueType::ALL {
         assert!(seen.contains(value_type.kind()), "{value_type:?}");
+    }
+}
+
+#[test]
+fn every_observable_has_a_vector_or_a_reason_why_not() {
+    #[derive(Deserialize)]
+    struct Table {
+        types: Vec<Type>,
+    }
+    #[derive(Deserialize)]
+    struct Type {
+        entity_type: String,
+    }
+    let types = include_str!("../../../tests/tables/observable-types.json");
+    let types = serde_json::from_str::<Table>(types).unwrap().types;
+    assert!(!types.is_empty());
+    let IdVectors { vectors, left_out } = table();
+    let seen: BTreeSet<String> = vectors.into_iter().map(|vector| vector.r#type).collect();
+    for Type { entity_type } in types {
+        let is_left_out = left_out.contains_key(&entity_type);
+        assert_ne!(seen.contains(&entity_type), is_left_out, "{entity_type}");
     }
 }
 

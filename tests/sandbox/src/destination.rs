@@ -51,6 +51,8 @@ pub struct DestinationOptions {
     /// Its broker. Without one the queues are in this process, where only `stixBundlePush` reaches
     /// them, and a registration names a host that does not exist.
     pub broker: Option<BrokerAddress>,
+    /// What a registration answers as `config` in place of the broker and the names of its queues.
+    pub answered_config: Option<Value>,
     /// `rabbitmq:queue_prefix`.
     pub queue_prefix: String,
     /// Whether `__type(name:)` is answered.
@@ -75,6 +77,7 @@ impl Default for DestinationOptions {
             release: Release::LATEST,
             token: "9d1f0b0a-7c35-4d0e-8f52-8a9f0e6f2b17".to_owned(),
             broker: None,
+            answered_config: None,
             queue_prefix: String::new(),
             probing: true,
             recording: false,
@@ -112,6 +115,7 @@ pub(crate) struct State {
     pub(crate) imported: Mutex<Imported>,
     stream: LiveStream,
     connectors: Mutex<Connectors>,
+    answered_config: Option<Value>,
     mutations: Mutex<Vec<Mutation>>,
     listed: Mutex<Listed>,
 }
@@ -145,6 +149,7 @@ impl Destination {
             )),
             stream: LiveStream::new(&options.stream_id, options.release),
             connectors: Mutex::default(),
+            answered_config: options.answered_config,
             mutations: Mutex::default(),
             listed: Mutex::new(listed),
         });
@@ -616,7 +621,9 @@ impl Root<'_> {
     fn connector(&self, mut fields: Value) -> ConnectorObject<'_> {
         let id = text(&fields, "id").to_owned();
         if let Some(fields) = fields.as_object_mut() {
-            fields.insert("config".to_owned(), self.state.queues.config(&id));
+            let answered = self.state.answered_config.clone();
+            let config = answered.unwrap_or_else(|| self.state.queues.config(&id));
+            fields.insert("config".to_owned(), config);
         }
         ConnectorObject {
             state: self.state,

@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 use crate::data::Record;
 use crate::ids;
 use crate::time::iso;
+use crate::types::ObservableType;
+use crate::worker::imported::pattern::equality_tests;
 
 /// The platform's own extension.
 pub(super) const OCTI: &str = "extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba";
@@ -19,6 +21,7 @@ pub(super) fn complete(mut given: Map<String, Value>, updated: i64) -> Value {
             .to_owned()
     };
     let pattern = text(&given, "pattern");
+    let values = observable_values(&pattern);
     let kind = text(&given, "type");
     let stix_type = if kind.is_empty() {
         "indicator".to_owned()
@@ -53,6 +56,7 @@ pub(super) fn complete(mut given: Map<String, Value>, updated: i64) -> Value {
     if stix_type == "indicator" {
         own("score", 50.into());
         own("detection", false.into());
+        own("observable_values", values);
     }
     touch(&mut document, updated);
     document
@@ -100,15 +104,37 @@ pub(super) fn internal_id(document: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// The pattern makes the id: with another one a document has another id, and its old one beside it.
+/// The pattern makes the id and the values: with another one a document has others, and its old id beside the new one.
 pub(super) fn follow_pattern(document: &mut Value, previous: &Value) {
     let (old, new) = [previous, &*document]
         .map(|of| ids::indicator_id(text(of, "pattern")))
         .into();
-    if old != new && text(document, "id") == old {
+    if old == new {
+        return;
+    }
+    let values = observable_values(text(document, "pattern"));
+    set(document, &["extensions", OCTI, "observable_values"], values);
+    if text(document, "id") == old {
         set(document, &["id"], new.into());
         set(document, &["extensions", OCTI, "stix_ids"], json!([old]));
     }
+}
+
+/// The values that the platform believes to stand for a pattern: those of all tests of equality, also of negated ones,
+/// whatever AND and OR say, and without their apostrophes. Here those of types that are one `value`, and hashes.
+fn observable_values(pattern: &str) -> Value {
+    let tests = equality_tests(pattern);
+    let values = tests.iter().filter_map(|(path, literal)| {
+        let (stix_type, property) = path.split_once(':')?;
+        let entity_type = ObservableType::by_stix_type(stix_type)?.entity_type;
+        let value = literal.replace('\'', "");
+        if let Some(algorithm) = property.strip_prefix("hashes.") {
+            let hashes = json!({ algorithm.replace('\'', ""): value });
+            return Some(json!({ "type": entity_type, "hashes": hashes }));
+        }
+        (property == "value").then(|| json!({ "type": entity_type, "value": value }))
+    });
+    values.collect()
 }
 
 /// The text of a property.

@@ -184,6 +184,11 @@ fn live(platform: &Destination) -> Client {
     client
 }
 
+/// The platform's own extension of a document.
+fn own(document: &Value) -> &Value {
+    &document["extensions"]["extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba"]
+}
+
 fn pair(event: &str, name: &str) -> (String, String) {
     (event.to_owned(), name.to_owned())
 }
@@ -243,8 +248,7 @@ fn what_happens_to_indicators_is_reported_with_both_patches() {
     assert_eq!(apply(before, &context["patch"]), updated.data["data"]);
     // The pattern makes the id.
     assert_ne!(updated.data["data"]["id"], json!(id));
-    let own = &updated.data["data"]["extensions"]["extension-definition--ea279b3e-5c71-4632-ac08-831c66a786ba"];
-    assert_eq!(own["stix_ids"], json!([id]));
+    assert_eq!(own(&updated.data["data"])["stix_ids"], json!([id]));
     let other = stream.create_address("198.51.100.2");
     assert_eq!(client.event().event, "create");
     stream.merge(&id, &[&other]);
@@ -261,6 +265,46 @@ fn what_happens_to_indicators_is_reported_with_both_patches() {
     assert!(
         positions.is_sorted_by_key(|id| EventPosition::read(id).unwrap()),
         "{positions:?}"
+    );
+}
+
+/// They are not what the pattern says.
+#[test]
+fn observable_values_are_those_of_all_equality_tests() {
+    let platform = platform();
+    let stream = platform.stream();
+    let values = |pattern: &str| {
+        let id = stream.create(json!({ "pattern": pattern }));
+        own(&stream.get(&id).unwrap())["observable_values"].clone()
+    };
+    let address = |value: &str| json!({ "type": "IPv4-Addr", "value": value });
+    assert_eq!(
+        values("[ipv4-addr:value = '198.51.100.1']"),
+        json!([address("198.51.100.1")])
+    );
+    assert_eq!(
+        values(
+            "[ipv4-addr:value = '198.51.100.1' AND ipv4-addr:value NOT = '198.51.100.2'] \
+             OR [ipv4-addr:value != '198.51.100.3' OR ipv4-addr:value LIKE '198.51.100.4']"
+        ),
+        json!(["198.51.100.1", "198.51.100.2", "198.51.100.3"].map(address))
+    );
+    assert_eq!(
+        values(r"[url:value = 'http://a.example/it\'s' OR file:hashes.'SHA-256' = 'ab']"),
+        json!([
+            { "type": "Url", "value": r"http://a.example/it\s" },
+            { "type": "StixFile", "hashes": { "SHA-256": "ab" } },
+        ])
+    );
+    assert_eq!(values("title: a rule"), json!([]));
+    let id = stream.create_address("198.51.100.5");
+    stream.update(&id, |document| {
+        document["pattern"] = json!("[ipv4-addr:value = '198.51.100.6']");
+    });
+    let updated = stream.get(&id).unwrap();
+    assert_eq!(
+        own(&updated)["observable_values"],
+        json!([address("198.51.100.6")])
     );
 }
 

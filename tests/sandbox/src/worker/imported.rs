@@ -22,7 +22,7 @@ pub(crate) mod kinds;
 mod known;
 mod life;
 mod mirror;
-mod pattern;
+pub(crate) mod pattern;
 mod relations;
 
 pub use audit::Refused;

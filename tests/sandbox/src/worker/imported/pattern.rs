@@ -8,13 +8,27 @@ const DEEPEST: usize = 200;
 
 /// The normal form of a pattern; none for what is no pattern.
 pub(super) fn normal(pattern: &str) -> Option<String> {
+    read(pattern).map(|(text, _)| text)
+}
+
+/// What a pattern compares by `=` or `!=`, negated or not, and with which literals as they are written, quotes
+/// included; nothing of what is no pattern.
+pub(crate) fn equality_tests(pattern: &str) -> Vec<(String, String)> {
+    read(pattern).map(|(_, tests)| tests).unwrap_or_default()
+}
+
+fn read(pattern: &str) -> Option<(String, Vec<(String, String)>)> {
     let tokens = tokens(pattern)?;
     let mut reader = Reader {
         tokens: &tokens,
         depth: 0,
+        equality_tests: Vec::new(),
     };
     let text = reader.pattern()?;
-    reader.tokens.is_empty().then_some(text)
+    reader
+        .tokens
+        .is_empty()
+        .then_some((text, reader.equality_tests))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +110,7 @@ fn quoted(text: &str) -> Option<&str> {
 struct Reader<'a> {
     tokens: &'a [Token],
     depth: usize,
+    equality_tests: Vec<(String, String)>,
 }
 
 impl Reader<'_> {
@@ -209,6 +224,9 @@ impl Reader<'_> {
             _ => return None,
         };
         let value = self.literal()?;
+        if operator == "=" {
+            self.equality_tests.push((path.clone(), value.clone()));
+        }
         Some(format!(
             "{path} {}{operator} {value}",
             not(is_negated != turns)
