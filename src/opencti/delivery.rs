@@ -26,13 +26,13 @@ pub(super) use backlog::Backlog;
 pub use connection_status::ConnectionStatus;
 pub(super) use connection_status::ConnectionStatusSender;
 
-/// Messages that belong together, the last of a page with the position that the page reached. The
+/// Messages that belong together, the last of a unit with the position that the unit reached. The
 /// position comes out again only inside the [`Receipt`].
 #[derive(Debug)]
 pub struct Delivery {
     /// The messages, in order.
     pub messages: Vec<Message>,
-    /// Where the page ends; none for a part of a page.
+    /// Where the unit ends; none for a part of a unit.
     pub position: Option<Position>,
     /// Adds the expectations of what has to be sent again; none where there is nothing to send.
     pub expectations: Option<Arc<WorkExpectations>>,
@@ -345,7 +345,7 @@ impl Pusher {
     /// delivery's token is cancelled before all of it is handed over.
     pub async fn deliver(&self, delivery: Delivery) -> Result<Pending, PushError> {
         let (fire, receipt) = oneshot::channel();
-        // One more than there are messages, counted below: a page without any has its receipt at once.
+        // One more than there are messages, counted below: a unit without any has its receipt at once.
         let ticket = Arc::new(Ticket {
             state: std::sync::Mutex::new(TicketState {
                 unconfirmed: delivery.messages.len() + 1,

@@ -423,10 +423,10 @@ async fn open_directory<S>(
     Ok(Some(directory))
 }
 
-/// Counts a page, for which the run has waited so long. What comes once more was counted before.
-fn note_unit(instruments: &Instruments, page: &Converted, waited: Duration) {
-    if page.parts.counts_as.is_none() {
-        instruments.note_page(page.stream, page.rows, page.stream_total, waited);
+/// Counts a unit, for which the run has waited so long. What comes once more was counted before.
+fn note_unit(instruments: &Instruments, unit: &Converted, waited: Duration) {
+    if unit.parts.counts_as.is_none() {
+        instruments.note_unit(unit.stream, unit.rows, unit.stream_total, waited);
     }
 }
 

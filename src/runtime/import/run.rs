@@ -159,7 +159,7 @@ pub(super) struct RunReport {
     /// What was sent, and what was not.
     pub tally: Tally,
     /// How many units are confirmed.
-    pub pages: u64,
+    pub units: u64,
 }
 
 /// What a run works with.
@@ -231,7 +231,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         began,
         epoch,
         outcome,
-        pages: sink.pages(),
+        units: sink.units(),
         tally: sink.into_tally(),
     }
 }

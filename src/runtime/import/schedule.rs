@@ -199,21 +199,21 @@ fn note_end(state: &mut State, report: &RunReport, outcome: Ended, error: Option
 
 fn log(report: &RunReport) {
     let (sent, skipped) = (report.tally.sent_total(), report.tally.skipped_total());
-    let pages = report.pages;
+    let units = report.units;
     let how = match &report.outcome {
         Outcome::Complete => "run complete",
         Outcome::Stopped => "run stopped before its end",
         Outcome::Cleared => "run ended: its work was cleared",
         Outcome::Superseded => "run cut short by a reset: the next one begins at once",
         Outcome::Failed(error) => {
-            tracing::error!(run.sent = sent, run.skipped = skipped, run.pages = pages, error = %Chain(error), "run failed");
+            tracing::error!(run.sent = sent, run.skipped = skipped, run.pages = units, error = %Chain(error), "run failed");
             return;
         }
     };
     tracing::info!(
         run.sent = sent,
         run.skipped = skipped,
-        run.pages = pages,
+        run.pages = units,
         "{how}"
     );
 }

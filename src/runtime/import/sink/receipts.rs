@@ -29,7 +29,7 @@ impl Sink<'_> {
             return std::future::pending().await;
         };
         let pusher = &self.destination.pusher;
-        // It stays the first until it is there: nothing moves past a page that was not delivered.
+        // It stays the first until it is there: nothing moves past a unit that was not delivered.
         let receipt = pusher.while_confirming(first.pending.receipt()).await?;
         let acknowledged = std::mem::take(&mut first.acknowledged);
         let (messages, took) = (first.messages, first.handed_over.elapsed());
