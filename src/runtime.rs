@@ -2,7 +2,7 @@
 //!
 //! - [`session`]: what every kind needs: registration, ping, state, reset, stop.
 //! - [`import`]: importers: schedule, run, admission, packing, works, back-pressure.
-//! - [`stream`]: stream connectors: position, reconnecting, the watch over silence, acknowledgement.
+//! - [`stream`]: stream consumers: position, reconnecting, the watch over silence, acknowledgement.
 //! - `check`: the whole way, checked before the first run.
 //!
 //! **Invariant.** The process ends within ten seconds of a signal; what it leaves unfinished stands in

@@ -168,7 +168,11 @@ impl Admission {
         if is_marking(cause) {
             return self.markings.may_become_usable(destination, cause).await;
         }
-        Ok(!destination.home.platform.lacks_entity_type(cause).await?)
+        Ok(!destination
+            .session
+            .platform
+            .lacks_entity_type(cause)
+            .await?)
     }
 
     /// Whether it takes a look at what the destination has to judge this unit: then the workers have to
@@ -287,7 +291,7 @@ impl Admission {
             for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
                 if !self.unknown_types.contains_key(entity_type) {
                     let is_lacking = destination
-                        .home
+                        .session
                         .platform
                         .lacks_entity_type(entity_type)
                         .await?;
@@ -319,7 +323,7 @@ impl Admission {
         // Objects of a type that the destination does not have would be dropped there, and on several
         // releases their work would wait for them for ever (docs/protocol.md#import).
         if self.is_lacking(&object.kind) {
-            let release = destination.home.platform.release();
+            let release = destination.session.platform.release();
             return Some(Rejection {
                 reason: format!("the destination's release {release} does not have its type"),
                 can_be_resolved: true,
@@ -327,7 +331,7 @@ impl Admission {
                 at_source: None,
             });
         }
-        let release = destination.home.platform.release();
+        let release = destination.session.platform.release();
         let value_of = |property: &str| object.from_value(property);
         if let Some(reason) = refusal(&object.kind, value_of, release) {
             return Some(Rejection {
@@ -352,7 +356,7 @@ fn refused_deletion(destination: &Destination) -> Option<Rejection> {
     if destination.rules.takes_deletions {
         return None;
     }
-    let release = destination.home.platform.release();
+    let release = destination.session.platform.release();
     Some(Rejection {
         reason: format!("the destination's release {release} deletes nothing that is sent to it"),
         can_be_resolved: false,

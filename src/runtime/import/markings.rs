@@ -263,7 +263,8 @@ impl MarkingCache {
 /// error says nothing of what the user may do: the run fails with it, once it was waited for, and the next one asks
 /// again.
 async fn ask(destination: &Destination) -> Result<UserRights, PlatformError> {
-    let error = match UserRights::ask(&destination.home.platform, RetryPolicy::DURING_RUN).await {
+    let error = match UserRights::ask(&destination.session.platform, RetryPolicy::DURING_RUN).await
+    {
         Ok(rights) => return Ok(rights),
         Err(error) => error,
     };

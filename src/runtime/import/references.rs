@@ -105,7 +105,7 @@ impl Links {
         missing.extend(deleted.iter().cloned());
         if !in_doubt.is_empty() {
             let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
-            let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+            let known = KnownObjects::ask(&destination.session.platform, &in_doubt).await?;
             let unknown = in_doubt.into_iter().filter(|id| !known.has(id));
             missing.extend(unknown.map(Into::into));
         }
@@ -143,7 +143,7 @@ impl Links {
         let in_doubt = asking.filter(|object| self.knows_presence(object.key).is_none());
         let in_doubt: BTreeSet<&str> = in_doubt.map(|object| object.id.as_str()).collect();
         let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
-        let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+        let known = KnownObjects::ask(&destination.session.platform, &in_doubt).await?;
         Ok(self.leave(unit, |id| known.has(id)))
     }
 
@@ -397,13 +397,13 @@ impl Set {
             return Ok(Self::default());
         }
         let holders: Vec<&str> = holders.into_iter().collect();
-        let known = KnownObjects::ask(&destination.home.platform, &holders).await?;
+        let known = KnownObjects::ask(&destination.session.platform, &holders).await?;
         let internal = holders
             .iter()
             .filter_map(|holder| known.internal_id(holder));
         let internal: Vec<&str> = internal.collect();
         let relations: Vec<String> = relations.into_iter().collect();
-        let targets = set_targets(&destination.home.platform, &internal, &relations).await?;
+        let targets = set_targets(&destination.session.platform, &internal, &relations).await?;
         Ok(Self { known, targets })
     }
 

@@ -128,7 +128,7 @@ impl Keeping {
     /// Whether the destination has another release than when we connected. One that does not answer now
     /// is for the run to wait for.
     async fn has_changed(&self) -> bool {
-        let platform = &self.destination.home.platform;
+        let platform = &self.destination.session.platform;
         let asking = platform.is_same_release(RetryPolicy::NEVER);
         let has_changed = matches!(tokio::time::timeout(LIMIT, asking).await, Ok(Ok(false)));
         if has_changed {

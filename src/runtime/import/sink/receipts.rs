@@ -38,7 +38,7 @@ impl Sink<'_> {
         let confirmed = self.progress.advance(receipt);
         self.count_confirmed(messages, took, &acknowledged);
         if let Some((stream, until)) = confirmed {
-            let reading = &self.destination.home.instruments.metrics.reading;
+            let reading = &self.destination.session.instruments.metrics.reading;
             reading.note_seen(stream, until);
         }
         self.note_done(acknowledged)?;
@@ -48,7 +48,7 @@ impl Sink<'_> {
     fn count_confirmed(&self, messages: usize, took: Duration, acknowledged: &Acknowledged) {
         let Instruments {
             metrics, health, ..
-        } = &self.destination.home.instruments;
+        } = &self.destination.session.instruments;
         health.note_progress();
         if messages > 0 {
             metrics.queue.count_confirm(took);
