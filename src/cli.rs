@@ -48,7 +48,7 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Test every hop from the source to the queue; nothing is imported or left behind
+    /// Run every check from the source to the queue; nothing is imported or left behind
     Check,
     /// Write the whole import into a folder, as bundles, instead of sending it
     Export {

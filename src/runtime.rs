@@ -29,10 +29,10 @@ pub use stream::run_consumer;
 /// What a connector with these settings is made from, with this machine's clock.
 ///
 /// # Errors
-/// [`graphql::Error`] where a certificate of the settings cannot be used.
+/// [`graphql::RequestError`] where a certificate of the settings cannot be used.
 pub fn context<C: Connector>(
     settings: &Settings<C::Section>,
     metrics: &Metrics,
-) -> Result<Context, graphql::Error> {
+) -> Result<Context, graphql::RequestError> {
     Context::of::<C>(settings, metrics.clone(), Clock::new(Utc::now))
 }

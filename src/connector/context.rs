@@ -31,12 +31,12 @@ impl Context {
     /// The context of a connector with these settings.
     ///
     /// # Errors
-    /// [`graphql::Error`] where a certificate of the settings cannot be used.
+    /// [`graphql::RequestError`] where a certificate of the settings cannot be used.
     pub fn of<C: Connector>(
         settings: &Settings<C::Section>,
         metrics: Metrics,
         clock: Clock,
-    ) -> Result<Self, graphql::Error> {
+    ) -> Result<Self, graphql::RequestError> {
         let user_agent = format!("{}/{}", C::PROGRAM, env!("CARGO_PKG_VERSION"));
         let destination = &settings.opencti;
         let site = site(

@@ -62,7 +62,7 @@ impl Receipt {
 }
 
 /// Without any confirm for so long, a run is given up.
-const PATIENCE: Duration = Duration::from_mins(10);
+const CONFIRM_TIMEOUT: Duration = Duration::from_mins(10);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Messages could not be delivered for good.
@@ -77,7 +77,7 @@ pub enum PushError {
     /// Nothing was confirmed for long.
     #[error(
         "the broker has confirmed nothing for {} minutes; is the address right that the log names, and is the connector still registered?",
-        PATIENCE.as_secs() / 60
+        CONFIRM_TIMEOUT.as_secs() / 60
     )]
     NothingConfirmed,
     /// No message so large is taken. Nothing of it was taken; smaller ones are.
@@ -400,7 +400,7 @@ impl Pusher {
             if confirmed != last || is_paused {
                 (last, since) = (confirmed, Instant::now());
             }
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > CONFIRM_TIMEOUT {
                 return Err(PushError::NothingConfirmed);
             }
         }

@@ -22,12 +22,12 @@ pub(crate) struct Admission {
     unknown_types: TextMap<Box<str>, bool>,
     markings: MarkingCache,
     links: Links,
-    named: Named,
+    named: NamedRejections,
 }
 
 /// Which rejected objects were named, so that none is counted twice that comes as a unit's own, and along with others.
 #[derive(Debug, Default)]
-struct Named {
+struct NamedRejections {
     own: KeySet,
     along: KeySet,
 }
@@ -394,7 +394,7 @@ impl Noted {
     }
 }
 
-impl Named {
+impl NamedRejections {
     /// Whether a unit's own object still has to be counted: not where it was when it came along.
     fn is_counted_as_own(&mut self, object: &StixObject) -> bool {
         self.own.insert(object.key);

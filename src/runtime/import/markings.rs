@@ -303,10 +303,10 @@ fn collect(embedded_object: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>
 
 fn name(marking: &StixObject) -> String {
     #[derive(serde::Deserialize)]
-    struct Named {
+    struct MarkingName {
         name: Option<String>,
     }
-    let named = serde_json::from_str::<Named>(&marking.json).ok();
+    let named = serde_json::from_str::<MarkingName>(&marking.json).ok();
     let name = named.and_then(|named| named.name);
     name.unwrap_or_else(|| marking.id.to_string())
 }

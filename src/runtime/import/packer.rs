@@ -253,7 +253,7 @@ impl Packer {
             || (!here.whole.contains(&id) && (is_deleted || self.not_sent.contains(&id)))
     }
 
-    /// The objects that can go: not too large, and with neither end deferred if they are relationships.
+    /// The objects that can go: not too large, and with neither source nor target deferred if they are relationships.
     fn sendable(&self, unit: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
         let here = Here::of(unit);
         let is_missing = |end: &str| self.is_lost(key(end), &here);

@@ -50,7 +50,7 @@ impl Links {
         let refuses_set = destination.rules.refuses_set_references;
         let has_single = |object: &Arc<StixObject>| singles(object).next().is_some();
         let asks = |object: &Arc<StixObject>| object.handling.presence != Presence::Any;
-        !self.ends_in_doubt(unit).is_empty()
+        !self.references_in_doubt(unit).is_empty()
             || unit.all().any(asks)
             || (refuses_set && unit.objects.iter().any(has_single))
     }
@@ -59,8 +59,9 @@ impl Links {
         self.sent.contains(key) && !self.deleted.contains(&key)
     }
 
-    /// Ends of relationships that were neither sent in this run nor come along.
-    fn ends_in_doubt<'a>(&self, unit: &'a Converted) -> BTreeSet<&'a str> {
+    /// What the relationships and containers of a unit refer to, where this run has not sent it and the unit does not
+    /// bring it.
+    fn references_in_doubt<'a>(&self, unit: &'a Converted) -> BTreeSet<&'a str> {
         let imported = unit.objects.iter().flat_map(|object| {
             let ends = object.imported.iter().map(StixId::as_str);
             ends.chain(object.members().map(|(_, member)| member))
@@ -87,7 +88,7 @@ impl Links {
         is_settled: bool,
     ) -> Result<(), PlatformError> {
         let deleted = self.deleted_targets(unit);
-        let mut in_doubt = self.ends_in_doubt(unit);
+        let mut in_doubt = self.references_in_doubt(unit);
         in_doubt.retain(|end| !deleted.contains(*end));
         in_doubt.retain(|end| {
             is_settled || unit.ends_elsewhere.contains(*end) || left.is_in_doubt(end)

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::graphql::Error;
+use crate::graphql::RequestError;
 use crate::http::{ErrorKind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
@@ -368,7 +368,7 @@ impl Heartbeat {
 /// Whether the platform itself refuses: what stands in front of it may do so for a moment, by a status.
 fn is_own_refusal(error: &PlatformError) -> bool {
     match error {
-        PlatformError::Request(Error::Refused { .. }) => {
+        PlatformError::Request(RequestError::Refused { .. }) => {
             matches!(
                 error.kind(),
                 ErrorKind::Authentication | ErrorKind::Validation
@@ -387,7 +387,7 @@ mod tests {
     fn refused(code: &str) -> PlatformError {
         let error = serde_json::json!({ "message": "no", "extensions": { "code": code } });
         let first: GraphqlError = serde_json::from_value(error).unwrap();
-        PlatformError::Request(Error::Refused {
+        PlatformError::Request(RequestError::Refused {
             operation: "ConnectorReset",
             platform: "the destination".to_owned(),
             first: Box::new(first),
@@ -404,7 +404,7 @@ mod tests {
             message: None,
         };
         let operation = "ConnectorReset";
-        PlatformError::Request(Error::Http(HttpFailure { operation, error }))
+        PlatformError::Request(RequestError::Http(HttpFailure { operation, error }))
     }
 
     #[tokio::test(start_paused = true)]

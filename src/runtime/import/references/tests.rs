@@ -158,7 +158,7 @@ fn nothing_refers_to_what_was_left_and_is_not_there() {
         assert_eq!(targets, [&*id(2)]);
     }
     // What is there is no end in doubt any more.
-    assert!(links.ends_in_doubt(&unit).is_empty());
+    assert!(links.references_in_doubt(&unit).is_empty());
     let lost = unit.skipped.iter().map(|lost| lost.id.clone());
     let to = |from: usize| format!("{} to {}", id(from), id(1));
     let expected = [id(3).to_string(), to(5), to(6)];
@@ -178,7 +178,10 @@ fn what_was_left_with_its_group_is_an_end_in_doubt() {
     let left = leave(&mut links, &mut unit, &[]);
     assert!(left.is_in_doubt(&id(2)) && left.is_lacking(&id(1)));
     assert_eq!(
-        links.ends_in_doubt(&unit).into_iter().collect::<Vec<_>>(),
+        links
+            .references_in_doubt(&unit)
+            .into_iter()
+            .collect::<Vec<_>>(),
         [&*id(2)]
     );
 }
