@@ -1,7 +1,7 @@
-//! A small stream connector on the runtime of this package: prints what a live stream of the platform brings, one
+//! A small stream consumer on the runtime of this package: prints what a live stream of the platform brings, one
 //! line for each event. [`docs/connector-guide.md`](../docs/connector-guide.md) explains it.
 //!
-//! It takes the settings that every stream connector has, from `config.yml` and the environment:
+//! It takes the settings that every stream consumer has, from `config.yml` and the environment:
 //!
 //! ```sh
 //! CONNECTOR_LIVE_STREAM_ID=… cargo run --example stream
@@ -20,7 +20,7 @@ use opencti_connectors::settings::{ConnectorType, Reader, Section, Setting, Sett
 use opencti_connectors::telemetry::safe_text::{NAME, safe};
 use serde::Deserialize;
 
-/// The settings of this connector: none beside those of every stream connector.
+/// The settings of this connector: none beside those of every stream consumer.
 #[derive(Debug, Clone)]
 pub(crate) struct PrinterSettings;
 

@@ -48,7 +48,7 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Test every hop from the source to the queue; nothing is imported or left behind
+    /// Run every check from the source to the queue; nothing is imported or left behind
     Check,
     /// Write the whole import into a folder, as bundles, instead of sending it
     Export {
@@ -107,7 +107,7 @@ pub fn run_importer<C: Importer>() -> ExitCode {
     }
 }
 
-/// The program of a stream connector: reads the arguments and does what they ask for.
+/// The program of a stream consumer: reads the arguments and does what they ask for.
 pub fn run_consumer<C: StreamConsumer>() -> ExitCode {
     let Arguments { command, config } = match parse(&mut consumer_line::<C>()) {
         Ok(arguments) => arguments,
@@ -144,12 +144,12 @@ fn common<C: Connector>(command: &Command, config: &Path, line: clap::Command) -
         Command::Schema => commands::print(&commands::schema::<C::Section>()),
         Command::Completions { shell } => commands::print(&commands::completions(line, *shell)),
         Command::Run { .. } | Command::Check | Command::Export { .. } => {
-            commands::complain("a stream connector has nothing to export")
+            commands::complain("a stream consumer has nothing to export")
         }
     }
 }
 
-/// The command line of a stream connector, which brings nothing into the platform that could be exported.
+/// The command line of a stream consumer, which brings nothing into the platform that could be exported.
 fn consumer_line<C: Connector>() -> clap::Command {
     command_line::<C>()
         .mut_subcommand("export", |export| export.hide(true))

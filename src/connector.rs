@@ -2,7 +2,7 @@
 //!
 //! An importer brings three things: a [`Connector`] that is an [`Importer`] (its name, its settings), a [`Source`]
 //! (the next unit, with all the waiting on the network) and a [`Converter`] (a unit into STIX objects, pure). A stream
-//! connector brings a [`Connector`] that is a [`StreamConsumer`]. The runtime brings the rest: the schedule, the queue,
+//! consumer brings a [`Connector`] that is a [`StreamConsumer`]. The runtime brings the rest: the schedule, the queue,
 //! the work, the live stream, the state, the stop.
 //!
 //! A *unit* is what a source hands out at once: a page of rows, a file, an event.

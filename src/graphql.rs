@@ -11,6 +11,6 @@ mod schema;
 
 pub(crate) use client::limits;
 pub use client::{Answer, AnswerLimit, BoundedOperation, Download, GraphqlClient};
-pub use error::{Error, GraphqlError, HttpFailure};
+pub use error::{GraphqlError, HttpFailure, RequestError};
 pub use narrow::{NarrowError, Narrowed, Vocabulary, mentioned_types, narrow, prune_variables};
 pub use schema::{Mark, OwnSchema, SchemaError};

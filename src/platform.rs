@@ -24,8 +24,8 @@ use serde::de::{DeserializeOwned, Error as _};
 
 pub use crate::graphql::Download;
 use crate::graphql::{
-    Answer, AnswerLimit, BoundedOperation, Error, GraphqlClient, Narrowed, OwnSchema, SchemaError,
-    prune_variables,
+    Answer, AnswerLimit, BoundedOperation, GraphqlClient, Narrowed, OwnSchema, RequestError,
+    SchemaError, prune_variables,
 };
 use crate::http::{ErrorKind, RetryPolicy};
 use crate::telemetry::logs::Chain;
@@ -147,7 +147,7 @@ impl Platform {
     pub fn misshapen(&self, operation: &'static str, reason: &str) -> PlatformError {
         let source = serde_json::Error::custom(reason);
         let platform = self.client.platform().to_owned();
-        PlatformError::Request(Error::Shape {
+        PlatformError::Request(RequestError::Shape {
             operation,
             platform,
             source,
@@ -174,11 +174,12 @@ impl Platform {
         let body = Q::build_query(variables);
         let operation = body.operation_name;
         let platform = || self.client.platform().to_owned();
-        let variables = serde_json::to_value(&body.variables).map_err(|source| Error::Shape {
-            operation,
-            platform: platform(),
-            source,
-        })?;
+        let variables =
+            serde_json::to_value(&body.variables).map_err(|source| RequestError::Shape {
+                operation,
+                platform: platform(),
+                source,
+            })?;
         Ok(UnnarrowedRequest {
             operation,
             document: body.query,

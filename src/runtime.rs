@@ -2,7 +2,7 @@
 //!
 //! - [`session`]: what every kind needs: registration, ping, state, reset, stop.
 //! - [`import`]: importers: schedule, run, admission, packing, works, back-pressure.
-//! - [`stream`]: stream connectors: position, reconnecting, the watch over silence, acknowledgement.
+//! - [`stream`]: stream consumers: position, reconnecting, the watch over silence, acknowledgement.
 //! - `check`: the whole way, checked before the first run.
 //!
 //! **Invariant.** The process ends within ten seconds of a signal; what it leaves unfinished stands in
@@ -29,10 +29,10 @@ pub use stream::run_consumer;
 /// What a connector with these settings is made from, with this machine's clock.
 ///
 /// # Errors
-/// [`graphql::Error`] where a certificate of the settings cannot be used.
+/// [`graphql::RequestError`] where a certificate of the settings cannot be used.
 pub fn context<C: Connector>(
     settings: &Settings<C::Section>,
     metrics: &Metrics,
-) -> Result<Context, graphql::Error> {
+) -> Result<Context, graphql::RequestError> {
     Context::of::<C>(settings, metrics.clone(), Clock::new(Utc::now))
 }

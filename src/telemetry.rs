@@ -30,10 +30,10 @@ impl Instruments {
         self.metrics.standard.set_state(Doing::Running);
     }
 
-    /// A page was read, for which the run has waited so long: its rows, and how many the stream has.
-    pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
-        self.metrics.reading.count_page(stream, waited, total);
-        self.bars.note_page(stream, rows, total, waited);
+    /// A unit was read, for which the run has waited so long: its rows, and how many the stream has.
+    pub fn note_unit(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
+        self.metrics.reading.count_unit(stream, waited, total);
+        self.bars.note_unit(stream, rows, total, waited);
     }
 
     /// A run is over: it is complete, has failed, or neither.

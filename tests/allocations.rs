@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use dhat::{Alloc, HeapStats, Profiler};
 use opencti_connectors::connector::Converter;
-use opencti_connectors::graphql::{AnswerLimit, Error, GraphqlClient};
+use opencti_connectors::graphql::{AnswerLimit, GraphqlClient, RequestError};
 use opencti_connectors::http::{self, RetryPolicy, Site};
 use opencti_connectors::opencti::Message;
 
@@ -96,7 +96,7 @@ fn serve_bombs(status: &str) -> u16 {
 }
 
 /// How an answer is refused that does not end, and how many bytes the process held at most for that.
-fn refused(port: u16, limit: AnswerLimit) -> (Error, usize) {
+fn refused(port: u16, limit: AnswerLimit) -> (RequestError, usize) {
     let url = format!("http://127.0.0.1:{port}/graphql").parse().unwrap();
     let token = "a-token".to_owned().into();
     let client = GraphqlClient::new(Site::new("the source", url), &token);

@@ -158,11 +158,15 @@ async fn the_example_imports_each_address_once_and_later_what_was_deferred() {
 
     let mut text = "198.51.100.1\n198.51.100.300\n198.51.100.1\n".to_owned();
     std::fs::write(&file, &text).unwrap();
-    let mut hops = Vec::new();
-    assert!(check::<Addresses>(&settings(&destination, &file), &mut |hop| hops.push(hop)).await);
+    let mut checks = Vec::new();
     assert!(
-        hops.iter().any(|hop| hop.text == "3 addresses"),
-        "{hops:#?}"
+        check::<Addresses>(&settings(&destination, &file), &mut |check| checks
+            .push(check))
+        .await
+    );
+    assert!(
+        checks.iter().any(|check| check.text == "3 addresses"),
+        "{checks:#?}"
     );
     run(&destination, &file).await;
     assert_eq!(imported(&destination), [one()]);

@@ -82,7 +82,7 @@ fn counted_once() -> Metrics {
     metrics.objects.count("Url", Fate::Sent, 1);
     metrics.objects.count_not_sent("Url", "a reason");
     let reading = &metrics.reading;
-    reading.count_page("observables", Duration::ZERO, Some(1));
+    reading.count_unit("observables", Duration::ZERO, Some(1));
     reading.note_seen("observables", SystemTime::UNIX_EPOCH);
     metrics
         .platforms

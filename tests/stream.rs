@@ -1,4 +1,4 @@
-//! A stream connector on the runtime, against the live stream of a simulated platform: what comes, in which order,
+//! A stream consumer on the runtime, against the live stream of a simulated platform: what comes, in which order,
 //! and where it goes on.
 
 #![expect(

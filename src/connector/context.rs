@@ -31,25 +31,28 @@ impl Context {
     /// The context of a connector with these settings.
     ///
     /// # Errors
-    /// [`graphql::Error`] where a certificate of the settings cannot be used.
+    /// [`graphql::RequestError`] where a certificate of the settings cannot be used.
     pub fn of<C: Connector>(
         settings: &Settings<C::Section>,
         metrics: Metrics,
         clock: Clock,
-    ) -> Result<Self, graphql::Error> {
+    ) -> Result<Self, graphql::RequestError> {
         let user_agent = format!("{}/{}", C::PROGRAM, env!("CARGO_PKG_VERSION"));
-        let home = &settings.opencti;
+        let destination = &settings.opencti;
         let site = site(
             user_agent.clone(),
             "the destination",
-            &home.url,
+            &destination.url,
             metrics.clone(),
         );
-        let site = with_settings(site, &settings.http, &home.tls);
+        let site = with_settings(site, &settings.http, &destination.tls);
         Ok(Self {
             user_agent,
             http: settings.http.clone(),
-            platform: Arc::new(PlatformAccess::new(GraphqlClient::new(site, &home.token)?)),
+            platform: Arc::new(PlatformAccess::new(GraphqlClient::new(
+                site,
+                &destination.token,
+            )?)),
             metrics,
             clock,
         })

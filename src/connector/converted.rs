@@ -72,8 +72,8 @@ pub struct Converted {
     /// Messages about the source itself, in sentences: for example that it counts
     /// more rows than it answered.
     pub alarms: Vec<String>,
-    /// Ends of this unit's relationships that no stream of this connector brings, by the settings: such
-    /// a relationship goes only where the destination has that end.
+    /// Sources and targets of this unit's relationships that no stream of this connector brings, by the settings: such a
+    /// relationship goes only where the destination has that end.
     pub ends_elsewhere: HashSet<Box<str>>,
     /// For a source that brings an object in several units.
     pub parts: Parts,

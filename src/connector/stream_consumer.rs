@@ -1,4 +1,4 @@
-//! The contract of a stream connector: it takes the events of the platform's live stream, and carries them out.
+//! The contract of a stream consumer: it takes the events of the platform's live stream, and carries them out.
 
 use std::cmp::Ordering;
 use std::fmt;

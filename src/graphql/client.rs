@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::{Error, GraphqlError, HttpFailure};
+use super::{GraphqlError, HttpFailure, RequestError};
 use crate::http::{
     self, Clocks, Credential, ErrorKind, Peer, Request, Response, RetryPolicy, Site,
 };
@@ -96,7 +96,7 @@ impl GraphqlClient {
     ///
     /// # Errors
     /// [`http::Error::Setup`] when a certificate cannot be used.
-    pub fn new(site: Site, token: &SecretString) -> Result<Self, Error> {
+    pub fn new(site: Site, token: &SecretString) -> Result<Self, RequestError> {
         let site = site
             .with_header(DRAFT_HEADER, "")
             .with_credential(Credential::token("Bearer", token));
@@ -128,7 +128,7 @@ impl GraphqlClient {
         variables: &V,
         limit: AnswerLimit,
         policy: RetryPolicy,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, RequestError> {
         let mut waits = policy.waits();
         loop {
             let posting = self.post_once(operation, query, variables, limit);
@@ -159,7 +159,7 @@ impl GraphqlClient {
         file: &str,
         limit: usize,
         policy: RetryPolicy,
-    ) -> Result<Download, Error> {
+    ) -> Result<Download, RequestError> {
         let mut waits = policy.waits();
         loop {
             let error = match self.http.counted(self.download_once(file, limit)).await {
@@ -174,7 +174,7 @@ impl GraphqlClient {
         }
     }
 
-    async fn download_once(&self, file: &str, limit: usize) -> Result<Download, Error> {
+    async fn download_once(&self, file: &str, limit: usize) -> Result<Download, RequestError> {
         const OPERATION: &str = "the download of a file";
         let request = Request::get(self.storage(file));
         let response = self.http.send(&request).await.map_err(failed(OPERATION))?;
@@ -217,13 +217,13 @@ impl GraphqlClient {
         query: &str,
         variables: &V,
         limit: AnswerLimit,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, RequestError> {
         let body = serde_json::to_vec(&Body {
             operation_name: operation,
             query,
             variables,
         })
-        .map_err(|source| Error::Shape {
+        .map_err(|source| RequestError::Shape {
             operation,
             platform: self.platform().to_owned(),
             source,
@@ -256,7 +256,7 @@ impl GraphqlClient {
         operation: &'static str,
         response: &Response,
         body: Bytes,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, RequestError> {
         let by_status = failed(operation)(response.refusal(error_message(&body)));
         let Ok(mut answer) = Answer::read_whole(operation, self.http.peer(), body) else {
             return Err(by_status);
@@ -281,8 +281,8 @@ impl GraphqlClient {
 }
 
 /// The error of an operation that HTTP brings no further.
-fn failed(operation: &'static str) -> impl Fn(http::Error) -> Error {
-    move |error| Error::Http(HttpFailure { operation, error })
+fn failed(operation: &'static str) -> impl Fn(http::Error) -> RequestError {
+    move |error| RequestError::Http(HttpFailure { operation, error })
 }
 
 /// The error message in a body: that of the first GraphQL error, or that of any host's body.
@@ -322,7 +322,7 @@ struct AnswerEnvelope<'a> {
 
 impl Answer {
     /// A large answer is not read twice: it is taken for what it looks like until its data is read.
-    fn read(operation: &'static str, platform: &Peer, body: Bytes) -> Result<Self, Error> {
+    fn read(operation: &'static str, platform: &Peer, body: Bytes) -> Result<Self, RequestError> {
         let Some(data) = assumed_data(&body) else {
             return Self::read_whole(operation, platform, body);
         };
@@ -338,9 +338,13 @@ impl Answer {
         })
     }
 
-    fn read_whole(operation: &'static str, platform: &Peer, body: Bytes) -> Result<Self, Error> {
+    fn read_whole(
+        operation: &'static str,
+        platform: &Peer,
+        body: Bytes,
+    ) -> Result<Self, RequestError> {
         let envelope: AnswerEnvelope<'_> =
-            serde_json::from_slice(&body).map_err(|source| Error::NotGraphql {
+            serde_json::from_slice(&body).map_err(|source| RequestError::NotGraphql {
                 operation,
                 platform: platform.clone(),
                 source,
@@ -363,7 +367,7 @@ impl Answer {
 
     /// An answer with this body.
     #[cfg(test)]
-    pub(crate) fn of_body(body: &str) -> Result<Self, Error> {
+    pub(crate) fn of_body(body: &str) -> Result<Self, RequestError> {
         let body = Bytes::copy_from_slice(body.as_bytes());
         Self::read("Rows", &Peer::default(), body)
     }
@@ -389,8 +393,8 @@ impl Answer {
     /// The answer read as a whole, where its data could not be read: it may hold errors, or be no answer.
     ///
     /// # Errors
-    /// [`Error::NotGraphql`] when it is none.
-    pub fn settled(&self) -> Result<Self, Error> {
+    /// [`RequestError::NotGraphql`] when it is none.
+    pub fn settled(&self) -> Result<Self, RequestError> {
         let read = Self::read_whole(self.operation, &self.platform, self.body.clone())?;
         Ok(Self {
             clocks: self.clocks,
@@ -415,20 +419,20 @@ impl Answer {
     }
 
     /// The first error, as the error of the operation.
-    pub fn refusal(&self) -> Option<Error> {
+    pub fn refusal(&self) -> Option<RequestError> {
         // A limit of requests counts before all other errors.
         let limit = self.errors.iter().find(|error| error.is_over_limit());
         Some(self.refused(limit.or(self.errors.first())?))
     }
 
     /// The first error that means that the platform is busy, as the error of the operation.
-    pub fn busy(&self) -> Option<Error> {
+    pub fn busy(&self) -> Option<RequestError> {
         let first = self.errors.iter().find(|error| error.is_busy())?;
         Some(self.refused(first))
     }
 
-    fn refused(&self, error: &GraphqlError) -> Error {
-        Error::Refused {
+    fn refused(&self, error: &GraphqlError) -> RequestError {
+        RequestError::Refused {
             operation: self.operation,
             platform: self.platform.name().to_owned(),
             first: Box::new(error.clone()),
@@ -452,8 +456,8 @@ impl Answer {
     /// Decodes `data` without copying its texts.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the answer holds errors, [`Error::Shape`] when it has another shape.
-    pub fn borrow<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
+    /// [`RequestError::Refused`] when the answer holds errors, [`RequestError::Shape`] when it has another shape.
+    pub fn borrow<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RequestError> {
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
         }
@@ -463,8 +467,8 @@ impl Answer {
     /// Decodes `data` even where there are errors: for a caller that has judged them.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the data has another shape.
-    pub fn borrow_despite_errors<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Error> {
+    /// [`RequestError::Shape`] when the data has another shape.
+    pub fn borrow_despite_errors<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RequestError> {
         let text = self.data_text().unwrap_or("null");
         serde_json::from_str(text).map_err(|source| self.shape(source))
     }
@@ -473,7 +477,7 @@ impl Answer {
     ///
     /// # Errors
     /// As [`Answer::borrow`].
-    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, RequestError> {
         match self.borrow() {
             Err(_) if self.is_assumed => self.settled()?.borrow(),
             decoded => decoded,
@@ -481,12 +485,12 @@ impl Answer {
     }
 
     /// The error of an answer that contradicts itself.
-    pub fn misshapen(&self, reason: &str) -> Error {
+    pub fn misshapen(&self, reason: &str) -> RequestError {
         self.shape(serde::de::Error::custom(reason))
     }
 
-    fn shape(&self, source: serde_json::Error) -> Error {
-        Error::Shape {
+    fn shape(&self, source: serde_json::Error) -> RequestError {
+        RequestError::Shape {
             operation: self.operation,
             platform: self.platform.name().to_owned(),
             source,
@@ -533,12 +537,12 @@ mod tests {
         assert_eq!(settled.errors().len(), 1);
         assert!(matches!(
             unseen.decode::<serde_json::Value>(),
-            Err(Error::Refused { .. })
+            Err(RequestError::Refused { .. })
         ));
         let cut = read(format!(r#"{{"data":{{"rows":[{rows}"#) + "}}");
         assert!(matches!(
             cut.decode::<serde_json::Value>(),
-            Err(Error::NotGraphql { .. })
+            Err(RequestError::NotGraphql { .. })
         ));
     }
 
@@ -603,7 +607,7 @@ mod tests {
     }
 
     /// Asks whatever is served at this port.
-    async fn ask(port: u16, limit: AnswerLimit) -> Result<Answer, Error> {
+    async fn ask(port: u16, limit: AnswerLimit) -> Result<Answer, RequestError> {
         let client = client_of(port);
         let asked = client.post("Op", "query Op { a }", &(), limit, RetryPolicy::NEVER);
         asked.await
@@ -704,7 +708,7 @@ mod tests {
         assert_eq!(text.matches(&line).count(), 2, "{text}");
     }
 
-    async fn refused_with(status: &str, body: &str) -> Result<Answer, Error> {
+    async fn refused_with(status: &str, body: &str) -> Result<Answer, RequestError> {
         let head = format!(
             "HTTP/1.1 {status}\r\nretry-after: 7\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
@@ -838,7 +842,7 @@ mod tests {
         let answer = Answer::read("Op", &Peer::default(), Bytes::from_static(body)).unwrap();
         assert!(matches!(
             answer.decode::<serde_json::Value>(),
-            Err(Error::Refused { .. })
+            Err(RequestError::Refused { .. })
         ));
         assert_eq!(answer.errors()[0].row(), Some(3));
         let data: serde_json::Value = answer.borrow_despite_errors().unwrap();

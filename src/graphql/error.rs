@@ -319,7 +319,7 @@ impl StdError for HttpFailure {
 /// Why a request has no usable answer. Its message does not name the operation, which means nothing to people; the log
 /// does, at debug.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+pub enum RequestError {
     /// It was not asked, or not answered, or by something that is no answer.
     #[error(transparent)]
     Http(#[from] HttpFailure),
@@ -413,7 +413,7 @@ const MEASURES: &[&str] = &[
 const OVER: &[&str] = &["exceed", "too complex", "too deep", "too expensive"];
 const BUSY_WORDS: &[&str] = &["too many requests", "rate limit"];
 
-impl Error {
+impl RequestError {
     /// Whether the platform refused for a reason of the moment, so that the same request may succeed
     /// later.
     pub fn may_pass(&self) -> bool {
@@ -577,9 +577,9 @@ mod tests {
         }
     }
 
-    fn refused(code: &str, words: &str) -> Error {
+    fn refused(code: &str, words: &str) -> RequestError {
         let error = json!({ "message": words, "extensions": { "code": code } });
-        Error::Refused {
+        RequestError::Refused {
             operation: "Op",
             platform: "the source".to_owned(),
             first: Box::new(serde_json::from_value(error).unwrap()),
@@ -654,7 +654,7 @@ mod tests {
     #[case(501, ErrorKind::Elsewhere)]
     #[case(503, ErrorKind::Transient(None))]
     fn a_status_is_no_word_of_the_platform(#[case] status: u16, #[case] kind: ErrorKind) {
-        let error = Error::Http(HttpFailure {
+        let error = RequestError::Http(HttpFailure {
             operation: "Op",
             error: http::Error::Status {
                 peer: Peer::default(),

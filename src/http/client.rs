@@ -10,7 +10,7 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::proxies::Proxies;
+use super::proxies::ProxyRules;
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
 use super::silence::Silence;
@@ -32,7 +32,7 @@ struct Inner {
     /// For hosts to which the site redirects, and that are asked without a proxy: it reaches the public network alone.
     /// None where no redirect leads there.
     elsewhere: Option<reqwest::Client>,
-    proxies: Proxies,
+    proxies: ProxyRules,
     /// Whether the site is in a private network; looked up when it leads elsewhere for the first time.
     is_private: OnceCell<bool>,
     site: Site,
@@ -76,10 +76,10 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when a certificate cannot be used.
     pub fn new(site: Site) -> Result<Self, Error> {
-        Self::through(Proxies::of_environment(), site)
+        Self::through(ProxyRules::of_environment(), site)
     }
 
-    fn through(proxies: Proxies, site: Site) -> Result<Self, Error> {
+    fn through(proxies: ProxyRules, site: Site) -> Result<Self, Error> {
         provide_tls();
         let setup = |source| Error::Setup {
             name: site.name.clone(),

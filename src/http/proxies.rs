@@ -8,13 +8,13 @@ use url::Url;
 
 /// The proxies through which hosts are asked.
 #[derive(Debug)]
-pub(super) struct Proxies {
+pub(super) struct ProxyRules {
     matcher: Matcher,
     /// One that the environment does not name; none, and those of the environment count.
     own: Option<reqwest::Proxy>,
 }
 
-impl Proxies {
+impl ProxyRules {
     /// Those that the environment names.
     pub(super) fn of_environment() -> Self {
         Self {
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn an_excepted_host_is_asked_without_the_proxy() {
-        let proxies = Proxies::own("http://proxy.example:3128", "b.example, 192.0.2.0/24");
+        let proxies = ProxyRules::own("http://proxy.example:3128", "b.example, 192.0.2.0/24");
         for (address, is_led) in [
             ("http://a.example/x?y=z", true),
             ("https://a.example:8443/", true),

@@ -26,13 +26,13 @@ pub(super) use backlog::Backlog;
 pub use connection_status::ConnectionStatus;
 pub(super) use connection_status::ConnectionStatusSender;
 
-/// Messages that belong together, the last of a page with the position that the page reached. The
+/// Messages that belong together, the last of a unit with the position that the unit reached. The
 /// position comes out again only inside the [`Receipt`].
 #[derive(Debug)]
 pub struct Delivery {
     /// The messages, in order.
     pub messages: Vec<Message>,
-    /// Where the page ends; none for a part of a page.
+    /// Where the unit ends; none for a part of a unit.
     pub position: Option<Position>,
     /// Adds the expectations of what has to be sent again; none where there is nothing to send.
     pub expectations: Option<Arc<WorkExpectations>>,
@@ -62,7 +62,7 @@ impl Receipt {
 }
 
 /// Without any confirm for so long, a run is given up.
-const PATIENCE: Duration = Duration::from_mins(10);
+const CONFIRM_TIMEOUT: Duration = Duration::from_mins(10);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// Messages could not be delivered for good.
@@ -77,7 +77,7 @@ pub enum PushError {
     /// Nothing was confirmed for long.
     #[error(
         "the broker has confirmed nothing for {} minutes; is the address right that the log names, and is the connector still registered?",
-        PATIENCE.as_secs() / 60
+        CONFIRM_TIMEOUT.as_secs() / 60
     )]
     NothingConfirmed,
     /// No message so large is taken. Nothing of it was taken; smaller ones are.
@@ -345,7 +345,7 @@ impl Pusher {
     /// delivery's token is cancelled before all of it is handed over.
     pub async fn deliver(&self, delivery: Delivery) -> Result<Pending, PushError> {
         let (fire, receipt) = oneshot::channel();
-        // One more than there are messages, counted below: a page without any has its receipt at once.
+        // One more than there are messages, counted below: a unit without any has its receipt at once.
         let ticket = Arc::new(Ticket {
             state: std::sync::Mutex::new(TicketState {
                 unconfirmed: delivery.messages.len() + 1,
@@ -400,7 +400,7 @@ impl Pusher {
             if confirmed != last || is_paused {
                 (last, since) = (confirmed, Instant::now());
             }
-            if since.elapsed() > PATIENCE {
+            if since.elapsed() > CONFIRM_TIMEOUT {
                 return Err(PushError::NothingConfirmed);
             }
         }

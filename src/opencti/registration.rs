@@ -349,13 +349,13 @@ pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSiz
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graphql::{Error, HttpFailure};
+    use crate::graphql::{HttpFailure, RequestError};
     use crate::http;
 
     #[test]
     fn an_answer_that_is_too_large_names_the_state_and_the_reset() {
         let url = "https://cti.example/graphql".parse().unwrap();
-        let too_large = Error::Http(HttpFailure {
+        let too_large = RequestError::Http(HttpFailure {
             operation: "RegisterConnector",
             error: http::Error::TooLarge {
                 peer: http::Peer::new("the destination", &url),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::release::{NotARelease, Release};
-use crate::graphql::{Error, NarrowError, SchemaError};
+use crate::graphql::{NarrowError, RequestError, SchemaError};
 use crate::http::ErrorKind;
 
 /// Why a platform cannot be asked.
@@ -11,7 +11,7 @@ use crate::http::ErrorKind;
 pub enum PlatformError {
     /// The request failed.
     #[error(transparent)]
-    Request(#[from] Error),
+    Request(#[from] RequestError),
     /// The platform's schema does not have the operation at all.
     #[error("{platform} (release {release}) does not know what it has to be asked")]
     Unknown {

@@ -8,7 +8,8 @@ use super::error::PlatformError;
 use super::shape::{KnownShape, ProbeAnswer, TypeShape};
 use super::tries::{Tries, is_of_the_moment};
 use crate::graphql::{
-    AnswerLimit, Error, NarrowError, Narrowed, OwnSchema, Vocabulary, mentioned_types, narrow,
+    AnswerLimit, NarrowError, Narrowed, OwnSchema, RequestError, Vocabulary, mentioned_types,
+    narrow,
 };
 use crate::telemetry::logs::Chain;
 
@@ -173,7 +174,9 @@ impl Platform {
                     self.learn(|knowledge| knowledge.probing_refused = true);
                     return Ok(());
                 }
-                Err(error) if is_of_the_moment(&error) || matches!(error, Error::Shape { .. }) => {
+                Err(error)
+                    if is_of_the_moment(&error) || matches!(error, RequestError::Shape { .. }) =>
+                {
                     tries.wait_after(error).await?;
                 }
                 Err(error) => return Err(error.into()),

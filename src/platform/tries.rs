@@ -1,6 +1,6 @@
 //! The tries of one request that is answered with errors that may pass.
 
-use crate::graphql::{Error, GraphqlClient};
+use crate::graphql::{GraphqlClient, RequestError};
 use crate::http::{ErrorKind, RetryPolicy, Waits};
 use crate::telemetry::logs::Chain;
 
@@ -24,7 +24,7 @@ impl<'a> Tries<'a> {
     ///
     /// # Errors
     /// This error, when it is time to give up.
-    pub(super) async fn wait_after(&mut self, error: Error) -> Result<(), Error> {
+    pub(super) async fn wait_after(&mut self, error: RequestError) -> Result<(), RequestError> {
         let locked = if error.is_lock() {
             self.locked.next(error.asked_wait())
         } else {
@@ -41,7 +41,7 @@ impl<'a> Tries<'a> {
 }
 
 /// Whether the platform failed at what any platform can be asked: nothing of such a question can be to blame.
-pub(super) fn is_of_the_moment(error: &Error) -> bool {
+pub(super) fn is_of_the_moment(error: &RequestError) -> bool {
     let is_failure = matches!(error.kind(), ErrorKind::Transient(_) | ErrorKind::Server);
-    matches!(error, Error::Refused { .. }) && (error.may_pass() || is_failure)
+    matches!(error, RequestError::Refused { .. }) && (error.may_pass() || is_failure)
 }

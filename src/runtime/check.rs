@@ -47,7 +47,7 @@ pub async fn check<C: Importer>(
     checks.first_failure().is_none()
 }
 
-/// Checks a stream connector's own part, the platform and its live stream, and reports each; whether the connector
+/// Checks a stream consumer's own part, the platform and its live stream, and reports each; whether the connector
 /// would work.
 pub async fn check_consumer<C: StreamConsumer>(
     settings: &Settings<C::Section>,
@@ -83,7 +83,7 @@ async fn check_both<C: Connector>(
     Some((context, platform))
 }
 
-/// Whether the platform knows the connector; a stream connector registers with its first start.
+/// Whether the platform knows the connector; a stream consumer registers with its first start.
 async fn check_known<S: Section>(
     settings: &Settings<S>,
     platform: &Platform,
@@ -153,11 +153,11 @@ async fn check_stream<S>(settings: &Settings<S>, context: &Context, checks: &mut
 
 async fn connect<S>(
     settings: &Settings<S>,
-    home: &PlatformAccess,
+    access: &PlatformAccess,
     checks: &mut Checks<'_>,
 ) -> Option<Arc<Platform>> {
     let address = settings.opencti.url.origin().ascii_serialization();
-    match home.connect(RetryPolicy::NEVER).await {
+    match access.connect(RetryPolicy::NEVER).await {
         Ok(platform) => {
             let release = platform.release();
             checks.pass(

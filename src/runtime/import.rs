@@ -35,8 +35,8 @@ use super::session::state_store::StateStore;
 use super::session::stop::{self, Stopping};
 use super::session::trouble::Attempt;
 use super::session::{
-    self, AbortOnDrop, End, Home, Registered, WAIT_LIMIT, begin, ended_early, is_once, is_stored,
-    open_state,
+    self, AbortOnDrop, End, Registered, SessionContext, WAIT_LIMIT, begin, ended_early, is_once,
+    is_stored, open_state,
 };
 use crate::connector::{Converted, Importer};
 use crate::opencti::queue::{BrokerTls, Depth, TlsIdentity};
@@ -130,7 +130,7 @@ async fn serve<C: Importer>(
     let (start_run, starts) = mpsc::channel(1);
     let (report, reports) = mpsc::channel(1);
     let threshold_mb = settings.connector.queue_threshold_mb;
-    let metrics = &destination.home.instruments.metrics;
+    let metrics = &destination.session.instruments.metrics;
     metrics.queue.set_threshold(threshold_mb);
     let runner = Runner {
         connector: Arc::clone(connector),
@@ -351,7 +351,7 @@ async fn start<C: Importer>(
         Some(state_store) => state_store,
         None => open_state(&registered.echo, connector.source(), connector)?,
     };
-    let (home, profile) = (registered.home.clone(), registered.profile.clone());
+    let (session, profile) = (registered.session.clone(), registered.profile.clone());
     let destination = Arc::new(connect(settings, registered, rules).await?);
     let measured = Arc::clone(&destination);
     let queue = QueueOfConnector {
@@ -361,7 +361,7 @@ async fn start<C: Importer>(
             Box::pin(async move { Some(measured.queue_load(limit).await?.megabytes) })
         }),
     };
-    let heartbeat = Heartbeat::new(home, profile, Arc::clone(&state_store), Some(queue));
+    let heartbeat = Heartbeat::new(session, profile, Arc::clone(&state_store), Some(queue));
     let heartbeat = begin(heartbeat, settings).await?;
     Ok(StartedImport {
         destination,
@@ -377,7 +377,7 @@ async fn connect<S>(
     rules: Rules,
 ) -> anyhow::Result<Destination> {
     let Registered {
-        home,
+        session,
         profile,
         broker,
         ..
@@ -390,11 +390,11 @@ async fn connect<S>(
             let depth = Depth::new(broker.clone(), tls.clone(), &profile.name);
             (queue::start(broker, tls, &profile.name), Some(depth))
         }
-        QueueProtocol::Api => (api::start(Arc::clone(&home.platform), profile.id), None),
+        QueueProtocol::Api => (api::start(Arc::clone(&session.platform), profile.id), None),
     };
-    let directory = open_directory(settings, &home, &profile).await?;
+    let directory = open_directory(settings, &session, &profile).await?;
     Ok(Destination {
-        home,
+        session,
         protocol,
         rules,
         pusher,
@@ -408,14 +408,19 @@ async fn connect<S>(
 /// The folder for bundles, where the settings name one; what has been there for too long is removed.
 async fn open_directory<S>(
     settings: &Settings<S>,
-    home: &Home,
+    session: &SessionContext,
     profile: &ConnectorProfile,
 ) -> Result<Option<Directory>, DirectoryError> {
     let Some(DirectorySettings { path, retention }) = settings.connector.outputs.directory.clone()
     else {
         return Ok(None);
     };
-    let directory = Directory::new(path, retention, profile.clone(), home.applicant_id.clone());
+    let directory = Directory::new(
+        path,
+        retention,
+        profile.clone(),
+        session.applicant_id.clone(),
+    );
     let removed = directory.remove_old().await?;
     if removed > 0 {
         tracing::info!(files = removed, "old bundles were removed");
@@ -423,10 +428,10 @@ async fn open_directory<S>(
     Ok(Some(directory))
 }
 
-/// Counts a page, for which the run has waited so long. What comes once more was counted before.
-fn note_unit(instruments: &Instruments, page: &Converted, waited: Duration) {
-    if page.parts.counts_as.is_none() {
-        instruments.note_page(page.stream, page.rows, page.stream_total, waited);
+/// Counts a unit, for which the run has waited so long. What comes once more was counted before.
+fn note_unit(instruments: &Instruments, unit: &Converted, waited: Duration) {
+    if unit.parts.counts_as.is_none() {
+        instruments.note_unit(unit.stream, unit.rows, unit.stream_total, waited);
     }
 }
 

@@ -49,7 +49,7 @@ pub enum End {
 
 /// The platform at which the connector is registered, and its identity there.
 #[derive(Debug, Clone)]
-pub(crate) struct Home {
+pub(crate) struct SessionContext {
     /// The platform.
     pub(crate) platform: Arc<Platform>,
     /// The connector's id there.
@@ -65,7 +65,7 @@ pub(crate) struct Home {
 /// The result of a registration.
 pub(crate) struct Registered {
     /// The platform, and the connector's identity there.
-    pub(crate) home: Home,
+    pub(crate) session: SessionContext,
     /// To register once more, should the connector be deleted there.
     pub(crate) profile: ConnectorProfile,
     /// What the platform keeps for the connector.
@@ -121,7 +121,7 @@ pub(crate) async fn register_at<S: Section>(
     }
     instruments.health.note_registered();
     preflight::log_missing_rights(&platform).await;
-    let home = Home {
+    let session = SessionContext {
         platform,
         connector_id: profile.id,
         connector_name: profile.name.clone(),
@@ -129,7 +129,7 @@ pub(crate) async fn register_at<S: Section>(
         instruments: instruments.clone(),
     };
     Ok(Registered {
-        home,
+        session,
         profile,
         echo,
         broker,

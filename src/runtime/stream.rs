@@ -1,4 +1,4 @@
-//! Runs a stream connector: it follows the platform's live stream, and moves the position when the target has taken
+//! Runs a stream consumer: it follows the platform's live stream, and moves the position when the target has taken
 //! what came before it.
 //!
 //! Two tasks: the *follower* reads the stream and hands events over, one after the other; the *heartbeat* pings the
@@ -41,7 +41,7 @@ const STORING_GRACE: Duration = Duration::from_secs(8);
 #[error("the settings of this connector name no live stream; report this defect")]
 struct NoLiveStream;
 
-/// Runs a stream connector until it is stopped or, if it is to run once, until history is through.
+/// Runs a stream consumer until it is stopped or, if it is to run once, until history is through.
 ///
 /// # Errors
 /// When the connector cannot be started: bad certificates, a token that the platform or the target refuses, a state
@@ -122,7 +122,7 @@ async fn start<C: StreamConsumer>(
     let platform = session::connect(settings, &context.platform, instruments).await?;
     let registered = session::register_at(platform, settings, instruments).await?;
     let Registered {
-        home,
+        session,
         profile,
         echo,
         ..
@@ -130,7 +130,7 @@ async fn start<C: StreamConsumer>(
     let origin = settings.opencti.url.origin().ascii_serialization();
     let source = format!("{origin} stream {} to {}", live.id, connector.target());
     let state_store = open_state(&echo, source, connector)?;
-    let heartbeat = Heartbeat::new(home, profile, Arc::clone(&state_store), None);
+    let heartbeat = Heartbeat::new(session, profile, Arc::clone(&state_store), None);
     let heartbeat = begin(heartbeat, settings).await?;
     Ok(StartedStream {
         state_store,

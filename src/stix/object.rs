@@ -30,7 +30,7 @@ pub struct StixObject {
     /// What it needs embedded, as objects that travel along: markings, author, labels.
     pub embedded: Vec<Arc<StixObject>>,
     /// What has to be imported before it, and without which it is nothing: source and target of a relationship or a
-    /// sighting.
+    /// sighting, together called its ends.
     pub imported: Vec<StixId>,
     /// What it refers to and can go without: nested references, the members of a container.
     pub references: Vec<ObjectReference>,

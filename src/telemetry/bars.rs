@@ -46,9 +46,9 @@ impl Bars {
         }
     }
 
-    /// A page of a stream was read, for which the run has waited so long: its rows; so many has the stream, by the
+    /// A unit of a stream was read, for which the run has waited so long: its rows; so many has the stream, by the
     /// source's count.
-    pub fn note_page(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
+    pub fn note_unit(&self, stream: &str, rows: usize, total: Option<u64>, waited: Duration) {
         let mut bars = self
             .by_stream
             .lock()
@@ -64,7 +64,7 @@ impl Bars {
         });
     }
 
-    /// The first page counts with the time that it took.
+    /// The first unit counts with the time that it took.
     fn begin(&self, stream: &str, waited: Duration) -> ProgressBar {
         let style = ProgressStyle::with_template(SHAPE);
         let bar = ProgressBar::new(0)
@@ -146,9 +146,9 @@ mod tests {
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
         let bars = Bars::on(target);
         let hours = Duration::from_hours(2);
-        bars.note_page("observables", 1000, Some(4000), hours);
-        bars.note_page("observables", 1000, Some(4000), hours);
-        bars.note_page("indicators", 3_000_000, None, hours);
+        bars.note_unit("observables", 1000, Some(4000), hours);
+        bars.note_unit("observables", 1000, Some(4000), hours);
+        bars.note_unit("indicators", 3_000_000, None, hours);
         let shown = term.contents();
         assert!(
             shown.contains("observables") && shown.contains("2,000 of 4,000  50 %"),

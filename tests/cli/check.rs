@@ -1,4 +1,4 @@
-//! The check of every hop: what it says, and that it leaves nothing behind.
+//! The command `check`: what it says, and that it leaves nothing behind.
 
 use sandbox::{Destination, DestinationOptions, Fault, Release};
 use serde_json::json;
@@ -10,25 +10,25 @@ fn check(line: &Line) -> Start {
     line.run_once().with_words(&["check"])
 }
 
-/// The lines, each as verdict and hop.
-fn hops(ended: &Ended) -> Vec<(&str, &str)> {
-    let mut hops = Vec::new();
+/// The lines, each as a check's outcome and name.
+fn results(ended: &Ended) -> Vec<(&str, &str)> {
+    let mut results = Vec::new();
     for line in ended.stdout.lines() {
-        let (verdict, rest) = line.split_once(' ').unwrap();
+        let (outcome, rest) = line.split_once(' ').unwrap();
         let name = rest.trim_start().split("  ").next().unwrap();
-        hops.push((verdict, name));
+        results.push((outcome, name));
     }
-    hops
+    results
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_hop_has_its_line_and_nothing_stays() {
+async fn every_check_has_its_line_and_nothing_stays() {
     let line = Line::with(generated(40, 10)).await;
     let before = line.destination.imported().objects().count();
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    let hops = hops(&ended);
-    for hop in [
+    let results = results(&ended);
+    for result in [
         ("ok", "settings"),
         ("ok", "source"),
         ("ok", "source rows"),
@@ -39,7 +39,7 @@ async fn every_hop_has_its_line_and_nothing_stays() {
         ("ok", "queue"),
         ("ok", "cleaning up"),
     ] {
-        assert!(hops.contains(&hop), "{hop:?} in {hops:?}");
+        assert!(results.contains(&result), "{result:?} in {results:?}");
     }
     assert!(ended.stdout.contains("40 observables"), "{}", ended.stdout);
     assert!(ended.stdout.contains("10 indicators"), "{}", ended.stdout);
@@ -71,8 +71,8 @@ async fn a_broker_that_is_not_reached_comes_with_advice() {
     let line = Line::with(generated(4, 1)).await;
     let ended = check(&line).set("MQ_PORT", "1").run().await;
     ended.assert_code(1);
-    let hops = hops(&ended);
-    assert!(hops.contains(&("FAILED", "broker")), "{hops:?}");
+    let results = results(&ended);
+    assert!(results.contains(&("FAILED", "broker")), "{results:?}");
     assert!(ended.stdout.contains("MQ_HOST"), "{}", ended.stdout);
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
@@ -88,9 +88,9 @@ async fn names_that_no_broker_takes_are_told_and_nothing_stays() {
     line.destination = Destination::start(options).expect("the destination starts");
     let ended = check(&line).run().await;
     ended.assert_code(1);
-    let hops = hops(&ended);
-    for hop in [("FAILED", "registration"), ("ok", "cleaning up")] {
-        assert!(hops.contains(&hop), "{hop:?} in {hops:?}");
+    let results = results(&ended);
+    for result in [("FAILED", "registration"), ("ok", "cleaning up")] {
+        assert!(results.contains(&result), "{result:?} in {results:?}");
     }
     let text = &ended.stdout;
     assert!(
@@ -129,9 +129,9 @@ async fn platforms_that_are_away_are_named_each() {
         .run()
         .await;
     ended.assert_code(1);
-    let hops = hops(&ended);
-    for hop in ["source", "destination"] {
-        assert!(hops.contains(&("FAILED", hop)), "{hops:?}");
+    let results = results(&ended);
+    for result in ["source", "destination"] {
+        assert!(results.contains(&("FAILED", result)), "{results:?}");
     }
     for advice in ["check the token", "can it be reached from here?"] {
         assert!(ended.stdout.contains(advice), "{}", ended.stdout);
@@ -146,13 +146,13 @@ async fn what_the_user_may_not_do_is_a_warning_unless_nothing_is_left() {
     });
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    assert!(hops(&ended).contains(&("warning", "rights")));
+    assert!(results(&ended).contains(&("warning", "rights")));
     assert!(ended.stdout.contains("TLP:RED"), "{}", ended.stdout);
     line.destination
         .change_user(|user| user.max_confidence = None);
     let ended = check(&line).run().await;
     ended.assert_code(1);
-    assert!(hops(&ended).contains(&("FAILED", "rights")));
+    assert!(results(&ended).contains(&("FAILED", "rights")));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +165,7 @@ async fn a_queue_that_is_full_is_a_warning() {
         .await;
     ended.assert_code(0);
     assert!(
-        hops(&ended).contains(&("warning", "queue")),
+        results(&ended).contains(&("warning", "queue")),
         "{}",
         ended.stdout
     );
@@ -184,7 +184,7 @@ async fn nothing_is_registered_that_the_user_may_not_delete(#[case] right: Optio
     });
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    assert!(hops(&ended).contains(&("warning", "registration")));
+    assert!(results(&ended).contains(&("warning", "registration")));
     let text = &ended.stdout;
     assert!(text.contains("may not delete connectors"), "{text}");
     assert_eq!(line.destination.count("RegisterConnector"), 0);
@@ -203,9 +203,12 @@ async fn nothing_is_registered_where_the_rights_are_not_known() {
     line.destination.faults().add_for("Rights", fault);
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    let hops = hops(&ended);
-    assert!(hops.contains(&("warning", "rights")), "{hops:?}");
-    assert!(hops.contains(&("warning", "registration")), "{hops:?}");
+    let results = results(&ended);
+    assert!(results.contains(&("warning", "rights")), "{results:?}");
+    assert!(
+        results.contains(&("warning", "registration")),
+        "{results:?}"
+    );
     assert_eq!(line.destination.count("RegisterConnector"), 0);
 }
 
@@ -220,8 +223,12 @@ async fn a_known_connector_is_tested_to_its_queue_without_the_right_to_delete_it
     });
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    for hop in [("ok", "registration"), ("ok", "broker"), ("ok", "queue")] {
-        assert!(hops(&ended).contains(&hop), "{hop:?} in {}", ended.stdout);
+    for result in [("ok", "registration"), ("ok", "broker"), ("ok", "queue")] {
+        assert!(
+            results(&ended).contains(&result),
+            "{result:?} in {}",
+            ended.stdout
+        );
     }
     assert!(line.destination.connector(&line.connector_id).is_some());
 }
@@ -234,7 +241,7 @@ async fn a_check_harms_neither_the_next_check_nor_the_run_after_it() {
     for _ in 0..2 {
         let ended = check(&line).run().await;
         ended.assert_code(0);
-        assert!(hops(&ended).contains(&("ok", "cleaning up")));
+        assert!(results(&ended).contains(&("ok", "cleaning up")));
         assert!(line.destination.connector(&line.connector_id).is_none());
         assert!(line.destination.waiting(&line.connector_id).await.is_err());
     }
@@ -287,8 +294,8 @@ async fn a_registration_that_fails_half_way_is_taken_back() {
         .add_for("RegisterConnector", fault);
     let ended = check(&line).run().await;
     ended.assert_code(1);
-    assert!(hops(&ended).contains(&("FAILED", "registration")));
-    assert!(hops(&ended).contains(&("ok", "cleaning up")));
+    assert!(results(&ended).contains(&("FAILED", "registration")));
+    assert!(results(&ended).contains(&("ok", "cleaning up")));
     assert!(line.destination.connector(&line.connector_id).is_none());
     assert!(line.destination.waiting(&line.connector_id).await.is_err());
 }
@@ -300,7 +307,7 @@ async fn a_limit_of_confidence_is_reported() {
         .change_user(|user| user.max_confidence = Some(50));
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    assert!(hops(&ended).contains(&("warning", "rights")));
+    assert!(results(&ended).contains(&("warning", "rights")));
     assert!(ended.stdout.contains("at most 50"), "{}", ended.stdout);
 }
 
@@ -317,7 +324,7 @@ async fn relationships_that_cannot_travel_are_reported() {
     ended.assert_code(0);
     let remark = format!("{} of the {all} relationships can travel", all - 3);
     assert!(ended.stdout.contains(&remark), "{}", ended.stdout);
-    assert!(hops(&ended).contains(&("warning", "source rows")));
+    assert!(results(&ended).contains(&("warning", "source rows")));
 }
 
 /// Deleting is a mutation like the others: a lock on it passes.
@@ -332,7 +339,7 @@ async fn a_lock_passes_when_the_registration_is_deleted_again() {
     line.destination.faults().add_for("DeleteConnector", fault);
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    assert!(hops(&ended).contains(&("ok", "cleaning up")));
+    assert!(results(&ended).contains(&("ok", "cleaning up")));
     assert_eq!(line.destination.count("DeleteConnector"), 3);
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
@@ -346,7 +353,7 @@ async fn a_lock_passes_when_the_registration_is_deleted_again() {
 async fn a_registration_that_cannot_be_deleted_is_tried_again_or_reported(
     #[case] name: &str,
     #[case] times: usize,
-    #[case] verdict: &str,
+    #[case] outcome: &str,
 ) {
     let line = Line::with(generated(4, 1)).await;
     let fault = Fault::GraphqlError {
@@ -358,11 +365,11 @@ async fn a_registration_that_cannot_be_deleted_is_tried_again_or_reported(
     let ended = check(&line).run().await;
     ended.assert_code(0);
     assert!(
-        hops(&ended).contains(&(verdict, "cleaning up")),
+        results(&ended).contains(&(outcome, "cleaning up")),
         "{ended:#?}"
     );
     let stays = line.destination.connector(&line.connector_id).is_some();
-    assert_eq!(stays, verdict == "warning");
+    assert_eq!(stays, outcome == "warning");
     let is_reported = ["stays registered", "Not for the moment."];
     let is_reported = is_reported.iter().all(|words| ended.stdout.contains(words));
     assert_eq!(is_reported, stays, "{}", ended.stdout);
@@ -399,9 +406,15 @@ async fn words_of_the_platforms_are_safe_on_the_screen() {
         line.source.faults().add_for(operation, fault);
         let ended = check(&line).run().await;
         ended.assert_safe(&what);
-        let hops = hops(&ended);
-        assert!(hops.contains(&("FAILED", "source")), "{what}: {hops:?}");
-        assert!(hops.contains(&("warning", "rights")), "{what}: {hops:?}");
+        let results = results(&ended);
+        assert!(
+            results.contains(&("FAILED", "source")),
+            "{what}: {results:?}"
+        );
+        assert!(
+            results.contains(&("warning", "rights")),
+            "{what}: {results:?}"
+        );
         // They were there.
         let reported = ended.stdout.matches(r"\u{1b}").count();
         assert!(reported > 2, "{what}: {}", ended.stdout);
@@ -426,8 +439,10 @@ async fn a_clock_that_differs_is_reported(
         .add(Fault::Clock(of_destination_s));
     let ended = check(&line).run().await;
     ended.assert_code(0);
-    let hops = hops(&ended).into_iter();
-    let reported = hops.filter(|hop| *hop == ("warning", "clock")).count();
+    let results = results(&ended).into_iter();
+    let reported = results
+        .filter(|result| *result == ("warning", "clock"))
+        .count();
     assert_eq!(reported, warnings, "{}", ended.stdout);
     // Whole seconds, and the time of the request.
     let hours = ended.stdout.matches("differ by 7").count();

@@ -14,7 +14,7 @@ mod send;
 mod survey;
 
 use crate::connector::Skipped;
-use crate::graphql::Error;
+use crate::graphql::RequestError;
 use crate::http::{ErrorKind, RetryBudget};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
@@ -87,5 +87,5 @@ fn is_about_size(error: &PlatformError, tries: usize) -> bool {
 }
 
 fn is_about_shape(error: &PlatformError) -> bool {
-    matches!(error, PlatformError::Request(Error::Shape { .. }))
+    matches!(error, PlatformError::Request(RequestError::Shape { .. }))
 }

@@ -14,7 +14,7 @@ pub(super) use list::{LONGEST_CURSOR, List, ListData};
 pub(super) use node::{Node, Text};
 pub(super) use references::{
     ExternalReferenceFields, FilesOfReferences, NestedTarget, Pointed, Reference, ReferenceFiles,
-    ReferenceRow, References, holder_of,
+    ReferenceRow, ReferencesByHolder, holder_of,
 };
 pub(super) use row_name::{RowName, row_of};
 

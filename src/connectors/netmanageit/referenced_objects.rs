@@ -8,7 +8,9 @@ use super::by_id::{
     ReadObjects, ReadReferences, Unread, Wanted, WantedReferences, read_objects, read_references,
 };
 use super::convert::is_known_type;
-use super::page::{EndRow, FilesOfReferences, List, Node, Reference, References, RowName, row_of};
+use super::page::{
+    EndRow, FilesOfReferences, List, Node, Reference, ReferencesByHolder, RowName, row_of,
+};
 use super::source::RawPage;
 use crate::connector::{Deferred, Skipped, SourceError};
 use crate::platform::Platform;
@@ -190,7 +192,10 @@ fn is_of_unknown_type(node: &Node<'_>) -> bool {
 
 /// The observables that nested references lead to and that are not among these: their STIX ids by their
 /// internal ones, in order.
-fn targets_elsewhere(references: &References, ids: &[String]) -> BTreeMap<String, Box<str>> {
+fn targets_elsewhere(
+    references: &ReferencesByHolder,
+    ids: &[String],
+) -> BTreeMap<String, Box<str>> {
     let here: TextSet<&str> = ids.iter().map(String::as_str).collect();
     let mut elsewhere = BTreeMap::new();
     for reference in references.values().flatten() {

@@ -8,7 +8,7 @@ use super::ask::{PageAnswer, Stream};
 use super::by_id::{ReadObjects, Unread};
 use super::convert::{Choices, NetManageItConverter};
 use super::files::Files;
-use super::page::References;
+use super::page::ReferencesByHolder;
 use super::reader::RunReader;
 use super::referenced_objects::ReferencedObjects;
 use super::settings::NetManageItSettings;
@@ -24,7 +24,7 @@ pub struct RawPage {
     pub(super) answer: PageAnswer,
     /// Rows of the answer that are skipped, by the source's internal ids: they were sent before.
     pub(super) known: HashSet<Box<str>>,
-    pub(super) references: References,
+    pub(super) references: ReferencesByHolder,
     /// Objects of other pages that this one's refer to, with their streams.
     pub(super) referenced: Vec<(Stream, PageAnswer)>,
     /// What the source itself writes of objects whose type is not known here.
@@ -65,7 +65,7 @@ impl RawPage {
             number,
             answer,
             known: HashSet::new(),
-            references: References::default(),
+            references: ReferencesByHolder::default(),
             referenced: Vec::new(),
             written: ReadObjects::default(),
             unread: TextMap::default(),

@@ -160,7 +160,7 @@ async fn through(proxy: &Host) -> Result<Fetched, Error> {
     };
     let request = Request::get(site.url.clone());
     let address = format!("http://localhost:{}", proxy.url.port().unwrap());
-    let client = Client::through(Proxies::own(&address, ""), site).unwrap();
+    let client = Client::through(ProxyRules::own(&address, ""), site).unwrap();
     client.fetch(&request, 1000, RetryPolicy::NEVER).await
 }
 

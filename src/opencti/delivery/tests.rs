@@ -47,7 +47,7 @@ async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_page_without_messages_has_its_receipt_at_once() {
+async fn a_unit_without_messages_has_its_receipt_at_once() {
     let (pusher, _backlog, _connection) = Pusher::channel(ROOMY);
     let mut pending = pusher.deliver(delivery(0)).await.unwrap();
     assert!(pending.receipt().await.is_ok());

@@ -1,8 +1,8 @@
-//! Admission: what of a page may go to this destination. It comes before the packing: behind it, every
+//! Admission: what of a unit may go to this destination. It comes before the packing: behind it, every
 //! object can be imported whole, or is known not to be sent.
 //!
 //! **Invariant.** What is rejected is named with its reason, and so is each link that leads there;
-//! nothing else of the page suffers.
+//! nothing else of the unit suffers.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ pub(crate) struct Admission {
     unknown_types: TextMap<Box<str>, bool>,
     markings: MarkingCache,
     links: Links,
-    named: Named,
+    named: NamedRejections,
 }
 
 /// Which rejected objects were named, so that none is counted twice that comes as a unit's own, and along with others.
 #[derive(Debug, Default)]
-struct Named {
+struct NamedRejections {
     own: KeySet,
     along: KeySet,
 }
@@ -46,13 +46,13 @@ pub(crate) struct Rejected {
 }
 
 impl Rejected {
-    /// Lets the packer defer what depends on what does not go of a page, rejected or skipped. Objects that
+    /// Lets the packer defer what depends on what does not go of a unit, rejected or skipped. Objects that
     /// come a second time have been sent, whatever becomes of them now.
-    pub(crate) fn note_in(&self, packer: &mut Packer, page: &Converted) {
-        if page.parts.counts_as.is_some() {
+    pub(crate) fn note_in(&self, packer: &mut Packer, unit: &Converted) {
+        if unit.parts.counts_as.is_some() {
             return;
         }
-        let skipped = page.skipped.iter().map(|skipped| skipped.id.as_str());
+        let skipped = unit.skipped.iter().map(|skipped| skipped.id.as_str());
         packer.note_not_sent(skipped.filter(|id| !self.deletions.contains(*id)));
         packer.note_not_sent(self.ids.iter().map(|id| &**id));
         packer.note_refused(self.refused.iter().map(|id| &**id));
@@ -102,13 +102,13 @@ impl Rejection {
 }
 
 impl Admission {
-    /// The markings of a page that have to be made at the destination before its objects.
+    /// The markings of a unit that have to be made at the destination before its objects.
     pub(crate) async fn markings_to_make(
         &mut self,
         destination: &Destination,
-        page: &Converted,
+        unit: &Converted,
     ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
-        let markings = markings_of(page.all());
+        let markings = markings_of(unit.all());
         self.markings.learn(destination, markings).await
     }
 
@@ -168,50 +168,54 @@ impl Admission {
         if is_marking(cause) {
             return self.markings.may_become_usable(destination, cause).await;
         }
-        Ok(!destination.home.platform.lacks_entity_type(cause).await?)
+        Ok(!destination
+            .session
+            .platform
+            .lacks_entity_type(cause)
+            .await?)
     }
 
-    /// Whether it takes a look at what the destination has to judge this page: then the workers have to
+    /// Whether it takes a look at what the destination has to judge this unit: then the workers have to
     /// be through with the run before.
-    pub(crate) fn looks_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
-        self.links.look_at_destination(destination, page)
+    pub(crate) fn looks_at_destination(&self, destination: &Destination, unit: &Converted) -> bool {
+        self.links.look_at_destination(destination, unit)
     }
 
-    /// Takes out of a page what must not go. `is_settled`: no message of an earlier run is at the workers.
+    /// Takes out of a unit what must not go. `is_settled`: no message of an earlier run is at the workers.
     pub(crate) async fn admit(
         &mut self,
         destination: &Destination,
-        page: &mut Converted,
+        unit: &mut Converted,
         is_settled: bool,
     ) -> Result<Rejected, PlatformError> {
-        self.learn_types(destination, page).await?;
-        self.name_unknown_types(page);
-        let mut rejected = self.reject(destination, page);
-        references::remove_deleted(page);
-        let left = self.links.ask_presence(destination, page).await?;
+        self.learn_types(destination, unit).await?;
+        self.name_unknown_types(unit);
+        let mut rejected = self.reject(destination, unit);
+        references::remove_deleted(unit);
+        let left = self.links.ask_presence(destination, unit).await?;
         self.links
-            .find_imported(destination, page, &left, is_settled)
+            .find_imported(destination, unit, &left, is_settled)
             .await?;
         rejected.left = left.named;
         if destination.rules.refuses_set_references {
-            references::remove_set_references(destination, page).await?;
+            references::remove_set_references(destination, unit).await?;
         }
-        self.remove_forbidden_embedded(destination, page).await?;
-        self.links.note_sent(page);
+        self.remove_forbidden_embedded(destination, unit).await?;
+        self.links.note_sent(unit);
         Ok(rejected)
     }
 
-    /// Takes out of a page what the destination does not take, and the links that lead to it.
-    fn reject(&mut self, destination: &Destination, page: &mut Converted) -> Rejected {
+    /// Takes out of a unit what the destination does not take, and the links that lead to it.
+    fn reject(&mut self, destination: &Destination, unit: &mut Converted) -> Rejected {
         let mut rejected = Rejected::default();
-        let is_part = page.parts.counts_as.is_some();
+        let is_part = unit.parts.counts_as.is_some();
         let mut noted = Noted {
-            stream: page.stream,
+            stream: unit.stream,
             is_part,
             skipped: Vec::new(),
             deferred: Vec::new(),
         };
-        for object in &page.objects {
+        for object in &unit.objects {
             if let Some(rejection) = self.rejection(destination, object) {
                 rejected.add(object, &rejection);
                 if self.named.is_counted_as_own(object) {
@@ -220,7 +224,7 @@ impl Admission {
                 noted.defer(object, rejection);
             }
         }
-        for (along, defers) in [(&page.referenced, false), (&page.shared, true)] {
+        for (along, defers) in [(&unit.referenced, false), (&unit.shared, true)] {
             for object in along {
                 let Some(rejection) = self.rejection(destination, object) else {
                     continue;
@@ -238,13 +242,13 @@ impl Admission {
         let Noted {
             skipped, deferred, ..
         } = noted;
-        page.skipped.extend(skipped);
-        page.deferred.extend(deferred);
-        for objects in page.lists() {
+        unit.skipped.extend(skipped);
+        unit.deferred.extend(deferred);
+        for objects in unit.lists() {
             objects.retain(|object| !rejected.has(object));
         }
         if !rejected.ids.is_empty() {
-            references::cut(page, &rejected.ids, &rejected.refused);
+            references::cut(unit, &rejected.ids, &rejected.refused);
         }
         rejected
     }
@@ -254,9 +258,9 @@ impl Admission {
     async fn remove_forbidden_embedded(
         &mut self,
         destination: &Destination,
-        page: &mut Converted,
+        unit: &mut Converted,
     ) -> Result<(), PlatformError> {
-        if page.all().all(|object| object.embedded.is_empty()) {
+        if unit.all().all(|object| object.embedded.is_empty()) {
             return Ok(());
         }
         let rights = self.markings.rights(destination).await?;
@@ -268,7 +272,7 @@ impl Admission {
             (!markings && embedded_object.kind == "marking")
                 || (!labels && embedded_object.kind == "label")
         };
-        for objects in page.lists() {
+        for objects in unit.lists() {
             for object in objects {
                 *object =
                     Arc::new(object.embedding_only(&|embedded_object| !is_left(embedded_object)));
@@ -280,14 +284,14 @@ impl Admission {
     async fn learn_types(
         &mut self,
         destination: &Destination,
-        page: &Converted,
+        unit: &Converted,
     ) -> Result<(), PlatformError> {
-        for object in page.all() {
+        for object in unit.all() {
             let named = object.names_type.as_ref().map(|(named, _)| &**named);
             for entity_type in [Some(&*object.kind), named].into_iter().flatten() {
                 if !self.unknown_types.contains_key(entity_type) {
                     let is_lacking = destination
-                        .home
+                        .session
                         .platform
                         .lacks_entity_type(entity_type)
                         .await?;
@@ -299,8 +303,8 @@ impl Admission {
     }
 
     /// An object that names a type that is not there is imported, if it does not say so.
-    fn name_unknown_types(&self, page: &mut Converted) {
-        for object in page.lists().into_iter().flatten() {
+    fn name_unknown_types(&self, unit: &mut Converted) {
+        for object in unit.lists().into_iter().flatten() {
             let named = object.names_type.as_ref();
             if named.is_some_and(|(named, _)| self.is_lacking(named)) {
                 *object = Arc::new(object.naming_unknown_type());
@@ -319,7 +323,7 @@ impl Admission {
         // Objects of a type that the destination does not have would be dropped there, and on several
         // releases their work would wait for them for ever (docs/protocol.md#import).
         if self.is_lacking(&object.kind) {
-            let release = destination.home.platform.release();
+            let release = destination.session.platform.release();
             return Some(Rejection {
                 reason: format!("the destination's release {release} does not have its type"),
                 can_be_resolved: true,
@@ -327,7 +331,7 @@ impl Admission {
                 at_source: None,
             });
         }
-        let release = destination.home.platform.release();
+        let release = destination.session.platform.release();
         let value_of = |property: &str| object.from_value(property);
         if let Some(reason) = refusal(&object.kind, value_of, release) {
             return Some(Rejection {
@@ -352,7 +356,7 @@ fn refused_deletion(destination: &Destination) -> Option<Rejection> {
     if destination.rules.takes_deletions {
         return None;
     }
-    let release = destination.home.platform.release();
+    let release = destination.session.platform.release();
     Some(Rejection {
         reason: format!("the destination's release {release} deletes nothing that is sent to it"),
         can_be_resolved: false,
@@ -361,7 +365,7 @@ fn refused_deletion(destination: &Destination) -> Option<Rejection> {
     })
 }
 
-/// What is named of a page's rejected objects.
+/// What is named of a unit's rejected objects.
 struct Noted {
     stream: &'static str,
     /// Whether the objects come once more, only for a part of theirs.
@@ -390,7 +394,7 @@ impl Noted {
     }
 }
 
-impl Named {
+impl NamedRejections {
     /// Whether a unit's own object still has to be counted: not where it was when it came along.
     fn is_counted_as_own(&mut self, object: &StixObject) -> bool {
         self.own.insert(object.key);

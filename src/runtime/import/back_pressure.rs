@@ -1,4 +1,4 @@
-//! Back-pressure: a run sends no further page while more than the threshold waits in the queue, no new
+//! Back-pressure: a run sends no further unit while more than the threshold waits in the queue, no new
 //! work is opened before the previous one is complete, and nothing is sent before what it needs.
 
 use std::convert::Infallible;
@@ -83,11 +83,11 @@ impl BackPressure {
             if queue_load.megabytes <= mark {
                 break;
             }
-            wait.note(||  {
+            wait.note(|| {
                 tracing::info!(
                     queue.size_mb = queue_load.megabytes,
                     queue.threshold_mb = self.threshold_mb,
-                    "the workers are behind: waiting until the queue has shrunk before the next page is sent"
+                    "the workers are behind: waiting until the queue has shrunk before more is sent"
                 );
             });
             tokio::time::sleep(LOOK_EVERY).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::opencti::queue::Depth;
 use crate::opencti::{Directory, Message, Pusher, Rules, queue_size};
-use crate::runtime::session::Home;
+use crate::runtime::session::SessionContext;
 use crate::settings::QueueProtocol;
 use crate::telemetry::logs::Chain;
 
@@ -13,7 +13,7 @@ use crate::telemetry::logs::Chain;
 #[derive(Debug)]
 pub(crate) struct Destination {
     /// The platform, and the connector's identity there.
-    pub(crate) home: Home,
+    pub(crate) session: SessionContext,
     /// The way to the queue.
     pub(crate) protocol: QueueProtocol,
     /// What the platform's release asks for.
@@ -83,7 +83,7 @@ impl Destination {
             Some(queue_load) => queue_load,
             None => self.load_by_broker(limit).await?,
         };
-        let metrics = &self.home.instruments.metrics;
+        let metrics = &self.session.instruments.metrics;
         metrics.queue.set(queue_load.messages, queue_load.megabytes);
         Some(queue_load)
     }
@@ -106,7 +106,7 @@ impl Destination {
     }
 
     async fn load_by_platform(&self, limit: Duration) -> Option<QueueLoad> {
-        let asking = queue_size(&self.home.platform, self.home.connector_id);
+        let asking = queue_size(&self.session.platform, self.session.connector_id);
         match tokio::time::timeout(limit, asking).await {
             Ok(Ok(size)) => size.map(|size| QueueLoad {
                 messages: size.messages,

@@ -22,7 +22,7 @@ use crate::runtime::import::destination::{Destination, SentTotals};
 use crate::runtime::import::note_unit;
 use crate::runtime::import::packer::{Batch, Packer, Packing};
 use crate::runtime::import::read_ahead::ReadAhead;
-use crate::runtime::session::Home;
+use crate::runtime::session::SessionContext;
 use crate::settings::Settings;
 use crate::stix::bundle;
 use crate::telemetry::Instruments;
@@ -101,10 +101,10 @@ async fn look<C: Importer>(connector: &C) -> anyhow::Result<()> {
 /// The destination, to be asked what it takes. From a place where it cannot be reached, everything is written.
 async fn ask_destination<S>(
     settings: &Settings<S>,
-    home: &PlatformAccess,
+    access: &PlatformAccess,
     instruments: &Instruments,
 ) -> Option<Destination> {
-    let connected = home.connect(RetryPolicy::NEVER).await;
+    let connected = access.connect(RetryPolicy::NEVER).await;
     let not_asked = |error: &dyn Error| {
         tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: nothing is deferred for it");
     };
@@ -112,7 +112,7 @@ async fn ask_destination<S>(
     let protocol = settings.connector.queue_protocol;
     let rules = Rules::of(platform.release(), protocol);
     let rules = rules.inspect_err(|error| not_asked(error)).ok()?;
-    let home = Home {
+    let session = SessionContext {
         platform,
         connector_id: settings.connector.id,
         connector_name: settings.connector.name.clone(),
@@ -120,7 +120,7 @@ async fn ask_destination<S>(
         instruments: instruments.clone(),
     };
     Some(Destination {
-        home,
+        session,
         protocol,
         rules,
         pusher: Pusher::nowhere(),

@@ -263,7 +263,8 @@ impl MarkingCache {
 /// error says nothing of what the user may do: the run fails with it, once it was waited for, and the next one asks
 /// again.
 async fn ask(destination: &Destination) -> Result<UserRights, PlatformError> {
-    let error = match UserRights::ask(&destination.home.platform, RetryPolicy::DURING_RUN).await {
+    let error = match UserRights::ask(&destination.session.platform, RetryPolicy::DURING_RUN).await
+    {
         Ok(rights) => return Ok(rights),
         Err(error) => error,
     };
@@ -302,10 +303,10 @@ fn collect(embedded_object: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>
 
 fn name(marking: &StixObject) -> String {
     #[derive(serde::Deserialize)]
-    struct Named {
+    struct MarkingName {
         name: Option<String>,
     }
-    let named = serde_json::from_str::<Named>(&marking.json).ok();
+    let named = serde_json::from_str::<MarkingName>(&marking.json).ok();
     let name = named.and_then(|named| named.name);
     name.unwrap_or_else(|| marking.id.to_string())
 }

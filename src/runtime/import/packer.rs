@@ -1,4 +1,4 @@
-//! Packs a page's objects into batches: the content of the messages.
+//! Packs a unit's objects into batches: the content of the messages.
 //!
 //! Pure. Two ways of packing, because some workers import a message as a whole and others take it
 //! apart and may import its objects in any order (docs/protocol.md#workers):
@@ -60,7 +60,7 @@ pub struct Wave {
     pub batches: Vec<Batch>,
 }
 
-/// What goes ahead of a page.
+/// What goes ahead of a unit.
 #[derive(Debug)]
 pub struct PackedAhead {
     /// The messages.
@@ -85,7 +85,7 @@ pub enum Packing {
     },
 }
 
-/// A packed page.
+/// A packed unit.
 #[derive(Debug, Default)]
 pub struct Packed {
     /// The waves, in order; none empty.
@@ -98,7 +98,7 @@ pub struct Packed {
     pub links_lost: Vec<Skipped>,
 }
 
-/// Packs the pages of one run.
+/// Packs the units of one run.
 #[derive(Debug)]
 pub struct Packer {
     packing: Packing,
@@ -116,7 +116,7 @@ pub struct Packer {
     sent_embedded: SentEmbedded,
     /// Packed since the last wave that waited.
     in_flight: KeySet,
-    /// Of this, what pages brought as their own.
+    /// Of this, what units brought as their own.
     own_in_flight: KeySet,
     /// Of this, what units share.
     shared_in_flight: KeySet,
@@ -173,25 +173,25 @@ impl Packer {
         self.sent_embedded.listed = markings.into_iter().map(key).collect();
     }
 
-    /// Packs one page.
-    pub fn pack(&mut self, page: &Converted) -> Packed {
-        let (mut objects, mut deferred, mut dependents) = self.sendable(page);
+    /// Packs one unit.
+    pub fn pack(&mut self, unit: &Converted) -> Packed {
+        let (mut objects, mut deferred, mut dependents) = self.sendable(unit);
         let mut links_lost = Vec::new();
-        let lost = self.remove_unsent_members(page, &mut objects, &deferred);
+        let lost = self.remove_unsent_members(unit, &mut objects, &deferred);
         dependents.extend(lost.iter().filter_map(|lost| lost.deferred.clone()));
         links_lost.extend(lost.into_iter().map(|lost| lost.skipped));
         let waves = match self.packing {
             Packing::Closed { batch_size } => {
-                vec![self.closed(page, &objects, batch_size, &mut deferred, &mut links_lost)]
+                vec![self.closed(unit, &objects, batch_size, &mut deferred, &mut links_lost)]
             }
             Packing::Waves { batch_size } => {
-                self.in_waves(page, objects, batch_size, &mut deferred, &mut links_lost)
+                self.in_waves(unit, objects, batch_size, &mut deferred, &mut links_lost)
             }
         };
-        self.note_sent(page, &deferred);
-        if let Some(notifier) = &page.parts.sent_notifier {
+        self.note_sent(unit, &deferred);
+        if let Some(notifier) = &unit.parts.sent_notifier {
             let is_deferred = |id: &str| deferred.iter().any(|skipped| skipped.id == id);
-            let ids = page.objects.iter().map(|object| &*object.id);
+            let ids = unit.objects.iter().map(|object| &*object.id);
             notifier.notify(ids.filter(|id| !is_deferred(id)));
         }
         Packed {
@@ -205,7 +205,7 @@ impl Packer {
         }
     }
 
-    /// Packs what has to go ahead of a page and needs nothing itself.
+    /// Packs what has to go ahead of a unit and needs nothing itself.
     pub fn pack_ahead(&mut self, objects: Batch) -> PackedAhead {
         let (objects, too_large): (Batch, Batch) = objects
             .into_iter()
@@ -226,14 +226,14 @@ impl Packer {
     }
 
     /// What was deferred before may go now, and the other way round.
-    fn note_sent(&mut self, page: &Converted, deferred: &[Skipped]) {
+    fn note_sent(&mut self, unit: &Converted, deferred: &[Skipped]) {
         if !self.not_sent.is_empty() {
-            for object in page.objects.iter().chain(&page.shared) {
+            for object in unit.objects.iter().chain(&unit.shared) {
                 self.not_sent.remove(&object.key);
                 self.refused.remove(&object.key);
             }
         }
-        for object in page.all() {
+        for object in unit.all() {
             if object.is_deletion() {
                 self.deleted.insert(object.key);
             } else if !self.deleted.is_empty() {
@@ -241,7 +241,7 @@ impl Packer {
             }
         }
         // What does not go a second time has been sent all the same.
-        if page.parts.counts_as.is_none() {
+        if unit.parts.counts_as.is_none() {
             self.note_not_sent(deferred.iter().map(|skipped| skipped.id.as_str()));
         }
     }
@@ -253,13 +253,13 @@ impl Packer {
             || (!here.whole.contains(&id) && (is_deleted || self.not_sent.contains(&id)))
     }
 
-    /// The objects that can go: not too large, and with neither end deferred if they are relationships.
-    fn sendable(&self, page: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
-        let here = Here::of(page);
+    /// The objects that can go: not too large, and with neither source nor target deferred if they are relationships.
+    fn sendable(&self, unit: &Converted) -> (Batch, Vec<Skipped>, Vec<Deferred>) {
+        let here = Here::of(unit);
         let is_missing = |end: &str| self.is_lost(key(end), &here);
         let (mut deferred, mut dependents) = (Vec::new(), Vec::new());
-        let mut sendable = Vec::with_capacity(page.objects.len());
-        for object in &page.objects {
+        let mut sendable = Vec::with_capacity(unit.objects.len());
+        for object in &unit.objects {
             if let Some(end) = object.imported.iter().find(|end| is_missing(end)) {
                 let end_type = end.split("--").next().unwrap_or_default();
                 let skipped = skip(object, &format!("its {end_type} is not sent"));
@@ -267,7 +267,7 @@ impl Packer {
                     deferred.push(skipped);
                     continue;
                 }
-                dependents.push(Deferred::waiting_for(page.stream, &skipped, &**end));
+                dependents.push(Deferred::waiting_for(unit.stream, &skipped, &**end));
                 deferred.push(skipped);
             } else if !self.largest.holds_one(container::bytes_in_message(object)) {
                 let reason = self.largest.reason(object.json.len(), None);
@@ -281,16 +281,16 @@ impl Packer {
         (sendable, deferred, dependents)
     }
 
-    /// Removes from containers the members that are not sent: those of this page that no message can hold, and what
-    /// earlier pages deferred.
+    /// Removes from containers the members that are not sent: those of this unit that no message can hold, and what
+    /// earlier units deferred.
     fn remove_unsent_members(
         &self,
-        page: &Converted,
+        unit: &Converted,
         objects: &mut Batch,
         deferred: &[Skipped],
     ) -> Vec<LostMember> {
         let not_here: KeySet = deferred.iter().map(|skipped| key(&skipped.id)).collect();
-        let here = Here::of(page);
+        let here = Here::of(unit);
         let is_lost = |target: &str| {
             let id = key(target);
             not_here.contains(&id) || self.is_lost(id, &here)
@@ -307,7 +307,7 @@ impl Packer {
                 };
                 let can_come = !self.refused.contains(&key(member));
                 let holder = skip(container, &skipped.reason);
-                let waiting = || Deferred::waiting_for(page.stream, &holder, member).as_part();
+                let waiting = || Deferred::waiting_for(unit.stream, &holder, member).as_part();
                 LostMember {
                     deferred: can_come.then(waiting),
                     skipped,
@@ -325,7 +325,7 @@ impl Packer {
 
     /// An object that has changed since it was sent a moment ago must not be overwritten by its older version, nor come
     /// back, or go, by what was sent before a deletion, or by one.
-    fn must_wait(&self, page: &Converted, objects: &[Arc<StixObject>]) -> bool {
+    fn must_wait(&self, unit: &Converted, objects: &[Arc<StixObject>]) -> bool {
         let has_other = |object: &Arc<StixObject>| self.sent_embedded.has_other_shared(object);
         let is_own_other = |object: &Arc<StixObject>| {
             let mut embedded = object.embedded.iter();
@@ -333,26 +333,26 @@ impl Packer {
                 || has_other(object)
                 || embedded.any(|embedded| self.recent.has_deleted(embedded.key))
         };
-        let mut along = page.referenced.iter().chain(&page.shared);
+        let mut along = unit.referenced.iter().chain(&unit.shared);
         objects.iter().any(is_own_other)
-            || page.shared.iter().any(has_other)
+            || unit.shared.iter().any(has_other)
             || along.any(|object| self.recent.has_deleted(object.key))
     }
 
     fn closed(
         &mut self,
-        page: &Converted,
+        unit: &Converted,
         objects: &[Arc<StixObject>],
         batch_size: usize,
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
-        let again = page.parts.counts_as.is_some();
-        let waits = !again && self.must_wait(page, objects);
+        let again = unit.parts.counts_as.is_some();
+        let waits = !again && self.must_wait(unit, objects);
         let largest = self.largest;
         let batch_size = batch_size.max(1);
         let mut builder = MessageBuilder::new(
-            page,
+            unit,
             &self.recent,
             &mut self.sent_embedded,
             batch_size,
@@ -373,7 +373,7 @@ impl Packer {
         let refused = builder.place_last_copies().into_iter();
         deferred.extend(refused.map(|(object, bytes)| refuse(&object, bytes)));
         builder.close();
-        for object in &page.second_pass {
+        for object in &unit.second_pass {
             if let Err(bytes) = builder.place_again(object) {
                 let reason = largest.reason(bytes, Some(WITH_ITS_CIRCLE));
                 links_lost.push(skip(object, &reason));
@@ -387,9 +387,9 @@ impl Packer {
     }
 }
 
-/// What a page brings, and what it deletes.
+/// What a unit brings, and what it deletes.
 struct Here {
-    /// The page's own objects, and those that it shares with others.
+    /// The unit's own objects, and those that it shares with others.
     whole: KeySet,
     /// What comes along without what it refers to itself.
     referenced: KeySet,
@@ -397,13 +397,13 @@ struct Here {
 }
 
 impl Here {
-    fn of(page: &Converted) -> Self {
-        let own = page.objects.iter();
+    fn of(unit: &Converted) -> Self {
+        let own = unit.objects.iter();
         let (deleted, own): (Vec<_>, Vec<_>) = own.partition(|object| object.is_deletion());
-        let whole = own.into_iter().chain(&page.shared);
+        let whole = own.into_iter().chain(&unit.shared);
         Self {
             whole: whole.map(|object| object.key).collect(),
-            referenced: page.referenced.iter().map(|object| object.key).collect(),
+            referenced: unit.referenced.iter().map(|object| object.key).collect(),
             deleted: deleted.into_iter().map(|object| object.key).collect(),
         }
     }

@@ -11,11 +11,11 @@ use crate::opencti::Receipt;
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Progress {
     confirmed: BTreeMap<&'static str, Value>,
-    pages: u64,
+    units: u64,
 }
 
 impl Progress {
-    /// Moves to the position of a page whose push is confirmed. There is no other way to move, and a
+    /// Moves to the position of a unit whose push is confirmed. There is no other way to move, and a
     /// receipt cannot be made up: what was not confirmed cannot be taken for done. Answers the stream, and up
     /// to when its changes are confirmed now, where the source says so.
     ///
@@ -29,7 +29,7 @@ impl Progress {
     pub(super) fn advance(&mut self, receipt: Receipt) -> Option<(&'static str, SystemTime)> {
         let position = receipt.into_position()?;
         self.confirmed.insert(position.stream, position.cursor);
-        self.pages += 1;
+        self.units += 1;
         Some((position.stream, position.as_of?))
     }
 
@@ -42,8 +42,8 @@ impl Progress {
         }
     }
 
-    /// How many pages are confirmed.
-    pub(super) fn pages(&self) -> u64 {
-        self.pages
+    /// How many units are confirmed.
+    pub(super) fn units(&self) -> u64 {
+        self.units
     }
 }

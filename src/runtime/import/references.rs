@@ -31,9 +31,9 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// Notes that a page's objects go.
-    pub(crate) fn note_sent(&mut self, page: &Converted) {
-        for object in page.all() {
+    /// Notes that a unit's objects go.
+    pub(crate) fn note_sent(&mut self, unit: &Converted) {
+        for object in unit.all() {
             if object.is_deletion() {
                 self.deleted.insert(object.key);
                 continue;
@@ -45,30 +45,31 @@ impl Links {
         }
     }
 
-    /// Whether a page cannot be judged without a look at what the destination has.
-    pub(crate) fn look_at_destination(&self, destination: &Destination, page: &Converted) -> bool {
+    /// Whether a unit cannot be judged without a look at what the destination has.
+    pub(crate) fn look_at_destination(&self, destination: &Destination, unit: &Converted) -> bool {
         let refuses_set = destination.rules.refuses_set_references;
         let has_single = |object: &Arc<StixObject>| singles(object).next().is_some();
         let asks = |object: &Arc<StixObject>| object.handling.presence != Presence::Any;
-        !self.ends_in_doubt(page).is_empty()
-            || page.all().any(asks)
-            || (refuses_set && page.objects.iter().any(has_single))
+        !self.references_in_doubt(unit).is_empty()
+            || unit.all().any(asks)
+            || (refuses_set && unit.objects.iter().any(has_single))
     }
 
     fn has_sent(&self, key: u128) -> bool {
         self.sent.contains(key) && !self.deleted.contains(&key)
     }
 
-    /// Ends of relationships that were neither sent in this run nor come along.
-    fn ends_in_doubt<'a>(&self, page: &'a Converted) -> BTreeSet<&'a str> {
-        let imported = page.objects.iter().flat_map(|object| {
+    /// What the relationships and containers of a unit refer to, where this run has not sent it and the unit does not
+    /// bring it.
+    fn references_in_doubt<'a>(&self, unit: &'a Converted) -> BTreeSet<&'a str> {
+        let imported = unit.objects.iter().flat_map(|object| {
             let ends = object.imported.iter().map(StixId::as_str);
             ends.chain(object.members().map(|(_, member)| member))
         });
         let not_sent = imported.filter(|id| !self.has_sent(key(id)));
         let mut in_doubt: BTreeSet<&str> = not_sent.collect();
         if !in_doubt.is_empty() {
-            for object in page.all().filter(|object| !object.is_deletion()) {
+            for object in unit.all().filter(|object| !object.is_deletion()) {
                 in_doubt.remove(&*object.id);
             }
         }
@@ -82,17 +83,17 @@ impl Links {
     pub(crate) async fn find_imported(
         &self,
         destination: &Destination,
-        page: &mut Converted,
+        unit: &mut Converted,
         left: &LeftAsIs,
         is_settled: bool,
     ) -> Result<(), PlatformError> {
-        let deleted = self.deleted_targets(page);
-        let mut in_doubt = self.ends_in_doubt(page);
+        let deleted = self.deleted_targets(unit);
+        let mut in_doubt = self.references_in_doubt(unit);
         in_doubt.retain(|end| !deleted.contains(*end));
         in_doubt.retain(|end| {
-            is_settled || page.ends_elsewhere.contains(*end) || left.is_in_doubt(end)
+            is_settled || unit.ends_elsewhere.contains(*end) || left.is_in_doubt(end)
         });
-        let embedded = page.objects.iter().chain(&page.second_pass);
+        let embedded = unit.objects.iter().chain(&unit.second_pass);
         let embedded = embedded.flat_map(referring);
         let embedded = embedded.filter(|(reference, _)| reference.need == Need::Embedded);
         in_doubt.extend(
@@ -105,46 +106,46 @@ impl Links {
         missing.extend(deleted.iter().cloned());
         if !in_doubt.is_empty() {
             let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
-            let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
+            let known = KnownObjects::ask(&destination.session.platform, &in_doubt).await?;
             let unknown = in_doubt.into_iter().filter(|id| !known.has(id));
             missing.extend(unknown.map(Into::into));
         }
-        remove_missing(page, &missing);
+        remove_missing(unit, &missing);
         Ok(())
     }
 
-    /// What a page refers to and this run deletes, now or before: the destination may have it still.
-    fn deleted_targets(&self, page: &Converted) -> TextSet<Box<str>> {
-        let deletions = page.objects.iter().filter(|object| object.is_deletion());
+    /// What a unit refers to and this run deletes, now or before: the destination may have it still.
+    fn deleted_targets(&self, unit: &Converted) -> TextSet<Box<str>> {
+        let deletions = unit.objects.iter().filter(|object| object.is_deletion());
         let deletions: KeySet = deletions.map(|object| object.key).collect();
         if deletions.is_empty() && self.deleted.is_empty() {
             return TextSet::default();
         }
-        let brought = page.all().filter(|object| !object.is_deletion());
+        let brought = unit.all().filter(|object| !object.is_deletion());
         let brought: KeySet = brought.map(|object| object.key).collect();
         let is_deleted = |id: &&str| {
             let key = key(id);
             let is_deleted = deletions.contains(&key) || self.deleted.contains(&key);
             is_deleted && !brought.contains(&key)
         };
-        let referred = page.objects.iter().flat_map(|object| object.needs());
+        let referred = unit.objects.iter().flat_map(|object| object.needs());
         let referred = referred.map(|(id, _)| id).filter(is_deleted);
         referred.map(Into::into).collect()
     }
 
-    /// Takes out of a page what depends on what the destination has, and is not to go for it (see [`Presence`]).
+    /// Takes out of a unit what depends on what the destination has, and is not to go for it (see [`Presence`]).
     pub(crate) async fn ask_presence(
         &mut self,
         destination: &Destination,
-        page: &mut Converted,
+        unit: &mut Converted,
     ) -> Result<LeftAsIs, PlatformError> {
-        let asking = page.all();
+        let asking = unit.all();
         let asking = asking.filter(|object| object.handling.presence != Presence::Any);
         let in_doubt = asking.filter(|object| self.knows_presence(object.key).is_none());
         let in_doubt: BTreeSet<&str> = in_doubt.map(|object| object.id.as_str()).collect();
         let in_doubt: Vec<&str> = in_doubt.into_iter().collect();
-        let known = KnownObjects::ask(&destination.home.platform, &in_doubt).await?;
-        Ok(self.leave(page, |id| known.has(id)))
+        let known = KnownObjects::ask(&destination.session.platform, &in_doubt).await?;
+        Ok(self.leave(unit, |id| known.has(id)))
     }
 
     /// Whether the destination has, or will have, an object, where what this run has sent decides it.
@@ -155,13 +156,13 @@ impl Links {
         self.sent.contains(key).then_some(true)
     }
 
-    /// Takes out of a page what its presence keeps away; `has` answers for the destination.
-    fn leave(&mut self, page: &mut Converted, has: impl Fn(&str) -> bool) -> LeftAsIs {
+    /// Takes out of a unit what its presence keeps away; `has` answers for the destination.
+    fn leave(&mut self, unit: &mut Converted, has: impl Fn(&str) -> bool) -> LeftAsIs {
         let is_there = |object: &StixObject| {
             let known = self.knows_presence(object.key);
             known.unwrap_or_else(|| has(&object.id))
         };
-        let mut left = LeftAsIs::of(page, is_there);
+        let mut left = LeftAsIs::of(unit, is_there);
         // What this run has sent itself, and what was named with an earlier unit.
         let is_news = |key: &u128| !self.sent.contains(*key) && !self.left_along.contains(key);
         let news: Vec<u128> = left.along().filter(is_news).collect();
@@ -171,31 +172,31 @@ impl Links {
         for key in left.there() {
             self.sent.insert(key);
         }
-        left.take_out_of(page);
+        left.take_out_of(unit);
         left
     }
 }
 
-/// What a page deletes does not come along with it.
-pub(crate) fn remove_deleted(page: &mut Converted) {
-    let deletions = page.objects.iter().filter(|object| object.is_deletion());
+/// What a unit deletes does not come along with it.
+pub(crate) fn remove_deleted(unit: &mut Converted) {
+    let deletions = unit.objects.iter().filter(|object| object.is_deletion());
     let deletions: KeySet = deletions.map(|object| object.key).collect();
     if deletions.is_empty() {
         return;
     }
-    for along in [&mut page.referenced, &mut page.shared] {
+    for along in [&mut unit.referenced, &mut unit.shared] {
         along.retain(|object| !deletions.contains(&object.key));
     }
 }
 
-/// Takes out of a page the links to what is not there.
-fn remove_missing(page: &mut Converted, missing: &TextSet<Box<str>>) {
+/// Takes out of a unit the links to what is not there.
+fn remove_missing(unit: &mut Converted, missing: &TextSet<Box<str>>) {
     if missing.is_empty() {
         return;
     }
-    remove_dangling(page, missing);
-    remove_missing_members(page, missing);
-    cut(page, missing, &TextSet::default());
+    remove_dangling(unit, missing);
+    remove_missing_members(unit, missing);
+    cut(unit, missing, &TextSet::default());
 }
 
 /// Whether others may refer to an object. Hardly anything refers to a relationship, and there are many of them; what
@@ -204,7 +205,7 @@ fn may_be_referred_to(object: &StixObject) -> bool {
     object.id.stix_type() != "relationship" || object.handling.group.is_some()
 }
 
-fn remove_dangling(page: &mut Converted, missing: &TextSet<Box<str>>) {
+fn remove_dangling(unit: &mut Converted, missing: &TextSet<Box<str>>) {
     let Converted {
         objects,
         skipped,
@@ -212,7 +213,7 @@ fn remove_dangling(page: &mut Converted, missing: &TextSet<Box<str>>) {
         ends_elsewhere,
         stream,
         ..
-    } = page;
+    } = unit;
     objects.retain(|object| {
         let Some(end) = object.imported.iter().find(|end| missing.contains(&***end)) else {
             return true;
@@ -229,14 +230,14 @@ fn remove_dangling(page: &mut Converted, missing: &TextSet<Box<str>>) {
     });
 }
 
-fn remove_missing_members(page: &mut Converted, missing: &TextSet<Box<str>>) {
+fn remove_missing_members(unit: &mut Converted, missing: &TextSet<Box<str>>) {
     let Converted {
         objects,
         skipped,
         deferred,
         stream,
         ..
-    } = page;
+    } = unit;
     for container in objects.iter_mut().filter(|object| object.is_container()) {
         let members = container.members().filter(|(_, id)| missing.contains(*id));
         let mut is_whole = true;
@@ -279,7 +280,7 @@ fn dangling(object: &StixObject, end: &str, is_elsewhere: bool) -> Skipped {
 
 /// Objects that refer to what does not go, and is not there, go without that link: it would be an error
 /// at import, and cost the links behind it too (docs/protocol.md#references). `refused` will never go as it is.
-pub(crate) fn cut(page: &mut Converted, missing: &TextSet<Box<str>>, refused: &TextSet<Box<str>>) {
+pub(crate) fn cut(unit: &mut Converted, missing: &TextSet<Box<str>>, refused: &TextSet<Box<str>>) {
     let Converted {
         objects,
         second_pass,
@@ -287,7 +288,7 @@ pub(crate) fn cut(page: &mut Converted, missing: &TextSet<Box<str>>, refused: &T
         deferred,
         stream,
         ..
-    } = page;
+    } = unit;
     for object in objects.iter_mut().chain(second_pass.iter_mut()) {
         let lost: Vec<(&ObjectReference, &str)> = referring(object)
             .filter(|(_, target)| missing.contains(*target))
@@ -348,15 +349,15 @@ fn is_single(reference: &ObjectReference) -> bool {
 /// Takes out single references that are set at the destination: setting one again is an error there.
 pub(crate) async fn remove_set_references(
     destination: &Destination,
-    page: &mut Converted,
+    unit: &mut Converted,
 ) -> Result<(), PlatformError> {
-    let set = Set::ask(destination, page).await?;
+    let set = Set::ask(destination, unit).await?;
     let Converted {
         objects,
         second_pass,
         skipped,
         ..
-    } = page;
+    } = unit;
     for object in objects.iter_mut().chain(second_pass.iter_mut()) {
         if singles(object).all(|reference| set.targets(object, reference).is_none()) {
             continue;
@@ -377,7 +378,7 @@ pub(crate) async fn remove_set_references(
     Ok(())
 }
 
-/// What the objects of a page refer to, at the destination.
+/// What the objects of a unit refer to, at the destination.
 #[derive(Default)]
 struct Set {
     known: KnownObjects,
@@ -385,9 +386,9 @@ struct Set {
 }
 
 impl Set {
-    async fn ask(destination: &Destination, page: &Converted) -> Result<Self, PlatformError> {
+    async fn ask(destination: &Destination, unit: &Converted) -> Result<Self, PlatformError> {
         let (mut holders, mut relations) = (BTreeSet::new(), BTreeSet::new());
-        for object in page.objects.iter().chain(&page.second_pass) {
+        for object in unit.objects.iter().chain(&unit.second_pass) {
             for reference in singles(object) {
                 holders.insert(&*object.id);
                 relations.insert(relation_of(reference.property));
@@ -397,13 +398,13 @@ impl Set {
             return Ok(Self::default());
         }
         let holders: Vec<&str> = holders.into_iter().collect();
-        let known = KnownObjects::ask(&destination.home.platform, &holders).await?;
+        let known = KnownObjects::ask(&destination.session.platform, &holders).await?;
         let internal = holders
             .iter()
             .filter_map(|holder| known.internal_id(holder));
         let internal: Vec<&str> = internal.collect();
         let relations: Vec<String> = relations.into_iter().collect();
-        let targets = set_targets(&destination.home.platform, &internal, &relations).await?;
+        let targets = set_targets(&destination.session.platform, &internal, &relations).await?;
         Ok(Self { known, targets })
     }
 

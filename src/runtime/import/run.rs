@@ -159,7 +159,7 @@ pub(super) struct RunReport {
     /// What was sent, and what was not.
     pub tally: Tally,
     /// How many units are confirmed.
-    pub pages: u64,
+    pub units: u64,
 }
 
 /// What a run works with.
@@ -186,7 +186,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
     } = context;
     let began = Utc::now();
     state_store.change_always(|state| state.begin_run(began));
-    let instruments = &destination.home.instruments;
+    let instruments = &destination.session.instruments;
     instruments.note_begin();
     let activity = Activity::new();
     let pauses = watch_pauses(
@@ -231,7 +231,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         began,
         epoch,
         outcome,
-        pages: sink.pages(),
+        units: sink.units(),
         tally: sink.into_tally(),
     }
 }
@@ -240,7 +240,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
 fn title<C: Importer>(connector: &C, destination: &Destination, began: DateTime<Utc>) -> String {
     format!(
         "{}: {}, {}",
-        destination.home.connector_name,
+        destination.session.connector_name,
         connector.subject(),
         began.format("%Y-%m-%d %H:%M UTC")
     )
@@ -324,7 +324,7 @@ async fn drive<C: Importer>(
             };
             let Some(unit) = unit else { break };
             let unit = converter.convert(unit);
-            let instruments = &sink.destination().home.instruments;
+            let instruments = &sink.destination().session.instruments;
             note_unit(instruments, &unit, waiting_since.elapsed());
             sink.send(unit, stop).await?;
             waiting_since = Instant::now();
@@ -370,7 +370,7 @@ async fn check_work_of_previous_run(sink: &mut Sink<'_>) -> Result<bool, RunErro
     let Some(left) = sink.state_store().look(|state| state.work.clone()) else {
         return Ok(false);
     };
-    let mut work = Work::known(Arc::clone(&sink.destination().home.platform), left.id);
+    let mut work = Work::known(Arc::clone(&sink.destination().session.platform), left.id);
     let condition = work.condition().await?;
     if left.closing.is_some() && condition != Condition::Cleared {
         // The work closer does that.

@@ -128,7 +128,7 @@ impl Keeping {
     /// Whether the destination has another release than when we connected. One that does not answer now
     /// is for the run to wait for.
     async fn has_changed(&self) -> bool {
-        let platform = &self.destination.home.platform;
+        let platform = &self.destination.session.platform;
         let asking = platform.is_same_release(RetryPolicy::NEVER);
         let has_changed = matches!(tokio::time::timeout(LIMIT, asking).await, Ok(Ok(false)));
         if has_changed {
@@ -199,21 +199,21 @@ fn note_end(state: &mut State, report: &RunReport, outcome: Ended, error: Option
 
 fn log(report: &RunReport) {
     let (sent, skipped) = (report.tally.sent_total(), report.tally.skipped_total());
-    let pages = report.pages;
+    let units = report.units;
     let how = match &report.outcome {
         Outcome::Complete => "run complete",
         Outcome::Stopped => "run stopped before its end",
         Outcome::Cleared => "run ended: its work was cleared",
         Outcome::Superseded => "run cut short by a reset: the next one begins at once",
         Outcome::Failed(error) => {
-            tracing::error!(run.sent = sent, run.skipped = skipped, run.pages = pages, error = %Chain(error), "run failed");
+            tracing::error!(run.sent = sent, run.skipped = skipped, run.pages = units, error = %Chain(error), "run failed");
             return;
         }
     };
     tracing::info!(
         run.sent = sent,
         run.skipped = skipped,
-        run.pages = pages,
+        run.pages = units,
         "{how}"
     );
 }

@@ -1,7 +1,7 @@
-//! The sending half of a run: a converted page becomes messages, messages become receipts, receipts
+//! The sending half of a run: a converted unit becomes messages, messages become receipts, receipts
 //! become the state.
 //!
-//! **Invariant.** The state moves over a page only with the receipt of all its messages, and the first
+//! **Invariant.** The state moves over a unit only with the receipt of all its messages, and the first
 //! message of a work is sent only when the platform has stored the state that names the work.
 
 mod end;
@@ -180,8 +180,8 @@ impl<'a> Sink<'a> {
         self.activity
     }
 
-    pub(crate) fn pages(&self) -> u64 {
-        self.progress.pages()
+    pub(crate) fn units(&self) -> u64 {
+        self.progress.units()
     }
 
     pub(crate) fn into_tally(self) -> Tally {
@@ -381,12 +381,12 @@ impl<'a> Sink<'a> {
     /// false when the request to stop came while it had to wait.
     async fn make_markings(
         &mut self,
-        page: &Converted,
+        unit: &Converted,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
         let to_make = self
             .admission
-            .markings_to_make(self.destination, page)
+            .markings_to_make(self.destination, unit)
             .await?;
         if to_make.is_empty() {
             return Ok(true);
@@ -412,37 +412,37 @@ impl<'a> Sink<'a> {
     }
 
     /// Logs what is not sent, and that the unit was read. It counts with the unit's receipt.
-    fn log_unit(&mut self, page: &Converted) {
-        self.name_skipped(&page.skipped);
-        for alarm in &page.alarms {
-            tracing::error!(stream = page.stream, "{alarm}");
+    fn log_unit(&mut self, unit: &Converted) {
+        self.name_skipped(&unit.skipped);
+        for alarm in &unit.alarms {
+            tracing::error!(stream = unit.stream, "{alarm}");
             if !self.alarms.contains(alarm) {
                 self.alarms.push(alarm.clone());
             }
         }
         // Nothing for each object at info.
-        if page.parts.counts_as.is_some() {
-            tracing::debug!(stream = page.stream, "parts of an object read");
+        if unit.parts.counts_as.is_some() {
+            tracing::debug!(stream = unit.stream, "parts of an object read");
             return;
         }
         tracing::info!(
-            stream = page.stream,
-            page.number = page.number,
-            page.objects = page.objects.len(),
-            page.skipped = page.skipped.len(),
-            stream.total = page.stream_total,
+            stream = unit.stream,
+            page.number = unit.number,
+            page.objects = unit.objects.len(),
+            page.skipped = unit.skipped.len(),
+            stream.total = unit.stream_total,
             "page read"
         );
     }
 
     /// What was tried again for its parts, and lacks them still, was sent as it is: sending it once more in each run
     /// would be for nothing.
-    fn remove_still_incomplete(&self, page: &mut Converted) {
-        if !page.is_again || page.parts.counts_as.is_some() || page.deferred.is_empty() {
+    fn remove_still_incomplete(&self, unit: &mut Converted) {
+        if !unit.is_again || unit.parts.counts_as.is_some() || unit.deferred.is_empty() {
             return;
         }
         let lacks = |part: &Deferred| {
-            let mut deferred = page.deferred.iter();
+            let mut deferred = unit.deferred.iter();
             deferred.any(|deferred| {
                 let is_at_source = deferred.at_source.is_some() == part.at_source.is_some();
                 is_at_source && deferred.id == part.id && deferred.needs == part.needs
@@ -451,11 +451,11 @@ impl<'a> Sink<'a> {
         let is_as_it_was = |object: &Arc<StixObject>| {
             let parts = self.parts_tried_again.get(&*object.id);
             let lacks_all = parts.is_some_and(|parts| parts.iter().all(lacks));
-            lacks_all && !page.parts.follow.contains(&*object.id)
+            lacks_all && !unit.parts.follow.contains(&*object.id)
         };
-        let sent = page.objects.iter().filter(|object| is_as_it_was(object));
+        let sent = unit.objects.iter().filter(|object| is_as_it_was(object));
         let sent: HashSet<Box<str>> = sent.map(|object| object.id.clone().into()).collect();
-        for objects in [&mut page.objects, &mut page.second_pass] {
+        for objects in [&mut unit.objects, &mut unit.second_pass] {
             objects.retain(|object| !sent.contains(&*object.id));
         }
     }

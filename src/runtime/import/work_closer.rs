@@ -112,7 +112,10 @@ impl WorkCloser {
     }
 
     async fn look_at(&mut self, open: &OpenWork, closing: &ClosePlan) -> Result<(), WorkError> {
-        let work = Work::known(Arc::clone(&self.destination.home.platform), open.id.clone());
+        let work = Work::known(
+            Arc::clone(&self.destination.session.platform),
+            open.id.clone(),
+        );
         match work.condition().await? {
             Condition::Complete(count) | Condition::Open(count)
                 if self.has_begun_anew(open, count) =>

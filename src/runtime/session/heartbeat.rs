@@ -12,11 +12,11 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::graphql::Error;
+use crate::graphql::RequestError;
 use crate::http::{ErrorKind, RetryPolicy};
 use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
 use crate::platform::PlatformError;
-use crate::runtime::session::Home;
+use crate::runtime::session::SessionContext;
 use crate::runtime::session::state_store::StateStore;
 use crate::runtime::session::trouble::{Attempt, Failure};
 use crate::telemetry::logs::Chain;
@@ -123,7 +123,7 @@ pub(crate) struct QueueOfConnector {
 /// What does not change from ping to ping.
 pub(crate) struct Heartbeat {
     /// The platform, and who the connector is there.
-    home: Home,
+    session: SessionContext,
     /// To register once more, should the connector be deleted there.
     profile: ConnectorProfile,
     /// The state.
@@ -157,13 +157,13 @@ impl Asking {
 impl Heartbeat {
     /// The heartbeat of a connector that goes on for ever.
     pub(crate) fn new(
-        home: Home,
+        session: SessionContext,
         profile: ConnectorProfile,
         state_store: Arc<StateStore>,
         queue: Option<QueueOfConnector>,
     ) -> Self {
         Self {
-            home,
+            session,
             profile,
             state_store,
             run_and_terminate: false,
@@ -235,7 +235,7 @@ impl Heartbeat {
     /// One ping, counted.
     async fn ping_once(&mut self, status: &Status) -> Result<(), PingError> {
         let pinged = self.ping_now(status).await;
-        let instruments = &self.home.instruments;
+        let instruments = &self.session.instruments;
         instruments.health.note_ping(pinged.is_ok());
         match &pinged {
             Ok(()) => self.state_store.note_success(&Attempt::Ping),
@@ -268,7 +268,12 @@ impl Heartbeat {
             }
         };
         let is_written = state.is_some();
-        let pinging = ping(&self.home.platform, self.home.connector_id, state, &info);
+        let pinging = ping(
+            &self.session.platform,
+            self.session.connector_id,
+            state,
+            &info,
+        );
         let pinged = tokio::time::timeout(LIMIT, pinging).await;
         match pinged {
             Ok(Ok(echo)) => {
@@ -316,7 +321,7 @@ impl Heartbeat {
         if !self.asking.is_due() {
             return false;
         }
-        let asking = kept(&self.home.platform, self.home.connector_id);
+        let asking = kept(&self.session.platform, self.session.connector_id);
         match tokio::time::timeout(LIMIT, asking).await {
             Ok(Ok(Some(kept))) => {
                 if kept.is_reset || self.state_store.shows_reset(&kept.echo) {
@@ -337,13 +342,13 @@ impl Heartbeat {
         tracing::warn!(
             "somebody has reset the connector at the destination: its state is dropped, and everything is read again"
         );
-        self.home.instruments.metrics.reading.forget();
+        self.session.instruments.metrics.reading.forget();
         self.state_store.reset();
     }
 
     /// A connector that somebody deleted is registered once more; its queue is a new one.
     async fn register_again(&self) {
-        let platform = &self.home.platform;
+        let platform = &self.session.platform;
         let registering = register(platform, &self.profile, RetryPolicy::NEVER);
         match tokio::time::timeout(LIMIT, registering).await {
             Ok(Ok(registration)) => {
@@ -363,7 +368,7 @@ impl Heartbeat {
 /// Whether the platform itself refuses: what stands in front of it may do so for a moment, by a status.
 fn is_own_refusal(error: &PlatformError) -> bool {
     match error {
-        PlatformError::Request(Error::Refused { .. }) => {
+        PlatformError::Request(RequestError::Refused { .. }) => {
             matches!(
                 error.kind(),
                 ErrorKind::Authentication | ErrorKind::Validation
@@ -382,7 +387,7 @@ mod tests {
     fn refused(code: &str) -> PlatformError {
         let error = serde_json::json!({ "message": "no", "extensions": { "code": code } });
         let first: GraphqlError = serde_json::from_value(error).unwrap();
-        PlatformError::Request(Error::Refused {
+        PlatformError::Request(RequestError::Refused {
             operation: "ConnectorReset",
             platform: "the destination".to_owned(),
             first: Box::new(first),
@@ -399,7 +404,7 @@ mod tests {
             message: None,
         };
         let operation = "ConnectorReset";
-        PlatformError::Request(Error::Http(HttpFailure { operation, error }))
+        PlatformError::Request(RequestError::Http(HttpFailure { operation, error }))
     }
 
     #[tokio::test(start_paused = true)]

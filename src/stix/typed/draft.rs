@@ -105,13 +105,13 @@ impl Draft {
         }
     }
 
-    /// Puts an end of a relationship or a sighting: without it the object is nothing.
+    /// Puts the source or the target of a relationship or a sighting: without it the object is nothing.
     pub(super) fn end(&mut self, key: &'static str, id: &StixId) {
         self.writer.put(key, id);
         self.imported.push(id.clone());
     }
 
-    /// Puts the ends of a sighting that are a list.
+    /// Puts those of a sighting that are a list.
     pub(super) fn ends(&mut self, key: &'static str, ids: &[StixId]) {
         self.writer.put_list(key, ids);
         self.imported.extend_from_slice(ids);

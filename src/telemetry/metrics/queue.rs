@@ -50,7 +50,7 @@ impl Queue {
         self.threshold.set(megabytes);
     }
 
-    /// The messages of a page are confirmed, so long after they were handed over.
+    /// The messages of a unit are confirmed, so long after they were handed over.
     pub fn count_confirm(&self, took: Duration) {
         self.confirms.observe(took.as_secs_f64());
     }

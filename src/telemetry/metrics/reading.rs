@@ -62,8 +62,8 @@ impl ReadingMetrics {
         }
     }
 
-    /// Counts a page, for which the run has waited so long.
-    pub fn count_page(&self, stream: &str, waited: Duration, total: Option<u64>) {
+    /// Counts a unit, for which the run has waited so long.
+    pub fn count_unit(&self, stream: &str, waited: Duration, total: Option<u64>) {
         self.pages.get_or_create(&of(stream)).inc();
         let seconds = waited.as_secs_f64();
         self.waits.get_or_create(&of(stream)).observe(seconds);

@@ -6,7 +6,7 @@ use super::failure::RequestFailure;
 use crate::connector::Skipped;
 use crate::connectors::netmanageit::cursor::SourceClock;
 use crate::connectors::netmanageit::page::{List, ListData};
-use crate::graphql::{Answer, Error, GraphqlError};
+use crate::graphql::{Answer, GraphqlError, RequestError};
 
 /// The outcome of a request.
 pub(in super::super) enum PageOutcome {
@@ -47,7 +47,7 @@ impl PageAnswer {
     ///
     /// # Errors
     /// When its data is no list.
-    pub(super) fn read(answer: Answer) -> Result<Self, Error> {
+    pub(super) fn read(answer: Answer) -> Result<Self, RequestError> {
         Parsed::try_new(answer, list_of_answer).map(Self)
     }
 
@@ -68,7 +68,7 @@ impl PageAnswer {
     }
 
     /// The error of an answer that is not what was asked for, and why.
-    pub(super) fn misshapen(&self, reason: &str) -> Error {
+    pub(super) fn misshapen(&self, reason: &str) -> RequestError {
         self.0.borrow_owner().misshapen(reason)
     }
 
@@ -107,7 +107,7 @@ impl PageAnswer {
     }
 }
 
-fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, Error> {
+fn list_of_answer(answer: &Answer) -> Result<MaybeList<'_>, RequestError> {
     let list = answer.borrow_despite_errors::<ListData<'_>>()?.list;
     if list.is_broken_off() {
         return Err(answer.misshapen("an empty page says that its list goes on"));

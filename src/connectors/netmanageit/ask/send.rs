@@ -28,7 +28,7 @@ impl SourceRequest {
 }
 
 /// A filter's key, operator and values.
-type Condition = (&'static str, ConditionOperator, Vec<String>);
+type FilterCondition = (&'static str, ConditionOperator, Vec<String>);
 
 #[derive(Debug, Clone, Copy)]
 enum ConditionOperator {
@@ -38,7 +38,7 @@ enum ConditionOperator {
 }
 
 impl Filter {
-    fn condition(&self) -> Option<Condition> {
+    fn condition(&self) -> Option<FilterCondition> {
         match self {
             Self::Span(Span::Everything) => None,
             Self::Span(Span::From(timestamp)) => Some((

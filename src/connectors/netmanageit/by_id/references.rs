@@ -13,7 +13,8 @@ use crate::connectors::netmanageit::ask::{
 };
 use crate::connectors::netmanageit::files::shown;
 use crate::connectors::netmanageit::page::{
-    FilesOfReferences, Pointed, Reference, ReferenceFiles, ReferenceRow, References, UNKNOWN_SHAPE,
+    FilesOfReferences, Pointed, Reference, ReferenceFiles, ReferenceRow, ReferencesByHolder,
+    UNKNOWN_SHAPE,
 };
 use crate::platform::{IDS_A_FILTER, PaginationGuard, Platform};
 
@@ -58,7 +59,7 @@ impl WantedReferences {
 #[derive(Debug, Default)]
 #[must_use = "what was not read has to be remembered"]
 pub(in super::super) struct ReadReferences {
-    pub(in super::super) references: References,
+    pub(in super::super) references: ReferencesByHolder,
     /// The files of external references.
     pub(in super::super) files: FilesOfReferences,
     /// The objects whose references the source failed at, by their internal ids.
@@ -92,7 +93,7 @@ pub(in super::super) async fn read_references(
 
 fn put_pointed(
     pointed: Pointed,
-    references: &mut References,
+    references: &mut ReferencesByHolder,
     files: &mut FilesOfReferences,
     skipped: &mut Vec<Skipped>,
 ) {
@@ -281,7 +282,8 @@ mod tests {
         let (mut found, mut skipped) = (Vec::new(), Vec::new());
         let answer = PageAnswer::of_body(&body).unwrap();
         take_references(&answer, &mut found, &mut skipped).unwrap();
-        let (mut references, mut files) = (References::default(), FilesOfReferences::default());
+        let (mut references, mut files) =
+            (ReferencesByHolder::default(), FilesOfReferences::default());
         for pointed in found {
             put_pointed(pointed, &mut references, &mut files, &mut skipped);
         }

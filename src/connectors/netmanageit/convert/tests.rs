@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::connectors::netmanageit::files::{FILE, FileContent, ReferenceContents};
-use crate::connectors::netmanageit::page::References;
+use crate::connectors::netmanageit::page::ReferencesByHolder;
 use crate::hostile::{corpus, damaged, read_strictly, texts, values};
 use crate::stix::{StixId, bundle, tlp};
 
@@ -95,7 +95,7 @@ fn page(
     );
     let answer = PageAnswer::of_body(&body)?;
     let ids: Vec<String> = answer.list()?.nodes().map(name_of).collect();
-    let mut references = References::default();
+    let mut references = ReferencesByHolder::default();
     for (holder, relation, target, other) in pointed.iter().filter(|_| !ids.is_empty()) {
         let target = ids.get(target.index(ids.len() + 1)).unwrap_or(other);
         let nested = NestedTarget {

@@ -160,7 +160,7 @@ impl RunPlan {
 
 /// What a run did.
 #[derive(Debug, Default)]
-struct Done {
+struct RunLog {
     /// Its pages: what they hand out, and the cursor behind them.
     pages: Vec<(Vec<Handed>, Value)>,
     requests: usize,
@@ -168,7 +168,7 @@ struct Done {
     alarm: Option<Shortfall>,
 }
 
-impl Done {
+impl RunLog {
     fn handed_out(&self) -> Vec<Handed> {
         self.pages
             .iter()
@@ -178,11 +178,11 @@ impl Done {
 }
 
 /// Runs as the source does: asks what the reading says, puts the answers in, hands pages out.
-fn run(model: &mut Model, cursor: Option<&Value>, how: &RunPlan) -> Done {
+fn run(model: &mut Model, cursor: Option<&Value>, how: &RunPlan) -> RunLog {
     let mut reading = cursor.map_or_else(Reading::first, |cursor| Reading::resume(cursor).unwrap());
     let mut current = cursor.cloned();
     let mut events = how.events.iter();
-    let mut done = Done::default();
+    let mut done = RunLog::default();
     let mut scanned: Option<String> = None;
     // Something has happened since the last run, too.
     events.by_ref().take(3).for_each(|event| model.apply(event));
@@ -245,7 +245,7 @@ fn run(model: &mut Model, cursor: Option<&Value>, how: &RunPlan) -> Done {
     done
 }
 
-fn close(reading: &Reading, current: &mut Option<Value>, done: &mut Done) {
+fn close(reading: &Reading, current: &mut Option<Value>, done: &mut RunLog) {
     if let Some(cursor) = reading
         .cursor()
         .filter(|cursor| current.as_ref() != Some(cursor))
@@ -278,7 +278,7 @@ struct RunSeries {
 }
 
 impl RunSeries {
-    fn run(&mut self, model: &mut Model, how: &RunPlan) -> Done {
+    fn run(&mut self, model: &mut Model, how: &RunPlan) -> RunLog {
         let done = run(model, self.cursor.as_ref(), how);
         let confirmed = done.pages.len().saturating_sub(how.unconfirmed);
         for (handed, cursor) in &done.pages[..confirmed] {

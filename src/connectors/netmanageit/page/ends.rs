@@ -1,4 +1,4 @@
-//! The ends of a relationship.
+//! The ends of a relationship: its source and its target, which the API calls `from` and `to`.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(super) struct RawEnd<'a> {
     updated_at: Option<Text<'a>>,
 }
 
-/// One end of a relationship.
+/// The source or the target of a relationship.
 #[derive(Debug)]
 pub(in super::super) struct EndRow {
     pub(in super::super) row: Row,

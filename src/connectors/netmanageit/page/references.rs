@@ -12,7 +12,7 @@ use crate::connectors::netmanageit::files::SourceFile;
 use crate::stix::TextMap;
 
 /// What the objects of a page refer to, by the standard id of the object.
-pub(in super::super) type References = TextMap<Box<str>, Vec<Reference>>;
+pub(in super::super) type ReferencesByHolder = TextMap<Box<str>, Vec<Reference>>;
 
 /// One thing that an object refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]

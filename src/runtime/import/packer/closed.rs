@@ -9,29 +9,29 @@ use super::{Batch, collect_embedded};
 use crate::connector::Converted;
 use crate::stix::{KeyMap, KeySet, StixObject, key};
 
-/// A page in closed messages.
+/// A unit in closed messages.
 pub(super) struct Closed<'a> {
     pub(super) batches: Vec<Batch>,
-    /// The page's own objects.
+    /// The unit's own objects.
     pub(super) own: KeyMap<&'a Arc<StixObject>>,
 }
 
-/// Packs one page into closed messages.
+/// Packs one unit into closed messages.
 pub(super) struct MessageBuilder<'a, 'r> {
     batch_size: usize,
     largest: Largest,
     recent: &'r Recent,
     sent_embedded: &'r mut SentEmbedded,
-    /// The page's objects and referenced objects.
+    /// The unit's objects and referenced objects.
     at_hand: KeyMap<&'a Arc<StixObject>>,
-    /// The page's own objects: those that count for the batch size, once each.
+    /// The unit's own objects: those that count for the batch size, once each.
     own: KeyMap<&'a Arc<StixObject>>,
     placed: KeySet,
-    /// The page's shared objects.
+    /// The unit's shared objects.
     shared: KeySet,
-    /// The page's containers.
+    /// The unit's containers.
     containers: Vec<Container<'a>>,
-    /// What objects of the page embed, or share with others, and came along.
+    /// What objects of the unit embed, or share with others, and came along.
     embedded: KeySet,
     batches: Vec<Batch>,
     open: Batch,
@@ -42,17 +42,17 @@ pub(super) struct MessageBuilder<'a, 'r> {
 
 impl<'a, 'r> MessageBuilder<'a, 'r> {
     pub(super) fn new(
-        page: &'a Converted,
+        unit: &'a Converted,
         recent: &'r Recent,
         sent_embedded: &'r mut SentEmbedded,
         batch_size: usize,
         largest: Largest,
     ) -> Self {
-        let all = page
+        let all = unit
             .referenced
             .iter()
-            .chain(&page.shared)
-            .chain(&page.objects)
+            .chain(&unit.shared)
+            .chain(&unit.objects)
             .filter(|object| !object.is_deletion());
         Self {
             batch_size,
@@ -60,13 +60,13 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             recent,
             sent_embedded,
             at_hand: all.map(|object| (object.key, object)).collect(),
-            own: page
+            own: unit
                 .objects
                 .iter()
                 .map(|object| (object.key, object))
                 .collect(),
             placed: KeySet::default(),
-            shared: page.shared.iter().map(|object| object.key).collect(),
+            shared: unit.shared.iter().map(|object| object.key).collect(),
             containers: Vec::new(),
             embedded: KeySet::default(),
             batches: Vec::new(),

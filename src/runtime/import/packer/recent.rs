@@ -27,7 +27,7 @@ struct Recently {
     digest: u128,
     /// The same itself, where it may ride along with others.
     object: Option<Arc<StixObject>>,
-    /// Whether a page brought it as its own: as it came along with others, it lacks something.
+    /// Whether a unit brought it as its own: as it came along with others, it lacks something.
     was_own: bool,
     /// Whether it was deleted, and has not been sent since.
     is_deleted: bool,
@@ -55,18 +55,18 @@ impl Recent {
         recently.is_some_and(|recently| recently.digest != self.digest(object))
     }
 
-    /// Notes a message. `own`: the page's own objects; `again`: they come once more, only to bring what is not needed
+    /// Notes a message. `own`: the unit's own objects; `again`: they come once more, only to bring what is not needed
     /// with every message.
     pub(super) fn remember(&mut self, batch: &Batch, own: &KeyMap<&Arc<StixObject>>, again: bool) {
         let mut keys = Vec::with_capacity(batch.len());
         for object in batch {
             // A container goes in copies that may lack something; it is the same all the same.
-            let of_page = own.get(&object.key).copied();
-            let digest = self.digest(of_page.unwrap_or(object));
+            let of_unit = own.get(&object.key).copied();
+            let digest = self.digest(of_unit.unwrap_or(object));
             let sent = Recently {
                 digest,
                 object: can_be_needed(object).then(|| Arc::clone(object)),
-                was_own: of_page.is_some(),
+                was_own: of_unit.is_some(),
                 is_deleted: object.is_deletion(),
                 messages: 1,
             };

@@ -1,4 +1,4 @@
-//! What holds for every page, however its objects hang together.
+//! What holds for every unit, however its objects hang together.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ fn object(number: usize) -> StixObject {
     ObjectWriter::new(stix_id(number)).finish("Url").unwrap()
 }
 
-fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
+fn unit_of(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
     Converted {
         position: Some(Position {
             stream: "observables",
@@ -38,9 +38,9 @@ fn page(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
     }
 }
 
-/// Three pages of twenty objects. Each may depend on some of five markings; those of the first two
-/// pages may refer to objects of their page and to referenced objects, those of the last one connect objects of
-/// the first page together.
+/// Three units of twenty objects. Each may depend on some of five markings; those of the first two
+/// units may refer to objects of their unit and to referenced objects, those of the last one connect objects of
+/// the first unit together.
 #[derive(Debug, Clone)]
 struct UnitShapes {
     points: Vec<(usize, usize)>,
@@ -49,14 +49,14 @@ struct UnitShapes {
     marked: Vec<(usize, usize)>,
 }
 
-const PAGE: usize = 20;
-const PAGES: usize = 3;
+const UNIT_SIZE: usize = 20;
+const UNITS: usize = 3;
 const MARKING: usize = 1000;
 const COMPANION: usize = 2000;
 
 fn shapes() -> impl Strategy<Value = UnitShapes> {
-    let pairs = |to: usize| prop::collection::vec((0..PAGE * PAGES, 0..to), 0..40);
-    (pairs(PAGE), pairs(5), pairs(PAGE), pairs(5)).prop_map(
+    let pairs = |to: usize| prop::collection::vec((0..UNIT_SIZE * UNITS, 0..to), 0..40);
+    (pairs(UNIT_SIZE), pairs(5), pairs(UNIT_SIZE), pairs(5)).prop_map(
         |(points, referenced, imported, marked)| UnitShapes {
             points,
             referenced,
@@ -66,30 +66,30 @@ fn shapes() -> impl Strategy<Value = UnitShapes> {
     )
 }
 
-fn pages(shape: &UnitShapes) -> Vec<Converted> {
+fn units(shape: &UnitShapes) -> Vec<Converted> {
     let markings: Vec<Arc<StixObject>> = (0..5)
         .map(|number| Arc::new(object(MARKING + number)))
         .collect();
     let mut author = object(MARKING + 9);
     author.embedded.push(Arc::clone(&markings[0]));
     let author = Arc::new(author);
-    (0..PAGES)
-        .map(|number| page_of(shape, number, &markings, &author))
+    (0..UNITS)
+        .map(|number| nth_unit(shape, number, &markings, &author))
         .collect()
 }
 
-fn page_of(
+fn nth_unit(
     shape: &UnitShapes,
     number: usize,
     markings: &[Arc<StixObject>],
     author: &Arc<StixObject>,
 ) -> Converted {
-    let own = number * PAGE..(number + 1) * PAGE;
+    let own = number * UNIT_SIZE..(number + 1) * UNIT_SIZE;
     let mut referenced = HashSet::new();
     let objects = own.clone().map(|at| {
         let mut written = object(at);
-        // Only backwards within the page: circles are cut before.
-        let dependents = number + 1 == PAGES;
+        // Only backwards within the unit: circles are cut before.
+        let dependents = number + 1 == UNITS;
         let points = shape
             .points
             .iter()
@@ -124,7 +124,7 @@ fn page_of(
         written
     });
     let objects = objects.collect();
-    page(objects, referenced.into_iter().map(object).collect())
+    unit_of(objects, referenced.into_iter().map(object).collect())
 }
 
 /// Everything that has to be imported before the object itself.
@@ -146,9 +146,9 @@ proptest! {
         let mut sent: HashSet<StixId> = HashSet::new();
         let mut last_message: HashMap<StixId, usize> = HashMap::new();
         let mut message = 0;
-        for page in pages(&shape) {
-            let own: HashSet<StixId> = page.objects.iter().map(|object| object.id.clone()).collect();
-            let packed = run.pack(&page);
+        for unit in units(&shape) {
+            let own: HashSet<StixId> = unit.objects.iter().map(|object| object.id.clone()).collect();
+            let packed = run.pack(&unit);
             prop_assert!(packed.deferred.is_empty());
             for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
                 message += 1;
@@ -172,7 +172,7 @@ proptest! {
                 prop_assert!(subjects <= batch_size || closure > batch_size);
             }
         }
-        prop_assert_eq!(sent.len(), PAGE * PAGES, "every object arrives");
+        prop_assert_eq!(sent.len(), UNIT_SIZE * UNITS, "every object arrives");
     }
 
     #[test]
@@ -180,8 +180,8 @@ proptest! {
         let mut run = Packer::new(Packing::Waves { batch_size });
         let mut settled: HashSet<StixId> = HashSet::new();
         let mut on_its_way: HashSet<StixId> = HashSet::new();
-        for page in pages(&shape) {
-            for wave in run.pack(&page).waves {
+        for unit in units(&shape) {
+            for wave in run.pack(&unit).waves {
                 if wave.waits {
                     settled.extend(on_its_way.drain());
                 }
@@ -198,18 +198,18 @@ proptest! {
                 }
             }
         }
-        let own = (0..PAGE * PAGES).filter(|number| {
+        let own = (0..UNIT_SIZE * UNITS).filter(|number| {
             let id = stix_id(*number);
             settled.contains(&id) || on_its_way.contains(&id)
         });
-        prop_assert_eq!(own.count(), PAGE * PAGES, "every object arrives");
+        prop_assert_eq!(own.count(), UNIT_SIZE * UNITS, "every object arrives");
     }
 }
 
 #[test]
 fn a_hundred_plain_objects_a_message() {
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
-    let packed = run.pack(&page((0..1000).map(object).collect(), Vec::new()));
+    let packed = run.pack(&unit_of((0..1000).map(object).collect(), Vec::new()));
     let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
     assert_eq!(sizes, [100; 10]);
 }
@@ -220,7 +220,7 @@ fn a_relationship_whose_end_is_deferred_is_deferred_by_name() {
     relationship
         .imported
         .push(StixId::of_observable("ipv4-addr--00000000-0000-5000-8000-000000000099").unwrap());
-    let tied = page(vec![relationship], Vec::new());
+    let tied = unit_of(vec![relationship], Vec::new());
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
     run.note_not_sent(["ipv4-addr--00000000-0000-5000-8000-000000000099"]);
     let packed = run.pack(&tied);
@@ -241,11 +241,11 @@ fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
     let tied = |end: usize| {
         let mut relationship = object(9);
         relationship.imported.push(stix_id(end));
-        page(vec![relationship], Vec::new())
+        unit_of(vec![relationship], Vec::new())
     };
     for (counts_as, sent) in [(Some("object with files"), 1), (None, 0)] {
         let mut run = Packer::new(Packing::Closed { batch_size: 100 });
-        let mut again = page(Vec::new(), Vec::new());
+        let mut again = unit_of(Vec::new(), Vec::new());
         again.parts.counts_as = counts_as;
         again.skipped.push(skip(&object(1), "it cannot be read"));
         let mut rejected = Rejected::default();
@@ -260,7 +260,7 @@ fn what_comes_a_second_time_and_does_not_go_holds_nothing_back() {
 #[test]
 fn what_was_sent_long_ago_does_not_ride_along() {
     let mut run = Packer::new(Packing::Closed { batch_size: 1 });
-    run.pack(&page(
+    run.pack(&unit_of(
         (0..=RECENT_BATCHES).map(object).collect(),
         Vec::new(),
     ));
@@ -269,7 +269,7 @@ fn what_was_sent_long_ago_does_not_ride_along() {
         relationship.imported.push(stix_id(end));
         relationship
     };
-    let packed = run.pack(&page(
+    let packed = run.pack(&unit_of(
         vec![dependent(500, 0), dependent(501, RECENT_BATCHES)],
         Vec::new(),
     ));
@@ -281,7 +281,7 @@ fn what_was_sent_long_ago_does_not_ride_along() {
     );
 }
 
-/// An object that changed while the source was read is on two pages, and a third has something that depends on it.
+/// An object that changed while the source was read is on two units, and a third has something that depends on it.
 #[rstest]
 #[case(Packing::Closed { batch_size: 100 })]
 #[case(Packing::Waves { batch_size: 100 })]
@@ -298,10 +298,10 @@ fn a_changed_object_is_never_overwritten_by_its_older_version(#[case] packing: P
     };
     let mut run = Packer::new(packing);
     let waits = |packed: &Packed| packed.waves.iter().any(|wave| wave.waits);
-    assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
-    assert!(waits(&run.pack(&page(vec![scored(48)], Vec::new()))));
-    assert!(!waits(&run.pack(&page(vec![object(2)], Vec::new()))));
-    let tied = run.pack(&page(vec![dependent(3)], Vec::new()));
+    assert!(!waits(&run.pack(&unit_of(vec![scored(47)], Vec::new()))));
+    assert!(waits(&run.pack(&unit_of(vec![scored(48)], Vec::new()))));
+    assert!(!waits(&run.pack(&unit_of(vec![object(2)], Vec::new()))));
+    let tied = run.pack(&unit_of(vec![dependent(3)], Vec::new()));
     let riding = tied.waves.iter().flat_map(|wave| &wave.batches).flatten();
     let mut riding = riding.filter(|object| *object.id == id(1));
     assert!(riding.all(|object| *object.json == *scored(48).json));
@@ -313,8 +313,8 @@ fn a_changed_object_is_never_overwritten_by_its_older_version(#[case] packing: P
         targets: vec![stix_id(1)],
     }]);
     let mut run = Packer::new(packing);
-    run.pack(&page(vec![referring], vec![object(1)]));
-    assert!(!waits(&run.pack(&page(vec![scored(47)], Vec::new()))));
+    run.pack(&unit_of(vec![referring], vec![object(1)]));
+    assert!(!waits(&run.pack(&unit_of(vec![scored(47)], Vec::new()))));
 }
 
 fn is_barrier(packed: &Packed) -> bool {
@@ -332,7 +332,7 @@ fn what_comes_again_as_it_was_needs_no_barrier(#[case] bytes: usize, #[case] end
         writer.put("value", &letter.repeat(bytes));
         let mut object = writer.finish("Text").unwrap();
         object.imported.extend(end.map(stix_id));
-        page(vec![object], Vec::new())
+        unit_of(vec![object], Vec::new())
     };
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
     let barriers = ["x", "x", "y", "y", "x"].map(|letter| is_barrier(&run.pack(&object(letter))));
@@ -354,7 +354,7 @@ fn messages_stay_under_the_brokers_limit() {
         Packing::Closed { batch_size: 100 },
         Packing::Waves { batch_size: 100 },
     ] {
-        let packed = Packer::new(packing).pack(&page(objects.clone(), Vec::new()));
+        let packed = Packer::new(packing).pack(&unit_of(objects.clone(), Vec::new()));
         let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
         assert_eq!(sizes, [2, 2], "{packing:?}");
         assert_eq!(packed.deferred[0].reason, "larger than a message may be");
@@ -370,16 +370,19 @@ fn what_objects_depend_on_comes_along_until_it_is_sure_to_exist() {
         object
     };
     let ids_of_one = |run: &mut Packer, number| -> Vec<String> {
-        let packed = run.pack(&page(vec![used(number)], Vec::new()));
+        let packed = run.pack(&unit_of(vec![used(number)], Vec::new()));
         let batch = packed.waves[0].batches[0].iter();
         batch.map(|object| object.id.to_string()).collect()
     };
     let mut run = Packer::new(Packing::Closed { batch_size: 1 });
-    let packed = run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    let packed = run.pack(&unit_of(
+        (0..=RECENT_BATCHES).map(used).collect(),
+        Vec::new(),
+    ));
     let sizes = packed.waves[0].batches.iter().map(Vec::len);
     assert_eq!(sizes.collect::<Vec<_>>(), [2; RECENT_BATCHES + 1]);
     // From here on it is sure, but not for ever.
-    run.pack(&page(
+    run.pack(&unit_of(
         (100..100 + COMES_AGAIN - 1).map(used).collect(),
         Vec::new(),
     ));
@@ -403,9 +406,12 @@ fn a_marking_comes_along_as_long_as_the_destination_does_not_list_it() {
         object
     };
     let mut run = Packer::new(Packing::Closed { batch_size: 1 });
-    run.pack(&page((0..=RECENT_BATCHES).map(used).collect(), Vec::new()));
+    run.pack(&unit_of(
+        (0..=RECENT_BATCHES).map(used).collect(),
+        Vec::new(),
+    ));
     let size = |run: &mut Packer| {
-        let packed = run.pack(&page(vec![used(98)], Vec::new()));
+        let packed = run.pack(&unit_of(vec![used(98)], Vec::new()));
         packed.waves[0].batches[0].len()
     };
     assert_eq!(size(&mut run), 2);
@@ -439,7 +445,7 @@ fn one_object_alone_may_be_larger_than_several() {
     let packing = Packing::Waves { batch_size: 100 };
     let packed = Packer::new(packing)
         .up_to(Some(limit))
-        .pack(&page(objects, Vec::new()));
+        .pack(&unit_of(objects, Vec::new()));
     let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
     assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 21);
     for batch in batches {
@@ -463,11 +469,11 @@ fn one_object_alone_may_be_larger_than_several() {
 #[case(Packing::Waves { batch_size: 100 })]
 fn what_was_not_sent_is_not_sent_either_when_a_run_begins_again(#[case] packing: Packing) {
     let mut run = Packer::new(packing).up_to(Some(limit(QueueProtocol::Api, 10_000, 20_000)));
-    run.pack(&page(vec![sized(1, 20_000)], Vec::new()));
+    run.pack(&unit_of(vec![sized(1, 20_000)], Vec::new()));
     run.begin_again(Some(limit(QueueProtocol::Api, 5_000, 10_000)));
     let mut dependent = object(2);
     dependent.imported = vec![stix_id(1)];
-    let packed = run.pack(&page(vec![dependent], Vec::new()));
+    let packed = run.pack(&unit_of(vec![dependent], Vec::new()));
     assert_eq!((packed.waves.len(), packed.dependents.len()), (0, 1));
 }
 
@@ -509,7 +515,7 @@ fn messages_stay_under_what_the_broker_takes(#[case] packing: Packing) {
     objects.push(marked);
     let packed = Packer::new(packing)
         .up_to(Some(limit))
-        .pack(&page(objects, Vec::new()));
+        .pack(&unit_of(objects, Vec::new()));
     let batches: Vec<&Batch> = packed.waves.iter().flat_map(|wave| &wave.batches).collect();
     assert_eq!(batches.iter().map(|batch| batch.len()).sum::<usize>(), 40);
     for batch in batches {
@@ -578,7 +584,7 @@ fn a_container_comes_in_copies_that_refer_to_what_is_there(#[case] packing: Pack
     let mut run = Packer::new(packing);
     let mut objects: Vec<StixObject> = (0..1200).map(object).collect();
     objects.insert(0, report(REPORT, 0..1200));
-    let packed = run.pack(&page(objects, Vec::new()));
+    let packed = run.pack(&unit_of(objects, Vec::new()));
     assert!(packed.deferred.is_empty() && packed.links_lost.is_empty());
     let (mut sent, mut referred) = (HashSet::new(), Vec::new());
     for wave in &packed.waves {
@@ -603,10 +609,10 @@ fn a_container_comes_in_copies_that_refer_to_what_is_there(#[case] packing: Pack
 }
 
 #[test]
-fn a_container_refers_to_members_of_earlier_pages_in_copies_of_their_own() {
+fn a_container_refers_to_members_of_earlier_units_in_copies_of_their_own() {
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
-    run.pack(&page((0..700).map(object).collect(), Vec::new()));
-    let packed = run.pack(&page(vec![report(REPORT, 0..700)], Vec::new()));
+    run.pack(&unit_of((0..700).map(object).collect(), Vec::new()));
+    let packed = run.pack(&unit_of(vec![report(REPORT, 0..700)], Vec::new()));
     let copies = messages(&packed).into_iter().map(|message| {
         let copy = message.iter().find(|object| *object.id == id(REPORT));
         let here: HashSet<&str> = message.iter().map(|object| &*object.id).collect();
@@ -622,7 +628,7 @@ fn a_container_refers_to_members_of_earlier_pages_in_copies_of_their_own() {
 fn a_container_without_members_goes_alone() {
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
     run.note_not_sent([id(1).as_str()]);
-    let packed = run.pack(&page(vec![report(REPORT, [1])], Vec::new()));
+    let packed = run.pack(&unit_of(vec![report(REPORT, [1])], Vec::new()));
     let [message] = messages(&packed)[..] else {
         panic!("{:?}", packed.waves);
     };
@@ -645,7 +651,7 @@ fn a_member_that_no_message_can_hold_is_left_out_of_its_container() {
         writer.put("value", &"x".repeat(LARGEST_BATCH_BYTES));
         writer.finish("Text").unwrap()
     };
-    let packed = run.pack(&page(
+    let packed = run.pack(&unit_of(
         vec![large, object(2), report(REPORT, [1, 2])],
         Vec::new(),
     ));
@@ -667,7 +673,7 @@ fn grouped(number: usize, group: u32) -> StixObject {
 fn a_group_is_never_torn_apart() {
     let mut run = Packer::new(Packing::Closed { batch_size: 10 });
     let objects = (0..70).map(|number| grouped(number, u32::try_from(number / 7).unwrap()));
-    let packed = run.pack(&page(objects.collect(), Vec::new()));
+    let packed = run.pack(&unit_of(objects.collect(), Vec::new()));
     let messages = messages(&packed);
     assert!(
         messages.iter().all(|message| message.len() == 7),
@@ -694,7 +700,7 @@ fn what_units_share_is_sent_once_and_again_only_when_it_changes() {
         });
         let unit = Converted {
             shared: vec![host(score)],
-            ..page(objects.collect(), Vec::new())
+            ..unit_of(objects.collect(), Vec::new())
         };
         let packed = run.pack(&unit);
         let messages = messages(&packed);
@@ -726,7 +732,7 @@ fn what_units_share_goes_whole_and_settles() {
         });
         let unit = Converted {
             shared: vec![Arc::clone(&rule), Arc::clone(&technique)],
-            ..page(objects.collect(), Vec::new())
+            ..unit_of(objects.collect(), Vec::new())
         };
         let packed = run.pack(&unit);
         let place = |message: &Batch, number: usize| {
@@ -773,7 +779,7 @@ fn the_body_of_a_container_is_not_sent_with_each_message(
     let mut objects = vec![report_with_file(description, file)];
     objects.extend((0..300).map(object));
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
-    let packed = run.pack(&page(objects, Vec::new()));
+    let packed = run.pack(&unit_of(objects, Vec::new()));
     assert!(packed.deferred.is_empty(), "{:?}", packed.deferred);
     let messages = messages(&packed);
     for message in &messages {
@@ -802,7 +808,7 @@ fn a_container_that_comes_again_needs_no_barrier() {
     let mut barrier = |description| {
         let mut objects = vec![report_with_file(description, 10)];
         objects.extend((0..300).map(object));
-        is_barrier(&run.pack(&page(objects, Vec::new())))
+        is_barrier(&run.pack(&unit_of(objects, Vec::new())))
     };
     assert_eq!([10, 10, 11].map(&mut barrier), [false, false, true]);
 }
@@ -813,7 +819,7 @@ fn a_container_of_large_members_goes_in_copies_that_messages_can_hold() {
     let mut objects: Vec<StixObject> = (0..300).map(|number| sized(number, 60_000)).collect();
     objects.insert(0, report_with_file(100_000, 10));
     let mut run = Packer::new(Packing::Closed { batch_size: 100 });
-    let packed = run.pack(&page(objects, Vec::new()));
+    let packed = run.pack(&unit_of(objects, Vec::new()));
     assert!(packed.deferred.is_empty(), "{:?}", packed.deferred);
     let reports = messages(&packed).into_iter().flatten();
     let reports = reports.filter(|object| *object.id == id(REPORT));
@@ -837,7 +843,7 @@ fn tied(number: usize, to: usize) -> StixObject {
 fn sharing(objects: Vec<StixObject>, shared: Vec<StixObject>) -> Converted {
     Converted {
         shared: shared.into_iter().map(Arc::new).collect(),
-        ..page(objects, Vec::new())
+        ..unit_of(objects, Vec::new())
     }
 }
 
@@ -890,10 +896,10 @@ fn what_units_share_is_never_overwritten_by_its_older_version(#[case] packing: P
     assert!(!waits(&same));
     let changed = run.pack(&sharing(vec![tied(2, 5)], vec![scored(5, 2)]));
     assert!(times(&changed, 5) > 0 && changed.waves[0].waits);
-    // An object that a page brings itself waits for its shared form as well.
+    // An object that a unit brings itself waits for its shared form as well.
     let mut run = Packer::new(packing);
     run.pack(&sharing(vec![tied(1, 5)], vec![scored(5, 1)]));
-    let own = run.pack(&page(vec![scored(5, 2)], Vec::new()));
+    let own = run.pack(&unit_of(vec![scored(5, 2)], Vec::new()));
     assert_eq!(waits(&own), matches!(packing, Packing::Closed { .. }));
 }
 
@@ -914,12 +920,14 @@ fn what_is_shared_goes_when_it_can_though_it_was_not_sent_before(#[case] packing
     let mut run = Packer::new(packing);
     run.note_not_sent([&*id(5)]);
     assert_eq!(
-        run.pack(&page(vec![tied(1, 5)], Vec::new())).deferred.len(),
+        run.pack(&unit_of(vec![tied(1, 5)], Vec::new()))
+            .deferred
+            .len(),
         1
     );
     let packed = run.pack(&sharing(vec![tied(2, 5)], vec![object(5)]));
     assert!(packed.deferred.is_empty() && times(&packed, 5) == 1);
-    let later = run.pack(&page(vec![tied(1, 5)], Vec::new()));
+    let later = run.pack(&unit_of(vec![tied(1, 5)], Vec::new()));
     assert!(later.deferred.is_empty());
 }
 
@@ -947,8 +955,8 @@ fn deletion(number: usize) -> StixObject {
 #[case(Packing::Waves { batch_size: 100 })]
 fn a_deletion_never_comes_along_and_nothing_depends_on_it(#[case] packing: Packing) {
     let mut run = Packer::new(packing);
-    run.pack(&page(vec![object(1), object(2)], Vec::new()));
-    let unit = page(
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    let unit = unit_of(
         vec![deletion(1), tied(3, 1), report(REPORT, [1, 2]), tied(4, 2)],
         Vec::new(),
     );
@@ -962,10 +970,10 @@ fn a_deletion_never_comes_along_and_nothing_depends_on_it(#[case] packing: Packi
     assert_eq!(packed.links_lost.len(), 1, "the member is named");
     assert_eq!(times(&packed, 1), 1, "only the deletion");
     // Neither in a later unit, until it is made again.
-    let later = run.pack(&page(vec![tied(5, 1)], Vec::new()));
+    let later = run.pack(&unit_of(vec![tied(5, 1)], Vec::new()));
     assert_eq!((later.deferred.len(), times(&later, 1)), (1, 0));
-    run.pack(&page(vec![object(1)], Vec::new()));
-    let later = run.pack(&page(vec![tied(5, 1)], Vec::new()));
+    run.pack(&unit_of(vec![object(1)], Vec::new()));
+    let later = run.pack(&unit_of(vec![tied(5, 1)], Vec::new()));
     assert!(later.deferred.is_empty());
 }
 
@@ -981,13 +989,13 @@ enum Role {
 fn in_role(role: Role, number: usize) -> Converted {
     let mut holder = tied(number, 1);
     match role {
-        Role::Own => page(vec![object(1)], Vec::new()),
-        Role::Referenced => page(vec![holder], vec![object(1)]),
+        Role::Own => unit_of(vec![object(1)], Vec::new()),
+        Role::Referenced => unit_of(vec![holder], vec![object(1)]),
         Role::Shared => sharing(vec![holder], vec![object(1)]),
         Role::Embedded => {
             holder.imported.clear();
             holder.embedded.push(Arc::new(object(1)));
-            page(vec![holder], Vec::new())
+            unit_of(vec![holder], Vec::new())
         }
     }
 }
@@ -999,7 +1007,7 @@ fn a_deletion_and_what_it_deletes_wait_for_each_other(
     packing: Packing,
     #[values(Role::Own, Role::Referenced, Role::Shared, Role::Embedded)] role: Role,
 ) {
-    let gone = || page(vec![deletion(1)], Vec::new());
+    let gone = || unit_of(vec![deletion(1)], Vec::new());
     let mut run = Packer::new(packing);
     let sent = run.pack(&in_role(role, 10));
     assert_eq!(times(&sent, 1), 1);
@@ -1012,7 +1020,7 @@ fn a_deletion_and_what_it_deletes_wait_for_each_other(
     // In another run, a deletion waits for nothing, and neither does a second one.
     let mut run = Packer::new(packing);
     assert!(!waits(&run.pack(&gone())));
-    let unrelated = run.pack(&page(vec![deletion(2), object(3)], Vec::new()));
+    let unrelated = run.pack(&unit_of(vec![deletion(2), object(3)], Vec::new()));
     assert!(!waits(&unrelated));
 }
 
@@ -1024,7 +1032,7 @@ fn what_was_deleted_is_not_taken_for_settled() {
     run.pack(&sharing(many.collect(), vec![object(1)]));
     let settled = run.pack(&sharing(vec![tied(3, 1)], vec![object(1)]));
     assert_eq!(times(&settled, 1), 0);
-    run.pack(&page(vec![deletion(1)], Vec::new()));
+    run.pack(&unit_of(vec![deletion(1)], Vec::new()));
     let made = run.pack(&sharing(vec![tied(4, 1)], vec![object(1)]));
     assert_eq!(times(&made, 1), 1);
 }
@@ -1040,7 +1048,7 @@ fn deletions_stay_under_the_brokers_limit_and_in_their_group() {
         })
     };
     let objects = (0..500).map(|number| in_group(number, u32::try_from(number / 5).unwrap()));
-    let packed = run.pack(&page(objects.collect(), Vec::new()));
+    let packed = run.pack(&unit_of(objects.collect(), Vec::new()));
     let messages = messages(&packed);
     assert!(messages.len() > 1);
     for message in &messages {

@@ -16,23 +16,23 @@ impl Packer {
     /// once more last.
     pub(super) fn in_waves(
         &mut self,
-        page: &Converted,
+        unit: &Converted,
         objects: Vec<Arc<StixObject>>,
         batch_size: usize,
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
-        let (shared, large_shared) = self.by_size(&page.shared);
-        let (referenced, large_referenced) = self.by_size(&page.referenced);
+        let (shared, large_shared) = self.by_size(&unit.shared);
+        let (referenced, large_referenced) = self.by_size(&unit.referenced);
         let too_large = large_referenced.iter().chain(&large_shared);
         let objects = without_lost(objects, too_large, deferred);
         let all = self.with_new_along(shared, referenced, objects);
-        let second_pass = self.second_pass(page, &all, links_lost);
+        let second_pass = self.second_pass(unit, &all, links_lost);
         let steps = self.steps(all).into_iter().chain([second_pass]);
         let waves = steps
             .map(|objects| self.wave(objects, batch_size))
             .collect();
-        self.note_in_flight(page);
+        self.note_in_flight(unit);
         waves
     }
 
@@ -42,7 +42,7 @@ impl Packer {
         objects.iter().cloned().partition(holds)
     }
 
-    /// The objects of a page, behind those that come along with them and are new in this run; each id once.
+    /// The objects of a unit, behind those that come along with them and are new in this run; each id once.
     fn with_new_along(&self, shared: Batch, referenced: Batch, objects: Batch) -> Batch {
         let own: KeySet = objects.iter().map(|object| object.key).collect();
         let mut along = KeySet::default();
@@ -60,12 +60,12 @@ impl Packer {
     /// Those of the objects sent that go once more, with what they could not refer to the first time.
     fn second_pass(
         &self,
-        page: &Converted,
+        unit: &Converted,
         sent: &[Arc<StixObject>],
         links_lost: &mut Vec<Skipped>,
     ) -> Batch {
         let sent: HashSet<&str> = sent.iter().map(|object| &*object.id).collect();
-        let again = page.second_pass.iter().cloned();
+        let again = unit.second_pass.iter().cloned();
         let again: Batch = again.filter(|object| sent.contains(&*object.id)).collect();
         let (second_pass, too_large) = self.by_size(&again);
         links_lost.extend(too_large.iter().map(|object| {
@@ -99,13 +99,13 @@ impl Packer {
             .collect()
     }
 
-    /// Notes the objects of a page that are under way now.
-    fn note_in_flight(&mut self, page: &Converted) {
-        if page.parts.counts_as.is_none() {
-            let own = page.objects.iter().map(|object| object.key);
+    /// Notes the objects of a unit that are under way now.
+    fn note_in_flight(&mut self, unit: &Converted) {
+        if unit.parts.counts_as.is_none() {
+            let own = unit.objects.iter().map(|object| object.key);
             self.own_in_flight.extend(own);
         }
-        let shared = page.shared.iter().map(|object| object.key);
+        let shared = unit.shared.iter().map(|object| object.key);
         let shared = shared.filter(|key| self.in_flight.contains(key));
         self.shared_in_flight.extend(shared);
     }

@@ -23,20 +23,20 @@ pub(crate) struct LeftAsIs {
 
 impl LeftAsIs {
     /// Judges a unit.
-    pub(super) fn of(page: &Converted, is_there: impl Fn(&StixObject) -> bool) -> Self {
+    pub(super) fn of(unit: &Converted, is_there: impl Fn(&StixObject) -> bool) -> Self {
         let reason_of = |object: &StixObject| match object.handling.presence {
             Presence::OnlyIfThere if !is_there(object) => Some(IS_NOT_THERE),
             Presence::OnlyIfAbsent if is_there(object) => Some(IS_THERE),
             _ => None,
         };
-        let lacking = page.all();
+        let lacking = unit.all();
         let lacking = lacking.filter(|object| reason_of(object) == Some(IS_NOT_THERE));
         let groups: HashSet<u32> = lacking.filter_map(|object| object.handling.group).collect();
         let is_of_group = |object: &StixObject| {
             let group = object.handling.group;
             group.is_some_and(|group| groups.contains(&group))
         };
-        let left = page.all().filter_map(|object| {
+        let left = unit.all().filter_map(|object| {
             let of_group = || is_of_group(object).then_some(GROUP_IS_NOT_THERE);
             let reason = reason_of(object).or_else(of_group)?;
             Some((Box::from(object.id.as_str()), reason))
@@ -50,18 +50,18 @@ impl LeftAsIs {
             left.collect()
         };
         Self {
-            named: named(&mut page.objects.iter()),
-            along: named(&mut page.referenced.iter().chain(&page.shared)),
+            named: named(&mut unit.objects.iter()),
+            along: named(&mut unit.referenced.iter().chain(&unit.shared)),
             reasons,
         }
     }
 
     /// Takes these objects out of the unit.
-    pub(super) fn take_out_of(&self, page: &mut Converted) {
+    pub(super) fn take_out_of(&self, unit: &mut Converted) {
         if self.reasons.is_empty() {
             return;
         }
-        for objects in page.lists() {
+        for objects in unit.lists() {
             objects.retain(|object| !self.reasons.contains_key(object.id.as_str()));
         }
     }

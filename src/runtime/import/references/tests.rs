@@ -39,7 +39,7 @@ fn list(objects: Vec<StixObject>) -> Vec<Arc<StixObject>> {
     objects.into_iter().map(Arc::new).collect()
 }
 
-fn unit(objects: Vec<StixObject>) -> Converted {
+fn unit_of(objects: Vec<StixObject>) -> Converted {
     Converted {
         objects: list(objects),
         ..Converted::new("alerts", 1, 0)
@@ -47,9 +47,9 @@ fn unit(objects: Vec<StixObject>) -> Converted {
 }
 
 /// Leaves what presence keeps away; the destination has these.
-fn leave(links: &mut Links, page: &mut Converted, there: &[usize]) -> LeftAsIs {
+fn leave(links: &mut Links, unit: &mut Converted, there: &[usize]) -> LeftAsIs {
     let has = |asked: &str| there.iter().any(|number| *id(*number) == *asked);
-    links.leave(page, has)
+    links.leave(unit, has)
 }
 
 fn ids<'a>(objects: impl IntoIterator<Item = &'a Arc<StixObject>>) -> Vec<String> {
@@ -76,18 +76,18 @@ fn named(left: &LeftAsIs) -> Vec<(&str, &str)> {
 #[test]
 fn presence_holds_for_all_lists_and_each_that_is_left_is_named() {
     let (only_if_there, only_if_absent) = (Presence::OnlyIfThere, Presence::OnlyIfAbsent);
-    let mut page = unit(vec![
+    let mut unit = unit_of(vec![
         handled(1, only_if_there, Some(1)),
         handled(2, Presence::Any, Some(1)),
         handled(3, only_if_absent, None),
         object(4),
     ]);
-    page.shared = list(vec![handled(5, only_if_absent, None), object(6)]);
-    page.referenced = list(vec![handled(7, only_if_there, None), object(8)]);
-    page.second_pass = list(vec![object(3), object(4)]);
-    let left = leave(&mut Links::default(), &mut page, &[3, 5]);
-    assert_eq!(ids(page.all()), texts(&[4, 8, 6]));
-    assert_eq!(ids(&page.second_pass), texts(&[4]));
+    unit.shared = list(vec![handled(5, only_if_absent, None), object(6)]);
+    unit.referenced = list(vec![handled(7, only_if_there, None), object(8)]);
+    unit.second_pass = list(vec![object(3), object(4)]);
+    let left = leave(&mut Links::default(), &mut unit, &[3, 5]);
+    assert_eq!(ids(unit.all()), texts(&[4, 8, 6]));
+    assert_eq!(ids(&unit.second_pass), texts(&[4]));
     let all = texts(&[1, 2, 3, 5, 7]);
     let expected = [
         (all[0].as_str(), "it is not there"),
@@ -97,7 +97,7 @@ fn presence_holds_for_all_lists_and_each_that_is_left_is_named() {
         (&all[4], "it is not there"),
     ];
     assert_eq!(named(&left), expected);
-    assert!(page.skipped.is_empty(), "nothing is lost");
+    assert!(unit.skipped.is_empty(), "nothing is lost");
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn what_units_share_and_is_left_is_named_once_a_run() {
     let mut links = Links::default();
     let with_host = || Converted {
         shared: list(vec![handled(1, Presence::OnlyIfThere, None)]),
-        ..unit(vec![object(2)])
+        ..unit_of(vec![object(2)])
     };
     let named = [1, 2, 3].map(|_| leave(&mut links, &mut with_host(), &[]).named.len());
     assert_eq!(named, [1, 0, 0]);
@@ -116,18 +116,18 @@ fn what_units_share_and_is_left_is_named_once_a_run() {
 fn what_this_run_has_sent_is_there_and_what_it_has_deleted_is_not() {
     let mut links = Links::default();
     let deletion = StixObject::deletion(id(2), "Url").unwrap();
-    links.note_sent(&unit(vec![object(1), deletion]));
-    let mut page = unit(vec![
+    links.note_sent(&unit_of(vec![object(1), deletion]));
+    let mut unit = unit_of(vec![
         handled(1, Presence::OnlyIfThere, None),
         handled(2, Presence::OnlyIfAbsent, None),
     ]);
-    leave(&mut links, &mut page, &[2]);
-    assert_eq!(ids(&page.objects), texts(&[1, 2]));
+    leave(&mut links, &mut unit, &[2]);
+    assert_eq!(ids(&unit.objects), texts(&[1, 2]));
     // An object that goes only once is sent by one unit, and no loss for the next.
     let mut links = Links::default();
     let with_host = || Converted {
         shared: list(vec![handled(1, Presence::OnlyIfAbsent, None)]),
-        ..unit(Vec::new())
+        ..unit_of(Vec::new())
     };
     let mut first = with_host();
     leave(&mut links, &mut first, &[]);
@@ -140,7 +140,7 @@ fn what_this_run_has_sent_is_there_and_what_it_has_deleted_is_not() {
 
 #[test]
 fn nothing_refers_to_what_was_left_and_is_not_there() {
-    let mut page = unit(vec![
+    let mut unit = unit_of(vec![
         handled(1, Presence::OnlyIfThere, None),
         handled(2, Presence::OnlyIfAbsent, None),
         tied(3, 1),
@@ -149,36 +149,39 @@ fn nothing_refers_to_what_was_left_and_is_not_there() {
         referring_to(6, Need::Embedded, &[1, 2]),
     ]);
     let mut links = Links::default();
-    let left = leave(&mut links, &mut page, &[2]);
+    let left = leave(&mut links, &mut unit, &[2]);
     let missing: TextSet<Box<str>> = left.lacking().map(Into::into).collect();
-    remove_missing(&mut page, &missing);
-    assert_eq!(ids(&page.objects), texts(&[4, 5, 6]));
-    for object in &page.objects[1..] {
+    remove_missing(&mut unit, &missing);
+    assert_eq!(ids(&unit.objects), texts(&[4, 5, 6]));
+    for object in &unit.objects[1..] {
         let targets: Vec<&str> = object.targets().collect();
         assert_eq!(targets, [&*id(2)]);
     }
     // What is there is no end in doubt any more.
-    assert!(links.ends_in_doubt(&page).is_empty());
-    let lost = page.skipped.iter().map(|lost| lost.id.clone());
+    assert!(links.references_in_doubt(&unit).is_empty());
+    let lost = unit.skipped.iter().map(|lost| lost.id.clone());
     let to = |from: usize| format!("{} to {}", id(from), id(1));
     let expected = [id(3).to_string(), to(5), to(6)];
     assert_eq!(lost.collect::<Vec<_>>(), expected);
-    assert_eq!(page.deferred.len(), 3);
+    assert_eq!(unit.deferred.len(), 3);
 }
 
 /// Nobody has asked whether what goes with something is there.
 #[test]
 fn what_was_left_with_its_group_is_an_end_in_doubt() {
-    let mut page = unit(vec![
+    let mut unit = unit_of(vec![
         handled(1, Presence::OnlyIfThere, Some(1)),
         handled(2, Presence::Any, Some(1)),
         tied(3, 2),
     ]);
     let mut links = Links::default();
-    let left = leave(&mut links, &mut page, &[]);
+    let left = leave(&mut links, &mut unit, &[]);
     assert!(left.is_in_doubt(&id(2)) && left.is_lacking(&id(1)));
     assert_eq!(
-        links.ends_in_doubt(&page).into_iter().collect::<Vec<_>>(),
+        links
+            .references_in_doubt(&unit)
+            .into_iter()
+            .collect::<Vec<_>>(),
         [&*id(2)]
     );
 }
@@ -188,25 +191,25 @@ fn what_was_left_with_its_group_is_an_end_in_doubt() {
 fn nothing_refers_to_what_this_run_deletes() {
     let deletion = |number: usize| StixObject::deletion(id(number), "Url").unwrap();
     let mut links = Links::default();
-    links.note_sent(&unit(vec![object(1), object(2)]));
-    links.note_sent(&unit(vec![deletion(1)]));
-    let mut page = unit(vec![
+    links.note_sent(&unit_of(vec![object(1), object(2)]));
+    links.note_sent(&unit_of(vec![deletion(1)]));
+    let mut unit = unit_of(vec![
         deletion(2),
         tied(3, 1),
         tied(4, 2),
         referring_to(5, Need::Embedded, &[1, 2, 6]),
         object(6),
     ]);
-    page.shared = list(vec![object(2)]);
-    remove_deleted(&mut page);
-    let deleted = links.deleted_targets(&page);
-    remove_missing(&mut page, &deleted);
-    assert_eq!(ids(page.all()), texts(&[2, 5, 6]));
-    assert_eq!(page.objects[1].targets().collect::<Vec<_>>(), [&*id(6)]);
-    assert_eq!(page.skipped.len(), 4, "each link is named");
+    unit.shared = list(vec![object(2)]);
+    remove_deleted(&mut unit);
+    let deleted = links.deleted_targets(&unit);
+    remove_missing(&mut unit, &deleted);
+    assert_eq!(ids(unit.all()), texts(&[2, 5, 6]));
+    assert_eq!(unit.objects[1].targets().collect::<Vec<_>>(), [&*id(6)]);
+    assert_eq!(unit.skipped.len(), 4, "each link is named");
     // Made again, it can be referred to again.
-    let made_again = unit(vec![object(1), tied(3, 1)]);
+    let made_again = unit_of(vec![object(1), tied(3, 1)]);
     assert!(links.deleted_targets(&made_again).is_empty());
     links.note_sent(&made_again);
-    assert!(links.deleted_targets(&unit(vec![tied(4, 1)])).is_empty());
+    assert!(links.deleted_targets(&unit_of(vec![tied(4, 1)])).is_empty());
 }

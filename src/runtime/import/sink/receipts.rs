@@ -29,7 +29,7 @@ impl Sink<'_> {
             return std::future::pending().await;
         };
         let pusher = &self.destination.pusher;
-        // It stays the first until it is there: nothing moves past a page that was not delivered.
+        // It stays the first until it is there: nothing moves past a unit that was not delivered.
         let receipt = pusher.while_confirming(first.pending.receipt()).await?;
         let acknowledged = std::mem::take(&mut first.acknowledged);
         let (messages, took) = (first.messages, first.handed_over.elapsed());
@@ -38,7 +38,7 @@ impl Sink<'_> {
         let confirmed = self.progress.advance(receipt);
         self.count_confirmed(messages, took, &acknowledged);
         if let Some((stream, until)) = confirmed {
-            let reading = &self.destination.home.instruments.metrics.reading;
+            let reading = &self.destination.session.instruments.metrics.reading;
             reading.note_seen(stream, until);
         }
         self.note_done(acknowledged)?;
@@ -48,7 +48,7 @@ impl Sink<'_> {
     fn count_confirmed(&self, messages: usize, took: Duration, acknowledged: &Acknowledged) {
         let Instruments {
             metrics, health, ..
-        } = &self.destination.home.instruments;
+        } = &self.destination.session.instruments;
         health.note_progress();
         if messages > 0 {
             metrics.queue.count_confirm(took);

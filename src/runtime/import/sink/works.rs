@@ -85,8 +85,8 @@ impl Sink<'_> {
         if !self.wait_for_previous(stop).await? {
             return Ok(false);
         }
-        let platform = Arc::clone(&self.destination.home.platform);
-        let work = Work::open(platform, self.destination.home.connector_id, &self.title).await?;
+        let platform = Arc::clone(&self.destination.session.platform);
+        let work = Work::open(platform, self.destination.session.connector_id, &self.title).await?;
         // A user who may not see works could never see that one is complete.
         if let Err(error) = work.count().await {
             let message = Chain(&error).to_string();
@@ -137,7 +137,7 @@ impl Sink<'_> {
         let writer = MessageWriter {
             rules: self.destination.rules,
             protocol: self.destination.protocol,
-            applicant_id: self.destination.home.applicant_id.clone(),
+            applicant_id: self.destination.session.applicant_id.clone(),
             work_id,
         };
         let write = |batch: &Batch| Ok(writer.write(bundle(batch), batch.len() as u64)?);
