@@ -1,6 +1,8 @@
 //! Asked to stop, the process ends within ten seconds, with its work closed, whatever it is doing.
 
+use std::io::Write;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rstest::rstest;
@@ -397,4 +399,72 @@ async fn a_silent_platform_is_named(#[case] word: &str, #[case] named: &str) {
     process.until_output(&line).await;
     process.signal("TERM").await;
     process.ended().await;
+}
+
+/// A file that keeps no more than a pipe can, and that nobody reads.
+struct FullPipe {
+    path: String,
+    _folder: tempfile::TempDir,
+    pipe: std::fs::File,
+}
+
+impl FullPipe {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("log").display().to_string();
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.expect("mkfifo runs").success());
+        // Opened for both, it waits for nobody on the other side.
+        let pipe = std::fs::File::options().read(true).write(true).open(&path);
+        Self {
+            pipe: pipe.expect("the pipe opens"),
+            path,
+            _folder: folder,
+        }
+    }
+
+    /// Writes from a thread that is left waiting, until nothing more fits.
+    async fn fill(&self) {
+        let written = Arc::new(AtomicUsize::new(0));
+        let (count, mut pipe) = (
+            Arc::clone(&written),
+            self.pipe.try_clone().expect("a clone"),
+        );
+        std::thread::spawn(move || {
+            while pipe.write(b".").is_ok() {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        let mut before = 0;
+        loop {
+            tokio::time::sleep(SLOW).await;
+            let now = written.load(Ordering::SeqCst);
+            if now > 0 && now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+}
+
+/// A log collector that stands still holds up every thread that logs.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_log_that_nobody_reads() {
+    let line = Line::of(slow_source(), broker().await);
+    line.source
+        .faults()
+        .add_for("Observables", Fault::Delay(SLOW));
+    let log = FullPipe::new();
+    let into_pipe = format!("exec \"$0\" \"$@\" 2> '{}'", log.path);
+    let launcher = ["sh", "-c", &*into_pipe.leak()];
+    let mut process = line
+        .run_every("PT1H")
+        .set("OPENCTI_NETMANAGEIT_PAGE_SIZE", "10")
+        .launched_by(&launcher)
+        .start();
+    let works = || !line.destination.works().is_empty();
+    process.until("a work was opened", works).await;
+    log.fill().await;
+    process.signal("TERM").await;
+    process.ended_within(PROMISED).await.assert_code(1);
 }

@@ -3,11 +3,14 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// From the signal to the end of the process at the latest.
 pub(crate) const STOP_LIMIT: Duration = Duration::from_secs(9);
+/// From the signal to the end of a process of which some thread is held up.
+const LAST_RESORT: Duration = Duration::from_millis(9500);
 /// From the signal, for what is being sent at that moment.
 pub(crate) const SENDING_GRACE: Duration = Duration::from_secs(4);
 /// From the signal, for closing the work.
@@ -45,23 +48,68 @@ impl Stopping {
     }
 }
 
-/// A token that is cancelled by the first SIGTERM or SIGINT.
+/// A token that is cancelled by the first SIGTERM or SIGINT. Whatever the process is held up by then, such as a log
+/// that nobody reads, it has ended within ten seconds, then with exit code 1.
 ///
 /// # Errors
 /// When the process cannot listen to signals.
 pub fn on_signals() -> std::io::Result<CancellationToken> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let signals = Signals::listen()?;
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
+        let name = signals.first().await;
         tracing::info!(signal = name, "stopping");
         token.cancel();
     });
+    end_at_last()?;
     Ok(stop)
+}
+
+/// The signals that ask for a stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The name of the first that comes.
+    async fn first(mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// Ends the process so long after the signal, from a thread of its own: all others may be held up.
+fn end_at_last() -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let signals = {
+        let _inside = runtime.enter();
+        Signals::listen()?
+    };
+    let wait = move || {
+        runtime.block_on(async {
+            signals.first().await;
+            tokio::time::sleep(LAST_RESORT).await;
+        });
+        #[expect(
+            clippy::exit,
+            reason = "nothing else ends threads that wait for a write"
+        )]
+        std::process::exit(1);
+    };
+    let thread = std::thread::Builder::new().name("stop".to_owned());
+    thread.spawn(wait)?;
+    Ok(())
 }
