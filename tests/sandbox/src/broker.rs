@@ -24,7 +24,7 @@ const CONTROL: &str = "/usr/lib/rabbitmq/bin/rabbitmqctl";
 /// What the server and its remote control show each other.
 const COOKIE: &str = "sandbox";
 const START_LIMIT: Duration = Duration::from_mins(5);
-const CONTROL_LIMIT: Duration = Duration::from_mins(1);
+const CONTROL_LIMIT: Duration = Duration::from_mins(3);
 
 /// Reads the ids of process groups until this process ends, which closes the pipe, and then ends
 /// those groups. So nothing stays behind a test that is killed, or that keeps its broker in a static.
