@@ -10,7 +10,9 @@
 
 mod address;
 mod alias;
+mod bounded_file;
 mod bytes;
+mod document;
 mod effective;
 mod given;
 mod globs;
