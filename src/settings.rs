@@ -284,7 +284,7 @@ fn read_values<S: Section>(values: &load::GivenValues) -> Result<Settings<S>, Pr
     let section = S::read(&mut reader);
     let (problems, notices) = reader.finish();
     if !problems.is_empty() {
-        return Err(Problems(problems));
+        return Err(Problems::new(problems, notices));
     }
     match (opencti, connector, section) {
         (Some(opencti), Some(connector), Some(section)) => Ok(Settings {
@@ -297,9 +297,9 @@ fn read_values<S: Section>(values: &load::GivenValues) -> Result<Settings<S>, Pr
         }),
         // A section that returns nothing must have noted a problem; one that did not is defective, and
         // a start without settings must still not happen.
-        _ => Err(Problems(vec![Problem::new(
-            S::NAME,
-            "the settings could not be read, and the reason was not recorded; report this defect",
-        )])),
+        _ => {
+            let text = "the settings could not be read, and the reason was not recorded; report this defect";
+            Err(Problems::new(vec![Problem::new(S::NAME, text)], notices))
+        }
     }
 }
