@@ -21,6 +21,10 @@ const LIMIT_KIB: usize = 1024;
 /// What the parser calls an error, in part, and what it is to the person who wrote the file. Its own words are not
 /// shown: some of them quote the file.
 const KINDS: &[(&str, &str)] = &[
+    (
+        "recursion limit",
+        "brackets are nested deeper than any setting is",
+    ),
     ("tab", "a tab stands where blanks belong"),
     (
         "unknown anchor",
@@ -54,6 +58,14 @@ const KINDS: &[(&str, &str)] = &[
     ),
     ("flow", "a bracket `[` or brace `{` is not closed"),
     ("indent", "the indentation is wrong"),
+    (
+        "block mapping",
+        "the indentation is wrong, or a line is no `key: value`",
+    ),
+    (
+        "block collection",
+        "the indentation is wrong, or a line of a list begins without `- `",
+    ),
     (
         "directive",
         "a line begins with `%`; put the value in quotes",
@@ -327,7 +339,7 @@ impl Scan {
         } = node
             && is_no_number(text)
         {
-            let what = "a number has no value (`.inf`, `.nan`); put it in quotes";
+            let what = "a number without a finite value (`.inf`, `.nan`), which no setting takes";
             return Err(Unfit::syntax(what, marker));
         }
         match self.open.last_mut() {
@@ -432,9 +444,9 @@ mod tests {
     )]
     #[case::number(
         "a: .inf\n",
-        "a number has no value (`.inf`, `.nan`); put it in quotes (line 1, column 4)"
+        "a number without a finite value (`.inf`, `.nan`), which no setting takes (line 1, column 4)"
     )]
-    #[case::tagged_number("a: !!float .inf\n", "a number has no value")]
+    #[case::tagged_number("a: !!float .inf\n", "a number without a finite value")]
     #[case::alias(
         "a:\n  b: *hunter2\n",
         "a value begins with `*`; put it in quotes (line 2, column 6)"
@@ -445,6 +457,7 @@ mod tests {
     #[case::tab("a:\n  b: 1\n\thunter2: 1\n", "a tab stands where blanks belong")]
     #[case::colon("a: hunter2: b\n", "a value holds `: ` without quotes")]
     #[case::bracket("a: [hunter2\n", "a bracket `[` or brace `{` is not closed")]
+    #[case::indentation("a: 1\nb:\n    c: 1\n  d: hunter2\n", "the indentation is wrong")]
     #[case::no_colon("a:\n  b: 1\n  hunter2\n", "a line is neither `key: value` nor")]
     #[case::nul("a:\n  b: hunt\0er2\n", "contains a NUL byte (line 2, column 10)")]
     #[case::control(
@@ -479,6 +492,8 @@ mod tests {
     fn a_list_in_a_list_in_a_list_is_refused_at_once() {
         let lists = "- ".repeat(LIMIT / 2);
         assert!(matches!(parse(&lists), Err(Unfit::TooDeep(_))));
+        let brackets = "a: ".to_owned() + &"[".repeat(LIMIT / 2);
+        assert!(refusal(&brackets).contains("nested deeper than any setting is"));
     }
 
     #[test]

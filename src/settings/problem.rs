@@ -80,6 +80,15 @@ pub(super) fn shown(value: &str) -> String {
     format!("`{}`", one_line(&shortened(value, SHOWN_CHARS)))
 }
 
+/// The name of a key that nobody knows, as a message may show it: what stands there may be no name at all, but a line
+/// of another kind of file (`TOKEN=…`), or a value that lost its key.
+pub(super) fn shown_name(name: &str) -> String {
+    if looks_secret(name) || name.contains('=') {
+        return "(a name that is not shown)".to_owned();
+    }
+    one_line(&shortened(name, SHOWN_CHARS))
+}
+
 /// The path as a message may show it.
 pub(super) fn shown_path(path: &str) -> String {
     one_line(&shortened(path, PATH_CHARS))

@@ -10,7 +10,7 @@ use config::{Map, Value, ValueKind};
 use super::given::Given;
 use super::hint::{did_you_mean, nearest, slip_of};
 use super::load::{GivenValues, Known, entry, of_file};
-use super::problem::{Problem, shown};
+use super::problem::{Problem, shown_name};
 use super::secret_file;
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting};
@@ -112,8 +112,8 @@ impl GivenValues {
             }
             let hint = did_you_mean(nearest(name, known()));
             self.notices.push(format!(
-                "{} in the YAML file: no such section, ignored{hint}",
-                shown(name)
+                "`{}` in the YAML file: no such section, ignored{hint}",
+                shown_name(name)
             ));
         }
     }
@@ -147,9 +147,10 @@ impl GivenValues {
     /// Strict where the names are ours; the files of other connectors bring more keys in the
     /// sections that all connectors share.
     fn report_key<S: Section>(&mut self, section: &str, name: &str, hint: &str) {
-        let subject = format!("{section}.{name}");
-        if S::WITHOUT_EFFECT.contains(&&*subject) {
-            self.notices.push(without_effect(&subject));
+        let key = format!("{section}.{name}");
+        let subject = format!("{section}.{}", shown_name(name));
+        if S::WITHOUT_EFFECT.contains(&&*key) {
+            self.notices.push(without_effect(&key));
         } else if S::SECTIONS.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
             self.problems
                 .push(Problem::new(subject, format!("no such setting{hint}")));

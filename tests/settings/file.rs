@@ -26,6 +26,20 @@ fn a_file_that_is_no_mapping_is_named_and_not_shown(#[case] text: &str) {
     assert!(!lines[0].contains("hunter2"), "{lines:#?}");
 }
 
+/// What stands in the place of a name may be none.
+#[rstest]
+#[case::section(
+    "TOKEN=hunter2: a\n",
+    "`(a name that is not shown)` in the YAML file: no such section, ignored"
+)]
+#[case::key(
+    "connector: {hunter2-aaaa-4bbb-8ccc-222222222222}\n",
+    "connector.(a name that is not shown): no such setting, ignored"
+)]
+fn a_name_that_may_be_a_secret_is_not_shown(#[case] text: &str, #[case] notice: &str) {
+    assert_eq!(settings::<MadeUp>(text, &[]).notices, [notice]);
+}
+
 /// The first section of a file that begins so is as good as the others.
 #[test]
 fn a_byte_order_mark_is_no_part_of_the_first_section() {
