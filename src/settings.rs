@@ -286,20 +286,19 @@ fn read_values<S: Section>(values: &load::GivenValues) -> Result<Settings<S>, Pr
     if !problems.is_empty() {
         return Err(Problems::new(problems, notices));
     }
-    match (opencti, connector, section) {
-        (Some(opencti), Some(connector), Some(section)) => Ok(Settings {
+    if let (Some(opencti), Some(connector), Some(section)) = (opencti, connector, section) {
+        return Ok(Settings {
             opencti,
             connector,
             broker,
             http,
             section,
             notices,
-        }),
-        // A section that returns nothing must have noted a problem; one that did not is defective, and
-        // a start without settings must still not happen.
-        _ => {
-            let text = "the settings could not be read, and the reason was not recorded; report this defect";
-            Err(Problems::new(vec![Problem::new(S::NAME, text)], notices))
-        }
+        });
     }
+    // A section that returns nothing must have noted a problem; one that did not is defective, and
+    // a start without settings must still not happen.
+    let text =
+        "the settings could not be read, and the reason was not recorded; report this defect";
+    Err(Problems::new(vec![Problem::new(S::NAME, text)], notices))
 }

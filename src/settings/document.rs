@@ -342,25 +342,21 @@ impl Scan {
             let what = "a number without a finite value (`.inf`, `.nan`), which no setting takes";
             return Err(Unfit::syntax(what, marker));
         }
-        match self.open.last_mut() {
-            Some(collection) => collection
-                .keys
-                .as_mut()
-                .map_or(Ok(()), |keys| keys.see(node, marker)),
-            None => {
-                self.is_mapping = match node {
-                    // A file of comments only.
-                    Node::Scalar {
-                        text: "",
-                        is_plain: true,
-                        ..
-                    } => None,
-                    Node::Mapping => Some(true),
-                    Node::Scalar { .. } | Node::Alias | Node::List => Some(false),
-                };
-                Ok(())
-            }
+        if let Some(collection) = self.open.last_mut() {
+            let keys = collection.keys.as_mut();
+            return keys.map_or(Ok(()), |keys| keys.see(node, marker));
         }
+        self.is_mapping = match node {
+            // A file of comments only.
+            Node::Scalar {
+                text: "",
+                is_plain: true,
+                ..
+            } => None,
+            Node::Mapping => Some(true),
+            Node::Scalar { .. } | Node::Alias | Node::List => Some(false),
+        };
+        Ok(())
     }
 
     fn add(&mut self, size: usize, marker: Marker) -> Result<(), Unfit> {
