@@ -203,6 +203,7 @@ fn with_settings<C: Connector>(
     }
 }
 
+/// Says what is wrong, and what else was noticed: a mistyped section may be why its settings are missing.
 fn refuse(problems: &Problems) -> ExitCode {
     #[expect(
         clippy::print_stderr,
@@ -211,6 +212,7 @@ fn refuse(problems: &Problems) -> ExitCode {
     {
         eprintln!("{problems}");
     }
+    commands::warn(problems.notices());
     ExitCode::from(BAD_SETTINGS)
 }
 

@@ -10,7 +10,9 @@
 
 mod address;
 mod alias;
+mod bounded_file;
 mod bytes;
+mod document;
 mod effective;
 mod given;
 mod globs;
@@ -282,22 +284,21 @@ fn read_values<S: Section>(values: &load::GivenValues) -> Result<Settings<S>, Pr
     let section = S::read(&mut reader);
     let (problems, notices) = reader.finish();
     if !problems.is_empty() {
-        return Err(Problems(problems));
+        return Err(Problems::new(problems, notices));
     }
-    match (opencti, connector, section) {
-        (Some(opencti), Some(connector), Some(section)) => Ok(Settings {
+    if let (Some(opencti), Some(connector), Some(section)) = (opencti, connector, section) {
+        return Ok(Settings {
             opencti,
             connector,
             broker,
             http,
             section,
             notices,
-        }),
-        // A section that returns nothing must have noted a problem; one that did not is defective, and
-        // a start without settings must still not happen.
-        _ => Err(Problems(vec![Problem::new(
-            S::NAME,
-            "the settings could not be read, and the reason was not recorded; report this defect",
-        )])),
+        });
     }
+    // A section that returns nothing must have noted a problem; one that did not is defective, and
+    // a start without settings must still not happen.
+    let text =
+        "the settings could not be read, and the reason was not recorded; report this defect";
+    Err(Problems::new(vec![Problem::new(S::NAME, text)], notices))
 }

@@ -9,6 +9,8 @@
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
+#[path = "settings/file.rs"]
+mod file;
 #[path = "settings/kinds.rs"]
 mod kinds;
 #[path = "settings/made_up.rs"]
@@ -481,20 +483,9 @@ fn one_bad_key_is_one_problem(#[case] yaml: &str, #[case] parts: &[&str]) {
 #[case("opencti: [\n")]
 #[case("opencti:\n  url: a\n  url: b\n")]
 #[case("--- \na: 1\n--- \nb: 2\n")]
-#[case("- a\n- b\n")]
 fn a_broken_file_is_the_only_problem(#[case] yaml: &str) {
     // What it would have set is unknown, so nothing is called missing.
     assert_one_problem(from_both(yaml, &[]), &["config.yml", "is not valid YAML"]);
-}
-
-#[test]
-fn a_folder_in_place_of_the_file_is_a_problem() {
-    let folder = TempDir::new().unwrap();
-    let read: Read = read(folder.path(), environment(&[]));
-    assert_one_problem(
-        read,
-        &[&folder.path().display().to_string(), "cannot be read"],
-    );
 }
 
 #[test]
@@ -735,6 +726,7 @@ fn every_token_may_stand_in_a_file(#[case] end: &str) {
 #[case("secret", "secret")]
 #[case(" secret \n", " secret ")]
 #[case("secret\n\n", "secret\n")]
+#[case("\u{feff}secret\n", "secret")]
 fn a_password_in_a_file_keeps_its_blanks(#[case] content: &str, #[case] password: &str) {
     let (_folder, path) = secret_file(content.as_bytes());
     let settings = settings(from_environment(&[("MQ_PASS_FILE", &path)]));

@@ -30,9 +30,7 @@ pub(super) fn print(text: &str) -> ExitCode {
 /// Prints the settings. What is to be known of them goes to standard error, so that whatever reads the table finds
 /// nothing else in it.
 pub(super) fn config(effective: &AllEffective) -> ExitCode {
-    for notice in &effective.notices {
-        print_to_stderr(&format!("warning: {notice}"));
-    }
+    warn(&effective.notices);
     print(&table(&effective.settings))
 }
 
@@ -221,6 +219,13 @@ pub(super) fn complain(text: &str) -> ExitCode {
     // Where nobody reads it, the exit code shows it.
     print_to_stderr(text);
     ExitCode::FAILURE
+}
+
+/// Prints what stops nothing to standard error, one line each.
+pub(super) fn warn(notices: &[String]) {
+    for notice in notices {
+        print_to_stderr(&format!("warning: {notice}"));
+    }
 }
 
 /// Prints something to standard error.

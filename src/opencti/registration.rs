@@ -100,12 +100,14 @@ pub enum RegistrationError {
     /// The request failed.
     #[error("cannot register the connector at the destination")]
     Request(#[source] PlatformError),
-    /// The answer holds the kept state, and nothing else of any size.
+    /// What made the answer too large is not known: it was not read to its end. In that of a platform, nothing but the
+    /// kept state has any size.
     #[error(
-        "cannot register the connector at the destination: the state that it keeps for the connector is too large; \
-         reset the connector on the platform, which empties it: everything is then read from the beginning"
+        "cannot register the connector at the destination: its answer is too large; either something else answers in \
+         its place, so look at what stands in front of it first, or the state that it keeps for the connector is too \
+         large: then reset the connector on the platform, which empties it, and everything is read from the beginning"
     )]
-    StateTooLarge(#[source] PlatformError),
+    TooLarge(#[source] PlatformError),
     /// The answer lacks something that the connector cannot do without.
     #[error(
         "the destination registered the connector but did not answer its {0}; is the token's user allowed to run connectors?"
@@ -131,13 +133,14 @@ pub enum RegistrationError {
 impl From<PlatformError> for RegistrationError {
     fn from(error: PlatformError) -> Self {
         if is_too_large(&error) {
-            return Self::StateTooLarge(error);
+            return Self::TooLarge(error);
         }
         Self::Request(error)
     }
 }
 
-/// Whether the answer to a request for the connector itself is too large: that can only be its state.
+/// Whether the answer to a request for the connector itself is too large. If it is the platform that answered, it is
+/// the state.
 pub fn is_too_large(error: &PlatformError) -> bool {
     matches!(error, PlatformError::Request(error) if error.is_too_large())
 }
@@ -353,7 +356,7 @@ mod tests {
     use crate::http;
 
     #[test]
-    fn an_answer_that_is_too_large_names_the_state_and_the_reset() {
+    fn an_answer_that_is_too_large_may_hold_the_state_or_be_of_something_else() {
         let url = "https://cti.example/graphql".parse().unwrap();
         let too_large = RequestError::Http(HttpFailure {
             operation: "RegisterConnector",
@@ -364,11 +367,12 @@ mod tests {
         });
         let error = RegistrationError::from(PlatformError::Request(too_large));
         let message = error.to_string();
-        assert!(message.contains("the state that it keeps"), "{message}");
-        assert!(
-            message.contains("reset the connector on the platform"),
-            "{message}"
-        );
+        for part in [
+            "its answer is too large; either something else answers in its place",
+            "or the state that it keeps for the connector is too large: then reset the connector on the platform",
+        ] {
+            assert!(message.contains(part), "no {part:?} in {message}");
+        }
         let cause = std::error::Error::source(&error).unwrap().to_string();
         assert_eq!(cause, "the answer of the destination exceeds 4194304 bytes");
     }

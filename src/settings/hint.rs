@@ -4,6 +4,8 @@
 
 /// A part of a name this short says nothing about the whole.
 const SHORTEST_PART_CHARS: usize = 4;
+/// So many letters are lost, added, exchanged or mistaken where a name is meant.
+const SLIP_LETTERS: usize = 2;
 
 /// The end of a message about an unknown name: what was meant, or nothing when nothing is near.
 pub(super) fn did_you_mean(near: Option<&str>) -> String {
@@ -22,6 +24,18 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
         .filter(|(distance, lower, _)| is_near(&name, lower, *distance))
         .min_by_key(|(distance, _, _)| *distance)
         .map(|(_, _, candidate)| candidate)
+}
+
+/// The known name that `name` is but for a slip of the hand: at most two letters, and no more than a third of them.
+/// It takes less for granted than [`nearest`], for names that may well be somebody else's.
+pub(super) fn slip_of<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, candidate)| {
+            *distance <= SLIP_LETTERS && distance * 3 <= name.len().max(candidate.len())
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
 }
 
 /// At most a third of the letters differ, or the name is a part of the right one.

@@ -8,8 +8,10 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 
-use config::{Config, ConfigError, File, FileFormat, Map, Source as _, Value, ValueKind};
+use config::{Map, Value, ValueKind};
 
+use super::bounded_file::{self, Unread};
+use super::document;
 use super::given::{Given, is_placeholder};
 use super::named::{Candidate, Choice, ValueSource, choose};
 use super::problem::Problem;
@@ -17,6 +19,9 @@ use super::proxy::Proxies;
 use super::secret_file::{self, SecretFile};
 use super::standard;
 use super::table::{Section, Setting, table};
+
+/// The largest settings file, in bytes.
+const FILE_LIMIT: u64 = document::LIMIT as u64;
 
 /// The values of file and environment, not yet parsed. Not `Debug`, for it holds secrets.
 pub(super) struct GivenValues {
@@ -173,20 +178,24 @@ impl GivenValues {
 
     /// An empty file stands for one that is absent or broken.
     fn read_file(&mut self, path: &Path) -> Map<String, Value> {
-        let text = match std::fs::read_to_string(path) {
+        let text = match bounded_file::read(path, FILE_LIMIT) {
             Ok(text) => text,
-            Err(cause) if cause.kind() == ErrorKind::NotFound => {
+            Err(Unread::Failed(cause)) if cause.kind() == ErrorKind::NotFound => {
                 self.file = FileState::Absent(path.display().to_string());
                 return Map::new();
             }
-            Err(cause) => {
-                self.break_file(path, format!("cannot be read: {cause}"));
+            Err(unread) => {
+                let advice = match unread {
+                    Unread::NotUtf8 => "; save it as UTF-8",
+                    Unread::NotAFile | Unread::TooLarge { .. } => "; is it the settings file?",
+                    Unread::Failed(_) => "",
+                };
+                self.break_file(path, format!("{unread}{advice}"));
                 return Map::new();
             }
         };
-        parse(&text).unwrap_or_else(|cause| {
-            let reason = without_values(&cause);
-            self.break_file(path, format!("is not valid YAML: {reason}"));
+        document::parse(&text).unwrap_or_else(|unfit| {
+            self.break_file(path, unfit.to_string());
             Map::new()
         })
     }
@@ -442,13 +451,6 @@ fn plainly(given: &Given, plain: String) -> Given {
     }
 }
 
-fn parse(text: &str) -> Result<Map<String, Value>, ConfigError> {
-    Config::builder()
-        .add_source(File::from_str(text, FileFormat::Yaml))
-        .build()?
-        .collect()
-}
-
 /// The value under this key; without a dot, at the top level.
 pub(super) fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
     let Some((section, name)) = key.split_once('.') else {
@@ -458,15 +460,4 @@ pub(super) fn entry<'a>(sections: &'a Map<String, Value>, key: &str) -> Option<&
         ValueKind::Table(keys) => keys.get(name),
         _ => None,
     }
-}
-
-/// The parser quotes a mapping that stands where a key belongs, and with it what may be a secret
-/// (`token: {{ … }}`, a template nobody filled in).
-fn without_values(cause: &ConfigError) -> String {
-    let text = cause.to_string();
-    if text.contains("unsupported hash key") {
-        return "a mapping or a list stands where a key belongs ({{ … }} without quotes?)"
-            .to_owned();
-    }
-    text
 }

@@ -25,19 +25,32 @@ impl Problem {
 
 /// Everything that is wrong; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problems(pub(super) Vec<Problem>);
+pub struct Problems {
+    problems: Vec<Problem>,
+    notices: Vec<String>,
+}
 
 impl Problems {
+    pub(super) fn new(problems: Vec<Problem>, notices: Vec<String>) -> Self {
+        Self { problems, notices }
+    }
+
     /// The problems, in the order of the settings.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.problems.iter()
+    }
+
+    /// What else the operator should know, one sentence each: it may be the reason of a problem, as a mistyped name
+    /// is of a setting that is missing.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 }
 
 impl fmt::Display for Problems {
     /// One line for each problem.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, problem) in self.problems.iter().enumerate() {
             if index > 0 {
                 f.write_str("\n")?;
             }
@@ -65,6 +78,15 @@ pub(super) fn shown(value: &str) -> String {
         return "the value (not shown)".to_owned();
     }
     format!("`{}`", one_line(&shortened(value, SHOWN_CHARS)))
+}
+
+/// The name of a key that nobody knows, as a message may show it: what stands there may be no name at all, but a line
+/// of another kind of file (`TOKEN=…`), or a value that lost its key.
+pub(super) fn shown_name(name: &str) -> String {
+    if looks_secret(name) || name.contains('=') {
+        return "(a name that is not shown)".to_owned();
+    }
+    one_line(&shortened(name, SHOWN_CHARS))
 }
 
 /// The path as a message may show it.

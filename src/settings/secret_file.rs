@@ -4,10 +4,10 @@
 //! **Invariant:** messages about a file never show what is in it, nor what could be the secret itself, written
 //! where its file belongs.
 
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::Path;
 
+use super::bounded_file::{self, Unread};
 use super::problem::{Problem, shown_path};
 use super::table::Setting;
 
@@ -46,11 +46,9 @@ impl SecretFile {
 
     /// The value: the text of the file without the line end behind it.
     pub(super) fn read(&self, setting: &Setting) -> Result<String, Problem> {
-        let content = self
-            .content()
+        let text = self
+            .text()
             .map_err(|reason| self.problem(setting, &reason))?;
-        let text = String::from_utf8(content)
-            .map_err(|_| self.problem(setting, "is not UTF-8; write the value as plain text"))?;
         let value = text.strip_suffix('\n').map_or(text.as_str(), |line| {
             line.strip_suffix('\r').unwrap_or(line)
         });
@@ -60,32 +58,22 @@ impl SecretFile {
         Ok(value.to_owned())
     }
 
-    fn content(&self) -> Result<Vec<u8>, String> {
-        let unreadable = |cause: std::io::Error| {
-            let advice = match cause.kind() {
-                ErrorKind::NotFound => "is the secret mounted, and the path right?",
-                ErrorKind::PermissionDenied => "let the user of the connector read it",
-                _ => "name a file that holds the value and nothing else",
+    fn text(&self) -> Result<String, String> {
+        bounded_file::read(Path::new(&self.path), LIMIT).map_err(|unread| {
+            let advice = match &unread {
+                Unread::NotUtf8 => "write the value as plain text",
+                Unread::Failed(cause) if cause.kind() == ErrorKind::NotFound => {
+                    "is the secret mounted, and the path right?"
+                }
+                Unread::Failed(cause) if cause.kind() == ErrorKind::PermissionDenied => {
+                    "let the user of the connector read it"
+                }
+                Unread::Failed(_) | Unread::NotAFile | Unread::TooLarge { .. } => {
+                    "name a file that holds the value and nothing else"
+                }
             };
-            format!("cannot be read: {cause}; {advice}")
-        };
-        // What is no file may never end, or never begin.
-        let metadata = std::fs::metadata(&self.path).map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err("is not a file; name one that holds the value and nothing else".to_owned());
-        }
-        let mut content = Vec::new();
-        let file = File::open(&self.path).map_err(unreadable)?;
-        file.take(LIMIT + 1)
-            .read_to_end(&mut content)
-            .map_err(unreadable)?;
-        if u64::try_from(content.len()).unwrap_or(u64::MAX) > LIMIT {
-            return Err(format!(
-                "is larger than {} KiB; name a file that holds the value and nothing else",
-                LIMIT / 1024
-            ));
-        }
-        Ok(content)
+            format!("{unread}; {advice}")
+        })
     }
 
     fn problem(&self, setting: &Setting, reason: &str) -> Problem {

@@ -8,12 +8,16 @@ use std::ffi::OsString;
 use config::{Map, Value, ValueKind};
 
 use super::given::Given;
-use super::hint::{did_you_mean, nearest};
+use super::hint::{did_you_mean, nearest, slip_of};
 use super::load::{GivenValues, Known, entry, of_file};
-use super::problem::{Problem, shown};
+use super::problem::{Problem, shown_name};
 use super::secret_file;
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting};
+
+/// What the variables begin with that all connectors have. Those of other programs may, too: a Kubernetes Service
+/// `mq` sets `MQ_SERVICE_HOST`, the platform's own files have `OPENCTI_ADMIN_TOKEN`.
+const COMMON_PREFIXES: &[&str] = &["CONNECTOR_", "MQ_", "OPENCTI_"];
 
 impl GivenValues {
     /// A variable of no setting of this connector.
@@ -78,11 +82,13 @@ impl GivenValues {
 
     /// Whether a variable is meant for this connector is not known where other programs have some that begin so.
     fn note_near<S: Section>(&mut self, known: &Known, name: &str) {
-        let mut prefixes = S::SHARED_ENV_PREFIXES.iter();
-        let Some(prefix) = prefixes.find(|prefix| name.starts_with(**prefix)) else {
-            return;
-        };
-        let near = near_variable::<S>(known, name, prefix);
+        let mut shared = S::SHARED_ENV_PREFIXES.iter();
+        let near = shared
+            .find(|prefix| name.starts_with(**prefix))
+            .map_or_else(
+                || slip_of_common(known, name),
+                |prefix| near_variable::<S>(known, name, prefix),
+            );
         if near.is_some() {
             let hint = did_you_mean(near.as_deref());
             let notice = format!("no setting has this environment variable, ignored{hint}");
@@ -106,8 +112,8 @@ impl GivenValues {
             }
             let hint = did_you_mean(nearest(name, known()));
             self.notices.push(format!(
-                "{} in the YAML file: no such section, ignored{hint}",
-                shown(name)
+                "`{}` in the YAML file: no such section, ignored{hint}",
+                shown_name(name)
             ));
         }
     }
@@ -141,9 +147,10 @@ impl GivenValues {
     /// Strict where the names are ours; the files of other connectors bring more keys in the
     /// sections that all connectors share.
     fn report_key<S: Section>(&mut self, section: &str, name: &str, hint: &str) {
-        let subject = format!("{section}.{name}");
-        if S::WITHOUT_EFFECT.contains(&&*subject) {
-            self.notices.push(without_effect(&subject));
+        let key = format!("{section}.{name}");
+        let subject = format!("{section}.{}", shown_name(name));
+        if S::WITHOUT_EFFECT.contains(&&*key) {
+            self.notices.push(without_effect(&key));
         } else if S::SECTIONS.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
             self.problems
                 .push(Problem::new(subject, format!("no such setting{hint}")));
@@ -190,19 +197,36 @@ fn near_variable<S: Section>(known: &Known, name: &str, prefix: &str) -> Option<
             .iter()
             .filter(|setting| !setting.aliases.is_empty()),
     );
-    let candidates: Vec<String> = own
-        .flat_map(|setting| {
-            let files = setting.variables().filter(|_| setting.secret);
-            let files: Vec<String> = files.map(secret_file::variable).collect();
-            setting.variables().map(str::to_owned).chain(files)
-        })
-        .collect();
+    let candidates = names(own);
     // Without what they all begin with.
     let short = |name: &'_ str| name.strip_prefix(prefix).unwrap_or(name).to_owned();
     let shorts: Vec<String> = candidates.iter().map(|name| short(name)).collect();
     let near = nearest(&short(name), shorts.iter().map(String::as_str))?;
     let index = shorts.iter().position(|short| short == near)?;
     candidates.get(index).cloned()
+}
+
+/// The variable that all connectors have, or that begins as those do, and that was mistyped.
+fn slip_of_common(known: &Known, name: &str) -> Option<String> {
+    let mut prefixes = COMMON_PREFIXES.iter();
+    let prefix = prefixes.find(|prefix| name.starts_with(**prefix))?;
+    let candidates = names(known.table.iter());
+    let shorts = candidates
+        .iter()
+        .filter_map(|candidate| candidate.strip_prefix(prefix));
+    let near = slip_of(name.strip_prefix(prefix)?, shorts)?;
+    Some(format!("{prefix}{near}"))
+}
+
+/// The variables of these settings, and those that name files for them.
+fn names<'a>(settings: impl Iterator<Item = &'a Setting>) -> Vec<String> {
+    settings
+        .flat_map(|setting| {
+            let files = setting.variables().filter(|_| setting.secret);
+            let files: Vec<String> = files.map(secret_file::variable).collect();
+            setting.variables().map(str::to_owned).chain(files)
+        })
+        .collect()
 }
 
 /// The order of a map is chance; messages come in a stable one.

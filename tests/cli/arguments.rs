@@ -137,6 +137,24 @@ async fn a_broken_file_is_named(#[case] text: &str) {
     assert_one_contains(&lines, &["config.yml: is not valid YAML: "]);
 }
 
+/// By each command, as the section that was mistyped is why something is missing.
+#[rstest]
+#[case::run(&[])]
+#[case::config(&["config"])]
+#[tokio::test]
+async fn what_else_was_noticed_follows_the_problems(#[case] arguments: &[&str]) {
+    let start = Start::with_arguments(arguments).with_file("connectr:\n  id: hunter2\n");
+    let ended = start.run().await;
+    let lines = refusal(&ended);
+    assert_eq!(
+        lines.last().copied(),
+        Some(
+            "warning: `connectr` in the YAML file: no such section, ignored; did you mean `connector`?"
+        )
+    );
+    assert_one_contains(&lines, &["connector.id (CONNECTOR_ID): missing"]);
+}
+
 #[tokio::test]
 async fn the_file_may_have_another_name() {
     let start = Start::with_arguments(&["--config", "other.yml"]);

@@ -5,7 +5,7 @@ use rstest::rstest;
 use secrecy::ExposeSecret;
 
 use super::made_up::MadeUp;
-use super::support::{assert_one_notice, assert_one_problem, problems, settings, shown};
+use super::support::{assert_one_notice, assert_one_problem, problems, settings, shown, try_read};
 
 fn api_key(yaml: &str, extra: &[(&str, &str)]) -> Option<String> {
     let settings = settings::<MadeUp>(yaml, extra);
@@ -166,9 +166,72 @@ fn what_no_setting_has_is_noticed(
     assert_one_notice::<MadeUp>(yaml, &[(variable, "2")], parts);
 }
 
+#[rstest]
+#[case("CONNECTOR_DURATON_PERIOD", "CONNECTOR_DURATION_PERIOD")]
+#[case("CONNECTOR_SCOPES", "CONNECTOR_SCOPE")]
+#[case("MQ_HOTS", "MQ_HOST")]
+#[case("MQ_PASS_FIEL", "MQ_PASS_FILE")]
+#[case("OPENCTI_URI", "OPENCTI_URL")]
+#[case("OPENCTI_TOEKN_FILE", "OPENCTI_TOKEN_FILE")]
+fn a_mistyped_variable_that_all_connectors_have_is_noticed(
+    #[case] mistyped: &str,
+    #[case] meant: &str,
+) {
+    let hint = format!("did you mean `{meant}`?");
+    let parts = [
+        mistyped,
+        "no setting has this environment variable, ignored",
+        &hint,
+    ];
+    assert_one_notice::<MadeUp>("", &[(mistyped, "2")], &parts);
+}
+
+/// What is missing may only be mistyped.
+#[test]
+fn a_refusal_brings_the_notices() {
+    let extra = [("OPENCTI_URL", ""), ("OPENCTI_URI", "http://hunter2")];
+    let problems = try_read::<MadeUp>("connectr:\n  name: hunter2\n", &extra).unwrap_err();
+    assert!(
+        problems
+            .to_string()
+            .starts_with("opencti.url (OPENCTI_URL): missing"),
+        "{problems}"
+    );
+    let notices = [
+        "OPENCTI_URI: no setting has this environment variable, ignored; did you mean `OPENCTI_URL`?",
+        "`connectr` in the YAML file: no such section, ignored; did you mean `connector`?",
+    ];
+    assert_eq!(problems.notices(), notices);
+}
+
 #[test]
 fn variables_that_begin_as_those_of_others_are_theirs() {
-    let extra = [("SHARED_REGION", "a"), ("GITHUB_OUTPUT", "b")];
+    let extra = [
+        "SHARED_REGION",
+        "GITHUB_OUTPUT",
+        // Of the platform's own files for Compose.
+        "OPENCTI_ADMIN_EMAIL",
+        "OPENCTI_ADMIN_PASSWORD",
+        "OPENCTI_ADMIN_TOKEN",
+        "OPENCTI_BASE_URL",
+        "OPENCTI_ENCRYPTION_KEY",
+        "OPENCTI_EXTERNAL_SCHEME",
+        "OPENCTI_HEALTHCHECK_ACCESS_KEY",
+        "OPENCTI_HOST",
+        "OPENCTI_PORT",
+        "CONNECTOR_EXPORT_FILE_CSV_ID",
+        "CONNECTOR_HISTORY_ID",
+        // Of a Kubernetes Service.
+        "CONNECTOR_PORT",
+        "MQ_PORT_5672_TCP_PORT",
+        "MQ_SERVICE_HOST",
+        "OPENCTI_SERVICE_PORT",
+        // What connectors of other kinds have.
+        "CONNECTOR_AUTO",
+        "CONNECTOR_ONLY_CONTEXTUAL",
+        "CONNECTOR_TEMPLATE",
+    ]
+    .map(|name| (name, "a"));
     assert_eq!(settings::<MadeUp>("", &extra).notices, Vec::<String>::new());
     assert_one_problem::<MadeUp>(
         "",
