@@ -1,11 +1,12 @@
 //! Follows the stream over all connections: hands events over, moves the position, reconnects.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cursor::{LIVE, StartSettings, StreamCursor};
+use super::cursor::{Horizon, LIVE, StartSettings, StreamCursor};
 use crate::connector::{
     Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
@@ -122,6 +123,11 @@ struct ConnectionProgress {
     stored: Instant,
     /// A run that ends does so behind this position.
     began: StreamPosition,
+    /// The last position that is no time of a heartbeat.
+    last_event: Option<StreamPosition>,
+    /// How far positions could be when the connection was opened, and when that was.
+    horizon: Horizon,
+    opened: Instant,
 }
 
 impl Follower {
@@ -149,7 +155,11 @@ impl Follower {
                 Broken::HistoryIsThrough => return Ok(Followed::HistoryIsThrough),
                 Broken::Consumer(error) => return Err(error),
                 // Without a state, the next connection begins anew.
-                Broken::Reset | Broken::Elsewhere => continue,
+                Broken::Reset => continue,
+                Broken::Elsewhere if waits.is_first_detour() => continue,
+                Broken::Elsewhere => waits.note(
+                    "it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?",
+                ),
                 Broken::Http(error) => {
                     self.instruments.health.note_failure();
                     waits.note_error(&error);
@@ -190,6 +200,7 @@ impl Follower {
         began: StreamPosition,
     ) -> Result<Broken, Broken> {
         let cursor = self.cursor(consumer, epoch).await?;
+        self.note_position(cursor.known_position().unwrap_or(began));
         let opening = self.stream.open(cursor.start());
         let Some(opened) = self.stopping.token().run_until_cancelled(opening).await else {
             return Ok(Broken::Stopped);
@@ -197,15 +208,22 @@ impl Follower {
         let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
         let platform_now = stream.opened_at();
-        if waits.is_clock_new(platform_now)
-            && let Some(platform_now) = platform_now
-            && let Some(held) = cursor.held_back_to(platform_now)
-        {
+        let is_clock_new = waits.is_clock_new(platform_now);
+        // Without a word of the platform, our own clock has to do.
+        let now = platform_now.unwrap_or_else(|| StreamPosition::at(self.clock.now()));
+        let horizon = Horizon::at(now);
+        let back = cursor.back_before(horizon, now, &self.start).or_else(|| {
+            let held = cursor.held_back_to(now)?;
+            is_clock_new.then_some(held)
+        });
+        if let Some(back) = back {
             tracing::warn!(
-                platform_now = %platform_now,
-                "the position lies in the platform's future, where events would be missed: the stream is followed from now on; look at the clocks of both machines"
+                platform_now = %now,
+                position = %cursor.position,
+                next_position = %back.position,
+                "the position lies in the platform's future, where events would be missed: the stream is followed from the last position that can be right; look at the clocks of both machines"
             );
-            self.keep(held, epoch)?;
+            self.keep(back, epoch)?;
             return Ok(Broken::Elsewhere);
         }
         let mut progress = ConnectionProgress {
@@ -218,6 +236,9 @@ impl Follower {
             is_live: !cursor.is_in_history(),
             stored: Instant::now(),
             began: platform_now.map_or(began, |platform_now| began.min(platform_now)),
+            last_event: cursor.known_event(),
+            horizon,
+            opened: Instant::now(),
         };
         if progress.is_live {
             self.note_live(consumer).await?;
@@ -237,7 +258,8 @@ impl Follower {
                 if frame.is_of_stream() {
                     waits.note_success();
                 }
-                self.frame(frame, consumer, &mut progress, epoch).await?;
+                self.frame(frame, consumer, &mut progress, waits, epoch)
+                    .await?;
             }
             if !progress.is_live && progress.is_history_through() {
                 self.begin_live(consumer, &mut progress, epoch).await?;
@@ -290,17 +312,20 @@ impl Follower {
         frame: StreamFrame,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<(), Broken> {
         let last_beat = progress.beat.take();
         match frame {
             StreamFrame::Connected { first } => {
-                self.connected(first, consumer, progress, epoch).await
+                let first = first.filter(|first| progress.can_be(*first, waits));
+                self.connected(first, consumer, progress, waits, epoch)
+                    .await
             }
             StreamFrame::Heartbeat(Some(position)) => {
                 let same = last_beat.filter(|(last, _)| *last == position);
                 progress.beat = Some(same.unwrap_or_else(|| (position, Instant::now())));
-                if Some(position) != progress.held {
+                if Some(position) != progress.held && progress.can_be(position, waits) {
                     progress.see(Some(position.earlier_by(HEARTBEAT_MARGIN)));
                     progress.name(position);
                 }
@@ -310,7 +335,7 @@ impl Follower {
             StreamFrame::NoRecover(position) => {
                 tracing::info!("the live stream filters by origin: its history is not replayed");
                 progress.cursor.recover_until = None;
-                progress.see(position);
+                progress.see(position.filter(|position| progress.can_be(*position, waits)));
                 self.begin_live(consumer, progress, epoch).await
             }
             StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
@@ -325,14 +350,14 @@ impl Follower {
                     data: frame.data,
                 };
                 consumer.handle(event).await?;
-                progress.see(position);
+                progress.see_event(position, waits);
                 let flush_at = Instant::now() + consumer.flush_interval();
                 progress.flush_at.get_or_insert(flush_at);
                 Ok(())
             }
             StreamFrame::Unknown(event, position) => {
                 tracing::debug!(event = %safe(&event, NAME), "the live stream has an event that is not known here; it is passed");
-                progress.see(position);
+                progress.see_event(position, waits);
                 Ok(())
             }
             StreamFrame::TooLarge {
@@ -348,7 +373,7 @@ impl Follower {
                 );
                 let objects = &self.instruments.metrics.objects;
                 objects.count_not_sent(EVENT, TOO_LARGE);
-                progress.see(position);
+                progress.see_event(position, waits);
                 Ok(())
             }
         }
@@ -360,18 +385,21 @@ impl Follower {
         first: Option<StreamPosition>,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<(), Broken> {
         let after = progress.cursor.position;
         let Some(first) = first.filter(|first| progress.cursor.has_gap_to(*first)) else {
             return Ok(());
         };
-        tracing::warn!(
-            after = %after,
-            first = %first,
-            "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
-        );
-        consumer.note(StreamNotice::Gap { after, first }).await?;
+        if waits.is_gap_new(after) {
+            tracing::warn!(
+                after = %after,
+                first = %first,
+                "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
+            );
+            consumer.note(StreamNotice::Gap { after, first }).await?;
+        }
         if self.start.is_live_alone() {
             return Ok(());
         }
@@ -415,6 +443,10 @@ impl Follower {
         }
         match consumer.flush().await? {
             Taken::Everything => self.store(progress, progress.seen, epoch)?,
+            // Which of the others it has taken, a position that cannot be does not say.
+            Taken::UpTo(position) if progress.horizon().is_before(position) => {
+                progress.flush_at = Some(Instant::now() + consumer.flush_interval());
+            }
             Taken::UpTo(position) => {
                 progress.flush_at = Some(Instant::now() + consumer.flush_interval());
                 // Neither beyond what has come, nor back.
@@ -446,18 +478,22 @@ impl Follower {
         position: StreamPosition,
         epoch: u64,
     ) -> Result<(), Superseded> {
-        progress.cursor.position = position;
+        progress.move_to(position);
         progress.stored = Instant::now();
         let cursor = progress.cursor.write();
         self.state_store.change(epoch, |state| {
             state.first_pass_complete |= progress.is_live && progress.is_taken();
             state.streams.insert(LIVE.to_owned(), cursor);
         })?;
+        self.note_position(position);
+        Ok(())
+    }
+
+    fn note_position(&self, position: StreamPosition) {
         if let Some(time) = position.time() {
             let reading = &self.instruments.metrics.reading;
-            reading.note_seen(LIVE, time.into());
+            reading.note_position(LIVE, time.into());
         }
-        Ok(())
     }
 
     /// How far earlier connections came, or the beginning.
@@ -522,6 +558,36 @@ impl ConnectionProgress {
         }
     }
 
+    fn horizon(&self) -> Horizon {
+        self.horizon.after(self.opened.elapsed())
+    }
+
+    /// Whether a position can be, by the platform's clock.
+    fn can_be(&self, position: StreamPosition, waits: &mut Reconnecting) -> bool {
+        let is_ahead = self.horizon().is_before(position);
+        if is_ahead {
+            waits.warn_of_future(position);
+        }
+        !is_ahead
+    }
+
+    /// Moves the cursor, which the target has confirmed.
+    fn move_to(&mut self, position: StreamPosition) {
+        if position == self.cursor.position {
+            return;
+        }
+        self.cursor.position = position;
+        let event = self.last_event;
+        self.cursor.last_event = event.filter(|event| position.is_after(*event));
+    }
+
+    /// An event has come, and with it everything up to its position, where that can be.
+    fn see_event(&mut self, position: Option<StreamPosition>, waits: &mut Reconnecting) {
+        let position = position.filter(|position| self.can_be(*position, waits));
+        self.last_event = self.last_event.max(position);
+        self.see(position);
+    }
+
     fn name(&mut self, position: StreamPosition) {
         self.named = self.named.max(position);
     }
@@ -548,6 +614,11 @@ struct Reconnecting {
     logged: Option<(String, Instant)>,
     has_connected: bool,
     knows_clock: bool,
+    /// The last connection ended because it had to begin elsewhere.
+    is_on_detour: bool,
+    /// Behind this position events are gone, which was said.
+    gap_after: Option<StreamPosition>,
+    has_warned_of_future: bool,
 }
 
 impl Default for Reconnecting {
@@ -560,6 +631,9 @@ impl Default for Reconnecting {
             logged: None,
             has_connected: false,
             knows_clock: false,
+            is_on_detour: false,
+            gap_after: None,
+            has_warned_of_future: false,
         }
     }
 }
@@ -572,8 +646,32 @@ impl Reconnecting {
         *self = Self {
             has_connected: true,
             knows_clock: self.knows_clock,
+            gap_after: self.gap_after,
+            has_warned_of_future: self.has_warned_of_future,
             ..Self::default()
         };
+    }
+
+    /// Whether no connection before this one was left for another place since the stream was followed.
+    fn is_first_detour(&mut self) -> bool {
+        !mem::replace(&mut self.is_on_detour, true)
+    }
+
+    /// Whether nothing has been said yet of the events that are gone behind this position.
+    fn is_gap_new(&mut self, after: StreamPosition) -> bool {
+        self.gap_after.replace(after) != Some(after)
+    }
+
+    /// Says once that positions come which the stream cannot be followed from.
+    fn warn_of_future(&mut self, position: StreamPosition) {
+        if mem::replace(&mut self.has_warned_of_future, true) {
+            tracing::debug!(position = %position, "a position lies in the platform's future");
+            return;
+        }
+        tracing::warn!(
+            position = %position,
+            "the live stream names a position in the platform's future, where events would be missed: events with one are handed over, but the stream is not followed from there; look at the clocks of the platform and of its Redis. It is said once"
+        );
     }
 
     /// Whether this is the first that is known of the platform's clock.
