@@ -813,6 +813,10 @@ async fn an_event_that_is_too_large_is_named_counted_and_passed() {
     Fault::Status(401, 1),
     "is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
 )]
+#[case::login_page(
+    Fault::NotJson(1),
+    "an answer of the type text/html instead of text/event-stream"
+)]
 #[case::breaks_off(Fault::Reset(1), "no answer from the live stream at http://127.0.0.1:")]
 #[tokio::test]
 async fn a_platform_that_fails_is_waited_for(#[case] fault: Fault, #[case] words: &str) {
@@ -1084,6 +1088,76 @@ async fn a_gap_at_each_connection_is_said_once_and_waited_with() {
     let is_gap = |notice: &&StreamNotice| matches!(notice, StreamNotice::Gap { .. });
     assert_eq!(gaps.iter().filter(is_gap).count(), 1, "{gaps:?}");
     assert_eq!(log.count("has not kept all events"), 1);
+}
+
+/// Of a platform that opens the stream, and sends neither an event nor a heartbeat.
+#[rstest]
+#[case::ends_at_once(StreamFault::End { after: 0 }, "before an event or a heartbeat came")]
+#[case::ends_connected(StreamFault::End { after: 1 }, "before an event or a heartbeat came")]
+#[case::fails(StreamFault::Error { after: 1 }, "the platform failed at the live stream")]
+#[case::is_silent(StreamFault::Silence { after: 1 }, "nothing came for 1 s")]
+#[tokio::test]
+async fn a_connection_that_brings_nothing_is_no_progress(
+    #[case] fault: StreamFault,
+    #[case] words: &str,
+) {
+    let log = Log::begin();
+    let line = Line::new();
+    line.platform.stream().add_fault(fault);
+    let running = line.run(&[("CONNECTOR_LIVE_STREAM_SILENCE_LIMIT", "PT1S")]);
+    log.until("the live stream cannot be followed").await;
+    let reason = log.line("the live stream cannot be followed");
+    assert!(reason.contains(words), "{reason}");
+    let health = &running.instruments.health;
+    assert!(!health.readiness().progressing);
+    pass(Duration::from_mins(1)).await;
+    eventually(|| health.readiness().progressing).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_behind_each_heartbeat_is_said_to_be_live_once() {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    for _ in 0..3 {
+        stream.add_fault(StreamFault::End { after: 2 });
+    }
+    let running = line.run(&[("CONNECTOR_LIVE_STREAM_RECOVER_ISO_DATE", "no")]);
+    for number in 1..=3 {
+        let has_ended = || {
+            let connections = stream.connections();
+            connections.len() == number && connections.iter().all(|one| !one.is_open)
+        };
+        eventually(has_ended).await;
+        log.until("the platform ended the live stream").await;
+        pass(Duration::from_mins(1)).await;
+    }
+    let is_open = |connections: &[sandbox::StreamConnection]| connections.len() == 4;
+    tokio::time::timeout(LIMIT, stream.until(is_open))
+        .await
+        .unwrap();
+    assert_eq!(log.count("the live stream is followed again"), 0);
+    line.addresses(1..=1);
+    log.until("the live stream is followed again").await;
+    running.stop().await;
+    let notices = line.record.heard().notices;
+    assert_eq!(notices, [StreamNotice::BeginsAnew, StreamNotice::IsLive]);
+    assert_eq!(log.count("the live stream cannot be followed"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_is_known_from_the_first_connection() {
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_hours(1));
+    stream.set_event_wait(Duration::from_hours(1));
+    let running = line.run(&[]);
+    stream.until(|connections| !connections.is_empty()).await;
+    let metrics = running.instruments.metrics.text().unwrap();
+    let lag = "opencti_connector_lag_seconds{stream=\"live\"} ";
+    assert!(metrics.contains(lag), "{metrics}");
+    running.stop().await;
 }
 
 /// What is logged on the thread of a test.

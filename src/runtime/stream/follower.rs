@@ -42,6 +42,11 @@ const STANDSTILL: Duration = Duration::from_secs(20);
 /// events has taken up since, or calls earlier by another clock, is still to come: so much before that time, nothing is.
 const HEARTBEAT_MARGIN: Duration = Duration::from_secs(10);
 
+/// A connection that lasts for so long with no more than heartbeats is one that is followed: waits begin small behind it.
+const STEADY: Duration = Duration::from_secs(30);
+/// However long the platform asks to wait: after so long it is asked whether it still does.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_hours(1);
+
 /// What is counted as skipped, and why.
 const EVENT: &str = "event";
 const TOO_LARGE: &str = "it is too large to be held in memory";
@@ -164,15 +169,19 @@ impl Follower {
                     self.instruments.health.note_failure();
                     waits.note_error(&error);
                 }
-                Broken::Ended => waits.note("the platform ended the live stream"),
+                Broken::Ended if waits.has_heard => waits.note("the platform ended the live stream"),
+                Broken::Ended => {
+                    self.instruments.health.note_failure();
+                    waits.note("the platform ended the live stream before an event or a heartbeat came");
+                }
                 Broken::Platform(words) => {
+                    self.instruments.health.note_failure();
                     waits.note(&format!("the platform failed at the live stream: {words}"));
                 }
             }
-            let wait = waits.next();
             let stop = self.stopping.token();
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = waits.wait() => {}
                 () = self.state_store.superseded(epoch) => {}
                 () = stop.cancelled() => {}
             }
@@ -199,7 +208,8 @@ impl Follower {
         waits: &mut Reconnecting,
         began: StreamPosition,
     ) -> Result<Broken, Broken> {
-        let cursor = self.cursor(consumer, epoch).await?;
+        waits.has_heard = false;
+        let cursor = self.cursor(consumer, waits, epoch).await?;
         self.note_position(cursor.known_position().unwrap_or(began));
         let opening = self.stream.open(cursor.start());
         let Some(opened) = self.stopping.token().run_until_cancelled(opening).await else {
@@ -223,6 +233,14 @@ impl Follower {
                 next_position = %back.position,
                 "the position lies in the platform's future, where events would be missed: the stream is followed from the last position that can be right; look at the clocks of both machines"
             );
+            if back.is_in_history() && !cursor.is_in_history() {
+                let notice = StreamNotice::Gap {
+                    after: back.position,
+                    first: now,
+                };
+                consumer.note(notice).await?;
+                waits.has_noted_live = false;
+            }
             self.keep(back, epoch)?;
             return Ok(Broken::Elsewhere);
         }
@@ -241,7 +259,7 @@ impl Follower {
             opened: Instant::now(),
         };
         if progress.is_live {
-            self.note_live(consumer).await?;
+            self.note_live(consumer, waits).await?;
         }
         loop {
             let Some(frames) = self
@@ -251,18 +269,17 @@ impl Follower {
                 self.flush(consumer, &mut progress, epoch).await?;
                 return Ok(Broken::Ended);
             };
-            if !frames.is_empty() {
-                self.instruments.health.note_progress();
-            }
             for frame in frames {
                 if frame.is_of_stream() {
-                    waits.note_success();
+                    self.instruments.health.note_progress();
+                    waits.note_frame(progress.opened.elapsed());
                 }
                 self.frame(frame, consumer, &mut progress, waits, epoch)
                     .await?;
             }
             if !progress.is_live && progress.is_history_through() {
-                self.begin_live(consumer, &mut progress, epoch).await?;
+                self.begin_live(consumer, &mut progress, waits, epoch)
+                    .await?;
             }
             if progress.is_taken() {
                 self.store_heartbeats(&mut progress, epoch)?;
@@ -336,7 +353,7 @@ impl Follower {
                 tracing::info!("the live stream filters by origin: its history is not replayed");
                 progress.cursor.recover_until = None;
                 progress.see(position.filter(|position| progress.can_be(*position, waits)));
-                self.begin_live(consumer, progress, epoch).await
+                self.begin_live(consumer, progress, waits, epoch).await
             }
             StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
             StreamFrame::Dependency(frame) => {
@@ -399,6 +416,7 @@ impl Follower {
                 "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
             );
             consumer.note(StreamNotice::Gap { after, first }).await?;
+            waits.has_noted_live &= self.start.is_live_alone();
         }
         if self.start.is_live_alone() {
             return Ok(());
@@ -412,6 +430,7 @@ impl Follower {
         &self,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
@@ -423,10 +442,18 @@ impl Follower {
             progress.cursor.position
         };
         self.store(progress, reached, epoch)?;
-        Ok(self.note_live(consumer).await?)
+        Ok(self.note_live(consumer, waits).await?)
     }
 
-    async fn note_live<C: StreamConsumer>(&self, consumer: &mut C) -> Result<(), SourceError> {
+    /// Says that history is through, once for each history.
+    async fn note_live<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        waits: &mut Reconnecting,
+    ) -> Result<(), SourceError> {
+        if mem::replace(&mut waits.has_noted_live, true) {
+            return Ok(());
+        }
         tracing::info!("history is through: following the live stream");
         consumer.note(StreamNotice::IsLive).await
     }
@@ -500,6 +527,7 @@ impl Follower {
     async fn cursor<C: StreamConsumer>(
         &self,
         consumer: &mut C,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<StreamCursor, Broken> {
         let kept = self
@@ -515,6 +543,7 @@ impl Follower {
         }
         let cursor = self.start.cursor(self.clock.now());
         consumer.note(StreamNotice::BeginsAnew).await?;
+        waits.has_noted_live = false;
         // The moment up to which history is replayed is that of the first start, whatever happens to this one.
         self.keep(cursor, epoch)?;
         Ok(cursor)
@@ -584,6 +613,10 @@ impl ConnectionProgress {
     /// An event has come, and with it everything up to its position, where that can be.
     fn see_event(&mut self, position: Option<StreamPosition>, waits: &mut Reconnecting) {
         let position = position.filter(|position| self.can_be(*position, waits));
+        // One that only comes again is no sign that it goes on.
+        if position > Some(self.seen) {
+            waits.note_success();
+        }
         self.last_event = self.last_event.max(position);
         self.see(position);
     }
@@ -613,6 +646,9 @@ struct Reconnecting {
     asked_wait: Option<Duration>,
     logged: Option<(String, Instant)>,
     has_connected: bool,
+    /// An event or a heartbeat has come over the last connection.
+    has_heard: bool,
+    has_noted_live: bool,
     knows_clock: bool,
     /// The last connection ended because it had to begin elsewhere.
     is_on_detour: bool,
@@ -630,6 +666,8 @@ impl Default for Reconnecting {
             asked_wait: None,
             logged: None,
             has_connected: false,
+            has_heard: false,
+            has_noted_live: false,
             knows_clock: false,
             is_on_detour: false,
             gap_after: None,
@@ -639,12 +677,24 @@ impl Default for Reconnecting {
 }
 
 impl Reconnecting {
+    /// A frame of the stream has come over a connection that is so old.
+    fn note_frame(&mut self, age: Duration) {
+        self.has_connected = true;
+        self.has_heard = true;
+        if age >= STEADY {
+            self.note_success();
+        }
+    }
+
+    /// The stream goes on: waits begin small, and what goes wrong is logged at once.
     fn note_success(&mut self) {
         if self.logged.is_some() {
             tracing::info!("the live stream is followed again");
         }
         *self = Self {
             has_connected: true,
+            has_heard: true,
+            has_noted_live: self.has_noted_live,
             knows_clock: self.knows_clock,
             gap_after: self.gap_after,
             has_warned_of_future: self.has_warned_of_future,
@@ -683,7 +733,7 @@ impl Reconnecting {
 
     fn note_error(&mut self, error: &Error) {
         self.is_not_started = is_not_started(error);
-        self.asked_wait = error.asked_wait();
+        self.asked_wait = error.asked_wait().map(|wait| wait.min(LONGEST_ASKED_WAIT));
         self.log(&reason(error, !self.has_connected));
     }
 
@@ -706,6 +756,27 @@ impl Reconnecting {
             "the live stream cannot be followed: it is tried again"
         );
         self.logged = Some((what.to_owned(), Instant::now()));
+    }
+
+    /// Waits until it is time for the next connection, and says now and then that it does.
+    async fn wait(&mut self) {
+        let until = Instant::now() + self.next();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            tokio::time::sleep(left.min(LOG_EVERY)).await;
+            if left <= LOG_EVERY {
+                return;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            self.logged = self.logged.take().map(|(reason, _)| {
+                tracing::warn!(
+                    reason,
+                    next_try_in_s = left.as_secs(),
+                    "the live stream is still not followed: the platform wants no request for now"
+                );
+                (reason, Instant::now())
+            });
+        }
     }
 
     fn next(&mut self) -> Duration {
@@ -765,6 +836,40 @@ mod tests {
         // It asked once, and the connection that comes next breaks by itself.
         reconnecting.note("the platform ended the live stream");
         assert!(reconnecting.next() <= RECONNECT.longest * 2);
+    }
+
+    #[test]
+    fn however_long_the_platform_asks_to_wait_it_is_asked_again_within_an_hour() {
+        let mut reconnecting = Reconnecting::default();
+        let year = Duration::from_hours(24 * 365);
+        reconnecting.note_error(&answered(503, Some(year)));
+        assert_eq!(reconnecting.next(), Duration::from_hours(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_is_said_again_every_ten_minutes() {
+        let mut reconnecting = Reconnecting::default();
+        reconnecting.note_error(&answered(429, Some(Duration::from_hours(1))));
+        let began = Instant::now();
+        reconnecting.wait().await;
+        assert_eq!(began.elapsed(), Duration::from_hours(1));
+        let (_, said) = reconnecting.logged.unwrap();
+        assert_eq!(said - began, Duration::from_mins(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_alone_do_not_make_waits_small_before_the_connection_has_lasted() {
+        let mut reconnecting = Reconnecting::default();
+        let mut last = Duration::ZERO;
+        for _ in 0..20 {
+            reconnecting.note_frame(Duration::from_secs(1));
+            reconnecting.note("the platform ended the live stream");
+            last = reconnecting.next();
+        }
+        assert!(last >= RECONNECT.longest);
+        reconnecting.note_frame(STEADY);
+        reconnecting.note("the platform ended the live stream");
+        assert!(reconnecting.next() <= RECONNECT.first * 2);
     }
 
     #[rstest]
