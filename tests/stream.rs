@@ -1160,6 +1160,45 @@ async fn the_lag_is_known_from_the_first_connection() {
     running.stop().await;
 }
 
+/// A busy platform drops its oldest events all the time: the gap that one connection was opened for has grown by then.
+#[tokio::test]
+async fn a_gap_that_grows_meanwhile_is_crossed() {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_hours(1));
+    stream.set_event_wait(Duration::from_hours(1));
+    let running = line.run(&[
+        ("CONNECTOR_LIVE_STREAM_START_TIMESTAMP", "1600000000000"),
+        (
+            "CONNECTOR_LIVE_STREAM_RECOVER_ISO_DATE",
+            "2021-01-01T00:00:00Z",
+        ),
+    ]);
+    // The first connection is left for what its own first frame says.
+    let mut first = stream.last_position();
+    for number in 2..=3 {
+        let is_open = |connections: &[sandbox::StreamConnection]| {
+            connections.len() == number && connections[number - 1].is_open
+        };
+        let opening = stream.until(is_open);
+        tokio::time::timeout(LIMIT, opening).await.unwrap();
+        first.milliseconds += 1;
+        let connected = json!({ "firstEventId": first.to_string() });
+        stream.inject(format!("event: connected\ndata: {connected}\n\n"));
+        if number == 2 {
+            log.until("it has to be opened from another place again and again")
+                .await;
+            assert!(!running.instruments.health.readiness().progressing);
+            pass(Duration::from_mins(1)).await;
+        }
+    }
+    stream.inject(frame_at("1600000000001-0", "old"));
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    running.stop().await;
+    assert_eq!(stream.connections().len(), 3);
+}
+
 /// What is logged on the thread of a test.
 struct Log {
     written: Arc<Mutex<Vec<u8>>>,

@@ -130,7 +130,8 @@ struct ConnectionProgress {
     began: StreamPosition,
     /// The last position that is no time of a heartbeat.
     last_event: Option<StreamPosition>,
-    /// How far positions could be when the connection was opened, and when that was.
+    /// What the platform called now when the connection was opened, how far positions could be, and when that was.
+    platform_now: StreamPosition,
     horizon: Horizon,
     opened: Instant,
 }
@@ -162,17 +163,22 @@ impl Follower {
                 // Without a state, the next connection begins anew.
                 Broken::Reset => continue,
                 Broken::Elsewhere if waits.is_first_detour() => continue,
-                Broken::Elsewhere => waits.note(
-                    "it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?",
-                ),
+                Broken::Elsewhere => {
+                    self.instruments.health.note_failure();
+                    waits.note("it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?");
+                }
                 Broken::Http(error) => {
                     self.instruments.health.note_failure();
                     waits.note_error(&error);
                 }
-                Broken::Ended if waits.has_heard => waits.note("the platform ended the live stream"),
+                Broken::Ended if waits.has_heard => {
+                    waits.note("the platform ended the live stream")
+                }
                 Broken::Ended => {
                     self.instruments.health.note_failure();
-                    waits.note("the platform ended the live stream before an event or a heartbeat came");
+                    waits.note(
+                        "the platform ended the live stream before an event or a heartbeat came",
+                    );
                 }
                 Broken::Platform(words) => {
                     self.instruments.health.note_failure();
@@ -255,6 +261,7 @@ impl Follower {
             stored: Instant::now(),
             began: platform_now.map_or(began, |platform_now| began.min(platform_now)),
             last_event: cursor.known_event(),
+            platform_now: now,
             horizon,
             opened: Instant::now(),
         };
@@ -421,7 +428,13 @@ impl Follower {
         if self.start.is_live_alone() {
             return Ok(());
         }
-        self.keep(progress.cursor.across_gap_to(first), epoch)?;
+        // Where the platform drops events all the time, the oldest one is always newer than it was a moment ago.
+        let until = if waits.is_on_detour {
+            first.max(progress.platform_now)
+        } else {
+            first
+        };
+        self.keep(progress.cursor.across_gap_to(until), epoch)?;
         Err(Broken::Elsewhere)
     }
 
@@ -638,6 +651,10 @@ impl ConnectionProgress {
 }
 
 /// When to connect again, and what to log of it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer of its own"
+)]
 struct Reconnecting {
     waits: Waits,
     not_started: Waits,
