@@ -172,7 +172,7 @@ impl Follower {
                     waits.note_error(&error);
                 }
                 Broken::Ended if waits.has_heard => {
-                    waits.note("the platform ended the live stream")
+                    waits.note("the platform ended the live stream");
                 }
                 Broken::Ended => {
                     self.instruments.health.note_failure();
