@@ -813,6 +813,10 @@ async fn an_event_that_is_too_large_is_named_counted_and_passed() {
     Fault::Status(401, 1),
     "is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
 )]
+#[case::login_page(
+    Fault::NotJson(1),
+    "an answer of the type text/html instead of text/event-stream"
+)]
 #[case::breaks_off(Fault::Reset(1), "no answer from the live stream at http://127.0.0.1:")]
 #[tokio::test]
 async fn a_platform_that_fails_is_waited_for(#[case] fault: Fault, #[case] words: &str) {
@@ -941,6 +945,261 @@ async fn what_happened_shortly_before_a_heartbeat_may_come_behind_it() {
     assert_eq!(line.record.heard().ids("create"), ids);
 }
 
+/// An event whose number lies far ahead, as a store of events with a wrong clock gives it.
+fn frame_at(position: &str, id: &str) -> String {
+    let data = json!({ "version": "4", "type": "create", "data": { "id": id } });
+    format!("id: {position}\nevent: create\ndata: {data}\n\n")
+}
+
+#[rstest]
+#[case::years_ahead("9999999999999-0")]
+#[case::the_last_of_all("18446744073709551615-18446744073709551615")]
+#[tokio::test]
+async fn an_event_with_a_position_in_the_future_is_handed_over_and_nothing_behind_it_is_lost(
+    #[case] future: &str,
+    #[values(false, true)] takes_one_by_one: bool,
+) {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    if takes_one_by_one {
+        line.record.has_room(Some(2));
+    }
+    for _ in 0..2 {
+        stream.inject(frame_at(future, "far"));
+    }
+    line.record.until(|heard| heard.events.len() == 2).await;
+    let mut ids = line.addresses(1..=1);
+    line.record
+        .until(|heard| heard.handed_over.len() == 3)
+        .await;
+    line.record.has_room(None);
+    stream.disconnect();
+    ids.extend(line.addresses(2..=2));
+    let last = ids[1].clone();
+    let has_last = move |heard: &Heard| heard.ids("create").contains(&last.as_str());
+    log.until("the platform ended the live stream").await;
+    pass(Duration::from_mins(1)).await;
+    line.record.until(has_last).await;
+    let is_stored = || line.position() <= stream.last_position().to_string().parse().unwrap();
+    assert!(is_stored(), "{}", line.position());
+    running.stop().await;
+    assert!(is_stored(), "{}", line.position());
+    let heard = line.record.heard();
+    assert!(
+        ids.iter()
+            .all(|id| heard.ids("create").contains(&id.as_str()))
+    );
+    assert_eq!(log.count("names a position in the platform's future"), 1);
+}
+
+/// A heartbeat in the future is not the end of history either.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_heartbeat_from_the_future_moves_nothing_and_ends_no_history() {
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_hours(1));
+    stream.set_event_wait(Duration::from_hours(1));
+    let running = line.run(&[]);
+    let is_open = |connections: &[sandbox::StreamConnection]| !connections.is_empty();
+    stream.until(is_open).await;
+    line.beat_at(Utc::now() + Duration::from_hours(1));
+    stream.inject(frame_at("1000-0", "early"));
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    running.stop().await;
+    assert!(!line.record.heard().is_live());
+    assert_eq!(line.position(), "1000-0".parse().unwrap());
+}
+
+/// One of the platform's nodes has a clock that is an hour ahead, and the next connection leads to another one.
+#[rstest]
+#[tokio::test]
+async fn what_a_node_with_a_clock_ahead_has_moved_is_taken_back(
+    #[values(false, true)] is_restarted: bool,
+) {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    let ahead = Duration::from_hours(1);
+    line.platform.faults().add(Fault::Clock(3600));
+    let mut running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    let mut ids = line.addresses(1..=1);
+    line.record.until(|heard| heard.events.len() == 1).await;
+    line.beat_at(Utc::now() + ahead);
+    let later = StreamPosition::at(Utc::now() + ahead / 2);
+    while line.position() < later {
+        pass(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    ids.extend(line.addresses(2..=2));
+    line.record.until(|heard| heard.events.len() == 2).await;
+    line.platform.faults().clear();
+    if is_restarted {
+        running.stop().await;
+        ids.extend(line.addresses(3..=3));
+        running = line.run(&[]);
+    } else {
+        stream.disconnect();
+        ids.extend(line.addresses(3..=3));
+        log.until("the platform ended the live stream").await;
+        pass(Duration::from_mins(1)).await;
+    }
+    let last = ids[2].as_str();
+    line.record
+        .until(|heard| heard.ids("create").contains(&last))
+        .await;
+    running.stop().await;
+    assert!(line.position() < later, "{}", line.position());
+    assert_eq!(sorted(line.record.heard().ids("create")), all(&ids));
+    assert_eq!(log.count("lies in the platform's future"), 1);
+}
+
+#[tokio::test]
+async fn a_gap_at_each_connection_is_said_once_and_waited_with() {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_hours(1));
+    stream.set_event_wait(Duration::from_hours(1));
+    let running = line.run(&[("CONNECTOR_LIVE_STREAM_START_TIMESTAMP", "1600000000000")]);
+    for number in 1..=4 {
+        let is_open = |connections: &[sandbox::StreamConnection]| {
+            connections.len() >= number && connections[number - 1].is_open
+        };
+        let opening = stream.until(is_open);
+        tokio::time::timeout(LIMIT, opening).await.unwrap();
+        assert_eq!(stream.connections().len(), number);
+        let first = StreamPosition::at(Utc::now() + Duration::from_secs(number as u64));
+        let connected = json!({ "firstEventId": first });
+        stream.inject(format!("event: connected\ndata: {connected}\n\n"));
+        // The second one is opened at once, the others not before their time.
+        if number > 1 {
+            log.until("it has to be opened from another place again and again")
+                .await;
+            eventually(|| stream.open_connections() == 0).await;
+            pass(Duration::from_mins(1)).await;
+        }
+    }
+    running.stop().await;
+    let gaps = line.record.heard().notices;
+    let is_gap = |notice: &&StreamNotice| matches!(notice, StreamNotice::Gap { .. });
+    assert_eq!(gaps.iter().filter(is_gap).count(), 1, "{gaps:?}");
+    assert_eq!(log.count("has not kept all events"), 1);
+}
+
+/// Of a platform that opens the stream, and sends neither an event nor a heartbeat.
+#[rstest]
+#[case::ends_at_once(StreamFault::End { after: 0 }, "before an event or a heartbeat came")]
+#[case::ends_connected(StreamFault::End { after: 1 }, "before an event or a heartbeat came")]
+#[case::fails(StreamFault::Error { after: 1 }, "the platform failed at the live stream")]
+#[case::is_silent(StreamFault::Silence { after: 1 }, "nothing came for 1 s")]
+#[tokio::test]
+async fn a_connection_that_brings_nothing_is_no_progress(
+    #[case] fault: StreamFault,
+    #[case] words: &str,
+) {
+    let log = Log::begin();
+    let line = Line::new();
+    line.platform.stream().add_fault(fault);
+    let running = line.run(&[("CONNECTOR_LIVE_STREAM_SILENCE_LIMIT", "PT1S")]);
+    log.until("the live stream cannot be followed").await;
+    let reason = log.line("the live stream cannot be followed");
+    assert!(reason.contains(words), "{reason}");
+    let health = &running.instruments.health;
+    assert!(!health.readiness().progressing);
+    pass(Duration::from_mins(1)).await;
+    eventually(|| health.readiness().progressing).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_behind_each_heartbeat_is_said_to_be_live_once() {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    for _ in 0..3 {
+        stream.add_fault(StreamFault::End { after: 2 });
+    }
+    let running = line.run(&[("CONNECTOR_LIVE_STREAM_RECOVER_ISO_DATE", "no")]);
+    for number in 1..=3 {
+        let has_ended = || {
+            let connections = stream.connections();
+            connections.len() == number && connections.iter().all(|one| !one.is_open)
+        };
+        eventually(has_ended).await;
+        log.until("the platform ended the live stream").await;
+        // Longer than the wait, and too short for a connection that lasts.
+        pass(Duration::from_secs(10)).await;
+    }
+    let is_open = |connections: &[sandbox::StreamConnection]| connections.len() == 4;
+    tokio::time::timeout(LIMIT, stream.until(is_open))
+        .await
+        .unwrap();
+    assert_eq!(log.count("the live stream is followed again"), 0);
+    line.addresses(1..=1);
+    log.until("the live stream is followed again").await;
+    running.stop().await;
+    let notices = line.record.heard().notices;
+    assert_eq!(notices, [StreamNotice::BeginsAnew, StreamNotice::IsLive]);
+    assert_eq!(log.count("the live stream cannot be followed"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lag_is_known_from_the_first_connection() {
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_hours(1));
+    stream.set_event_wait(Duration::from_hours(1));
+    let running = line.run(&[]);
+    stream.until(|connections| !connections.is_empty()).await;
+    let metrics = running.instruments.metrics.text().unwrap();
+    let lag = "opencti_connector_lag_seconds{stream=\"live\"} ";
+    assert!(metrics.contains(lag), "{metrics}");
+    running.stop().await;
+}
+
+/// A busy platform drops its oldest events all the time: the gap that one connection was opened for has grown by then.
+#[tokio::test]
+async fn a_gap_that_grows_meanwhile_is_crossed() {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.set_heartbeat(Duration::from_hours(1));
+    stream.set_event_wait(Duration::from_hours(1));
+    let running = line.run(&[
+        ("CONNECTOR_LIVE_STREAM_START_TIMESTAMP", "1600000000000"),
+        (
+            "CONNECTOR_LIVE_STREAM_RECOVER_ISO_DATE",
+            "2021-01-01T00:00:00Z",
+        ),
+    ]);
+    // The first connection is left for what its own first frame says.
+    let mut first = stream.last_position();
+    for number in 2..=3 {
+        let is_open = |connections: &[sandbox::StreamConnection]| {
+            connections.len() == number && connections[number - 1].is_open
+        };
+        let opening = stream.until(is_open);
+        tokio::time::timeout(LIMIT, opening).await.unwrap();
+        first.milliseconds += 1;
+        let connected = json!({ "firstEventId": first.to_string() });
+        stream.inject(format!("event: connected\ndata: {connected}\n\n"));
+        if number == 2 {
+            log.until("it has to be opened from another place again and again")
+                .await;
+            assert!(!running.instruments.health.readiness().progressing);
+            pass(Duration::from_mins(1)).await;
+        }
+    }
+    stream.inject(frame_at("1600000000001-0", "old"));
+    line.record.until(|heard| !heard.events.is_empty()).await;
+    running.stop().await;
+    assert_eq!(stream.connections().len(), 3);
+}
+
 /// What is logged on the thread of a test.
 struct Log {
     written: Arc<Mutex<Vec<u8>>>,
@@ -977,6 +1236,12 @@ impl Log {
 
     fn text(&self) -> String {
         String::from_utf8(self.written.lock().unwrap().clone()).unwrap()
+    }
+
+    /// How many lines have these words.
+    fn count(&self, words: &str) -> usize {
+        let text = self.text();
+        text.lines().filter(|line| line.contains(words)).count()
     }
 
     /// The first line with these words.

@@ -5,32 +5,64 @@
 
 use std::mem;
 
+use super::silence::Silence;
 use super::{Error, Response};
+
+/// So much of a frame that has not come whole counts as a sign of life: a large one takes its time. Single bytes, and
+/// comments that keep a connection open, do not.
+const SIGN_OF_LIFE: u64 = 64 * 1024;
 
 /// The frames of an answer.
 #[derive(Debug)]
 pub struct Events {
     response: Response,
     reader: EventReader,
+    /// Since the last frame.
+    silence: Silence,
+    /// How much of a frame had come when its bytes counted last.
+    counted: u64,
 }
 
 impl Events {
     pub(super) fn new(response: Response, reader: EventReader) -> Self {
-        Self { response, reader }
+        let silence = response.silence.anew();
+        Self {
+            response,
+            reader,
+            silence,
+            counted: 0,
+        }
     }
 
     /// The frames that the next piece completes, which may be none; `None` at the end. May be broken off without a
     /// loss.
     ///
     /// # Errors
-    /// [`Error::NoAnswer`] where it breaks off, or is silent for too long.
+    /// [`Error::NoAnswer`] where it breaks off, or brings no frame for too long.
     pub async fn next(&mut self) -> Result<Option<Vec<Framed>>, Error> {
-        let Some(piece) = self.response.piece().await? else {
+        let piece = self.silence.wait_on(self.response.piece()).await;
+        let Some(piece) = piece.map_err(|silence| self.response.target.silent(&silence))?? else {
             return Ok(None);
         };
         let mut frames = Vec::new();
         self.reader.push(&piece, |framed| frames.push(framed));
+        self.count(!frames.is_empty());
         Ok(Some(frames))
+    }
+
+    /// Ends the silence where a frame has come, or much of one.
+    fn count(&mut self, has_frames: bool) {
+        let begun = self.reader.bytes;
+        if has_frames || begun < self.counted {
+            self.counted = 0;
+        }
+        let is_much = begun.saturating_sub(self.counted) >= SIGN_OF_LIFE;
+        if is_much {
+            self.counted = begun;
+        }
+        if has_frames || is_much {
+            self.silence.end();
+        }
     }
 }
 

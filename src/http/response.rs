@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
 use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
+use tokio::time::timeout;
 use url::Url;
 
 use super::client::RequestTarget;
@@ -12,10 +14,12 @@ use super::event_stream::{EventReader, Events};
 use super::headers::{Clocks, asked_wait, date};
 use super::silence::{Silence, TooLong};
 use super::{Error, NoAnswer, Validators};
-use crate::telemetry::safe_text::{WORDS, safe};
+use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
 /// The most of the body of an error.
 const BEGINNING: usize = 64 * 1024;
+/// The longest that the body of an error is waited for: what it says is good to know, its status is what counts.
+const BEGINNING_LIMIT: Duration = Duration::from_secs(5);
 /// Memory for at most so much is allocated before a body comes, whatever length it promises.
 const USUAL_BODY: usize = 4 * 1024 * 1024;
 
@@ -134,17 +138,45 @@ impl Response {
         Ok(body.freeze())
     }
 
-    /// The beginning of the body of an error; what does not come is not needed.
+    /// The beginning of the body of an error, as far as it comes within some seconds; what does not come is not needed.
     pub async fn beginning(&mut self) -> Bytes {
         let mut body = BytesMut::new();
-        while let Ok(Some(piece)) = self.piece().await {
-            let left = BEGINNING - body.len();
-            body.extend_from_slice(piece.get(..left).unwrap_or(&piece));
-            if body.len() >= BEGINNING {
-                break;
+        let reading = async {
+            while let Ok(Some(piece)) = self.piece().await {
+                let left = BEGINNING.saturating_sub(body.len());
+                body.extend_from_slice(piece.get(..left).unwrap_or(&piece));
+                if body.len() >= BEGINNING {
+                    break;
+                }
             }
+        };
+        if timeout(BEGINNING_LIMIT, reading).await.is_err() {
+            tracing::debug!(
+                "the body of an error does not come to its end: its beginning has to do"
+            );
         }
         body.freeze()
+    }
+
+    /// The answer, if it says that it is of this media type; else the error that something else has answered, such as
+    /// the login page of a proxy with the status 200.
+    ///
+    /// # Errors
+    /// [`Error::Status`], which names the type.
+    pub fn of_type(self, media_type: &str) -> Result<Self, Error> {
+        let answered = self.header(CONTENT_TYPE.as_str()).unwrap_or_default();
+        let essence = answered.split(';').next().unwrap_or_default().trim();
+        if essence.eq_ignore_ascii_case(media_type) {
+            return Ok(self);
+        }
+        let named = match essence {
+            "" => "without a type".to_owned(),
+            other => format!("of the type {}", safe(other, NAME)),
+        };
+        let message = format!(
+            "an answer {named} instead of {media_type}: does something in front of it answer in its place, such as a login page?"
+        );
+        Err(self.refusal(Some(message)))
     }
 
     /// The answer, if its status is a success; else the error that it is, with the message in its body.

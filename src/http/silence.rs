@@ -27,6 +27,17 @@ impl Silence {
 
     /// Waits for the next piece. May be broken off, and goes on counting when it is called again.
     pub(super) async fn wait<T>(&mut self, piece: impl Future<Output = T>) -> Result<T, TooLong> {
+        let piece = self.wait_on(piece).await?;
+        self.end();
+        Ok(piece)
+    }
+
+    /// Waits for a piece that may be none that counts: what was waited before goes on counting behind it, until
+    /// [`Silence::end`].
+    pub(super) async fn wait_on<T>(
+        &mut self,
+        piece: impl Future<Output = T>,
+    ) -> Result<T, TooLong> {
         let limit = self.limit;
         let left = limit.saturating_sub(self.waited);
         let waiting = Waiting {
@@ -34,10 +45,18 @@ impl Silence {
             since: Instant::now(),
         };
         let piece = tokio::time::timeout(left, piece).await;
-        let piece = piece.map_err(|_| TooLong(limit))?;
         drop(waiting);
+        piece.map_err(|_| TooLong(limit))
+    }
+
+    /// Something has come that counts.
+    pub(super) fn end(&mut self) {
         self.waited = Duration::ZERO;
-        Ok(piece)
+    }
+
+    /// A watch with the same limit, from now on.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.limit)
     }
 }
 
@@ -86,5 +105,18 @@ mod tests {
             assert!(began.elapsed() <= LIMIT * 2);
         }
         assert_eq!(began.elapsed(), LIMIT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_count_does_not_end_a_silence() {
+        let mut silence = Silence::new(LIMIT);
+        for _ in 0..4 {
+            assert!(silence.wait_on(sleep(LIMIT / 5)).await.is_ok());
+        }
+        let mut other = silence.anew();
+        silence.end();
+        assert!(silence.wait_on(sleep(LIMIT / 2)).await.is_ok());
+        assert!(silence.wait_on(sleep(LIMIT)).await.is_err());
+        assert!(other.wait_on(sleep(LIMIT / 2)).await.is_ok());
     }
 }

@@ -12,6 +12,8 @@ use crate::settings::LiveStreamSettings;
 
 /// Frames are some 2 KB, and those of the largest objects some MB.
 const LARGEST_FRAME: usize = 32 * 1024 * 1024;
+/// The media type of server-sent events.
+const EVENT_STREAM: &str = "text/event-stream";
 /// A stream has no end.
 const TOTAL_LIMIT: Duration = Duration::from_hours(24 * 365);
 
@@ -60,7 +62,7 @@ impl LiveStream {
     }
 
     /// Opens the stream. A status that is no success is an error: 401 for an unknown stream or a user without the
-    /// right, 410 for one that is stopped (docs/protocol.md#live-stream).
+    /// right, 410 for one that is stopped (docs/protocol.md#live-stream). So is an answer that is no stream of events.
     ///
     /// # Errors
     /// [`Error`].
@@ -72,13 +74,13 @@ impl LiveStream {
                 .append_pair("recover", &until.to_string());
         }
         let request = Request::get(url)
-            .accept("text/event-stream")
+            .accept(EVENT_STREAM)
             .with_header("last-event-id", &start.after.to_string())
             .with_header("listen-delete", flag(self.settings.listens_to_deletions))
             .with_header("no-dependencies", flag(self.settings.without_dependencies))
             .with_header("with-inferences", flag(self.settings.with_inferences));
         let sending = self.client.counted(self.client.send(&request));
-        let response = sending.await?.success().await?;
+        let response = sending.await?.success().await?.of_type(EVENT_STREAM)?;
         Ok(OpenStream {
             date: response.date(),
             events: response.events(LARGEST_FRAME),
@@ -102,8 +104,8 @@ impl OpenStream {
         Some(StreamPosition::at(date.into()))
     }
 
-    /// The frames that the next piece brings, which may be none; `None` at the end. A silence that is longer than the
-    /// settings allow is an error. May be broken off without a loss.
+    /// The frames that the next piece brings, which may be none; `None` at the end. A time without a frame
+    /// that is longer than the settings allow is an error. May be broken off without a loss.
     ///
     /// # Errors
     /// [`Error::NoAnswer`] where the connection breaks.

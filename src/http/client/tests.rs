@@ -440,6 +440,133 @@ async fn a_body_is_silent_only_while_it_is_waited_for() {
     assert!(shown.contains("nothing came for 45 s"), "{shown}");
 }
 
+/// A host that answers with this head, and then sends this piece again and again, as often as it is read. How often it
+/// has, counts.
+async fn dripping(
+    head: &'static str,
+    piece: &'static str,
+    every: Duration,
+) -> (Url, Arc<Mutex<usize>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    let sent = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&sent);
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).await.unwrap() > 0);
+        stream.write_all(head.as_bytes()).await.unwrap();
+        while *counted.lock().unwrap() < 1000 {
+            stream.write_all(piece.as_bytes()).await.unwrap();
+            *counted.lock().unwrap() += 1;
+            tokio::time::sleep(every).await;
+        }
+    });
+    (url, sent)
+}
+
+#[rstest]
+#[case::drips("x", 1)]
+#[case::floods("0123456789abcdef", 0)]
+#[tokio::test]
+async fn an_error_whose_body_has_no_end_is_judged_by_its_status(
+    #[case] piece: &'static str,
+    #[case] seconds: u64,
+) {
+    let head = "HTTP/1.1 500 Internal Server Error\r\n\r\n";
+    let (url, dripped) = dripping(head, piece, Duration::from_secs(seconds)).await;
+    let site = Site {
+        silence_limit: Duration::from_secs(45),
+        total_limit: Duration::from_hours(24),
+        ..Site::new("the feed", url)
+    };
+    let response = sent(&site).await;
+    tokio::time::pause();
+    let error = response.success().await.unwrap_err();
+    assert_eq!(error.status(), Some(StatusCode::INTERNAL_SERVER_ERROR));
+    if seconds > 0 {
+        assert!(*dripped.lock().unwrap() < 20, "{dripped:?}");
+    }
+}
+
+#[rstest]
+#[case::comments(":\n")]
+#[case::one_without_an_end(":")]
+#[case::blank_lines("\n")]
+#[case::fields_without_data("retry: 1\n\n")]
+#[tokio::test]
+async fn what_is_no_frame_does_not_end_the_silence_of_a_stream(#[case] piece: &'static str) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let (url, dripped) = dripping(head, piece, Duration::from_secs(2)).await;
+    let site = Site {
+        silence_limit: Duration::from_secs(45),
+        total_limit: Duration::from_hours(24),
+        ..Site::new("the stream", url)
+    };
+    let mut events = sent(&site).await.events(1000);
+    tokio::time::pause();
+    let error = loop {
+        match events.next().await {
+            Ok(frames) => assert_eq!(frames, Some(Vec::new())),
+            Err(error) => break error,
+        }
+    };
+    let shown = format!("{}", Chain(&error));
+    assert!(shown.contains("nothing came for 45 s"), "{shown}");
+    assert!(*dripped.lock().unwrap() < 100, "{dripped:?}");
+}
+
+/// The largest events take longer than a silence may.
+#[tokio::test]
+async fn a_large_frame_on_a_slow_line_is_no_silence() {
+    const PIECE: &str = "data: 0123456789abcdef\ndata: 0123456789abcdef\n";
+    static LINES: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| PIECE.repeat(2000));
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let (url, dripped) = dripping(head, &LINES, Duration::from_secs(30)).await;
+    let site = Site {
+        silence_limit: Duration::from_secs(45),
+        total_limit: Duration::from_hours(24),
+        ..Site::new("the stream", url)
+    };
+    let mut events = sent(&site).await.events(1000);
+    tokio::time::pause();
+    while *dripped.lock().unwrap() < 10 {
+        assert_eq!(events.next().await.unwrap(), Some(Vec::new()));
+    }
+}
+
+#[rstest]
+#[case::page(
+    "text/html; charset=utf-8",
+    "an answer of the type text/html instead of text/event-stream"
+)]
+#[case::none("", "an answer without a type instead of")]
+#[tokio::test]
+async fn an_answer_of_another_type_is_somebody_elses(#[case] answered: &str, #[case] words: &str) {
+    let host = Host::start(&[(200, &[("content-type", answered)], "<html>")]).await;
+    let error = sent(&site(&host))
+        .await
+        .of_type("text/event-stream")
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Elsewhere);
+    let shown = error.to_string();
+    assert!(shown.contains(words), "{shown}");
+}
+
+#[tokio::test]
+async fn an_answer_of_the_wanted_type_is_taken_however_it_is_written() {
+    for answered in ["text/event-stream", "Text/Event-Stream ; charset=utf-8"] {
+        let host = Host::start(&[(200, &[("content-type", answered)], "")]).await;
+        assert!(
+            sent(&site(&host))
+                .await
+                .of_type("text/event-stream")
+                .is_ok()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_host_that_does_not_answer_at_all_is_silent() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();

@@ -1,11 +1,12 @@
 //! Follows the stream over all connections: hands events over, moves the position, reconnects.
 
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cursor::{LIVE, StartSettings, StreamCursor};
+use super::cursor::{Horizon, LIVE, StartSettings, StreamCursor};
 use crate::connector::{
     Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
@@ -40,6 +41,11 @@ const STANDSTILL: Duration = Duration::from_secs(20);
 /// The time of a heartbeat is that of the platform's clock, when it had waited for events in vain. What its store of
 /// events has taken up since, or calls earlier by another clock, is still to come: so much before that time, nothing is.
 const HEARTBEAT_MARGIN: Duration = Duration::from_secs(10);
+
+/// A connection that lasts for so long with no more than heartbeats is one that is followed: waits begin small behind it.
+const STEADY: Duration = Duration::from_secs(30);
+/// However long the platform asks to wait: after so long it is asked whether it still does.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_hours(1);
 
 /// What is counted as skipped, and why.
 const EVENT: &str = "event";
@@ -122,6 +128,12 @@ struct ConnectionProgress {
     stored: Instant,
     /// A run that ends does so behind this position.
     began: StreamPosition,
+    /// The last position that is no time of a heartbeat.
+    last_event: Option<StreamPosition>,
+    /// What the platform called now when the connection was opened, how far positions could be, and when that was.
+    platform_now: StreamPosition,
+    horizon: Horizon,
+    opened: Instant,
 }
 
 impl Follower {
@@ -149,20 +161,33 @@ impl Follower {
                 Broken::HistoryIsThrough => return Ok(Followed::HistoryIsThrough),
                 Broken::Consumer(error) => return Err(error),
                 // Without a state, the next connection begins anew.
-                Broken::Reset | Broken::Elsewhere => continue,
+                Broken::Reset => continue,
+                Broken::Elsewhere if waits.is_first_detour() => continue,
+                Broken::Elsewhere => {
+                    self.instruments.health.note_failure();
+                    waits.note("it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?");
+                }
                 Broken::Http(error) => {
                     self.instruments.health.note_failure();
                     waits.note_error(&error);
                 }
-                Broken::Ended => waits.note("the platform ended the live stream"),
+                Broken::Ended if waits.has_heard => {
+                    waits.note("the platform ended the live stream");
+                }
+                Broken::Ended => {
+                    self.instruments.health.note_failure();
+                    waits.note(
+                        "the platform ended the live stream before an event or a heartbeat came",
+                    );
+                }
                 Broken::Platform(words) => {
+                    self.instruments.health.note_failure();
                     waits.note(&format!("the platform failed at the live stream: {words}"));
                 }
             }
-            let wait = waits.next();
             let stop = self.stopping.token();
             tokio::select! {
-                () = tokio::time::sleep(wait) => {}
+                () = waits.wait() => {}
                 () = self.state_store.superseded(epoch) => {}
                 () = stop.cancelled() => {}
             }
@@ -189,7 +214,9 @@ impl Follower {
         waits: &mut Reconnecting,
         began: StreamPosition,
     ) -> Result<Broken, Broken> {
-        let cursor = self.cursor(consumer, epoch).await?;
+        waits.has_heard = false;
+        let cursor = self.cursor(consumer, waits, epoch).await?;
+        self.note_position(cursor.known_position().unwrap_or(began));
         let opening = self.stream.open(cursor.start());
         let Some(opened) = self.stopping.token().run_until_cancelled(opening).await else {
             return Ok(Broken::Stopped);
@@ -197,15 +224,30 @@ impl Follower {
         let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
         let platform_now = stream.opened_at();
-        if waits.is_clock_new(platform_now)
-            && let Some(platform_now) = platform_now
-            && let Some(held) = cursor.held_back_to(platform_now)
-        {
+        let is_clock_new = waits.is_clock_new(platform_now);
+        // Without a word of the platform, our own clock has to do.
+        let now = platform_now.unwrap_or_else(|| StreamPosition::at(self.clock.now()));
+        let horizon = Horizon::at(now);
+        let back = cursor.back_before(horizon, now, &self.start).or_else(|| {
+            let held = cursor.held_back_to(now)?;
+            is_clock_new.then_some(held)
+        });
+        if let Some(back) = back {
             tracing::warn!(
-                platform_now = %platform_now,
-                "the position lies in the platform's future, where events would be missed: the stream is followed from now on; look at the clocks of both machines"
+                platform_now = %now,
+                position = %cursor.position,
+                next_position = %back.position,
+                "the position lies in the platform's future, where events would be missed: the stream is followed from the last position that can be right; look at the clocks of both machines"
             );
-            self.keep(held, epoch)?;
+            if back.is_in_history() && !cursor.is_in_history() {
+                let notice = StreamNotice::Gap {
+                    after: back.position,
+                    first: now,
+                };
+                consumer.note(notice).await?;
+                waits.has_noted_live = false;
+            }
+            self.keep(back, epoch)?;
             return Ok(Broken::Elsewhere);
         }
         let mut progress = ConnectionProgress {
@@ -218,9 +260,13 @@ impl Follower {
             is_live: !cursor.is_in_history(),
             stored: Instant::now(),
             began: platform_now.map_or(began, |platform_now| began.min(platform_now)),
+            last_event: cursor.known_event(),
+            platform_now: now,
+            horizon,
+            opened: Instant::now(),
         };
         if progress.is_live {
-            self.note_live(consumer).await?;
+            self.note_live(consumer, waits).await?;
         }
         loop {
             let Some(frames) = self
@@ -230,17 +276,17 @@ impl Follower {
                 self.flush(consumer, &mut progress, epoch).await?;
                 return Ok(Broken::Ended);
             };
-            if !frames.is_empty() {
-                self.instruments.health.note_progress();
-            }
             for frame in frames {
                 if frame.is_of_stream() {
-                    waits.note_success();
+                    self.instruments.health.note_progress();
+                    waits.note_frame(progress.opened.elapsed());
                 }
-                self.frame(frame, consumer, &mut progress, epoch).await?;
+                self.frame(frame, consumer, &mut progress, waits, epoch)
+                    .await?;
             }
             if !progress.is_live && progress.is_history_through() {
-                self.begin_live(consumer, &mut progress, epoch).await?;
+                self.begin_live(consumer, &mut progress, waits, epoch)
+                    .await?;
             }
             if progress.is_taken() {
                 self.store_heartbeats(&mut progress, epoch)?;
@@ -290,17 +336,20 @@ impl Follower {
         frame: StreamFrame,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<(), Broken> {
         let last_beat = progress.beat.take();
         match frame {
             StreamFrame::Connected { first } => {
-                self.connected(first, consumer, progress, epoch).await
+                let first = first.filter(|first| progress.can_be(*first, waits));
+                self.connected(first, consumer, progress, waits, epoch)
+                    .await
             }
             StreamFrame::Heartbeat(Some(position)) => {
                 let same = last_beat.filter(|(last, _)| *last == position);
                 progress.beat = Some(same.unwrap_or_else(|| (position, Instant::now())));
-                if Some(position) != progress.held {
+                if Some(position) != progress.held && progress.can_be(position, waits) {
                     progress.see(Some(position.earlier_by(HEARTBEAT_MARGIN)));
                     progress.name(position);
                 }
@@ -310,8 +359,8 @@ impl Follower {
             StreamFrame::NoRecover(position) => {
                 tracing::info!("the live stream filters by origin: its history is not replayed");
                 progress.cursor.recover_until = None;
-                progress.see(position);
-                self.begin_live(consumer, progress, epoch).await
+                progress.see(position.filter(|position| progress.can_be(*position, waits)));
+                self.begin_live(consumer, progress, waits, epoch).await
             }
             StreamFrame::Failed(words) => Err(Broken::Platform(safe(&words, WORDS).into_owned())),
             StreamFrame::Dependency(frame) => {
@@ -325,14 +374,14 @@ impl Follower {
                     data: frame.data,
                 };
                 consumer.handle(event).await?;
-                progress.see(position);
+                progress.see_event(position, waits);
                 let flush_at = Instant::now() + consumer.flush_interval();
                 progress.flush_at.get_or_insert(flush_at);
                 Ok(())
             }
             StreamFrame::Unknown(event, position) => {
                 tracing::debug!(event = %safe(&event, NAME), "the live stream has an event that is not known here; it is passed");
-                progress.see(position);
+                progress.see_event(position, waits);
                 Ok(())
             }
             StreamFrame::TooLarge {
@@ -348,7 +397,7 @@ impl Follower {
                 );
                 let objects = &self.instruments.metrics.objects;
                 objects.count_not_sent(EVENT, TOO_LARGE);
-                progress.see(position);
+                progress.see_event(position, waits);
                 Ok(())
             }
         }
@@ -360,22 +409,32 @@ impl Follower {
         first: Option<StreamPosition>,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<(), Broken> {
         let after = progress.cursor.position;
         let Some(first) = first.filter(|first| progress.cursor.has_gap_to(*first)) else {
             return Ok(());
         };
-        tracing::warn!(
-            after = %after,
-            first = %first,
-            "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
-        );
-        consumer.note(StreamNotice::Gap { after, first }).await?;
+        if waits.is_gap_new(after) {
+            tracing::warn!(
+                after = %after,
+                first = %first,
+                "the platform has not kept all events since the last one that was received: history is read again, unless the settings want none"
+            );
+            consumer.note(StreamNotice::Gap { after, first }).await?;
+            waits.has_noted_live &= self.start.is_live_alone();
+        }
         if self.start.is_live_alone() {
             return Ok(());
         }
-        self.keep(progress.cursor.across_gap_to(first), epoch)?;
+        // Where the platform drops events all the time, the oldest one is always newer than it was a moment ago.
+        let until = if waits.is_on_detour {
+            first.max(progress.platform_now)
+        } else {
+            first
+        };
+        self.keep(progress.cursor.across_gap_to(until), epoch)?;
         Err(Broken::Elsewhere)
     }
 
@@ -384,6 +443,7 @@ impl Follower {
         &self,
         consumer: &mut C,
         progress: &mut ConnectionProgress,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<(), Broken> {
         self.flush(consumer, progress, epoch).await?;
@@ -395,10 +455,18 @@ impl Follower {
             progress.cursor.position
         };
         self.store(progress, reached, epoch)?;
-        Ok(self.note_live(consumer).await?)
+        Ok(self.note_live(consumer, waits).await?)
     }
 
-    async fn note_live<C: StreamConsumer>(&self, consumer: &mut C) -> Result<(), SourceError> {
+    /// Says that history is through, once for each history.
+    async fn note_live<C: StreamConsumer>(
+        &self,
+        consumer: &mut C,
+        waits: &mut Reconnecting,
+    ) -> Result<(), SourceError> {
+        if mem::replace(&mut waits.has_noted_live, true) {
+            return Ok(());
+        }
         tracing::info!("history is through: following the live stream");
         consumer.note(StreamNotice::IsLive).await
     }
@@ -415,6 +483,10 @@ impl Follower {
         }
         match consumer.flush().await? {
             Taken::Everything => self.store(progress, progress.seen, epoch)?,
+            // Which of the others it has taken, a position that cannot be does not say.
+            Taken::UpTo(position) if progress.horizon().is_before(position) => {
+                progress.flush_at = Some(Instant::now() + consumer.flush_interval());
+            }
             Taken::UpTo(position) => {
                 progress.flush_at = Some(Instant::now() + consumer.flush_interval());
                 // Neither beyond what has come, nor back.
@@ -446,24 +518,29 @@ impl Follower {
         position: StreamPosition,
         epoch: u64,
     ) -> Result<(), Superseded> {
-        progress.cursor.position = position;
+        progress.move_to(position);
         progress.stored = Instant::now();
         let cursor = progress.cursor.write();
         self.state_store.change(epoch, |state| {
             state.first_pass_complete |= progress.is_live && progress.is_taken();
             state.streams.insert(LIVE.to_owned(), cursor);
         })?;
+        self.note_position(position);
+        Ok(())
+    }
+
+    fn note_position(&self, position: StreamPosition) {
         if let Some(time) = position.time() {
             let reading = &self.instruments.metrics.reading;
-            reading.note_seen(LIVE, time.into());
+            reading.note_position(LIVE, time.into());
         }
-        Ok(())
     }
 
     /// How far earlier connections came, or the beginning.
     async fn cursor<C: StreamConsumer>(
         &self,
         consumer: &mut C,
+        waits: &mut Reconnecting,
         epoch: u64,
     ) -> Result<StreamCursor, Broken> {
         let kept = self
@@ -479,6 +556,7 @@ impl Follower {
         }
         let cursor = self.start.cursor(self.clock.now());
         consumer.note(StreamNotice::BeginsAnew).await?;
+        waits.has_noted_live = false;
         // The moment up to which history is replayed is that of the first start, whatever happens to this one.
         self.keep(cursor, epoch)?;
         Ok(cursor)
@@ -522,6 +600,40 @@ impl ConnectionProgress {
         }
     }
 
+    fn horizon(&self) -> Horizon {
+        self.horizon.after(self.opened.elapsed())
+    }
+
+    /// Whether a position can be, by the platform's clock.
+    fn can_be(&self, position: StreamPosition, waits: &mut Reconnecting) -> bool {
+        let is_ahead = self.horizon().is_before(position);
+        if is_ahead {
+            waits.warn_of_future(position);
+        }
+        !is_ahead
+    }
+
+    /// Moves the cursor, which the target has confirmed.
+    fn move_to(&mut self, position: StreamPosition) {
+        if position == self.cursor.position {
+            return;
+        }
+        self.cursor.position = position;
+        let event = self.last_event;
+        self.cursor.last_event = event.filter(|event| position.is_after(*event));
+    }
+
+    /// An event has come, and with it everything up to its position, where that can be.
+    fn see_event(&mut self, position: Option<StreamPosition>, waits: &mut Reconnecting) {
+        let position = position.filter(|position| self.can_be(*position, waits));
+        // One that only comes again is no sign that it goes on.
+        if position > Some(self.seen) {
+            waits.note_success();
+        }
+        self.last_event = self.last_event.max(position);
+        self.see(position);
+    }
+
     fn name(&mut self, position: StreamPosition) {
         self.named = self.named.max(position);
     }
@@ -539,6 +651,10 @@ impl ConnectionProgress {
 }
 
 /// When to connect again, and what to log of it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an answer of its own"
+)]
 struct Reconnecting {
     waits: Waits,
     not_started: Waits,
@@ -547,7 +663,15 @@ struct Reconnecting {
     asked_wait: Option<Duration>,
     logged: Option<(String, Instant)>,
     has_connected: bool,
+    /// An event or a heartbeat has come over the last connection.
+    has_heard: bool,
+    has_noted_live: bool,
     knows_clock: bool,
+    /// The last connection ended because it had to begin elsewhere.
+    is_on_detour: bool,
+    /// Behind this position events are gone, which was said.
+    gap_after: Option<StreamPosition>,
+    has_warned_of_future: bool,
 }
 
 impl Default for Reconnecting {
@@ -559,21 +683,62 @@ impl Default for Reconnecting {
             asked_wait: None,
             logged: None,
             has_connected: false,
+            has_heard: false,
+            has_noted_live: false,
             knows_clock: false,
+            is_on_detour: false,
+            gap_after: None,
+            has_warned_of_future: false,
         }
     }
 }
 
 impl Reconnecting {
+    /// A frame of the stream has come over a connection that is so old.
+    fn note_frame(&mut self, age: Duration) {
+        self.has_connected = true;
+        self.has_heard = true;
+        if age >= STEADY {
+            self.note_success();
+        }
+    }
+
+    /// The stream goes on: waits begin small, and what goes wrong is logged at once.
     fn note_success(&mut self) {
         if self.logged.is_some() {
             tracing::info!("the live stream is followed again");
         }
         *self = Self {
             has_connected: true,
+            has_heard: true,
+            has_noted_live: self.has_noted_live,
             knows_clock: self.knows_clock,
+            gap_after: self.gap_after,
+            has_warned_of_future: self.has_warned_of_future,
             ..Self::default()
         };
+    }
+
+    /// Whether no connection before this one was left for another place since the stream was followed.
+    fn is_first_detour(&mut self) -> bool {
+        !mem::replace(&mut self.is_on_detour, true)
+    }
+
+    /// Whether nothing has been said yet of the events that are gone behind this position.
+    fn is_gap_new(&mut self, after: StreamPosition) -> bool {
+        self.gap_after.replace(after) != Some(after)
+    }
+
+    /// Says once that positions come which the stream cannot be followed from.
+    fn warn_of_future(&mut self, position: StreamPosition) {
+        if mem::replace(&mut self.has_warned_of_future, true) {
+            tracing::debug!(position = %position, "a position lies in the platform's future");
+            return;
+        }
+        tracing::warn!(
+            position = %position,
+            "the live stream names a position in the platform's future, where events would be missed: events with one are handed over, but the stream is not followed from there; look at the clocks of the platform and of its Redis. It is said once"
+        );
     }
 
     /// Whether this is the first that is known of the platform's clock.
@@ -585,7 +750,7 @@ impl Reconnecting {
 
     fn note_error(&mut self, error: &Error) {
         self.is_not_started = is_not_started(error);
-        self.asked_wait = error.asked_wait();
+        self.asked_wait = error.asked_wait().map(|wait| wait.min(LONGEST_ASKED_WAIT));
         self.log(&reason(error, !self.has_connected));
     }
 
@@ -608,6 +773,27 @@ impl Reconnecting {
             "the live stream cannot be followed: it is tried again"
         );
         self.logged = Some((what.to_owned(), Instant::now()));
+    }
+
+    /// Waits until it is time for the next connection, and says now and then that it does.
+    async fn wait(&mut self) {
+        let until = Instant::now() + self.next();
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            tokio::time::sleep(left.min(LOG_EVERY)).await;
+            if left <= LOG_EVERY {
+                return;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            self.logged = self.logged.take().map(|(reason, _)| {
+                tracing::warn!(
+                    reason,
+                    next_try_in_s = left.as_secs(),
+                    "the live stream is still not followed: the platform wants no request for now"
+                );
+                (reason, Instant::now())
+            });
+        }
     }
 
     fn next(&mut self) -> Duration {
@@ -667,6 +853,40 @@ mod tests {
         // It asked once, and the connection that comes next breaks by itself.
         reconnecting.note("the platform ended the live stream");
         assert!(reconnecting.next() <= RECONNECT.longest * 2);
+    }
+
+    #[test]
+    fn however_long_the_platform_asks_to_wait_it_is_asked_again_within_an_hour() {
+        let mut reconnecting = Reconnecting::default();
+        let year = Duration::from_hours(24 * 365);
+        reconnecting.note_error(&answered(503, Some(year)));
+        assert_eq!(reconnecting.next(), Duration::from_hours(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_is_said_again_every_ten_minutes() {
+        let mut reconnecting = Reconnecting::default();
+        reconnecting.note_error(&answered(429, Some(Duration::from_hours(1))));
+        let began = Instant::now();
+        reconnecting.wait().await;
+        assert_eq!(began.elapsed(), Duration::from_hours(1));
+        let (_, said) = reconnecting.logged.unwrap();
+        assert_eq!(said - began, Duration::from_mins(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn heartbeats_alone_do_not_make_waits_small_before_the_connection_has_lasted() {
+        let mut reconnecting = Reconnecting::default();
+        let mut last = Duration::ZERO;
+        for _ in 0..20 {
+            reconnecting.note_frame(Duration::from_secs(1));
+            reconnecting.note("the platform ended the live stream");
+            last = reconnecting.next();
+        }
+        assert!(last >= RECONNECT.longest);
+        reconnecting.note_frame(STEADY);
+        reconnecting.note("the platform ended the live stream");
+        assert!(reconnecting.next() <= RECONNECT.first * 2);
     }
 
     #[rstest]

@@ -84,6 +84,15 @@ impl ReadingMetrics {
         *known = until.max(*known);
     }
 
+    /// A stream that is followed stands here, which may be earlier than before.
+    pub fn note_position(&self, stream: &str, until: SystemTime) {
+        let mut seen = self
+            .seen_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.insert(stream.to_owned(), until);
+    }
+
     /// A run is complete: these streams were read as they were when it began.
     pub fn note_complete(&self, streams: &[&'static str], began: SystemTime, now: SystemTime) {
         for stream in streams {
@@ -108,8 +117,45 @@ impl ReadingMetrics {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for (stream, until) in &*seen {
-            let lag = now.duration_since(*until).unwrap_or_default();
-            self.lag.get_or_create(&of(stream)).set(lag.as_secs_f64());
+            self.lag.get_or_create(&of(stream)).set(lag(now, *until));
         }
+    }
+}
+
+/// Two clocks are never the same: what lies no further ahead counts as now.
+const CLOCK_MARGIN: Duration = Duration::from_mins(2);
+
+/// How far a moment lies back, in seconds; negative for one that is ahead of our clock.
+fn lag(now: SystemTime, until: SystemTime) -> f64 {
+    match now.duration_since(until) {
+        Ok(behind) => behind.as_secs_f64(),
+        Err(ahead) if ahead.duration() <= CLOCK_MARGIN => 0.0,
+        Err(ahead) => -ahead.duration().as_secs_f64(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_in_the_future_does_not_pass_for_no_lag() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
+        let hour = Duration::from_hours(1);
+        assert!((lag(now, now - hour) - 3600.0).abs() < 1e-6);
+        assert!(lag(now, now + CLOCK_MARGIN).abs() < 1e-6);
+        assert!((lag(now, now + hour) + 3600.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_stream_that_goes_back_lags_more() {
+        let metrics = ReadingMetrics::register(&mut Registry::default());
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
+        for behind in [1, 5] {
+            metrics.note_position("live", now - Duration::from_hours(behind));
+            metrics.measure_lag(now);
+        }
+        let lag = metrics.lag.get_or_create(&of("live")).get();
+        assert!((lag - 5.0 * 3600.0).abs() < 1e-6, "{lag}");
     }
 }
