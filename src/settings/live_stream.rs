@@ -92,7 +92,7 @@ const SILENCE_LIMIT: Setting = Setting::new(
     "CONNECTOR_LIVE_STREAM_SILENCE_LIMIT",
     Kind::Period,
     Fallback::Value("PT45S"),
-    "time without a byte from the platform after which the connection is made anew, as an ISO 8601 period",
+    "time without a frame from the platform after which the connection is made anew, as an ISO 8601 period",
 );
 
 /// The table.
