@@ -23,8 +23,9 @@ pub use known::{KnownObjects, SetTargets, relation_of, set_targets};
 pub use live_stream::{LiveStream, OpenStream, StreamFrame, StreamStart};
 pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
-    BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector, QueueSize, Registration,
-    RegistrationError, delete, is_too_large, kept, ping, queue_size, register,
+    ANSWER_TOO_LARGE, BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector,
+    QueueSize, Registration, RegistrationError, delete, is_too_large, kept, ping, queue_size,
+    register,
 };
 pub use rights::UserRights;
 pub use rules::{Expectations, Rules, Unsupported};

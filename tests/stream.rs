@@ -249,6 +249,15 @@ impl Line {
         Self::at(DestinationOptions::default())
     }
 
+    /// With a platform that sends nothing by itself.
+    fn silent() -> Self {
+        let line = Self::new();
+        let stream = line.platform.stream();
+        stream.set_heartbeat(Duration::from_hours(1));
+        stream.set_event_wait(Duration::from_hours(1));
+        line
+    }
+
     fn at(options: DestinationOptions) -> Self {
         let platform = Destination::start(options).unwrap();
         platform.stream().set_heartbeat(Duration::from_millis(50));
@@ -998,10 +1007,8 @@ async fn an_event_with_a_position_in_the_future_is_handed_over_and_nothing_behin
 /// A heartbeat in the future is not the end of history either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_heartbeat_from_the_future_moves_nothing_and_ends_no_history() {
-    let line = Line::new();
+    let line = Line::silent();
     let stream = line.platform.stream();
-    stream.set_heartbeat(Duration::from_hours(1));
-    stream.set_event_wait(Duration::from_hours(1));
     let running = line.run(&[]);
     let is_open = |connections: &[sandbox::StreamConnection]| !connections.is_empty();
     stream.until(is_open).await;
@@ -1060,10 +1067,8 @@ async fn what_a_node_with_a_clock_ahead_has_moved_is_taken_back(
 #[tokio::test]
 async fn a_gap_at_each_connection_is_said_once_and_waited_with() {
     let log = Log::begin();
-    let line = Line::new();
+    let line = Line::silent();
     let stream = line.platform.stream();
-    stream.set_heartbeat(Duration::from_hours(1));
-    stream.set_event_wait(Duration::from_hours(1));
     let running = line.run(&[("CONNECTOR_LIVE_STREAM_START_TIMESTAMP", "1600000000000")]);
     for number in 1..=4 {
         let is_open = |connections: &[sandbox::StreamConnection]| {
@@ -1149,10 +1154,8 @@ async fn a_stream_that_ends_behind_each_heartbeat_is_said_to_be_live_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lag_is_known_from_the_first_connection() {
-    let line = Line::new();
+    let line = Line::silent();
     let stream = line.platform.stream();
-    stream.set_heartbeat(Duration::from_hours(1));
-    stream.set_event_wait(Duration::from_hours(1));
     let running = line.run(&[]);
     stream.until(|connections| !connections.is_empty()).await;
     let metrics = running.instruments.metrics.text().unwrap();
@@ -1165,10 +1168,8 @@ async fn the_lag_is_known_from_the_first_connection() {
 #[tokio::test]
 async fn a_gap_that_grows_meanwhile_is_crossed() {
     let log = Log::begin();
-    let line = Line::new();
+    let line = Line::silent();
     let stream = line.platform.stream();
-    stream.set_heartbeat(Duration::from_hours(1));
-    stream.set_event_wait(Duration::from_hours(1));
     let running = line.run(&[
         ("CONNECTOR_LIVE_STREAM_START_TIMESTAMP", "1600000000000"),
         (

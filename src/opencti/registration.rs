@@ -103,9 +103,8 @@ pub enum RegistrationError {
     /// What made the answer too large is not known: it was not read to its end. In that of a platform, nothing but the
     /// kept state has any size.
     #[error(
-        "cannot register the connector at the destination: its answer is too large; either something else answers in \
-         its place, so look at what stands in front of it first, or the state that it keeps for the connector is too \
-         large: then reset the connector on the platform, which empties it, and everything is read from the beginning"
+        "cannot register the connector at the destination: {}",
+        ANSWER_TOO_LARGE
     )]
     TooLarge(#[source] PlatformError),
     /// The answer lacks something that the connector cannot do without.
@@ -138,6 +137,11 @@ impl From<PlatformError> for RegistrationError {
         Self::Request(error)
     }
 }
+
+/// Of an answer to a request for the connector itself that is too large: what may be wrong, and what a person can do.
+pub const ANSWER_TOO_LARGE: &str = "its answer is too large; either something else answers in its place, so look at what \
+    stands in front of it first, or the state that it keeps for the connector is too large: then reset the connector \
+    on the platform, which empties it, and everything is read from the beginning";
 
 /// Whether the answer to a request for the connector itself is too large. If it is the platform that answered, it is
 /// the state.

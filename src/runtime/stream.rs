@@ -7,8 +7,10 @@
 //! **Invariant.** The position moves to an event only when the target has taken everything up to it, and never to what
 //! is sent ahead of an event under its position.
 
+mod connection_progress;
 mod cursor;
 mod follower;
+mod reconnecting;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use rstest::rstest;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::{Credential, ErrorKind, Framed, NoAnswer};
+use crate::http::{Credential, ErrorKind, Events, Framed, NoAnswer};
 use crate::telemetry::metrics::Metrics;
 
 /// What a host was asked: path with query, and headers.
@@ -490,6 +490,20 @@ async fn an_error_whose_body_has_no_end_is_judged_by_its_status(
     }
 }
 
+/// The events of a host that sends this piece again and again, for a reader who takes 45 s for a silence; by paused time.
+async fn dripping_events(piece: &'static str, every: Duration) -> (Events, Arc<Mutex<usize>>) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let (url, dripped) = dripping(head, piece, every).await;
+    let site = Site {
+        silence_limit: Duration::from_secs(45),
+        total_limit: Duration::from_hours(24),
+        ..Site::new("the stream", url)
+    };
+    let events = sent(&site).await.events(1000);
+    tokio::time::pause();
+    (events, dripped)
+}
+
 #[rstest]
 #[case::comments(":\n")]
 #[case::one_without_an_end(":")]
@@ -497,15 +511,7 @@ async fn an_error_whose_body_has_no_end_is_judged_by_its_status(
 #[case::fields_without_data("retry: 1\n\n")]
 #[tokio::test]
 async fn what_is_no_frame_does_not_end_the_silence_of_a_stream(#[case] piece: &'static str) {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
-    let (url, dripped) = dripping(head, piece, Duration::from_secs(2)).await;
-    let site = Site {
-        silence_limit: Duration::from_secs(45),
-        total_limit: Duration::from_hours(24),
-        ..Site::new("the stream", url)
-    };
-    let mut events = sent(&site).await.events(1000);
-    tokio::time::pause();
+    let (mut events, dripped) = dripping_events(piece, Duration::from_secs(2)).await;
     let error = loop {
         match events.next().await {
             Ok(frames) => assert_eq!(frames, Some(Vec::new())),
@@ -522,15 +528,7 @@ async fn what_is_no_frame_does_not_end_the_silence_of_a_stream(#[case] piece: &'
 async fn a_large_frame_on_a_slow_line_is_no_silence() {
     const PIECE: &str = "data: 0123456789abcdef\ndata: 0123456789abcdef\n";
     static LINES: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| PIECE.repeat(2000));
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
-    let (url, dripped) = dripping(head, &LINES, Duration::from_secs(30)).await;
-    let site = Site {
-        silence_limit: Duration::from_secs(45),
-        total_limit: Duration::from_hours(24),
-        ..Site::new("the stream", url)
-    };
-    let mut events = sent(&site).await.events(1000);
-    tokio::time::pause();
+    let (mut events, dripped) = dripping_events(&LINES, Duration::from_secs(30)).await;
     while *dripped.lock().unwrap() < 10 {
         assert_eq!(events.next().await.unwrap(), Some(Vec::new()));
     }

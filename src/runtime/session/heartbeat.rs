@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use crate::graphql::RequestError;
 use crate::http::{ErrorKind, RetryPolicy};
-use crate::opencti::{ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register};
+use crate::opencti::{
+    ANSWER_TOO_LARGE, ConnectorInfo, ConnectorProfile, is_too_large, kept, ping, register,
+};
 use crate::platform::PlatformError;
 use crate::runtime::session::SessionContext;
 use crate::runtime::session::state_store::StateStore;
@@ -58,11 +60,12 @@ pub(crate) enum PingError {
         "the destination does not take the connector's ping, which carries its state, and without which nothing is sent"
     )]
     Request(#[source] PlatformError),
-    /// Its answer holds the state, and nothing else of any size.
+    /// What made the answer too large is not known: it was not read to its end.
     #[error(
-        "the state that the destination keeps for the connector is too large: reset the connector on the platform, which empties it; everything is then read from the beginning"
+        "the connector's ping cannot be taken at the destination: {}",
+        ANSWER_TOO_LARGE
     )]
-    StateTooLarge(#[source] PlatformError),
+    TooLarge(#[source] PlatformError),
     /// It has not answered in time.
     #[error("the destination did not answer a ping within {} seconds", LIMIT.as_secs())]
     Silent,
@@ -71,7 +74,7 @@ pub(crate) enum PingError {
 impl From<PlatformError> for PingError {
     fn from(error: PlatformError) -> Self {
         if is_too_large(&error) {
-            return Self::StateTooLarge(error);
+            return Self::TooLarge(error);
         }
         Self::Request(error)
     }
@@ -82,7 +85,7 @@ impl PingError {
     fn is_for_good(&self) -> bool {
         match self {
             Self::Request(error) => error.kind().is_for_good(),
-            Self::StateTooLarge(_) => true,
+            Self::TooLarge(_) => true,
             Self::Silent => false,
         }
     }
@@ -98,7 +101,7 @@ impl PingError {
     /// Logs it, and that it is tried again.
     fn log(&self) {
         match self {
-            Self::StateTooLarge(error) => {
+            Self::TooLarge(error) => {
                 tracing::error!(error = %Chain(error), "{self}");
             }
             Self::Request(error) => {

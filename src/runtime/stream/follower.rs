@@ -6,46 +6,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::connection_progress::ConnectionProgress;
 use super::cursor::{Horizon, LIVE, StartSettings, StreamCursor};
+use super::reconnecting::Reconnecting;
 use crate::connector::{
     Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
-use crate::http::{Error, ErrorKind, RetryPolicy, Waits};
+use crate::http::Error;
 use crate::opencti::{LiveStream, OpenStream, StreamFrame};
 use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
 use crate::telemetry::Instruments;
-use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Doing;
 use crate::telemetry::safe_text::{NAME, WORDS, safe};
 
-/// A stream that breaks is opened again soon, and ever later.
-const RECONNECT: RetryPolicy = RetryPolicy {
-    first: Duration::from_secs(1),
-    longest: Duration::from_secs(30),
-    total: None,
-};
-/// One that is stopped, or not for this user, is asked for seldom: somebody has to change something.
-const NOT_STARTED: RetryPolicy = RetryPolicy {
-    first: Duration::from_secs(5),
-    longest: Duration::from_secs(15),
-    total: None,
-};
-/// A state that lasts is logged again after so long.
-const LOG_EVERY: Duration = Duration::from_mins(10);
 /// A position that only heartbeats moved is not stored more often than this.
 const STORE_HEARTBEATS_EVERY: Duration = Duration::from_secs(30);
-/// Where heartbeats stand still for so long, there is nothing more to come for now. Behind history, the platform's
-/// heartbeats go on with the time once it has waited for events for 15 s (docs/protocol.md#live-stream).
-const STANDSTILL: Duration = Duration::from_secs(20);
 /// The time of a heartbeat is that of the platform's clock, when it had waited for events in vain. What its store of
 /// events has taken up since, or calls earlier by another clock, is still to come: so much before that time, nothing is.
 const HEARTBEAT_MARGIN: Duration = Duration::from_secs(10);
-
-/// A connection that lasts for so long with no more than heartbeats is one that is followed: waits begin small behind it.
-const STEADY: Duration = Duration::from_secs(30);
-/// However long the platform asks to wait: after so long it is asked whether it still does.
-const LONGEST_ASKED_WAIT: Duration = Duration::from_hours(1);
 
 /// What is counted as skipped, and why.
 const EVENT: &str = "event";
@@ -111,31 +90,6 @@ impl From<Superseded> for Broken {
     }
 }
 
-/// What has come over one connection.
-struct ConnectionProgress {
-    cursor: StreamCursor,
-    /// Everything up to here has come.
-    seen: StreamPosition,
-    /// The last position that the platform named, be it in a heartbeat.
-    named: StreamPosition,
-    /// What was sent ahead of an event, under its position: not reached before the event comes.
-    held: Option<StreamPosition>,
-    /// When what the consumer buffers is flushed; none where it buffers nothing.
-    flush_at: Option<Instant>,
-    /// The last frames were heartbeats with this position, since then.
-    beat: Option<(StreamPosition, Instant)>,
-    is_live: bool,
-    stored: Instant,
-    /// A run that ends does so behind this position.
-    began: StreamPosition,
-    /// The last position that is no time of a heartbeat.
-    last_event: Option<StreamPosition>,
-    /// What the platform called now when the connection was opened, how far positions could be, and when that was.
-    platform_now: StreamPosition,
-    horizon: Horizon,
-    opened: Instant,
-}
-
 impl Follower {
     /// Goes on until the end.
     ///
@@ -182,7 +136,7 @@ impl Follower {
                 }
                 Broken::Platform(words) => {
                     self.instruments.health.note_failure();
-                    waits.note(&format!("the platform failed at the live stream: {words}"));
+                    waits.note_platform_failure(&words);
                 }
             }
             let stop = self.stopping.token();
@@ -567,367 +521,5 @@ impl Follower {
         self.state_store.change(epoch, |state| {
             state.streams.insert(LIVE.to_owned(), cursor.write());
         })
-    }
-}
-
-impl ConnectionProgress {
-    /// Whether the target has taken all that has come.
-    fn is_taken(&self) -> bool {
-        self.flush_at.is_none()
-    }
-
-    /// Whether all of history has come.
-    fn is_history_through(&self) -> bool {
-        self.cursor.is_through_at(self.named) || self.stands_still()
-    }
-
-    /// Whether everything has come that there was when the process began.
-    fn is_up_to_date(&self) -> bool {
-        self.is_live && (self.named.is_after(self.began) || self.stands_still())
-    }
-
-    fn stands_still(&self) -> bool {
-        self.beat
-            .is_some_and(|(_, since)| since.elapsed() >= STANDSTILL)
-    }
-
-    /// Leaves history behind, where the platform has named a position behind it. Should more of it come where
-    /// heartbeats only stood still, none of it is lost.
-    fn end_history(&mut self) {
-        if self.cursor.is_through_at(self.named) {
-            let until = self.cursor.recover_until.take();
-            self.see(until);
-        }
-    }
-
-    fn horizon(&self) -> Horizon {
-        self.horizon.after(self.opened.elapsed())
-    }
-
-    /// Whether a position can be, by the platform's clock.
-    fn can_be(&self, position: StreamPosition, waits: &mut Reconnecting) -> bool {
-        let is_ahead = self.horizon().is_before(position);
-        if is_ahead {
-            waits.warn_of_future(position);
-        }
-        !is_ahead
-    }
-
-    /// Moves the cursor, which the target has confirmed.
-    fn move_to(&mut self, position: StreamPosition) {
-        if position == self.cursor.position {
-            return;
-        }
-        self.cursor.position = position;
-        let event = self.last_event;
-        self.cursor.last_event = event.filter(|event| position.is_after(*event));
-    }
-
-    /// An event has come, and with it everything up to its position, where that can be.
-    fn see_event(&mut self, position: Option<StreamPosition>, waits: &mut Reconnecting) {
-        let position = position.filter(|position| self.can_be(*position, waits));
-        // One that only comes again is no sign that it goes on.
-        if position > Some(self.seen) {
-            waits.note_success();
-        }
-        self.last_event = self.last_event.max(position);
-        self.see(position);
-    }
-
-    fn name(&mut self, position: StreamPosition) {
-        self.named = self.named.max(position);
-    }
-
-    /// Everything up to this position has come.
-    fn see(&mut self, position: Option<StreamPosition>) {
-        if let Some(position) = position {
-            self.seen = self.seen.max(position);
-            self.name(position);
-        }
-        if self.held.is_some_and(|held| held <= self.seen) {
-            self.held = None;
-        }
-    }
-}
-
-/// When to connect again, and what to log of it.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is an answer of its own"
-)]
-struct Reconnecting {
-    waits: Waits,
-    not_started: Waits,
-    is_not_started: bool,
-    /// How long the platform asked to wait.
-    asked_wait: Option<Duration>,
-    logged: Option<(String, Instant)>,
-    has_connected: bool,
-    /// An event or a heartbeat has come over the last connection.
-    has_heard: bool,
-    has_noted_live: bool,
-    knows_clock: bool,
-    /// The last connection ended because it had to begin elsewhere.
-    is_on_detour: bool,
-    /// Behind this position events are gone, which was said.
-    gap_after: Option<StreamPosition>,
-    has_warned_of_future: bool,
-}
-
-impl Default for Reconnecting {
-    fn default() -> Self {
-        Self {
-            waits: RECONNECT.waits(),
-            not_started: NOT_STARTED.waits(),
-            is_not_started: false,
-            asked_wait: None,
-            logged: None,
-            has_connected: false,
-            has_heard: false,
-            has_noted_live: false,
-            knows_clock: false,
-            is_on_detour: false,
-            gap_after: None,
-            has_warned_of_future: false,
-        }
-    }
-}
-
-impl Reconnecting {
-    /// A frame of the stream has come over a connection that is so old.
-    fn note_frame(&mut self, age: Duration) {
-        self.has_connected = true;
-        self.has_heard = true;
-        if age >= STEADY {
-            self.note_success();
-        }
-    }
-
-    /// The stream goes on: waits begin small, and what goes wrong is logged at once.
-    fn note_success(&mut self) {
-        if self.logged.is_some() {
-            tracing::info!("the live stream is followed again");
-        }
-        *self = Self {
-            has_connected: true,
-            has_heard: true,
-            has_noted_live: self.has_noted_live,
-            knows_clock: self.knows_clock,
-            gap_after: self.gap_after,
-            has_warned_of_future: self.has_warned_of_future,
-            ..Self::default()
-        };
-    }
-
-    /// Whether no connection before this one was left for another place since the stream was followed.
-    fn is_first_detour(&mut self) -> bool {
-        !mem::replace(&mut self.is_on_detour, true)
-    }
-
-    /// Whether nothing has been said yet of the events that are gone behind this position.
-    fn is_gap_new(&mut self, after: StreamPosition) -> bool {
-        self.gap_after.replace(after) != Some(after)
-    }
-
-    /// Says once that positions come which the stream cannot be followed from.
-    fn warn_of_future(&mut self, position: StreamPosition) {
-        if mem::replace(&mut self.has_warned_of_future, true) {
-            tracing::debug!(position = %position, "a position lies in the platform's future");
-            return;
-        }
-        tracing::warn!(
-            position = %position,
-            "the live stream names a position in the platform's future, where events would be missed: events with one are handed over, but the stream is not followed from there; look at the clocks of the platform and of its Redis. It is said once"
-        );
-    }
-
-    /// Whether this is the first that is known of the platform's clock.
-    fn is_clock_new(&mut self, platform_now: Option<StreamPosition>) -> bool {
-        let is_new = !self.knows_clock && platform_now.is_some();
-        self.knows_clock |= is_new;
-        is_new
-    }
-
-    fn note_error(&mut self, error: &Error) {
-        self.is_not_started = is_not_started(error);
-        self.asked_wait = error.asked_wait().map(|wait| wait.min(LONGEST_ASKED_WAIT));
-        self.log(&reason(error, !self.has_connected));
-    }
-
-    fn note(&mut self, what: &str) {
-        self.is_not_started = false;
-        self.asked_wait = None;
-        self.log(what);
-    }
-
-    /// Logs why the stream cannot be followed: at once where the reason is new, else now and then.
-    fn log(&mut self, what: &str) {
-        let is_logged =
-            |(logged, at): &(String, Instant)| logged == what && at.elapsed() < LOG_EVERY;
-        if self.logged.as_ref().is_some_and(is_logged) {
-            tracing::debug!(reason = what, "the live stream cannot be followed yet");
-            return;
-        }
-        tracing::warn!(
-            reason = what,
-            "the live stream cannot be followed: it is tried again"
-        );
-        self.logged = Some((what.to_owned(), Instant::now()));
-    }
-
-    /// Waits until it is time for the next connection, and says now and then that it does.
-    async fn wait(&mut self) {
-        let until = Instant::now() + self.next();
-        loop {
-            let left = until.saturating_duration_since(Instant::now());
-            tokio::time::sleep(left.min(LOG_EVERY)).await;
-            if left <= LOG_EVERY {
-                return;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            self.logged = self.logged.take().map(|(reason, _)| {
-                tracing::warn!(
-                    reason,
-                    next_try_in_s = left.as_secs(),
-                    "the live stream is still not followed: the platform wants no request for now"
-                );
-                (reason, Instant::now())
-            });
-        }
-    }
-
-    fn next(&mut self) -> Duration {
-        let waits = if self.is_not_started {
-            &mut self.not_started
-        } else {
-            &mut self.waits
-        };
-        waits.next(self.asked_wait).unwrap_or(RECONNECT.longest)
-    }
-}
-
-/// Whether somebody has to change something before the stream can be followed.
-fn is_not_started(error: &Error) -> bool {
-    error.kind() == ErrorKind::Authentication || error.is_gone()
-}
-
-/// Why the stream cannot be followed, for people, and what they can do.
-fn reason(error: &Error, is_first: bool) -> String {
-    let status = error.status().map(|status| status.as_u16());
-    let advice = match status {
-        _ if error.kind() == ErrorKind::Authentication && is_first => {
-            "; is its id right (connector.live_stream_id, CONNECTOR_LIVE_STREAM_ID), and may the token's user access data sharing?"
-        }
-        Some(410) => "; it is stopped on the platform: waiting until somebody starts it",
-        _ => "",
-    };
-    format!("{}{advice}", Chain(error))
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-    use crate::http::{Peer, StatusCode};
-
-    fn answered(status: u16, retry_after: Option<Duration>) -> Error {
-        Error::Status {
-            peer: Peer::default(),
-            proxy: None,
-            status: StatusCode::from_u16(status).unwrap(),
-            retry_after,
-            message: None,
-        }
-    }
-
-    #[rstest]
-    fn the_platform_is_not_asked_before_the_time_that_it_names(
-        #[values(403, 429, 503)] status: u16,
-        #[values(0, 90, 3000)] seconds: u64,
-    ) {
-        let asked = Duration::from_secs(seconds);
-        let mut reconnecting = Reconnecting::default();
-        reconnecting.note_error(&answered(status, Some(asked)));
-        assert!(reconnecting.next() >= asked);
-        // It asked once, and the connection that comes next breaks by itself.
-        reconnecting.note("the platform ended the live stream");
-        assert!(reconnecting.next() <= RECONNECT.longest * 2);
-    }
-
-    #[test]
-    fn however_long_the_platform_asks_to_wait_it_is_asked_again_within_an_hour() {
-        let mut reconnecting = Reconnecting::default();
-        let year = Duration::from_hours(24 * 365);
-        reconnecting.note_error(&answered(503, Some(year)));
-        assert_eq!(reconnecting.next(), Duration::from_hours(1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_long_wait_is_said_again_every_ten_minutes() {
-        let mut reconnecting = Reconnecting::default();
-        reconnecting.note_error(&answered(429, Some(Duration::from_hours(1))));
-        let began = Instant::now();
-        reconnecting.wait().await;
-        assert_eq!(began.elapsed(), Duration::from_hours(1));
-        let (_, said) = reconnecting.logged.unwrap();
-        assert_eq!(said - began, Duration::from_mins(50));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn heartbeats_alone_do_not_make_waits_small_before_the_connection_has_lasted() {
-        let mut reconnecting = Reconnecting::default();
-        let mut last = Duration::ZERO;
-        for _ in 0..20 {
-            reconnecting.note_frame(Duration::from_secs(1));
-            reconnecting.note("the platform ended the live stream");
-            last = reconnecting.next();
-        }
-        assert!(last >= RECONNECT.longest);
-        reconnecting.note_frame(STEADY);
-        reconnecting.note("the platform ended the live stream");
-        assert!(reconnecting.next() <= RECONNECT.first * 2);
-    }
-
-    #[rstest]
-    #[case::away(503, RECONNECT)]
-    #[case::fails(500, RECONNECT)]
-    #[case::not_allowed(401, NOT_STARTED)]
-    #[case::stopped(410, NOT_STARTED)]
-    fn waits_grow_up_to_their_longest_and_begin_small_after_a_success(
-        #[case] status: u16,
-        #[case] policy: RetryPolicy,
-    ) {
-        let mut reconnecting = Reconnecting::default();
-        let mut wait = || {
-            reconnecting.note_error(&answered(status, None));
-            reconnecting.next()
-        };
-        let first = wait();
-        assert!(first >= policy.first && first <= policy.first * 2);
-        let last = (0..20).map(|_| wait()).last().unwrap();
-        assert!(last >= policy.longest && last <= policy.longest * 2);
-        reconnecting.note_success();
-        reconnecting.note_error(&answered(status, None));
-        assert!(reconnecting.next() <= policy.first * 2);
-    }
-
-    #[rstest]
-    #[case(401, None, true, "may the token's user access data sharing?")]
-    #[case(401, None, false, "check the token")]
-    #[case(403, Some(5), true, "it wants no request for 5 s")]
-    #[case(410, None, true, "waiting until somebody starts it")]
-    #[case(502, None, true, "answered HTTP 502 Bad Gateway")]
-    fn people_read_what_they_can_do(
-        #[case] status: u16,
-        #[case] seconds: Option<u64>,
-        #[case] is_first: bool,
-        #[case] words: &str,
-    ) {
-        let asked = seconds.map(Duration::from_secs);
-        let reason = reason(&answered(status, asked), is_first);
-        assert!(reason.contains(words), "{reason}");
-        let is_about_rights = reason.contains("data sharing");
-        assert_eq!(is_about_rights, words.contains("data sharing"), "{reason}");
     }
 }
