@@ -387,9 +387,11 @@ async fn reset_twice(release: &str) {
     let workers = line.workers(2);
     line.source.faults().add(Fault::Delay(SLOW));
     let daemon = line.daemon();
-    until_source_asked(&line, "Observables", 4).await;
-    Reset::of(&line).await.until_noticed().await;
-    until("it is sent again", || line.destination.works().len() > 1).await;
+    until("it is sent", || !line.destination.works().is_empty()).await;
+    let mut first = Reset::of(&line).await;
+    first.until_noticed().await;
+    let is_sent_again = || line.destination.works().len() > first.works.len();
+    until_or_fail("it is sent again", is_sent_again, || how_it_stands(&line)).await;
     let mut second = Reset::of(&line).await;
     // A third one before the second can have been noticed.
     Reset::of(&line).await;
