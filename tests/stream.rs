@@ -1064,6 +1064,46 @@ async fn what_a_node_with_a_clock_ahead_has_moved_is_taken_back(
     assert_eq!(log.count("lies in the platform's future"), 1);
 }
 
+/// Whatever date the platform's answers have: what comes is stored as far as our clock says that it can be.
+#[rstest]
+#[case::far_ahead("9999-12-01T00:00:00Z")]
+#[case::never_set("1970-01-01T00:01:00Z")]
+#[tokio::test]
+async fn an_absurd_clock_of_the_platform_is_not_believed(#[case] theirs: DateTime<Utc>) {
+    let log = Log::begin();
+    let line = Line::new();
+    let stream = line.platform.stream();
+    let ahead = theirs - Utc::now();
+    line.platform
+        .faults()
+        .add(Fault::Clock(ahead.num_seconds()));
+    let mut ids = line.addresses(1..=1);
+    let running = line.run(&[]);
+    line.record.until(Heard::is_live).await;
+    stream.inject(frame_at("9999999999999-0", "far"));
+    ids.extend(line.addresses(2..=2));
+    line.record.until(|heard| heard.events.len() == 3).await;
+    running.stop().await;
+    let last = stream.last_position().to_string();
+    assert_eq!(line.position(), last.parse().unwrap());
+
+    ids.extend(line.addresses(3..=3));
+    let running = line.run(&[]);
+    let last = ids[2].clone();
+    let has_last = move |heard: &Heard| heard.ids("create").contains(&last.as_str());
+    line.record.until(has_last).await;
+    running.stop().await;
+    let heard = line.record.heard();
+    let own: Vec<&str> = heard.ids("create");
+    let own = own.into_iter().filter(|id| *id != "far").collect();
+    assert_eq!(sorted(own), all(&ids));
+    // Once in each process.
+    assert_eq!(
+        log.count("clock and this machine's differ by more than a day"),
+        2
+    );
+}
+
 #[tokio::test]
 async fn a_gap_at_each_connection_is_said_once_and_waited_with() {
     let log = Log::begin();

@@ -97,11 +97,9 @@ pub struct OpenStream {
 }
 
 impl OpenStream {
-    /// What the platform's clock showed when it answered, where it said so: at the latest, as it says whole seconds.
-    pub fn opened_at(&self) -> Option<StreamPosition> {
-        const SECOND: Duration = Duration::from_secs(1);
-        let date = self.date?.checked_add(SECOND)?;
-        Some(StreamPosition::at(date.into()))
+    /// What the platform's clock showed when it answered, in whole seconds, where it said so.
+    pub fn date(&self) -> Option<SystemTime> {
+        self.date
     }
 
     /// The frames that the next piece brings, which may be none; `None` at the end. A time without a frame

@@ -7,6 +7,7 @@
 //! **Invariant.** The position moves to an event only when the target has taken everything up to it, and never to what
 //! is sent ahead of an event under its position.
 
+mod clocks;
 mod connection_progress;
 mod cursor;
 mod follower;
@@ -27,6 +28,7 @@ use super::session::{
 };
 use crate::connector::{Context, StreamConsumer};
 use crate::opencti::LiveStream;
+use crate::platform::Platform;
 use crate::settings::{LiveStreamSettings, Settings};
 use crate::telemetry::Instruments;
 use crate::telemetry::metrics::Doing;
@@ -66,6 +68,7 @@ pub async fn run_consumer<C: StreamConsumer>(
         return Ok(End::Stopped);
     };
     let StartedStream {
+        platform,
         state_store,
         heartbeat,
     } = started?;
@@ -74,6 +77,7 @@ pub async fn run_consumer<C: StreamConsumer>(
     let (_status, status_seen) = watch::channel(Status::default());
     let mut pings = AbortOnDrop(tokio::spawn(heartbeat.beat(status_seen)));
     let reader = Follower {
+        platform,
         stream,
         state_store: Arc::clone(&state_store),
         start: StartSettings::of(live),
@@ -109,6 +113,7 @@ pub(crate) fn live_stream<S>(
 }
 
 struct StartedStream {
+    platform: Arc<Platform>,
     state_store: Arc<StateStore>,
     heartbeat: Heartbeat,
 }
@@ -132,9 +137,11 @@ async fn start<C: StreamConsumer>(
     let origin = settings.opencti.url.origin().ascii_serialization();
     let source = format!("{origin} stream {} to {}", live.id, connector.target());
     let state_store = open_state(&echo, source, connector)?;
+    let platform = Arc::clone(&session.platform);
     let heartbeat = Heartbeat::new(session, profile, Arc::clone(&state_store), None);
     let heartbeat = begin(heartbeat, settings).await?;
     Ok(StartedStream {
+        platform,
         state_store,
         heartbeat,
     })

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::cursor::{Horizon, StreamCursor};
+use super::clocks::{Horizon, TimeOfDay};
+use super::cursor::StreamCursor;
 use super::reconnecting::Reconnecting;
 use crate::connector::StreamPosition;
 
@@ -31,9 +32,8 @@ pub(super) struct ConnectionProgress {
     pub(super) began: StreamPosition,
     /// The last position that is no time of a heartbeat.
     pub(super) last_event: Option<StreamPosition>,
-    /// What the platform called now when the connection was opened, how far positions could be, and when that was.
-    pub(super) platform_now: StreamPosition,
-    pub(super) horizon: Horizon,
+    /// What time it was when the connection was opened, and when that was.
+    pub(super) time: TimeOfDay,
     pub(super) opened: Instant,
 }
 
@@ -68,10 +68,16 @@ impl ConnectionProgress {
     }
 
     pub(super) fn horizon(&self) -> Horizon {
-        self.horizon.after(self.opened.elapsed())
+        self.time.horizon.after(self.opened.elapsed())
     }
 
-    /// Whether a position can be, by the platform's clock.
+    /// Whether the oldest event can have this position: it is not in the future by both clocks.
+    pub(super) fn can_be_oldest(&self, position: StreamPosition) -> bool {
+        let outer = self.time.outer.after(self.opened.elapsed());
+        !outer.is_before(position)
+    }
+
+    /// Whether a position can be, by the clock that counts.
     pub(super) fn can_be(&self, position: StreamPosition, waits: &mut Reconnecting) -> bool {
         let is_ahead = self.horizon().is_before(position);
         if is_ahead {

@@ -1,21 +1,16 @@
 //! How far a live stream has been followed, as the state holds it.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::clocks::TimeOfDay;
 use crate::connector::StreamPosition;
 use crate::opencti::StreamStart;
 use crate::settings::{LiveStreamSettings, Recovery};
 
 /// The name of the one stream in the state.
 pub(super) const LIVE: &str = "live";
-/// The platform's store of events, which numbers them, and its nodes, which answer requests, each have a clock: so much
-/// apart they may be.
-const CLOCK_MARGIN: Duration = Duration::from_mins(2);
-
 /// How far the stream has been followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct StreamCursor {
@@ -28,36 +23,6 @@ pub(super) struct StreamCursor {
     /// can be gone on from where the time of a heartbeat turns out to have been wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) last_event: Option<StreamPosition>,
-}
-
-/// The latest position that can be, by the platform's clock: an event with a later one has a wrong number, and whoever
-/// goes on from there misses all that happens until then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Horizon(StreamPosition);
-
-impl Horizon {
-    /// The horizon at a moment of the platform's clock.
-    pub(super) fn at(platform_now: StreamPosition) -> Self {
-        Self(later_by(platform_now, CLOCK_MARGIN))
-    }
-
-    /// The horizon so much later.
-    pub(super) fn after(self, time: Duration) -> Self {
-        Self(later_by(self.0, time))
-    }
-
-    /// Whether the position lies beyond it.
-    pub(super) fn is_before(self, position: StreamPosition) -> bool {
-        position.is_after(self.0)
-    }
-}
-
-fn later_by(position: StreamPosition, time: Duration) -> StreamPosition {
-    let milliseconds = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    StreamPosition {
-        milliseconds: position.milliseconds.saturating_add(milliseconds),
-        number: u64::MAX,
-    }
 }
 
 /// Where a connector without a state begins.
@@ -77,7 +42,8 @@ impl StartSettings {
 
     /// The cursor of a connector that has never followed the stream.
     pub(super) fn cursor(&self, now: DateTime<Utc>) -> StreamCursor {
-        let start = self.start.map(StreamPosition::at);
+        // Nothing begins in the future.
+        let start = self.start.map(|start| StreamPosition::at(start.min(now)));
         let history_until = |end: DateTime<Utc>| StreamCursor {
             position: start.unwrap_or(StreamPosition::BEGINNING),
             recover_until: Some(StreamPosition::at(end.min(now))),
@@ -141,53 +107,32 @@ impl StreamCursor {
             .is_none_or(|until| position.is_after(until))
     }
 
-    /// The cursor, nowhere later than the platform's clock: what happens until then would be passed over. It is gone on
-    /// from the last event where one is known. None where it is not later as it is.
-    pub(super) fn held_back_to(&self, platform_now: StreamPosition) -> Option<Self> {
-        let is_ahead = self.position.is_after(platform_now);
-        let last_event = self.last_event.filter(|event| *event <= platform_now);
-        let held = Self {
-            position: match last_event {
-                Some(event) if is_ahead => event,
-                _ => self.position.min(platform_now),
-            },
-            recover_until: self.recover_until.map(|until| until.min(platform_now)),
-            last_event: if is_ahead { None } else { self.last_event },
-        };
-        (held != *self).then_some(held)
-    }
-
-    /// Where to go on where the position, or the end of history, lies beyond what can be: from the last event that the
-    /// target has taken, or else as the settings say. None where both can be.
-    pub(super) fn back_before(
-        &self,
-        horizon: Horizon,
-        platform_now: StreamPosition,
-        settings: &StartSettings,
-    ) -> Option<Self> {
+    /// Where to go on where the position, or the end of history, lies in the future ([`TimeOfDay`]): from the last event
+    /// that the target has taken, or else as the settings say. None where both can be.
+    pub(super) fn back_before(&self, time: &TimeOfDay, settings: &StartSettings) -> Option<Self> {
         let recover_until = self.recover_until.map(|until| {
-            if horizon.is_before(until) {
-                platform_now
+            if time.outer.is_before(until) {
+                time.now
             } else {
                 until
             }
         });
-        if !horizon.is_before(self.position) {
+        let can_be = |position: &StreamPosition| !time.horizon.is_before(*position);
+        if can_be(&self.position) {
             let held = Self {
                 recover_until,
                 ..*self
             };
             return (held != *self).then_some(held);
         }
-        if let Some(event) = self.last_event.filter(|event| !horizon.is_before(*event)) {
+        if let Some(event) = self.last_event.filter(can_be) {
             return Some(Self {
                 position: event,
                 recover_until,
                 last_event: None,
             });
         }
-        let anew = settings.cursor(platform_now.time().unwrap_or_default());
-        Some(anew.held_back_to(platform_now).unwrap_or(anew))
+        Some(settings.cursor(time.earliest.time().unwrap_or_default()))
     }
 
     /// The cursor for a platform whose oldest event is this one, and that has dropped some since the position: history
@@ -205,10 +150,10 @@ impl StreamCursor {
         }
     }
 
-    /// Whether events are gone between the position and the oldest one that the platform has. Where history is
-    /// replayed up to a later moment, none is missed.
+    /// Whether events are gone between the position, or the end of history, and the oldest one that the platform has.
+    /// Where history is replayed up to a later moment, none is missed.
     pub(super) fn has_gap_to(&self, first: StreamPosition) -> bool {
-        let is_known = self.position != StreamPosition::BEGINNING;
+        let is_known = self.position != StreamPosition::BEGINNING || self.recover_until.is_some();
         let is_replayed = self
             .recover_until
             .is_some_and(|until| !first.is_after(until));
@@ -218,6 +163,8 @@ impl StreamCursor {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::settings::Since;
 
@@ -226,7 +173,7 @@ mod tests {
     }
 
     fn now() -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(1_700_000_000_000).unwrap()
+        DateTime::from_timestamp_millis(1_790_000_000_000).unwrap()
     }
 
     fn cursor(start: Option<i64>, recovery: Recovery) -> StreamCursor {
@@ -238,37 +185,27 @@ mod tests {
     fn without_a_state_it_begins_as_the_settings_say() {
         let first = cursor(None, Recovery::UntilFirstStart);
         assert_eq!(first.position, StreamPosition::BEGINNING);
-        assert_eq!(first.recover_until, Some(at("1700000000000-0")));
+        assert_eq!(first.recover_until, Some(at("1790000000000-0")));
         assert!(first.is_in_history());
         let live = cursor(None, Recovery::Never);
-        assert_eq!(live.position, at("1700000000000-0"));
+        assert_eq!(live.position, at("1790000000000-0"));
         assert!(!live.is_in_history());
         let from = cursor(
             Some(1_600_000_000_000),
             Recovery::Until(Since::Ago(Duration::from_mins(1))),
         );
         assert_eq!(from.position, at("1600000000000-0"));
-        assert_eq!(from.recover_until, Some(at("1699999940000-0")));
+        assert_eq!(from.recover_until, Some(at("1789999940000-0")));
     }
 
     #[test]
-    fn history_never_ends_in_the_future() {
+    fn nothing_begins_and_no_history_ends_in_the_future() {
         let later = now() + Duration::from_hours(24 * 365);
-        let settings = cursor(None, Recovery::Until(Since::At(later)));
-        assert_eq!(settings.recover_until, Some(at("1700000000000-0")));
-        // The platform's clock is behind ours.
-        let held = settings.held_back_to(at("1699999990000-0")).unwrap();
-        assert_eq!(held.position, StreamPosition::BEGINNING);
-        assert_eq!(held.recover_until, Some(at("1699999990000-0")));
-        assert_eq!(held.held_back_to(at("1699999990000-0")), None);
-    }
-
-    #[test]
-    fn a_position_that_has_not_come_is_left() {
-        let live = cursor(None, Recovery::Never);
-        let held = live.held_back_to(at("1600000000000-0")).unwrap();
-        assert_eq!(held.position, at("1600000000000-0"));
-        assert_eq!(held.recover_until, None);
+        let until = cursor(None, Recovery::Until(Since::At(later)));
+        assert_eq!(until.recover_until, Some(StreamPosition::at(now())));
+        let start = Some(later.timestamp_millis());
+        let live = cursor(start, Recovery::Never);
+        assert_eq!(live.position, StreamPosition::at(now()));
     }
 
     #[test]
@@ -278,25 +215,25 @@ mod tests {
             recovery: Recovery::UntilFirstStart,
         };
         let platform_now = StreamPosition::at(now());
-        let horizon = Horizon::at(platform_now);
+        let time = TimeOfDay::of(Some(platform_now), now()).unwrap();
         let cursor = StreamCursor {
             position: platform_now,
             recover_until: None,
-            last_event: Some(at("1699990000000-7")),
+            last_event: Some(at("1789990000000-7")),
         };
-        let back = |cursor: StreamCursor| cursor.back_before(horizon, platform_now, &settings);
+        let back = |cursor: StreamCursor| cursor.back_before(&time, &settings);
         assert_eq!(back(cursor), None);
         let near = StreamCursor {
-            position: at("1700000060000-3"),
+            position: at("1790000060000-3"),
             ..cursor
         };
         assert_eq!(back(near), None, "two clocks are never the same");
         let ahead = StreamCursor {
-            position: at("1700003600000-0"),
+            position: at("1790003600000-0"),
             ..cursor
         };
         let to_event = back(ahead).unwrap();
-        assert_eq!(to_event.position, at("1699990000000-7"));
+        assert_eq!(to_event.position, at("1789990000000-7"));
         assert_eq!(to_event.recover_until, None);
         let nowhere = StreamCursor {
             last_event: Some(StreamPosition {
@@ -312,12 +249,12 @@ mod tests {
             recovery: Recovery::Never,
             ..settings
         };
-        let live = nowhere.back_before(horizon, platform_now, &live);
+        let live = nowhere.back_before(&time, &live);
         assert_eq!(live.unwrap().position, platform_now);
         // History that would end later than now.
         let in_history = StreamCursor {
             position: at("1000-0"),
-            recover_until: Some(at("1700003600000-0")),
+            recover_until: Some(at("1790003600000-0")),
             last_event: None,
         };
         let held = back(in_history).unwrap();
@@ -325,27 +262,39 @@ mod tests {
         assert_eq!(held.recover_until, Some(platform_now));
     }
 
+    /// Too early an end of history would lose what the platform has no events of any more.
     #[test]
-    fn the_horizon_moves_with_the_time_and_has_no_end() {
-        let horizon = Horizon::at(at("1000-0"));
-        assert!(horizon.is_before(at("121001-0")) && !horizon.is_before(at("121000-9")));
-        assert!(
-            !horizon
-                .after(Duration::from_millis(1))
-                .is_before(at("121001-0"))
-        );
-        let last = StreamPosition {
-            milliseconds: u64::MAX,
-            number: 0,
+    fn where_clocks_do_not_agree_history_ends_no_earlier_than_the_oldest_event() {
+        let settings = StartSettings {
+            start: None,
+            recovery: Recovery::UntilFirstStart,
         };
-        assert!(horizon.is_before(last) && !horizon.after(Duration::MAX).is_before(last));
+        let months_ago = now() - Duration::from_hours(24 * 90);
+        let time = TimeOfDay::of(Some(StreamPosition::at(now())), months_ago).unwrap();
+        let in_history = StreamCursor {
+            position: at("1000-0"),
+            recover_until: Some(StreamPosition::at(now())),
+            last_event: None,
+        };
+        assert_eq!(in_history.back_before(&time, &settings), None);
+        let behind_history = StreamCursor {
+            position: StreamPosition::at(now()),
+            ..in_history
+        };
+        let anew = behind_history.back_before(&time, &settings).unwrap();
+        assert_eq!(anew.position, StreamPosition::BEGINNING);
+        let first = StreamPosition::at(now() - Duration::from_hours(24));
+        assert!(!time.outer.is_before(first) && anew.has_gap_to(first));
+        let across = anew.across_gap_to(first);
+        assert_eq!(across.recover_until, Some(first));
+        assert!(!across.has_gap_to(first));
     }
 
     #[test]
     fn history_is_through_behind_its_end_and_not_at_it() {
         let cursor = cursor(None, Recovery::UntilFirstStart);
-        assert!(!cursor.is_through_at(at("1700000000000-0")));
-        assert!(cursor.is_through_at(at("1700000000000-1")));
+        assert!(!cursor.is_through_at(at("1790000000000-0")));
+        assert!(cursor.is_through_at(at("1790000000000-1")));
     }
 
     #[test]

@@ -2,18 +2,20 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
+use super::clocks::{TimeOfDay, at_the_latest};
 use super::connection_progress::ConnectionProgress;
-use super::cursor::{Horizon, LIVE, StartSettings, StreamCursor};
+use super::cursor::{LIVE, StartSettings, StreamCursor};
 use super::reconnecting::Reconnecting;
 use crate::connector::{
     Clock, SourceError, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
 use crate::http::Error;
 use crate::opencti::{LiveStream, OpenStream, StreamFrame};
+use crate::platform::Platform;
 use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::runtime::session::stop::{SENDING_GRACE, Stopping};
 use crate::telemetry::Instruments;
@@ -32,6 +34,7 @@ const TOO_LARGE: &str = "it is too large to be held in memory";
 
 /// Follows the stream.
 pub(super) struct Follower {
+    pub(super) platform: Arc<Platform>,
     pub(super) stream: LiveStream,
     pub(super) state_store: Arc<StateStore>,
     pub(super) start: StartSettings,
@@ -62,6 +65,8 @@ enum Broken {
     Platform(String),
     /// It has to be opened anew at once, from another place.
     Elsewhere,
+    /// Neither the platform's clock nor ours can be right.
+    NoTime,
     /// Somebody reset the connector.
     Reset,
     /// Nothing more is wanted.
@@ -121,6 +126,12 @@ impl Follower {
                     self.instruments.health.note_failure();
                     waits.note("it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?");
                 }
+                Broken::NoTime => {
+                    self.instruments.health.note_failure();
+                    waits.note(
+                        "neither the platform's clock nor this machine's can be right: set them",
+                    );
+                }
                 Broken::Http(error) => {
                     self.instruments.health.note_failure();
                     waits.note_error(&error);
@@ -177,18 +188,12 @@ impl Follower {
         };
         let mut stream = opened?;
         self.instruments.metrics.standard.set_state(Doing::Running);
-        let platform_now = stream.opened_at();
-        let is_clock_new = waits.is_clock_new(platform_now);
-        // Without a word of the platform, our own clock has to do.
-        let now = platform_now.unwrap_or_else(|| StreamPosition::at(self.clock.now()));
-        let horizon = Horizon::at(now);
-        let back = cursor.back_before(horizon, now, &self.start).or_else(|| {
-            let held = cursor.held_back_to(now)?;
-            is_clock_new.then_some(held)
-        });
+        let theirs = stream.date();
+        let time = self.time(theirs, waits)?;
+        let back = cursor.back_before(&time, &self.start);
         if let Some(back) = back {
             tracing::warn!(
-                platform_now = %now,
+                platform_now = %time.now,
                 position = %cursor.position,
                 next_position = %back.position,
                 "the position lies in the platform's future, where events would be missed: the stream is followed from the last position that can be right; look at the clocks of both machines"
@@ -196,7 +201,7 @@ impl Follower {
             if back.is_in_history() && !cursor.is_in_history() {
                 let notice = StreamNotice::Gap {
                     after: back.position,
-                    first: now,
+                    first: time.now,
                 };
                 consumer.note(notice).await?;
                 waits.has_noted_live = false;
@@ -213,10 +218,9 @@ impl Follower {
             beat: None,
             is_live: !cursor.is_in_history(),
             stored: Instant::now(),
-            began: platform_now.map_or(began, |platform_now| began.min(platform_now)),
+            began: time.began(began),
             last_event: cursor.known_event(),
-            platform_now: now,
-            horizon,
+            time,
             opened: Instant::now(),
         };
         if progress.is_live {
@@ -296,7 +300,7 @@ impl Follower {
         let last_beat = progress.beat.take();
         match frame {
             StreamFrame::Connected { first } => {
-                let first = first.filter(|first| progress.can_be(*first, waits));
+                let first = first.filter(|first| progress.can_be_oldest(*first));
                 self.connected(first, consumer, progress, waits, epoch)
                     .await
             }
@@ -384,7 +388,7 @@ impl Follower {
         }
         // Where the platform drops events all the time, the oldest one is always newer than it was a moment ago.
         let until = if waits.is_on_detour {
-            first.max(progress.platform_now)
+            first.max(progress.time.now)
         } else {
             first
         };
@@ -508,12 +512,33 @@ impl Follower {
                 "the position that is kept cannot be used: the stream is followed from its beginning"
             );
         }
-        let cursor = self.start.cursor(self.clock.now());
+        let asking = self
+            .stopping
+            .token()
+            .run_until_cancelled(self.platform.clock());
+        let theirs = asking.await.ok_or(Broken::Stopped)?;
+        let time = self.time(theirs, waits)?;
+        let cursor = self.start.cursor(time.earliest.time().unwrap_or_default());
         consumer.note(StreamNotice::BeginsAnew).await?;
         waits.has_noted_live = false;
         // The moment up to which history is replayed is that of the first start, whatever happens to this one.
         self.keep(cursor, epoch)?;
         Ok(cursor)
+    }
+
+    /// What time it is, where the platform's answer has this date.
+    fn time(
+        &self,
+        theirs: Option<SystemTime>,
+        waits: &mut Reconnecting,
+    ) -> Result<TimeOfDay, Broken> {
+        let theirs = theirs.and_then(at_the_latest);
+        let ours = self.clock.now();
+        let time = TimeOfDay::of(theirs, ours).ok_or(Broken::NoTime)?;
+        if time.is_doubtful {
+            waits.warn_of_clocks(theirs, ours);
+        }
+        Ok(time)
     }
 
     /// Keeps a cursor for the next connection.

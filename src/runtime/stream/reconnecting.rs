@@ -3,6 +3,7 @@
 use std::mem;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::connector::StreamPosition;
@@ -44,12 +45,12 @@ pub(super) struct Reconnecting {
     /// An event or a heartbeat has come over the last connection.
     pub(super) has_heard: bool,
     pub(super) has_noted_live: bool,
-    knows_clock: bool,
     /// The last connection ended because it had to begin elsewhere.
     pub(super) is_on_detour: bool,
     /// Behind this position events are gone, which was said.
     gap_after: Option<StreamPosition>,
     has_warned_of_future: bool,
+    has_warned_of_clocks: bool,
 }
 
 impl Default for Reconnecting {
@@ -63,10 +64,10 @@ impl Default for Reconnecting {
             has_connected: false,
             has_heard: false,
             has_noted_live: false,
-            knows_clock: false,
             is_on_detour: false,
             gap_after: None,
             has_warned_of_future: false,
+            has_warned_of_clocks: false,
         }
     }
 }
@@ -90,9 +91,9 @@ impl Reconnecting {
             has_connected: true,
             has_heard: true,
             has_noted_live: self.has_noted_live,
-            knows_clock: self.knows_clock,
             gap_after: self.gap_after,
             has_warned_of_future: self.has_warned_of_future,
+            has_warned_of_clocks: self.has_warned_of_clocks,
             ..Self::default()
         };
     }
@@ -119,11 +120,17 @@ impl Reconnecting {
         );
     }
 
-    /// Whether this is the first that is known of the platform's clock.
-    pub(super) fn is_clock_new(&mut self, platform_now: Option<StreamPosition>) -> bool {
-        let is_new = !self.knows_clock && platform_now.is_some();
-        self.knows_clock |= is_new;
-        is_new
+    /// Says once that the clocks differ by more than a day.
+    pub(super) fn warn_of_clocks(&mut self, theirs: Option<StreamPosition>, ours: DateTime<Utc>) {
+        if mem::replace(&mut self.has_warned_of_clocks, true) {
+            return;
+        }
+        let theirs = theirs.and_then(StreamPosition::time);
+        tracing::warn!(
+            platform_now = theirs.map(tracing::field::display),
+            our_now = %ours,
+            "the platform's clock and this machine's differ by more than a day: nothing later than the earlier one is stored, so that nothing is missed, and events may come twice; set the clocks of both machines. It is said once"
+        );
     }
 
     pub(super) fn note_error(&mut self, error: &Error) {
