@@ -1155,8 +1155,12 @@ async fn a_connection_that_brings_nothing_is_no_progress(
     assert!(reason.contains(words), "{reason}");
     let health = &running.instruments.health;
     assert!(!health.readiness().progressing);
+    assert_eq!(health.readiness().connected, Some(false));
     pass(Duration::from_mins(1)).await;
     eventually(|| health.readiness().progressing).await;
+    let readiness = health.readiness();
+    assert_eq!(readiness.connected, Some(true));
+    assert!(readiness.ready, "{readiness:?}");
     running.stop().await;
 }
 
@@ -1184,8 +1188,13 @@ async fn a_stream_that_ends_behind_each_heartbeat_is_said_to_be_live_once() {
         .await
         .unwrap();
     assert_eq!(log.count("the live stream is followed again"), 0);
+    let health = &running.instruments.health;
+    let readiness = health.readiness();
+    assert_eq!(readiness.steady, Some(false));
+    assert!(readiness.progressing && !readiness.ready, "{readiness:?}");
     line.addresses(1..=1);
     log.until("the live stream is followed again").await;
+    eventually(|| health.readiness().ready).await;
     running.stop().await;
     let notices = line.record.heard().notices;
     assert_eq!(notices, [StreamNotice::BeginsAnew, StreamNotice::IsLive]);

@@ -106,6 +106,7 @@ impl Follower {
     ) -> Result<Followed, SourceError> {
         let mut waits = Reconnecting::default();
         let began = StreamPosition::at(self.clock.now());
+        self.instruments.health.note_follower();
         loop {
             let epoch = self.state_store.epoch();
             let connection = self.connection(consumer, epoch, &mut waits, began);
@@ -122,33 +123,7 @@ impl Follower {
                 // Without a state, the next connection begins anew.
                 Broken::Reset => continue,
                 Broken::Elsewhere if waits.is_first_detour() => continue,
-                Broken::Elsewhere => {
-                    self.instruments.health.note_failure();
-                    waits.note("it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?");
-                }
-                Broken::NoTime => {
-                    self.instruments.health.note_failure();
-                    waits.note(
-                        "neither the platform's clock nor this machine's can be right: set them",
-                    );
-                }
-                Broken::Http(error) => {
-                    self.instruments.health.note_failure();
-                    waits.note_error(&error);
-                }
-                Broken::Ended if waits.has_heard => {
-                    waits.note("the platform ended the live stream");
-                }
-                Broken::Ended => {
-                    self.instruments.health.note_failure();
-                    waits.note(
-                        "the platform ended the live stream before an event or a heartbeat came",
-                    );
-                }
-                Broken::Platform(words) => {
-                    self.instruments.health.note_failure();
-                    waits.note_platform_failure(&words);
-                }
+                _ => self.note_break(broken, &mut waits),
             }
             let stop = self.stopping.token();
             tokio::select! {
@@ -156,6 +131,27 @@ impl Follower {
                 () = self.state_store.superseded(epoch) => {}
                 () = stop.cancelled() => {}
             }
+        }
+    }
+
+    /// Says why the stream is not followed for now.
+    fn note_break(&self, broken: Broken, waits: &mut Reconnecting) {
+        let health = &self.instruments.health;
+        let is_closed = matches!(broken, Broken::Ended) && waits.has_heard;
+        health.note_break(is_closed);
+        if !is_closed {
+            health.note_failure();
+        }
+        match broken {
+            Broken::Elsewhere => waits.note("it has to be opened from another place again and again: does the platform keep its events for long enough, and are its clocks right?"),
+            Broken::NoTime => waits.note("neither the platform's clock nor this machine's can be right: set them"),
+            Broken::Http(error) => waits.note_error(&error),
+            Broken::Ended if is_closed => waits.note("the platform ended the live stream"),
+            Broken::Ended => waits.note(
+                "the platform ended the live stream before an event or a heartbeat came",
+            ),
+            Broken::Platform(words) => waits.note_platform_failure(&words),
+            Broken::Reset | Broken::HistoryIsThrough | Broken::Stopped | Broken::Consumer(_) => {}
         }
     }
 
@@ -236,11 +232,14 @@ impl Follower {
             };
             for frame in frames {
                 if frame.is_of_stream() {
-                    self.instruments.health.note_progress();
+                    self.instruments.health.note_heard();
                     waits.note_frame(progress.opened.elapsed());
                 }
                 self.frame(frame, consumer, &mut progress, waits, epoch)
                     .await?;
+                if waits.is_steady {
+                    self.instruments.health.note_steady();
+                }
             }
             if !progress.is_live && progress.is_history_through() {
                 self.begin_live(consumer, &mut progress, waits, epoch)

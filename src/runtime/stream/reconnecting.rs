@@ -45,6 +45,8 @@ pub(super) struct Reconnecting {
     /// An event or a heartbeat has come over the last connection.
     pub(super) has_heard: bool,
     pub(super) has_noted_live: bool,
+    /// The stream goes on: nothing has gone wrong since it last did.
+    pub(super) is_steady: bool,
     /// The last connection ended because it had to begin elsewhere.
     pub(super) is_on_detour: bool,
     /// Behind this position events are gone, which was said.
@@ -64,6 +66,7 @@ impl Default for Reconnecting {
             has_connected: false,
             has_heard: false,
             has_noted_live: false,
+            is_steady: false,
             is_on_detour: false,
             gap_after: None,
             has_warned_of_future: false,
@@ -90,6 +93,7 @@ impl Reconnecting {
         *self = Self {
             has_connected: true,
             has_heard: true,
+            is_steady: true,
             has_noted_live: self.has_noted_live,
             gap_after: self.gap_after,
             has_warned_of_future: self.has_warned_of_future,
@@ -157,6 +161,7 @@ impl Reconnecting {
 
     /// Logs why the stream cannot be followed: at once where the reason is new, else now and then.
     fn log(&mut self, what: &str) {
+        self.is_steady = false;
         let is_logged =
             |(logged, at): &(String, Instant)| logged == what && at.elapsed() < LOG_EVERY;
         if self.logged.as_ref().is_some_and(is_logged) {
