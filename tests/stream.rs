@@ -587,6 +587,7 @@ async fn the_state_of_the_program_before_is_gone_on_from() {
 /// A connector that sends no messages needs no broker.
 #[rstest]
 #[case::none(Value::Null)]
+#[case::no_connection(json!({ "connection": null }))]
 #[case::empty(answered_config("", 0))]
 #[case::of_no_broker(answered_config(&"a".repeat(300), 5672))]
 #[case::no_port(answered_config("broker.example", 70_000))]

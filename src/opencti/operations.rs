@@ -24,6 +24,14 @@ pub(super) struct RegisterConnector;
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/register_stream_connector.graphql",
+    response_type = "crate::opencti::operations::RegisteredConnector"
+)]
+pub(super) struct RegisterStreamConnector;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/ping_connector.graphql",
     response_type = "crate::opencti::operations::PingedConnector"
 )]
@@ -495,7 +503,7 @@ pub(crate) struct Tracking {
 
 limits! {
     Few: DeleteConnector, QueueDetails, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
-    Many: RegisterConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, KnownCoreObjects,
+    Many: RegisterConnector, RegisterStreamConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, KnownCoreObjects,
         KnownRelationships, KnownSightings, SetReferences;
 }
 

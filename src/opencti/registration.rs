@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::operations::{
     ConnectorConfig, ConnectorReset, DeleteConnector, PingConnector, QueueDetails,
-    RegisterConnector, RegisteredConnector, connector_reset, delete_connector, ping_connector,
-    queue_details, register_connector,
+    RegisterConnector, RegisterStreamConnector, RegisteredConnector, connector_reset,
+    delete_connector, ping_connector, queue_details, register_connector, register_stream_connector,
 };
 use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
@@ -33,8 +33,8 @@ pub struct Registration {
     pub applicant_id: String,
     /// The state that the platform keeps for the connector.
     pub echo: Echo,
-    /// The broker, as the platform sees it, or what the answer lacks of it: a connector that sends no messages needs
-    /// none.
+    /// The broker, as the platform sees it, or what the answer lacks of it: a connector that sends no messages is not
+    /// told of one.
     pub broker: Result<BrokerAddress, RegistrationError>,
 }
 
@@ -158,23 +158,52 @@ pub async fn register(
     profile: &ConnectorProfile,
     policy: RetryPolicy,
 ) -> Result<Registration, RegistrationError> {
-    let input = register_connector::RegisterConnectorInput {
+    let connector = match profile.connector_type {
+        ConnectorType::ExternalImport => register_importer(platform, profile, policy).await?,
+        ConnectorType::Stream => register_consumer(platform, profile, policy).await?,
+    };
+    read_registration(connector)
+}
+
+async fn register_importer(
+    platform: &Platform,
+    profile: &ConnectorProfile,
+    policy: RetryPolicy,
+) -> Result<Option<RegisteredConnector>, PlatformError> {
+    use register_connector::{ConnectorType, RegisterConnectorInput, Variables};
+    let input = RegisterConnectorInput {
         id: profile.id.to_string(),
         name: profile.name.clone(),
-        type_: match profile.connector_type {
-            ConnectorType::ExternalImport => register_connector::ConnectorType::EXTERNAL_IMPORT,
-            ConnectorType::Stream => register_connector::ConnectorType::STREAM,
-        },
+        type_: ConnectorType::EXTERNAL_IMPORT,
         scope: Some(profile.scope.clone()),
         auto: Some(false),
         only_contextual: Some(false),
         playbook_compatible: Some(false),
     };
-    let variables = register_connector::Variables { input: Some(input) };
-    let answer = platform
-        .call::<RegisterConnector>(variables, policy)
-        .await?;
-    read_registration(answer.register_connector)
+    let variables = Variables { input: Some(input) };
+    let answering = platform.call::<RegisterConnector>(variables, policy);
+    Ok(answering.await?.register_connector)
+}
+
+/// Without a question for the broker, whose settings a platform may not have.
+async fn register_consumer(
+    platform: &Platform,
+    profile: &ConnectorProfile,
+    policy: RetryPolicy,
+) -> Result<Option<RegisteredConnector>, PlatformError> {
+    use register_stream_connector::{ConnectorType, RegisterConnectorInput, Variables};
+    let input = RegisterConnectorInput {
+        id: profile.id.to_string(),
+        name: profile.name.clone(),
+        type_: ConnectorType::STREAM,
+        scope: Some(profile.scope.clone()),
+        auto: Some(false),
+        only_contextual: Some(false),
+        playbook_compatible: Some(false),
+    };
+    let variables = Variables { input: Some(input) };
+    let answering = platform.call::<RegisterStreamConnector>(variables, policy);
+    Ok(answering.await?.register_connector)
 }
 
 fn read_registration(
@@ -441,7 +470,6 @@ mod tests {
         }
     }
 
-    /// The registration itself is good: a connector that sends no messages needs no port.
     #[rstest::rstest]
     fn a_number_that_is_no_port_is_named(#[values(-1, 0, 65_536, 70_000)] number: i64) {
         let reported = answered("/config/connection/port", number).unwrap_err();
