@@ -33,6 +33,7 @@ pub use local::ask_local_health;
 pub use peer::Peer;
 pub use redirect::{RedirectRefusal, Redirects};
 pub use request::Request;
+pub use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub(crate) use response::error_message;
 pub use response::{Pieces, Response};

@@ -16,13 +16,15 @@ use url::Url;
 
 use super::{GraphqlError, HttpFailure, RequestError};
 use crate::http::{
-    self, Clocks, Credential, ErrorKind, Peer, Request, Response, RetryPolicy, Site,
+    self, Clocks, Credential, ErrorKind, HeaderName, HeaderValue, Peer, Request, Response,
+    RetryPolicy, Site,
 };
 use crate::telemetry::logs::Chain;
 
 /// A user who has a draft open reads from that draft unless this header is there, empty
 /// (docs/protocol.md#requests).
-const DRAFT_HEADER: &str = "opencti-draft-id";
+const DRAFT_HEADER: HeaderName = HeaderName::from_static("opencti-draft-id");
+const NO_DRAFT: HeaderValue = HeaderValue::from_static("");
 
 /// Asks one platform. Cheap to clone; all clones have one connection pool.
 #[derive(Debug, Clone)]
@@ -98,7 +100,7 @@ impl GraphqlClient {
     /// [`http::Error::Setup`] when a certificate cannot be used.
     pub fn new(site: Site, token: &SecretString) -> Result<Self, RequestError> {
         let site = site
-            .with_header(DRAFT_HEADER, "")
+            .with_header(DRAFT_HEADER, NO_DRAFT)
             .with_credential(Credential::token("Bearer", token));
         let http = http::Client::new(site).map_err(failed("the set-up"))?;
         Ok(Self { http })

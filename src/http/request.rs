@@ -58,23 +58,42 @@ impl Request {
         self
     }
 
-    /// With a header that is not secret; its name in lower case. A value that is not allowed in a header is left out.
+    /// With a header that is not secret. A value that is not allowed in a header is left out. The name is a type of its
+    /// own: one that no header can have does not compile, where it stands in a constant.
+    ///
+    /// ```
+    /// use opencti_connectors::http::{HeaderName, Request};
+    ///
+    /// const VERSION: HeaderName = HeaderName::from_static("x-api-version");
+    /// # fn request(url: url::Url) -> Request {
+    /// Request::get(url).with_header(VERSION, "2")
+    /// # }
+    /// ```
+    ///
+    /// ```compile_fail
+    /// use opencti_connectors::http::{HeaderName, Request};
+    ///
+    /// const VERSION: HeaderName = HeaderName::from_static("X-Api-Version");
+    /// # fn request(url: url::Url) -> Request {
+    /// Request::get(url).with_header(VERSION, "2")
+    /// # }
+    /// ```
     #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
+    pub fn with_header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
+            self.headers.insert(name, value);
         }
         self
     }
 
     /// With a header that is secret, such as a key of the source, or a signature or a token that was made for this
-    /// request; its name in lower case. It cannot be printed, and a redirect to another origin does not carry it along.
+    /// request. It cannot be printed, and a redirect to another origin does not carry it along.
     /// A value that cannot stand in a header cannot be right either, and is left out: the refusal shows it.
     #[must_use]
-    pub fn with_secret_header(mut self, name: &'static str, value: &SecretString) -> Self {
+    pub fn with_secret_header(mut self, name: HeaderName, value: &SecretString) -> Self {
         if let Ok(mut value) = HeaderValue::from_str(value.expose_secret()) {
             value.set_sensitive(true);
-            self.secrets.insert(HeaderName::from_static(name), value);
+            self.secrets.insert(name, value);
         }
         self
     }
@@ -100,11 +119,13 @@ impl Request {
 mod tests {
     use super::*;
 
+    const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
     #[test]
     fn a_secret_belongs_to_scheme_host_and_port() {
         let url = Url::parse("https://feed.example:8443/a").unwrap();
         let key = SecretString::from("a-key".to_owned());
-        let request = Request::get(url).with_secret_header("x-api-key", &key);
+        let request = Request::get(url).with_secret_header(X_API_KEY, &key);
         let has_key = |url: &str| {
             let headers = request.headers_for(&Url::parse(url).unwrap());
             headers.contains_key("x-api-key")

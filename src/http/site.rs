@@ -64,9 +64,8 @@ impl Site {
 
     /// The site with a header on every request.
     #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: &'static str) -> Self {
-        let value = HeaderValue::from_static(value);
-        self.headers.insert(HeaderName::from_static(name), value);
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
         self
     }
 

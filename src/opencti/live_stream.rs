@@ -7,13 +7,18 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::connector::StreamPosition;
-use crate::http::{Client, Credential, Error, Events, Frame, Framed, Request, Site};
+use crate::http::{Client, Credential, Error, Events, Frame, Framed, HeaderName, Request, Site};
 use crate::settings::LiveStreamSettings;
 
 /// Frames are some 2 KB, and those of the largest objects some MB.
 const LARGEST_FRAME: usize = 32 * 1024 * 1024;
 /// The media type of server-sent events.
 const EVENT_STREAM: &str = "text/event-stream";
+/// Behind which position the stream is followed, and what it brings.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const LISTEN_DELETE: HeaderName = HeaderName::from_static("listen-delete");
+const NO_DEPENDENCIES: HeaderName = HeaderName::from_static("no-dependencies");
+const WITH_INFERENCES: HeaderName = HeaderName::from_static("with-inferences");
 /// A stream has no end.
 const TOTAL_LIMIT: Duration = Duration::from_hours(24 * 365);
 
@@ -75,10 +80,10 @@ impl LiveStream {
         }
         let request = Request::get(url)
             .accept(EVENT_STREAM)
-            .with_header("last-event-id", &start.after.to_string())
-            .with_header("listen-delete", flag(self.settings.listens_to_deletions))
-            .with_header("no-dependencies", flag(self.settings.without_dependencies))
-            .with_header("with-inferences", flag(self.settings.with_inferences));
+            .with_header(LAST_EVENT_ID, &start.after.to_string())
+            .with_header(LISTEN_DELETE, flag(self.settings.listens_to_deletions))
+            .with_header(NO_DEPENDENCIES, flag(self.settings.without_dependencies))
+            .with_header(WITH_INFERENCES, flag(self.settings.with_inferences));
         let sending = self.client.counted(self.client.send(&request));
         let response = sending.await?.success().await?.of_type(EVENT_STREAM)?;
         Ok(OpenStream {

@@ -94,7 +94,10 @@ fn site(host: &Host) -> Site {
         ..Site::new("the source", host.url.clone())
     }
     .with_credential(Credential::token("Token", &token))
-    .with_header("x-always", "here")
+    .with_header(
+        HeaderName::from_static("x-always"),
+        HeaderValue::from_static("here"),
+    )
 }
 
 async fn fetch(site: Site, request: &Request, policy: RetryPolicy) -> Result<Fetched, Error> {
@@ -626,6 +629,8 @@ async fn a_403_with_requests_left_is_about_the_token() {
 
 #[tokio::test]
 async fn a_secret_of_a_request_does_not_go_to_another_origin_and_does_not_show() {
+    const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
+    const X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
     let other = Host::start(&[(200, &[], "content")]).await;
     let elsewhere = other.url.to_string();
     let host = Host::start(&[
@@ -635,9 +640,12 @@ async fn a_secret_of_a_request_does_not_go_to_another_origin_and_does_not_show()
     .await;
     let secret = |text: &str| text.to_owned().into();
     let request = get(&host)
-        .with_secret_header("authorization", &secret("AWS4-HMAC-SHA256 a-signature"))
-        .with_secret_header("x-amz-security-token", &secret("a-session"))
-        .with_header("x-amz-date", "20261120T100000Z");
+        .with_secret_header(
+            axum::http::header::AUTHORIZATION,
+            &secret("AWS4-HMAC-SHA256 a-signature"),
+        )
+        .with_secret_header(X_AMZ_SECURITY_TOKEN, &secret("a-session"))
+        .with_header(X_AMZ_DATE, "20261120T100000Z");
     let shown = format!("{request:?}");
     for hidden in ["a-signature", "a-session"] {
         assert!(!shown.contains(hidden), "{shown}");
