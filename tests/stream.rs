@@ -679,6 +679,48 @@ async fn the_check_says_whether_the_stream_can_be_followed_and_registers_nothing
     tokio::time::timeout(LIMIT, closing).await.unwrap();
 }
 
+/// What greets, and brings nothing, is not followed either.
+#[rstest]
+#[case::ends(StreamFault::End { after: 1 }, "ends it before an event or a heartbeat has come")]
+#[case::fails(StreamFault::Error { after: 1 }, "the platform fails at it")]
+#[case::silent(StreamFault::Silence { after: 1 }, "neither an event nor a heartbeat within 30 s")]
+#[tokio::test]
+async fn the_check_waits_for_an_event_or_a_heartbeat(
+    #[case] fault: StreamFault,
+    #[case] words: &str,
+) {
+    let line = Line::new();
+    let stream = line.platform.stream();
+    stream.add_fault(fault);
+    let passing = async {
+        stream.until(|connections| !connections.is_empty()).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        pass(Duration::from_secs(31)).await;
+    };
+    let ((outcome, text), ()) = tokio::join!(line.check(&[]), passing);
+    assert_eq!(outcome, CheckOutcome::Failed);
+    assert!(text.contains(words), "{text}");
+}
+
+/// Frames of another program are no sign of life.
+#[tokio::test]
+async fn the_check_knows_what_is_no_stream_of_the_platform() {
+    let line = Line::silent();
+    let stream = line.platform.stream();
+    let other = async {
+        stream.until(|connections| !connections.is_empty()).await;
+        for _ in 0..3 {
+            stream.inject("id: 1\nevent: price\ndata: 7\n\n");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        pass(Duration::from_secs(31)).await;
+    };
+    let ((outcome, text), ()) = tokio::join!(line.check(&[]), other);
+    assert_eq!(outcome, CheckOutcome::Failed);
+    assert!(text.contains("within 30 s"), "{text}");
+    assert!(text.contains("3 frames that are not known here"), "{text}");
+}
+
 /// However long it takes to handle an event: what came meanwhile is read, on the same connection.
 #[tokio::test]
 async fn a_slow_target_holds_the_platform_up_and_nothing_else() {

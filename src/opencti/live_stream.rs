@@ -183,6 +183,11 @@ impl StreamFrame {
         !matches!(self, Self::Connected { .. } | Self::Failed(_))
     }
 
+    /// Whether no other program sends the like: an event of the platform, or a heartbeat.
+    pub fn is_of_platform(&self) -> bool {
+        self.is_of_stream() && !matches!(self, Self::Unknown(..))
+    }
+
     fn of(framed: Framed) -> Self {
         let frame = match framed {
             Framed::Frame(frame) => frame,
@@ -271,6 +276,10 @@ mod tests {
     fn a_connection_with_nothing_but_its_beginning_is_no_stream() {
         for (event, is_of_stream) in [("connected", false), ("error", false), ("heartbeat", true)] {
             assert_eq!(read(event, Some("9-0"), "{}").is_of_stream(), is_of_stream);
+        }
+        for (event, is_of_platform) in [("connected", false), ("price", false), ("create", true)] {
+            let frame = read(event, Some("9-0"), "{}");
+            assert_eq!(frame.is_of_platform(), is_of_platform);
         }
     }
 

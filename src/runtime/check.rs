@@ -13,8 +13,8 @@ use crate::connector::{
 use crate::http::{self, RetryPolicy};
 use crate::opencti::queue::Depth;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, KeptConnector, Rules, StreamFrame, StreamStart, UserRights,
-    delete, kept, queue_size, register,
+    BrokerAddress, ConnectorProfile, KeptConnector, OpenStream, Rules, StreamFrame, StreamStart,
+    UserRights, delete, kept, queue_size, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::runtime::context;
@@ -105,35 +105,38 @@ async fn check_known<S: Section>(
     }
 }
 
-/// Whether the live stream can be followed: opened, and left with its first frame.
+/// Whether the live stream can be followed: opened, and left with the first event or heartbeat.
 async fn check_stream<S>(settings: &Settings<S>, context: &Context, checks: &mut Checks<'_>) {
     const NAME: &str = "live stream";
     let Some(live) = &settings.connector.live_stream else {
         return checks.fail(NAME, "the settings name none");
     };
-    let opening = async {
+    let mut heard = HeardOfStream::default();
+    let following = async {
         let stream = live_stream(settings, context, live)?;
         let start = StreamStart {
             after: StreamPosition::at(context.clock.now()),
             recover_until: None,
         };
-        let mut open = stream.open(start).await?;
-        while let Some(frames) = open.next().await? {
-            if let Some(frame) = frames.into_iter().next() {
-                return Ok(Some(frame));
-            }
-        }
-        Ok::<_, http::Error>(None)
+        heard.listen(stream.open(start).await?).await
     };
-    match tokio::time::timeout(LIMIT, opening).await {
-        Ok(Ok(Some(StreamFrame::Failed(words)))) => {
-            checks.fail(
-                NAME,
-                format!("the platform fails at it: {}", safe(&words, WORDS)),
-            );
-        }
-        Ok(Ok(Some(_))) => checks.pass(NAME, format!("{} is open", live.id)),
-        Ok(Ok(None)) => checks.fail(NAME, "the platform ends it at once"),
+    let sign = tokio::time::timeout(LIMIT, following).await;
+    match sign {
+        Ok(Ok(StreamSign::Follows)) => checks.pass(
+            NAME,
+            format!("{} is open, and brings events or heartbeats", live.id),
+        ),
+        Ok(Ok(StreamSign::Failed(words))) => checks.fail(
+            NAME,
+            format!("the platform fails at it: {}", safe(&words, WORDS)),
+        ),
+        Ok(Ok(StreamSign::Ended)) => checks.fail(
+            NAME,
+            format!(
+                "the platform ends it before an event or a heartbeat has come{}",
+                heard.unknown()
+            ),
+        ),
         Ok(Err(error)) => {
             let advice = match error.status().map(|status| status.as_u16()) {
                 Some(401 | 403) => {
@@ -146,8 +149,57 @@ async fn check_stream<S>(settings: &Settings<S>, context: &Context, checks: &mut
         }
         Err(_) => checks.fail(
             NAME,
-            format!("the platform sends nothing within {} s", LIMIT.as_secs()),
+            format!(
+                "the platform sends neither an event nor a heartbeat within {} s{}",
+                LIMIT.as_secs(),
+                heard.unknown()
+            ),
         ),
+    }
+}
+
+/// What a connection of the live stream shows.
+enum StreamSign {
+    /// An event or a heartbeat has come.
+    Follows,
+    /// The platform failed, in its words.
+    Failed(String),
+    /// It ended without any.
+    Ended,
+}
+
+/// What has come over the connection that is looked at.
+#[derive(Default)]
+struct HeardOfStream {
+    /// Frames that no release of the platform is known to send.
+    unknown: usize,
+}
+
+impl HeardOfStream {
+    /// Listens until it is known whether the stream is one of the platform's.
+    async fn listen(&mut self, mut open: OpenStream) -> Result<StreamSign, http::Error> {
+        while let Some(frames) = open.next().await? {
+            for frame in frames {
+                if frame.is_of_platform() {
+                    return Ok(StreamSign::Follows);
+                }
+                match frame {
+                    StreamFrame::Failed(words) => return Ok(StreamSign::Failed(words)),
+                    StreamFrame::Unknown(..) => self.unknown += 1,
+                    _ => {}
+                }
+            }
+        }
+        Ok(StreamSign::Ended)
+    }
+
+    fn unknown(&self) -> String {
+        match self.unknown {
+            0 => String::new(),
+            frames => format!(
+                ", but {frames} frames that are not known here; does another program answer in its place?"
+            ),
+        }
     }
 }
 
