@@ -21,6 +21,7 @@ mod sent_notice;
 mod source;
 mod stream_consumer;
 mod tally;
+mod unit_key;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -31,7 +32,7 @@ use crate::settings::{Section, Settings};
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
 pub use converted::{Converted, Parts, Position};
-pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, UNIT_KEY_BYTES, is_marking};
+pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, is_marking};
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
 pub use row_time::RowTime;
@@ -41,6 +42,7 @@ pub use stream_consumer::{
     NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
 pub use tally::{Skipped, Tally};
+pub use unit_key::{UnitKey, UnitKeyTooLong};
 
 /// A connector: its name, its settings, and how it is made from them.
 pub trait Connector: Sized + Send + Sync + 'static {

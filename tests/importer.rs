@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use opencti_connectors::connector::{
     Checks, Connector, Context, Converted, Converter, Importer, Position, Resume, Source,
-    SourceError,
+    SourceError, UnitKey,
 };
 use opencti_connectors::runtime::{End, run_importer};
 use opencti_connectors::settings::{self, Reader, Section, Setting, Settings};
@@ -54,7 +54,7 @@ struct Plan {
     /// Whether units that are confirmed are not read once more.
     goes_on: bool,
     /// Keys of units that came back.
-    asked_again: Vec<Option<String>>,
+    asked_again: Vec<Option<UnitKey>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -357,7 +357,7 @@ impl Converter for AlertConverter {
             as_of: None,
         });
         Converted {
-            key: Some(format!("unit {number}")),
+            key: Some(UnitKey::new(format!("unit {number}")).unwrap()),
             position,
             objects,
             shared: vec![Arc::clone(&self.host)],
@@ -687,7 +687,7 @@ async fn what_is_deferred_comes_back_with_the_key_of_its_unit() {
     assert!(
         asked_again
             .iter()
-            .all(|key| key.as_deref() == Some("unit 1")),
+            .all(|key| key.as_ref().is_some_and(|key| key.as_str() == "unit 1")),
         "{asked_again:?}"
     );
     let counts = line.platform.imported().counts().get("Incident").copied();

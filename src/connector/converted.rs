@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Deferred, SentNotifier, Skipped};
+use super::{Deferred, SentNotifier, Skipped, UnitKey};
 use crate::stix::StixObject;
 
 /// Where in the source a unit ends. Only the source that made it can read it.
@@ -41,9 +41,8 @@ pub struct Parts {
 pub struct Converted {
     /// The stream of the source.
     pub stream: &'static str,
-    /// How this unit can be asked for once more: comes back with what of it is deferred. Only the source that made it
-    /// can read it; at most [`UNIT_KEY_BYTES`](super::UNIT_KEY_BYTES).
-    pub key: Option<String>,
+    /// How this unit can be asked for once more: comes back with what of it is deferred.
+    pub key: Option<UnitKey>,
     /// Whether it is read once more, apart from its stream.
     pub is_again: bool,
     /// Where the reading of the stream goes on behind it; of several units up to one place, only the last has it.

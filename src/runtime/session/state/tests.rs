@@ -8,7 +8,7 @@ use serde_json::json;
 use super::bounds::{AT_SOURCE, DEFERRED, LEFT_BEHIND, RESOLVED, RUNS};
 use super::open_work::OTHER_KINDS;
 use super::*;
-use crate::connector::{AtSource, Obstacle, Skipped};
+use crate::connector::{AtSource, Obstacle, Skipped, UnitKey};
 use crate::hostile::{corpus, damaged, misfilled};
 use crate::opencti::Echo;
 
@@ -243,7 +243,7 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
         needs: Some(long(1)),
         is_part: true,
         at_source,
-        unit: None,
+        unit: Some(UnitKey::new("k".repeat(UnitKey::MOST_BYTES)).unwrap()),
     };
     let unread = Some(AtSource::Unread(DaysInVain::default()));
     let hold_all = |state: &mut State, first: usize| {
