@@ -16,6 +16,7 @@ mod converted;
 mod deferred;
 mod lookup_cache;
 mod overlap_window;
+mod position;
 mod row_time;
 mod sent_notice;
 mod source;
@@ -31,10 +32,11 @@ use crate::settings::{Section, Settings};
 
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
-pub use converted::{Converted, Parts, Position};
+pub use converted::{Converted, Parts};
 pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, is_marking};
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
+pub use position::{Position, UnitPosition, cursor_name, is_cursor_of};
 pub use row_time::RowTime;
 pub use sent_notice::{SentListener, SentNotifier};
 pub use source::{Converter, Source, SourceError};
@@ -106,8 +108,8 @@ pub trait Importer: Connector {
 /// What earlier runs left to this one.
 #[derive(Debug, Clone, Default)]
 pub struct Resume {
-    /// The last confirmed cursor of each stream, by the stream's name; none for a stream that has
-    /// never been read. It may have been written by another program: a source that cannot read it logs that and
+    /// The last confirmed cursor of each stream, by the name that [`cursor_name`] makes, mostly the stream's; none for a
+    /// stream that has never been read. It may have been written by another program: a source that cannot read it logs that and
     /// reads the stream from its beginning.
     pub cursors: BTreeMap<String, serde_json::Value>,
     /// Objects that earlier runs deferred and that may be sent now, or that only the source can resolve; they are read once

@@ -352,7 +352,7 @@ impl Converter for AlertConverter {
         };
         // All units lead to one place: only the last one moves the position.
         let position = is_last.then(|| Position {
-            stream: STREAM,
+            variant: None,
             cursor: json!({ "units": number }),
             as_of: None,
         });

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::bounds::{AT_SOURCE, CAUSES, DEFERRED, RESOLVED};
 use super::{State, count_one};
-use crate::connector::{AtSource, DaysInVain, Deferred, Obstacle};
+use crate::connector::{AtSource, DaysInVain, Deferred, Obstacle, is_cursor_of};
 
 /// On so many different days the source fails at an object until it is given up.
 const DAYS_IN_VAIN: u32 = 7;
@@ -189,8 +189,7 @@ impl State {
         self.deferred_causes_more = 0;
         self.dependents_more = false;
         self.source_resolved = false;
-        // A stream may keep its cursor under a longer name.
-        let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
+        let is_overflown = |name: &str| overflown.iter().any(|stream| is_cursor_of(name, stream));
         self.streams.retain(|name, _| !is_overflown(name));
         // Should the messages of the open work be lost, its run may not begin behind what is no longer counted.
         if let Some(work) = &mut self.work {

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::bounds::{AT_SOURCE, CAUSES, DEFERRED, LEFT_BEHIND, RESOLVED, RUNS};
 use super::open_work::OTHER_KINDS;
 use super::*;
-use crate::connector::{AtSource, Obstacle, Skipped, UnitKey};
+use crate::connector::{AtSource, Obstacle, Skipped, UnitKey, cursor_name};
 use crate::hostile::{corpus, damaged, misfilled};
 use crate::opencti::Echo;
 
@@ -498,6 +498,22 @@ fn causes_beyond_what_is_remembered_are_counted_until_their_streams_are_read_onc
     state.begin_source("https://other.test".to_owned());
     assert_eq!(state.deferred_causes_more, 0);
     assert!(state.deferred_causes.is_empty());
+}
+
+#[test]
+fn a_stream_that_is_read_once_more_loses_its_cursors_of_all_variants_and_no_other_one() {
+    let mut state = used();
+    state.defer((0..=DEFERRED).map(|number| Deferred {
+        at_source: None,
+        ..unread(&format!("url--{number}"))
+    }));
+    let variant = cursor_name("observables", Some("of some")).into_owned();
+    let other = "observables2".to_owned();
+    state.streams = [&variant, &other, &"observables".to_owned()]
+        .map(|name| (name.clone(), json!("end")))
+        .into();
+    state.begin_overflown_streams(NaiveDate::default());
+    assert_eq!(state.streams.into_keys().collect::<Vec<_>>(), [other]);
 }
 
 /// What was read once more and went with a work counts as sent only when that work is complete.
