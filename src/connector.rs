@@ -18,6 +18,7 @@ mod lookup_cache;
 mod overlap_window;
 mod position;
 mod row_time;
+mod run_reporter;
 mod sent_notice;
 mod source;
 mod stream_consumer;
@@ -38,6 +39,7 @@ pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
 pub use position::{Position, UnitPosition, cursor_name, is_cursor_of};
 pub use row_time::RowTime;
+pub use run_reporter::RunReporter;
 pub use sent_notice::{SentListener, SentNotifier};
 pub use source::{Converter, Source, SourceError};
 pub use stream_consumer::{
@@ -118,4 +120,6 @@ pub struct Resume {
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,
+    /// Takes what the source tells of this run beside units.
+    pub reporter: RunReporter,
 }
