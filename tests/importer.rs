@@ -174,7 +174,7 @@ impl Importer for Alerts {
         let host = plan.host;
         for kind in ["alerts", "case", "deleted"] {
             let of_kind = units.iter().filter(|unit| unit.kind() == kind).count();
-            self.planned.set(kind, of_kind as f64);
+            self.planned.set(kind, of_kind.try_into().unwrap());
         }
         Ok(AlertSource {
             reporter: resume.reporter,
@@ -878,7 +878,7 @@ async fn what_a_connector_says_and_counts_of_its_own_is_logged_and_served() {
     for line in [
         "opencti_connector_alerts_units_handed_out_total{kind=\"alerts\"} 3\n",
         "opencti_connector_alerts_units_handed_out_total{kind=\"case\"} 1\n",
-        "opencti_connector_alerts_units_planned{kind=\"deleted\"} 0.0\n",
+        "opencti_connector_alerts_units_planned{kind=\"case\"} 1\n",
     ] {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }

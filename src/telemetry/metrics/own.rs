@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::bounded::Bounded;
-use super::{Number, OURS, register};
+use super::{OURS, register};
 
 /// So many values of a label are told apart; the rest is counted as others.
 const MOST_VALUES: usize = 50;
@@ -21,7 +22,7 @@ pub struct OwnCounter(Labelled<Counter>);
 
 /// Shows how much there is of something of a connector's own, by one label. A copy shows the same.
 #[derive(Debug, Clone)]
-pub struct OwnGauge(Labelled<Number>);
+pub struct OwnGauge(Labelled<Gauge>);
 
 #[derive(Debug, Clone)]
 struct Labelled<M> {
@@ -46,9 +47,9 @@ impl OwnCounter {
 }
 
 impl OwnGauge {
-    /// Sets how much there is now, with this value of the label, which is bounded as that of a counter.
-    pub fn set(&self, value: &str, now: f64) {
-        self.0.of(value).set(now);
+    /// Sets how much there is now, such as files or seconds, with this value of the label, which is bounded as that of a counter.
+    pub fn set(&self, value: &str, now: u64) {
+        self.0.of(value).set(i64::try_from(now).unwrap_or(i64::MAX));
     }
 }
 

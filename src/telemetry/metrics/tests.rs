@@ -81,14 +81,14 @@ fn what_a_connector_counts_of_its_own_is_bounded_and_registered_once() {
     let gauge = metrics.own_gauge("misp-feed", "events", "Events in the manifest", "feed");
     for number in 0..100 {
         counter().count(&format!("feed {number}"), 2);
-        gauge.set(&format!("feed \u{1b}{number}"), 7.5);
+        gauge.set(&format!("feed \u{1b}{number}"), 7);
     }
     let text = metrics.text().unwrap();
     for line in [
         "# TYPE opencti_connector_misp_feed_events_unchanged counter\n",
         "opencti_connector_misp_feed_events_unchanged_total{feed=\"feed 3\"} 2\n",
         "opencti_connector_misp_feed_events_unchanged_total{feed=\"others\"} 100\n",
-        "opencti_connector_misp_feed_events{feed=\"others\"} 7.5\n",
+        "opencti_connector_misp_feed_events{feed=\"others\"} 7\n",
     ] {
         assert_eq!(text.matches(line).count(), 1, "{line} in {text}");
     }
