@@ -884,6 +884,36 @@ async fn what_a_connector_says_and_counts_of_its_own_is_logged_and_served() {
     }
 }
 
+/// On one thread, so that the log of all of it is seen.
+#[tokio::test]
+async fn each_run_warns_once_of_what_waits_for_causes_that_are_not_remembered() {
+    let line = Line::of(Release::LATEST).await;
+    let state = json!({
+        "version": 1, "source": "nowhere", "streams": {}, "runs": [],
+        "held_back_more": { "alerts": 9 },
+        "held_back_causes": ["Never-Heard-Of"],
+        "held_back_causes_more": 7,
+    });
+    line.platform
+        .set_state(&line.id.to_string(), &state.to_string());
+    line.plan(any(0..30), false);
+    let log = Log::default();
+    let guard = log.begin();
+    line.run().await;
+    drop(guard);
+    let text = log.text();
+    let warned = text
+        .lines()
+        .filter(|line| line.contains("than are remembered"));
+    let warned: Vec<&str> = warned.collect();
+    assert_eq!(warned.len(), 1, "{text}");
+    assert!(
+        warned[0].contains("WARN") && warned[0].contains("deferred=7"),
+        "{}",
+        warned[0]
+    );
+}
+
 /// What is logged on the thread of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
