@@ -254,7 +254,7 @@ impl Source for AddressSource {
             return Ok(None);
         }
         let position = Position {
-            stream: STREAM,
+            variant: None,
             cursor: json!({ "lines": self.read }),
             as_of: None,
         };

@@ -16,11 +16,14 @@ mod converted;
 mod deferred;
 mod lookup_cache;
 mod overlap_window;
+mod position;
 mod row_time;
+mod run_reporter;
 mod sent_notice;
 mod source;
 mod stream_consumer;
 mod tally;
+mod unit_key;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -30,17 +33,20 @@ use crate::settings::{Section, Settings};
 
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
-pub use converted::{Converted, Parts, Position};
-pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, UNIT_KEY_BYTES, is_marking};
+pub use converted::{Converted, Parts};
+pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, is_marking};
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
+pub use position::{Position, UnitPosition, cursor_name, is_cursor_of};
 pub use row_time::RowTime;
+pub use run_reporter::RunReporter;
 pub use sent_notice::{SentListener, SentNotifier};
 pub use source::{Converter, Source, SourceError};
 pub use stream_consumer::{
     NotAPosition, StreamConsumer, StreamEvent, StreamNotice, StreamPosition, Taken,
 };
 pub use tally::{Skipped, Tally};
+pub use unit_key::{UnitKey, UnitKeyTooLong};
 
 /// A connector: its name, its settings, and how it is made from them.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -104,8 +110,8 @@ pub trait Importer: Connector {
 /// What earlier runs left to this one.
 #[derive(Debug, Clone, Default)]
 pub struct Resume {
-    /// The last confirmed cursor of each stream, by the stream's name; none for a stream that has
-    /// never been read. It may have been written by another program: a source that cannot read it logs that and
+    /// The last confirmed cursor of each stream, by the name that [`cursor_name`] makes, mostly the stream's; none for a
+    /// stream that has never been read. It may have been written by another program: a source that cannot read it logs that and
     /// reads the stream from its beginning.
     pub cursors: BTreeMap<String, serde_json::Value>,
     /// Objects that earlier runs deferred and that may be sent now, or that only the source can resolve; they are read once
@@ -114,4 +120,6 @@ pub struct Resume {
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,
+    /// Takes what the source tells of this run beside units.
+    pub reporter: RunReporter,
 }

@@ -44,7 +44,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "http",
             "telemetry",
             "settings",
-            "connector::Position",
+            "connector::UnitPosition",
             "connector::StreamPosition",
             "stix",
         ],
@@ -502,7 +502,7 @@ fn no_file_is_named_mod() {
 /// The checks above would pass as well if they found nothing at all: these must be found.
 #[rstest]
 #[case::plain("src/stix/object.rs", "use crate::graphql::GraphqlClient;", &[1])]
-#[case::group("src/opencti/work.rs", "use crate::connector::{\n    Position,\n    Source as S,\n};", &[1])]
+#[case::group("src/opencti/work.rs", "use crate::connector::{\n    UnitPosition,\n    Source as S,\n};", &[1])]
 #[case::group_at_the_root("src/graphql/client.rs", "use crate::{telemetry::logs::Chain, runtime, stix};", &[1, 1])]
 #[case::in_code("src/settings/load.rs", "fn f() {\n    crate::platform::Release::new(6, 0, 0);\n}", &[2])]
 #[case::in_an_attribute("src/graphql.rs", "#[graphql(response_type = \"crate::platform::AppInfo\")]", &[1])]
@@ -525,7 +525,7 @@ fn a_forbidden_arrow_is_found(#[case] file: &str, #[case] text: &str, #[case] li
 }
 
 #[rstest]
-#[case::one_item("src/opencti/delivery.rs", "use crate::connector::Position;")]
+#[case::one_item("src/opencti/delivery.rs", "use crate::connector::UnitPosition;")]
 #[case::own(
     "src/opencti/work.rs",
     "use super::operations::AddWork;\nuse crate::opencti::queue;"

@@ -13,8 +13,8 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use opencti_connectors::connector::{
-    Checks, Connector, Context, Converted, Converter, Importer, Position, Resume, Source,
-    SourceError,
+    Checks, Connector, Context, Converted, Converter, Importer, Position, Resume, RunReporter,
+    Source, SourceError, UnitKey,
 };
 use opencti_connectors::runtime::{End, run_importer};
 use opencti_connectors::settings::{self, Reader, Section, Setting, Settings};
@@ -26,6 +26,7 @@ use opencti_connectors::stix::typed::{
 };
 use opencti_connectors::stix::{Handling, Presence, StixId, StixObject, Timestamp};
 use opencti_connectors::telemetry::Instruments;
+use opencti_connectors::telemetry::metrics::{OwnCounter, OwnGauge};
 use rstest::rstest;
 use sandbox::{Broker, Destination, DestinationOptions, Release, Work, Worker};
 use serde_json::{Value, json};
@@ -54,7 +55,7 @@ struct Plan {
     /// Whether units that are confirmed are not read once more.
     goes_on: bool,
     /// Keys of units that came back.
-    asked_again: Vec<Option<String>>,
+    asked_again: Vec<Option<UnitKey>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +89,8 @@ impl Section for NoSettings {
 
 struct Alerts {
     id: Uuid,
+    handed_out: OwnCounter,
+    planned: OwnGauge,
 }
 
 impl Connector for Alerts {
@@ -95,9 +98,13 @@ impl Connector for Alerts {
     const PROGRAM: &'static str = "alerts-connector";
     const ABOUT: &'static str = "Imports alerts";
 
-    fn new(settings: &Settings<NoSettings>, _: &Context) -> Result<Self, SourceError> {
-        let id = settings.connector.id;
-        Ok(Self { id })
+    fn new(settings: &Settings<NoSettings>, context: &Context) -> Result<Self, SourceError> {
+        let label = "kind";
+        Ok(Self {
+            id: settings.connector.id,
+            handed_out: context.counter("units_handed_out", "Units handed out", label),
+            planned: context.gauge("units_planned", "Units that the run has to hand out", label),
+        })
     }
 
     async fn check(&self, checks: &mut Checks<'_>) {
@@ -165,7 +172,13 @@ impl Importer for Alerts {
         units.drain(..usize::try_from(confirmed).unwrap());
         units.reverse();
         let host = plan.host;
+        for kind in ["alerts", "case", "deleted"] {
+            let of_kind = units.iter().filter(|unit| unit.kind() == kind).count();
+            self.planned.set(kind, of_kind.try_into().unwrap());
+        }
         Ok(AlertSource {
+            reporter: resume.reporter,
+            handed_out: self.handed_out.clone(),
             units,
             number: confirmed,
             host,
@@ -174,6 +187,8 @@ impl Importer for Alerts {
 }
 
 struct AlertSource {
+    reporter: RunReporter,
+    handed_out: OwnCounter,
     units: Vec<Unit>,
     number: u64,
     host: Host,
@@ -183,6 +198,16 @@ enum Unit {
     Alerts(Vec<Alert>, Vec<(usize, usize)>),
     Case(Vec<usize>),
     Deleted(Vec<usize>),
+}
+
+impl Unit {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Alerts(..) => "alerts",
+            Self::Case(_) => "case",
+            Self::Deleted(_) => "deleted",
+        }
+    }
 }
 
 impl Source for AlertSource {
@@ -196,6 +221,15 @@ impl Source for AlertSource {
     async fn next_unit(&mut self) -> Result<Option<Self::Unit>, SourceError> {
         let unit = self.units.pop();
         self.number += 1;
+        if let Some(unit) = &unit {
+            self.handed_out.count(unit.kind(), 1);
+            let words = format!(
+                "{} units handed out, {} left",
+                self.number,
+                self.units.len()
+            );
+            self.reporter.summarize(words);
+        }
         Ok(unit.map(|unit| (self.number, self.units.is_empty(), unit)))
     }
 }
@@ -352,12 +386,12 @@ impl Converter for AlertConverter {
         };
         // All units lead to one place: only the last one moves the position.
         let position = is_last.then(|| Position {
-            stream: STREAM,
+            variant: None,
             cursor: json!({ "units": number }),
             as_of: None,
         });
         Converted {
-            key: Some(format!("unit {number}")),
+            key: Some(UnitKey::new(format!("unit {number}")).unwrap()),
             position,
             objects,
             shared: vec![Arc::clone(&self.host)],
@@ -418,6 +452,10 @@ impl Line {
 
     /// Runs once, and waits until the workers are through.
     async fn run(&self) {
+        self.run_with(Instruments::default()).await;
+    }
+
+    async fn run_with(&self, instruments: Instruments) {
         let id = self.id.to_string();
         let environment = [
             ("OPENCTI_URL", self.platform.url()),
@@ -427,11 +465,7 @@ impl Line {
         ];
         let settings = settings::read(Path::new("/nowhere/config.yml"), environment).unwrap();
         let stop = CancellationToken::new();
-        let running = Box::pin(run_importer::<Alerts>(
-            settings,
-            Instruments::default(),
-            stop,
-        ));
+        let running = Box::pin(run_importer::<Alerts>(settings, instruments, stop));
         let end = tokio::time::timeout(LIMIT, running).await.unwrap();
         assert_eq!(end.unwrap(), End::RanOnce);
         let is_open = |work: &Work| work.completed.is_none();
@@ -687,7 +721,7 @@ async fn what_is_deferred_comes_back_with_the_key_of_its_unit() {
     assert!(
         asked_again
             .iter()
-            .all(|key| key.as_deref() == Some("unit 1")),
+            .all(|key| key.as_ref().is_some_and(|key| key.as_str() == "unit 1")),
         "{asked_again:?}"
     );
     let counts = line.platform.imported().counts().get("Incident").copied();
@@ -817,6 +851,67 @@ async fn a_state_that_nobody_knows_means_a_run_from_the_beginning_and_a_warning(
             && line.contains("cannot be used: everything is read from the beginning")
     });
     assert!(warned, "{text}");
+}
+
+/// On one thread, so that the log of all of it is seen.
+#[tokio::test]
+async fn what_a_connector_says_and_counts_of_its_own_is_logged_and_served() {
+    let line = Line::of(Release::LATEST).await;
+    line.plan(any(0..30), true);
+    let instruments = Instruments::default();
+    let log = Log::default();
+    let guard = log.begin();
+    line.run_with(instruments.clone()).await;
+    drop(guard);
+    let text = log.text();
+    let said = text
+        .lines()
+        .filter(|line| line.contains("units handed out"));
+    let said: Vec<&str> = said.collect();
+    assert_eq!(said.len(), 1, "{text}");
+    assert!(
+        said[0].contains("4 units handed out, 0 left"),
+        "{}",
+        said[0]
+    );
+    let metrics = instruments.metrics.text().unwrap();
+    for line in [
+        "opencti_connector_alerts_units_handed_out_total{kind=\"alerts\"} 3\n",
+        "opencti_connector_alerts_units_handed_out_total{kind=\"case\"} 1\n",
+        "opencti_connector_alerts_units_planned{kind=\"case\"} 1\n",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
+}
+
+/// On one thread, so that the log of all of it is seen.
+#[tokio::test]
+async fn each_run_warns_once_of_what_waits_for_causes_that_are_not_remembered() {
+    let line = Line::of(Release::LATEST).await;
+    let state = json!({
+        "version": 1, "source": "nowhere", "streams": {}, "runs": [],
+        "held_back_more": { "alerts": 9 },
+        "held_back_causes": ["Never-Heard-Of"],
+        "held_back_causes_more": 7,
+    });
+    line.platform
+        .set_state(&line.id.to_string(), &state.to_string());
+    line.plan(any(0..30), false);
+    let log = Log::default();
+    let guard = log.begin();
+    line.run().await;
+    drop(guard);
+    let text = log.text();
+    let warned = text
+        .lines()
+        .filter(|line| line.contains("than are remembered"));
+    let warned: Vec<&str> = warned.collect();
+    assert_eq!(warned.len(), 1, "{text}");
+    assert!(
+        warned[0].contains("WARN") && warned[0].contains("deferred=7"),
+        "{}",
+        warned[0]
+    );
 }
 
 /// What is logged on the thread of a test.

@@ -10,14 +10,15 @@ use super::Connector;
 use crate::graphql::{self, GraphqlClient};
 use crate::http::{Site, Trust};
 use crate::platform::PlatformAccess;
-use crate::settings::{HttpSettings, PlatformSettings, Settings, TlsTrust};
-use crate::telemetry::metrics::Metrics;
+use crate::settings::{HttpSettings, PlatformSettings, Section as _, Settings, TlsTrust};
+use crate::telemetry::metrics::{Metrics, OwnCounter, OwnGauge};
 
 /// What a connector is made from: the way to other hosts, read access to the platform that it belongs to, metrics and
 /// a clock. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Context {
     user_agent: String,
+    slug: &'static str,
     http: HttpSettings,
     /// Where it counts.
     pub metrics: Metrics,
@@ -48,6 +49,7 @@ impl Context {
         let site = with_settings(site, &settings.http, &destination.tls);
         Ok(Self {
             user_agent,
+            slug: C::Section::SLUG,
             http: settings.http.clone(),
             platform: Arc::new(PlatformAccess::new(GraphqlClient::new(
                 site,
@@ -56,6 +58,24 @@ impl Context {
             metrics,
             clock,
         })
+    }
+
+    /// Counts something of this connector's own, beside what is counted for all: as `opencti_connector_SLUG_NAME_total`,
+    /// by the values of one label, of which 50 are told apart. The name is in small letters with underscores. Asked for
+    /// twice, it is the same one.
+    pub fn counter(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+    ) -> OwnCounter {
+        self.metrics.own_counter(self.slug, name, help, label)
+    }
+
+    /// Shows how much there is of something of this connector's own: as `opencti_connector_SLUG_NAME`, labelled as a
+    /// [`counter`](Self::counter) is.
+    pub fn gauge(&self, name: &'static str, help: &'static str, label: &'static str) -> OwnGauge {
+        self.metrics.own_gauge(self.slug, name, help, label)
     }
 
     /// A host at this address, as it is asked by this program: with its user agent, its proxies, the authorities of

@@ -2,22 +2,9 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use super::{Deferred, SentNotifier, Skipped};
+use super::{Deferred, Position, SentNotifier, Skipped, UnitKey};
 use crate::stix::StixObject;
-
-/// Where in the source a unit ends. Only the source that made it can read it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Position {
-    /// The stream of the source, such as "alerts": that of the units, or a longer name that begins with it, so that the
-    /// stream can be read anew where more of it was deferred than is remembered.
-    pub stream: &'static str,
-    /// The source's own cursor: a small JSON that people can read, because the platform shows it.
-    pub cursor: serde_json::Value,
-    /// Up to when changes at the source lie before it; none where that is not known.
-    pub as_of: Option<SystemTime>,
-}
 
 /// What the runtime has to know of objects that the source brings in several units: first the object, then, in units of
 /// their own behind that, the object with parts of it that would be too much at once, such as its files. Sources whose
@@ -41,9 +28,8 @@ pub struct Parts {
 pub struct Converted {
     /// The stream of the source.
     pub stream: &'static str,
-    /// How this unit can be asked for once more: comes back with what of it is deferred. Only the source that made it
-    /// can read it; at most [`UNIT_KEY_BYTES`](super::UNIT_KEY_BYTES).
-    pub key: Option<String>,
+    /// How this unit can be asked for once more: comes back with what of it is deferred.
+    pub key: Option<UnitKey>,
     /// Whether it is read once more, apart from its stream.
     pub is_again: bool,
     /// Where the reading of the stream goes on behind it; of several units up to one place, only the last has it.

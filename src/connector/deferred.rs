@@ -3,11 +3,8 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::Skipped;
+use super::{Skipped, UnitKey};
 use crate::telemetry::safe_text::{NAME, WORDS, make_safe};
-
-/// The most of a unit's key, in bytes; one that is longer is not remembered.
-pub const UNIT_KEY_BYTES: usize = 256;
 
 /// An object, or a part of one, that was not sent for a reason that can pass: one that can be resolved at the
 /// destination or at the source, or another object that has to be sent first.
@@ -33,7 +30,7 @@ pub struct Deferred {
     pub at_source: Option<AtSource>,
     /// The key of the unit that brought it, where that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unit: Option<String>,
+    pub unit: Option<UnitKey>,
 }
 
 /// What has to be resolved at the source before an object can be sent. Nothing there shows when it is: each run
@@ -137,9 +134,11 @@ impl Deferred {
 
     /// Of a unit with this key, if it has one.
     #[must_use]
-    pub fn of_unit(self, key: Option<&String>) -> Self {
-        let unit = key.filter(|key| key.len() <= UNIT_KEY_BYTES).cloned();
-        Self { unit, ..self }
+    pub fn of_unit(self, key: Option<&UnitKey>) -> Self {
+        Self {
+            unit: key.cloned(),
+            ..self
+        }
     }
 
     /// Cuts what is the source's own, and makes it safe for the people who read the state.
@@ -151,8 +150,6 @@ impl Deferred {
         if let Some(needs) = &mut self.needs {
             make_safe(needs, NAME);
         }
-        // A longer one was not written by this program.
-        self.unit.take_if(|unit| unit.len() > UNIT_KEY_BYTES);
     }
 
     /// What it waits for.

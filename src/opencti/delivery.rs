@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Message, WorkExpectations};
-use crate::connector::Position;
+use crate::connector::UnitPosition;
 
 pub(super) use backlog::Backlog;
 pub use connection_status::ConnectionStatus;
@@ -33,7 +33,7 @@ pub struct Delivery {
     /// The messages, in order.
     pub messages: Vec<Message>,
     /// Where the unit ends; none for a part of a unit.
-    pub position: Option<Position>,
+    pub position: Option<UnitPosition>,
     /// Adds the expectations of what has to be sent again; none where there is nothing to send.
     pub expectations: Option<Arc<WorkExpectations>>,
     /// Cancelled when nobody wants the messages any more: those not sent by then are dropped.
@@ -43,20 +43,22 @@ pub struct Delivery {
 /// The proof that all messages of a delivery were confirmed; nothing else lets a run's progress move.
 ///
 /// ```compile_fail
-/// use opencti_connectors::connector::Position;
+/// use opencti_connectors::connector::UnitPosition;
 /// use opencti_connectors::opencti::Receipt;
 /// // A receipt cannot be made by hand: its field is private, and there is no constructor.
-/// let forged = Receipt { position: Some(Position { stream: "observables", cursor: "x".into(), as_of: None }) };
+/// fn forge(position: UnitPosition) -> Receipt {
+///     Receipt { position: Some(position) }
+/// }
 /// ```
 #[derive(Debug)]
 #[must_use = "a receipt that is dropped is progress forgotten"]
 pub struct Receipt {
-    position: Option<Position>,
+    position: Option<UnitPosition>,
 }
 
 impl Receipt {
     /// Opens the receipt.
-    pub fn into_position(self) -> Option<Position> {
+    pub fn into_position(self) -> Option<UnitPosition> {
         self.position
     }
 }
@@ -243,7 +245,7 @@ type ReceiptSender = oneshot::Sender<Result<Receipt, PushError>>;
 struct TicketState {
     unconfirmed: usize,
     receipt: Option<ReceiptSender>,
-    position: Option<Position>,
+    position: Option<UnitPosition>,
 }
 
 impl Ticket {

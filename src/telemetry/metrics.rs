@@ -5,15 +5,17 @@
 //! **Invariant.** No label holds an id, a value, an address or anything secret, and the number of series is
 //! bounded.
 
+mod bounded;
 mod objects;
+mod own;
 mod platforms;
 mod queue;
 mod reading;
 mod standard;
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,6 +26,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 pub use objects::{Fate, Objects};
+pub use own::{OwnCounter, OwnGauge};
 pub use platforms::Platforms;
 pub use queue::Queue;
 pub use reading::ReadingMetrics;
@@ -59,7 +62,13 @@ pub struct Metrics {
     /// What waits for the workers.
     pub queue: Queue,
     resident: Gauge,
-    registry: Arc<Registry>,
+    registered: Arc<Mutex<Registered>>,
+}
+
+#[derive(Debug)]
+struct Registered {
+    registry: Registry,
+    own: own::OwnMetrics,
 }
 
 impl Default for Metrics {
@@ -99,8 +108,49 @@ impl Metrics {
             platforms,
             queue,
             resident,
-            registry: Arc::new(registry),
+            registered: Arc::new(Mutex::new(Registered {
+                registry,
+                own: own::OwnMetrics::default(),
+            })),
         }
+    }
+
+    /// A count of a connector's own: `opencti_connector_SLUG_NAME_total`, with one label. [`Context`] knows the slug.
+    ///
+    /// [`Context`]: crate::connector::Context
+    pub fn own_counter(
+        &self,
+        slug: &str,
+        name: &str,
+        help: &str,
+        label: &'static str,
+    ) -> OwnCounter {
+        let name = own::OwnName {
+            slug,
+            name,
+            help,
+            label,
+        };
+        let Registered { registry, own } = &mut *self.registered();
+        own.counter(registry, &name)
+    }
+
+    /// How much there is of something of a connector's own: `opencti_connector_SLUG_NAME`, with one label.
+    pub fn own_gauge(&self, slug: &str, name: &str, help: &str, label: &'static str) -> OwnGauge {
+        let name = own::OwnName {
+            slug,
+            name,
+            help,
+            label,
+        };
+        let Registered { registry, own } = &mut *self.registered();
+        own.gauge(registry, &name)
+    }
+
+    fn registered(&self) -> MutexGuard<'_, Registered> {
+        self.registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All of it, as text (`OpenMetrics` 1.0).
@@ -115,7 +165,7 @@ impl Metrics {
                 .set(i64::try_from(memory.physical_mem).unwrap_or(i64::MAX));
         }
         let mut text = String::new();
-        encode(&mut text, &self.registry)?;
+        encode(&mut text, &self.registered().registry)?;
         Ok(text)
     }
 }

@@ -24,7 +24,7 @@ use super::pager::{Pager, ReadPage, SCANNED_ROWS, Step, newest};
 use super::referenced_objects::Asker;
 use super::settings::{Creators, NetManageItSettings};
 use super::source::RawPage;
-use crate::connector::{Position, Resume, SourceError};
+use crate::connector::{Position, Resume, SourceError, cursor_name};
 use crate::platform::Platform;
 use again::again;
 use referenced::New;
@@ -96,10 +96,8 @@ impl RunReader {
             streams: streams
                 .iter()
                 .map(|stream| {
-                    (
-                        *stream,
-                        resume.cursors.remove(cursor_name(*stream, &streams)),
-                    )
+                    let name = cursor_name(stream.name(), variant(*stream, &streams));
+                    (*stream, resume.cursors.remove(&*name))
                 })
                 .collect(),
             wanted: streams,
@@ -133,8 +131,8 @@ impl RunReader {
         }
         let next = || {
             let (stream, cursor) = self.streams.pop_front()?;
-            let name = cursor_name(stream, &self.wanted);
-            Some(StreamReader::begin(stream, name, cursor))
+            let variant = variant(stream, &self.wanted);
+            Some(StreamReader::begin(stream, variant, cursor))
         };
         let Some(mut stream_reader) = self.at.take().or_else(next) else {
             return Ok(false);
@@ -309,12 +307,9 @@ pub(super) fn streams(settings: &NetManageItSettings) -> Vec<Stream> {
     Stream::ALL.into_iter().filter(is_wanted).collect()
 }
 
-/// The name of a stream's cursor in the state. Relationships have another one while only one kind of
-/// their ends is imported: what did not go then is read once both kinds are.
-fn cursor_name(stream: Stream, wanted: &[Stream]) -> &'static str {
-    if stream == Stream::Relationships && wanted.len() < Stream::ALL.len() {
-        "relationships to what is there"
-    } else {
-        stream.name()
-    }
+/// Relationships have another cursor while only one kind of their ends is imported: what did not go then is read once
+/// both kinds are.
+fn variant(stream: Stream, wanted: &[Stream]) -> Option<&'static str> {
+    let is_one_end = stream == Stream::Relationships && wanted.len() < Stream::ALL.len();
+    is_one_end.then_some("to what is there")
 }

@@ -1,6 +1,7 @@
 //! Deliveries from one end to the other, with a test in the place of the sending task.
 
 use super::*;
+use crate::connector::{Converted, Position};
 
 const ROOMY: Bounds = Bounds {
     messages: 8,
@@ -14,13 +15,15 @@ fn sized(messages: usize, bytes: usize) -> Delivery {
         objects: 1,
         counted: 1,
     };
+    let mut unit = Converted::new("observables", 1, 0);
+    unit.position = Some(Position {
+        variant: None,
+        cursor: "c".into(),
+        as_of: None,
+    });
     Delivery {
         messages: vec![message; messages],
-        position: Some(Position {
-            stream: "observables",
-            cursor: "c".into(),
-            as_of: None,
-        }),
+        position: unit.take_position(),
         expectations: None,
         given_up: CancellationToken::new(),
     }
@@ -43,7 +46,8 @@ async fn a_receipt_comes_with_the_last_confirm_and_not_before() {
     next(&mut backlog).await.confirm();
     assert!(is_pending(receipt.as_mut()));
     next(&mut backlog).await.confirm();
-    assert_eq!(receipt.await.unwrap().into_position().unwrap().cursor, "c");
+    let position = receipt.await.unwrap().into_position().unwrap();
+    assert_eq!(position.into_position().cursor, "c");
 }
 
 #[tokio::test]

@@ -22,6 +22,7 @@ use crate::runtime::import::destination::{Destination, SentTotals};
 use crate::runtime::import::note_unit;
 use crate::runtime::import::packer::{Batch, Packer, Packing};
 use crate::runtime::import::read_ahead::ReadAhead;
+use crate::runtime::import::run::log_summary;
 use crate::runtime::session::SessionContext;
 use crate::settings::Settings;
 use crate::stix::bundle;
@@ -143,7 +144,14 @@ struct Exporter<'a> {
 impl Exporter<'_> {
     /// Unit by unit. May be broken off: nothing is written by halves.
     async fn all<C: Importer>(&mut self, connector: &C) -> anyhow::Result<()> {
-        let source = connector.open(Resume::default()).await?;
+        let resume = Resume::default();
+        let reporter = resume.reporter.clone();
+        let exported = self.from(connector.open(resume).await?).await;
+        log_summary(&reporter);
+        exported
+    }
+
+    async fn from<S: Source>(&mut self, source: S) -> anyhow::Result<()> {
         let mut converter = source.converter();
         let mut units = ReadAhead::of(source);
         loop {

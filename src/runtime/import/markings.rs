@@ -16,8 +16,9 @@ use crate::http::RetryPolicy;
 use crate::opencti::UserRights;
 use crate::platform::PlatformError;
 use crate::runtime::import::destination::Destination;
-use crate::stix::{StixObject, TextMap, tlp};
+use crate::stix::{KeySet, StixObject, TextMap, tlp};
 use crate::telemetry::logs::Chain;
+use crate::telemetry::safe_text::{NAME, safe};
 
 /// How often it is looked whether a marking that was made can be set: users and their rights are
 /// remembered by the platform for a moment.
@@ -25,6 +26,10 @@ const LOOKS: usize = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 /// How long a marking that the destination has listed counts as being there: somebody may delete it.
 const LISTED_FOR: Duration = Duration::from_mins(1);
+/// So many different ones are known at once. Platforms have tens, some hundreds: a source that names more makes them up.
+const MOST: usize = 10_000;
+/// Their number is left away: it is one reason for all of them.
+const TOO_MANY: &str = "its marking is beyond the most that a run looks up";
 /// A defect of this program.
 const NOT_LEARNT: &str = "nothing is known of its marking";
 
@@ -34,7 +39,10 @@ pub(crate) struct MarkingCache {
     rights: Option<UserRights>,
     /// When the destination was last asked.
     asked: Option<Instant>,
+    /// Of [`MOST`] at most.
     statuses: TextMap<Box<str>, MarkingStatus>,
+    /// There were more.
+    are_too_many: bool,
 }
 
 /// What the destination makes of a marking.
@@ -129,12 +137,31 @@ impl MarkingCache {
         markings: Vec<Arc<StixObject>>,
     ) -> Result<Vec<Arc<StixObject>>, PlatformError> {
         self.forget_old();
+        let is_new = |marking: &Arc<StixObject>| !self.statuses.contains_key(&*marking.id);
+        let new: Vec<_> = markings.into_iter().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(new);
+        }
+        let rights = self.take_rights(destination).await?;
+        let to_make = self.judge(new, &rights);
+        self.rights = Some(rights);
+        Ok(to_make)
+    }
+
+    /// Judges markings of which nothing is known, as far as there is room; returns those that have to be made. What is
+    /// left out has no status, so that no object goes with it.
+    fn judge(
+        &mut self,
+        mut new: Vec<Arc<StixObject>>,
+        rights: &UserRights,
+    ) -> Vec<Arc<StixObject>> {
+        let room = MOST.saturating_sub(self.statuses.len());
+        if new.len() > room {
+            self.note_too_many();
+            new.truncate(room);
+        }
         let mut to_make = Vec::new();
-        for marking in markings {
-            if self.statuses.contains_key(&*marking.id) {
-                continue;
-            }
-            let rights = self.rights(destination).await?;
+        for marking in new {
             let status = match MarkingStatus::of(&marking, rights) {
                 Some(status) => status,
                 None if rights.makes_markings() => {
@@ -145,7 +172,17 @@ impl MarkingCache {
             };
             self.statuses.insert(marking.id.clone().into(), status);
         }
-        Ok(to_make)
+        to_make
+    }
+
+    fn note_too_many(&mut self) {
+        if !self.are_too_many {
+            tracing::warn!(
+                markings = MOST,
+                "the source names more different markings than a run looks up: objects with any other are deferred, and the next run tries them again; look at the source why there are so many"
+            );
+        }
+        self.are_too_many = true;
     }
 
     /// Looks what has become of markings that were sent.
@@ -217,6 +254,9 @@ impl MarkingCache {
                 Some(MarkingStatus::Forbidden(reason)) => rejection(reason.as_str(), false),
                 Some(MarkingStatus::Unfit(reason)) => rejection(reason.as_str(), true),
                 Some(MarkingStatus::Usable { .. }) => None,
+                None if is_marking(&embedded_object.id) && self.are_too_many => {
+                    rejection(TOO_MANY, false)
+                }
                 None if is_marking(&embedded_object.id) => rejection(NOT_LEARNT, false),
                 // An author has markings of its own.
                 None => self.rejection(embedded_object),
@@ -249,13 +289,19 @@ impl MarkingCache {
         &mut self,
         destination: &Destination,
     ) -> Result<&UserRights, PlatformError> {
-        let rights = if let Some(rights) = self.rights.take() {
-            rights
-        } else {
-            self.asked = Some(Instant::now());
-            ask(destination).await?
-        };
+        let rights = self.take_rights(destination).await?;
         Ok(self.rights.insert(rights))
+    }
+
+    async fn take_rights(
+        &mut self,
+        destination: &Destination,
+    ) -> Result<UserRights, PlatformError> {
+        if let Some(rights) = self.rights.take() {
+            return Ok(rights);
+        }
+        self.asked = Some(Instant::now());
+        ask(destination).await
     }
 }
 
@@ -282,22 +328,25 @@ async fn ask(destination: &Destination) -> Result<UserRights, PlatformError> {
 pub(crate) fn markings_of<'a>(
     objects: impl Iterator<Item = &'a Arc<StixObject>>,
 ) -> Vec<Arc<StixObject>> {
-    let mut markings: Vec<Arc<StixObject>> = Vec::new();
+    let (mut markings, mut seen) = (Vec::new(), KeySet::default());
     for object in objects {
         for embedded_object in &object.embedded {
-            collect(embedded_object, &mut markings);
+            collect(embedded_object, &mut markings, &mut seen);
         }
     }
     markings
 }
 
-fn collect(embedded_object: &Arc<StixObject>, markings: &mut Vec<Arc<StixObject>>) {
-    let is_new = || !markings.iter().any(|known| known.id == embedded_object.id);
-    if is_marking(&embedded_object.id) && is_new() {
+fn collect(
+    embedded_object: &Arc<StixObject>,
+    markings: &mut Vec<Arc<StixObject>>,
+    seen: &mut KeySet,
+) {
+    if is_marking(&embedded_object.id) && seen.insert(embedded_object.key) {
         markings.push(Arc::clone(embedded_object));
     }
     for inner in &embedded_object.embedded {
-        collect(inner, markings);
+        collect(inner, markings, seen);
     }
 }
 
@@ -308,13 +357,17 @@ fn name(marking: &StixObject) -> String {
     }
     let named = serde_json::from_str::<MarkingName>(&marking.json).ok();
     let name = named.and_then(|named| named.name);
-    name.unwrap_or_else(|| marking.id.to_string())
+    let name = name.unwrap_or_else(|| marking.id.to_string());
+    safe(&name, NAME).into_owned()
 }
 
 fn another_one(own: (Option<&str>, &str), other: (Option<&str>, &str)) -> String {
-    let named = |(kind, definition): (Option<&str>, &str)| match kind {
-        Some(kind) => format!("{definition} (type {kind})"),
-        None => definition.to_owned(),
+    let named = |(kind, definition): (Option<&str>, &str)| {
+        let definition = safe(definition, NAME);
+        match kind {
+            Some(kind) => format!("{definition} (type {})", safe(kind, NAME)),
+            None => definition.into_owned(),
+        }
     };
     format!(
         "an id of its marking {} is that of another marking at the destination, {}; correct one of them, at the source or there",
@@ -346,8 +399,11 @@ fn not_made(marking: &StixObject) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
     use crate::stix::{ObjectWriter, StixId};
+    use crate::telemetry::logs::logged;
 
     const OWN: &str = "marking-definition--00000000-0000-4000-8000-000000000001";
     const FORMER: &str = "marking-definition--00000000-0000-4000-8000-000000000002";
@@ -406,6 +462,55 @@ mod tests {
             "its marking SECRET is larger than the broker takes (why)"
         );
         assert!(rejection.is_unfit && rejection.marking == OWN);
+    }
+
+    fn numbered(number: usize) -> Arc<StixObject> {
+        let id = format!("marking-definition--00000000-0000-4000-8000-{number:012}");
+        let id = StixId::of("marking-definition", &id).unwrap();
+        Arc::new(ObjectWriter::new(id).finish("marking").unwrap())
+    }
+
+    fn with_marking(number: usize) -> StixObject {
+        let mut object = marking("statement", "any object");
+        object.embedded.push(numbered(number));
+        object
+    }
+
+    /// Whatever the source makes up, memory is bounded, and nothing goes without its marking.
+    #[test]
+    fn objects_with_markings_beyond_the_most_are_deferred_and_that_is_logged_once() {
+        let rights = UserRights::of_all(&[]);
+        let mut markings = MarkingCache::default();
+        let text = logged(false, Level::INFO, || {
+            for new in [0..MOST - 5, MOST - 5..MOST + 15, MOST + 15..MOST + 35] {
+                let to_make = markings.judge(new.map(numbered).collect(), &rights);
+                markings.assume_made(&to_make);
+            }
+        });
+        assert_eq!(markings.statuses.len(), MOST);
+        assert_eq!(text.matches("more different markings").count(), 1, "{text}");
+        for known in [0, MOST - 1] {
+            assert_eq!(markings.rejection(&with_marking(known)), None);
+        }
+        for unknown in [MOST, MOST + 20] {
+            let object = with_marking(unknown);
+            let rejection = markings.rejection(&object).unwrap();
+            assert_eq!(rejection.reason, TOO_MANY);
+            // Deferred, and tried again by the next run.
+            assert!(!rejection.is_unfit);
+        }
+    }
+
+    #[test]
+    fn names_of_markings_in_reasons_are_short() {
+        let long = marking("statement", &"x".repeat(100_000));
+        let there = [(OWN, Some("y"), "z")];
+        let Some(MarkingStatus::Unfit(reason)) = status(&long, &there) else {
+            panic!("it is another one");
+        };
+        for reason in [reason, not_made(&long)] {
+            assert!(reason.len() < 1000, "{reason}");
+        }
     }
 
     #[test]

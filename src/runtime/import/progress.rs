@@ -1,16 +1,19 @@
 //! How far a run has come: only receipts move it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
+use crate::connector::Position;
 use crate::opencti::Receipt;
 
 /// The position in each stream up to which everything is confirmed.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub(super) struct Progress {
-    confirmed: BTreeMap<&'static str, Value>,
+    /// By the names of their cursors.
+    confirmed: BTreeMap<Cow<'static, str>, Value>,
     units: u64,
 }
 
@@ -20,24 +23,27 @@ impl Progress {
     /// to when its changes are confirmed now, where the source says so.
     ///
     /// ```compile_fail
-    /// use opencti_connectors::connector::Position;
+    /// use opencti_connectors::connector::UnitPosition;
     /// use opencti_connectors::runtime::Progress;
-    /// let mut progress = Progress::default();
-    /// // A position alone is no proof that anything arrived.
-    /// progress.advance(Position { stream: "observables", cursor: "x".into(), as_of: None });
+    /// fn advance(progress: &mut Progress, position: UnitPosition) {
+    ///     // A position alone is no proof that anything arrived.
+    ///     progress.advance(position);
+    /// }
     /// ```
     pub(super) fn advance(&mut self, receipt: Receipt) -> Option<(&'static str, SystemTime)> {
         let position = receipt.into_position()?;
-        self.confirmed.insert(position.stream, position.cursor);
+        let (stream, name) = (position.stream(), position.cursor_name());
+        let Position { cursor, as_of, .. } = position.into_position();
+        self.confirmed.insert(name, cursor);
         self.units += 1;
-        Some((position.stream, position.as_of?))
+        Some((stream, as_of?))
     }
 
     /// Writes the confirmed positions over those of earlier runs.
     pub(super) fn write(&self, streams: &mut BTreeMap<String, Value>) {
-        for (stream, cursor) in &self.confirmed {
-            if streams.get(*stream) != Some(cursor) {
-                streams.insert((*stream).to_owned(), cursor.clone());
+        for (name, cursor) in &self.confirmed {
+            if streams.get(&**name) != Some(cursor) {
+                streams.insert(name.clone().into_owned(), cursor.clone());
             }
         }
     }

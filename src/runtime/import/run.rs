@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-use crate::connector::{Converter, Deferred, Importer, Resume, Source, SourceError, Tally};
+use crate::connector::{
+    Converter, Deferred, Importer, Resume, RunReporter, Source, SourceError, Tally,
+};
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
 use crate::runtime::import::activity::Activity;
@@ -220,6 +222,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         Outcome::Superseded
     };
     let outcome = sink.end(outcome, stopping).await;
+    log_summary(activity.reporter());
     let is_complete = matches!(outcome, Outcome::Complete);
     instruments.note_end(is_complete, matches!(outcome, Outcome::Failed(_)));
     if is_complete {
@@ -233,6 +236,13 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         outcome,
         units: sink.units(),
         tally: sink.into_tally(),
+    }
+}
+
+/// The connector's own last words of a run.
+pub(super) fn log_summary(reporter: &RunReporter) {
+    if let Some(summary) = reporter.take_summary() {
+        tracing::info!(summary, "what the source says of this run");
     }
 }
 
@@ -361,6 +371,7 @@ async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resum
         cursors: state.streams,
         again,
         is_unfinished,
+        reporter: sink.activity().reporter().clone(),
     })
 }
 

@@ -17,7 +17,7 @@ use chrono::Utc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::connector::{Converted, Deferred, Position, Skipped, Tally};
+use crate::connector::{Converted, Deferred, Skipped, Tally, UnitPosition};
 use crate::opencti::{MessageLimit, Pending, Work};
 use crate::runtime::import::activity::Activity;
 use crate::runtime::import::admission::Admission;
@@ -47,7 +47,7 @@ const STORED_LIMIT: Duration = Duration::from_mins(10);
 /// What the last message of a unit completes.
 #[derive(Default)]
 struct UnitEnd {
-    position: Option<Position>,
+    position: Option<UnitPosition>,
     acknowledged: Acknowledged,
 }
 
@@ -306,7 +306,8 @@ impl<'a> Sink<'a> {
     }
 
     /// What the receipt of the unit's last message stands for.
-    fn end_of(&self, unit: Converted, left: Vec<Skipped>) -> UnitEnd {
+    fn end_of(&self, mut unit: Converted, left: Vec<Skipped>) -> UnitEnd {
+        let position = unit.take_position();
         let own = || unit.objects.iter().filter(|object| !object.is_deletion());
         // What comes along goes with what refers to it.
         let goes_along = |object: &&Arc<StixObject>| {
@@ -340,17 +341,17 @@ impl<'a> Sink<'a> {
         let along = unit.referenced.iter().chain(&unit.shared);
         let along = along.filter(|object| of(&self.needed, object));
         let arrived = own().filter(|object| of(&self.needed, object));
-        let arrived = arrived.chain(along.filter(goes_along));
+        let arrived = ids_of(arrived.chain(along.filter(goes_along)));
         let acknowledged = Acknowledged {
             kinds: unit.objects.iter().map(counted_as).collect(),
             resolved,
-            arrived: ids_of(arrived),
+            arrived,
             deferred: unit.deferred,
             skipped: unit.skipped,
             left,
         };
         UnitEnd {
-            position: unit.position,
+            position,
             acknowledged,
         }
     }

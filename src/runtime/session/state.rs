@@ -77,6 +77,13 @@ pub struct State {
         skip_serializing_if = "BTreeSet::is_empty"
     )]
     pub deferred_causes: BTreeSet<String>,
+    /// How many of these others were deferred for causes that are not among them, because there are too many.
+    #[serde(
+        default,
+        rename = "held_back_causes_more",
+        skip_serializing_if = "is_zero"
+    )]
+    pub deferred_causes_more: u64,
     /// Of what is not remembered, something waits for another object.
     #[serde(
         default,
@@ -117,6 +124,14 @@ fn is_false(fact: &bool) -> bool {
     !*fact
 }
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Counts one more; what was counted before may have been written by anybody.
 fn count_one(counts: &mut BTreeMap<String, u64>, name: String) {
     let count = counts.entry(name).or_default();
@@ -138,6 +153,7 @@ impl State {
             deferred_more: BTreeMap::new(),
             at_source_more: BTreeMap::new(),
             deferred_causes: BTreeSet::new(),
+            deferred_causes_more: 0,
             dependents_more: false,
             source_resolved: false,
             read_anew: DaysInVain::default(),

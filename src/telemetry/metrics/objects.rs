@@ -1,15 +1,12 @@
 //! What became of the source's objects.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use super::bounded::Bounded;
 use super::register;
-use crate::telemetry::safe_text::{NAME, safe};
 
 /// Some reasons name a marking or a type; more different ones than this are added up.
 const MOST_REASONS: usize = 50;
@@ -60,36 +57,6 @@ pub struct Objects {
     not_sent: Family<OfReason, Counter>,
     reasons: Bounded,
     types: Bounded,
-}
-
-/// A label's words, safe and short: the first so many, and one for all others.
-#[derive(Debug, Clone)]
-struct Bounded {
-    most: usize,
-    others: &'static str,
-    known: Arc<Mutex<HashSet<String>>>,
-}
-
-impl Bounded {
-    fn new(most: usize, others: &'static str) -> Self {
-        Self {
-            most,
-            others,
-            known: Arc::default(),
-        }
-    }
-
-    fn word(&self, word: &str) -> String {
-        let word = &*safe(word, NAME);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if !known.contains(word) {
-            if known.len() >= self.most {
-                return self.others.to_owned();
-            }
-            known.insert(word.to_owned());
-        }
-        word.to_owned()
-    }
 }
 
 impl Objects {

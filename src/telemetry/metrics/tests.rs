@@ -75,6 +75,31 @@ fn the_number_of_reasons_is_bounded() {
 }
 
 #[test]
+fn what_a_connector_counts_of_its_own_is_bounded_and_registered_once() {
+    let metrics = Metrics::default();
+    let counter = || metrics.own_counter("misp-feed", "events_unchanged", "Events", "feed");
+    let gauge = metrics.own_gauge("misp-feed", "events", "Events in the manifest", "feed");
+    for number in 0..100 {
+        counter().count(&format!("feed {number}"), 2);
+        gauge.set(&format!("feed \u{1b}{number}"), 7);
+    }
+    let text = metrics.text().unwrap();
+    for line in [
+        "# TYPE opencti_connector_misp_feed_events_unchanged counter\n",
+        "opencti_connector_misp_feed_events_unchanged_total{feed=\"feed 3\"} 2\n",
+        "opencti_connector_misp_feed_events_unchanged_total{feed=\"others\"} 100\n",
+        "opencti_connector_misp_feed_events{feed=\"others\"} 7\n",
+    ] {
+        assert_eq!(text.matches(line).count(), 1, "{line} in {text}");
+    }
+    assert_eq!(
+        text.matches("opencti_connector_misp_feed_events{").count(),
+        51
+    );
+    assert!(!text.contains('\u{1b}'));
+}
+
+#[test]
 fn labels_are_short_and_safe() {
     let metrics = Metrics::default();
     let long = "\u{1b}\u{202e}x".repeat(300_000);

@@ -17,8 +17,8 @@ use crate::telemetry::logs::Chain;
 #[derive(Debug)]
 pub(super) struct StreamReader {
     pub(super) stream: Stream,
-    /// The cursor's name in the state.
-    cursor_name: &'static str,
+    /// By what its cursor is told from others of the stream.
+    variant: Option<&'static str>,
     pub(super) reading: Reading,
     /// Reads the current list.
     pub(super) pager: Option<Pager>,
@@ -31,7 +31,11 @@ pub(super) struct StreamReader {
 
 impl StreamReader {
     /// Goes on where earlier runs ended.
-    pub(super) fn begin(stream: Stream, cursor_name: &'static str, cursor: Option<Value>) -> Self {
+    pub(super) fn begin(
+        stream: Stream,
+        variant: Option<&'static str>,
+        cursor: Option<Value>,
+    ) -> Self {
         let reading = match &cursor {
             None => Reading::first(),
             Some(kept) => Reading::resume(kept).unwrap_or_else(|error| {
@@ -57,7 +61,7 @@ impl StreamReader {
         }
         Self {
             stream,
-            cursor_name,
+            variant,
             reading,
             pager: None,
             cursor,
@@ -137,11 +141,11 @@ impl StreamReader {
     ) -> RawPage {
         self.pages += 1;
         self.cursor = self.reading.cursor();
-        let stream = self.cursor_name;
+        let variant = self.variant;
         RawPage {
             known,
             position: self.cursor.clone().map(|cursor| Position {
-                stream,
+                variant,
                 cursor,
                 as_of: self.reading.newest().and_then(RowTime::shown),
             }),

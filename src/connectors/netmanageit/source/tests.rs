@@ -7,7 +7,7 @@ use sandbox::{DataSet, Fault, Record, Shape, SourceOptions};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connector::{AtSource, Converted, Converter, Deferred};
+use crate::connector::{AtSource, Converted, Converter, Deferred, cursor_name};
 use crate::connectors::netmanageit::settings::{Creators, Score};
 use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
@@ -91,8 +91,8 @@ impl Line {
     /// Keeps what a page leaves to the next run.
     fn keep(&mut self, page: &Converted) {
         if let Some(position) = &page.position {
-            let stream = position.stream.to_owned();
-            self.cursors.insert(stream, position.cursor.clone());
+            let name = cursor_name(page.stream, position.variant);
+            self.cursors.insert(name.into(), position.cursor.clone());
         }
     }
 

@@ -28,7 +28,7 @@ fn object(number: usize) -> StixObject {
 fn unit_of(objects: Vec<StixObject>, referenced: Vec<StixObject>) -> Converted {
     Converted {
         position: Some(Position {
-            stream: "observables",
+            variant: None,
             cursor: "c".into(),
             as_of: None,
         }),

@@ -19,6 +19,7 @@ impl Sink<'_> {
         if let Outcome::Failed(error) = &outcome {
             self.last_receipts(grace_after(error), stopping).await;
         }
+        self.state_store.look(warn_of_forgotten_causes);
         self.given_up.cancel();
         let ending = match &outcome {
             // What superseded the run has taken care of its work.
@@ -119,6 +120,19 @@ impl Sink<'_> {
     }
 }
 
+/// What waits for something at the destination that is not remembered is not tried again once that is there.
+fn warn_of_forgotten_causes(state: &State) {
+    if state.deferred_causes_more == 0 {
+        return;
+    }
+    tracing::warn!(
+        deferred = state.deferred_causes_more,
+        causes = state.deferred_causes.len(),
+        "so many objects wait for more different types or markings at the destination than are remembered, and are not sent when only these are there: \
+         they are once one of the remembered causes is gone, when they change at the source, or after a reset of the connector"
+    );
+}
+
 /// How long to wait for the receipts of what was expected before the run failed: where nothing has happened for a
 /// while, not for longer than that while.
 fn grace_after(error: &RunError) -> Duration {
@@ -137,7 +151,33 @@ fn superseded_or(changed: Result<(), Superseded>, outcome: Outcome) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+    use crate::connector::Skipped;
+    use crate::telemetry::logs::logged;
+
+    #[test]
+    fn it_is_logged_how_many_objects_wait_for_causes_that_are_not_remembered() {
+        let mut state = State::new("https://source.test".to_owned(), None);
+        let waiting = |number: usize| {
+            let skipped = Skipped {
+                id: format!("url--{number}"),
+                kind: "Url".to_owned(),
+                reason: "it may not be set".to_owned(),
+            };
+            let marking = format!("marking-definition--{number}");
+            Deferred::waiting_for("observables", &skipped, marking)
+        };
+        let log = |state: &State| logged(false, Level::INFO, || warn_of_forgotten_causes(state));
+        state.defer((0..700).map(waiting));
+        assert_eq!(log(&state), "");
+        state.defer((700..1000).map(waiting));
+        let warned = log(&state);
+        assert!(warned.contains("deferred=300"), "{warned}");
+        assert!(warned.contains("causes=500"), "{warned}");
+        assert_eq!(warned.lines().count(), 1);
+    }
 
     #[test]
     fn a_run_that_stalled_for_moments_does_not_wait_a_minute_more() {

@@ -25,6 +25,8 @@ impl State {
         self.first_pass_complete = false;
         self.deferred.clear();
         self.deferred_more.clear();
+        self.deferred_causes.clear();
+        self.deferred_causes_more = 0;
         self.at_source_more.clear();
         self.dependents_more = false;
         self.source_resolved = false;

@@ -18,8 +18,8 @@ pub(super) const DEFERRED: usize = 200;
 /// The same of those that only the source can resolve: so many that it failed at, so many that contradict themselves.
 /// Nothing shows when they are resolved, so none may be displaced by others.
 pub(super) const AT_SOURCE: usize = 100;
-/// Causes that are remembered of what is not: more than a platform has types, and mostly markings. One that is not
-/// among them would be noticed only when another one is gone.
+/// Causes that are remembered of what is not: more than a platform has types, and mostly markings. That one which is not
+/// among them is gone is noticed only when another one is: what waits for it is counted.
 pub(super) const CAUSES: usize = 500;
 /// Works of earlier runs that are still to be finished.
 pub(super) const LEFT_BEHIND: usize = 10;

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 
 use super::bounds::{AT_SOURCE, CAUSES, DEFERRED, RESOLVED};
 use super::{State, count_one};
-use crate::connector::{AtSource, DaysInVain, Deferred, Obstacle};
+use crate::connector::{AtSource, DaysInVain, Deferred, Obstacle, is_cursor_of};
 
 /// On so many different days the source fails at an object until it is given up.
 const DAYS_IN_VAIN: u32 = 7;
@@ -82,13 +82,22 @@ impl State {
             return;
         }
         match object.obstacle() {
-            Obstacle::Cause(cause) if self.deferred_causes.len() < CAUSES => {
-                self.deferred_causes.insert(cause.to_owned());
-            }
+            Obstacle::Cause(cause) => self.remember_cause(cause),
             Obstacle::Object => self.dependents_more = true,
             _ => {}
         }
         count_one(&mut self.deferred_more, object.stream);
+    }
+
+    fn remember_cause(&mut self, cause: &str) {
+        if self.deferred_causes.contains(cause) {
+            return;
+        }
+        if self.deferred_causes.len() < CAUSES {
+            self.deferred_causes.insert(cause.to_owned());
+        } else {
+            self.deferred_causes_more = self.deferred_causes_more.saturating_add(1);
+        }
     }
 
     /// What may be resolved in the same place shares one limit.
@@ -177,10 +186,10 @@ impl State {
         let overflown: BTreeSet<String> = both.collect();
         let overflown: Vec<String> = overflown.into_iter().collect();
         self.deferred_causes.clear();
+        self.deferred_causes_more = 0;
         self.dependents_more = false;
         self.source_resolved = false;
-        // A stream may keep its cursor under a longer name.
-        let is_overflown = |name: &str| overflown.iter().any(|stream| name.starts_with(stream));
+        let is_overflown = |name: &str| overflown.iter().any(|stream| is_cursor_of(name, stream));
         self.streams.retain(|name, _| !is_overflown(name));
         // Should the messages of the open work be lost, its run may not begin behind what is no longer counted.
         if let Some(work) = &mut self.work {

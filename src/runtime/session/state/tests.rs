@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;
 
-use super::bounds::{AT_SOURCE, DEFERRED, LEFT_BEHIND, RESOLVED, RUNS};
+use super::bounds::{AT_SOURCE, CAUSES, DEFERRED, LEFT_BEHIND, RESOLVED, RUNS};
 use super::open_work::OTHER_KINDS;
 use super::*;
-use crate::connector::{AtSource, Obstacle, Skipped};
+use crate::connector::{AtSource, Obstacle, Skipped, UnitKey, cursor_name};
 use crate::hostile::{corpus, damaged, misfilled};
 use crate::opencti::Echo;
 
@@ -243,7 +243,7 @@ fn the_largest_state_of_ours_is_written_whole_and_read_again() {
         needs: Some(long(1)),
         is_part: true,
         at_source,
-        unit: None,
+        unit: Some(UnitKey::new("k".repeat(UnitKey::MOST_BYTES)).unwrap()),
     };
     let unread = Some(AtSource::Unread(DaysInVain::default()));
     let hold_all = |state: &mut State, first: usize| {
@@ -472,6 +472,48 @@ fn what_is_deferred_for_many_markings_has_all_of_them_as_causes() {
         State::read(Some(&written)),
         Ok(StoredState::State(_))
     ));
+}
+
+#[test]
+fn causes_beyond_what_is_remembered_are_counted_until_their_streams_are_read_once_more() {
+    let mut state = used();
+    let waiting = |number: usize, cause: usize| Deferred {
+        at_source: None,
+        needs: Some(format!("marking-definition--{cause}")),
+        ..unread(&format!("url--{number}"))
+    };
+    let first = DEFERRED + CAUSES;
+    state.defer((0..first).map(|number| waiting(number, number)));
+    assert_eq!(state.deferred_causes_more, 0);
+    // A cause that is remembered, and two that are not.
+    let more = [DEFERRED, first, first + 1].into_iter().zip(first..);
+    state.defer(more.map(|(cause, number)| waiting(number, cause)));
+    assert_eq!(state.deferred_causes_more, 2);
+    let Ok(StoredState::State(mut read)) = State::read(Some(&state.write().unwrap())) else {
+        panic!("it is ours");
+    };
+    assert_eq!(read.deferred_causes_more, 2);
+    read.begin_overflown_streams(NaiveDate::default());
+    assert_eq!(read.deferred_causes_more, 0);
+    state.begin_source("https://other.test".to_owned());
+    assert_eq!(state.deferred_causes_more, 0);
+    assert!(state.deferred_causes.is_empty());
+}
+
+#[test]
+fn a_stream_that_is_read_once_more_loses_its_cursors_of_all_variants_and_no_other_one() {
+    let mut state = used();
+    state.defer((0..=DEFERRED).map(|number| Deferred {
+        at_source: None,
+        ..unread(&format!("url--{number}"))
+    }));
+    let variant = cursor_name("observables", Some("of some")).into_owned();
+    let other = "observables2".to_owned();
+    state.streams = [&variant, &other, &"observables".to_owned()]
+        .map(|name| (name.clone(), json!("end")))
+        .into();
+    state.begin_overflown_streams(NaiveDate::default());
+    assert_eq!(state.streams.into_keys().collect::<Vec<_>>(), [other]);
 }
 
 /// What was read once more and went with a work counts as sent only when that work is complete.
