@@ -18,7 +18,7 @@ mod values;
 mod work;
 
 pub use delivery::{ConnectionStatus, Delivery, Pending, PushError, Pusher, Receipt};
-pub use directory::{Directory, DirectoryError, write_whole};
+pub use directory::{Directory, DirectoryError, Removed, write_whole};
 pub use known::{KnownObjects, SetTargets, relation_of, set_targets};
 pub use live_stream::{LiveStream, OpenStream, StreamFrame, StreamStart};
 pub use message::{Message, MessageLimit, MessageWriter};

@@ -46,6 +46,7 @@ use crate::opencti::{
 use crate::platform::PlatformAccess;
 use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Settings};
 use crate::telemetry::Instruments;
+use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Doing;
 use back_pressure::BackPressure;
 use destination::{Destination, SentTotals};
@@ -422,8 +423,15 @@ async fn open_directory<S>(
         session.applicant_id.clone(),
     );
     let removed = directory.remove_old().await?;
-    if removed > 0 {
-        tracing::info!(files = removed, "old bundles were removed");
+    if removed.files > 0 {
+        tracing::info!(files = removed.files, "old bundles were removed");
+    }
+    if let Some(error) = &removed.first_failure {
+        tracing::warn!(
+            files = removed.failed,
+            error = %Chain(error),
+            "old bundles cannot be removed and stay; let this user write in the folder, or remove them by hand"
+        );
     }
     Ok(Some(directory))
 }
