@@ -24,8 +24,8 @@ pub use live_stream::{LiveStream, OpenStream, StreamFrame, StreamStart};
 pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
     ANSWER_TOO_LARGE, BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector,
-    QueueSize, Registration, RegistrationError, delete, is_too_large, kept, ping, queue_size,
-    register,
+    QueueSize, RegisteredBroker, Registration, RegistrationError, delete, is_too_large, kept, ping,
+    queue_size, register,
 };
 pub use rights::UserRights;
 pub use rules::{Expectations, Rules, Unsupported};

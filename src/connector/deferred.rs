@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Skipped;
-use crate::telemetry::safe_text::{NAME, WORDS, make_safe};
+use crate::telemetry::safe_text::{NAME, WORDS, make_clean, make_safe};
 
 /// The most of a unit's key, in bytes; one that is longer is not remembered.
 pub const UNIT_KEY_BYTES: usize = 256;
@@ -144,12 +144,12 @@ impl Deferred {
 
     /// Cuts what is the source's own, and makes it safe for the people who read the state.
     pub fn make_safe(&mut self) {
-        make_safe(&mut self.stream, NAME);
-        make_safe(&mut self.id, NAME);
-        make_safe(&mut self.kind, NAME);
+        make_clean(&mut self.stream, NAME);
+        make_clean(&mut self.id, NAME);
+        make_clean(&mut self.kind, NAME);
         make_safe(&mut self.reason, WORDS);
         if let Some(needs) = &mut self.needs {
-            make_safe(needs, NAME);
+            make_clean(needs, NAME);
         }
         // A longer one was not written by this program.
         self.unit.take_if(|unit| unit.len() > UNIT_KEY_BYTES);

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::connector::Connector;
 use crate::http::RetryPolicy;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, Echo, Registration, RegistrationError, register,
+    ConnectorProfile, Echo, RegisteredBroker, Registration, RegistrationError, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::{Schedule, Section, Settings};
@@ -71,7 +71,7 @@ pub(crate) struct Registered {
     /// What the platform keeps for the connector.
     pub(crate) echo: Echo,
     /// Where its messages go; why it cannot be used, where the platform names no broker that it can be.
-    pub(crate) broker: Result<BrokerAddress, RegistrationError>,
+    pub(crate) broker: Result<RegisteredBroker, RegistrationError>,
 }
 
 /// Who the connector is.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
@@ -65,6 +66,13 @@ impl Proxies {
         useless.map(reported).collect()
     }
 
+    /// The passwords, as they are in an address and as they are sent, and each with its user.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let named = [HTTP, HTTPS, ALL].into_iter().flatten();
+        let values = named.filter_map(|name| self.0.get(name));
+        values.flat_map(|value| secrets_in(value)).collect()
+    }
+
     /// Of two spellings, the first that is there counts.
     fn first(&self, names: [&'static str; 2]) -> Option<(&'static str, &str)> {
         let mut found = names
@@ -106,6 +114,20 @@ impl fmt::Debug for Proxies {
     }
 }
 
+/// What of a proxy's address is secret: without a password, what stands in the place of the user is one.
+fn secrets_in(address: &str) -> Vec<String> {
+    let (_, behind_scheme) = address.split_once("://").unwrap_or(("", address));
+    let authority = behind_scheme.split('/').next().unwrap_or_default();
+    let Some((login, _)) = authority.rsplit_once('@') else {
+        return Vec::new();
+    };
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let secret = login
+        .split_once(':')
+        .map_or(login, |(_, password)| password);
+    vec![secret.to_owned(), decoded(secret), decoded(login)]
+}
+
 /// Whether the HTTP client takes the value for a proxy, and its port is known.
 fn is_proxy(value: &str) -> bool {
     let matcher = Matcher::builder().all(value.to_owned()).build();
@@ -144,6 +166,18 @@ mod tests {
         }
         assert_eq!(proxies.of(&Url::parse(url).unwrap()).as_deref(), expected);
         assert!(!format!("{proxies:?}").contains("pass@"));
+    }
+
+    #[rstest::rstest]
+    #[case("http://user:pass%40word@proxy:3128", &["pass%40word", "pass@word", "user:pass@word"])]
+    #[case("user:a@b@proxy", &["a@b", "a@b", "user:a@b"])]
+    #[case("https://a-token@proxy/", &["a-token", "a-token", "a-token"])]
+    #[case("http://proxy:3128/x@y", &[])]
+    fn the_secrets_of_a_proxy_are_known(#[case] address: &str, #[case] expected: &[&str]) {
+        let mut proxies = Proxies::default();
+        proxies.note("https_proxy", address);
+        proxies.note("NO_PROXY", "x:y@h");
+        assert_eq!(proxies.secrets(), expected);
     }
 
     #[rstest::rstest]

@@ -173,7 +173,7 @@ impl<'a> Reader<'a> {
 
     /// The name or address of a machine; an IPv6 address with or without brackets.
     pub fn host(&mut self, setting: &Setting) -> Option<ShortName> {
-        self.parsed(setting, |text| short_name(address::host(text)?))
+        self.parsed(setting, ShortName::host)
     }
 
     /// A name that a broker takes, without the blanks around it.

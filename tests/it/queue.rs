@@ -21,7 +21,7 @@ use opencti_connectors::opencti::{
 };
 use opencti_connectors::platform::Platform;
 use opencti_connectors::runtime::End;
-use opencti_connectors::settings::ConnectorType;
+use opencti_connectors::settings::{BrokerOverrides, ConnectorType};
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -294,7 +294,9 @@ impl Meeting {
             destination,
             platform: Arc::new(platform),
             id: profile.id,
-            address: registration.broker.expect("a broker"),
+            address: (registration.broker.expect("a broker"))
+                .overridden(&BrokerOverrides::default())
+                .expect("a host"),
         }
     }
 
