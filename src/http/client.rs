@@ -13,6 +13,7 @@ use url::Url;
 use super::proxies::ProxyRules;
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
+use super::retry::wait_out;
 use super::silence::Silence;
 use super::{
     Error, Peer, RedirectRefusal, Redirects, Request, Response, RetryPolicy, Site, Validators,
@@ -285,7 +286,15 @@ impl Client {
             "no usable answer, trying again"
         );
         self.count_retry();
-        tokio::time::sleep(wait).await;
+        wait_out(wait, |left| {
+            tracing::warn!(
+                host = self.name(),
+                next_try_in_s = left.as_secs(),
+                error = %Chain(error),
+                "still no usable answer: the host wants no request for now"
+            );
+        })
+        .await;
     }
 
     /// Counts that something is asked once more that brought no usable answer.
