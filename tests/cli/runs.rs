@@ -74,7 +74,7 @@ fn refused(name: &str, message: &str) -> Fault {
     &["the source refused: You are not allowed to do this. (FORBIDDEN_ACCESS)", "lacks a right"]
 )]
 #[case::http_401("Observables", Fault::Status(401, ALWAYS), &["the source at http://127.0.0.1:", " answered HTTP 401", "check the token"])]
-#[case::http_404("Observables", Fault::Status(404, ALWAYS), &["the source at http://127.0.0.1:", " answered HTTP 404", "is its address right?"])]
+#[case::http_404_at_the_first_request("About", Fault::Status(404, ALWAYS), &["the source at http://127.0.0.1:", " answered HTTP 404", "is its address right?"])]
 #[case::http_500_at_the_first_request("About", Fault::Status(500, ALWAYS), &["HTTP 500"])]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_fails_at_once_fails_the_run(
