@@ -87,6 +87,16 @@ fn a_further_name_may_have_a_form_of_its_own(
     self::settings::<MadeUp>("", &both);
 }
 
+#[rstest]
+#[case("MADE_UP_API_KEY", "\"hunter2\"")]
+#[case("MADE_UP_API_KEY", "'hunter2'")]
+#[case("MADE_UP_AUTHORIZATION", "\"Token hunter2\"")]
+fn a_token_in_quotes_is_refused(#[case] variable: &str, #[case] value: &str) {
+    let extra = [(variable, value)];
+    assert_one_problem::<MadeUp>("", &extra, &["the value stands in quotes", variable]);
+    assert!(!problems::<MadeUp>("", &extra).concat().contains("hunter"));
+}
+
 #[test]
 fn a_problem_contains_the_name_that_was_used() {
     assert_one_problem::<MadeUp>(
