@@ -375,7 +375,11 @@ async fn check_broker<S>(settings: &Settings<S>, named: RegisteredBroker, checks
         broker_tls(&settings.broker),
         &settings.connector.name,
     );
-    match tokio::time::timeout(LIMIT, depth.messages()).await {
+    let looking = async {
+        let messages = depth.messages().await?;
+        depth.find_exchange().await.map(|()| messages)
+    };
+    match tokio::time::timeout(LIMIT, looking).await {
         Ok(Ok(messages)) => checks.pass(
             "broker",
             format!(
