@@ -77,7 +77,12 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when a certificate cannot be used.
     pub fn new(site: Site) -> Result<Self, Error> {
-        Self::through(ProxyRules::of_environment(), site)
+        let proxies = if site.avoids_proxies {
+            ProxyRules::none()
+        } else {
+            ProxyRules::of_environment()
+        };
+        Self::through(proxies, site)
     }
 
     fn through(proxies: ProxyRules, site: Site) -> Result<Self, Error> {

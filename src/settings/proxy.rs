@@ -39,6 +39,14 @@ impl Proxies {
             .find_map(|names| self.named_by(names, url))
     }
 
+    /// Whether `NO_PROXY` excepts `url` in a way that other programs know and the HTTP client does not: by `*` where the
+    /// host is an address of IP, or with a port.
+    pub fn excepts(&self, url: &Url) -> bool {
+        let except = self.first(EXCEPT).map_or("", |(_, value)| value);
+        let mut entries = except.split(',').map(str::trim);
+        entries.any(|entry| entry == "*" || names_host_and_port(entry, url))
+    }
+
     /// Why `url` cannot be asked through the proxy that is named for it.
     pub(super) fn refusal(&self, url: &Url) -> Option<String> {
         let own = if url.scheme() == "http" { HTTP } else { HTTPS };
@@ -88,6 +96,9 @@ impl Proxies {
         url: &Url,
     ) -> Option<(&'static str, Intercept)> {
         let (name, value) = self.first(names)?;
+        if self.excepts(url) {
+            return None;
+        }
         let except = self.first(EXCEPT).map_or("", |(_, value)| value);
         let matcher = Matcher::builder()
             .all(value.to_owned())
@@ -112,6 +123,19 @@ impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// Whether the entry of `NO_PROXY` is the host of this address and its port, with a colon between them.
+fn names_host_and_port(entry: &str, url: &Url) -> bool {
+    let has_port = entry
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let named = Url::parse(&format!("http://{entry}"));
+    has_port
+        && named.is_ok_and(|named| {
+            named.host() == url.host()
+                && named.port_or_known_default() == url.port_or_known_default()
+        })
 }
 
 /// What of a proxy's address is secret: without a password, what stands in the place of the user is one.
@@ -154,6 +178,13 @@ mod tests {
     #[case(&[("ALL_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], "https://h/", Some("b:2 (HTTPS_PROXY)"))]
     #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "h")], "https://h/", None)]
     #[case(&[("HTTP_PROXY", ""), ("http_proxy", "http://a:1")], "http://h/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "*")], "http://192.0.2.7/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "x, *")], "http://[2001:db8::7]/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "h:8080")], "http://h:8080/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "192.0.2.7:443")], "https://192.0.2.7/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "[2001:db8::7]:80")], "http://[2001:db8::7]/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "h:8080")], "http://h/", Some("a:1 (ALL_PROXY)"))]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "2001:db8::80")], "http://[2001:db8::]/", Some("a:1 (ALL_PROXY)"))]
     #[case(&[], "http://h/", None)]
     fn names_the_proxy_of_an_address(
         #[case] variables: &[(&str, &str)],
