@@ -868,11 +868,12 @@ async fn whether_there_is_a_way_into_the_queue_is_known() {
         matches!(nowhere, Err(DepthError::NoRoute { .. })),
         "{nowhere:?}"
     );
-    let at_once = find(&|address| {
+    find(&|address| {
         address.exchange = name("");
         address.routing_key = address.queue.clone();
-    });
-    at_once.await.expect("the queue by its name");
+    })
+    .await
+    .expect("the queue by its name");
 }
 
 /// Whoever has the answer to a push torn off does not know whether it was done. Here it was.
