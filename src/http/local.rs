@@ -38,7 +38,7 @@ mod tests {
         let serving = async {
             let (mut connection, _) = server.accept().await.unwrap();
             let mut request = [0; 1024];
-            connection.read(&mut request).await.unwrap();
+            assert!(connection.read(&mut request).await.unwrap() > 0);
             let answer = format!(
                 "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{port}/\r\ncontent-length: 0\r\n\r\n"
             );

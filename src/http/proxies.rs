@@ -21,7 +21,7 @@ enum Choice {
     None,
     /// One that the environment does not name.
     #[cfg(test)]
-    Own(reqwest::Proxy),
+    Own(Box<reqwest::Proxy>),
 }
 
 impl ProxyRules {
@@ -48,7 +48,7 @@ impl ProxyRules {
         let proxy = reqwest::Proxy::all(address).unwrap();
         Self {
             matcher: Matcher::builder().all(address).no(except).build(),
-            choice: Choice::Own(proxy.no_proxy(no_proxy)),
+            choice: Choice::Own(Box::new(proxy.no_proxy(no_proxy))),
         }
     }
 
@@ -64,7 +64,7 @@ impl ProxyRules {
             Choice::OfEnvironment => builder,
             Choice::None => builder.no_proxy(),
             #[cfg(test)]
-            Choice::Own(own) => builder.proxy(own.clone()),
+            Choice::Own(own) => builder.proxy(own.as_ref().clone()),
         }
     }
 }

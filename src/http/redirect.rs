@@ -156,16 +156,15 @@ fn is_private_v6(address: Ipv6Addr) -> bool {
         || address.is_unicast_link_local()
 }
 
-/// The address of IPv4 that an address of IPv6 leads to: through a translator (RFC 6052), or a tunnel (6to4, RFC 3056).
+/// The address of IPv4 that an address of IPv6 leads to: through a translator (RFC 6052) or a tunnel (6to4, RFC 3056), or
+/// as one that is compatible with IPv4 (RFC 4291 §2.5.5.1: no longer used).
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [first, second, third, .., seventh, eighth] = address.segments();
     let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
-    let octets = address.octets();
+    let is_zero_between = address.octets().get(4..12) == Some(&[0; 8]);
     match (first, second) {
-        (0x64, 0xff9b) if octets.get(4..12) == Some(&[0; 8]) => Some(of(seventh, eighth)),
+        (0x64, 0xff9b) | (0, 0) if is_zero_between => Some(of(seventh, eighth)),
         (0x2002, _) => Some(of(second, third)),
-        // Compatible with IPv4 (RFC 4291 §2.5.5.1: no longer used).
-        (0, 0) if octets.get(4..12) == Some(&[0; 8]) => Some(of(seventh, eighth)),
         _ => None,
     }
 }
