@@ -122,6 +122,23 @@ async fn a_source_that_fails_at_every_page_fails_the_run(#[case] operations: &[&
     assert!(ended.logged("not sent").is_empty(), "{ended:#?}");
 }
 
+/// Whoever starts it reads why it is over, and what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_wants_a_day_of_rest_ends_a_connector_that_runs_once() {
+    let line = Line::with(generated(4, 1)).await;
+    let rest = Fault::RetryAfter(503, 86_400, ALWAYS);
+    line.destination.faults().add_for("About", rest);
+    let ended = line.run_once().run().await;
+    ended.assert_code(1);
+    assert_eq!(line.destination.count("About"), 1);
+    for words in [
+        "it wants no request for 86400 s",
+        "start it again once the platform answers",
+    ] {
+        assert!(ended.stderr.contains(words), "no {words:?} in {ended:#?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_token_of_the_source_fails_the_run() {
     let line = Line::with(generated(60, 20)).await;
