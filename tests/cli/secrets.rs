@@ -89,6 +89,7 @@ async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] messa
 #[rstest]
 #[case::no_answer(Fault::Status(429, 2), "no usable answer, trying again")]
 #[case::a_web_page(Fault::NotJson(2), "no usable answer, trying again")]
+#[case::nothing_there(Fault::Status(404, 2), "no usable answer, trying again")]
 #[case::cut_off(Fault::TruncatedBody(2), "no usable answer, trying again")]
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_source_stumbles(#[case] fault: Fault, #[case] message: &str) {
