@@ -15,7 +15,7 @@ use crate::runtime::{self, End, on_signals};
 use crate::settings::{self, Problems, Schedule, Settings};
 use crate::telemetry::bars::Bars;
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::{Instruments, admin, logs};
+use crate::telemetry::{Instruments, admin, logs, secrets};
 
 /// One reads while the other one writes; more would wait, each with memory of its own.
 const WORKER_THREADS: usize = 2;
@@ -198,7 +198,10 @@ fn with_settings<C: Connector>(
     act: impl FnOnce(Settings<C::Section>) -> ExitCode,
 ) -> ExitCode {
     match settings::read(config, settings::process_environment()) {
-        Ok(settings) => act(settings),
+        Ok(settings) => {
+            settings.secrets.iter().for_each(secrets::hide);
+            act(settings)
+        }
         Err(problems) => refuse(&problems),
     }
 }

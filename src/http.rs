@@ -37,6 +37,6 @@ pub use reqwest::header::{HeaderName, HeaderValue};
 pub use reqwest::{Method, StatusCode};
 pub(crate) use response::error_message;
 pub use response::{Pieces, Response};
-pub(crate) use retry::Waits;
 pub use retry::{RetryBudget, RetryPolicy};
+pub(crate) use retry::{Waits, wait_out};
 pub use site::{Credential, LONGEST_SILENCE, Site, Trust};

@@ -18,14 +18,14 @@ mod values;
 mod work;
 
 pub use delivery::{ConnectionStatus, Delivery, Pending, PushError, Pusher, Receipt};
-pub use directory::{Directory, DirectoryError, write_whole};
+pub use directory::{Directory, DirectoryError, Removed, write_whole};
 pub use known::{KnownObjects, SetTargets, relation_of, set_targets};
 pub use live_stream::{LiveStream, OpenStream, StreamFrame, StreamStart};
 pub use message::{Message, MessageLimit, MessageWriter};
 pub use registration::{
     ANSWER_TOO_LARGE, BrokerAddress, ConnectorInfo, ConnectorProfile, Echo, KeptConnector,
-    QueueSize, Registration, RegistrationError, delete, is_too_large, kept, ping, queue_size,
-    register,
+    QueueSize, RegisteredBroker, Registration, RegistrationError, delete, is_too_large, kept, ping,
+    queue_size, register,
 };
 pub use rights::UserRights;
 pub use rules::{Expectations, Rules, Unsupported};

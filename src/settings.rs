@@ -76,6 +76,9 @@ pub struct Settings<S> {
     /// What the operator should know although it stops nothing, one sentence each: to be logged as warnings by every
     /// command.
     pub notices: Vec<String>,
+    /// All secrets that were given, those in the addresses of proxies too, so that they can be hidden where somebody
+    /// quotes them.
+    pub secrets: Vec<SecretString>,
 }
 
 /// How to reach one `OpenCTI` platform.
@@ -178,7 +181,7 @@ pub enum QueueProtocol {
 
 /// What replaces parts of the broker's address and access that registration answers. `None`
 /// leaves the answer as it is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct BrokerOverrides {
     /// Host name or address.
     pub host: Option<ShortName>,
@@ -294,6 +297,7 @@ fn read_values<S: Section>(values: &load::GivenValues) -> Result<Settings<S>, Pr
             http,
             section,
             notices,
+            secrets: values.secrets(&table::<S>()),
         });
     }
     // A section that returns nothing must have noted a problem; one that did not is defective, and

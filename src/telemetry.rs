@@ -6,6 +6,7 @@ pub mod health;
 pub mod logs;
 pub mod metrics;
 pub mod safe_text;
+pub mod secrets;
 pub mod waiting;
 
 use std::time::Duration;

@@ -20,11 +20,21 @@ const CHECK_GRACE: Duration = Duration::from_secs(5);
 
 /// Prints a text. That it is not read to its end (`| head`) is no failure.
 pub(super) fn print(text: &str) -> ExitCode {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+    if is_printed(text) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
+}
+
+/// Prints a text, as [`print`]; whether that was no failure.
+fn is_printed(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    printed.map_or_else(
+        |error| error.kind() == std::io::ErrorKind::BrokenPipe,
+        |()| true,
+    )
 }
 
 /// Prints the settings. What is to be known of them goes to standard error, so that whatever reads the table finds
@@ -76,10 +86,9 @@ pub(super) fn check<C: Connector>(
     settings: &Settings<C::Section>,
     check: impl AsyncFnOnce(&Settings<C::Section>, &mut (dyn FnMut(Check) + Send)) -> bool,
 ) -> ExitCode {
-    let mut report = |check: Check| {
-        print(&line(&check));
-    };
-    let report_settings = |outcome, text: &str| {
+    let mut all_printed = true;
+    let mut report = |check: Check| all_printed &= is_printed(&line(&check));
+    let mut report_settings = |outcome, text: &str| {
         report(Check {
             name: "settings",
             outcome,
@@ -112,6 +121,7 @@ pub(super) fn check<C: Connector>(
     });
     runtime.shutdown_background();
     match checked {
+        Ok(Some(_)) if !all_printed => complain("what was found cannot be printed"),
         Ok(Some(true)) => ExitCode::SUCCESS,
         Ok(Some(false)) => ExitCode::FAILURE,
         Ok(None) => complain("stopped before the end"),
@@ -156,7 +166,7 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     let is_empty = objects + not_sent + left == 0 && *deferred == 0;
     let place = match folder {
         Some(folder) if !is_cut_short || *bundles > 0 => {
-            format!("written to {}", folder.display())
+            format!("written to {}", safe(&folder.to_string_lossy(), TEXT))
         }
         _ => "nothing was written".to_owned(),
     };

@@ -103,6 +103,7 @@ fn with_settings(site: Site, http: &HttpSettings, tls: &TlsTrust) -> Site {
     Site {
         trust: trust(http, tls),
         proxy: http.proxies.of(&site.url),
+        avoids_proxies: http.proxies.excepts(&site.url),
         ..site
     }
 }

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{Skipped, UnitKey};
-use crate::telemetry::safe_text::{NAME, WORDS, make_safe};
+use crate::telemetry::safe_text::{NAME, WORDS, make_clean, make_safe};
 
 /// An object, or a part of one, that was not sent for a reason that can pass: one that can be resolved at the
 /// destination or at the source, or another object that has to be sent first.
@@ -143,12 +143,12 @@ impl Deferred {
 
     /// Cuts what is the source's own, and makes it safe for the people who read the state.
     pub fn make_safe(&mut self) {
-        make_safe(&mut self.stream, NAME);
-        make_safe(&mut self.id, NAME);
-        make_safe(&mut self.kind, NAME);
+        make_clean(&mut self.stream, NAME);
+        make_clean(&mut self.id, NAME);
+        make_clean(&mut self.kind, NAME);
         make_safe(&mut self.reason, WORDS);
         if let Some(needs) = &mut self.needs {
-            make_safe(needs, NAME);
+            make_clean(needs, NAME);
         }
     }
 

@@ -32,7 +32,7 @@ use crate::graphql::GraphqlClient;
 use crate::http::{RetryPolicy, Site};
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::Settings;
-use ask::{Stream, count};
+use ask::{RowCount, Stream, count};
 pub use convert::NetManageItConverter;
 pub use settings::{Creators, NetManageItSettings, Score};
 pub use source::{NetManageItSource, RawPage};
@@ -59,10 +59,11 @@ impl NetManageIt {
         let (mut counts, mut remarks) = (Vec::new(), Vec::new());
         for stream in reader::streams(&self.settings) {
             let counted = count(&platform, stream).await?;
+            let rows = counted.rows();
             counts.push((stream, counted));
             if stream == Stream::Relationships {
                 let ends = ask::look_at_ends(&platform).await?;
-                remarks.extend(ends.and_then(|ends| ends.remark(counted)));
+                remarks.extend(ends.and_then(|ends| ends.remark(rows)));
             }
         }
         Ok(SourceSummary {
@@ -77,11 +78,26 @@ impl NetManageIt {
 /// The source's release, its counts and its clock.
 struct SourceSummary {
     release: String,
-    /// How many rows each stream has for this user, where the source answers it.
-    counts: Vec<(Stream, Option<u64>)>,
+    /// How many rows each stream has for this user.
+    counts: Vec<(Stream, RowCount)>,
     /// Why fewer may come than are counted.
     remarks: Vec<String>,
     clock: Option<SystemTime>,
+}
+
+fn report_count(stream: &str, counted: RowCount, checks: &mut Checks<'_>) {
+    const NAME: &str = "source rows";
+    match counted {
+        RowCount::Answered(rows) => checks.count_rows(stream, rows),
+        RowCount::RowFails(reason) => checks.warn(
+            NAME,
+            format!("it does not say how many {stream} there are, as it fails at one of them: {reason}"),
+        ),
+        RowCount::Fails(reason) => checks.fail(
+            NAME,
+            format!("it fails at the {stream}, as it would in a run: {reason}; look at the health of that platform, and at its log"),
+        ),
+    }
 }
 
 fn unreadable(error: PlatformError) -> SourceError {
@@ -115,8 +131,8 @@ impl Connector for NetManageIt {
         };
         let text = format!("{} answers, release {}", self.source(), look.release);
         checks.pass("source", text);
-        for (stream, rows) in look.counts {
-            checks.count_rows(stream.name(), rows);
+        for (stream, counted) in look.counts {
+            report_count(stream.name(), counted, checks);
         }
         for remark in look.remarks {
             checks.warn("source rows", remark);

@@ -2,6 +2,8 @@
 
 use std::io::Write;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use base64::engine::general_purpose::STANDARD;
@@ -30,6 +32,8 @@ const NO_DRAFT: HeaderValue = HeaderValue::from_static("");
 #[derive(Debug, Clone)]
 pub struct GraphqlClient {
     http: http::Client,
+    /// Whether a GraphQL has ever answered at its address.
+    has_answered: Arc<AtomicBool>,
 }
 
 /// How large the answer to an operation may be, unpacked: what its kind of answer can be, and no more.
@@ -51,6 +55,15 @@ impl AnswerLimit {
             Self::Few => 64 * 1024,
             Self::Many => 4 * 1024 * 1024,
             Self::Page => 16 * 1024 * 1024,
+        }
+    }
+
+    /// How long its body may take, from its first piece to its last; none where the client's own limits do.
+    const fn time(self) -> Option<Duration> {
+        match self {
+            Self::Few => Some(Duration::from_secs(30)),
+            Self::Many => Some(Duration::from_mins(2)),
+            Self::Page => None,
         }
     }
 }
@@ -103,7 +116,10 @@ impl GraphqlClient {
             .with_header(DRAFT_HEADER, NO_DRAFT)
             .with_credential(Credential::token("Bearer", token));
         let http = http::Client::new(site).map_err(failed("the set-up"))?;
-        Ok(Self { http })
+        Ok(Self {
+            http,
+            has_answered: Arc::default(),
+        })
     }
 
     /// The platform's name in messages.
@@ -135,7 +151,10 @@ impl GraphqlClient {
         loop {
             let posting = self.post_once(operation, query, variables, limit);
             let error = match self.http.counted(posting).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.note_answer(&answer);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             // Messages for people do not name it.
@@ -238,7 +257,10 @@ impl GraphqlClient {
             return self.refused_by_status(operation, &response, body);
         }
         let clocks = response.clocks();
-        let body = response.body(limit.bytes()).await;
+        let body = match limit.time() {
+            Some(time) => response.body_within(limit.bytes(), time).await,
+            None => response.body(limit.bytes()).await,
+        };
         let answer = Answer::read(
             operation,
             self.http.peer(),
@@ -251,6 +273,29 @@ impl GraphqlClient {
         })
     }
 
+    /// What a status means that says that there is nothing at the address, where no GraphQL has answered it. Where one
+    /// has before, that is of the moment: the address is right.
+    fn without_endpoint(&self, error: RequestError) -> RequestError {
+        let status = error.http().and_then(http::Error::status);
+        let is_absent = matches!(status.map(|status| status.as_u16()), Some(404 | 405));
+        match error {
+            RequestError::Http(failure) if is_absent && self.has_answered() => {
+                RequestError::NoEndpoint(failure)
+            }
+            error => error,
+        }
+    }
+
+    fn note_answer(&self, answer: &Answer) {
+        if !answer.data.is_empty() || !answer.errors.is_empty() {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_answered(&self) -> bool {
+        self.has_answered.load(Ordering::Relaxed)
+    }
+
     /// What a status that is no success means: where the body holds the errors of GraphQL, it is an answer like
     /// any other; else the status counts, with its message.
     fn refused_by_status(
@@ -261,7 +306,7 @@ impl GraphqlClient {
     ) -> Result<Answer, RequestError> {
         let by_status = failed(operation)(response.refusal(error_message(&body)));
         let Ok(mut answer) = Answer::read_whole(operation, self.http.peer(), body) else {
-            return Err(by_status);
+            return Err(self.without_endpoint(by_status));
         };
         // A body with such a status is no data.
         answer.data = 0..0;
@@ -277,7 +322,7 @@ impl GraphqlClient {
         if says_more {
             Ok(answer)
         } else {
-            Err(by_status)
+            Err(self.without_endpoint(by_status))
         }
     }
 }
@@ -581,6 +626,69 @@ mod tests {
         ] {
             assert!(asked.contains(header), "{asked}");
         }
+    }
+
+    /// Answers each request with the next status and body of these.
+    fn serve_each(answers: &'static [(u16, &'static str)]) -> u16 {
+        use std::io::Read;
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || {
+            for (status, body) in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 4096];
+                assert!(stream.read(&mut request).unwrap() > 0);
+                let length = body.len();
+                let head = format!(
+                    "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+                );
+                stream.write_all((head + body).as_bytes()).unwrap();
+            }
+        });
+        port
+    }
+
+    /// What stands in front of a platform says so while that starts; at a wrong address everything does.
+    #[tokio::test]
+    async fn nothing_at_the_address_is_of_the_moment_where_a_platform_has_answered_it() {
+        const ABSENT: (u16, &str) = (404, "default backend - 404");
+        const NO_ROUTE: (u16, &str) = (404, r#"{"message":"no Route matched"}"#);
+        const WRONG_METHOD: (u16, &str) = (405, "<html></html>");
+        let port = serve_each(&[
+            ABSENT,
+            (200, r#"{"data":{"a":1}}"#),
+            ABSENT,
+            NO_ROUTE,
+            WRONG_METHOD,
+            (
+                404,
+                r#"{"errors":[{"message":"m","extensions":{"code":"FORBIDDEN_ACCESS"}}]}"#,
+            ),
+        ]);
+        let client = client_of(port);
+        let ask = async || {
+            let query = "query Op { a }";
+            let asking = client.post("Op", query, &(), AnswerLimit::Few, RetryPolicy::NEVER);
+            asking.await
+        };
+        let error = ask().await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Elsewhere);
+        assert!(
+            error.to_string().contains("is its address right?"),
+            "{error}"
+        );
+        assert!(ask().await.is_ok());
+        for answer in ["ABSENT", "NO_ROUTE", "WRONG_METHOD"] {
+            let error = ask().await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Transient(None), "{answer}");
+            assert!(
+                error.to_string().contains("is its address right?"),
+                "{error}"
+            );
+        }
+        // The platform's own word counts as before.
+        let refusal = ask().await.unwrap().refusal().unwrap();
+        assert_eq!(refusal.kind(), ErrorKind::Authentication);
     }
 
     /// Serves every request the same body on a port of this machine, and has nothing else to say.

@@ -323,6 +323,10 @@ pub enum RequestError {
     /// It was not asked, or not answered, or by something that is no answer.
     #[error(transparent)]
     Http(#[from] HttpFailure),
+    /// Something else answered the address of the GraphQL that there is no such thing: what stands in front of a platform
+    /// says so while the platform starts, and the platform never.
+    #[error(transparent)]
+    NoEndpoint(HttpFailure),
     /// The body is not the JSON of a GraphQL answer.
     #[error("the answer of {platform} is not GraphQL; is its address right?")]
     NotGraphql {
@@ -426,7 +430,7 @@ impl RequestError {
     /// What HTTP makes of it, where it got no further.
     pub fn http(&self) -> Option<&http::Error> {
         match self {
-            Self::Http(failure) => Some(&failure.error),
+            Self::Http(failure) | Self::NoEndpoint(failure) => Some(&failure.error),
             _ => None,
         }
     }
@@ -434,7 +438,7 @@ impl RequestError {
     /// How long the server asks to wait.
     pub fn asked_wait(&self) -> Option<Duration> {
         match self {
-            Self::Http(failure) => failure.error.asked_wait(),
+            Self::Http(failure) | Self::NoEndpoint(failure) => failure.error.asked_wait(),
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
         }
@@ -449,7 +453,7 @@ impl RequestError {
     /// that are not to be done twice.
     pub fn leaves_in_doubt(&self) -> bool {
         match self {
-            Self::Http(failure) => failure.error.leaves_in_doubt(),
+            Self::Http(failure) | Self::NoEndpoint(failure) => failure.error.leaves_in_doubt(),
             Self::NotGraphql { .. } | Self::Shape { .. } => true,
             Self::Refused { first, .. } => {
                 !first.is(AUTHENTICATION)
@@ -510,6 +514,7 @@ impl RequestError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Http(failure) => failure.error.kind(),
+            Self::NoEndpoint(failure) => ErrorKind::Transient(failure.error.asked_wait()),
             Self::NotGraphql { .. } => ErrorKind::Transient(None),
             Self::Refused { first, .. } if first.is(AUTHENTICATION) => ErrorKind::Authentication,
             Self::Refused {

@@ -13,6 +13,7 @@ use url::Url;
 use super::proxies::ProxyRules;
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
+use super::retry::wait_out;
 use super::silence::Silence;
 use super::{
     Error, Peer, RedirectRefusal, Redirects, Request, Response, RetryPolicy, Site, Validators,
@@ -76,7 +77,12 @@ impl Client {
     /// # Errors
     /// [`Error::Setup`] when a certificate cannot be used.
     pub fn new(site: Site) -> Result<Self, Error> {
-        Self::through(ProxyRules::of_environment(), site)
+        let proxies = if site.avoids_proxies {
+            ProxyRules::none()
+        } else {
+            ProxyRules::of_environment()
+        };
+        Self::through(proxies, site)
     }
 
     fn through(proxies: ProxyRules, site: Site) -> Result<Self, Error> {
@@ -285,7 +291,15 @@ impl Client {
             "no usable answer, trying again"
         );
         self.count_retry();
-        tokio::time::sleep(wait).await;
+        wait_out(wait, |left| {
+            tracing::warn!(
+                host = self.name(),
+                next_try_in_s = left.as_secs(),
+                error = %Chain(error),
+                "still no usable answer: the host wants no request for now"
+            );
+        })
+        .await;
     }
 
     /// Counts that something is asked once more that brought no usable answer.

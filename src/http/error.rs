@@ -16,6 +16,8 @@ pub enum NoAnswer {
     Client(reqwest::Error),
     /// Nothing came for this long, before the first piece or between two of them.
     Silence(Duration),
+    /// It came, and not whole within this time.
+    Slow(Duration),
 }
 
 impl NoAnswer {
@@ -23,7 +25,7 @@ impl NoAnswer {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Client(error) => error.is_timeout(),
-            Self::Silence(_) => true,
+            Self::Silence(_) | Self::Slow(_) => true,
         }
     }
 
@@ -60,6 +62,7 @@ impl fmt::Display for NoAnswer {
         match self {
             Self::Client(error) => fmt::Display::fmt(useful(error), f),
             Self::Silence(limit) => write!(f, "nothing came for {}", seconds(*limit)),
+            Self::Slow(limit) => write!(f, "it has not come whole within {}", seconds(*limit)),
         }
     }
 }
@@ -68,7 +71,7 @@ impl StdError for NoAnswer {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Client(error) => useful(error).source(),
-            Self::Silence(_) => None,
+            Self::Silence(_) | Self::Slow(_) => None,
         }
     }
 }
@@ -287,7 +290,7 @@ fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
 fn advice(error: &NoAnswer, proxy: Option<&str>) -> String {
     let about_tls = match error {
         NoAnswer::Client(error) => tls_error(error).and_then(advice_on_tls),
-        NoAnswer::Silence(_) => None,
+        NoAnswer::Silence(_) | NoAnswer::Slow(_) => None,
     };
     match (about_tls, proxy) {
         (Some(advice), _) => advice.to_owned(),

@@ -150,6 +150,12 @@ impl EventReader {
 
     /// Adds to the open line what the frame may still hold.
     fn hold(&mut self, part: &[u8]) {
+        // A comment is no part of a frame, however long it is.
+        if self.line.first().or(part.first()) == Some(&b':') {
+            self.line.clear();
+            self.line.push(b':');
+            return;
+        }
         self.bytes = self.bytes.saturating_add(part.len() as u64);
         let held = self.line.len() + self.frame.data.len();
         if self.is_too_large || held + part.len() > self.limit {
@@ -283,6 +289,18 @@ mod tests {
     #[test]
     fn half_a_frame_leaves_nothing_to_the_next_connection() {
         assert_eq!(read(b"id: 7-0\nevent: create\ndata: {\"a\":", 5, 1000), []);
+    }
+
+    #[test]
+    fn a_comment_of_any_length_is_no_part_of_a_frame() {
+        let comment = format!(":{}", "x".repeat(5000));
+        let body = format!("{comment}\n\ndata: a\n{comment}\ndata: b\n\n");
+        for piece in [1, 7, 4096, body.len()] {
+            assert_eq!(
+                read(body.as_bytes(), piece, 1000),
+                [frame(None, "", "a\nb")]
+            );
+        }
     }
 
     #[test]

@@ -10,8 +10,18 @@ use url::Url;
 #[derive(Debug)]
 pub(super) struct ProxyRules {
     matcher: Matcher,
-    /// One that the environment does not name; none, and those of the environment count.
-    own: Option<reqwest::Proxy>,
+    choice: Choice,
+}
+
+/// Which proxies the HTTP library is to use.
+#[derive(Debug)]
+enum Choice {
+    /// Those that it finds in the environment.
+    OfEnvironment,
+    None,
+    /// One that the environment does not name.
+    #[cfg(test)]
+    Own(Box<reqwest::Proxy>),
 }
 
 impl ProxyRules {
@@ -19,7 +29,15 @@ impl ProxyRules {
     pub(super) fn of_environment() -> Self {
         Self {
             matcher: Matcher::from_system(),
-            own: None,
+            choice: Choice::OfEnvironment,
+        }
+    }
+
+    /// None, whatever the environment names.
+    pub(super) fn none() -> Self {
+        Self {
+            matcher: Matcher::builder().build(),
+            choice: Choice::None,
         }
     }
 
@@ -30,7 +48,7 @@ impl ProxyRules {
         let proxy = reqwest::Proxy::all(address).unwrap();
         Self {
             matcher: Matcher::builder().all(address).no(except).build(),
-            own: Some(proxy.no_proxy(no_proxy)),
+            choice: Choice::Own(Box::new(proxy.no_proxy(no_proxy))),
         }
     }
 
@@ -42,9 +60,11 @@ impl ProxyRules {
 
     /// Has a client ask through them.
     pub(super) fn put(&self, builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-        match &self.own {
-            Some(own) => builder.proxy(own.clone()),
-            None => builder,
+        match &self.choice {
+            Choice::OfEnvironment => builder,
+            Choice::None => builder.no_proxy(),
+            #[cfg(test)]
+            Choice::Own(own) => builder.proxy(own.as_ref().clone()),
         }
     }
 }

@@ -143,11 +143,30 @@ fn is_private_v4(address: Ipv4Addr) -> bool {
 }
 
 fn is_private_v6(address: Ipv6Addr) -> bool {
-    address.is_loopback()
+    let [first, second, third, ..] = address.segments();
+    embedded_v4(address).is_some_and(is_private_v4)
+        // For translators within a network (RFC 8215).
+        || (first, second, third) == (0x64, 0xff9b, 1)
+        // Site-local (RFC 3879: no longer given out).
+        || first & 0xffc0 == 0xfec0
+        || address.is_loopback()
         || address.is_unspecified()
         || address.is_multicast()
         || address.is_unique_local()
         || address.is_unicast_link_local()
+}
+
+/// The address of IPv4 that an address of IPv6 leads to: through a translator (RFC 6052) or a tunnel (6to4, RFC 3056), or
+/// as one that is compatible with IPv4 (RFC 4291 §2.5.5.1: no longer used).
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [first, second, third, .., seventh, eighth] = address.segments();
+    let of = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
+    let is_zero_between = address.octets().get(4..12) == Some(&[0; 8]);
+    match (first, second) {
+        (0x64, 0xff9b) | (0, 0) if is_zero_between => Some(of(seventh, eighth)),
+        (0x2002, _) => Some(of(second, third)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -204,9 +223,23 @@ mod tests {
     #[case("https://[fd00::1]/", RedirectRefusal::Private)]
     #[case("https://[fe80::1]/", RedirectRefusal::Private)]
     #[case("https://[::ffff:10.0.0.1]/", RedirectRefusal::Private)]
+    #[case("https://[64:ff9b::10.0.0.1]/", RedirectRefusal::Private)]
+    #[case("https://[64:ff9b:1::1]/", RedirectRefusal::Private)]
+    #[case("https://[2002:c0a8:1::1]/", RedirectRefusal::Private)]
+    #[case("https://[::10.0.0.1]/", RedirectRefusal::Private)]
+    #[case("https://[fec0::1]/", RedirectRefusal::Private)]
+    #[case("https://[feff::1]/", RedirectRefusal::Private)]
     fn it_leads_nowhere(#[case] location: &str, #[case] why: RedirectRefusal) {
         let led = next(FOLLOW, "https://api.example/a", location);
         assert_eq!(led, Err(why));
+    }
+
+    #[rstest]
+    #[case("https://[64:ff9b::8.8.8.8]/")]
+    #[case("https://[2002:808:808::1]/")]
+    #[case("https://[2606:4700::1111]/")]
+    fn it_leads_to_the_public_network(#[case] location: &str) {
+        assert!(next(FOLLOW, "https://api.example/a", location).is_ok());
     }
 
     #[test]

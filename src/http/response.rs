@@ -138,6 +138,19 @@ impl Response {
         Ok(body.freeze())
     }
 
+    /// As [`Response::body`], of an answer that is small: one that has not come whole within a time for all of it, from
+    /// now on, breaks off, however steadily it comes.
+    ///
+    /// # Errors
+    /// Those of [`Response::body`].
+    pub async fn body_within(self, limit: usize, time: Duration) -> Result<Bytes, Error> {
+        let target = self.target.clone();
+        match timeout(time, self.body(limit)).await {
+            Ok(body) => body,
+            Err(_) => Err(target.unanswered(NoAnswer::Slow(time))),
+        }
+    }
+
     /// The beginning of the body of an error, as far as it comes within some seconds; what does not come is not needed.
     pub async fn beginning(&mut self) -> Bytes {
         let mut body = BytesMut::new();

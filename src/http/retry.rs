@@ -7,6 +7,11 @@ use tokio::time::Instant;
 
 use super::ErrorKind;
 
+/// However long a host asks to wait: it is asked again within this time.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_hours(1);
+/// How often it is said that something is still waited for.
+const SAY_EVERY: Duration = Duration::from_mins(10);
+
 /// Exponential waits with jitter, limited by their total.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
@@ -78,10 +83,16 @@ pub(crate) struct Waits {
 }
 
 impl Waits {
-    /// The next wait, at least as long as the server asked for; none when it is time to give up.
+    /// The next wait, at least as long as the server asked for; none when it is time to give up. Where there is no such
+    /// time, it is an hour at most: who asks for more may be mistaken, and is asked again.
     pub(crate) fn next(&mut self, asked_by_server: Option<Duration>) -> Option<Duration> {
         let wait = self.delays.next()?;
-        self.allow(wait.max(asked_by_server.unwrap_or_default()))
+        let asked = asked_by_server.unwrap_or_default();
+        let asked = match self.until {
+            Some(_) => asked,
+            None => asked.min(LONGEST_ASKED_WAIT),
+        };
+        self.allow(wait.max(asked))
     }
 
     /// The wait before what failed like this is tried again; none where that is for nothing.
@@ -98,6 +109,19 @@ impl Waits {
             .until
             .is_some_and(|until| Instant::now() + wait >= until);
         (!is_over).then_some(wait)
+    }
+}
+
+/// Waits, and says at the end of every ten minutes how long still.
+pub(crate) async fn wait_out(wait: Duration, still: impl Fn(Duration)) {
+    let until = Instant::now() + wait;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        tokio::time::sleep(left.min(SAY_EVERY)).await;
+        if left <= SAY_EVERY {
+            return;
+        }
+        still(until.saturating_duration_since(Instant::now()));
     }
 }
 
@@ -180,6 +204,25 @@ mod tests {
         assert_eq!(RetryPolicy::DURING_RUN.waits().next(asked), None);
         assert!(!RetryBudget::default().wait(asked).await);
         assert!(RetryPolicy::AT_START.waits().next(asked) >= asked);
+    }
+
+    #[test]
+    fn where_there_is_no_end_a_host_is_asked_again_within_an_hour() {
+        let day = Some(Duration::from_hours(24));
+        let hour = Some(Duration::from_hours(1));
+        assert_eq!(RetryPolicy::AT_START.waits().next(day), hour);
+        assert_eq!(RetryPolicy::DURING_RUN.waits().next(day), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_wait_is_said_again_every_ten_minutes() {
+        let said = std::sync::Mutex::new(Vec::new());
+        let began = Instant::now();
+        let wait = Duration::from_mins(25);
+        wait_out(wait, |left| said.lock().unwrap().push(left)).await;
+        assert_eq!(began.elapsed(), wait);
+        let left = [15, 5].map(Duration::from_mins);
+        assert_eq!(*said.lock().unwrap(), left);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Site {
     /// The proxy that the environment names for it, for people: host, port, variable. The way through it is the HTTP
     /// library's own.
     pub proxy: Option<String>,
+    /// Whether no proxy is asked, whatever the environment names.
+    pub avoids_proxies: bool,
     /// What shows who asks.
     pub credential: Option<Credential>,
     /// Headers of every request, none of them secret.
@@ -53,6 +55,7 @@ impl Site {
             user_agent: concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")).to_owned(),
             trust: Trust::default(),
             proxy: None,
+            avoids_proxies: false,
             credential: None,
             headers: HeaderMap::new(),
             silence_limit: LONGEST_SILENCE,

@@ -113,13 +113,13 @@ impl Directory {
         })
     }
 
-    /// Removes files of this connector that have been there for too long; how many.
+    /// Removes files of this connector that have been there for too long, those that it never finished too.
     ///
     /// # Errors
-    /// [`DirectoryError`] when the folder cannot be read, or a file not removed.
-    pub async fn remove_old(&self) -> Result<usize, DirectoryError> {
+    /// [`DirectoryError`] when the folder cannot be read.
+    pub async fn remove_old(&self) -> Result<Removed, DirectoryError> {
         let Some(retention) = self.retention else {
-            return Ok(0);
+            return Ok(Removed::default());
         };
         let (path, prefix) = (self.path.clone(), self.prefix.clone());
         tokio::task::spawn_blocking(move || remove_old(&path, &prefix, retention)).await?
@@ -154,42 +154,104 @@ fn file_name(name: &str) -> String {
     letters.collect()
 }
 
-/// Writes a file so that it is there whole or not at all; its name has no ending yet.
+/// Writes a file so that it is there whole or not at all; its name has no ending yet. What cannot be finished, as on a
+/// disk that is full, is removed again.
 ///
 /// # Errors
 /// When it cannot be written, or not be renamed.
 pub fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     let unfinished = path.with_extension(UNFINISHED);
-    std::fs::write(&unfinished, text)?;
-    std::fs::rename(&unfinished, path.with_extension(ENDING))
+    let written = std::fs::write(&unfinished, text)
+        .and_then(|()| std::fs::rename(&unfinished, path.with_extension(ENDING)));
+    if written.is_err() {
+        // It may not be there, and why it cannot be finished says more.
+        std::fs::remove_file(&unfinished).ok();
+    }
+    written
 }
 
-fn remove_old(folder: &Path, prefix: &str, retention: Duration) -> Result<usize, DirectoryError> {
-    let failed = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| DirectoryError::File { what, path, source }
-    };
-    let oldest = SystemTime::now().checked_sub(retention);
-    let mut removed = 0;
-    for entry in std::fs::read_dir(folder).map_err(failed("reading", folder))? {
-        let path = entry.map_err(failed("reading", folder))?.path();
-        if !is_bundle(&path, prefix) {
-            continue;
+/// What became of the old files.
+#[derive(Debug, Default)]
+pub struct Removed {
+    /// How many are gone.
+    pub files: usize,
+    /// How many could not be removed.
+    pub failed: usize,
+    /// Why, of the first of these.
+    pub first_failure: Option<DirectoryError>,
+}
+
+impl Removed {
+    fn note(&mut self, path: PathBuf, removed: io::Result<bool>) {
+        match removed {
+            Ok(true) => self.files += 1,
+            Ok(false) => {}
+            // Somebody else has removed it meanwhile.
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => {
+                self.failed += 1;
+                let what = "removing";
+                self.first_failure
+                    .get_or_insert(DirectoryError::File { what, path, source });
+            }
         }
-        let changed = std::fs::metadata(&path).and_then(|about| about.modified());
-        if Some(changed.map_err(failed("looking at", &path))?) < oldest {
-            std::fs::remove_file(&path).map_err(failed("removing", &path))?;
-            removed += 1;
+    }
+}
+
+fn remove_old(folder: &Path, prefix: &str, retention: Duration) -> Result<Removed, DirectoryError> {
+    let failed = |source| DirectoryError::File {
+        what: "reading",
+        path: folder.to_owned(),
+        source,
+    };
+    let mut removed = Removed::default();
+    let Some(oldest) = SystemTime::now().checked_sub(retention) else {
+        return Ok(removed);
+    };
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if is_bundle(&path, prefix) {
+            let is_gone = remove_if_old(&path, oldest);
+            removed.note(path, is_gone);
         }
     }
     Ok(removed)
 }
 
-/// Whether a file is one of this connector's bundles: others may lie there as well.
+/// Whether the file was older, and is removed. A link or a folder of such a name is none that was written here.
+fn remove_if_old(path: &Path, oldest: SystemTime) -> io::Result<bool> {
+    let about = std::fs::symlink_metadata(path)?;
+    if !about.is_file() || about.modified()? >= oldest {
+        return Ok(false);
+    }
+    std::fs::remove_file(path)?;
+    Ok(true)
+}
+
+/// Whether a file is one of this connector's bundles, finished or not, by the name that [`Directory::write`] gives:
+/// others may lie there as well, those of a connector too whose name only begins like this one's.
 fn is_bundle(path: &Path, prefix: &str) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    let is_json = path.extension().is_some_and(|ending| ending == ENDING);
-    is_json && name.is_some_and(|name| name.starts_with(prefix))
+    let stem = name.and_then(|name| {
+        let (stem, ending) = name.split_once('.')?;
+        [ENDING, UNFINISHED].contains(&ending).then_some(stem)
+    });
+    let mark = stem.and_then(|stem| stem.strip_prefix(prefix));
+    mark.is_some_and(is_mark)
+}
+
+/// Date, time and number, as in the name of each file.
+fn is_mark(text: &str) -> bool {
+    let is_number = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    let parts: Vec<&str> = text.split('-').collect();
+    match *parts {
+        [date, time, number] => {
+            parts.iter().all(|part| is_number(part))
+                && (date.len(), time.len()) == (8, 6)
+                && number.len() >= 6
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -241,29 +303,101 @@ mod tests {
         assert_eq!(content["connector"]["scope"], "a,b");
     }
 
+    const OLD: u64 = 4000;
+
+    /// A file that was changed so many seconds ago.
+    fn file(folder: &Path, name: &str, age: u64) {
+        let file = std::fs::File::create(folder.join(name)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age))
+            .unwrap();
+    }
+
     #[tokio::test]
     async fn only_old_bundles_of_this_connector_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let keeping = directory(folder.path(), Some(Duration::from_hours(1)));
-        let file = |name: &str, age: u64| {
-            let path = folder.path().join(name);
-            let file = std::fs::File::create(path).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(age))
-                .unwrap();
-        };
-        file("net_manage_it-1.json", 4000);
-        file("net_manage_it-2.json", 10);
-        file("other-1.json", 4000);
-        file("net_manage_it-3.txt", 4000);
-        assert_eq!(keeping.remove_old().await.unwrap(), 1);
-        assert_eq!(
-            names(folder.path()),
-            [
-                "net_manage_it-2.json",
-                "net_manage_it-3.txt",
-                "other-1.json"
-            ]
+        for name in [
+            "net_manage_it-20261120-111022-000000.json",
+            "net_manage_it-20261120-111022-1000000.json",
+            "net_manage_it-20261120-111022-000001.json.tmp",
+        ] {
+            file(folder.path(), name, OLD);
+        }
+        let others = [
+            "net_manage_it-1.json",
+            "net_manage_it-20261120-111022-000002.txt",
+            "net_manage_it-20261120-111022-00000x.json",
+            "net_manage_it-20261120-111022-000003.old.json",
+            "net_manage_it-20261120-111022.json",
+            "net_manage_it-eu-20261120-111022-000000.json",
+            "net_manage_it-report.json",
+            "other-20261120-111022-000000.json",
+        ];
+        for name in others {
+            file(folder.path(), name, OLD);
+        }
+        let new = "net_manage_it-20261120-121022-000000.json";
+        file(folder.path(), new, 10);
+        let removed = keeping.remove_old().await.unwrap();
+        assert_eq!((removed.files, removed.failed), (3, 0));
+        let mut expected = [&others[..], &[new]].concat();
+        expected.sort_unstable();
+        assert_eq!(names(folder.path()), expected);
+    }
+
+    /// Each name that is written is one that is removed once it is old.
+    #[tokio::test]
+    async fn what_is_written_is_found_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = directory(folder.path(), None);
+        directory.written.store(1_234_567, Ordering::Relaxed);
+        directory.write("{}".to_owned(), Utc::now()).await.unwrap();
+        let names = names(folder.path());
+        assert!(
+            is_bundle(Path::new(&names[0]), &directory.prefix),
+            "{names:?}"
         );
+    }
+
+    /// What is in the way stops no start.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn links_and_folders_stay_and_stop_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let keeping = directory(folder.path(), Some(Duration::ZERO));
+        let link = folder
+            .path()
+            .join("net_manage_it-20261120-111022-000000.json");
+        std::os::unix::fs::symlink("/nonexistent", link).unwrap();
+        let inner = folder
+            .path()
+            .join("net_manage_it-20261120-111022-000001.json");
+        std::fs::create_dir(inner).unwrap();
+        let removed = keeping.remove_old().await.unwrap();
+        assert_eq!((removed.files, removed.failed), (0, 0));
+        assert_eq!(names(folder.path()).len(), 2);
+    }
+
+    #[test]
+    fn what_cannot_be_removed_is_counted_with_its_reason_and_what_is_gone_is_not() {
+        let mut removed = Removed::default();
+        let error = |kind: io::ErrorKind| Err(io::Error::from(kind));
+        removed.note("a".into(), error(io::ErrorKind::NotFound));
+        removed.note("b".into(), error(io::ErrorKind::PermissionDenied));
+        removed.note("c".into(), error(io::ErrorKind::PermissionDenied));
+        removed.note("d".into(), Ok(true));
+        assert_eq!((removed.files, removed.failed), (1, 2));
+        let reason = removed.first_failure.unwrap().to_string();
+        assert!(reason.starts_with("removing b is not possible"), "{reason}");
+    }
+
+    #[test]
+    fn what_cannot_be_finished_is_removed_again() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder of this name: nothing can be renamed to it.
+        std::fs::create_dir_all(folder.path().join("a.json/b")).unwrap();
+        assert!(write_whole(&folder.path().join("a"), b"{}").is_err());
+        assert_eq!(names(folder.path()), ["a.json"]);
     }
 
     #[tokio::test]

@@ -10,8 +10,9 @@ use super::operations::{
 };
 use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
-use crate::settings::{ConnectorType, NameError, ShortName};
-use crate::telemetry::safe_text::{NAME, safe};
+use crate::settings::{BrokerOverrides, ConnectorType, NameError, ShortName};
+use crate::telemetry::safe_text::{NAME, clean, safe};
+use crate::telemetry::secrets;
 
 /// Who the connector is, as the platform shows it.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ pub struct Registration {
     pub echo: Echo,
     /// The broker, as the platform sees it, or what the answer lacks of it: a connector that sends no messages is not
     /// told of one.
-    pub broker: Result<BrokerAddress, RegistrationError>,
+    pub broker: Result<RegisteredBroker, RegistrationError>,
 }
 
 /// What the platform says of the state that it keeps. It may be older than what was just sent: the
@@ -47,6 +48,44 @@ pub struct Echo {
     /// When the state was last reset, or the connector created; nothing else moves it. Releases before
     /// 6.7.5 do not say it.
     pub reset_at: Option<String>,
+}
+
+/// The broker as the platform names it.
+#[derive(Debug)]
+pub struct RegisteredBroker {
+    /// Or why it is none: a setting may name another one.
+    host: Result<ShortName, String>,
+    port: u16,
+    vhost: ShortName,
+    user: ShortName,
+    password: SecretString,
+    tls: bool,
+    exchange: ShortName,
+    routing_key: ShortName,
+    /// The push queue.
+    pub queue: ShortName,
+}
+
+impl RegisteredBroker {
+    /// Where messages go: the settings know better where set.
+    ///
+    /// # Errors
+    /// [`RegistrationError::Host`] where neither the platform nor the settings name a host.
+    pub fn overridden(self, by: &BrokerOverrides) -> Result<BrokerAddress, RegistrationError> {
+        let by = by.clone();
+        let host = by.host.map_or(self.host, Ok);
+        Ok(BrokerAddress {
+            host: host.map_err(RegistrationError::Host)?,
+            port: by.port.unwrap_or(self.port),
+            vhost: by.vhost.unwrap_or(self.vhost),
+            user: by.user.unwrap_or(self.user),
+            password: by.pass.unwrap_or(self.password),
+            tls: by.use_ssl.unwrap_or(self.tls),
+            exchange: self.exchange,
+            routing_key: self.routing_key,
+            queue: self.queue,
+        })
+    }
 }
 
 /// Where messages go.
@@ -122,6 +161,11 @@ pub enum RegistrationError {
         /// What is wrong with it.
         error: NameError,
     },
+    /// The answer holds what is no host of a broker. It is not shown, for it may hold a password.
+    #[error(
+        "the destination gave a broker's host that {0}; correct what its settings say of RabbitMQ, or set MQ_HOST (mq.host)"
+    )]
+    Host(String),
     /// The answer holds a number that is no port.
     #[error(
         "the destination gave a broker's port that is {0}; correct what its settings say of RabbitMQ"
@@ -162,7 +206,11 @@ pub async fn register(
         ConnectorType::ExternalImport => register_importer(platform, profile, policy).await?,
         ConnectorType::Stream => register_consumer(platform, profile, policy).await?,
     };
-    read_registration(connector)
+    let registration = read_registration(connector)?;
+    if let Ok(broker) = &registration.broker {
+        secrets::hide(&broker.password);
+    }
+    Ok(registration)
 }
 
 async fn register_importer(
@@ -220,12 +268,12 @@ fn read_registration(
     })
 }
 
-fn read_broker(config: Option<ConnectorConfig>) -> Result<BrokerAddress, RegistrationError> {
+fn read_broker(config: Option<ConnectorConfig>) -> Result<RegisteredBroker, RegistrationError> {
     let config = given(config, "queue")?;
     let connection = given(config.connection, "broker")?;
     let vhost = connection.vhost.unwrap_or_else(|| "/".to_owned());
-    Ok(BrokerAddress {
-        host: name(connection.host, "broker's host")?,
+    Ok(RegisteredBroker {
+        host: ShortName::host(&given(connection.host, "broker's host")?),
         port: port(given(connection.port, "broker's port")?)?,
         vhost: name(Some(vhost), "broker's vhost")?,
         user: name(connection.user, "broker's user")?,
@@ -253,7 +301,7 @@ fn name(text: Option<String>, field: &'static str) -> Result<ShortName, Registra
 fn echo(state: Option<String>, reset_at: Option<String>) -> Echo {
     Echo {
         state: state.filter(|state| !state.is_empty()),
-        reset_at: reset_at.map(|time| safe(&time, NAME).into_owned()),
+        reset_at: reset_at.map(|time| clean(&time, NAME).into_owned()),
     }
 }
 
@@ -435,6 +483,13 @@ mod tests {
         pointer: &str,
         value: impl Into<serde_json::Value>,
     ) -> Result<BrokerAddress, RegistrationError> {
+        registered(pointer, value)?.overridden(&BrokerOverrides::default())
+    }
+
+    fn registered(
+        pointer: &str,
+        value: impl Into<serde_json::Value>,
+    ) -> Result<RegisteredBroker, RegistrationError> {
         let mut answer = serde_json::json!({
             "connector_user_id": "u",
             "config": {
@@ -453,7 +508,6 @@ mod tests {
     #[case("/config/push_routing", "push routing key")]
     #[case("/config/push_exchange", "push exchange")]
     #[case("/config/connection/vhost", "broker's vhost")]
-    #[case("/config/connection/host", "broker's host")]
     #[case("/config/connection/user", "broker's user")]
     fn a_name_that_no_broker_takes_is_recognised_by_its_field(
         #[case] pointer: &str,
@@ -468,6 +522,30 @@ mod tests {
             let start = format!("the destination gave a {field} that {why}");
             assert!(reported.starts_with(&start), "{reported}");
         }
+    }
+
+    #[rstest::rstest]
+    #[case("amqp://user:hunter2@broker.example")]
+    #[case("broker.example:5672")]
+    #[case("user:hunter2@broker.example")]
+    #[case("")]
+    #[case("hunter2\0")]
+    fn a_host_that_is_none_is_refused_and_not_shown(#[case] host: &str) {
+        let pointer = "/config/connection/host";
+        let reported = answered(pointer, host).unwrap_err().to_string();
+        let start = "the destination gave a broker's host that is neither the name nor the address";
+        assert!(reported.starts_with(start), "{reported}");
+        assert!(
+            reported.contains("MQ_HOST") && !reported.contains("hunter2"),
+            "{reported}"
+        );
+        // Where a setting names another one, it is not needed.
+        let by = BrokerOverrides {
+            host: Some(ShortName::host("b.example").unwrap()),
+            ..BrokerOverrides::default()
+        };
+        let address = registered(pointer, host).unwrap().overridden(&by).unwrap();
+        assert_eq!(address.to_string(), "b.example:5672");
     }
 
     #[rstest::rstest]

@@ -21,7 +21,7 @@ use super::operations::{
 use crate::http::{ErrorKind, RetryPolicy};
 use crate::platform::{Platform, PlatformError};
 use crate::telemetry::logs::Chain;
-use crate::telemetry::safe_text::{NAME, SENTENCE, make_safe, safe};
+use crate::telemetry::safe_text::{NAME, SENTENCE, make_clean, safe};
 
 /// A work that was not found is looked for once more after so long: a list may lag behind.
 const SECOND_LOOK: Duration = Duration::from_secs(3);
@@ -205,7 +205,7 @@ impl Work {
             .map_err(|source| failed("(new)", "opened", source))?;
         let mut id = answer.work_add.id;
         // It goes into the state.
-        make_safe(&mut id, NAME);
+        make_clean(&mut id, NAME);
         tracing::info!(work.id = %id, work.name = name, "work opened");
         Ok(Self::known(platform, id))
     }

@@ -1,7 +1,7 @@
 //! The tries of one request that is answered with errors that may pass.
 
 use crate::graphql::{GraphqlClient, RequestError};
-use crate::http::{ErrorKind, RetryPolicy, Waits};
+use crate::http::{ErrorKind, RetryPolicy, Waits, wait_out};
 use crate::telemetry::logs::Chain;
 
 /// The tries of one request that is answered with errors that may pass. That no answer comes is the client's.
@@ -35,7 +35,14 @@ impl<'a> Tries<'a> {
         };
         tracing::warn!(error = %Chain(&error), "the platform could not do it now, trying again");
         self.client.count_retry();
-        tokio::time::sleep(wait).await;
+        wait_out(wait, |left| {
+            tracing::warn!(
+                next_try_in_s = left.as_secs(),
+                error = %Chain(&error),
+                "the platform still wants no request for now"
+            );
+        })
+        .await;
         Ok(())
     }
 }

@@ -13,13 +13,12 @@ use crate::connector::{
 use crate::http::{self, RetryPolicy};
 use crate::opencti::queue::Depth;
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, KeptConnector, OpenStream, Rules, StreamFrame, StreamStart,
+    ConnectorProfile, KeptConnector, OpenStream, RegisteredBroker, Rules, StreamFrame, StreamStart,
     UserRights, delete, kept, queue_size, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::runtime::context;
 use crate::runtime::import::broker_tls;
-use crate::runtime::import::overridden;
 use crate::runtime::session::{self, preflight};
 use crate::runtime::stream::live_stream;
 use crate::settings::{QueueProtocol, Section, Settings};
@@ -361,8 +360,11 @@ async fn delete_failed_registration(
     }
 }
 
-async fn check_broker<S>(settings: &Settings<S>, named: BrokerAddress, checks: &mut Checks<'_>) {
-    let broker = overridden(named, &settings.broker);
+async fn check_broker<S>(settings: &Settings<S>, named: RegisteredBroker, checks: &mut Checks<'_>) {
+    let broker = match named.overridden(&settings.broker) {
+        Ok(broker) => broker,
+        Err(error) => return checks.fail_with("broker", &error),
+    };
     let address = broker.to_string();
     let origin = match settings.broker.host {
         Some(_) => "set by mq.host (MQ_HOST)",
@@ -373,7 +375,11 @@ async fn check_broker<S>(settings: &Settings<S>, named: BrokerAddress, checks: &
         broker_tls(&settings.broker),
         &settings.connector.name,
     );
-    match tokio::time::timeout(LIMIT, depth.messages()).await {
+    let looking = async {
+        let messages = depth.messages().await?;
+        depth.find_exchange().await.map(|()| messages)
+    };
+    match tokio::time::timeout(LIMIT, looking).await {
         Ok(Ok(messages)) => checks.pass(
             "broker",
             format!(

@@ -40,12 +40,11 @@ use super::session::{
 };
 use crate::connector::{Converted, Importer};
 use crate::opencti::queue::{BrokerTls, Depth, TlsIdentity};
-use crate::opencti::{
-    BrokerAddress, ConnectorProfile, Directory, DirectoryError, Rules, api, queue,
-};
+use crate::opencti::{ConnectorProfile, Directory, DirectoryError, Rules, api, queue};
 use crate::platform::PlatformAccess;
 use crate::settings::{BrokerOverrides, DirectorySettings, QueueProtocol, Settings};
 use crate::telemetry::Instruments;
+use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Doing;
 use back_pressure::BackPressure;
 use destination::{Destination, SentTotals};
@@ -385,7 +384,7 @@ async fn connect<S>(
     let protocol = settings.connector.queue_protocol;
     let (pusher, depth) = match protocol {
         QueueProtocol::Amqp => {
-            let broker = overridden(broker?, &settings.broker);
+            let broker = broker?.overridden(&settings.broker)?;
             let tls = broker_tls(&settings.broker);
             let depth = Depth::new(broker.clone(), tls.clone(), &profile.name);
             (queue::start(broker, tls, &profile.name), Some(depth))
@@ -422,8 +421,15 @@ async fn open_directory<S>(
         session.applicant_id.clone(),
     );
     let removed = directory.remove_old().await?;
-    if removed > 0 {
-        tracing::info!(files = removed, "old bundles were removed");
+    if removed.files > 0 {
+        tracing::info!(files = removed.files, "old bundles were removed");
+    }
+    if let Some(error) = &removed.first_failure {
+        tracing::warn!(
+            files = removed.failed,
+            error = %Chain(error),
+            "old bundles cannot be removed and stay; let this user write in the folder, or remove them by hand"
+        );
     }
     Ok(Some(directory))
 }
@@ -433,18 +439,6 @@ fn note_unit(instruments: &Instruments, unit: &Converted, waited: Duration) {
     if unit.parts.counts_as.is_none() {
         instruments.note_unit(unit.stream, unit.rows, unit.stream_total, waited);
     }
-}
-
-/// Registration answers the broker as the platform sees it; the settings know better where set.
-pub(crate) fn overridden(mut broker: BrokerAddress, by: &BrokerOverrides) -> BrokerAddress {
-    let by = by.clone();
-    broker.host = by.host.unwrap_or(broker.host);
-    broker.port = by.port.unwrap_or(broker.port);
-    broker.vhost = by.vhost.unwrap_or(broker.vhost);
-    broker.user = by.user.unwrap_or(broker.user);
-    broker.password = by.pass.unwrap_or(broker.password);
-    broker.tls = by.use_ssl.unwrap_or(broker.tls);
-    broker
 }
 
 pub(crate) fn broker_tls(by: &BrokerOverrides) -> BrokerTls {

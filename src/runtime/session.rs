@@ -21,13 +21,14 @@ use tokio::task::{JoinError, JoinHandle};
 use uuid::Uuid;
 
 use crate::connector::Connector;
-use crate::http::RetryPolicy;
+use crate::http::{ErrorKind, RetryPolicy};
 use crate::opencti::{
-    BrokerAddress, ConnectorProfile, Echo, Registration, RegistrationError, register,
+    ConnectorProfile, Echo, RegisteredBroker, Registration, RegistrationError, register,
 };
 use crate::platform::{Platform, PlatformAccess, PlatformError};
 use crate::settings::{Schedule, Section, Settings};
 use crate::telemetry::Instruments;
+use crate::telemetry::logs::Chain;
 use heartbeat::{Heartbeat, PingError};
 use state::{NewerVersion, ResetWatch, State, StoredState};
 use state_store::StateStore;
@@ -71,7 +72,7 @@ pub(crate) struct Registered {
     /// What the platform keeps for the connector.
     pub(crate) echo: Echo,
     /// Where its messages go; why it cannot be used, where the platform names no broker that it can be.
-    pub(crate) broker: Result<BrokerAddress, RegistrationError>,
+    pub(crate) broker: Result<RegisteredBroker, RegistrationError>,
 }
 
 /// Who the connector is.
@@ -95,7 +96,18 @@ pub(crate) async fn connect<S>(
     instruments: &Instruments,
 ) -> Result<Arc<Platform>, PlatformError> {
     instruments.health.note_meeting();
-    access.connect(retry_policy_at_start(settings)).await
+    let connected = access.connect(retry_policy_at_start(settings)).await;
+    connected.inspect_err(|error| log_end_of_wait(settings, error))
+}
+
+/// Where a connector that runs once waits no longer for what may pass by itself: that this is why it ends.
+fn log_end_of_wait<S>(settings: &Settings<S>, error: &PlatformError) {
+    if is_once(settings) && matches!(error.kind(), ErrorKind::Transient(_)) {
+        tracing::error!(
+            error = %Chain(error),
+            "a connector that runs once (connector.run_and_terminate, CONNECTOR_RUN_AND_TERMINATE) waits ten minutes for its platform and not for a longer time that it asks for: it ends; start it again once the platform answers"
+        );
+    }
 }
 
 /// Registers at the platform.
@@ -113,7 +125,13 @@ pub(crate) async fn register_at<S: Section>(
         applicant_id,
         echo,
         broker,
-    } = register(&platform, &profile, policy).await?;
+    } = register(&platform, &profile, policy)
+        .await
+        .inspect_err(|error| {
+            if let RegistrationError::Request(error) = error {
+                log_end_of_wait(settings, error);
+            }
+        })?;
     if let Ok(broker) = &broker {
         tracing::info!(connector.id = %profile.id, queue = %broker.queue, "registered");
     } else {

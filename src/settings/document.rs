@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use config::{Config, File, FileFormat, Map, Source as _, Value};
+use config::{File, FileFormat, Map, Source as _, Value};
 use yaml_rust2::parser::{Event, Parser};
 use yaml_rust2::scanner::{Marker, TScalarStyle};
 use yaml_rust2::{ScanError, Yaml};
@@ -153,11 +153,10 @@ pub(super) fn parse(text: &str) -> Result<Map<String, Value>, Unfit> {
     if !Scan::default().has_sections(text)? {
         return Ok(Map::new());
     }
-    let source = File::from_str(text, FileFormat::Yaml);
-    let built = Config::builder().add_source(source).build();
+    // Its own map: what `Config` builds of it takes a key with a dot or a bracket for a path into the others.
     // The library's reasons quote the file.
-    built
-        .and_then(|sections| sections.collect())
+    File::from_str(text, FileFormat::Yaml)
+        .collect()
         .map_err(|_| Unfit::Other)
 }
 
@@ -406,6 +405,7 @@ fn is_no_number(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use config::ValueKind;
     use proptest::prelude::*;
     use proptest::sample::select;
 
@@ -481,6 +481,43 @@ mod tests {
     #[case::one_more("a: [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]\n", false)]
     fn the_depth_is_bounded(#[case] text: &str, #[case] is_taken: bool) {
         assert_eq!(parse(text).is_ok(), is_taken);
+    }
+
+    #[rstest::rstest]
+    #[case::beside_its_section("opencti: {url: a}\nopencti.url: b\n", &["opencti", "opencti.url"])]
+    #[case::index("'x[20000000]': 9\n", &["x[20000000]"])]
+    #[case::least_index("'x[-9223372036854775808]': 9\n", &["x[-9223372036854775808]"])]
+    fn no_key_is_a_path(#[case] text: &str, #[case] keys: &[&str]) {
+        let sections = parse(text).unwrap();
+        let mut found: Vec<&str> = sections.keys().map(String::as_str).collect();
+        found.sort_unstable();
+        assert_eq!(found, keys);
+    }
+
+    #[test]
+    fn a_key_of_many_dots_is_one_key() {
+        let key = "a.".repeat(LIMIT / 4) + "a";
+        let sections = parse(&format!("? {key}\n: 1\n")).unwrap();
+        assert!(sections.len() == 1 && sections.contains_key(&key));
+    }
+
+    #[test]
+    fn values_are_of_the_type_that_yaml_gives_them() {
+        let text =
+            "a: &a {b: 1, c: true, d: ~, e: 1.5, f: '1', 7: x}\ng: *a\nh: [1, b]\n<<: {i: 1}\n";
+        let sections = parse(text).unwrap();
+        assert_eq!(sections["a"].kind, sections["g"].kind);
+        let ValueKind::Table(a) = &sections["a"].kind else {
+            panic!("a table")
+        };
+        assert_eq!(a["b"].kind, ValueKind::I64(1));
+        assert_eq!(a["c"].kind, ValueKind::Boolean(true));
+        assert_eq!(a["d"].kind, ValueKind::Nil);
+        assert_eq!(a["e"].kind, ValueKind::Float(1.5));
+        assert_eq!(a["f"].kind, ValueKind::String("1".to_owned()));
+        assert_eq!(a["7"].kind, ValueKind::String("x".to_owned()));
+        assert!(matches!(&sections["h"].kind, ValueKind::Array(entries) if entries.len() == 2));
+        assert!(!sections.contains_key("i"), "as before: no merging");
     }
 
     /// No deeper than the stack, which a parser that calls itself would use up.

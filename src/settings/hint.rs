@@ -6,6 +6,8 @@
 const SHORTEST_PART_CHARS: usize = 4;
 /// So many letters are lost, added, exchanged or mistaken where a name is meant.
 const SLIP_LETTERS: usize = 2;
+/// What is longer is no mistyped name. To compare it would take its length times that of each name.
+const LONGEST_NAME_BYTES: usize = 256;
 
 /// The end of a message about an unknown name: what was meant, or nothing when nothing is near.
 pub(super) fn did_you_mean(near: Option<&str>) -> String {
@@ -15,6 +17,9 @@ pub(super) fn did_you_mean(near: Option<&str>) -> String {
 
 /// The known name that `name` most likely stands for.
 pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME_BYTES {
+        return None;
+    }
     let name = name.to_lowercase();
     known
         .map(|candidate| {
@@ -29,6 +34,9 @@ pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> O
 /// The known name that `name` is but for a slip of the hand: at most two letters, and no more than a third of them.
 /// It takes less for granted than [`nearest`], for names that may well be somebody else's.
 pub(super) fn slip_of<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > LONGEST_NAME_BYTES {
+        return None;
+    }
     known
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, candidate)| {

@@ -9,10 +9,13 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use config::{Map, Value, ValueKind};
+use secrecy::SecretString;
+use url::form_urlencoded;
 
 use super::bounded_file::{self, Unread};
 use super::document;
 use super::given::{Given, is_placeholder};
+use super::kind::Kind;
 use super::named::{Candidate, Choice, ValueSource, choose};
 use super::problem::Problem;
 use super::proxy::Proxies;
@@ -20,6 +23,8 @@ use super::secret_file::{self, SecretFile};
 use super::standard;
 use super::table::{Section, Setting, table};
 
+/// A value of a query that is as long is more likely a key than a word, in bytes.
+const KEY_BYTES: usize = 16;
 /// The largest settings file, in bytes.
 const FILE_LIMIT: u64 = document::LIMIT as u64;
 
@@ -148,6 +153,19 @@ impl GivenValues {
             None if self.placeholders.contains_key(setting.key) => Given::Placeholder,
             None => Given::Nothing,
         }
+    }
+
+    /// Every secret that was given. A private key is none of them: it is not sent, and may be a path.
+    pub(super) fn secrets(&self, table: &[Setting]) -> Vec<SecretString> {
+        let given = table.iter().flat_map(|setting| {
+            let text = self.get(setting).text();
+            text.map(|text| secrets_in(setting, text))
+                .unwrap_or_default()
+        });
+        given
+            .chain(self.proxies.secrets())
+            .map(SecretString::from)
+            .collect()
     }
 
     /// Where the placeholder is that was given for `setting`.
@@ -414,6 +432,34 @@ impl GivenValues {
             self.given.insert(setting.key, chosen);
         }
     }
+}
+
+/// What of a value is secret.
+fn secrets_in(setting: &Setting, text: String) -> Vec<String> {
+    match setting.kind {
+        Kind::PrivateKey => Vec::new(),
+        // The scheme in front is none: `Bearer …`.
+        Kind::HeaderValue if setting.secret => {
+            let behind_scheme = text.split_once(' ').map(|(_, rest)| rest.to_owned());
+            behind_scheme.into_iter().chain([text]).collect()
+        }
+        // A query may hold a key.
+        Kind::HttpAddress { query: true } => match text.split_once('?') {
+            Some((_, query)) => secrets_in_query(query),
+            None => Vec::new(),
+        },
+        _ if setting.secret => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+/// The query, and each value in it that is long enough to be a key.
+fn secrets_in_query(query: &str) -> Vec<String> {
+    let values = form_urlencoded::parse(query.as_bytes());
+    let keys = values
+        .map(|(_, value)| value.into_owned())
+        .filter(|value| value.len() >= KEY_BYTES);
+    keys.chain([query.to_owned()]).collect()
 }
 
 /// The setting that has this variable, and the variable.

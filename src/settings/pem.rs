@@ -4,10 +4,15 @@
 //! shown.
 
 use std::fmt;
+use std::path::Path;
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use super::bounded_file;
+
+/// The largest file that is read, in bytes: all authorities that a system knows are a quarter.
+const LIMIT: u64 = 1024 * 1024;
 /// The first characters of every PEM block.
 const BEGIN: &str = "-----BEGIN ";
 
@@ -61,8 +66,8 @@ fn content(value: &str) -> Result<Pem, String> {
     if value.contains(BEGIN) {
         return Ok(Pem(with_plain_line_ends(value).into_bytes()));
     }
-    let content = std::fs::read_to_string(value)
-        .map_err(|cause| format!("cannot be read as a file: {cause}; give a path or PEM text"))?;
+    let content = bounded_file::read(Path::new(value), LIMIT)
+        .map_err(|unread| format!("{unread}; give a path or PEM text"))?;
     Ok(Pem(with_plain_line_ends(&content).into_bytes()))
 }
 
@@ -75,4 +80,29 @@ fn with_plain_line_ends(text: &str) -> String {
         .to_owned();
     text.push('\n');
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::endless("/dev/zero", "is not a file; give a path or PEM text")]
+    #[case::folder("/", "is not a file; give a path or PEM text")]
+    #[case::absent("/nonexistent/ca.pem", "cannot be read: ")]
+    fn what_is_no_file_is_not_read(#[case] path: &str, #[case] reason: &str) {
+        assert!(certificates(path).unwrap_err().starts_with(reason));
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_a_limit_and_without_what_an_editor_puts_before_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let key = "-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n";
+        std::fs::write(path, format!("\u{feff}{key}")).unwrap();
+        assert_eq!(private_key(path).unwrap().as_bytes(), key.as_bytes());
+        std::fs::write(path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
+        let error = certificates(path).unwrap_err();
+        assert!(error.starts_with("is larger than 1024 KiB"), "{error}");
+    }
 }

@@ -68,6 +68,8 @@ const SHOWN_CHARS: usize = 60;
 const PATH_CHARS: usize = 200;
 /// A problem's subject and its text are each cut behind so many characters: either may hold what was given.
 const PART_CHARS: usize = 1000;
+/// What stands for a name that may be something else.
+pub(super) const NOT_SHOWN: &str = "(a name that is not shown)";
 /// An unbroken run of so many letters and digits is more likely a token than a mistyped value.
 const TOKEN_CHARS: usize = 32;
 
@@ -81,12 +83,13 @@ pub(super) fn shown(value: &str) -> String {
 }
 
 /// The name of a key that nobody knows, as a message may show it: what stands there may be no name at all, but a line
-/// of another kind of file (`TOKEN=…`), or a value that lost its key.
+/// of another kind of file (`TOKEN=…`), a value that lost its key (`{token …}` without a colon), or a whole text.
 pub(super) fn shown_name(name: &str) -> String {
-    if looks_secret(name) || name.contains('=') {
-        return "(a name that is not shown)".to_owned();
+    let is_of_a_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if looks_secret(name) || !name.chars().all(is_of_a_name) {
+        return NOT_SHOWN.to_owned();
     }
-    one_line(&shortened(name, SHOWN_CHARS))
+    shortened(name, SHOWN_CHARS)
 }
 
 /// The path as a message may show it.

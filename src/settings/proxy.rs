@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 const HTTP: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
@@ -38,6 +39,14 @@ impl Proxies {
             .find_map(|names| self.named_by(names, url))
     }
 
+    /// Whether `NO_PROXY` excepts `url` in a way that other programs know and the HTTP client does not: by `*` where the
+    /// host is an address of IP, or with a port.
+    pub fn excepts(&self, url: &Url) -> bool {
+        let except = self.first(EXCEPT).map_or("", |(_, value)| value);
+        let mut entries = except.split(',').map(str::trim);
+        entries.any(|entry| entry == "*" || names_host_and_port(entry, url))
+    }
+
     /// Why `url` cannot be asked through the proxy that is named for it.
     pub(super) fn refusal(&self, url: &Url) -> Option<String> {
         let own = if url.scheme() == "http" { HTTP } else { HTTPS };
@@ -65,6 +74,13 @@ impl Proxies {
         useless.map(reported).collect()
     }
 
+    /// The passwords, as they are in an address and as they are sent, and each with its user.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let named = [HTTP, HTTPS, ALL].into_iter().flatten();
+        let values = named.filter_map(|name| self.0.get(name));
+        values.flat_map(|value| secrets_in(value)).collect()
+    }
+
     /// Of two spellings, the first that is there counts.
     fn first(&self, names: [&'static str; 2]) -> Option<(&'static str, &str)> {
         let mut found = names
@@ -80,6 +96,9 @@ impl Proxies {
         url: &Url,
     ) -> Option<(&'static str, Intercept)> {
         let (name, value) = self.first(names)?;
+        if self.excepts(url) {
+            return None;
+        }
         let except = self.first(EXCEPT).map_or("", |(_, value)| value);
         let matcher = Matcher::builder()
             .all(value.to_owned())
@@ -104,6 +123,33 @@ impl fmt::Debug for Proxies {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// Whether the entry of `NO_PROXY` is the host of this address and its port, with a colon between them.
+fn names_host_and_port(entry: &str, url: &Url) -> bool {
+    let has_port = entry
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let named = Url::parse(&format!("http://{entry}"));
+    has_port
+        && named.is_ok_and(|named| {
+            named.host() == url.host()
+                && named.port_or_known_default() == url.port_or_known_default()
+        })
+}
+
+/// What of a proxy's address is secret: without a password, what stands in the place of the user is one.
+fn secrets_in(address: &str) -> Vec<String> {
+    let (_, behind_scheme) = address.split_once("://").unwrap_or(("", address));
+    let authority = behind_scheme.split('/').next().unwrap_or_default();
+    let Some((login, _)) = authority.rsplit_once('@') else {
+        return Vec::new();
+    };
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let secret = login
+        .split_once(':')
+        .map_or(login, |(_, password)| password);
+    vec![secret.to_owned(), decoded(secret), decoded(login)]
 }
 
 /// Whether the HTTP client takes the value for a proxy, and its port is known.
@@ -132,6 +178,13 @@ mod tests {
     #[case(&[("ALL_PROXY", "http://a:1"), ("HTTPS_PROXY", "http://b:2")], "https://h/", Some("b:2 (HTTPS_PROXY)"))]
     #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "h")], "https://h/", None)]
     #[case(&[("HTTP_PROXY", ""), ("http_proxy", "http://a:1")], "http://h/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "*")], "http://192.0.2.7/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "x, *")], "http://[2001:db8::7]/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "h:8080")], "http://h:8080/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "192.0.2.7:443")], "https://192.0.2.7/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "[2001:db8::7]:80")], "http://[2001:db8::7]/", None)]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "h:8080")], "http://h/", Some("a:1 (ALL_PROXY)"))]
+    #[case(&[("ALL_PROXY", "http://a:1"), ("NO_PROXY", "2001:db8::80")], "http://[2001:db8::]/", Some("a:1 (ALL_PROXY)"))]
     #[case(&[], "http://h/", None)]
     fn names_the_proxy_of_an_address(
         #[case] variables: &[(&str, &str)],
@@ -144,6 +197,18 @@ mod tests {
         }
         assert_eq!(proxies.of(&Url::parse(url).unwrap()).as_deref(), expected);
         assert!(!format!("{proxies:?}").contains("pass@"));
+    }
+
+    #[rstest::rstest]
+    #[case("http://user:pass%40word@proxy:3128", &["pass%40word", "pass@word", "user:pass@word"])]
+    #[case("user:a@b@proxy", &["a@b", "a@b", "user:a@b"])]
+    #[case("https://a-token@proxy/", &["a-token", "a-token", "a-token"])]
+    #[case("http://proxy:3128/x@y", &[])]
+    fn the_secrets_of_a_proxy_are_known(#[case] address: &str, #[case] expected: &[&str]) {
+        let mut proxies = Proxies::default();
+        proxies.note("https_proxy", address);
+        proxies.note("NO_PROXY", "x:y@h");
+        assert_eq!(proxies.secrets(), expected);
     }
 
     #[rstest::rstest]

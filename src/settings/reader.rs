@@ -122,6 +122,7 @@ impl<'a> Reader<'a> {
     /// A token, without the blanks around it.
     pub fn token(&mut self, setting: &Setting) -> Option<SecretString> {
         self.parsed(setting, |text| {
+            refuse_quotes(text)?;
             if text.chars().all(|c| c.is_ascii_graphic()) {
                 return Ok(SecretString::from(text));
             }
@@ -135,6 +136,7 @@ impl<'a> Reader<'a> {
     /// The whole value of a header, without the blanks around it.
     pub fn header_value(&mut self, setting: &Setting) -> Option<SecretString> {
         self.parsed(setting, |text| {
+            refuse_quotes(text)?;
             if text.chars().all(|c| c.is_ascii_graphic() || c == ' ') {
                 return Ok(SecretString::from(text));
             }
@@ -173,7 +175,7 @@ impl<'a> Reader<'a> {
 
     /// The name or address of a machine; an IPv6 address with or without brackets.
     pub fn host(&mut self, setting: &Setting) -> Option<ShortName> {
-        self.parsed(setting, |text| short_name(address::host(text)?))
+        self.parsed(setting, ShortName::host)
     }
 
     /// A name that a broker takes, without the blanks around it.
@@ -490,6 +492,17 @@ pub(super) fn split(text: &str) -> Vec<String> {
         .filter(|entry| !entry.is_empty())
         .map(str::to_owned)
         .collect()
+}
+
+/// Quotes around a token are no part of it: files of variables (`docker run --env-file`) keep them.
+fn refuse_quotes(token: &str) -> Result<(), String> {
+    let quotes = ['"', '\'', '`'];
+    let is_quoted =
+        |quote: char| token.len() > 1 && token.starts_with(quote) && token.ends_with(quote);
+    if quotes.into_iter().any(is_quoted) {
+        return Err("stands in quotes that would be sent along; write it without them".to_owned());
+    }
+    Ok(())
 }
 
 /// A UUID as platforms write one, not in braces or as a URN.

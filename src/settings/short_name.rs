@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use super::address;
+
 /// The most bytes of a short string of AMQP: its length is one byte.
 const LIMIT: usize = 255;
 
@@ -39,6 +41,15 @@ impl ShortName {
             return Err(NameError::Control);
         }
         Ok(Self(text))
+    }
+
+    /// The name or address of a machine, and nothing else: no address of a broker, which may hold a password. An IPv6
+    /// address has no brackets.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the rest of a sentence that begins with the value; it is not shown.
+    pub fn host(text: &str) -> Result<Self, String> {
+        Self::new(address::host(text)?).map_err(|error| error.to_string())
     }
 
     /// The name as text.

@@ -10,7 +10,7 @@ use config::{Map, Value, ValueKind};
 use super::given::Given;
 use super::hint::{did_you_mean, nearest, slip_of};
 use super::load::{GivenValues, Known, entry, of_file};
-use super::problem::{Problem, shown_name};
+use super::problem::{NOT_SHOWN, Problem, shown_name};
 use super::secret_file;
 use super::standard::{self, NO_EFFECT, NoEffect};
 use super::table::{Section, Setting};
@@ -101,19 +101,27 @@ impl GivenValues {
         sections: &Map<String, Value>,
         known: &Known,
     ) {
+        let names = known;
         let known = || known.keys().map(|key| key.split('.').next().unwrap_or(key));
         for name in sorted(sections) {
             if known().any(|section| section == name) {
+                continue;
+            }
+            if let Some((section, rest)) = as_path(name)
+                && known().any(|known| known == section)
+            {
+                self.refuse_path(names, section, rest);
                 continue;
             }
             if S::WITHOUT_EFFECT.contains(&name) {
                 self.notices.push(without_effect(name));
                 continue;
             }
-            let hint = did_you_mean(nearest(name, known()));
+            let near = nearest(name, known());
+            let shown = shown_key(name, sections.get(name), near);
             self.notices.push(format!(
-                "`{}` in the YAML file: no such section, ignored{hint}",
-                shown_name(name)
+                "`{shown}` in the YAML file: no such section, ignored{}",
+                did_you_mean(near)
             ));
         }
     }
@@ -129,8 +137,9 @@ impl GivenValues {
                 Some(ValueKind::Table(keys)) => {
                     for name in sorted(keys) {
                         if known.names_in(section).all(|known| known != name) {
-                            let hint = did_you_mean(nearest(name, known.names_in(section)));
-                            self.report_key::<S>(section, name, &hint);
+                            let near = nearest(name, known.names_in(section));
+                            let shown = shown_key(name, keys.get(name), near);
+                            self.report_key::<S>(section, name, &shown, &did_you_mean(near));
                         }
                     }
                 }
@@ -144,11 +153,25 @@ impl GivenValues {
         }
     }
 
+    /// A key at the top level that is written as a path into a section, as it is in messages and in other formats.
+    /// Whoever writes it means a setting, so that it is not left unread.
+    fn refuse_path(&mut self, known: &Known, section: &str, name: &str) {
+        let exact = known.names_in(section).find(|known| *known == name);
+        let near = exact.or_else(|| nearest(name, known.names_in(section)));
+        let key = near.unwrap_or("name");
+        self.problems.push(Problem::new(
+            format!("{section}.{}", shown_name(name)),
+            format!(
+                "no such setting at the top level of the YAML file; write `{section}:` on a line of its own, and `{key}: …` indented below it"
+            ),
+        ));
+    }
+
     /// Strict where the names are ours; the files of other connectors bring more keys in the
     /// sections that all connectors share.
-    fn report_key<S: Section>(&mut self, section: &str, name: &str, hint: &str) {
+    fn report_key<S: Section>(&mut self, section: &str, name: &str, shown: &str, hint: &str) {
         let key = format!("{section}.{name}");
-        let subject = format!("{section}.{}", shown_name(name));
+        let subject = format!("{section}.{shown}");
         if S::WITHOUT_EFFECT.contains(&&*key) {
             self.notices.push(without_effect(&key));
         } else if S::SECTIONS.contains(&section) || standard::STRICT_SECTIONS.contains(&section) {
@@ -183,6 +206,21 @@ impl GivenValues {
             ));
         }
     }
+}
+
+/// The parts of a name that other formats take for a path: before and behind the first dot or bracket.
+fn as_path(name: &str) -> Option<(&str, &str)> {
+    name.split_once(['.', '['])
+}
+
+/// A name that nobody knows, as a message may show it. What has no value, and no name near to it, may be a value that
+/// lost its key (`{token, …}`).
+fn shown_key(name: &str, value: Option<&Value>, near: Option<&str>) -> String {
+    let is_bare = value.is_none_or(|value| matches!(value.kind, ValueKind::Nil));
+    if is_bare && near.is_none() {
+        return NOT_SHOWN.to_owned();
+    }
+    shown_name(name)
 }
 
 fn without_effect(name: &str) -> String {

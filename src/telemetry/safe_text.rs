@@ -1,11 +1,13 @@
-//! Texts of other systems, made safe for the people who read them: of bounded length, on one line, and without
-//! anything that commands a terminal or turns the order of what is read.
+//! Texts of other systems, made safe for the people who read them: of bounded length, on one line, without anything
+//! that commands a terminal or turns the order of what is read, and without the secrets of this process.
 //!
-//! **Invariant.** What [`safe`] gives is at most as long as its limit, holds no character of [`is_unsafe`], and
-//! stays as it is when it is made safe once more with the same limit.
+//! **Invariant.** What [`safe`] gives is at most as long as its limit, holds no character of [`is_unsafe`] and no secret
+//! that is known ([`super::secrets`]), and stays as it is when it is made safe once more with the same limit.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+
+use super::secrets;
 
 /// The most of a name: of a type, a code, a field, a label of a metric; in bytes.
 pub const NAME: usize = 128;
@@ -19,9 +21,18 @@ pub const SENTENCE: usize = 4096;
 /// The most that the note of how much was cut takes.
 const NOTE: usize = 40;
 
-/// The text on one line, at most `limit` bytes of it: what cannot be seen is written as its number, and what is
-/// cut off is noted.
+/// The text on one line, at most `limit` bytes of it: secrets are hidden, what cannot be seen is written as its number,
+/// and what is cut off is noted.
 pub fn safe(text: &str, limit: usize) -> Cow<'_, str> {
+    match secrets::mask(text) {
+        Cow::Borrowed(text) => clean(text, limit),
+        Cow::Owned(masked) => Cow::Owned(clean(&masked, limit).into_owned()),
+    }
+}
+
+/// [`safe`] for what is no text but an id, a name or a place in another system's words: what is in it stays, as it is
+/// asked for and compared.
+pub fn clean(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit && !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -46,6 +57,13 @@ pub fn safe(text: &str, limit: usize) -> Cow<'_, str> {
 /// [`safe`] for a text that is kept.
 pub fn make_safe(text: &mut String, limit: usize) {
     if let Cow::Owned(clean) = safe(text, limit) {
+        *text = clean;
+    }
+}
+
+/// [`clean`] for an id that is kept.
+pub fn make_clean(text: &mut String, limit: usize) {
+    if let Cow::Owned(clean) = clean(text, limit) {
         *text = clean;
     }
 }

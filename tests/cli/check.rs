@@ -77,6 +77,35 @@ async fn a_broker_that_is_not_reached_comes_with_advice() {
     assert!(line.destination.connector(&line.connector_id).is_none());
 }
 
+/// A run would fail as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_fails_at_every_count_is_a_failure_with_its_reason() {
+    let line = Line::with(generated(4, 1)).await;
+    for operation in ["ObservableRows", "IndicatorRows", "RelationshipRows"] {
+        let fault = Fault::GraphqlError {
+            name: "DATABASE_ERROR".to_owned(),
+            message: "the search engine is down".to_owned(),
+            times: 1000,
+        };
+        line.source.faults().add_for(operation, fault);
+    }
+    let ended = check(&line).run().await;
+    ended.assert_code(1);
+    let results = results(&ended);
+    assert!(results.contains(&("FAILED", "source rows")), "{results:?}");
+    let reported = "it fails at the observables, as it would in a run: the search engine is down";
+    assert!(ended.stdout.contains(reported), "{}", ended.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_printed_is_a_failure() {
+    let line = Line::with(generated(4, 1)).await;
+    let full = ["sh", "-c", "exec \"$@\" > /dev/full", "sh"];
+    let ended = check(&line).launched_by(&full).run().await;
+    ended.assert_code(1);
+    assert!(ended.stderr.contains("cannot be printed"), "{ended:#?}");
+}
+
 /// The broker's client would end the process over such a name.
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_no_broker_takes_are_told_and_nothing_stays() {

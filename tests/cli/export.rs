@@ -125,6 +125,23 @@ async fn words_of_the_source_are_safe_on_the_screen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_any_name_is_named_safely_and_takes_one_export() {
+    let line = Line::with(generated(4, 1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let into = folder.path().join("a\nb\u{1b}[31m");
+    let words = ["export", into.to_str().unwrap()];
+    let ended = line.run_once().with_words(&words).run().await;
+    ended.assert_code(0);
+    assert!(ended.stdout.contains(r"a\nb\u{1b}[31m"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains('\u{1b}'), "{}", ended.stdout);
+    let written = files(&into).len();
+    let again = line.run_once().with_words(&words).run().await;
+    again.assert_code(1);
+    assert!(again.stderr.contains("is there already"), "{again:#?}");
+    assert_eq!(files(&into).len(), written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_the_destination_is_away_everything_is_written() {
     let line = Line::with(generated(60, 20)).await;
     let folder = tempfile::tempdir().unwrap();

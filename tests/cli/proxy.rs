@@ -127,6 +127,21 @@ async fn what_is_excepted_is_asked_directly(#[case] variable: &str) {
     );
 }
 
+/// As other programs read it, and the HTTP library does not by itself.
+#[rstest]
+#[case::everything(|_: &Line| "*".to_owned())]
+#[case::hosts_with_ports(|line: &Line| {
+    [line.source.url(), line.destination.url()].map(|url| url.replace("http://", "")).join(",")
+})]
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_are_excepted_as_hosts_are(#[case] except: fn(&Line) -> String) {
+    let (line, proxy) = (Line::with(generated(60, 20)).await, Proxy::start().await);
+    let start = line.run_once().set("HTTP_PROXY", &proxy.url);
+    let ended = start.set("NO_PROXY", except(&line)).run().await;
+    ended.assert_code(0);
+    assert_eq!(proxy.asked(), [""; 0]);
+}
+
 /// A port of this machine on which nobody listens.
 async fn closed_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -74,7 +74,7 @@ fn refused(name: &str, message: &str) -> Fault {
     &["the source refused: You are not allowed to do this. (FORBIDDEN_ACCESS)", "lacks a right"]
 )]
 #[case::http_401("Observables", Fault::Status(401, ALWAYS), &["the source at http://127.0.0.1:", " answered HTTP 401", "check the token"])]
-#[case::http_404("Observables", Fault::Status(404, ALWAYS), &["the source at http://127.0.0.1:", " answered HTTP 404", "is its address right?"])]
+#[case::http_404_at_the_first_request("About", Fault::Status(404, ALWAYS), &["the source at http://127.0.0.1:", " answered HTTP 404", "is its address right?"])]
 #[case::http_500_at_the_first_request("About", Fault::Status(500, ALWAYS), &["HTTP 500"])]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_fails_at_once_fails_the_run(
@@ -120,6 +120,23 @@ async fn a_source_that_fails_at_every_page_fails_the_run(#[case] operations: &[&
         .any(|line| line.to_string().contains("HTTP 500"));
     assert!(reported, "{ended:#?}");
     assert!(ended.logged("not sent").is_empty(), "{ended:#?}");
+}
+
+/// Whoever starts it reads why it is over, and what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destination_that_wants_a_day_of_rest_ends_a_connector_that_runs_once() {
+    let line = Line::with(generated(4, 1)).await;
+    let rest = Fault::RetryAfter(503, 86_400, ALWAYS);
+    line.destination.faults().add_for("About", rest);
+    let ended = line.run_once().run().await;
+    ended.assert_code(1);
+    assert_eq!(line.destination.count("About"), 1);
+    for words in [
+        "it wants no request for 86400 s",
+        "start it again once the platform answers",
+    ] {
+        assert!(ended.stderr.contains(words), "no {words:?} in {ended:#?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

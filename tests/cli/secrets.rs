@@ -9,6 +9,7 @@ use crate::process::{Ended, Start};
 /// Tokens look like this: UUIDs.
 const TOKEN: &str = "d0d0d0d0-5ec4-4e70-9f1a-4d7a1f90c2b8";
 const SOURCE_TOKEN: &str = "50505050-5ec4-4e70-8a2b-b05e93d17ac2";
+const PASSWORD_OF_PROXY: &str = "proxy-4b1d";
 const PASSWORD: &str = "password of the broker 7c31e0";
 
 /// Two platforms with these tokens, and a start that logs all it can.
@@ -88,6 +89,7 @@ async fn when_a_platform_refuses_the_token(#[case] variable: &str, #[case] messa
 #[rstest]
 #[case::no_answer(Fault::Status(429, 2), "no usable answer, trying again")]
 #[case::a_web_page(Fault::NotJson(2), "no usable answer, trying again")]
+#[case::nothing_there(Fault::Status(404, 2), "no usable answer, trying again")]
 #[case::cut_off(Fault::TruncatedBody(2), "no usable answer, trying again")]
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_source_stumbles(#[case] fault: Fault, #[case] message: &str) {
@@ -97,6 +99,52 @@ async fn when_the_source_stumbles(#[case] fault: Fault, #[case] message: &str) {
     ended.assert_code(0);
     assert_eq!(ended.logged(message).len(), 2, "{ended:#?}");
     assert_silent_about(&ended, &[TOKEN, SOURCE_TOKEN]);
+}
+
+/// Whatever answers may quote what was sent to it, and the other platform reads of it in the work.
+#[rstest]
+#[case::refused(403, "text")]
+#[case::as_json(401, "message")]
+#[tokio::test(flavor = "multi_thread")]
+async fn when_an_answer_quotes_what_was_sent_to_it(#[case] status: u16, #[case] form: &str) {
+    let (line, start) = talkative().await;
+    let words =
+        format!("WAF: authorization: Bearer {SOURCE_TOKEN} / {TOKEN} / {PASSWORD_OF_PROXY}");
+    let body = match form {
+        "text" => words,
+        _ => serde_json::json!({ "message": words }).to_string(),
+    };
+    let quoting = Fault::Body {
+        status,
+        body,
+        above: None,
+        times: 1000,
+    };
+    line.source.faults().add_for("Indicators", quoting);
+    let proxy = format!("http://user:{PASSWORD_OF_PROXY}@127.0.0.1:1");
+    let start = start.set("HTTPS_PROXY", &proxy);
+    let ended = start.run().await;
+    ended.assert_code(1);
+    let secrets = [TOKEN, SOURCE_TOKEN, PASSWORD_OF_PROXY];
+    assert_silent_about(&ended, &secrets);
+    assert!(
+        ended.stderr.contains("WAF: authorization: Bearer ***"),
+        "{ended:#?}"
+    );
+    let works = line.destination.works();
+    let messages: Vec<&String> = works.iter().flat_map(|work| &work.messages).collect();
+    assert!(
+        messages
+            .iter()
+            .any(|message| message.contains("Bearer ***")),
+        "{messages:?}"
+    );
+    for secret in secrets {
+        assert!(
+            !format!("{works:?}").contains(secret),
+            "{secret} in {works:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

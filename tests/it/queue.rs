@@ -21,7 +21,7 @@ use opencti_connectors::opencti::{
 };
 use opencti_connectors::platform::Platform;
 use opencti_connectors::runtime::End;
-use opencti_connectors::settings::ConnectorType;
+use opencti_connectors::settings::{BrokerOverrides, ConnectorType, ShortName};
 use sandbox::{Broker, Destination, DestinationOptions, Fault, Release, SourceOptions};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -294,7 +294,9 @@ impl Meeting {
             destination,
             platform: Arc::new(platform),
             id: profile.id,
-            address: registration.broker.expect("a broker"),
+            address: (registration.broker.expect("a broker"))
+                .overridden(&BrokerOverrides::default())
+                .expect("a host"),
         }
     }
 
@@ -843,6 +845,35 @@ async fn the_broker_says_how_much_waits() {
     }
     lane.ping().await;
     assert_eq!(depth.messages().await.expect("the broker says"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whether_there_is_a_way_into_the_queue_is_known() {
+    let lane = Lane::on(broker()).await;
+    let name = |text: &str| ShortName::new(text).expect("a name");
+    let find = async |change: &dyn Fn(&mut BrokerAddress)| {
+        let mut address = lane.address.clone();
+        change(&mut address);
+        let depth = Depth::new(address, BrokerTls::default(), "test");
+        depth.find_exchange().await
+    };
+    find(&|_| {}).await.expect("the exchange of the platform");
+    let absent = find(&|address| address.exchange = name("no such exchange")).await;
+    assert!(
+        matches!(absent, Err(DepthError::NoExchange { .. })),
+        "{absent:?}"
+    );
+    let nowhere = find(&|address| address.exchange = name("")).await;
+    assert!(
+        matches!(nowhere, Err(DepthError::NoRoute { .. })),
+        "{nowhere:?}"
+    );
+    find(&|address| {
+        address.exchange = name("");
+        address.routing_key = address.queue.clone();
+    })
+    .await
+    .expect("the queue by its name");
 }
 
 /// Whoever has the answer to a push torn off does not know whether it was done. Here it was.

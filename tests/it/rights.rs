@@ -284,7 +284,7 @@ async fn where_rights_are_unknown_everything_is_sent() {
 
 /// Whatever answers in the destination's place says nothing of what the user may do: no object goes without it.
 #[rstest::rstest]
-#[case::another_server(Fault::Status(404, 1000))]
+#[case::another_server(Fault::Status(400, 1000))]
 #[case::login(Fault::Status(302, 1000))]
 #[case::too_large(Fault::Body {
     status: 200,

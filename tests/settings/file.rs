@@ -36,8 +36,40 @@ fn a_file_that_is_no_mapping_is_named_and_not_shown(#[case] text: &str) {
     "connector: {hunter2-aaaa-4bbb-8ccc-222222222222}\n",
     "connector.(a name that is not shown): no such setting, ignored"
 )]
+#[case::no_colon(
+    "connector: {pass hunter2}\n",
+    "connector.(a name that is not shown): no such setting, ignored"
+)]
+#[case::comma_for_colon(
+    "connector: {hunter2}\n",
+    "connector.(a name that is not shown): no such setting, ignored"
+)]
+#[case::section_without_colon(
+    "{mq pass hunter2}\n",
+    "`(a name that is not shown)` in the YAML file: no such section, ignored"
+)]
+#[case::other_characters(
+    "connector: {hunter2!: 1}\n",
+    "connector.(a name that is not shown): no such setting, ignored"
+)]
+#[case::path_of_no_section(
+    "'hunter2[20000000]': 9\n",
+    "`(a name that is not shown)` in the YAML file: no such section, ignored"
+)]
 fn a_name_that_may_be_a_secret_is_not_shown(#[case] text: &str, #[case] notice: &str) {
     assert_eq!(settings::<MadeUp>(text, &[]).notices, [notice]);
+}
+
+/// It was once taken for a path, beside the section or over it, as chance would have it.
+#[rstest]
+#[case::setting(
+    "connector.name: Dotted\nconnector:\n  name: Nested\n",
+    &["connector.name: no such setting at the top level", "`connector:`", "`name: …`"]
+)]
+#[case::mistyped("mq.hots: a\n", &["mq.hots: no such setting at the top level", "`host: …`"])]
+#[case::index("'mq[7]': a\n", &["mq.(a name that is not shown): no such setting", "`mq:`"])]
+fn a_key_is_no_path(#[case] text: &str, #[case] parts: &[&str]) {
+    assert_one_problem::<MadeUp>(text, &[], parts);
 }
 
 /// The first section of a file that begins so is as good as the others.

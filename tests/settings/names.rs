@@ -29,6 +29,33 @@ fn every_name_sets_the_same(#[case] yaml: &str, #[case] extra: &[(&str, &str)]) 
     assert_eq!(api_key(yaml, extra).as_deref(), Some("abc"));
 }
 
+/// So that they can be hidden where somebody quotes them.
+#[rstest]
+#[case::token("made_up:\n  api_key: abcdef\n", &[], &["abcdef"])]
+#[case::further_name("", &[("GITHUB_TOKEN", "abcdef")], &["abcdef"])]
+#[case::header("", &[("MADE_UP_AUTHORIZATION", "Token a b")], &["Token a b", "a b"])]
+#[case::broker("mq:\n  pass: ' abc '\n", &[], &["abc"])]
+#[case::query("", &[("MADE_UP_URL", "https://h/?key=0123456789abcdef&a=b")], &["0123456789abcdef", "key=0123456789abcdef&a=b"])]
+#[case::proxy("", &[("HTTPS_PROXY", "http://u:abcdef@h")], &["abcdef", "u:abcdef"])]
+#[case::no_secret("", &[("MADE_UP_NAME", "abcdef")], &[])]
+fn every_secret_that_was_given_is_known(
+    #[case] yaml: &str,
+    #[case] extra: &[(&str, &str)],
+    #[case] expected: &[&str],
+) {
+    let own = |yaml: &str, extra: &[(&str, &str)]| {
+        let secrets = settings::<MadeUp>(yaml, extra).secrets;
+        let texts = secrets
+            .iter()
+            .map(|secret| secret.expose_secret().to_owned());
+        texts.collect::<std::collections::BTreeSet<String>>()
+    };
+    let always = own("", &[]);
+    assert_eq!(always.len(), 1, "the token of the platform");
+    let found: Vec<String> = own(yaml, extra).difference(&always).cloned().collect();
+    assert_eq!(found, expected);
+}
+
 #[rstest]
 #[case::variables("", &[("GITHUB_TOKEN", "hunter2"), ("MADE_UP_API_KEY", "hunter3")], &["MADE_UP_API_KEY and GITHUB_TOKEN: ", "made_up.api_key", "remove one"])]
 #[case::keys("made_up:\n  api_key: hunter2\ngithub:\n  github_token: hunter3\n", &[], &["made_up.api_key and github.github_token: ", "remove one"])]
@@ -58,6 +85,16 @@ fn a_further_name_may_have_a_form_of_its_own(
         ("MADE_UP_API_BASE_URL", "https://h/api/v3/"),
     ];
     self::settings::<MadeUp>("", &both);
+}
+
+#[rstest]
+#[case("MADE_UP_API_KEY", "\"hunter2\"")]
+#[case("MADE_UP_API_KEY", "'hunter2'")]
+#[case("MADE_UP_AUTHORIZATION", "\"Token hunter2\"")]
+fn a_token_in_quotes_is_refused(#[case] variable: &str, #[case] value: &str) {
+    let extra = [(variable, value)];
+    assert_one_problem::<MadeUp>("", &extra, &["the value stands in quotes", variable]);
+    assert!(!problems::<MadeUp>("", &extra).concat().contains("hunter"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ use judge::judge;
 pub(super) use request::{
     Detail, Extras, Filter, ListRequest, ReferencesRequest, SourceRequest, Stream,
 };
-pub(super) use survey::{count, look_at_ends};
+pub(super) use survey::{RowCount, count, look_at_ends};
 
 /// How often an answer of an unknown shape is asked for: it is never taken for an empty one.
 const TRIES_OF_A_SHAPE: usize = 4;

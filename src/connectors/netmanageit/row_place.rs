@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::cursor::Span;
-use crate::telemetry::safe_text::{NAME, safe};
+use crate::telemetry::safe_text::{NAME, clean};
 
 /// Before the cursor.
 const BEHIND: &str = "row behind ";
@@ -38,7 +38,7 @@ impl RowPlace {
     /// Whether its text is one that the state keeps as it is.
     pub(super) fn can_be_kept(&self) -> bool {
         let text = self.to_string();
-        safe(&text, NAME) == text
+        clean(&text, NAME) == text
     }
 }
 

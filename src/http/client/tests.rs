@@ -665,3 +665,30 @@ async fn a_secret_of_a_request_does_not_go_to_another_origin_and_does_not_show()
     assert_eq!(other.header(0, "x-amz-security-token"), None);
     assert!(other.header(0, "x-amz-date").is_some());
 }
+
+/// However steadily it comes: each piece ends the silence.
+#[tokio::test]
+async fn a_small_body_that_drips_breaks_off() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+        stream.write_all(head).await.unwrap();
+        // The client closes when it has enough.
+        while stream.write_all(b"x").await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let url = Url::parse(&url).unwrap();
+    let client = Client::new(Site::new("the host", url.clone())).unwrap();
+    let response = client.send(&Request::get(url)).await.unwrap();
+    let time = Duration::from_millis(50);
+    let error = response.body_within(2_000_000, time).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::NoAnswer { source: NoAnswer::Slow(limit), .. } if *limit == time),
+        "{error:?}"
+    );
+}

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lapin::options::QueueDeclareOptions;
+use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection};
+use lapin::{Channel, Connection, ExchangeKind};
 use tokio::sync::Mutex;
 
 use super::BrokerTls;
@@ -33,6 +33,24 @@ pub enum DepthError {
         queue: String,
         /// The client's own reason.
         source: lapin::Error,
+    },
+    /// There is no exchange of this name, or the user may not see it.
+    #[error(
+        "the broker has no exchange {exchange} that this user could publish to; is it the broker, and the virtual host, of the platform (mq.vhost, MQ_VHOST)?"
+    )]
+    NoExchange {
+        /// The exchange's name.
+        exchange: String,
+        /// The client's own reason.
+        source: lapin::Error,
+    },
+    /// What is published without an exchange comes into the queue that the routing key names, which is another one.
+    #[error(
+        "the destination names no exchange, and a routing key that is not the queue {queue}: nothing that is published would arrive; correct what its settings say of RabbitMQ"
+    )]
+    NoRoute {
+        /// The queue's name.
+        queue: String,
     },
     /// Nothing was answered in time.
     #[error("the broker did not say within {} seconds how much waits in the queue", ANSWER_LIMIT.as_secs())]
@@ -77,6 +95,42 @@ impl Depth {
         let messages = self.ask(&open).await?;
         *kept = Some(open);
         Ok(messages)
+    }
+
+    /// Whether there is an exchange to publish to. To which queues it leads, no broker says without a message.
+    ///
+    /// # Errors
+    /// [`DepthError`] when there is none, or the broker does not answer.
+    pub async fn find_exchange(&self) -> Result<(), DepthError> {
+        let (exchange, queue) = (self.broker.exchange(), self.broker.queue());
+        if exchange.as_str().is_empty() {
+            return if self.broker.routing_key() == queue {
+                Ok(())
+            } else {
+                Err(DepthError::NoRoute {
+                    queue: queue.as_str().to_owned(),
+                })
+            };
+        }
+        // Nothing of it is kept: a question that fails closes its channel.
+        let open = Box::pin(self.open()).await?;
+        let passive = ExchangeDeclareOptions {
+            passive: true,
+            ..ExchangeDeclareOptions::default()
+        };
+        // Where it is not declared, its kind does not matter.
+        let (kind, table) = (ExchangeKind::Direct, FieldTable::default());
+        let asking = open
+            .channel
+            .exchange_declare(short(exchange), kind, passive, table);
+        match tokio::time::timeout(ANSWER_LIMIT, asking).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(source)) => Err(DepthError::NoExchange {
+                exchange: exchange.as_str().to_owned(),
+                source,
+            }),
+            Err(_) => Err(DepthError::Limit),
+        }
     }
 
     async fn open(&self) -> Result<Open, DepthError> {

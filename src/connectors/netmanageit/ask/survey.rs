@@ -7,11 +7,32 @@ use crate::connectors::netmanageit::cursor::Span;
 use crate::connectors::netmanageit::page::{Ends, List};
 use crate::platform::{Platform, PlatformError};
 
-/// How many rows a stream has, asked once; none where the source does not answer it.
+/// How many rows a stream has, as the source answers it.
+#[derive(Debug, Clone)]
+pub(in super::super) enum RowCount {
+    /// So many; none where it does not say.
+    Answered(Option<u64>),
+    /// It fails at one row, which a run leaves out.
+    RowFails(String),
+    /// It fails at the question, as it would at those of a run.
+    Fails(String),
+}
+
+impl RowCount {
+    /// How many there are, where that is known.
+    pub(in super::super) fn rows(&self) -> Option<u64> {
+        match self {
+            Self::Answered(rows) => *rows,
+            Self::RowFails(_) | Self::Fails(_) => None,
+        }
+    }
+}
+
+/// How many rows a stream has, asked once.
 pub(in super::super) async fn count(
     platform: &Platform,
     stream: Stream,
-) -> Result<Option<u64>, PlatformError> {
+) -> Result<RowCount, PlatformError> {
     let request = ListRequest {
         stream,
         detail: Detail::Places,
@@ -21,10 +42,13 @@ pub(in super::super) async fn count(
         is_newest_first: false,
     };
     let answer = SourceRequest::List(request).send(platform).await?;
-    let PageOutcome::Page(page) = judge(answer, &mut Vec::new())? else {
-        return Ok(None);
-    };
-    Ok(page.list().and_then(|list| list.page_info.global_count))
+    Ok(match judge(answer, &mut Vec::new())? {
+        PageOutcome::Page(page) => {
+            RowCount::Answered(page.list().and_then(|list| list.page_info.global_count))
+        }
+        PageOutcome::Failed(failure) if failure.names_row() => RowCount::RowFails(failure.reason),
+        PageOutcome::Failed(failure) => RowCount::Fails(failure.reason),
+    })
 }
 
 /// Relationships that were looked at, and those of them whose both ends the source shows.

@@ -21,6 +21,7 @@ impl MadeFolder {
         };
         std::fs::create_dir_all(path)
             .with_context(|| format!("{} cannot be made; {}", path.display(), advice(path)))?;
+        refuse_bundles(path)?;
         Ok(this)
     }
 
@@ -37,6 +38,21 @@ impl Drop for MadeFolder {
             std::fs::remove_dir(path).ok();
         }
     }
+}
+
+/// What lies there already, as of an earlier export, would be imported among the new files, in the order of the names.
+fn refuse_bundles(folder: &Path) -> anyhow::Result<()> {
+    let unread = || format!("{} cannot be read; may this user?", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(unread)? {
+        let path = entry.with_context(unread)?.path();
+        if path.extension().is_some_and(|ending| ending == "json") {
+            anyhow::bail!(
+                "{} is there already, and would be imported among the new files; name a new folder, or empty this one",
+                path.display()
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What a person can do about a folder that cannot be made.
@@ -75,6 +91,20 @@ mod tests {
         std::fs::write(folder.path().join("other/file"), "").unwrap();
         drop(made);
         assert!(folder.path().join("other/file").exists() && !with_file.exists());
+    }
+
+    #[test]
+    fn a_folder_with_bundles_is_refused_and_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "").unwrap();
+        assert!(MadeFolder::make(folder.path()).is_ok());
+        let bundle = folder.path().join("000007-indicators.json");
+        std::fs::write(&bundle, "mine").unwrap();
+        let error = MadeFolder::make(folder.path()).unwrap_err().to_string();
+        let reported = format!("{} is there already", bundle.display());
+        assert!(error.starts_with(&reported), "{error}");
+        assert!(error.contains("name a new folder"), "{error}");
+        assert_eq!(std::fs::read_to_string(&bundle).unwrap(), "mine");
     }
 
     #[test]
