@@ -106,7 +106,7 @@ fn settings(destination: &Destination, file: &Path) -> Settings<AddressSettings>
         ("OPENCTI_TOKEN", destination.token()),
         ("CONNECTOR_ID", CONNECTOR_ID),
         ("CONNECTOR_RUN_AND_TERMINATE", "true"),
-        ("ADDRESSES_FILE", file.to_str().unwrap()),
+        ("ADDRESSES_PATH", file.to_str().unwrap()),
     ];
     settings::read(Path::new("/nowhere/config.yml"), environment).unwrap()
 }
