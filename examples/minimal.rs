@@ -288,6 +288,7 @@ impl Converter for AddressConverter {
             }
         }
         Converted {
+            is_again: page.position.is_none(),
             position: page.position,
             objects,
             skipped,
