@@ -44,23 +44,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Import, again and again; this is what happens without a command
+    /// Import again and again (the default)
     Run {
         /// End after one run, whatever the settings say
         #[arg(long)]
         once: bool,
     },
-    /// Run every check from the source to the queue; nothing is imported or left behind
+    /// Test everything from the source to the queue; import nothing
     Check,
     /// Write the whole import into a folder, as bundles, instead of sending it
     Export {
         /// The folder; it is made if it is not there
         #[arg(value_name = "DIR", required_unless_present = "dry_run")]
         folder: Option<PathBuf>,
-        /// Write nothing: only say how many of what there would be, and what would be deferred and why
+        /// Write nothing: only say what would be written, and what not and why
         #[arg(long)]
         dry_run: bool,
-        /// Wait for a source that does not answer, which without a terminal is what happens anyway
+        /// Wait for a source that does not answer (without a terminal, the default)
         #[arg(long)]
         wait: bool,
     },
@@ -68,9 +68,9 @@ enum Command {
     Config,
     /// Print the JSON schema of the settings, as the platform's catalogue of connectors reads it
     Schema,
-    /// Ask the connector that runs on this machine, in this container, whether it is alive
+    /// Ask the connector on this machine, or in this container, whether it is alive
     Healthcheck,
-    /// Print what a shell needs to complete commands and arguments
+    /// Print a completion script for a shell
     Completions {
         /// For which shell
         shell: Shell,
@@ -156,7 +156,7 @@ fn consumer_line<C: Connector>() -> clap::Command {
     command_line::<C>()
         .mut_subcommand("export", |export| export.hide(true))
         .mut_subcommand("run", |run| {
-            run.about("Follow the live stream; this is what happens without a command")
+            run.about("Follow the live stream (the default)")
                 .mut_arg("once", |once| {
                     once.help("End when all of history is through")
                 })
