@@ -217,16 +217,15 @@ fn first_catalogue(connector: &Connector) -> Value {
     })
 }
 
+fn begin_json(connector: &Connector, name: &str, first: fn(&Connector) -> Value) {
+    let text = || format!("{:#}\n", first(connector));
+    begin_if_missing(&path(connector, name), text);
+}
+
 /// Of one connector: its manifest, begun where it is to be, and its catalogue.
 fn check_catalogue(connector: &Connector) {
-    let first: [(&str, fn(&Connector) -> Value); 2] = [
-        ("connector_manifest.json", first_manifest),
-        ("custom_catalog.json", first_catalogue),
-    ];
-    for (name, first) in first {
-        let text = || format!("{:#}\n", first(connector));
-        begin_if_missing(&path(connector, name), text);
-    }
+    begin_json(connector, "connector_manifest.json", first_manifest);
+    begin_json(connector, "custom_catalog.json", first_catalogue);
     check_manifest(connector);
     let mut contract = file(connector, "connector_manifest.json");
     contract["config_schema"] = connector.schema.clone();
