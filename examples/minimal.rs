@@ -4,8 +4,8 @@
 //! It takes the settings that every connector has, from `config.yml` and the environment, and one of its own:
 //!
 //! ```sh
-//! ADDRESSES_FILE=addresses.txt cargo run --example minimal
-//! ADDRESSES_FILE=addresses.txt cargo run --example minimal -- check
+//! ADDRESSES_PATH=addresses.txt cargo run --example minimal
+//! ADDRESSES_PATH=addresses.txt cargo run --example minimal -- check
 //! ```
 
 use std::collections::HashSet;
@@ -34,17 +34,18 @@ use serde_json::{Value, json};
 const STREAM: &str = "addresses";
 /// Lines in one page.
 const PAGE_LINES: usize = 1000;
-/// Addresses in one message.
+/// How many addresses go into one message.
 const BATCH_SIZE: usize = 100;
+
 /// The connector's own settings, checked.
 #[derive(Debug, Clone)]
 pub(crate) struct AddressSettings {
     file: PathBuf,
 }
 
-const FILE: Setting = Setting::new(
-    "addresses.file",
-    "ADDRESSES_FILE",
+const PATH: Setting = Setting::new(
+    "addresses.path",
+    "ADDRESSES_PATH",
     Kind::Text { min_chars: 1 },
     Fallback::Required,
     "path of a text file with one IPv4 address a line",
@@ -54,12 +55,12 @@ impl Section for AddressSettings {
     const SLUG: &'static str = "addresses";
     const NAME: &'static str = "Addresses";
     const SCOPE: &'static str = "addresses";
-    const SETTINGS: &'static [Setting] = &[FILE];
+    const SETTINGS: &'static [Setting] = &[PATH];
     const SECTIONS: &'static [&'static str] = &["addresses"];
     const ENV_PREFIX: &'static str = "ADDRESSES_";
 
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let file = reader.text(&FILE);
+        let file = reader.text(&PATH);
         Some(Self { file: file?.into() })
     }
 }
@@ -222,7 +223,7 @@ impl AddressSource {
 
 fn unreadable(path: &Path, error: std::io::Error) -> SourceError {
     let what = format!(
-        "cannot read {} (addresses.file, ADDRESSES_FILE)",
+        "cannot read {} (addresses.path, ADDRESSES_PATH)",
         path.display()
     );
     SourceError::because(what, error)
@@ -287,6 +288,7 @@ impl Converter for AddressConverter {
             }
         }
         Converted {
+            is_again: page.position.is_none(),
             position: page.position,
             objects,
             skipped,

@@ -6,6 +6,8 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 use tokio_util::sync::CancellationToken;
@@ -42,23 +44,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Imports, again and again; this is what happens without a command
+    /// Import again and again (the default)
     Run {
         /// End after one run, whatever the settings say
         #[arg(long)]
         once: bool,
     },
-    /// Run every check from the source to the queue; nothing is imported or left behind
+    /// Test everything from the source to the queue; import nothing
     Check,
     /// Write the whole import into a folder, as bundles, instead of sending it
     Export {
         /// The folder; it is made if it is not there
         #[arg(value_name = "DIR", required_unless_present = "dry_run")]
         folder: Option<PathBuf>,
-        /// Write nothing: only say how many of what there would be, and what would be deferred and why
+        /// Write nothing: only say what would be written, and what not and why
         #[arg(long)]
         dry_run: bool,
-        /// Wait for a source that does not answer, which without a terminal is what happens anyway
+        /// Wait for a source that does not answer (without a terminal, the default)
         #[arg(long)]
         wait: bool,
     },
@@ -66,9 +68,9 @@ enum Command {
     Config,
     /// Print the JSON schema of the settings, as the platform's catalogue of connectors reads it
     Schema,
-    /// Ask the connector that runs on this machine, in this container, whether it is alive
+    /// Ask the connector on this machine, or in this container, whether it is alive
     Healthcheck,
-    /// Print what a shell needs to complete commands and arguments
+    /// Print a completion script for a shell
     Completions {
         /// For which shell
         shell: Shell,
@@ -154,7 +156,7 @@ fn consumer_line<C: Connector>() -> clap::Command {
     command_line::<C>()
         .mut_subcommand("export", |export| export.hide(true))
         .mut_subcommand("run", |run| {
-            run.about("Follows the live stream; this is what happens without a command")
+            run.about("Follow the live stream (the default)")
                 .mut_arg("once", |once| {
                     once.help("End when all of history is through")
                 })
@@ -171,7 +173,19 @@ fn command_line<C: Connector>() -> clap::Command {
 
 fn parse(line: &mut clap::Command) -> Result<Arguments, clap::Error> {
     let matches = line.try_get_matches_from_mut(std::env::args_os())?;
-    Arguments::from_arg_matches(&matches).map_err(|error| error.format(line))
+    let arguments = Arguments::from_arg_matches(&matches).map_err(|error| error.format(line))?;
+    let is_given = matches.value_source("config") == Some(ValueSource::CommandLine);
+    // Without one, the environment has all settings; one that was named was meant to be read.
+    if is_given
+        && arguments
+            .config
+            .try_exists()
+            .is_ok_and(|is_there| !is_there)
+    {
+        let text = format!("{}: there is no such file", arguments.config.display());
+        return Err(line.error(ErrorKind::ValueValidation, text));
+    }
+    Ok(arguments)
 }
 
 fn run<C: Connector>(

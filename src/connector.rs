@@ -5,7 +5,8 @@
 //! consumer brings a [`Connector`] that is a [`StreamConsumer`]. The runtime brings the rest: the schedule, the queue,
 //! the work, the live stream, the state, the stop.
 //!
-//! A *unit* is what a source hands out at once: a page of rows, a file, an event.
+//! A *unit* is what a source hands out at once: a page of rows, a file, an event. A *stream* of an importer is a list of
+//! its source that is read with a cursor of its own; the platform's *live stream* is another thing.
 //!
 //! **Invariant.** A [`Position`] is handed to the runtime with the objects that were read up to it,
 //! and comes back only inside the receipt that the broker has confirmed them.

@@ -327,8 +327,36 @@ fn is_allowed(own: &[&str], path: &[String]) -> bool {
     allowed.iter().any(|&may| may == named || may == item)
 }
 
-/// The texts in the sources of these modules that hold one of these words, in whatever case.
-fn naming(modules: &[&str], words: &[String]) -> Vec<String> {
+/// Whether a text has this word of small letters, in whatever case, and not as a part of a longer one. A capital behind
+/// a small letter begins a word, as in the names of types.
+fn has_word(text: &str, word: &str) -> bool {
+    let begins = |before: Option<char>, first: Option<char>| match (before, first) {
+        (Some(before), Some(first)) if before.is_alphanumeric() => {
+            !before.is_uppercase() && first.is_uppercase() || !first.is_alphanumeric()
+        }
+        _ => true,
+    };
+    let lowered = text.to_ascii_lowercase();
+    let mut places = lowered.match_indices(word);
+    places.any(|(at, _)| {
+        let (before, rest) = text.split_at(at);
+        let (within, behind) = rest.split_at(word.len());
+        begins(before.chars().next_back(), within.chars().next())
+            && begins(within.chars().next_back(), behind.chars().next())
+    })
+}
+
+/// Whether a text has these letters, in small ones, even within a word.
+fn has_letters(text: &str, letters: &str) -> bool {
+    text.to_lowercase().contains(letters)
+}
+
+/// The places in the sources of these modules that name one of these, in whatever case.
+fn naming(
+    modules: &[&str],
+    words: &[String],
+    is_named: fn(text: &str, word: &str) -> bool,
+) -> Vec<String> {
     let mut found = Vec::new();
     for (file, text) in sources() {
         let is_of_these = module_path(&file)
@@ -338,23 +366,23 @@ fn naming(modules: &[&str], words: &[String]) -> Vec<String> {
             continue;
         }
         for (line, text) in product(&text).lines().enumerate() {
-            let text = text.to_lowercase();
-            let named = words.iter().filter(|word| text.contains(word.as_str()));
+            let named = words.iter().filter(|word| is_named(text, word));
             found.extend(named.map(|word| format!("{file}:{}: {word}", line + 1)));
         }
     }
     found
 }
 
-/// The connectors by their modules.
+/// The connectors by their modules, also as people and types write them.
 fn connectors() -> Vec<String> {
     let text = std::fs::read_to_string(root().join("src/connectors.rs")).unwrap();
     let modules = text
         .lines()
         .filter_map(|line| line.strip_prefix("pub mod "));
-    modules
-        .map(|name| name.trim_end_matches(';').to_owned())
-        .collect()
+    let modules = modules.map(|name| name.trim_end_matches(';'));
+    let forms = modules.flat_map(|name| ["_", "-", ""].map(|between| name.replace('_', between)));
+    let forms: BTreeSet<String> = forms.collect();
+    forms.into_iter().collect()
 }
 
 /// What all connectors share names none of them.
@@ -367,18 +395,33 @@ fn no_connector_is_named_where_all_are_served() {
         .into_iter()
         .filter(|module| *module != "connectors")
         .collect();
-    assert_eq!(naming(&shared, &connectors), Vec::<String>::new());
+    assert_eq!(naming(&shared, &connectors, has_word), Vec::<String>::new());
     assert!(
-        !naming(&["connectors"], &connectors).is_empty(),
+        !naming(&["connectors"], &connectors, has_word).is_empty(),
         "they name themselves"
     );
+}
+
+#[rstest]
+#[case::alone("the feed is read", true)]
+#[case::in_an_identifier("let feed_url = 1;", true)]
+#[case::in_a_constant("const OF_FEED: u8 = 1;", true)]
+#[case::in_a_type("struct MispFeedReader;", true)]
+#[case::first_in_a_type("FeedReader", true)]
+#[case::in_a_longer_word("feedback", false)]
+#[case::in_a_longer_type("FeedbackReader", false)]
+#[case::in_a_longer_constant("FEEDBACK", false)]
+#[case::behind_letters("newsfeed", false)]
+#[case::later_in_the_line("feedback of a feed", true)]
+fn a_name_is_a_whole_word(#[case] text: &str, #[case] is_named: bool) {
+    assert_eq!(has_word(text, "feed"), is_named);
 }
 
 /// To the contract and the runtime, objects are objects, of whatever type.
 #[test]
 fn the_contract_and_the_runtime_know_no_types_of_one_source() {
     let types = ["observable", "indicator", "based-on"].map(str::to_owned);
-    let found = naming(&["connector", "runtime"], &types);
+    let found = naming(&["connector", "runtime"], &types, has_letters);
     assert_eq!(found, Vec::<String>::new());
 }
 

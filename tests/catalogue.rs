@@ -51,19 +51,28 @@ fn prove<S: Section + Debug>() {
         .folder
         .join("__metadata__/connector_config_schema.json");
     write(&schema, &format!("{:#}\n", connector.schema));
+    let manifest = connector
+        .folder
+        .join("__metadata__/connector_manifest.json");
+    let first = metadata::first_manifest(&connector);
+    write(&manifest, &format!("{first:#}\n"));
     for (place, text) in manifests::first(&connector) {
-        let text_of_another = ["netmanageit", "mq_host"]
-            .into_iter()
-            .filter(|name| text.to_lowercase().contains(name))
-            .filter(|name| *name != "mq_host" || S::TYPE == ConnectorType::Stream);
-        assert_eq!(text_of_another.collect::<Vec<_>>(), Vec::<&str>::new());
+        let foreign: &[&str] = match S::TYPE {
+            ConnectorType::ExternalImport => &["netmanageit"],
+            ConnectorType::Stream => &["netmanageit", "mq_host", "broker", "queue", "567"],
+        };
+        let text_of_another = foreign
+            .iter()
+            .filter(|words| text.to_lowercase().contains(**words));
+        assert_eq!(text_of_another.collect::<Vec<_>>(), Vec::<&&str>::new());
         write(&connector.folder.join("deploy").join(place), &text);
     }
-    let checks: [fn(&Connector); 5] = [
+    let checks: [fn(&Connector); 6] = [
         sample::check,
         compose::check,
         document::check,
         metadata::check_schema,
+        metadata::check_manifest,
         manifests::check,
     ];
     for check in checks {

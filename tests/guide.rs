@@ -8,28 +8,46 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
+use http_api::{Feed, Target, version_of};
 use minimal::{AddressSettings, Addresses};
+use opencti_connectors::connector::{Clock, Context, Taken};
+use opencti_connectors::http::RetryPolicy;
 use opencti_connectors::runtime::{End, check, run_importer};
 use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
+use opencti_connectors::telemetry::metrics::Metrics;
 use sandbox::{Broker, Destination, DestinationOptions, Work, Worker};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 #[path = "../examples/minimal.rs"]
 #[expect(dead_code, reason = "a test is another way in than main")]
 mod minimal;
 
+#[path = "guide/http_api.rs"]
+mod http_api;
+
 const GUIDE: &str = include_str!("../docs/connector-guide.md");
 const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../examples/minimal.rs"),
     include_str!("../examples/stream.rs"),
     include_str!("guide.rs"),
+    include_str!("guide/http_api.rs"),
 ];
 
 /// The lines of a text without what indents them; empty ones count for nothing.
@@ -106,7 +124,7 @@ fn settings(destination: &Destination, file: &Path) -> Settings<AddressSettings>
         ("OPENCTI_TOKEN", destination.token()),
         ("CONNECTOR_ID", CONNECTOR_ID),
         ("CONNECTOR_RUN_AND_TERMINATE", "true"),
-        ("ADDRESSES_FILE", file.to_str().unwrap()),
+        ("ADDRESSES_PATH", file.to_str().unwrap()),
     ];
     settings::read(Path::new("/nowhere/config.yml"), environment).unwrap()
 }
@@ -262,4 +280,104 @@ async fn the_stream_example_prints_history_and_then_what_happens() {
     assert!(ended.unwrap().success());
     let state = platform.state(CONNECTOR_ID).unwrap();
     assert_eq!(state["streams"]["live"]["position"], last);
+}
+
+/// What an API was asked: the method, two headers, and the body.
+type Asked = (Method, Option<String>, Option<String>, String);
+
+/// An API that answers a list under a version, and that can fail.
+#[derive(Clone, Default)]
+struct Api {
+    asked: Arc<Mutex<Vec<Asked>>>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Api {
+    async fn start(&self) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .fallback(answer_of_the_api)
+            .with_state(self.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Url::parse(&format!("http://{address}/v1/addresses")).unwrap()
+    }
+
+    fn last(&self) -> Asked {
+        self.asked.lock().unwrap().last().cloned().unwrap()
+    }
+
+    fn count(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+}
+
+async fn answer_of_the_api(
+    State(api): State<Api>,
+    method: Method,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let header = |name: &str| Some(headers.get(name)?.to_str().unwrap().to_owned());
+    let known = header("if-none-match");
+    let asked = (method, header("authorization"), known.clone(), body);
+    api.asked.lock().unwrap().push(asked);
+    if api.fails.load(Ordering::SeqCst) {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
+    match known.as_deref() {
+        Some("\"1\"") => StatusCode::NOT_MODIFIED.into_response(),
+        _ => ([("etag", "\"1\"")], "[\"192.0.2.1\"]").into_response(),
+    }
+}
+
+/// The context of a connector whose platform is never asked.
+fn context() -> Context {
+    let environment = [
+        ("OPENCTI_URL", "http://127.0.0.1:1"),
+        ("OPENCTI_TOKEN", "a-token"),
+        ("CONNECTOR_ID", CONNECTOR_ID),
+        ("ADDRESSES_PATH", "addresses.txt"),
+    ];
+    let settings = settings::read(Path::new("/nowhere/config.yml"), environment).unwrap();
+    let clock = Clock::new(DateTime::default);
+    Context::of::<Addresses>(&settings, Metrics::default(), clock).unwrap()
+}
+
+#[tokio::test]
+async fn the_api_of_the_guide_is_asked_for_what_is_new_and_takes_what_is_sent() {
+    let api = Api::default();
+    let token = SecretString::from("a-key".to_owned());
+    let client = http_api::client(&api.start().await, &token, &context()).unwrap();
+    let feed = Feed::of(client.clone());
+
+    let none = version_of(Some(&json!({ "version": 7 })));
+    let entries = feed.read(&none, RetryPolicy::DURING_RUN).await.unwrap();
+    let entries = entries.unwrap();
+    assert_eq!(entries.addresses, ["192.0.2.1"]);
+    let bearer = Some("Bearer a-key".to_owned());
+    assert_eq!(
+        api.last(),
+        (Method::GET, bearer.clone(), None, String::new())
+    );
+
+    let kept = http_api::position(&entries.version).cursor;
+    let known = version_of(Some(&kept));
+    let unchanged = feed.read(&known, RetryPolicy::DURING_RUN).await;
+    assert!(unchanged.unwrap().is_none());
+    assert_eq!(api.last().2.as_deref(), Some("\"1\""));
+
+    let ids = vec!["an-id".to_owned()];
+    let mut target = Target { client, ids };
+    assert_eq!(target.flush().await.unwrap(), Taken::Everything);
+    assert!(target.ids.is_empty());
+    let written = (Method::POST, bearer, None, "[\"an-id\"]".to_owned());
+    assert_eq!(api.last(), written);
+
+    api.fails.store(true, Ordering::SeqCst);
+    let tries = api.count();
+    let failed = feed.read(&none, RetryPolicy::NEVER).await;
+    let failed = failed.err().unwrap();
+    assert!(failed.to_string().contains("feed.url"), "{failed}");
+    assert_eq!(api.count(), tries + 1);
 }

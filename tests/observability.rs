@@ -308,6 +308,8 @@ fn the_alerts_ask_for_what_is_served() {
 fn every_alert_says_how_bad_it_is_and_what_to_do() {
     for alert in alerts() {
         let severity = alert.labels.get("severity").map(String::as_str);
+        let row = format!("| {} | {} | ", alert.name, severity.unwrap_or_default());
+        assert!(PAGE.contains(&row), "the page has no {row}");
         assert!(
             matches!(severity, Some("critical" | "warning")),
             "{}",

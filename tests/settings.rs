@@ -219,11 +219,11 @@ fn every_missing_setting_is_named_with_key_and_variable() {
     assert_eq!(
         lines,
         [
-            "opencti.url (OPENCTI_URL): missing; put the address of the OpenCTI platform that receives the data there",
-            "opencti.token (OPENCTI_TOKEN): missing; put the API token of the connector's user there",
-            "connector.id (CONNECTOR_ID): missing; put the UUID of this connector, generated once and kept there",
-            "opencti_netmanageit.url (OPENCTI_NETMANAGEIT_URL): missing; put the address of the OpenCTI platform that is read there",
-            "opencti_netmanageit.token (OPENCTI_NETMANAGEIT_TOKEN): missing; put the API token of a user on the platform that is read there",
+            "opencti.url (OPENCTI_URL): missing; set it: address of the OpenCTI platform that receives the data",
+            "opencti.token (OPENCTI_TOKEN): missing; set it: API token of the connector's user",
+            "connector.id (CONNECTOR_ID): missing; set it: UUID of this connector, generated once and kept",
+            "opencti_netmanageit.url (OPENCTI_NETMANAGEIT_URL): missing; set it: address of the OpenCTI platform that is read",
+            "opencti_netmanageit.token (OPENCTI_NETMANAGEIT_TOKEN): missing; set it: API token of a user on the platform that is read",
         ]
     );
 }

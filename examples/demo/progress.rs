@@ -104,7 +104,11 @@ impl Progress {
                 source.set_position(read);
                 source.set_message("objects read");
                 queue.set_message(waiting);
-                workers.set_length(expected);
+                // A bar of the length 0 would be full.
+                match expected {
+                    0 => workers.unset_length(),
+                    expected => workers.set_length(expected),
+                }
                 workers.set_position(imported);
                 workers.set_message("imports");
             }

@@ -103,7 +103,7 @@ impl Summary<'_> {
         text.fact(
             "time",
             &format!(
-                "{}: the connector sent for {}, the workers were done {} later",
+                "{}: the connector sent for {}, with its pauses of 0.2 s; the workers were done {} later",
                 seconds(self.run.whole),
                 seconds(self.run.connector),
                 seconds(rest)

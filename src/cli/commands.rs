@@ -175,7 +175,8 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
         (true, true) => return format!("stopped before the end: {place}\n"),
         (true, false) => "stopped before the end; until then:\n".to_owned(),
     };
-    let _infallible = writeln!(text, "{objects} objects in {bundles} bundles, {place}");
+    let (sent, bundles) = (counted(&objects, "object"), counted(bundles, "bundle"));
+    let _infallible = writeln!(text, "{sent} in {bundles}, {place}");
     for (kind, count) in &tally.sent {
         let kind = safe(kind, NAME);
         let _infallible = writeln!(text, "  {count:>9}  {kind}");
@@ -186,10 +187,18 @@ fn outcome(exported: &Exported, folder: Option<&Path>) -> String {
     );
     list_causes(&mut text, &tally.skipped);
     if left > 0 {
-        let _infallible = writeln!(text, "{left} objects left as they are at the destination");
+        let left = counted(&left, "object");
+        let _infallible = writeln!(text, "left as it is at the destination: {left}");
         list_causes(&mut text, &tally.left);
     }
     text
+}
+
+/// A number with its noun.
+fn counted(number: &impl ToString, noun: &str) -> String {
+    let number = number.to_string();
+    let ending = if number == "1" { "" } else { "s" };
+    format!("{number} {noun}{ending}")
 }
 
 fn list_causes(text: &mut String, causes: &BTreeMap<(String, String), u64>) {
@@ -249,4 +258,28 @@ pub(super) fn completions(mut command: clap::Command, shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, name, &mut script);
     String::from_utf8_lossy(&script).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connector::Tally;
+
+    #[test]
+    fn one_object_is_one() {
+        let mut exported = Exported {
+            tally: Tally::default(),
+            bundles: 1,
+            deferred: 0,
+            is_cut_short: false,
+        };
+        exported.tally.sent.insert("Indicator".to_owned(), 1);
+        let text = outcome(&exported, None);
+        let first = text.lines().next().unwrap();
+        assert_eq!(first, "1 object in 1 bundle, nothing was written");
+        exported.tally.sent.insert("Indicator".to_owned(), 2);
+        exported.bundles = 0;
+        let text = outcome(&exported, None);
+        assert!(text.starts_with("2 objects in 0 bundles, "), "{text}");
+    }
 }

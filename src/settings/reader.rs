@@ -441,7 +441,7 @@ impl<'a> Reader<'a> {
             _ if placeholder => {
                 let Placeholder { subject, still } = self.values.placeholder(setting);
                 if setting.refuses_placeholder {
-                    let text = format!("{still}; put the {} there, or remove it", setting.doc);
+                    let text = format!("{still}; set it, or remove it: {}", setting.doc);
                     self.problems.push(Problem::new(subject, text));
                     return None;
                 }
@@ -480,7 +480,7 @@ impl<'a> Reader<'a> {
             });
             (setting.to_string(), still.unwrap_or_default())
         };
-        let text = format!("missing{still}{because}; put the {} there", setting.doc);
+        let text = format!("missing{still}{because}; set it: {}", setting.doc);
         self.problems.push(Problem::new(subject, text));
     }
 }

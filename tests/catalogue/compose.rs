@@ -6,7 +6,7 @@ use std::path::Path;
 use super::connector::{Connector, assert_up_to_date, begin_if_missing, connectors, text};
 
 /// The HTTP library reads these by itself.
-const NOT_SETTINGS: [&str; 3] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+const NOT_SETTINGS: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
 /// The lines of the service's `environment`. Each variable stands for itself, so that it can be set where compose
 /// is started.
@@ -92,6 +92,11 @@ pub(crate) fn check(connector: &Connector) {
     let problems = connector.read("", &variables).unwrap_err();
     let missing = connector.required().len() - 1;
     assert_eq!(problems.len(), missing, "{problems:#?}");
+    for setting in connector.required() {
+        let told = |problem: &String| problem.ends_with(&format!("; set it: {}", setting.doc));
+        let is_told = problems.iter().any(told);
+        assert!(is_told || setting.env == "OPENCTI_URL", "{problems:#?}");
+    }
 }
 
 #[test]

@@ -25,6 +25,7 @@ type ReadAsText = fn(&Path, &[(String, String)]) -> Result<String, Vec<String>>;
 /// A connector: its tables, and where its files are.
 pub(crate) struct Connector {
     pub(crate) slug: &'static str,
+    pub(crate) name: &'static str,
     pub(crate) kind: ConnectorType,
     pub(crate) table: Vec<Setting>,
     pub(crate) own: &'static [Setting],
@@ -47,6 +48,7 @@ impl Connector {
         let folder = root.join("connectors").join(S::SLUG);
         Self {
             slug: S::SLUG,
+            name: S::NAME,
             kind: S::TYPE,
             table: table::<S>(),
             own: S::SETTINGS,
@@ -62,13 +64,18 @@ impl Connector {
         }
     }
 
+    /// One of this package, as all of them are.
+    fn in_its_folder<S: Section + Debug>() -> Self {
+        Self::of::<S>(Path::new(env!("CARGO_MANIFEST_DIR")))
+    }
+
     /// With its sample and its compose file at the top.
     fn at_the_top<S: Section + Debug>() -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         Self {
             sample: root.join("config.yml.sample"),
             compose: root.join("docker-compose.yml"),
-            ..Self::of::<S>(root)
+            ..Self::in_its_folder::<S>()
         }
     }
 

@@ -10,9 +10,20 @@ use super::connector::{Connector, begin_if_missing, connectors, text};
 
 /// The connector after whose files those of another one begin.
 const MODEL: &str = "netmanageit";
-/// For a connector that has a broker.
-const BROKER: &str =
-    "  # Where the platform's name for the broker means nothing here.\n  #MQ_HOST: rabbitmq\n";
+/// What the model's files say of the broker and the queue, and what one that has none says instead.
+const OF_THE_BROKER: [(&str, &str); 5] = [
+    (
+        "  # Where the platform's name for the broker means nothing here.\n  #MQ_HOST: rabbitmq\n",
+        "",
+    ),
+    (
+        "    # The broker, without and with TLS.\n    - ports:\n        - port: 5672\n        - port: 5671\n",
+        "",
+    ),
+    ("platforms and broker", "platform and target"),
+    ("and the source.", "and the target."),
+    ("one state and one queue", "one state"),
+];
 /// What every connector needs, and the model's files have by hand.
 const OF_ALL: [&str; 3] = ["OPENCTI_URL", "OPENCTI_TOKEN", "CONNECTOR_ID"];
 
@@ -78,7 +89,9 @@ fn after_the_model(model: &str, connector: &Connector) -> String {
     ];
     let mut manifest = model.to_owned();
     if !connector.variables().contains("MQ_HOST") {
-        manifest = manifest.replace(BROKER, "");
+        for (place, instead) in OF_THE_BROKER {
+            manifest = manifest.replace(place, instead);
+        }
     }
     for (place, own) in places {
         manifest = manifest.replace(place, &own);

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use opencti_connectors::settings::Fallback;
+use opencti_connectors::settings::{ConnectorType, Fallback};
 use serde_json::{Map, Value, json};
 
-use super::connector::{Connector, assert_up_to_date, connectors, text};
+use super::connector::{Connector, assert_up_to_date, begin_if_missing, connectors, text};
 
 /// The platform gives it itself, and the schema does not have it.
 const CONNECTOR_ID: &str = "connector.id";
@@ -177,47 +177,96 @@ fn every_schema_is_that_of_the_settings() {
     connectors().iter().for_each(check_schema);
 }
 
-#[test]
-fn every_catalogue_holds_the_manifest_with_the_schema() {
-    for connector in connectors() {
-        let mut contract = file(&connector, "connector_manifest.json");
-        contract["config_schema"] = connector.schema.clone();
-        let mut catalogue = file(&connector, "custom_catalog.json");
-        let texts = ["id", "name", "description"];
-        assert!(texts.iter().all(|key| catalogue[key].is_string()));
-        if catalogue["contracts"] != json!([contract]) {
-            catalogue["contracts"] = json!([contract]);
-            let path = path(&connector, "custom_catalog.json");
-            assert_up_to_date(&path, &format!("{catalogue:#}\n"));
-        }
+/// A first manifest: the model's, with what differs between any two connectors.
+pub(crate) fn first_manifest(connector: &Connector) -> Value {
+    let model = connectors().remove(0);
+    let mut manifest = file(&model, "connector_manifest.json");
+    let title = connector.name;
+    let (verb, place) = match connector.kind {
+        ConnectorType::ExternalImport => ("Imports", "into"),
+        ConnectorType::Stream => ("Carries knowledge out", "of"),
+    };
+    let description = format!("{verb} {place} OpenCTI: {title}.");
+    let texts = [
+        ("title", title),
+        ("slug", connector.slug),
+        ("description", &description),
+        ("short_description", &description),
+        ("container_type", connector.kind.name()),
+    ];
+    for (key, text) in texts {
+        manifest[key] = json!(text);
+    }
+    manifest["use_cases"] = json!(["Other"]);
+    for key in ["source_code", "container_image"] {
+        let of_the_model = manifest[key].as_str().unwrap();
+        let program = |slug| format!("/{slug}-connector");
+        manifest[key] = json!(of_the_model.replace(&program(model.slug), &program(connector.slug)));
+    }
+    manifest
+}
+
+/// The head of a first catalogue.
+fn first_catalogue(connector: &Connector) -> Value {
+    let name = format!("{} connector", connector.name);
+    json!({
+        "id": connector.slug,
+        "name": name,
+        "description": format!("The {name}, for platforms that deploy connectors with XTM Composer."),
+        "contracts": [],
+    })
+}
+
+fn begin_json(connector: &Connector, name: &str, first: fn(&Connector) -> Value) {
+    let text = || format!("{:#}\n", first(connector));
+    begin_if_missing(&path(connector, name), text);
+}
+
+/// Of one connector: its manifest, begun where it is to be, and its catalogue.
+fn check_catalogue(connector: &Connector) {
+    begin_json(connector, "connector_manifest.json", first_manifest);
+    begin_json(connector, "custom_catalog.json", first_catalogue);
+    check_manifest(connector);
+    let mut contract = file(connector, "connector_manifest.json");
+    contract["config_schema"] = connector.schema.clone();
+    let mut catalogue = file(connector, "custom_catalog.json");
+    let texts = ["id", "name", "description"];
+    assert!(texts.iter().all(|key| catalogue[key].is_string()));
+    if catalogue["contracts"] != json!([contract]) {
+        catalogue["contracts"] = json!([contract]);
+        let path = path(connector, "custom_catalog.json");
+        assert_up_to_date(&path, &format!("{catalogue:#}\n"));
     }
 }
 
 #[test]
-fn every_manifest_obeys_the_platform() {
-    for connector in connectors() {
-        let manifest = file(&connector, "connector_manifest.json");
-        let keys: BTreeSet<&str> = manifest
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(keys, BTreeSet::from(MANIFEST_KEYS));
-        assert_eq!(manifest["slug"], connector.slug);
-        assert!(manifest["short_description"].as_str().unwrap().len() <= 250);
-        let use_cases = manifest["use_cases"].as_array().unwrap();
-        assert!((1..=3).contains(&use_cases.len()));
-        assert!(
-            use_cases
-                .iter()
-                .all(|case| USE_CASES.contains(&case.as_str().unwrap()))
-        );
-        assert_eq!(manifest["container_type"], connector.kind.name());
-        assert_eq!(manifest["manager_supported"], true);
-        assert_eq!(manifest["support_version"], ">=6.0.0");
-        let image = manifest["container_image"].as_str().unwrap();
-        let name = format!("/{}-connector", connector.slug);
-        assert!(image.ends_with(&name), "{image}");
-    }
+fn every_catalogue_holds_the_manifest_with_the_schema() {
+    connectors().iter().for_each(check_catalogue);
+}
+
+/// Of one connector: what the platform says of manifests.
+pub(crate) fn check_manifest(connector: &Connector) {
+    let manifest = file(connector, "connector_manifest.json");
+    let keys: BTreeSet<&str> = manifest
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(keys, BTreeSet::from(MANIFEST_KEYS));
+    assert_eq!(manifest["slug"], connector.slug);
+    assert!(manifest["short_description"].as_str().unwrap().len() <= 250);
+    let use_cases = manifest["use_cases"].as_array().unwrap();
+    assert!((1..=3).contains(&use_cases.len()));
+    assert!(
+        use_cases
+            .iter()
+            .all(|case| USE_CASES.contains(&case.as_str().unwrap()))
+    );
+    assert_eq!(manifest["container_type"], connector.kind.name());
+    assert_eq!(manifest["manager_supported"], true);
+    assert_eq!(manifest["support_version"], ">=6.0.0");
+    let image = manifest["container_image"].as_str().unwrap();
+    let name = format!("/{}-connector", connector.slug);
+    assert!(image.ends_with(&name), "{image}");
 }

@@ -164,6 +164,19 @@ async fn the_file_may_have_another_name() {
     assert!(!ended.stderr.contains("config.yml"), "{ended:#?}");
 }
 
+/// Even where the environment has all settings: whoever names a file means it to be read.
+#[rstest]
+#[case::before_the_command(&["--config", "nosuch.yml", "config"])]
+#[case::behind_it(&["config", "--config", "nosuch.yml"])]
+#[tokio::test]
+async fn a_file_that_is_named_is_there(#[case] arguments: &[&str]) {
+    let ended = complete().with_words(arguments).run().await;
+    let lines = refusal(&ended);
+    assert_one_contains(&lines, &["nosuch.yml: there is no such file"]);
+    let ended = complete().with_words(&["config"]).run().await;
+    ended.assert_code(0);
+}
+
 #[tokio::test]
 async fn several_problems_are_named_at_once() {
     let ended = complete()

@@ -154,7 +154,7 @@ async fn where_the_destination_is_away_everything_is_written() {
     assert!(expected(&line).iter().all(|id| ids.contains(id.as_str())));
     assert_eq!(
         ended
-            .logged("the destination cannot be asked what it takes: nothing is deferred for it")
+            .logged("the destination cannot be asked what it takes: everything is written")
             .len(),
         1
     );
@@ -211,8 +211,9 @@ async fn an_export_that_is_stopped_keeps_what_it_has_written() {
     let written = files(&into).len();
     let (reason, rest) = ended.stdout.split_once('\n').unwrap();
     assert_eq!(reason, "stopped before the end; until then:");
+    let bundles = if written == 1 { "bundle" } else { "bundles" };
     let reported = format!(
-        " objects in {written} bundles, written to {}\n",
+        " objects in {written} {bundles}, written to {}\n",
         into.display()
     );
     assert!(rest.contains(&reported), "{}", ended.stdout);

@@ -188,7 +188,7 @@ fn a_setting_may_be_required_by_the_value_of_another() {
         &[("MADE_UP_URL", "")],
         &[
             "made_up.url (MADE_UP_URL): missing, as made_up.source_type (MADE_UP_SOURCE_TYPE) is url",
-            "put the address of the feed there",
+            "set it: address of the feed",
         ],
     );
     let s3 = ("MADE_UP_SOURCE_TYPE", "S3");

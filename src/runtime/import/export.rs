@@ -107,7 +107,7 @@ async fn ask_destination<S>(
 ) -> Option<Destination> {
     let connected = access.connect(RetryPolicy::NEVER).await;
     let not_asked = |error: &dyn Error| {
-        tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: nothing is deferred for it");
+        tracing::warn!(error = %Chain(error), "the destination cannot be asked what it takes: everything is written");
     };
     let platform = connected.inspect_err(|error| not_asked(error)).ok()?;
     let protocol = settings.connector.queue_protocol;
