@@ -1,5 +1,5 @@
 //! The whole line against its measures, on this machine: `scripts/bench`, or one part of it with
-//! `cargo bench --bench import -- comparison | growth | pages`.
+//! `cargo bench --bench import -- comparison | growth | pages | workers`.
 //!
 //! The platforms run in this process, the contestants are processes of their own: the connector as it
 //! is delivered, a connector on the platform's own Python client that does the same import, and a bare
@@ -20,6 +20,7 @@ mod publisher;
 mod stage;
 mod stream;
 mod table;
+mod workers;
 
 /// Measures the import of one platform into another.
 #[derive(Debug, Parser)]
@@ -40,6 +41,8 @@ enum Part {
     Growth(growth::Arguments),
     /// A source that takes its time for each page
     Pages(pages::Arguments),
+    /// What the platform's workers have to do for the messages
+    Workers(workers::Arguments),
     /// The bare publisher itself, a process of its own
     #[command(hide = true)]
     Publish {
@@ -76,6 +79,7 @@ async fn measure(part: Option<Part>) -> Result<()> {
         Some(Part::Comparison(arguments)) => comparison::measure(&arguments).await,
         Some(Part::Growth(arguments)) => growth::measure(&arguments).await,
         Some(Part::Pages(arguments)) => pages::measure(&arguments).await,
+        Some(Part::Workers(arguments)) => workers::measure(&arguments).await,
         Some(Part::Publish {
             address,
             queue,

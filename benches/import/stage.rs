@@ -81,13 +81,17 @@ impl Stage {
     }
 }
 
-/// A source that answers from memory what it was asked before.
+/// A source of so much content.
 pub(crate) fn source(observables: usize, indicators: usize) -> Result<(Source, From)> {
-    let data = DataSet::generate(&Shape {
+    source_of(DataSet::generate(&Shape {
         observables,
         indicators,
         ..Shape::default()
-    });
+    }))
+}
+
+/// A source that answers from memory what it was asked before.
+pub(crate) fn source_of(data: DataSet) -> Result<(Source, From)> {
     let source = Source::start(SourceOptions {
         data,
         cached_answers: true,

@@ -57,7 +57,8 @@ pub struct DestinationOptions {
     pub queue_prefix: String,
     /// Whether `__type(name:)` is answered.
     pub probing: bool,
-    /// Keeps a copy of everything that is published, for [`Destination::published`].
+    /// Keeps a copy of everything that is published, for [`Destination::published`], and of what workers
+    /// take, for [`Worker::taken`](crate::Worker::taken).
     pub recording: bool,
     /// The user on whose behalf the workers import.
     pub user: User,
@@ -109,6 +110,7 @@ pub struct Destination {
 pub(crate) struct State {
     pub(crate) release: Release,
     pub(crate) objects_max_refs: usize,
+    pub(crate) is_recording: bool,
     pub(crate) queues: Queues,
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
@@ -138,6 +140,7 @@ impl Destination {
         let state = Arc::new(State {
             release: options.release,
             objects_max_refs: options.objects_max_refs,
+            is_recording: options.recording,
             queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
             works: Mutex::new(Works::new(options.release)),

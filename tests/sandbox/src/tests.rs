@@ -76,6 +76,7 @@ fn generated(observables: usize) -> DataSet {
         seed: 3,
         observables,
         indicators: 10,
+        ..Shape::default()
     })
 }
 

@@ -57,6 +57,8 @@ struct Tally {
     processed: AtomicUsize,
     dropped: AtomicUsize,
     rejected: AtomicUsize,
+    /// The messages as they were taken, where the destination records.
+    taken: Mutex<Vec<Value>>,
 }
 
 impl Worker {
@@ -101,6 +103,12 @@ impl Worker {
     /// Messages taken so far, also dropped and rejected ones.
     pub fn processed(&self) -> usize {
         self.tally.processed.load(Ordering::Relaxed)
+    }
+
+    /// The messages in the order in which they were taken, each as it was published. Only of a
+    /// destination that records.
+    pub fn taken(&self) -> Vec<Value> {
+        lock(&self.tally.taken).clone()
     }
 
     /// Messages dropped because their work was not alive.
@@ -224,6 +232,10 @@ impl Replica {
     }
 
     async fn process(&self, consumer: &Consumer, data: &[u8]) -> Result<()> {
+        if self.state.is_recording {
+            let message = serde_json::from_slice(data).unwrap_or_default();
+            lock(&self.tally.taken).push(message);
+        }
         let Ok(message) = self.read(data) else {
             self.tally.rejected.fetch_add(1, Ordering::Relaxed);
             return Ok(());

@@ -18,8 +18,14 @@ pub struct Shape {
     pub seed: u64,
     /// How many observables; from 37 on all types occur.
     pub observables: usize,
-    /// How many indicators, each with about two based-on relationships; the first has up to 150.
+    /// How many indicators, each with about two based-on relationships.
     pub indicators: usize,
+    /// How many relationships the first indicator has, as far as there are observables.
+    pub relationships_of_the_first: usize,
+    /// How many labels; 40 have names as in life, those beyond are numbered.
+    pub labels: usize,
+    /// How many observables and indicators of a hundred have external references, one or two.
+    pub percent_with_references: u64,
 }
 
 impl Default for Shape {
@@ -28,11 +34,13 @@ impl Default for Shape {
             seed: 1,
             observables: 500,
             indicators: 120,
+            relationships_of_the_first: 150,
+            labels: LABELS.len(),
+            percent_with_references: 25,
         }
     }
 }
 
-const RELATIONSHIPS_OF_THE_FIRST: usize = 150;
 /// The time over which updates are spread: one in some seconds, at most 200 days in all.
 const UPDATE_DISTANCE: u64 = 37_000;
 const LONGEST_SPAN: u64 = 200 * 24 * 3_600_000;
@@ -133,6 +141,13 @@ const REFERENCES: [(&str, &str, &[&str]); 23] = [
     ("Process", "service-dll", &["StixFile"]),
 ];
 
+/// The values of so many labels.
+fn labels(count: usize) -> impl Iterator<Item = String> {
+    let named = LABELS.iter().map(|&value| value.to_owned());
+    let numbered = (LABELS.len()..).map(|number| format!("label {number}"));
+    named.chain(numbered).take(count)
+}
+
 /// Makes the content.
 pub(super) fn generate(shape: &Shape) -> DataSet {
     let mut generator = Generator::new(shape);
@@ -147,7 +162,8 @@ pub(super) fn generate(shape: &Shape) -> DataSet {
     generator.data
 }
 
-struct Generator {
+struct Generator<'a> {
+    shape: &'a Shape,
     random: Random,
     data: DataSet,
     span: u64,
@@ -160,10 +176,11 @@ struct Generator {
     pools: HashMap<&'static str, Vec<usize>>,
 }
 
-impl Generator {
-    fn new(shape: &Shape) -> Self {
+impl<'a> Generator<'a> {
+    fn new(shape: &'a Shape) -> Self {
         let objects = (shape.observables + shape.indicators).max(1) as u64;
         Self {
+            shape,
             random: Random::new(shape.seed),
             data: DataSet::default(),
             span: (objects * UPDATE_DISTANCE).min(LONGEST_SPAN),
@@ -205,11 +222,11 @@ impl Generator {
             let id = self.share(marking);
             self.markings.push(id);
         }
-        for value in LABELS {
+        for value in labels(self.shape.labels) {
             let mut label = self.record("Label", "Label");
             let color = format!("#{}", self.random.hex(6));
             label
-                .set("standard_id", ids::label_id(value))
+                .set("standard_id", ids::label_id(&value))
                 .set("value", value)
                 .set("color", color);
             let id = self.share(label);
@@ -366,7 +383,7 @@ impl Generator {
     }
 
     fn add_external_references(&mut self, record: &Record) {
-        if !self.random.percent(25) {
+        if !self.random.percent(self.shape.percent_with_references) {
             return;
         }
         let mut targets = HashSet::new();
@@ -478,7 +495,7 @@ impl Generator {
         self.set_surroundings(&mut record);
         self.add_external_references(&record);
         let count = if number == 0 {
-            RELATIONSHIPS_OF_THE_FIRST
+            self.shape.relationships_of_the_first
         } else {
             1 + self.random.position(3)
         };
@@ -616,6 +633,7 @@ mod tests {
             seed: 7,
             observables: 200,
             indicators: 30,
+            ..Shape::default()
         };
         let (data, again) = (generate(&shape), generate(&shape));
         assert_eq!(data.observables, again.observables);
@@ -632,5 +650,28 @@ mod tests {
                 .count(),
             150
         );
+    }
+
+    #[test]
+    fn a_shape_says_how_much_hangs_on_objects() {
+        let data = generate(&Shape {
+            observables: 100,
+            indicators: 100,
+            relationships_of_the_first: 3,
+            labels: 50,
+            percent_with_references: 100,
+            ..Shape::default()
+        });
+        let first = data.indicators[0].id();
+        let leads = |record: &&Record| record.text("from") == first;
+        assert_eq!(data.relationships.iter().filter(leads).count(), 3);
+        let is_label = |record: &&Record| record.typename() == "Label";
+        assert_eq!(data.shared.iter().filter(is_label).count(), 50);
+        let external = data
+            .references
+            .iter()
+            .filter(|reference| reference.text("relationship_type") == "external-reference");
+        let with: HashSet<&str> = external.map(|reference| reference.text("from")).collect();
+        assert_eq!(with.len(), 200);
     }
 }
