@@ -4,7 +4,7 @@
 //!
 //! Counts, not times: they are the same on each machine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -90,7 +90,7 @@ pub(crate) async fn measure(arguments: &Arguments) -> Result<()> {
     let mut counting = Counting {
         arguments,
         from,
-        labels: labels_of(&data),
+        settled: data.labels_and_authors(),
         ids: own_ids(&data),
         broker: Some(Broker::start().await.context("RabbitMQ does not start")?),
         rows: Vec::new(),
@@ -118,28 +118,14 @@ fn heading(data: &DataSet) -> String {
         data.references.iter().filter(is_such).count()
     };
     let external = of("external-reference");
+    let is_label = |record: &&Record| record.typename() == "Label";
     format!(
         "\n## What the workers have to do\n\n{observables} observables, {indicators} indicators, \
          {relationships} relationships; {} labels, {external} times an external reference, {} other \
          references\n",
-        labels_of(data).len(),
+        data.shared.iter().filter(is_label).count(),
         data.references.len() - external,
     )
-}
-
-/// The labels of a content as STIX objects.
-fn labels_of(data: &DataSet) -> Vec<Value> {
-    let labels = data.shared.iter();
-    let labels = labels.filter(|record| record.typename() == "Label");
-    let object = |label: &Record| {
-        json!({
-            "type": "label",
-            "id": label.standard_id(),
-            "value": label.text("value"),
-            "color": label.text("color"),
-        })
-    };
-    labels.map(object).collect()
 }
 
 /// The ids of the objects that the source lists.
@@ -156,7 +142,8 @@ fn own_ids(data: &DataSet) -> BTreeSet<String> {
 struct Counting<'a> {
     arguments: &'a Arguments,
     from: From,
-    labels: Vec<Value>,
+    /// The labels and authors of the source.
+    settled: Vec<Value>,
     ids: BTreeSet<String>,
     /// None while a stage has it.
     broker: Option<Broker>,
@@ -167,27 +154,32 @@ impl Counting<'_> {
     /// Counts for one release: into a platform that has nothing, and into one that has what objects
     /// refer to.
     async fn count(&mut self, client: &Client) -> Result<()> {
-        let messages = self.messages(client.release, &[]).await?;
-        let mut settled = self.labels.clone();
-        settled.extend(authors_and_markings(&messages));
-        self.count_messages(client, Before::Nothing, &messages, &[])?;
-        let messages = self.messages(client.release, &settled).await?;
-        self.count_messages(client, Before::LabelsAuthorsMarkings, &messages, &settled)
+        for before in [Before::Nothing, Before::LabelsAuthorsMarkings] {
+            let messages = self.messages(client.release, before).await?;
+            self.count_messages(client, before, &messages)?;
+        }
+        Ok(())
+    }
+
+    /// What is there before the first message, but markings.
+    fn settled(&self, before: Before) -> &[Value] {
+        match before {
+            Before::Nothing => &[],
+            Before::LabelsAuthorsMarkings => &self.settled,
+        }
     }
 
     /// The messages of one run, in the order in which a worker takes them.
-    async fn messages(&mut self, release: Release, settled: &[Value]) -> Result<Vec<Value>> {
+    async fn messages(&mut self, release: Release, before: Before) -> Result<Vec<Value>> {
         let broker = self.broker.take().context("the broker is in use")?;
-        let mut markings = DataSet::usual_markings();
-        markings.retain(|marking| USUAL_MARKINGS.contains(&marking.text("definition_type")));
         let destination = Destination::start(DestinationOptions {
             release,
             broker: Some(broker.address().clone()),
             recording: true,
-            markings,
+            markings: markings(before),
             ..DestinationOptions::default()
         })?;
-        destination.put(&json!(settled))?;
+        destination.put(&json!(self.settled(before)))?;
         let stage = Stage {
             broker,
             destination,
@@ -226,14 +218,14 @@ impl Counting<'_> {
         client: &Client,
         before: Before,
         messages: &[Value],
-        settled: &[Value],
     ) -> Result<()> {
         let arrived = messages.iter().flat_map(objects_of);
         let arrived: BTreeSet<String> = arrived.map(|object| text(&object, "id")).collect();
         let objects = arrived.intersection(&self.ids).count() as u64;
         let numbers = [1, self.arguments.workers];
         for contestant in [OURS, CUT] {
-            let counts = client.count(messages, settled, &numbers, contestant == CUT)?;
+            let counts =
+                client.count(messages, self.settled(before), &numbers, contestant == CUT)?;
             self.rows.extend(counts.into_iter().map(|count| Row {
                 contestant,
                 release: client.release,
@@ -246,16 +238,12 @@ impl Counting<'_> {
     }
 }
 
-fn authors_and_markings(messages: &[Value]) -> Vec<Value> {
-    let objects = messages.iter().flat_map(objects_of);
-    let is_such = |object: &Value| {
-        ["identity", "marking-definition"].contains(&text(object, "type").as_str())
-    };
-    let by_id: BTreeMap<String, Value> = objects
-        .filter(is_such)
-        .map(|object| (text(&object, "id"), object))
-        .collect();
-    by_id.into_values().collect()
+fn markings(before: Before) -> Vec<Record> {
+    let mut markings = DataSet::usual_markings();
+    if before == Before::Nothing {
+        markings.retain(|marking| USUAL_MARKINGS.contains(&marking.text("definition_type")));
+    }
+    markings
 }
 
 /// The objects of a message's bundle.

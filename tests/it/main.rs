@@ -8,6 +8,7 @@
     reason = "what helps a test fails by panicking"
 )]
 
+mod asked_of_workers;
 mod back_pressure;
 mod compare;
 mod deferred;

@@ -5,7 +5,6 @@
 //! a release of the client loses by itself is named in [`DEPARTURES`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use opencti_connectors::runtime::End;
@@ -130,25 +129,13 @@ struct Difference<'a> {
 
 // ---- the clients --------------------------------------------------------------------------------
 
-/// A release of the client, and where it is installed; the pinned one needs no folder.
-struct Client {
-    release: Release,
-    folder: Option<PathBuf>,
-}
-
-/// The clients of `tests/oracle/clients.txt` and the one of `tests/oracle/requirements.txt`.
-fn clients() -> Vec<Client> {
-    let python = oracle::python();
-    let environment = python.ancestors().nth(2).expect("the environment's folder");
-    let others = pinned("clients.txt").into_iter().map(|text| Client {
-        folder: Some(environment.join(format!("pycti-{text}"))),
-        release: text.parse().expect("a release"),
-    });
-    let own = pinned("requirements.txt").into_iter().map(|text| Client {
-        folder: None,
-        release: text.parse().expect("a release"),
-    });
-    others.chain(own).collect()
+/// The releases of `tests/oracle/clients.txt` and the one of `tests/oracle/requirements.txt`.
+fn clients() -> Vec<Release> {
+    let lists = ["clients.txt", "requirements.txt"].map(pinned);
+    let releases = lists.iter().flatten();
+    releases
+        .map(|text| text.parse().expect("a release"))
+        .collect()
 }
 
 /// The releases of the client that a list of requirements names.
@@ -158,26 +145,17 @@ fn pinned(list: &str) -> Vec<String> {
     releases.map(|release| release.trim().to_owned()).collect()
 }
 
-impl Client {
-    /// What it would send to the platform for these messages.
-    fn import(&self, messages: &[Value]) -> Value {
-        let folder = self.folder.as_ref().map(|folder| {
-            assert!(
-                folder.exists(),
-                "{} is not there: scripts/test installs it",
-                folder.display()
-            );
-            folder.to_string_lossy().into_owned()
-        });
-        let arguments = folder.as_ref().map(|folder| ["--client", folder]);
-        let answer = oracle::ask(
-            "import_objects.py",
-            messages,
-            arguments.as_ref().map_or(&[], |arguments| &arguments[..]),
-        );
-        assert_eq!(answer["client"], json!(self.release.to_string()));
-        answer
-    }
+/// What a client would send to the platform for these messages.
+fn import(client: Release, messages: &[Value]) -> Value {
+    let folder = oracle::client(client);
+    let folder = folder.as_ref().map(|folder| folder.to_string_lossy());
+    let arguments = folder.as_ref().map(|folder| ["--client", &**folder]);
+    let arguments = arguments
+        .as_ref()
+        .map_or(&[][..], |arguments| &arguments[..]);
+    let answer = oracle::ask("import_objects.py", messages, arguments);
+    assert_eq!(answer["client"], json!(client.to_string()));
+    answer
 }
 
 // ---- the comparison -----------------------------------------------------------------------------
@@ -251,8 +229,7 @@ impl Departure {
 }
 
 /// What one client makes of the source's content that is not what the source says.
-async fn judged_by(client: Client, data: DataSet, types: Types) -> BTreeMap<String, String> {
-    let release = client.release;
+async fn judged_by(release: Release, data: DataSet, types: Types) -> BTreeMap<String, String> {
     let line = Line::between(Release::LATEST, release, data);
     let line = line.set("OPENCTI_NETMANAGEIT_MAX_FILE_SIZE", "1");
     for reference in &line.source.data().shared {
@@ -264,7 +241,7 @@ async fn judged_by(client: Client, data: DataSet, types: Types) -> BTreeMap<Stri
         }
     }
     let messages = sent(&line).await;
-    let answer = tokio::task::spawn_blocking(move || client.import(&messages)).await;
+    let answer = tokio::task::spawn_blocking(move || import(release, &messages)).await;
     let answer = answer.expect("the import ends");
     let known = sandbox::schema(release).expect("a schema");
     let mut data = line.source.data();

@@ -6,7 +6,7 @@ use std::fmt;
 use apollo_compiler::Schema;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 mod change;
 mod content;
@@ -184,6 +184,29 @@ impl DataSet {
         let mut shared = Self::generate(&empty).shared;
         shared.retain(|record| record.typename() == "MarkingDefinition");
         shared
+    }
+
+    /// Its labels and authors as STIX objects that [`Destination::put`](crate::Destination::put) takes: of an
+    /// author what makes it the same one.
+    pub fn labels_and_authors(&self) -> Vec<Value> {
+        let as_stix = |record: &Record| match record.typename() {
+            "Label" => Some(json!({
+                "type": "label",
+                "id": record.standard_id(),
+                "value": record.get("value"),
+                "color": record.get("color"),
+            })),
+            // One that a reader may not see has no id.
+            _ if record.standard_id().starts_with("identity--") => Some(json!({
+                "type": "identity",
+                "spec_version": "2.1",
+                "id": record.standard_id(),
+                "name": record.get("name"),
+                "identity_class": record.get("identity_class"),
+            })),
+            _ => None,
+        };
+        self.shared.iter().filter_map(as_stix).collect()
     }
 
     /// All records.
