@@ -170,6 +170,7 @@ mod tests {
             seed: 5,
             observables: 60,
             indicators: 10,
+            ..Shape::default()
         });
         let mut newest = data.newest();
         for kind in OBSERVABLE_TYPES.iter().chain(&OBSERVABLE_TYPES) {
