@@ -8,6 +8,7 @@ use opencti_connectors::runtime::End;
 use sandbox::{DataSet, DestinationOptions, Release, Shape, SourceOptions};
 use serde_json::{Value, json};
 
+use crate::clients;
 use crate::oracle;
 use crate::support::{Line, broker};
 
@@ -73,7 +74,7 @@ fn count(release: Release, messages: &[Value], settled: &[Value]) -> Asked {
     }
     let settled = file.to_string_lossy();
     let mut arguments = vec!["--settled", &*settled];
-    let client = oracle::client(release);
+    let client = clients::folder(release);
     let client = client.as_ref().map(|folder| folder.to_string_lossy());
     if let Some(folder) = &client {
         arguments.extend(["--client", &**folder]);

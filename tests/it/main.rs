@@ -10,6 +10,7 @@
 
 mod asked_of_workers;
 mod back_pressure;
+mod clients;
 mod compare;
 mod deferred;
 mod every_field;

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sandbox::Release;
 use serde_json::{Value, json};
 
 /// The folder of the Python programs.
@@ -22,24 +21,6 @@ pub(crate) fn python() -> PathBuf {
         python.display()
     );
     python
-}
-
-/// Where the platform's client of this release is installed; none where it is the environment's own.
-pub(crate) fn client(release: Release) -> Option<PathBuf> {
-    let own =
-        std::fs::read_to_string(folder().join("requirements.txt")).expect("the list is there");
-    if own.lines().any(|line| line == format!("pycti=={release}")) {
-        return None;
-    }
-    let python = python();
-    let environment = python.ancestors().nth(2).expect("the environment's folder");
-    let folder = environment.join(format!("pycti-{release}"));
-    assert!(
-        folder.exists(),
-        "{} is not there: scripts/test installs it",
-        folder.display()
-    );
-    Some(folder)
 }
 
 /// What one of the programs says of the messages.

@@ -11,6 +11,7 @@ use opencti_connectors::runtime::End;
 use sandbox::{DataSet, Record, Release};
 use serde_json::{Value, json};
 
+use crate::clients;
 use crate::compare::remove;
 use crate::oracle;
 use crate::support::Line;
@@ -129,25 +130,9 @@ struct Difference<'a> {
 
 // ---- the clients --------------------------------------------------------------------------------
 
-/// The releases of `tests/oracle/clients.txt` and the one of `tests/oracle/requirements.txt`.
-fn clients() -> Vec<Release> {
-    let lists = ["clients.txt", "requirements.txt"].map(pinned);
-    let releases = lists.iter().flatten();
-    releases
-        .map(|text| text.parse().expect("a release"))
-        .collect()
-}
-
-/// The releases of the client that a list of requirements names.
-fn pinned(list: &str) -> Vec<String> {
-    let text = std::fs::read_to_string(oracle::folder().join(list)).expect("the list is there");
-    let releases = text.lines().filter_map(|line| line.strip_prefix("pycti=="));
-    releases.map(|release| release.trim().to_owned()).collect()
-}
-
 /// What a client would send to the platform for these messages.
 fn import(client: Release, messages: &[Value]) -> Value {
-    let folder = oracle::client(client);
+    let folder = clients::folder(client);
     let folder = folder.as_ref().map(|folder| folder.to_string_lossy());
     let arguments = folder.as_ref().map(|folder| ["--client", &**folder]);
     let arguments = arguments
@@ -263,12 +248,42 @@ async fn judged_by(release: Release, data: DataSet, types: Types) -> BTreeMap<St
         ("errors", &answer["errors"]),
         ("logged", &answer["logged"]),
         ("used before it was made", &json!(import.early)),
+        (
+            "sent otherwise the second time",
+            &sent_otherwise(release, &answer),
+        ),
     ] {
         if !is_nothing(found) {
             wrong.insert(format!("{release}: {what}"), found.to_string());
         }
     }
     wrong
+}
+
+/// The first call of a second import that the first one did not have, with the same variables. So what an
+/// object becomes when it comes twice is for the platform alone to say.
+fn sent_otherwise(client: Release, answer: &Value) -> Value {
+    let calls = |name: &str| answer[name].as_array().expect("calls").iter();
+    let first: BTreeSet<String> = calls("calls")
+        .map(|call| what_is_sent(client, call))
+        .collect();
+    assert!(!first.is_empty());
+    let other = |call: &&Value| !first.contains(&what_is_sent(client, call));
+    calls("repeated").find(other).cloned().unwrap_or_default()
+}
+
+fn what_is_sent(client: Release, call: &Value) -> String {
+    let mut variables = call["variables"].clone();
+    // This release keeps external references, under the ids that it computes.
+    if client == Release::FIRST {
+        for fields in ["", "/input"] {
+            let fields = variables.pointer_mut(fields);
+            if let Some(fields) = fields.and_then(Value::as_object_mut) {
+                fields.remove("externalReferences");
+            }
+        }
+    }
+    format!("{} {variables}", call["operation"])
 }
 
 /// The messages of one run, as they were published.
@@ -287,7 +302,7 @@ type Types = Arc<Vec<ObservableType>>;
 async fn every_release_of_the_client_imports_what_the_source_has() {
     let types = Arc::new(observable_types());
     let data = content(&types);
-    let judges: Vec<_> = clients()
+    let judges: Vec<_> = clients::all()
         .into_iter()
         .map(|client| tokio::spawn(judged_by(client, data.clone(), Arc::clone(&types))))
         .collect();

@@ -12,6 +12,7 @@ The answer is one JSON object on stdout:
     client      the release of the client
     calls       [{"operation": ..., "variables": {...}, "answer": id, "standard_id": id}], in the
                 order they were sent; of files their name, type and content in base64
+    repeated    the same of a second import of all messages, by the same client
     errors      [{"error": ..., "source": ...}]: what the worker would report as an error of the work
     logged      what the client told its log as warning or error
 
@@ -211,7 +212,8 @@ def refuse_to_wait(seconds):
 
 
 def import_messages(path, recorder):
-    """Gives each message to the client, as the worker does; answers the client's release."""
+    """Gives each message to the client twice, as the worker does; answers the client's release, and how
+    many calls the first time took."""
     import pycti  # pylint: disable=import-outside-toplevel
 
     client = pycti.OpenCTIApiClient(
@@ -221,12 +223,19 @@ def import_messages(path, recorder):
     recorder.client = client
     time.sleep = refuse_to_wait
     with open(path, encoding="utf-8") as lines:
-        for line in filter(str.strip, lines):
-            body = json.loads(line)["body"]
-            content = base64.b64decode(body["content"]).decode("utf-8")
-            kinds = body["entities_types"] or None
-            client.stix2.import_bundle_from_json(content, body["update"], kinds, body["work_id"])
-    return pycti.__version__
+        bodies = [json.loads(line)["body"] for line in filter(str.strip, lines)]
+    import_bodies(client, bodies)
+    first = len(recorder.calls)
+    import_bodies(client, bodies)
+    return pycti.__version__, first
+
+
+def import_bodies(client, bodies):
+    """Imports each message."""
+    for body in bodies:
+        content = base64.b64decode(body["content"]).decode("utf-8")
+        kinds = body["entities_types"] or None
+        client.stix2.import_bundle_from_json(content, body["update"], kinds, body["work_id"])
 
 
 def main():
@@ -241,10 +250,11 @@ def main():
     log = Log()
     logging.getLogger().addHandler(log)
     recorder = Recorder()
-    release = import_messages(arguments.messages, recorder)
+    release, first = import_messages(arguments.messages, recorder)
     answer = {
         "client": release,
-        "calls": recorder.calls,
+        "calls": recorder.calls[:first],
+        "repeated": recorder.calls[first:],
         "errors": recorder.errors,
         "logged": log.lines,
     }
