@@ -143,12 +143,9 @@ def read_lines(path):
 
 def settle(pycti, recorder, objects):
     """Puts objects into the platform; nobody counts that."""
-    bundle = {"type": "bundle", "id": "bundle--0", "objects": objects}
-    content = base64.b64encode(json.dumps(bundle).encode()).decode()
     if objects:
-        body = {"content": content, "no_split": True}
         worker = Worker(pycti, recorder)
-        worker.import_bundle(json.dumps(bundle), body, None)
+        worker.import_bundle(bundle_of(objects), {}, None)
     recorder.requests.clear()
     recorder.errors.clear()
 
@@ -160,14 +157,26 @@ def cut(pycti, bodies):
         for item in json.loads(base64.b64decode(body["content"]))["objects"]:
             if item["type"] != "label":
                 objects[item["id"]] = merged(objects.get(item["id"]), with_plain_labels(item))
-    bundle = {"type": "bundle", "id": "bundle--0", "objects": list(objects.values())}
-    splitter = pycti.OpenCTIStix2Splitter()
-    if hasattr(splitter, "split_bundle_with_expectations"):
-        parts = splitter.split_bundle_with_expectations(json.dumps(bundle), True, None)[-1]
-    else:
-        parts = splitter.split_bundle(json.dumps(bundle), True, None)
-    contents = (base64.b64encode(part.encode()).decode() for part in parts)
+    contents = (base64.b64encode(part.encode()).decode() for part in split(pycti, objects))
     return [{**bodies[0], "content": content, "no_split": False} for content in contents]
+
+
+def split(pycti, objects):
+    """The bundles that the client's own splitter makes of these objects, by id."""
+    text = bundle_of(list(objects.values()))
+    splitter = pycti.OpenCTIStix2Splitter()
+    try:
+        if hasattr(splitter, "split_bundle_with_expectations"):
+            return splitter.split_bundle_with_expectations(text, True, None)[-1]
+        return splitter.split_bundle(text, True, None)
+    except RecursionError:
+        # Old splitters do not get out of a circle of references.
+        return [bundle_of([item]) for item in objects.values()]
+
+
+def bundle_of(objects):
+    """The text of a bundle."""
+    return json.dumps({"type": "bundle", "id": "bundle--0", "objects": objects})
 
 
 def with_plain_labels(item):
