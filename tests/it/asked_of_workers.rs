@@ -34,7 +34,7 @@ fn content() -> DataSet {
 }
 
 /// What one worker of the release is asked for to import the content.
-async fn asked(release: Release, is_settled: bool) -> Asked {
+async fn asked(release: Release, protocol: &str, is_settled: bool) -> Asked {
     let data = content();
     let settled = if is_settled {
         data.labels_and_authors()
@@ -53,6 +53,7 @@ async fn asked(release: Release, is_settled: bool) -> Asked {
             ..DestinationOptions::default()
         },
     );
+    let line = line.set("CONNECTOR_QUEUE_PROTOCOL", protocol);
     line.destination
         .put(&json!(settled))
         .expect("the release takes labels and authors");
@@ -94,17 +95,20 @@ fn count(release: Release, messages: &[Value], settled: &[Value]) -> Asked {
 
 /// The bounds are what is reached today: a change that asks less lowers them.
 #[rstest::rstest]
-#[case::split("6.4.0", false, Asked { imports: 206, requests: 592 })]
-#[case::split_and_settled("6.4.0", true, Asked { imports: 206, requests: 592 })]
-#[case::whole("7.260817.0", false, Asked { imports: 380, requests: 1018 })]
-#[case::whole_and_settled("7.260817.0", true, Asked { imports: 380, requests: 1018 })]
+#[case::split("6.4.0", "amqp", false, Asked { imports: 206, requests: 592 })]
+#[case::split_and_settled("6.4.0", "amqp", true, Asked { imports: 206, requests: 592 })]
+#[case::whole("7.260817.0", "amqp", false, Asked { imports: 380, requests: 1018 })]
+#[case::whole_and_settled("7.260817.0", "amqp", true, Asked { imports: 380, requests: 1018 })]
+#[case::pushed("7.260817.0", "api", false, Asked { imports: 220, requests: 624 })]
+#[case::pushed_and_settled("7.260817.0", "api", true, Asked { imports: 220, requests: 624 })]
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_are_asked_no_more_than_what_was_reached(
     #[case] release: &str,
+    #[case] protocol: &str,
     #[case] is_settled: bool,
     #[case] reached: Asked,
 ) {
-    let asked = asked(release.parse().expect("a release"), is_settled).await;
+    let asked = asked(release.parse().expect("a release"), protocol, is_settled).await;
     assert!(
         asked.imports <= reached.imports && asked.requests <= reached.requests,
         "{asked:?}, where {reached:?} was reached"
