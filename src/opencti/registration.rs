@@ -193,6 +193,24 @@ pub fn is_too_large(error: &PlatformError) -> bool {
     matches!(error, PlatformError::Request(error) if error.is_too_large())
 }
 
+/// Registers a connector of one type by one of the two operations: each has types of its own.
+macro_rules! registered {
+    ($operation:ident, $types:ident, $connector_type:ident, $platform:ident, $profile:ident, $policy:ident) => {{
+        let input = $types::RegisterConnectorInput {
+            id: $profile.id.to_string(),
+            name: $profile.name.clone(),
+            type_: $types::ConnectorType::$connector_type,
+            scope: Some($profile.scope.clone()),
+            auto: Some(false),
+            only_contextual: Some(false),
+            playbook_compatible: Some(false),
+        };
+        let variables = $types::Variables { input: Some(input) };
+        let answering = $platform.call::<$operation>(variables, $policy);
+        answering.await?.register_connector
+    }};
+}
+
 /// Registers the connector; the platform declares its queues. May be repeated.
 ///
 /// # Errors
@@ -203,55 +221,29 @@ pub async fn register(
     policy: RetryPolicy,
 ) -> Result<Registration, RegistrationError> {
     let connector = match profile.connector_type {
-        ConnectorType::ExternalImport => register_importer(platform, profile, policy).await?,
-        ConnectorType::Stream => register_consumer(platform, profile, policy).await?,
+        ConnectorType::ExternalImport => registered!(
+            RegisterConnector,
+            register_connector,
+            EXTERNAL_IMPORT,
+            platform,
+            profile,
+            policy
+        ),
+        // Without a question for the broker, whose settings a platform may not have.
+        ConnectorType::Stream => registered!(
+            RegisterStreamConnector,
+            register_stream_connector,
+            STREAM,
+            platform,
+            profile,
+            policy
+        ),
     };
     let registration = read_registration(connector)?;
     if let Ok(broker) = &registration.broker {
         secrets::hide(&broker.password);
     }
     Ok(registration)
-}
-
-async fn register_importer(
-    platform: &Platform,
-    profile: &ConnectorProfile,
-    policy: RetryPolicy,
-) -> Result<Option<RegisteredConnector>, PlatformError> {
-    use register_connector::{ConnectorType, RegisterConnectorInput, Variables};
-    let input = RegisterConnectorInput {
-        id: profile.id.to_string(),
-        name: profile.name.clone(),
-        type_: ConnectorType::EXTERNAL_IMPORT,
-        scope: Some(profile.scope.clone()),
-        auto: Some(false),
-        only_contextual: Some(false),
-        playbook_compatible: Some(false),
-    };
-    let variables = Variables { input: Some(input) };
-    let answering = platform.call::<RegisterConnector>(variables, policy);
-    Ok(answering.await?.register_connector)
-}
-
-/// Without a question for the broker, whose settings a platform may not have.
-async fn register_consumer(
-    platform: &Platform,
-    profile: &ConnectorProfile,
-    policy: RetryPolicy,
-) -> Result<Option<RegisteredConnector>, PlatformError> {
-    use register_stream_connector::{ConnectorType, RegisterConnectorInput, Variables};
-    let input = RegisterConnectorInput {
-        id: profile.id.to_string(),
-        name: profile.name.clone(),
-        type_: ConnectorType::STREAM,
-        scope: Some(profile.scope.clone()),
-        auto: Some(false),
-        only_contextual: Some(false),
-        playbook_compatible: Some(false),
-    };
-    let variables = Variables { input: Some(input) };
-    let answering = platform.call::<RegisterStreamConnector>(variables, policy);
-    Ok(answering.await?.register_connector)
 }
 
 fn read_registration(

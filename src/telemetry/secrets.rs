@@ -7,7 +7,7 @@
 //! **Invariant.** [`super::safe_text::safe`] hides them before anything is cut, so that no part of one is left over.
 
 use std::borrow::Cow;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Once, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -23,6 +23,9 @@ const LONGEST: usize = 16 * 1024;
 /// Forms of secrets that are known at most. A platform answers with a password, and may answer with another one each time.
 const MOST: usize = 256;
 
+/// That there are more is said once.
+static IS_FULL: Once = Once::new();
+
 /// The longest first: one may be a part of another.
 static KNOWN: RwLock<Vec<String>> = RwLock::new(Vec::new());
 
@@ -34,12 +37,27 @@ pub fn hide(secret: &SecretString) {
         return;
     }
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    let mut is_full = false;
     for form in forms(secret) {
-        if known.len() < MOST && !known.contains(&form) {
+        if known.contains(&form) {
+            continue;
+        }
+        is_full = known.len() >= MOST;
+        if !is_full {
             known.push(form);
         }
     }
     known.sort_by_key(|form| std::cmp::Reverse(form.len()));
+    // What is logged is masked, which reads the register.
+    drop(known);
+    if is_full {
+        IS_FULL.call_once(|| {
+            tracing::warn!(
+                known = MOST,
+                "there are more secrets than are hidden: a text of another system may show a later one; does the platform answer another password of the broker each time?"
+            );
+        });
+    }
 }
 
 /// How a secret is written. Base64 is without what fills up its end, which may be there or not.
