@@ -122,6 +122,9 @@ pub struct ConnectorSettings {
     pub queue_threshold_mb: f64,
     /// Without progress for so long, a run has failed; none means that it never has.
     pub stall_limit: Option<Duration>,
+    /// How long a run waits for workers that import nothing, before what waits goes with what it needs; zero where
+    /// nothing waits.
+    pub worker_patience: Duration,
     /// The way bundles take to the platform.
     pub queue_protocol: QueueProtocol,
     /// Where bundles go.

@@ -59,6 +59,18 @@ impl KnownObjects {
     /// # Errors
     /// [`PlatformError`] when it does not answer.
     pub async fn ask(platform: &Platform, stix_ids: &[&str]) -> Result<Self, PlatformError> {
+        Self::ask_with(platform, stix_ids, RetryPolicy::DURING_RUN).await
+    }
+
+    /// The same, trying again as long as the policy says.
+    ///
+    /// # Errors
+    /// [`PlatformError`] when it does not answer.
+    pub async fn ask_with(
+        platform: &Platform,
+        stix_ids: &[&str],
+        policy: RetryPolicy,
+    ) -> Result<Self, PlatformError> {
         let mut known = Self::default();
         for list in [
             ObjectList::Observables,
@@ -70,7 +82,7 @@ impl KnownObjects {
             let of_list = stix_ids.iter().copied();
             let of_list: Vec<&str> = of_list.filter(|id| ObjectList::of(id) == list).collect();
             for ids in of_list.chunks(IDS_A_FILTER) {
-                known.note(list.ask(platform, ids).await?);
+                known.note(list.ask(platform, ids, policy).await?);
             }
         }
         Ok(known)
@@ -123,6 +135,7 @@ impl ObjectList {
         self,
         platform: &Platform,
         ids: &[&str],
+        policy: RetryPolicy,
     ) -> Result<PlatformList<KnownObject>, PlatformError> {
         let (list, operation) = match self {
             Self::Observables => {
@@ -130,7 +143,7 @@ impl ObjectList {
                     first: first(ids),
                     filters: filter!(known_observables, "ids", owned(ids)),
                 };
-                let answer = platform.call::<KnownObservables>(variables, RetryPolicy::DURING_RUN);
+                let answer = platform.call::<KnownObservables>(variables, policy);
                 (answer.await?.stix_cyber_observables, "KnownObservables")
             }
             Self::Indicators => {
@@ -138,7 +151,7 @@ impl ObjectList {
                     first: first(ids),
                     filters: filter!(known_indicators, "ids", owned(ids)),
                 };
-                let answer = platform.call::<KnownIndicators>(variables, RetryPolicy::DURING_RUN);
+                let answer = platform.call::<KnownIndicators>(variables, policy);
                 (answer.await?.indicators, "KnownIndicators")
             }
             Self::Relationships => {
@@ -146,8 +159,7 @@ impl ObjectList {
                     first: first(ids),
                     filters: filter!(known_relationships, "ids", owned(ids)),
                 };
-                let answer =
-                    platform.call::<KnownRelationships>(variables, RetryPolicy::DURING_RUN);
+                let answer = platform.call::<KnownRelationships>(variables, policy);
                 (answer.await?.stix_core_relationships, "KnownRelationships")
             }
             Self::Sightings => {
@@ -155,7 +167,7 @@ impl ObjectList {
                     first: first(ids),
                     filters: filter!(known_sightings, "ids", owned(ids)),
                 };
-                let answer = platform.call::<KnownSightings>(variables, RetryPolicy::DURING_RUN);
+                let answer = platform.call::<KnownSightings>(variables, policy);
                 (answer.await?.stix_sighting_relationships, "KnownSightings")
             }
             Self::Others => {
@@ -163,7 +175,7 @@ impl ObjectList {
                     first: first(ids),
                     filters: filter!(known_core_objects, "ids", owned(ids)),
                 };
-                let answer = platform.call::<KnownCoreObjects>(variables, RetryPolicy::DURING_RUN);
+                let answer = platform.call::<KnownCoreObjects>(variables, policy);
                 (answer.await?.stix_core_objects, "KnownCoreObjects")
             }
         };

@@ -56,6 +56,14 @@ pub(super) struct QueueDetails;
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/worker_consumers.graphql",
+    response_type = "crate::opencti::operations::BrokerMetrics"
+)]
+pub(super) struct WorkerConsumers;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
     query_path = "src/opencti/operations/rights.graphql",
     response_type = "crate::opencti::operations::Me"
 )]
@@ -153,6 +161,36 @@ impl GraphQLQuery for SetReferences {
     }
 }
 
+/// Written by hand: it has two lists, each with rows of its own.
+pub(super) struct KnownEmbedded;
+
+/// What [`KnownEmbedded`] is asked with, and answers.
+pub(super) mod known_embedded {
+    pub(in super::super) use super::known_observables::{
+        Filter, FilterGroup, FilterMode, FilterOperator, Variables,
+    };
+    use super::{KnownIdentity, KnownLabel, PlatformList};
+
+    #[derive(Debug, serde::Deserialize)]
+    pub(in super::super) struct ResponseData {
+        pub(in super::super) labels: Option<PlatformList<KnownLabel>>,
+        pub(in super::super) identities: Option<PlatformList<KnownIdentity>>,
+    }
+}
+
+impl GraphQLQuery for KnownEmbedded {
+    type Variables = known_embedded::Variables;
+    type ResponseData = known_embedded::ResponseData;
+
+    fn build_query(variables: Self::Variables) -> QueryBody<Self::Variables> {
+        QueryBody {
+            variables,
+            query: include_str!("operations/known_embedded.graphql"),
+            operation_name: "KnownEmbedded",
+        }
+    }
+}
+
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
@@ -160,6 +198,14 @@ impl GraphQLQuery for SetReferences {
     response_type = "crate::opencti::operations::AddedWork"
 )]
 pub(super) struct AddWork;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "src/schema.graphql",
+    query_path = "src/opencti/operations/add_label.graphql",
+    response_type = "crate::opencti::operations::Done"
+)]
+pub(super) struct AddLabel;
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -271,6 +317,12 @@ pub(crate) struct ResetConnector {
 #[derive(Debug, Deserialize)]
 pub(crate) struct QueueConnector {
     pub(super) connector_queue_details: Option<QueueNumbers>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct BrokerMetrics {
+    /// A number as text.
+    pub(super) consumers: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -415,6 +467,25 @@ impl ListPlaces {
     }
 }
 
+/// A label of the destination.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KnownLabel {
+    pub(super) standard_id: Option<String>,
+    pub(super) value: Option<String>,
+    pub(super) color: Option<String>,
+}
+
+/// An identity of the destination: its ids and markings, and its properties by their names.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KnownIdentity {
+    pub(super) standard_id: Option<String>,
+    pub(super) x_opencti_stix_ids: Option<Vec<String>>,
+    #[serde(rename = "objectMarking")]
+    pub(super) object_marking: Option<Vec<KnownObject>>,
+    #[serde(flatten)]
+    pub(super) properties: serde_json::Map<String, serde_json::Value>,
+}
+
 /// An object by all the ids that it answers to.
 #[derive(Debug, Deserialize)]
 pub(crate) struct KnownObject {
@@ -502,9 +573,9 @@ pub(crate) struct Tracking {
 }
 
 limits! {
-    Few: DeleteConnector, QueueDetails, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
+    Few: AddLabel, DeleteConnector, QueueDetails, WorkerConsumers, AddWork, AddExpectations, ReportExpectation, FinishWork, WorkProgress, WorkAlive, PushBundle;
     Many: RegisterConnector, RegisterStreamConnector, PingConnector, ConnectorReset, Rights, Markings, KnownObservables, KnownIndicators, KnownCoreObjects,
-        KnownRelationships, KnownSightings, SetReferences;
+        KnownRelationships, KnownSightings, SetReferences, KnownEmbedded;
 }
 
 #[cfg(test)]

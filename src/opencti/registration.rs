@@ -5,8 +5,9 @@ use uuid::Uuid;
 
 use super::operations::{
     ConnectorConfig, ConnectorReset, DeleteConnector, PingConnector, QueueDetails,
-    RegisterConnector, RegisterStreamConnector, RegisteredConnector, connector_reset,
-    delete_connector, ping_connector, queue_details, register_connector, register_stream_connector,
+    RegisterConnector, RegisterStreamConnector, RegisteredConnector, WorkerConsumers,
+    connector_reset, delete_connector, ping_connector, queue_details, register_connector,
+    register_stream_connector, worker_consumers,
 };
 use crate::http::RetryPolicy;
 use crate::platform::{Platform, PlatformError};
@@ -420,6 +421,20 @@ pub async fn queue_size(platform: &Platform, id: Uuid) -> Result<Option<QueueSiz
         messages: details.messages_number.unwrap_or_default(),
         bytes: details.messages_size.unwrap_or_default(),
     }))
+}
+
+/// How many workers consume from the platform's push queues; none where it does not say that.
+///
+/// # Errors
+/// [`PlatformError`] when the platform does not answer, or not this user.
+pub async fn worker_consumers(platform: &Platform) -> Result<Option<u64>, PlatformError> {
+    let answer = platform
+        .call::<WorkerConsumers>(worker_consumers::Variables {}, RetryPolicy::NEVER)
+        .await?;
+    let consumers = answer
+        .rabbit_mq_metrics
+        .and_then(|metrics| metrics.consumers);
+    Ok(consumers.and_then(|consumers| consumers.trim().parse().ok()))
 }
 
 #[cfg(test)]

@@ -37,6 +37,8 @@ pub struct Rules {
     /// Whether an object that is sent to be deleted is. Otherwise it would be imported as it stands
     /// (docs/protocol.md#objects-that-come-again).
     pub takes_deletions: bool,
+    /// Whether the import of a label that is there already leaves its colour as it is (docs/protocol.md#labels).
+    pub keeps_labels: bool,
 }
 
 /// Who adds the expectations of the reports that the workers will make for a message.
@@ -75,6 +77,7 @@ impl Rules {
             expectations: Expectations::Sender,
             refuses_set_references: refuses_set_references(release),
             takes_deletions: takes_deletions(release),
+            keeps_labels: keeps_labels(release),
         }
     }
 
@@ -91,6 +94,7 @@ impl Rules {
             expectations,
             refuses_set_references: refuses_set_references(release),
             takes_deletions: takes_deletions(release),
+            keeps_labels: keeps_labels(release),
         }
     }
 }
@@ -101,6 +105,10 @@ fn refuses_set_references(release: &Release) -> bool {
 
 fn takes_deletions(release: &Release) -> bool {
     release.is_at_least(6, 1, 5)
+}
+
+fn keeps_labels(release: &Release) -> bool {
+    release.is_at_least(7, 260_807, 0)
 }
 
 #[cfg(test)]
@@ -122,6 +130,7 @@ mod tests {
         honours_no_split: Span,
         deletes: Span,
         refuses_set_references: Span,
+        keeps_labels: Span,
         pushes_into_a_work: Span,
         splits_pushed_bundles: Span,
     }
@@ -180,6 +189,7 @@ mod tests {
             let marks_no_split = facts.honours_no_split.includes(&release);
             let is_taken_apart = facts.splits_messages.includes(&release) && !marks_no_split;
             let expected = Rules {
+                keeps_labels: facts.keeps_labels.includes(&release),
                 imports_messages_whole: facts.reports_each_object.includes(&release)
                     && !is_taken_apart,
                 marks_no_split,

@@ -8,6 +8,7 @@ mod activity;
 mod admission;
 mod back_pressure;
 mod destination;
+mod embedded;
 pub(crate) mod export;
 mod markings;
 pub mod packer;
@@ -135,7 +136,11 @@ async fn serve<C: Importer>(
         connector: Arc::clone(connector),
         destination: Arc::clone(&destination),
         state_store: Arc::clone(&state_store),
-        back_pressure: BackPressure::new(threshold_mb, status.clone()),
+        back_pressure: BackPressure::new(
+            threshold_mb,
+            settings.connector.worker_patience,
+            status.clone(),
+        ),
         stop: stop.clone(),
         stall_limit: settings.connector.stall_limit,
     };

@@ -172,6 +172,13 @@ const STALL_LIMIT: Setting = Setting::new(
     Fallback::Value("PT30M"),
     "time without any progress after which a run has failed, as an ISO 8601 period; waiting for the workers counts as progress; 0 for no limit",
 );
+const WORKER_PATIENCE: Setting = Setting::new(
+    "connector.worker_patience",
+    "CONNECTOR_WORKER_PATIENCE",
+    Kind::Period,
+    Fallback::Value("PT90S"),
+    "time without any import by the workers after which a run sends what waits for them together with what it needs, as an ISO 8601 period; 0 for no waiting",
+);
 const QUEUE_PROTOCOL: Setting = Setting::new(
     "connector.queue_protocol",
     "CONNECTOR_QUEUE_PROTOCOL",
@@ -327,11 +334,12 @@ const BROKER: [Setting; 9] = [
 ];
 
 /// What is about runs, and what these put into a queue, besides [`BROKER`].
-const IMPORTS: [Setting; 9] = [
+const IMPORTS: [Setting; 10] = [
     DURATION_PERIOD,
     RUN_AND_TERMINATE,
     QUEUE_THRESHOLD,
     STALL_LIMIT,
+    WORKER_PATIENCE,
     QUEUE_PROTOCOL,
     SEND_TO_QUEUE,
     SEND_TO_DIRECTORY,
@@ -401,6 +409,7 @@ fn all<S: Section>() -> Vec<Setting> {
         RUN_AND_TERMINATE,
         QUEUE_THRESHOLD,
         STALL_LIMIT,
+        WORKER_PATIENCE,
         QUEUE_PROTOCOL,
         SEND_TO_QUEUE,
         SEND_TO_DIRECTORY,
@@ -475,6 +484,7 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
     let schedule = read_schedule::<S>(reader);
     let queue_threshold_mb = reader.positive(&QUEUE_THRESHOLD);
     let stall_limit = reader.period(&STALL_LIMIT);
+    let worker_patience = reader.period(&WORKER_PATIENCE);
     let queue_protocol = read_queue_protocol(reader);
     let outputs = read_outputs(reader);
     let metrics = read_metrics(reader);
@@ -492,6 +502,7 @@ pub(super) fn read_connector<S: Section>(reader: &mut Reader<'_>) -> Option<Conn
         schedule: schedule?,
         queue_threshold_mb: queue_threshold_mb?,
         stall_limit: Some(stall_limit?).filter(|limit| !limit.is_zero()),
+        worker_patience: worker_patience?,
         queue_protocol: queue_protocol?,
         outputs: outputs?,
         metrics: metrics?,

@@ -69,6 +69,14 @@ impl ManyIds {
         }
     }
 
+    /// Takes an id out.
+    pub fn remove(&mut self, id: u128) {
+        let (part, half) = Self::place(id);
+        if let Some(part) = self.parts.get_mut(part) {
+            part.remove(&half);
+        }
+    }
+
     /// Whether an id was put in.
     pub fn contains(&self, id: u128) -> bool {
         let (part, half) = Self::place(id);
@@ -144,5 +152,7 @@ mod tests {
         assert_eq!(keys.len(), 1000);
         assert!((0..1000).all(|number| keys.contains(&id(number)) && many.contains(id(number))));
         assert!((1000..2000).all(|number| !many.contains(id(number))));
+        many.remove(id(7));
+        assert!(!many.contains(id(7)) && many.contains(id(8)));
     }
 }

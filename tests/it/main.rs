@@ -15,6 +15,7 @@ mod compare;
 mod deferred;
 mod every_field;
 mod fidelity;
+mod imports;
 mod incremental;
 mod links;
 mod made_up;

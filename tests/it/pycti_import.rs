@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use opencti_connectors::runtime::End;
-use sandbox::{DataSet, Record, Release};
+use sandbox::{DataSet, Fault, Record, Release};
 use serde_json::{Value, json};
 
 use crate::clients;
@@ -290,6 +290,15 @@ fn what_is_sent(client: Release, call: &Value) -> String {
 async fn sent(line: &Line) -> Vec<Value> {
     // Some releases get what others need first, and the rest when that is imported.
     let _workers = line.workers(2);
+    // So that markings and labels are in the messages too: the first are not known, the others not made ahead.
+    for operation in ["Rights", "AddLabel"] {
+        let refusal = Fault::GraphqlError {
+            name: "GRAPHQL_VALIDATION_FAILED".to_owned(),
+            message: format!("Cannot query field \"{operation}\" on type \"Query\"."),
+            times: usize::MAX,
+        };
+        line.destination.faults().add_for(operation, refusal);
+    }
     assert_eq!(line.run().await, End::RanOnce);
     let messages = line.destination.published(&line.connector_id).await;
     let messages = messages.expect("what is published is recorded").into_iter();

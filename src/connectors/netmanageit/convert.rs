@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::ask::{PageAnswer, Stream};
+use super::ask::Stream;
 use super::files::Files;
 use super::page::{ExternalReferenceFields, List, NestedTarget, Node, Reference};
 use super::settings::{Creators, NetManageItSettings, Score};
@@ -88,7 +88,7 @@ impl Converter for NetManageItConverter {
         let mut unwritten = Unwritten::of(&mut page);
         let skipped_before = unwritten.skipped.len();
         let written = Written::read(&page.written);
-        let referenced = self.referenced(&page.referenced, &written, &mut unwritten);
+        let referenced = self.referenced(&page, &written, &mut unwritten);
         let mut objects = self.objects(&page, &written, &mut unwritten);
         unwritten.remove_dangling(page.stream, &mut objects, &page.ends_to_come, &referenced);
         let edges = nested_edges(&objects, &referenced, &mut unwritten.skipped);
@@ -162,9 +162,8 @@ impl NetManageItConverter {
             if is_known(node, &page.known) {
                 continue;
             }
-            let of_node = standard_id(node).and_then(|id| page.references.get(&*id));
             let context = ConvertContext {
-                references: of_node.map_or(&[][..], Vec::as_slice),
+                references: page.references_of(node),
                 written,
                 files: page.files.as_ref().unwrap_or(&no_files),
             };
@@ -215,20 +214,21 @@ impl NetManageItConverter {
     /// The objects of other pages; what they refer to themselves travels with their own page.
     fn referenced(
         &mut self,
-        answers: &[(Stream, PageAnswer)],
+        page: &RawPage,
         written: &Written<'_>,
         unwritten: &mut Unwritten,
     ) -> Vec<Arc<StixObject>> {
-        let context = ConvertContext {
-            references: &[],
-            written,
-            files: &Files::default(),
-        };
+        let no_files = Files::default();
         let mut referenced = Vec::new();
-        for (stream, answer) in answers {
+        for (stream, answer) in &page.referenced {
             for node in nodes_of(answer, &mut unwritten.skipped) {
                 // What is wrong with it is reported on its own page.
                 let mut skipped_elsewhere = Vec::new();
+                let context = ConvertContext {
+                    references: page.references_of(node),
+                    written,
+                    files: &no_files,
+                };
                 match self.object(*stream, node, &context, &mut skipped_elsewhere) {
                     Ok(without_references) => referenced.push(Arc::new(without_references.object)),
                     Err(error) => {
@@ -239,6 +239,14 @@ impl NetManageItConverter {
             }
         }
         referenced
+    }
+}
+
+impl RawPage {
+    /// What one of its objects refers to.
+    fn references_of(&self, node: &Node<'_>) -> &[Reference] {
+        let of_node = standard_id(node).and_then(|id| self.references.get(&*id));
+        of_node.map_or(&[], Vec::as_slice)
     }
 }
 

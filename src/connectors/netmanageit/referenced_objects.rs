@@ -16,6 +16,8 @@ use crate::connector::{Deferred, Skipped, SourceError};
 use crate::platform::Platform;
 use crate::stix::TextSet;
 
+const EXTERNAL_REFERENCE: &str = "external-reference";
+
 /// What is to be asked for.
 #[derive(Debug, Clone, Default)]
 pub(super) enum ReferencedObjects {
@@ -80,7 +82,7 @@ impl Asker {
     ) -> Result<FilesOfReferences, SourceError> {
         let relations: Vec<String> = match page.stream {
             Stream::Observables => super::convert::relations().map(str::to_owned).collect(),
-            Stream::Indicators | Stream::Relationships => vec!["external-reference".to_owned()],
+            Stream::Indicators | Stream::Relationships => vec![EXTERNAL_REFERENCE.to_owned()],
         };
         let wanted = WantedReferences {
             stream: page.stream,
@@ -98,13 +100,24 @@ impl Asker {
         Ok(files)
     }
 
-    /// Puts into a page what the references of its objects lead to.
+    /// Puts into a page what the references of its objects lead to, with the external references of that: where it has
+    /// no others, it then is as with its own page, and need not go again.
     async fn targets(&self, page: &mut RawPage, ids: &[String]) -> Result<(), SourceError> {
         let elsewhere = targets_elsewhere(&page.references, ids);
         let ids: Vec<String> = elsewhere.keys().cloned().collect();
         let wanted = self.along(Stream::Observables);
         let read = read_objects(&self.platform, wanted, &ids, &mut page.skipped);
-        let ReadObjects { answers, unread } = read.await?;
+        // What is wrong with them is reported on their own pages.
+        let mut skipped_elsewhere = Vec::new();
+        let external = WantedReferences {
+            stream: Stream::Observables,
+            relations: vec![EXTERNAL_REFERENCE.to_owned()],
+            with_files: false,
+        };
+        let references = read_references(&self.platform, external, &ids, &mut skipped_elsewhere);
+        let (read, references) = tokio::join!(read, references);
+        let ReadObjects { answers, unread } = read?;
+        page.references.extend(references?.references);
         page.note_unread("nested reference", unread, &elsewhere);
         let all = std::iter::once(&page.answer).chain(&answers);
         page.written = self.written(page.stream, all, &mut page.skipped).await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
-use lapin::{Channel, Connection, ExchangeKind};
+use lapin::{Channel, Connection, ExchangeKind, Queue};
 use tokio::sync::Mutex;
 
 use super::BrokerTls;
@@ -86,15 +86,29 @@ impl Depth {
     /// # Errors
     /// [`DepthError`] when the broker does not answer; the next question begins with a new connection.
     pub async fn messages(&self) -> Result<u64, DepthError> {
+        let answer = self.answer().await?;
+        Ok(u64::from(answer.message_count()))
+    }
+
+    /// How many workers take messages from the push queue.
+    ///
+    /// # Errors
+    /// As [`Depth::messages`].
+    pub async fn consumers(&self) -> Result<u64, DepthError> {
+        let answer = self.answer().await?;
+        Ok(u64::from(answer.consumer_count()))
+    }
+
+    async fn answer(&self) -> Result<Queue, DepthError> {
         let mut kept = self.kept.lock().await;
         // Taken out: what fails, or is broken off in the middle, is not used again.
         let open = match kept.take() {
             Some(open) if open.is_usable() => open,
             _ => Box::pin(self.open()).await?,
         };
-        let messages = self.ask(&open).await?;
+        let answer = self.ask(&open).await?;
         *kept = Some(open);
-        Ok(messages)
+        Ok(answer)
     }
 
     /// Whether there is an exchange to publish to. To which queues it leads, no broker says without a message.
@@ -141,14 +155,14 @@ impl Depth {
         })
     }
 
-    async fn ask(&self, open: &Open) -> Result<u64, DepthError> {
+    async fn ask(&self, open: &Open) -> Result<Queue, DepthError> {
         let queue = self.broker.queue();
         let passive = QueueDeclareOptions::durable().passive();
         let asking = open
             .channel
             .queue_declare(short(queue), passive, FieldTable::default());
         match tokio::time::timeout(ANSWER_LIMIT, asking).await {
-            Ok(Ok(known)) => Ok(u64::from(known.message_count())),
+            Ok(Ok(known)) => Ok(known),
             Ok(Err(source)) => Err(DepthError::Refused {
                 queue: queue.as_str().to_owned(),
                 source,

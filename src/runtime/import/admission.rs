@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::connector::{AtSource, Converted, Deferred, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
+use crate::runtime::import::activity::Activity;
 use crate::runtime::import::destination::Destination;
+use crate::runtime::import::embedded::{EmbeddedCache, LearntEmbedded};
 use crate::runtime::import::markings::{MarkingCache, markings_of};
 use crate::runtime::import::packer::Packer;
 use crate::runtime::import::references::{self, Links};
@@ -22,6 +24,7 @@ pub(crate) struct Admission {
     unknown_types: TextMap<Box<str>, bool>,
     markings: MarkingCache,
     links: Links,
+    embedded: EmbeddedCache,
     named: NamedRejections,
 }
 
@@ -129,6 +132,20 @@ impl Admission {
     /// Takes for made what nobody makes now: for files.
     pub(crate) fn assume_made(&mut self, made: &[Arc<StixObject>]) {
         self.markings.assume_made(made);
+    }
+
+    /// Learns which labels and authors of a unit the destination has as they would be sent.
+    pub(crate) async fn learn_embedded(
+        &mut self,
+        destination: &Destination,
+        unit: &Converted,
+        activity: &Activity,
+    ) -> Result<LearntEmbedded, PlatformError> {
+        let makes_labels = self.markings.rights(destination).await?.makes_labels();
+        let learning = self
+            .embedded
+            .learn(destination, unit, makes_labels, activity);
+        Ok(learning.await)
     }
 
     /// The markings that the destination has, by its own word.

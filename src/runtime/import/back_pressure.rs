@@ -34,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct BackPressure {
     threshold_mb: f64,
+    worker_patience: Duration,
     status: watch::Sender<Status>,
     last: Option<LastMeasurement>,
 }
@@ -54,9 +55,14 @@ struct Wait<'a> {
 }
 
 impl BackPressure {
-    pub(crate) fn new(threshold_mb: f64, status: watch::Sender<Status>) -> Self {
+    pub(crate) fn new(
+        threshold_mb: f64,
+        worker_patience: Duration,
+        status: watch::Sender<Status>,
+    ) -> Self {
         Self {
             threshold_mb,
+            worker_patience,
             status,
             last: None,
         }
@@ -171,6 +177,11 @@ impl BackPressure {
         }
         wait.end("the workers have imported it: going on");
         Ok(())
+    }
+
+    /// How long it is waited for workers that import nothing; zero where nothing waits for them.
+    pub(crate) fn worker_patience(&self) -> Duration {
+        self.worker_patience
     }
 
     /// For [`watch_pauses`].

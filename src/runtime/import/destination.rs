@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::opencti::queue::Depth;
-use crate::opencti::{Directory, Message, Pusher, Rules, queue_size};
+use crate::opencti::{Directory, Message, Pusher, Rules, queue_size, worker_consumers};
 use crate::runtime::session::SessionContext;
 use crate::settings::QueueProtocol;
 use crate::telemetry::logs::Chain;
@@ -103,6 +103,20 @@ impl Destination {
             }
             Err(_) => None,
         }
+    }
+
+    /// Whether workers take messages, or will: where the platform does not say it, the broker knows only those that
+    /// take from this queue already.
+    pub(crate) async fn has_workers(&self, limit: Duration) -> bool {
+        let asking = worker_consumers(&self.session.platform);
+        if let Ok(Ok(Some(consumers))) = tokio::time::timeout(limit, asking).await {
+            return consumers > 0;
+        }
+        let Some(depth) = &self.depth else {
+            return false;
+        };
+        let consumers = tokio::time::timeout(limit, depth.consumers()).await;
+        matches!(consumers, Ok(Ok(consumers)) if consumers > 0)
     }
 
     async fn load_by_platform(&self, limit: Duration) -> Option<QueueLoad> {

@@ -14,18 +14,22 @@
 
 mod closed;
 mod container;
+mod held;
 mod limit;
 mod recent;
+mod sent_along;
 mod waves;
 
 use std::sync::Arc;
 
 use crate::connector::{Converted, Deferred, Skipped};
 use crate::opencti::MessageLimit;
-use crate::stix::{KeyMap, KeySet, StixObject, key};
-use closed::{Closed, MessageBuilder};
+use crate::stix::{KeyMap, KeySet, ManyIds, StixId, StixObject, key};
+use closed::{Closed, Earlier, MessageBuilder};
+use held::Held;
 use limit::Largest;
 use recent::{Recent, SentEmbedded};
+use sent_along::SentAlong;
 use waves::cut;
 
 /// A broker refuses messages over 16 MiB (RabbitMQ 4's default). The content is base64 and stands in
@@ -34,8 +38,9 @@ pub const LARGEST_BATCH_BYTES: usize = 11 * 1024 * 1024;
 
 /// Messages are taken from the queue in order, one at a time by each worker: with up to 48 workers, a
 /// message is done, or was the last of its worker, before the one so much later begins. A message that
-/// the broker refuses for a while may come behind a whole window (16) of later ones. The ends of a relationship
-/// ride along when they were sent more recently than that.
+/// the broker refuses for a while may come behind a whole window (16) of later ones. Where messages differ in size, so
+/// many times the objects of the earlier one have to lie between. What was sent more recently than that is waited for, or
+/// comes along.
 const RECENT_BATCHES: usize = 48 + 16;
 
 /// What objects depend on comes along once more after so many messages: should it have been lost at
@@ -44,6 +49,9 @@ const COMES_AGAIN: usize = 1000;
 
 /// Larger objects are not kept in memory for riding along.
 const REMEMBERED_BYTES: usize = 64 * 1024;
+
+/// After so many messages it is looked whether what waits can go because what it needs was sent long ago.
+const MESSAGES_A_LOOK: usize = 16;
 
 const WITH_WHAT_IT_NEEDS: &str = "with what it needs";
 const WITH_ITS_CIRCLE: &str = "with its references that close a circle";
@@ -56,6 +64,8 @@ pub type Batch = Vec<Arc<StixObject>>;
 pub struct Wave {
     /// Whether the workers have to be done with everything sent before.
     pub waits: bool,
+    /// So many messages of the run come before it.
+    pub after: usize,
     /// The messages' contents.
     pub batches: Vec<Batch>,
 }
@@ -88,7 +98,7 @@ pub enum Packing {
 /// A packed unit.
 #[derive(Debug, Default)]
 pub struct Packed {
-    /// The waves, in order; none empty.
+    /// The waves, in order; none is empty but one that waits.
     pub waves: Vec<Wave>,
     /// What cannot be sent, each with its reason.
     pub deferred: Vec<Skipped>,
@@ -120,6 +130,17 @@ pub struct Packer {
     own_in_flight: KeySet,
     /// Of this, what units share.
     shared_in_flight: KeySet,
+    /// Whether objects of closed messages wait for what was sent before them.
+    holds_back: bool,
+    held: Held,
+    /// Whether something that is waited for has come since it was last looked what can go, and the messages until then.
+    has_news: bool,
+    looked_at: usize,
+    /// How many units were packed.
+    units: u64,
+    /// What was sent while objects wait: the ids of all but relationships.
+    sent: ManyIds,
+    sent_along: SentAlong,
 }
 
 impl Packer {
@@ -138,7 +159,111 @@ impl Packer {
             in_flight: KeySet::default(),
             own_in_flight: KeySet::default(),
             shared_in_flight: KeySet::default(),
+            holds_back: false,
+            held: Held::default(),
+            has_news: false,
+            looked_at: 0,
+            units: 0,
+            sent: ManyIds::default(),
+            sent_along: SentAlong::default(),
         }
+    }
+
+    /// In closed messages, has objects wait for what was sent before them, instead of bringing it along once more.
+    /// Somebody has to say when it is there ([`Self::note_imported`]) and ask for what waits ([`Self::release`]).
+    pub fn hold_back(&mut self, holds_back: bool) {
+        self.holds_back = holds_back && matches!(self.packing, Packing::Closed { .. });
+    }
+
+    /// How many objects wait.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Whether no more should be packed before something of what waits has gone.
+    pub fn is_full(&self) -> bool {
+        self.held.is_full()
+    }
+
+    /// Notes that the workers are through with all that was packed so far.
+    pub fn note_imported(&mut self) {
+        self.note_imported_until(self.sent_embedded.messages());
+    }
+
+    /// Notes that the workers are through with so many messages of the run.
+    pub fn note_imported_until(&mut self, messages: usize) {
+        self.has_news |= self.sent_embedded.is_news(messages);
+        self.recent.note_imported_until(messages);
+        self.sent_embedded.note_imported_until(messages);
+    }
+
+    /// Identities whose import is through; each is answered once. Whether it was made has to be asked.
+    pub fn take_imported_identities(&mut self) -> Vec<StixId> {
+        self.sent_embedded.take_imported_identities()
+    }
+
+    /// Takes them back where the destination has not said whether it has them.
+    pub fn put_back_identities(&mut self, identities: Vec<StixId>) {
+        self.sent_embedded.put_back_identities(identities);
+    }
+
+    /// Notes that the destination does not have an identity that was imported: it comes along again with what needs it.
+    pub fn note_missing(&mut self, id: &StixId) {
+        self.sent_embedded.note_missing(key(id));
+    }
+
+    /// What is waited for: ids of ends, members, nested references and authors.
+    pub fn waited_for(&self) -> Vec<StixId> {
+        let is_on_its_way = |id: &StixId| self.recent.is_on_its_way(key(id));
+        let is_identity_on_its_way = |object: &Arc<StixObject>| {
+            object.id.stix_type() == "identity" && self.sent_embedded.is_on_its_way(object)
+        };
+        self.held.needs(is_on_its_way, is_identity_on_its_way)
+    }
+
+    /// Of each message that may be at work, the last object that was not sent before: once the destination has these, the
+    /// workers are through, as far as it shows.
+    pub fn last_of_messages(&self) -> Vec<StixId> {
+        self.recent.last_of_each().cloned().collect()
+    }
+
+    /// Whether something of what is waited for has come since the last look for what can go.
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// Notes that the destination has these.
+    pub fn note_arrived<'a>(&mut self, ids: impl IntoIterator<Item = &'a StixId>) {
+        for id in ids {
+            self.has_news |= self.recent.note_there(key(id));
+            self.has_news |= self.sent_embedded.note_arrived(key(id));
+        }
+    }
+
+    /// The number of the last unit that was packed.
+    pub fn last_unit(&self) -> u64 {
+        self.units
+    }
+
+    /// The number of the first unit of which something waits.
+    pub fn first_held_unit(&self) -> Option<u64> {
+        self.held.first_unit()
+    }
+
+    /// What waited and can go now; what still cannot, goes on waiting.
+    pub fn release(&mut self) -> Wave {
+        self.pack_held(self.holds_back)
+    }
+
+    /// All that waits, with what it waits for.
+    pub fn release_all(&mut self) -> Wave {
+        self.pack_held(false)
+    }
+
+    /// What waits of units up to that of this number, with what it waits for; the rest is dropped.
+    pub fn release_all_until(&mut self, unit: u64) -> Wave {
+        self.held.drop_behind(unit);
+        self.pack_held(false)
     }
 
     /// Messages get no larger than this: what is taken.
@@ -153,6 +278,8 @@ impl Packer {
     pub fn begin_again(&mut self, limit: Option<MessageLimit>) {
         let anew = Self::new(self.packing).up_to(limit);
         let before = std::mem::replace(self, anew);
+        self.hold_back(before.holds_back);
+        self.units = before.units;
         self.not_sent = before.not_sent;
         self.refused = before.refused;
         self.deleted = before.deleted;
@@ -173,8 +300,28 @@ impl Packer {
         self.sent_embedded.listed = markings.into_iter().map(key).collect();
     }
 
+    /// Notes that the destination has these as they are: what embeds them needs them no more.
+    pub fn note_there<'a>(&mut self, objects: impl IntoIterator<Item = &'a Arc<StixObject>>) {
+        for object in objects {
+            self.sent_embedded.note_there(object);
+            if let Packing::Waves { .. } = self.packing {
+                let hash = self.hash(object);
+                self.packed.insert(object.key, hash);
+            }
+        }
+    }
+
+    /// Forgets that the destination has these.
+    pub fn forget_there(&mut self, ids: impl IntoIterator<Item = u128>) {
+        for id in ids {
+            self.sent_embedded.forget_there(id);
+            self.packed.remove(&id);
+        }
+    }
+
     /// Packs one unit.
     pub fn pack(&mut self, unit: &Converted) -> Packed {
+        self.units += 1;
         let (mut objects, mut deferred, mut dependents) = self.sendable(unit);
         let mut links_lost = Vec::new();
         let lost = self.remove_unsent_members(unit, &mut objects, &deferred);
@@ -182,7 +329,10 @@ impl Packer {
         links_lost.extend(lost.into_iter().map(|lost| lost.skipped));
         let waves = match self.packing {
             Packing::Closed { batch_size } => {
-                vec![self.closed(unit, &objects, batch_size, &mut deferred, &mut links_lost)]
+                let released = self.release_ahead_of(unit);
+                let packed =
+                    self.closed(unit, &objects, batch_size, &mut deferred, &mut links_lost);
+                vec![released, packed]
             }
             Packing::Waves { batch_size } => {
                 self.in_waves(unit, objects, batch_size, &mut deferred, &mut links_lost)
@@ -197,7 +347,7 @@ impl Packer {
         Packed {
             waves: waves
                 .into_iter()
-                .filter(|wave| !wave.batches.is_empty())
+                .filter(|wave| wave.waits || !wave.batches.is_empty())
                 .collect(),
             deferred,
             dependents,
@@ -218,6 +368,7 @@ impl Packer {
         let wave = match self.packing {
             Packing::Closed { batch_size } => Wave {
                 waits: false,
+                after: self.sent_embedded.messages(),
                 batches: cut(objects, batch_size.max(1), self.largest),
             },
             Packing::Waves { batch_size } => self.wave(objects, batch_size),
@@ -348,16 +499,34 @@ impl Packer {
         links_lost: &mut Vec<Skipped>,
     ) -> Wave {
         let again = unit.parts.counts_as.is_some();
-        let waits = !again && self.must_wait(unit, objects);
+        let (objects, sent_along) = self.split_sent_along(objects, again);
+        let waits = !again && self.must_wait(unit, &objects);
+        let after = self.sent_embedded.messages();
+        // What is packed now goes when all before it is imported.
+        let is_behind_all = waits && self.holds_back;
+        self.sent_embedded.assume_imported(is_behind_all);
+        let nothing = Recent::default();
         let largest = self.largest;
         let batch_size = batch_size.max(1);
+        let earlier = Earlier {
+            recent: if is_behind_all {
+                &nothing
+            } else {
+                &self.recent
+            },
+            ids: &self.sent,
+            deleted: &self.deleted,
+            has_waited: false,
+        };
         let mut builder = MessageBuilder::new(
             unit,
-            &self.recent,
+            &earlier,
             &mut self.sent_embedded,
+            self.holds_back.then_some(&mut self.held),
             batch_size,
             largest,
         );
+        builder.begin_unit(self.units, sent_along);
         let refuse = |object: &StixObject, bytes| {
             let reason = largest.reason(bytes, Some(WITH_WHAT_IT_NEEDS));
             skip(object, &reason)
@@ -365,7 +534,8 @@ impl Packer {
         for container in objects.iter().filter(|object| object.is_container()) {
             builder.place_container(container);
         }
-        for group in groups(objects).filter(|group| !is_container(group)) {
+        builder.place_embedded(unit);
+        for group in groups(&objects).filter(|group| !is_container(group)) {
             let refused = builder.place_group(group).into_iter();
             deferred.extend(refused.map(|(object, bytes)| refuse(object, bytes)));
         }
@@ -379,11 +549,129 @@ impl Packer {
                 links_lost.push(skip(object, &reason));
             }
         }
-        let Closed { batches, own } = builder.finish();
+        let Closed { batches, own, .. } = builder.finish();
+        self.sent_embedded.assume_imported(false);
         for batch in &batches {
+            self.sent_along.remember(batch, &own, &self.recent);
             self.recent.remember(batch, &own, again);
         }
-        Wave { waits, batches }
+        self.note_ids(&batches);
+        Wave {
+            waits,
+            after,
+            batches,
+        }
+    }
+
+    /// The objects, and apart from them those that came along with others before, just as they are: they were sent.
+    fn split_sent_along(
+        &mut self,
+        objects: &[Arc<StixObject>],
+        are_parts: bool,
+    ) -> (Batch, KeySet) {
+        let (mut left, mut sent) = (Batch::new(), KeySet::default());
+        for object in objects {
+            if !are_parts && self.sent_along.has(object) {
+                self.recent.note_own(object.key);
+                sent.insert(object.key);
+            } else {
+                left.push(Arc::clone(object));
+            }
+        }
+        (left, sent)
+    }
+
+    /// What waits must not overwrite a newer version of itself, nor come behind the deletion of what it needs, nor go in one
+    /// message with what leads back to it: the workers would cut that circle.
+    fn release_ahead_of(&mut self, unit: &Converted) -> Wave {
+        if self.held.is_empty() {
+            return Wave::default();
+        }
+        for object in unit.all().filter(|object| !object.is_deletion()) {
+            self.held.renew(object);
+        }
+        let again = unit.parts.counts_as.is_some();
+        // What only comes along waits for what waits itself, and does not go.
+        let newer = unit.objects.iter().chain(&unit.shared);
+        let mut newer = newer.filter(|object| !again && self.held.has(object.key));
+        let deleted = unit.all().filter(|object| object.is_deletion());
+        let deleted: KeySet = deleted.map(|object| object.key).collect();
+        let is_hurried = newer.next().is_some()
+            || self.held.concerns(&deleted)
+            || self.held.closes_circle(&unit.objects);
+        if is_hurried {
+            return self.release_all();
+        }
+        let is_due = self.sent_embedded.messages() - self.looked_at >= MESSAGES_A_LOOK;
+        if self.has_news || is_due {
+            self.release()
+        } else {
+            Wave::default()
+        }
+    }
+
+    /// Notes what was sent and others may refer to, where that is not to be sent again for them.
+    fn note_ids(&mut self, batches: &[Batch]) {
+        if !self.holds_back {
+            return;
+        }
+        let objects = batches.iter().flatten();
+        for object in objects.filter(|object| object.imported.is_empty()) {
+            if object.is_deletion() {
+                self.sent.remove(object.key);
+            } else {
+                self.sent.insert(object.key);
+            }
+        }
+    }
+
+    fn pack_held(&mut self, holds_back: bool) -> Wave {
+        let Packing::Closed { batch_size } = self.packing else {
+            return Wave::default();
+        };
+        if self.held.is_empty() {
+            return Wave::default();
+        }
+        let after = self.sent_embedded.messages();
+        (self.has_news, self.looked_at) = (false, after);
+        let (unit, groups) = self.held.take();
+        let earlier = Earlier {
+            recent: &self.recent,
+            ids: &self.sent,
+            deleted: &self.deleted,
+            has_waited: true,
+        };
+        let mut builder = MessageBuilder::new(
+            &unit,
+            &earlier,
+            &mut self.sent_embedded,
+            holds_back.then_some(&mut self.held),
+            batch_size.max(1),
+            self.largest,
+        );
+        for group in &groups {
+            builder.place_held(group);
+        }
+        let Closed {
+            batches,
+            again,
+            own,
+        } = builder.finish();
+        let coming_again = groups.iter().filter(|group| group.is_again);
+        let coming_again = coming_again.flat_map(|group| &group.objects);
+        let coming_again: KeyMap<&Arc<StixObject>> =
+            coming_again.map(|object| (object.key, object)).collect();
+        for (batch, is_again) in batches.iter().zip(again) {
+            let own = if is_again { &coming_again } else { &own };
+            self.sent_along.remember(batch, own, &self.recent);
+            self.recent.remember(batch, own, is_again);
+        }
+        self.note_ids(&batches);
+        Wave {
+            waits: false,
+            after,
+            batches,
+        }
     }
 }
 

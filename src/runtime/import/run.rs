@@ -322,12 +322,26 @@ async fn drive<C: Importer>(
     let mut units = ReadAhead::of(source);
     let sent = async {
         let mut waiting_since = Instant::now();
+        sink.activity().now("reading the source");
         while !stop.is_cancelled() {
-            sink.activity().now("reading the source");
+            let next_look = sink.next_look();
             let unit = tokio::select! {
-                unit = units.next() => unit?,
+                unit = units.next() => match unit {
+                    Ok(unit) => unit,
+                    Err(error) => {
+                        // What was read before goes all the same.
+                        sink.send_all_that_waits().await?;
+                        return Err(error.into());
+                    }
+                },
                 received = sink.next_receipt() => {
                     received?;
+                    sink.activity().now("reading the source");
+                    continue;
+                }
+                // No sign of life: a source may hang meanwhile.
+                () = until(next_look) => {
+                    sink.look_at_workers(stop).await?;
                     continue;
                 }
                 () = stop.cancelled() => break,
@@ -337,8 +351,10 @@ async fn drive<C: Importer>(
             let instruments = &sink.destination().session.instruments;
             note_unit(instruments, &unit, waiting_since.elapsed());
             sink.send(unit, stop).await?;
+            sink.activity().now("reading the source");
             waiting_since = Instant::now();
         }
+        sink.send_what_waits(stop).await?;
         sink.activity().now("waiting for the last receipts");
         sink.receipts(0).await?;
         sink.check_work().await
@@ -347,6 +363,14 @@ async fn drive<C: Importer>(
     tokio::select! {
         outcome = sent => outcome,
         () = stopping.after(SENDING_GRACE) => Ok(()),
+    }
+}
+
+/// For ever, where there is no such time.
+async fn until(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

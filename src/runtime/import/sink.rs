@@ -5,6 +5,7 @@
 //! message of a work is sent only when the platform has stored the state that names the work.
 
 mod end;
+mod held;
 mod receipts;
 mod works;
 
@@ -23,6 +24,7 @@ use crate::runtime::import::activity::Activity;
 use crate::runtime::import::admission::Admission;
 use crate::runtime::import::back_pressure::BackPressure;
 use crate::runtime::import::destination::Destination;
+use crate::runtime::import::embedded::LearntEmbedded;
 use crate::runtime::import::packer::{Batch, Packed, PackedAhead, Packer, Packing, Wave};
 use crate::runtime::import::progress::Progress;
 use crate::runtime::import::run::RunError;
@@ -30,6 +32,7 @@ use crate::runtime::session::state::State;
 use crate::runtime::session::state_store::{StateStore, Superseded};
 use crate::settings::QueueProtocol;
 use crate::stix::{StixObject, bundle};
+use held::WorkerWatch;
 
 /// Units whose messages may be unconfirmed at once.
 const UNCONFIRMED_UNITS: usize = 3;
@@ -104,6 +107,11 @@ pub(crate) struct Sink<'a> {
     /// The work was left open by a process before, which may have added expectations of messages that it never sent.
     is_taken_over: bool,
     unconfirmed: VecDeque<Unconfirmed>,
+    /// The ends of units of which something waits for the workers, and of those behind them.
+    held_ends: VecDeque<(u64, UnitEnd)>,
+    watch: WorkerWatch,
+    /// How many objects of units were packed, be they sent or waiting.
+    handed_over: u64,
     tally: Tally,
     /// How many objects that are not sent were named one by one.
     named: u64,
@@ -126,6 +134,8 @@ impl<'a> Sink<'a> {
         batch_size: usize,
     ) -> Self {
         let limit = message_limit(destination);
+        let patience = back_pressure.worker_patience();
+        let packer = Packer::new(packing(destination, batch_size));
         Self {
             destination,
             state_store,
@@ -139,12 +149,15 @@ impl<'a> Sink<'a> {
             tried_again: HashSet::new(),
             parts_tried_again: HashMap::new(),
             needed: HashSet::new(),
-            packer: Packer::new(packing(destination, batch_size)).up_to(limit),
+            packer: packer.up_to(limit),
             limit,
             work: None,
             looked_at_work: Instant::now(),
             is_taken_over: false,
             unconfirmed: VecDeque::new(),
+            held_ends: VecDeque::new(),
+            watch: WorkerWatch::new(patience),
+            handed_over: 0,
             tally: Tally::default(),
             named: 0,
             alarms: Vec::new(),
@@ -205,6 +218,7 @@ impl<'a> Sink<'a> {
         self.given_up.cancel();
         self.given_up = CancellationToken::new();
         self.unconfirmed.clear();
+        self.held_ends.clear();
         self.limit = limit;
         self.packer.begin_again(self.limit);
         self.admission = Admission::default();
@@ -247,10 +261,13 @@ impl<'a> Sink<'a> {
             return Ok(());
         }
         let left = self.admit(&mut unit).await?;
+        self.decide_what_waits().await;
         let waves = self.pack(&mut unit);
+        self.handed_over += unit.objects.len() as u64;
         self.log_unit(&unit);
         let end = self.end_of(unit, left);
         self.deliver_waves(waves, end, stop).await?;
+        self.until_room(stop).await?;
         self.receipts(UNCONFIRMED_UNITS).await
     }
 
@@ -283,6 +300,14 @@ impl<'a> Sink<'a> {
         rejected.note_in(&mut self.packer, unit);
         self.remove_still_incomplete(unit);
         self.packer.set_listed(self.admission.listed_markings());
+        if self.destination.sends_to_queue {
+            let learning = self
+                .admission
+                .learn_embedded(self.destination, unit, self.activity);
+            let LearntEmbedded { there, forgotten } = learning.await?;
+            self.packer.forget_there(forgotten);
+            self.packer.note_there(&there);
+        }
         log_left(&rejected.left);
         Ok(rejected.left)
     }
@@ -364,6 +389,14 @@ impl<'a> Sink<'a> {
         end: UnitEnd,
         stop: &CancellationToken,
     ) -> Result<(), RunError> {
+        if self.packer.held() > 0 || !self.held_ends.is_empty() {
+            for wave in waves {
+                if !self.wave(wave, None, stop).await? {
+                    return Ok(());
+                }
+            }
+            return self.end_unit(end).await;
+        }
         let mut end = Some(end);
         let last = waves.len().saturating_sub(1);
         for (number, wave) in waves.into_iter().enumerate() {
@@ -405,6 +438,8 @@ impl<'a> Sink<'a> {
         let to_make: Vec<_> = wave.batches.iter().flatten().cloned().collect();
         let sent = self.wave(wave, None, stop).await? && self.until_imported(stop).await?;
         if sent {
+            self.packer.note_imported();
+            self.ask_for_identities().await;
             self.admission
                 .learn_made(self.destination, &to_make)
                 .await?;
@@ -481,13 +516,22 @@ impl<'a> Sink<'a> {
         end: Option<UnitEnd>,
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
+        if wave.batches.is_empty() && self.work.is_none() {
+            self.deliver(Vec::new(), end).await?;
+            return Ok(true);
+        }
         if !self.open_work(stop).await? {
             return Ok(false);
         }
-        if wave.waits && !self.until_imported(stop).await? {
-            return Ok(false);
+        if wave.waits {
+            if !self.until_imported(stop).await? {
+                return Ok(false);
+            }
+            self.packer.note_imported_until(wave.after);
+            self.ask_for_identities().await;
         }
         self.write_files(&wave.batches).await?;
+        self.watch.note_sent();
         if self.destination.sends_to_queue {
             let messages = self.messages(&wave.batches)?;
             self.expect_and_deliver(messages, end).await?;

@@ -1,5 +1,6 @@
 //! The platform that is written into.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -114,6 +115,8 @@ pub(crate) struct State {
     pub(crate) queues: Queues,
     pub(crate) handle: Handle,
     pub(crate) works: Mutex<Works>,
+    /// How many workers run.
+    pub(crate) workers: AtomicUsize,
     pub(crate) imported: Mutex<Imported>,
     stream: LiveStream,
     connectors: Mutex<Connectors>,
@@ -143,6 +146,7 @@ impl Destination {
             is_recording: options.recording,
             queues: Queues::new(options.broker, &options.queue_prefix, options.recording),
             handle,
+            workers: AtomicUsize::new(0),
             works: Mutex::new(Works::new(options.release)),
             imported: Mutex::new(Imported::at(
                 options.release,
@@ -594,6 +598,27 @@ impl ObjectValue for Root<'_> {
                     list,
                 )))
             }
+            "rabbitMQMetrics" => {
+                let consumers = self.state.workers.load(Ordering::Relaxed).to_string();
+                let metrics = json!({ "consumers": consumers });
+                Ok(ResolvedValue::object(Tree::new("RabbitMQMetrics", metrics)))
+            }
+            "labels" | "identities" => {
+                let ids = ids_asked_for(&arguments);
+                let imported = lock(&self.state.imported);
+                let nodes = match info.field_name() {
+                    "labels" => imported.labels_of(&ids),
+                    _ => imported.identities_of(&ids),
+                };
+                let typename = match info.field_name() {
+                    "labels" => "LabelConnection",
+                    _ => "IdentityConnection",
+                };
+                let nodes = nodes.into_iter();
+                let edges: Vec<Value> = nodes.map(|node| json!({ "node": node })).collect();
+                let list = json!({ "edges": edges });
+                Ok(ResolvedValue::object(Tree::new(typename, list)))
+            }
             "work" => {
                 let work = lock(&self.state.works).find(id).map(Work::to_json);
                 Ok(ResolvedValue::nullable_object(
@@ -669,6 +694,10 @@ impl Root<'_> {
                 "Work",
                 self.state.add_work(arguments),
             ))),
+            "labelAdd" => {
+                let label = lock(&self.state.imported).make_label(arguments.get("input"))?;
+                Ok(ResolvedValue::object(Tree::new("Label", label)))
+            }
             "stixBundlePush" => {
                 self.state.push(arguments)?;
                 Ok(ResolvedValue::leaf(true))
@@ -796,4 +825,18 @@ fn read_message(data: &[u8]) -> Value {
         "objects": objects.unwrap_or_else(|| json!([])),
         "raw": raw,
     })
+}
+
+/// The values of a filter by `ids`.
+fn ids_asked_for(arguments: &Value) -> Vec<String> {
+    let filters = arguments.pointer("/filters/filters");
+    let filters = filters.and_then(Value::as_array).into_iter().flatten();
+    let by_ids = filters.filter(|filter| filter.get("key") == Some(&json!(["ids"])));
+    let values = by_ids
+        .filter_map(|filter| filter.get("values")?.as_array())
+        .flatten();
+    values
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }

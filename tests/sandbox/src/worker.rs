@@ -33,6 +33,8 @@ const RETRY: Duration = Duration::from_millis(25);
 
 /// Running workers of one destination; dropping them stops them, as a crash does.
 pub struct Worker {
+    state: Arc<State>,
+    replicas: usize,
     task: JoinHandle<()>,
     tally: Arc<Tally>,
     control: Arc<Control>,
@@ -74,8 +76,11 @@ impl Worker {
             control: Arc::clone(&control),
             replicas,
         };
+        state.workers.fetch_add(replicas, Ordering::Relaxed);
         let task = state.handle.spawn(crew.look_for_queues());
         Ok(Self {
+            state,
+            replicas,
             task,
             tally,
             control,
@@ -130,6 +135,9 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         self.task.abort();
+        self.state
+            .workers
+            .fetch_sub(self.replicas, Ordering::Relaxed);
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) struct NestedReferences {
     second_pass: TextMap<StixId, Vec<NestedReferenceTarget>>,
 }
 
+/// A second import changes objects of these types (connectors/netmanageit/README.md#sent-more-than-once): of a circle,
+/// another one goes twice where there is one.
+const CHANGED_BY_A_SECOND_IMPORT: [&str; 2] = ["file", "windows-registry-key"];
+
 type NestedReferenceTarget = (&'static NestedReference, StixId);
 
 /// The nested references that can travel: known relations to targets at hand.
@@ -45,7 +49,12 @@ pub(super) fn nested_edges(
         .map(|referenced_object| &referenced_object.id);
     let at_hand: TextMap<&str, &StixId> =
         of_page.chain(along).map(|id| (id.as_str(), id)).collect();
-    for written in objects {
+    let is_changed = |written: &&WithoutReferences| {
+        CHANGED_BY_A_SECOND_IMPORT.contains(&written.object.id.stix_type())
+    };
+    let (changed, others): (Vec<_>, Vec<_>) = objects.iter().partition(is_changed);
+    // Whatever closes a circle with references that were taken before waits for the second time.
+    for written in changed.into_iter().chain(others) {
         let holder = &written.object.id;
         for target in &written.nested {
             let relation = nested_reference(&target.relation);
@@ -150,4 +159,39 @@ fn nested_references(targets: &[NestedReferenceTarget]) -> Vec<ObjectReference> 
     nested_references
         .filter(|pointer| !pointer.targets.is_empty())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stix::ObjectWriter;
+
+    const FILE: &str = "file--e6b778aa-807e-55a7-9e82-2dadc3d27b4b";
+    const DIRECTORY: &str = "directory--9264cb8c-f5b9-523c-900a-1d4791b725de";
+
+    fn leading(id: &str, stix_type: &str, relation: &str, to: &str) -> WithoutReferences {
+        let id = StixId::of(stix_type, id).unwrap();
+        WithoutReferences {
+            object: ObjectWriter::new(id).finish("Any").unwrap(),
+            nested: vec![NestedTarget {
+                relation: relation.into(),
+                id: to.into(),
+                standard_id: to.into(),
+            }],
+        }
+    }
+
+    #[test]
+    fn of_a_circle_the_object_goes_twice_that_stays_as_it_is() {
+        let file = || leading(FILE, "file", "parent-directory", DIRECTORY);
+        let directory = || leading(DIRECTORY, "directory", "contains", FILE);
+        for objects in [[directory(), file()], [file(), directory()]] {
+            let edges = nested_edges(&objects, &[], &mut Vec::new());
+            let twice = objects
+                .iter()
+                .filter_map(|written| point_second_pass(written, &edges));
+            let twice: Vec<String> = twice.map(|object| object.id.to_string()).collect();
+            assert_eq!(twice, [DIRECTORY]);
+        }
+    }
 }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::connectors::netmanageit::ask::PageAnswer;
 use crate::connectors::netmanageit::files::{FILE, FileContent, ReferenceContents};
 use crate::connectors::netmanageit::page::ReferencesByHolder;
 use crate::hostile::{corpus, damaged, read_strictly, texts, values};

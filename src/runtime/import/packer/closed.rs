@@ -3,15 +3,25 @@
 use std::sync::Arc;
 
 use super::container::Container;
+use super::held::{Held, HeldGroup};
 use super::limit::Largest;
 use super::recent::{Recent, SentEmbedded};
 use super::{Batch, collect_embedded};
-use crate::connector::Converted;
-use crate::stix::{KeyMap, KeySet, StixObject, key};
+use crate::connector::{Converted, is_marking};
+use crate::stix::{KeyMap, KeySet, ManyIds, StixObject, key};
+
+/// The most of what others embed in a message that goes ahead of them.
+const EMBEDDED_A_MESSAGE: usize = 8;
+/// So many messages of a run hold fewer objects than later ones.
+const FIRST_MESSAGES: usize = 32;
+/// The most of the source's objects in one of these.
+const OBJECTS_AT_FIRST: usize = 25;
 
 /// A unit in closed messages.
 pub(super) struct Closed<'a> {
     pub(super) batches: Vec<Batch>,
+    /// Whether each holds what comes once more, behind its first time.
+    pub(super) again: Vec<bool>,
     /// The unit's own objects.
     pub(super) own: KeyMap<&'a Arc<StixObject>>,
 }
@@ -29,6 +39,8 @@ pub(super) struct MessageBuilder<'a, 'r> {
     placed: KeySet,
     /// The unit's shared objects.
     shared: KeySet,
+    /// Whether the objects of the unit come once more, only to bring parts.
+    are_parts: bool,
     /// The unit's containers.
     containers: Vec<Container<'a>>,
     /// What objects of the unit embed, or share with others, and came along.
@@ -38,13 +50,60 @@ pub(super) struct MessageBuilder<'a, 'r> {
     open_ids: KeySet,
     open_bytes: usize,
     open_own: usize,
+    /// What the closed messages of this unit hold.
+    gone: KeySet,
+    /// What waits for what was sent before it; none where it comes along instead.
+    held: Option<&'r mut Held>,
+    earlier: &'r Earlier<'r>,
+    /// The number of the unit whose objects are placed.
+    unit: u64,
+    /// Whether the open message holds what comes once more.
+    open_is_again: bool,
+    /// Of the closed messages: whether they hold what comes once more.
+    again: Vec<bool>,
+}
+
+/// What was sent in this run.
+pub(super) struct Earlier<'r> {
+    pub(super) recent: &'r Recent,
+    pub(super) ids: &'r ManyIds,
+    pub(super) deleted: &'r KeySet,
+    /// Whether what is packed has waited: what comes along with it may be older than what was sent since.
+    pub(super) has_waited: bool,
+}
+
+impl Earlier<'_> {
+    /// Whether an object was sent, is imported by now, and was not deleted since.
+    fn has_arrived(&self, id: u128) -> bool {
+        self.ids.contains(id) && !self.deleted.contains(&id) && !self.recent.is_on_its_way(id)
+    }
+}
+
+/// An object with everything that has to come with it, what is needed first.
+enum Closure {
+    /// It can go.
+    Whole(Batch),
+    /// Something of it was sent before, and may not be there yet.
+    Waits,
+}
+
+/// What became of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Placed {
+    /// It goes, or has gone.
+    Goes,
+    /// It waits for what was sent before.
+    Waits,
+    /// No message can hold it with what it needs, which is so many bytes.
+    TooLarge(usize),
 }
 
 impl<'a, 'r> MessageBuilder<'a, 'r> {
     pub(super) fn new(
         unit: &'a Converted,
-        recent: &'r Recent,
+        earlier: &'r Earlier<'r>,
         sent_embedded: &'r mut SentEmbedded,
+        held: Option<&'r mut Held>,
         batch_size: usize,
         largest: Largest,
     ) -> Self {
@@ -57,7 +116,8 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         Self {
             batch_size,
             largest,
-            recent,
+            recent: earlier.recent,
+            earlier,
             sent_embedded,
             at_hand: all.map(|object| (object.key, object)).collect(),
             own: unit
@@ -67,6 +127,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
                 .collect(),
             placed: KeySet::default(),
             shared: unit.shared.iter().map(|object| object.key).collect(),
+            are_parts: unit.parts.counts_as.is_some(),
             containers: Vec::new(),
             embedded: KeySet::default(),
             batches: Vec::new(),
@@ -74,24 +135,74 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             open_ids: KeySet::default(),
             open_bytes: 0,
             open_own: 0,
+            gone: KeySet::default(),
+            held,
+            unit: 0,
+            open_is_again: false,
+            again: Vec::new(),
         }
     }
 
-    /// Places an object with all that it needs; the bytes of that when it is too large for any message.
-    pub(super) fn place(&mut self, object: &Arc<StixObject>) -> Result<(), usize> {
+    /// Says of which unit the objects are that are placed from here on, and which of them were sent before.
+    pub(super) fn begin_unit(&mut self, unit: u64, sent: KeySet) {
+        self.unit = unit;
+        self.placed = sent;
+    }
+
+    /// Sends ahead what the objects of the unit embed and what was not sent: few to a message, since everything waits
+    /// for it.
+    pub(super) fn place_embedded(&mut self, unit: &Converted) {
+        if self.held.is_none() || unit.objects.len() <= self.batch_size() {
+            return;
+        }
+        let mut embedded = Batch::new();
+        let mut seen = KeySet::default();
+        for object in unit.all().filter(|object| !object.is_deletion()) {
+            for embedded_object in &object.embedded {
+                if seen.insert(embedded_object.key) {
+                    collect_embedded_one(embedded_object, &mut embedded);
+                }
+            }
+        }
+        for object in embedded {
+            if self.has(object.key) || self.is_settled(&object) || self.is_on_its_way(&object) {
+                continue;
+            }
+            // A marking that the destination does not list comes with each object that needs it.
+            if is_marking(&object.id) {
+                continue;
+            }
+            let mut needed = Batch::new();
+            collect_embedded_one(&object, &mut needed);
+            if self.open.len() >= EMBEDDED_A_MESSAGE
+                || !self
+                    .largest
+                    .holds(self.open_bytes + bytes_of(needed.iter()))
+            {
+                self.close();
+            }
+            needed.retain(|embedded| !self.is_settled(embedded));
+            self.embedded
+                .extend(needed.iter().map(|embedded| embedded.key));
+            for embedded in needed {
+                self.add(embedded);
+            }
+        }
+        self.close();
+    }
+
+    /// Places an object with all that it needs.
+    pub(super) fn place(&mut self, object: &Arc<StixObject>) -> Placed {
         if self.placed.contains(&object.key) {
-            return Ok(());
+            return Placed::Goes;
         }
         let alone = object.json.len() + 1;
         if self.needs_nothing(object) && self.largest.holds(alone) {
             self.make_room(1, alone);
             self.add(Arc::clone(object));
-            return Ok(());
+            return Placed::Goes;
         }
-        let closure = self.closure(object);
-        self.check_size(&closure)?;
-        self.take(closure);
-        Ok(())
+        self.place_together(std::slice::from_ref(object))
     }
 
     /// Places objects that belong together into one message, if one can hold them; what no message can hold, each with
@@ -100,22 +211,98 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         &mut self,
         group: &'g [Arc<StixObject>],
     ) -> Vec<(&'g Arc<StixObject>, usize)> {
+        if self.are_parts && group.iter().any(|object| self.is_held(object)) {
+            self.hold(group, true);
+            return Vec::new();
+        }
         if let [_, _, ..] = group {
-            let closure = self.closure_of(group);
-            if self.check_size(&closure).is_ok() {
-                self.take(closure);
-                return Vec::new();
+            match self.place_together(group) {
+                Placed::TooLarge(_) => {}
+                Placed::Goes => return Vec::new(),
+                Placed::Waits => {
+                    self.hold(group, self.are_parts);
+                    return Vec::new();
+                }
             }
         }
-        let placed = group.iter().map(|object| (object, self.place(object)));
-        let refused = placed.filter_map(|(object, placed)| Some((object, placed.err()?)));
-        let refused: Vec<_> = refused.collect();
+        let mut refused = Vec::new();
+        for object in group {
+            match self.place(object) {
+                Placed::Goes => {}
+                Placed::Waits => self.hold(std::slice::from_ref(object), self.are_parts),
+                Placed::TooLarge(bytes) => refused.push((object, bytes)),
+            }
+        }
         for (object, _) in &refused {
             for container in &mut self.containers {
                 container.remove(object.key);
             }
         }
         refused
+    }
+
+    /// Places objects in one message, with all that they need and that may not be there yet.
+    fn place_together(&mut self, objects: &[Arc<StixObject>]) -> Placed {
+        loop {
+            let closure = match self.closure_of(objects) {
+                Closure::Waits => return Placed::Waits,
+                Closure::Whole(closure) => closure,
+            };
+            let bytes = bytes_of(closure.iter());
+            if !self.largest.holds(bytes) {
+                return Placed::TooLarge(bytes);
+            }
+            if self.held.is_none() || self.open.is_empty() || self.has_room_for(&closure) {
+                self.take(closure);
+                return Placed::Goes;
+            }
+            // What stands in this message may have to be waited for in the next one.
+            self.close();
+        }
+    }
+
+    /// Has objects wait, with what would come along with them.
+    fn hold(&mut self, group: &[Arc<StixObject>], is_again: bool) {
+        let mut along = Batch::new();
+        let mut seen = KeySet::default();
+        for object in group {
+            self.collect_along(object, &mut seen, &mut along);
+        }
+        let shared = &self.shared;
+        let Some(held) = &mut self.held else {
+            return;
+        };
+        for object in &along {
+            held.add_along(object, shared.contains(&object.key));
+        }
+        held.add(HeldGroup {
+            objects: group.to_vec(),
+            is_again,
+            unit: self.unit,
+        });
+    }
+
+    /// What objects of this unit need of what comes along with it.
+    fn collect_along(&self, object: &Arc<StixObject>, seen: &mut KeySet, along: &mut Batch) {
+        let ends = object.imported.iter().map(|id| &**id);
+        for id in object.targets().chain(ends) {
+            let id = key(id);
+            let Some(other) = self.at_hand.get(&id) else {
+                continue;
+            };
+            if self.own.contains_key(&id) || !seen.insert(id) {
+                continue;
+            }
+            if self.shared.contains(&id) {
+                if self.sent_embedded.was_sent(other) {
+                    continue;
+                }
+                self.collect_along(other, seen, along);
+            } else if self.has(id) || self.gone.contains(&id) || self.earlier.ids.contains(id) {
+                continue;
+            }
+            along.push(Arc::clone(other));
+        }
     }
 
     /// Places a container: each message from here on gets a copy with the members that it brings.
@@ -136,18 +323,19 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
                 if self.open_ids.contains(&copy.key) {
                     self.close();
                 }
-                let closure = self.closure(&copy);
-                match self.check_size(&closure) {
-                    Ok(()) => {
+                match self.place_together(std::slice::from_ref(&copy)) {
+                    Placed::Goes => container.note_gone(&copy),
+                    Placed::Waits => {
                         container.note_gone(&copy);
-                        self.take(closure);
+                        // As one that comes again: there may be several copies.
+                        self.hold(std::slice::from_ref(&copy), true);
                     }
                     // Its members ride along: half of them may be few enough.
-                    Err(_) if members.len() > 1 => {
+                    Placed::TooLarge(_) if members.len() > 1 => {
                         let half = members.split_off(members.len() / 2);
                         left.extend([half, members]);
                     }
-                    Err(bytes) => refused.push((copy, bytes)),
+                    Placed::TooLarge(bytes) => refused.push((copy, bytes)),
                 }
             }
         }
@@ -157,49 +345,112 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
     /// Places an object that has been placed before, with what it could not refer to then; the bytes of
     /// that when it is too large for any message.
     pub(super) fn place_again(&mut self, object: &Arc<StixObject>) -> Result<(), usize> {
-        let closure = self.closure(object);
-        if !self.placed.contains(&object.key) {
+        if !self.is_held(object) && !self.placed.contains(&object.key) {
             // It was deferred, and is named for that.
             return Ok(());
         }
-        self.check_size(&closure)?;
-        if self.open_ids.contains(&object.key) {
-            self.close();
+        match self.place_anew_of(std::slice::from_ref(object)) {
+            Placed::TooLarge(bytes) => Err(bytes),
+            Placed::Goes | Placed::Waits => Ok(()),
         }
-        self.take(closure);
-        Ok(())
     }
 
-    fn check_size(&self, closure: &Batch) -> Result<(), usize> {
-        let bytes = bytes_of(closure.iter());
-        if self.largest.holds(bytes) {
-            Ok(())
-        } else {
-            Err(bytes)
+    /// Places what has waited, if it can go. What no message can hold together with what it needs goes alone: that was
+    /// sent long ago.
+    pub(super) fn place_held(&mut self, group: &HeldGroup) {
+        self.unit = group.unit;
+        if group.is_again {
+            if let Placed::TooLarge(_) = self.place_anew_of(&group.objects) {
+                self.place_alone(&group.objects);
+            }
+            return;
         }
+        let refused = self.place_group(&group.objects).into_iter();
+        let refused: Batch = refused.map(|(object, _)| Arc::clone(object)).collect();
+        self.place_alone(&refused);
+    }
+
+    fn is_held(&self, object: &StixObject) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.has(object.key))
+    }
+
+    fn place_alone(&mut self, objects: &[Arc<StixObject>]) {
+        if objects.is_empty() {
+            return;
+        }
+        for object in objects {
+            self.close();
+            for part in self.with_embedded(vec![Arc::clone(object)]) {
+                self.add(part);
+            }
+        }
+        self.close();
+    }
+
+    /// Places objects in another message than that which has them already.
+    fn place_anew_of(&mut self, objects: &[Arc<StixObject>]) -> Placed {
+        if objects.iter().any(|object| self.is_held(object)) {
+            self.hold(objects, true);
+            return Placed::Waits;
+        }
+        let is_here = |object: &Arc<StixObject>| self.has(object.key);
+        // The workers cut circles within a message: what the object refers to may refer to it.
+        let is_alone = self.held.is_some() || self.earlier.has_waited;
+        if is_alone || objects.iter().any(is_here) {
+            self.close();
+        }
+        self.open_is_again = is_alone;
+        let placed = self.place_together(objects);
+        if placed == Placed::Waits {
+            self.hold(objects, true);
+        }
+        if is_alone {
+            self.close();
+        }
+        self.open_is_again = false;
+        placed
     }
 
     fn take(&mut self, closure: Batch) {
-        let new_own = closure
-            .iter()
-            .filter(|object| self.is_new_own(object))
-            .count();
-        let new_bytes = bytes_of(
-            closure
-                .iter()
-                .filter(|object| !self.open_ids.contains(&object.key)),
-        );
+        let (new_own, new_bytes) = self.new_of(&closure);
         self.make_room(new_own, new_bytes);
         for object in closure {
             self.add(object);
         }
     }
 
+    /// How many of the unit's own objects, and how many bytes, come anew into the open message.
+    fn new_of(&self, closure: &Batch) -> (usize, usize) {
+        let own = closure.iter().filter(|object| self.is_new_own(object));
+        let new = closure
+            .iter()
+            .filter(|object| !self.open_ids.contains(&object.key));
+        (own.count(), bytes_of(new))
+    }
+
+    fn has_room_for(&self, closure: &Batch) -> bool {
+        let (new_own, new_bytes) = self.new_of(closure);
+        self.has_room(new_own, new_bytes)
+    }
+
+    fn has_room(&self, new_own: usize, new_bytes: usize) -> bool {
+        let too_many = self.open_own > 0 && self.open_own + new_own > self.batch_size();
+        let copies = self.bytes_of_copies(self.open_own + new_own);
+        !too_many && self.largest.holds(self.open_bytes + new_bytes + copies)
+    }
+
+    /// The first messages of a run hold fewer objects, so that several workers share a small import.
+    fn batch_size(&self) -> usize {
+        if self.held.is_some() && self.sent_embedded.messages() < FIRST_MESSAGES {
+            return self.batch_size.min(OBJECTS_AT_FIRST);
+        }
+        self.batch_size
+    }
+
     /// Closes the open message where so much more is too much for it.
     fn make_room(&mut self, new_own: usize, new_bytes: usize) {
-        let too_many = self.open_own > 0 && self.open_own + new_own > self.batch_size;
-        let copies = self.bytes_of_copies(self.open_own + new_own);
-        if too_many || !self.largest.holds(self.open_bytes + new_bytes + copies) {
+        if !self.has_room(new_own, new_bytes) {
             self.close();
         }
     }
@@ -245,20 +496,37 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         self.own.contains_key(&object.key) && !self.placed.contains(&object.key)
     }
 
-    /// The object with everything that it needs, what is needed first.
-    fn closure(&mut self, object: &Arc<StixObject>) -> Batch {
-        let mut needed = Batch::new();
-        self.collect(object, &mut KeySet::default(), &mut needed);
-        self.with_embedded(needed)
+    fn is_on_its_way(&self, embedded_object: &Arc<StixObject>) -> bool {
+        self.held.is_some() && self.sent_embedded.is_on_its_way(embedded_object)
     }
 
-    /// Several objects with everything that they need, what is needed first.
-    fn closure_of(&mut self, objects: &[Arc<StixObject>]) -> Batch {
+    fn has(&self, id: u128) -> bool {
+        self.open_ids.contains(&id)
+    }
+
+    /// Objects with everything that they need, what is needed first.
+    fn closure_of(&mut self, objects: &[Arc<StixObject>]) -> Closure {
         let (mut needed, mut seen) = (Batch::new(), KeySet::default());
         for object in objects {
-            self.collect(object, &mut seen, &mut needed);
+            if !self.collect(object, &mut seen, &mut needed) {
+                return Closure::Waits;
+            }
         }
-        self.with_embedded(needed)
+        if self.held.is_some() && self.embeds_what_is_on_its_way(&needed) {
+            return Closure::Waits;
+        }
+        Closure::Whole(self.with_embedded(needed))
+    }
+
+    fn embeds_what_is_on_its_way(&self, needed: &Batch) -> bool {
+        let mut embedded = Batch::new();
+        for object in needed {
+            if !self.embeds_nothing_new(object) {
+                collect_embedded(object, &mut embedded);
+            }
+        }
+        let mut embedded = embedded.iter();
+        embedded.any(|object| !self.has(object.key) && self.is_on_its_way(object))
     }
 
     /// Objects behind all that they embed and that is not there yet.
@@ -280,32 +548,65 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         closure
     }
 
-    fn collect(&self, object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) {
+    /// Collects what an object needs, and itself; false where something of it has to be waited for.
+    fn collect(&self, object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) -> bool {
         if !seen.insert(object.key) {
-            return;
+            return true;
         }
-        for id in object
-            .targets()
-            .chain(object.imported.iter().map(|id| &**id))
-        {
+        let ends = object.imported.iter().map(|id| &**id);
+        for id in object.targets().chain(ends) {
             let id = key(id);
-            match self.at_hand.get(&id) {
+            let at_hand = self.at_hand.get(&id).copied();
+            if at_hand.is_some_and(|other| self.is_new_own(other) && !other.is_container()) {
+                // It comes in the same message.
+            } else if self.has_to_be_waited_for(id, at_hand) {
+                return false;
+            } else if self.held.is_some() && self.has(id) {
+                continue;
+            }
+            let is_whole = match at_hand {
                 Some(other) if self.is_new_own(other) && !other.is_container() => {
-                    self.collect(other, seen, needed);
+                    self.collect(other, seen, needed)
                 }
                 // It was sent long enough ago, and has not changed since.
-                Some(other) if self.shared.contains(&id) && self.is_settled(other) => {}
+                Some(other) if self.shared.contains(&id) && self.is_settled(other) => true,
                 // It goes whole: no other message brings what it refers to.
                 Some(other) if self.shared.contains(&id) => self.collect(other, seen, needed),
-                Some(other) => ride_along(other, seen, needed),
-                None => {
-                    if let Some(other) = self.recent.get(id) {
-                        ride_along(other, seen, needed);
-                    }
+                Some(_) if self.skips_what_has_arrived() && self.earlier.has_arrived(id) => true,
+                Some(other) => {
+                    let sent = self.recent.get(id).filter(|_| self.earlier.has_waited);
+                    ride_along(sent.unwrap_or(other), seen, needed)
                 }
+                None => match self.recent.get(id) {
+                    Some(other) => ride_along(other, seen, needed),
+                    None => true,
+                },
+            };
+            if !is_whole {
+                return false;
             }
         }
         needed.push(Arc::clone(object));
+        true
+    }
+
+    fn skips_what_has_arrived(&self) -> bool {
+        self.held.is_some() || self.earlier.has_waited
+    }
+
+    /// Whether what an object needs was sent before, or waits itself, and may not be there yet.
+    fn has_to_be_waited_for(&self, id: u128, at_hand: Option<&Arc<StixObject>>) -> bool {
+        let Some(held) = &self.held else {
+            return false;
+        };
+        if self.has(id) {
+            return false;
+        }
+        let has_changed = at_hand.is_some_and(|other| {
+            self.shared.contains(&id) && !self.is_settled(other) && !self.is_on_its_way(other)
+        });
+        let is_gone = self.gone.contains(&id) || self.recent.is_on_its_way(id);
+        held.has(id) || (is_gone && !has_changed)
     }
 
     pub(super) fn close(&mut self) {
@@ -319,6 +620,8 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         if !batch.is_empty() {
             self.sent_embedded
                 .remember(&batch, &self.embedded, &self.shared);
+            self.gone.extend(batch.iter().map(|object| object.key));
+            self.again.push(self.open_is_again);
             self.batches.push(batch);
         }
     }
@@ -328,12 +631,11 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         let mut containers = std::mem::take(&mut self.containers);
         for container in &mut containers {
             let bytes = container.bytes_beside(self.open.len());
-            // A copy that a full message cannot take is made behind the members.
+            // A copy that a full message cannot take is made behind the members, and so is one that waits.
             let has_room = self.largest.holds(self.open_bytes + bytes);
-            if let Some(copy) = has_room
-                .then(|| container.copy_for(&self.open_ids))
-                .flatten()
-            {
+            let can_go =
+                has_room && !self.embeds_what_is_on_its_way(&vec![Arc::clone(container.object())]);
+            if let Some(copy) = can_go.then(|| container.copy_for(&self.open_ids)).flatten() {
                 let mut needed = Batch::new();
                 collect_embedded(&copy, &mut needed);
                 needed.retain(|embedded| !self.is_settled(embedded));
@@ -352,15 +654,25 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         self.close();
         Closed {
             batches: self.batches,
+            again: self.again,
             own: self.own,
         }
     }
 }
 
 /// An object that is sent elsewhere rides along without what it refers to itself.
-fn ride_along(object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) {
+fn ride_along(object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) -> bool {
     if seen.insert(object.key) {
         needed.push(Arc::clone(object.form_without_references()));
+    }
+    true
+}
+
+/// An embedded object behind what it embeds itself.
+fn collect_embedded_one(object: &Arc<StixObject>, into: &mut Batch) {
+    collect_embedded(object, into);
+    if !into.iter().any(|known| known.key == object.key) {
+        into.push(Arc::clone(object));
     }
 }
 

@@ -49,6 +49,11 @@ impl<'a> Container<'a> {
         }
     }
 
+    /// The container itself.
+    pub(super) fn object(&self) -> &'a Arc<StixObject> {
+        self.object
+    }
+
     /// Removes a member that is not sent.
     pub(super) fn remove(&mut self, member: u128) {
         self.left.remove(&member);

@@ -8,7 +8,7 @@ use lru::LruCache;
 
 use super::{Batch, COMES_AGAIN, RECENT_BATCHES, REMEMBERED_BYTES};
 use crate::connector::is_marking;
-use crate::stix::{Digests, KeyHasher, KeyMap, KeySet, StixObject};
+use crate::stix::{Digests, KeyHasher, KeyMap, KeySet, StixId, StixObject};
 
 /// So many embedded and shared objects are known as they were sent; others come along once more.
 const REMEMBERED_EMBEDDED: usize = 100_000;
@@ -16,9 +16,21 @@ const REMEMBERED_EMBEDDED: usize = 100_000;
 /// What the last messages held, and the objects themselves where others may depend on them.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    batches: VecDeque<Vec<u128>>,
+    batches: VecDeque<RecentBatch>,
+    /// How many objects these messages hold together.
+    len: usize,
+    /// The number of the oldest of them in the run.
+    first: usize,
     objects: KeyMap<Recently>,
     digests: Digests,
+}
+
+/// What one of them held.
+#[derive(Debug)]
+struct RecentBatch {
+    ids: Vec<u128>,
+    /// The last object of it that the destination has once a worker is through; none where it would not say.
+    last: Option<StixId>,
 }
 
 #[derive(Debug)]
@@ -31,12 +43,52 @@ struct Recently {
     was_own: bool,
     /// Whether it was deleted, and has not been sent since.
     is_deleted: bool,
+    /// Whether the destination has it, by its own word, be it as it was before.
+    is_there: bool,
     messages: u32,
 }
 
 impl Recent {
     pub(super) fn get(&self, id: u128) -> Option<&Arc<StixObject>> {
-        self.objects.get(&id)?.object.as_ref()
+        let recently = self.objects.get(&id).filter(|recently| !recently.is_there);
+        recently?.object.as_ref()
+    }
+
+    /// Whether an object was sent, and may not be there yet.
+    pub(super) fn is_on_its_way(&self, id: u128) -> bool {
+        let recently = self.objects.get(&id);
+        recently.is_some_and(|recently| !recently.is_there)
+    }
+
+    /// Of each message the last object: workers import them in order.
+    pub(super) fn last_of_each(&self) -> impl Iterator<Item = &StixId> {
+        self.batches.iter().filter_map(|batch| batch.last.as_ref())
+    }
+
+    /// Notes that a unit has brought an object as its own, as it came along before.
+    pub(super) fn note_own(&mut self, id: u128) {
+        if let Some(recently) = self.objects.get_mut(&id) {
+            recently.was_own = true;
+        }
+    }
+
+    /// Notes that the destination has an object: others can refer to it. Whether that is news.
+    pub(super) fn note_there(&mut self, id: u128) -> bool {
+        let Some(recently) = self.objects.get_mut(&id) else {
+            return false;
+        };
+        let was_there = std::mem::replace(&mut recently.is_there, !recently.is_deleted);
+        recently.is_there && !was_there
+    }
+
+    /// Forgets the messages before that of this number: they are imported.
+    pub(super) fn note_imported_until(&mut self, message: usize) {
+        while self.first < message {
+            let Some(old) = self.pop() else {
+                return;
+            };
+            self.forget_all(old);
+        }
     }
 
     /// Whether an object was deleted.
@@ -58,6 +110,11 @@ impl Recent {
     /// Notes a message. `own`: the unit's own objects; `again`: they come once more, only to bring what is not needed
     /// with every message.
     pub(super) fn remember(&mut self, batch: &Batch, own: &KeyMap<&Arc<StixObject>>, again: bool) {
+        // What came along before may be there already.
+        let is_new = |object: &&Arc<StixObject>| {
+            shows_import(object) && !self.objects.contains_key(&object.key)
+        };
+        let last = batch.iter().rfind(is_new).map(|object| object.id.clone());
         let mut keys = Vec::with_capacity(batch.len());
         for object in batch {
             // A container goes in copies that may lack something; it is the same all the same.
@@ -68,6 +125,7 @@ impl Recent {
                 object: can_be_needed(object).then(|| Arc::clone(object)),
                 was_own: of_unit.is_some(),
                 is_deleted: object.is_deletion(),
+                is_there: false,
                 messages: 1,
             };
             match self.objects.get_mut(&object.key) {
@@ -78,11 +136,33 @@ impl Recent {
             }
             keys.push(object.key);
         }
-        self.batches.push_back(keys);
-        if self.batches.len() > RECENT_BATCHES {
-            for old in self.batches.pop_front().unwrap_or_default() {
-                self.forget(old);
-            }
+        self.len += keys.len();
+        self.batches.push_back(RecentBatch { ids: keys, last });
+        while let Some(old) = self.next_old() {
+            self.forget_all(old);
+        }
+    }
+
+    /// The oldest message, if no worker can be at it any more.
+    fn next_old(&mut self) -> Option<Vec<u128>> {
+        let oldest = self.batches.front()?.ids.len();
+        let behind = self.len - oldest;
+        if self.batches.len() <= RECENT_BATCHES || behind < oldest * RECENT_BATCHES {
+            return None;
+        }
+        self.pop()
+    }
+
+    fn pop(&mut self) -> Option<Vec<u128>> {
+        let oldest = self.batches.pop_front()?.ids;
+        self.first += 1;
+        self.len -= oldest.len();
+        Some(oldest)
+    }
+
+    fn forget_all(&mut self, ids: Vec<u128>) {
+        for id in ids {
+            self.forget(id);
         }
     }
 
@@ -105,6 +185,7 @@ impl Recently {
         self.messages += 1;
         self.was_own |= sent.was_own;
         self.is_deleted = sent.is_deleted;
+        self.is_there &= !sent.is_deleted;
         if !again {
             self.digest = sent.digest;
         }
@@ -112,6 +193,12 @@ impl Recently {
             self.object = sent.object;
         }
     }
+}
+
+/// Whether the destination can be asked for an object, and has it once it is imported.
+fn shows_import(object: &StixObject) -> bool {
+    let is_asked_otherwise = matches!(object.id.stix_type(), "label" | "marking-definition");
+    !object.is_deletion() && !is_asked_otherwise
 }
 
 /// Nothing depends on a relationship, or on what is gone.
@@ -124,6 +211,14 @@ fn can_be_needed(object: &StixObject) -> bool {
 #[derive(Debug)]
 pub(super) struct SentEmbedded {
     messages: usize,
+    /// The objects of all of them.
+    objects: usize,
+    /// So many of these messages are imported.
+    imported: usize,
+    /// So many will be, before what is packed now is sent.
+    will_be_imported: usize,
+    /// Identities that were sent, and the message: whether they are there has to be asked.
+    identities: VecDeque<(usize, StixId)>,
     /// What was embedded, or is shared, as it was sent; what was not sent for longest goes first.
     sent: LruCache<u128, SentObject, BuildHasherDefault<KeyHasher>>,
     digests: Digests,
@@ -135,6 +230,10 @@ impl Default for SentEmbedded {
     fn default() -> Self {
         Self {
             messages: 0,
+            objects: 0,
+            imported: 0,
+            will_be_imported: 0,
+            identities: VecDeque::new(),
             sent: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
             digests: Digests::default(),
             listed: KeySet::default(),
@@ -143,25 +242,155 @@ impl Default for SentEmbedded {
 }
 
 impl SentEmbedded {
-    /// Whether it was sent as it is, so long before the next message that it exists by now. An object
-    /// whose marking is not there would land without it, so for a marking that alone is not enough.
+    /// Whether it is there: the destination says so, it was sent as it is and is imported, or that is so long before the
+    /// next message that it exists by now. An object whose marking is not there would land without it, so of a marking
+    /// only the destination's own word counts.
     pub(super) fn is_settled(&self, object: &Arc<StixObject>) -> bool {
-        let message = self.messages;
-        let is_sent = |sent: &SentObject| {
-            message - sent.first > RECENT_BATCHES
-                && message - sent.last < COMES_AGAIN
-                && sent.digest == self.digests.of(&object.json)
+        // An import changes nothing of a marking that is there.
+        if is_marking(&object.id) {
+            return self.listed.contains(&object.key);
+        }
+        let sent = self.sent_as_it_is(object);
+        sent.is_some_and(|sent| !self.is_underway(sent))
+    }
+
+    /// Whether it was sent as it is, and may not be there yet.
+    pub(super) fn is_on_its_way(&self, object: &Arc<StixObject>) -> bool {
+        if is_marking(&object.id) {
+            return false;
+        }
+        let sent = self.sent_as_it_is(object);
+        sent.is_some_and(|sent| sent.arrival != Arrival::Missing && self.is_underway(sent))
+    }
+
+    /// Whether it was sent as it is.
+    pub(super) fn was_sent(&self, object: &Arc<StixObject>) -> bool {
+        self.sent_as_it_is(object).is_some()
+    }
+
+    /// How it was sent, where it need not be sent once more.
+    fn sent_as_it_is(&self, object: &Arc<StixObject>) -> Option<&SentObject> {
+        let sent = self.sent.peek(&object.key)?;
+        let is_due_again =
+            sent.arrival != Arrival::There && self.messages - sent.last.message >= COMES_AGAIN;
+        let is_same = || sent.digest == self.digests.of(&object.json);
+        (!is_due_again && is_same()).then_some(sent)
+    }
+
+    fn is_underway(&self, sent: &SentObject) -> bool {
+        match sent.arrival {
+            Arrival::There | Arrival::Arrived => false,
+            Arrival::Missing => !self.is_long_ago(sent.first),
+            Arrival::Unknown => self.may_be_at_work(sent.first),
+        }
+    }
+
+    /// Whether a worker may still be at a message.
+    fn may_be_at_work(&self, sent: SentMessage) -> bool {
+        let imported = self.imported.max(self.will_be_imported);
+        sent.message >= imported && !self.is_long_ago(sent)
+    }
+
+    fn is_long_ago(&self, sent: SentMessage) -> bool {
+        let is_recent = self.messages - sent.message <= RECENT_BATCHES;
+        !is_recent && self.objects >= sent.settled_at
+    }
+
+    /// Whether it is a marking that the destination lists now.
+    pub(super) fn is_listed(&self, id: u128) -> bool {
+        self.listed.contains(&id)
+    }
+
+    /// Whether it is not known of all messages before that of this number that they are imported.
+    pub(super) fn is_news(&self, message: usize) -> bool {
+        message > self.imported
+    }
+
+    /// Notes that the messages before that of this number are imported.
+    pub(super) fn note_imported_until(&mut self, message: usize) {
+        self.imported = self.imported.max(message);
+    }
+
+    /// Takes all messages so far for imported, or no longer: what is packed meanwhile is sent when they are.
+    pub(super) fn assume_imported(&mut self, assume: bool) {
+        self.will_be_imported = if assume { self.messages } else { 0 };
+    }
+
+    /// Identities that were sent in messages that are imported; each is answered once.
+    pub(super) fn take_imported_identities(&mut self) -> Vec<StixId> {
+        let mut imported = Vec::new();
+        while let Some((message, id)) = self.identities.front()
+            && *message < self.imported
+        {
+            imported.push(id.clone());
+            self.identities.pop_front();
+        }
+        imported
+    }
+
+    /// Takes identities back: nobody has said whether they were made.
+    pub(super) fn put_back_identities(&mut self, identities: Vec<StixId>) {
+        for id in identities {
+            self.identities.push_front((0, id));
+        }
+    }
+
+    /// Notes that the destination does not have what was imported: it comes along as long as any worker may be at what
+    /// was sent lately.
+    pub(super) fn note_missing(&mut self, id: u128) {
+        let first = self.message_of(0);
+        if let Some(sent) = self.sent.peek_mut(&id) {
+            sent.arrival = Arrival::Missing;
+            sent.first = first;
+        }
+    }
+
+    /// Notes that the destination has what was sent, be it as it was before. Whether that is news.
+    pub(super) fn note_arrived(&mut self, id: u128) -> bool {
+        let Some(sent) = self.sent.peek_mut(&id) else {
+            return false;
         };
-        let is_sure = || !is_marking(&object.id) || self.listed.contains(&object.key);
-        self.sent.peek(&object.key).is_some_and(is_sent) && is_sure()
+        std::mem::replace(&mut sent.arrival, Arrival::Arrived) != Arrival::Arrived
+    }
+
+    /// How many messages were sent so far.
+    pub(super) fn messages(&self) -> usize {
+        self.messages
     }
 
     /// Whether an object that units share was sent with other content, and no worker need be through with that.
     pub(super) fn has_other_shared(&self, object: &Arc<StixObject>) -> bool {
-        let is_recent = |sent: &SentObject| self.messages - sent.last <= RECENT_BATCHES;
+        let is_recent =
+            |sent: &SentObject| sent.arrival != Arrival::There && self.may_be_at_work(sent.last);
         let sent = self.sent.peek(&object.key);
         let sent = sent.filter(|sent| sent.is_shared && is_recent(sent));
         sent.is_some_and(|sent| sent.digest != self.digests.of(&object.json))
+    }
+
+    /// Notes that the destination has an object that is embedded as it is, by its own word.
+    pub(super) fn note_there(&mut self, object: &StixObject) {
+        // Another version of it that is on its way lands later.
+        if let Some(sent) = self.sent.peek(&object.key)
+            && self.is_underway(sent)
+        {
+            return;
+        }
+        let sent = SentObject {
+            digest: self.digests.of(&object.json),
+            is_shared: false,
+            arrival: Arrival::There,
+            first: self.message_of(0),
+            last: self.message_of(0),
+        };
+        self.put(object.key, sent);
+    }
+
+    /// Forgets what the destination had by its own word: it may have changed there.
+    pub(super) fn forget_there(&mut self, id: u128) {
+        let sent = self.sent.peek(&id);
+        if sent.is_some_and(|sent| sent.arrival == Arrival::There) {
+            self.sent.pop(&id);
+        }
     }
 
     /// Counts a message, of whose objects these are embedded, or shared.
@@ -170,23 +399,44 @@ impl SentEmbedded {
             if object.is_deletion() {
                 self.sent.pop(&object.key);
             } else if embedded.contains(&object.key) {
-                self.note(object, shared.contains(&object.key));
+                self.note(object, shared.contains(&object.key), batch.len());
             }
         }
         self.messages += 1;
+        self.objects += batch.len();
     }
 
-    fn note(&mut self, object: &Arc<StixObject>, is_shared: bool) {
+    /// The next message, if it holds so many objects.
+    fn message_of(&self, objects: usize) -> SentMessage {
+        SentMessage {
+            message: self.messages,
+            settled_at: self.objects + objects + objects * RECENT_BATCHES,
+        }
+    }
+
+    fn note(&mut self, object: &Arc<StixObject>, is_shared: bool, objects: usize) {
         let digest = self.digests.of(&object.json);
         let sent = self.sent.peek(&object.key);
         let same = sent.filter(|sent| sent.digest == digest);
         let sent = SentObject {
             digest,
             is_shared: is_shared || same.is_some_and(|sent| sent.is_shared),
-            first: same.map_or(self.messages, |sent| sent.first),
-            last: self.messages,
+            arrival: same.map_or(Arrival::Unknown, |sent| sent.arrival.once_sent()),
+            first: same.map_or(self.message_of(objects), |sent| sent.first),
+            last: self.message_of(objects),
         };
-        self.sent.put(object.key, sent);
+        if same.is_none() && object.id.stix_type() == "identity" {
+            self.identities
+                .push_back((self.messages, object.id.clone()));
+            if self.identities.len() > REMEMBERED_EMBEDDED {
+                self.identities.pop_front();
+            }
+        }
+        self.put(object.key, sent);
+    }
+
+    fn put(&mut self, id: u128, sent: SentObject) {
+        self.sent.put(id, sent);
         if self.sent.len() > REMEMBERED_EMBEDDED {
             self.sent.pop_lru();
         }
@@ -199,7 +449,40 @@ struct SentObject {
     /// Of its JSON.
     digest: u128,
     is_shared: bool,
-    /// The numbers of the first and the last message that held it so.
-    first: usize,
-    last: usize,
+    arrival: Arrival,
+    /// The first and the last message that held it so.
+    first: SentMessage,
+    last: SentMessage,
+}
+
+/// What the destination itself has said of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// Nothing.
+    Unknown,
+    /// It has it as it is, and it was not sent.
+    There,
+    /// It has it, be it as it was before.
+    Arrived,
+    /// It was imported, and the destination does not have it.
+    Missing,
+}
+
+impl Arrival {
+    /// What that is worth once the object is sent again as it is.
+    fn once_sent(self) -> Self {
+        match self {
+            Self::There => Self::Unknown,
+            Self::Unknown | Self::Arrived | Self::Missing => self,
+        }
+    }
+}
+
+/// A message of the run.
+#[derive(Debug, Clone, Copy)]
+struct SentMessage {
+    /// Its number.
+    message: usize,
+    /// Once so many objects were sent, no worker can be at it any more.
+    settled_at: usize,
 }

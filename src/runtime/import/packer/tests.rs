@@ -139,6 +139,48 @@ fn needs(object: &StixObject) -> Vec<StixId> {
         .collect()
 }
 
+/// Workers that are through with messages only when the test says so.
+#[derive(Default)]
+struct Workers {
+    sent: HashSet<StixId>,
+    on_their_way: HashSet<StixId>,
+}
+
+impl Workers {
+    /// Takes messages; fails over an object that comes twice, or before what it needs.
+    fn take(&mut self, wave: &Wave) {
+        let here = wave.batches.iter().map(|batch| {
+            let mut here: HashSet<StixId> = HashSet::new();
+            for object in batch {
+                for needed in needs(object) {
+                    let is_there =
+                        self.sent.contains(&needed) && !self.on_their_way.contains(&needed);
+                    assert!(
+                        is_there || here.contains(&needed),
+                        "{} needs {needed}",
+                        object.id
+                    );
+                }
+                assert!(
+                    here.insert(object.id.clone()),
+                    "{} twice in a message",
+                    object.id
+                );
+            }
+            here
+        });
+        for id in here.collect::<Vec<_>>().into_iter().flatten() {
+            assert!(self.sent.insert(id.clone()), "{id} twice");
+            self.on_their_way.insert(id);
+        }
+    }
+
+    /// All that they have taken is imported.
+    fn finish(&mut self) {
+        self.on_their_way.clear();
+    }
+}
+
 proptest! {
     #[test]
     fn closed_messages_hold_all_that_their_objects_need(shape in shapes(), batch_size in 1_usize..30) {
@@ -173,6 +215,40 @@ proptest! {
             }
         }
         prop_assert_eq!(sent.len(), UNIT_SIZE * UNITS, "every object arrives");
+    }
+
+    /// Whatever is imported when: nothing goes before what it needs is there, nothing goes twice, everything goes.
+    #[test]
+    fn what_waits_goes_once_behind_what_it_needs(
+        shape in shapes(),
+        batch_size in 1_usize..30,
+        imported in prop::collection::vec(any::<bool>(), UNITS),
+    ) {
+        let mut run = Packer::new(Packing::Closed { batch_size });
+        run.hold_back(true);
+        let mut workers = Workers::default();
+        for (unit, imported) in units(&shape).iter().zip(imported) {
+            let packed = run.pack(unit);
+            prop_assert!(packed.deferred.is_empty());
+            for wave in &packed.waves {
+                prop_assert!(!wave.waits);
+                workers.take(wave);
+            }
+            if imported {
+                workers.finish();
+                run.note_imported();
+            }
+        }
+        let mut rounds = 0;
+        while run.held() > 0 {
+            workers.finish();
+            run.note_imported();
+            workers.take(&run.release());
+            rounds += 1;
+            prop_assert!(rounds < UNIT_SIZE, "it waits for ever");
+        }
+        let own = (0..UNIT_SIZE * UNITS).filter(|number| workers.sent.contains(&stix_id(*number)));
+        prop_assert_eq!(own.count(), UNIT_SIZE * UNITS, "every object arrives");
     }
 
     #[test]
@@ -383,7 +459,7 @@ fn what_objects_depend_on_comes_along_until_it_is_sure_to_exist() {
     assert_eq!(sizes.collect::<Vec<_>>(), [2; RECENT_BATCHES + 1]);
     // From here on it is sure, but not for ever.
     run.pack(&unit_of(
-        (100..100 + COMES_AGAIN - 1).map(used).collect(),
+        (1000..1000 + COMES_AGAIN - 1).map(used).collect(),
         Vec::new(),
     ));
     assert_eq!(ids_of_one(&mut run, 98), [id(500), id(98)]);
@@ -1059,4 +1135,552 @@ fn deletions_stay_under_the_brokers_limit_and_in_their_group() {
         messages.iter().map(|message| message.len()).sum::<usize>(),
         500
     );
+}
+
+/// A unit whose relationship connects what the unit before it brought.
+fn unit_tying(number: usize, ends: [usize; 2]) -> Converted {
+    let mut relationship = object(number);
+    relationship.imported = ends.map(stix_id).to_vec();
+    unit_of(vec![relationship], Vec::new())
+}
+
+fn ids_of(wave: &Wave) -> Vec<Vec<String>> {
+    let ids = |batch: &Batch| batch.iter().map(|object| object.id.to_string()).collect();
+    wave.batches.iter().map(ids).collect()
+}
+
+fn holding() -> Packer {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.hold_back(true);
+    run
+}
+
+#[test]
+fn a_relationship_waits_for_its_ends_and_what_needs_nothing_goes_on() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    assert!(run.pack(&unit_tying(10, [1, 2])).waves.is_empty());
+    assert_eq!(run.held(), 1);
+    let packed = run.pack(&unit_of(vec![object(3)], Vec::new()));
+    assert_eq!(ids_of(&packed.waves[0]), [[id(3)]]);
+    assert!(run.release().batches.is_empty());
+    run.note_imported();
+    assert_eq!(ids_of(&run.release()), [[id(10)]]);
+    assert_eq!(run.held(), 0);
+}
+
+#[test]
+fn a_relationship_goes_as_soon_as_the_destination_has_its_ends() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    run.pack(&unit_tying(10, [1, 2]));
+    assert_eq!(run.waited_for(), [stix_id(1), stix_id(2)]);
+    run.note_arrived([&stix_id(1)]);
+    assert!(run.release().batches.is_empty());
+    assert_eq!(run.waited_for(), [stix_id(2)]);
+    run.note_arrived([&stix_id(2)]);
+    assert_eq!(ids_of(&run.release()), [[id(10)]]);
+}
+
+/// Another page may lead to what waits: that does not hurry it.
+#[test]
+fn what_leads_to_what_waits_waits_with_it() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    run.pack(&unit_tying(10, [1, 2]));
+    let leading = unit_of(vec![tied(11, 10)], vec![object(10)]);
+    assert!(run.pack(&leading).waves.is_empty());
+    run.note_imported();
+    assert_eq!(ids_of(&run.release()), [[id(10), id(11)]]);
+}
+
+/// An address of a later page comes along whole with what leads to it; its own page has nothing to add.
+#[test]
+fn what_came_along_whole_does_not_go_once_more() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let leading = || unit_of(vec![tied(10, 1), tied(11, 2)], vec![object(1), object(2)]);
+    run.pack(&leading());
+    assert!(
+        run.pack(&unit_of(vec![object(1)], Vec::new()))
+            .waves
+            .is_empty()
+    );
+    let changed = run.pack(&unit_of(vec![scored(1, 9)], Vec::new()));
+    assert_eq!((times(&changed, 1), waits(&changed)), (1, true));
+    let back = run.pack(&unit_of(vec![object(1)], Vec::new()));
+    assert_eq!((times(&back, 1), waits(&back)), (1, true));
+    // With what it leads to itself, it was not sent yet.
+    let reference = ObjectReference {
+        property: "resolves_to_refs",
+        is_many: true,
+        need: Need::Embedded,
+        targets: vec![stix_id(1)],
+    };
+    let leading_on = object(2).referring_to(vec![reference]);
+    let whole = run.pack(&unit_of(vec![leading_on], Vec::new()));
+    assert_eq!(times(&whole, 2), 1);
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.pack(&leading());
+    run.pack(&unit_of(vec![deletion(1)], Vec::new()));
+    let made = run.pack(&unit_of(vec![object(1)], Vec::new()));
+    assert_eq!(times(&made, 1), 1);
+}
+
+/// Reports may count a message twice: it is through once its last object is there, and no earlier.
+#[test]
+fn of_each_message_that_may_be_at_work_the_last_object_is_known() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    run.pack(&unit_of(vec![object(3), deletion(4)], Vec::new()));
+    run.pack(&unit_tying(10, [1, 3]));
+    assert_eq!(run.last_of_messages(), [stix_id(2), stix_id(3)]);
+    run.note_arrived([&stix_id(2)]);
+    assert!(run.has_news());
+    run.release();
+    run.note_arrived([&stix_id(2)]);
+    assert!(!run.has_news(), "it was there before");
+    run.note_imported();
+    assert_eq!(ids_of(&run.release()), [[id(10)]]);
+    assert_eq!(run.last_of_messages(), [stix_id(10)]);
+}
+
+/// What came along could land ahead of the version before it.
+#[test]
+fn what_came_along_beside_another_version_goes_with_its_own_unit() {
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    run.pack(&unit_of(vec![scored_url(1, 1)], Vec::new()));
+    run.pack(&unit_of(vec![tied(10, 1)], vec![scored_url(1, 2)]));
+    let own = run.pack(&unit_of(vec![scored_url(1, 2)], Vec::new()));
+    assert_eq!(times(&own, 1), 1);
+}
+
+#[test]
+fn what_was_deleted_goes_along_again_with_what_waits() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1)], Vec::new()));
+    run.note_imported();
+    run.pack(&unit_of(vec![deletion(1)], Vec::new()));
+    run.note_imported();
+    run.pack(&unit_of(vec![object(4)], Vec::new()));
+    let mut tying = unit_tying(10, [1, 4]);
+    tying.referenced = vec![Arc::new(object(1))];
+    assert!(run.pack(&tying).waves.is_empty());
+    run.note_imported();
+    assert_eq!(ids_of(&run.release()), [[id(1), id(10)]]);
+}
+
+fn leading_to(number: usize, to: usize) -> StixObject {
+    object(number).referring_to(vec![ObjectReference {
+        property: "contains_refs",
+        is_many: true,
+        need: Need::Embedded,
+        targets: vec![stix_id(to)],
+    }])
+}
+
+/// A folder and its file lead to each other, from two pages: in one message, the workers would cut that. The file came
+/// along before, or comes with the folder.
+#[rstest]
+fn a_circle_of_two_units_stands_in_no_message(#[values(false, true)] came_before: bool) {
+    let author = Arc::new(object(500));
+    let by_author = |mut written: StixObject| {
+        written.embedded.push(Arc::clone(&author));
+        written
+    };
+    let folder = || by_author(leading_to(10, 11));
+    let file = || by_author(leading_to(11, 10));
+    let mut run = holding();
+    let mut sent: Vec<Batch> = Vec::new();
+    let mut pack = |run: &mut Packer, unit: &Converted| {
+        sent.extend(messages(&run.pack(unit)).into_iter().cloned());
+    };
+    pack(&mut run, &unit_of(vec![by_author(object(1))], Vec::new()));
+    if came_before {
+        run.note_imported();
+        let along = by_author(object(11));
+        pack(&mut run, &unit_of(vec![leading_to(12, 11)], vec![along]));
+    }
+    pack(
+        &mut run,
+        &unit_of(vec![folder()], vec![by_author(object(11))]),
+    );
+    assert_eq!(run.held(), 1, "it waits");
+    pack(
+        &mut run,
+        &unit_of(vec![file()], vec![by_author(object(10))]),
+    );
+    while run.held() > 0 {
+        run.note_imported();
+        sent.extend(run.release().batches);
+    }
+    let whole = |number: usize| {
+        let is_it =
+            |object: &Arc<StixObject>| *object.id == id(number) && !object.references.is_empty();
+        sent.iter().position(|batch| batch.iter().any(is_it))
+    };
+    assert!(whole(10).is_some() && whole(11).is_some() && whole(10) != whole(11));
+}
+
+/// What leads on to something else does not hurry what waits.
+#[test]
+fn what_closes_no_circle_waits_with_what_it_leads_to() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    run.pack(&unit_of(vec![leading_to(10, 1)], Vec::new()));
+    run.pack(&unit_of(
+        vec![leading_to(11, 10), leading_to(12, 11)],
+        Vec::new(),
+    ));
+    assert_eq!(run.held(), 3);
+}
+
+/// Only what it deletes has to go ahead of it.
+#[test]
+fn a_deletion_of_something_else_hurries_nothing() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    run.pack(&unit_tying(10, [1, 2]));
+    let packed = run.pack(&unit_of(vec![deletion(7)], Vec::new()));
+    assert_eq!(ids_of(&packed.waves[0]), [[id(7)]]);
+    assert_eq!(run.held(), 1);
+}
+
+#[test]
+fn without_workers_what_waits_goes_with_what_it_needs() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    run.pack(&unit_tying(10, [1, 2]));
+    run.hold_back(false);
+    assert_eq!(ids_of(&run.release_all()), [[id(1), id(2), id(10)]]);
+    // From then on nothing waits.
+    let packed = run.pack(&unit_tying(11, [1, 2]));
+    assert_eq!(ids_of(&packed.waves[0]), [[id(1), id(2), id(11)]]);
+}
+
+/// Else the older version would come behind the newer one, or an end behind its deletion.
+#[test]
+fn what_waits_goes_ahead_of_its_newer_version_and_of_a_deletion() {
+    let deletion = StixObject::deletion(stix_id(1), "Url").unwrap();
+    for later in [unit_tying(10, [1, 3]), unit_of(vec![deletion], Vec::new())] {
+        let mut run = holding();
+        run.pack(&unit_of(vec![object(1), object(2), object(3)], Vec::new()));
+        run.pack(&unit_tying(10, [1, 2]));
+        let waves = run.pack(&later).waves;
+        assert_eq!(ids_of(&waves[0]), [[id(1), id(2), id(10)]]);
+        assert!(!waves[0].waits);
+    }
+}
+
+/// Messages differ in size: behind one of many objects, a few small ones are soon done.
+#[test]
+fn a_large_message_is_waited_for_longer_than_so_many_small_ones() {
+    let mut run = holding();
+    run.pack(&unit_of((0..25).map(object).collect(), Vec::new()));
+    run.pack(&unit_tying(5000, [0, 1]));
+    for number in 0..=RECENT_BATCHES {
+        run.pack(&unit_of(vec![object(100 + number)], Vec::new()));
+        assert_eq!(run.held(), 1, "{number}");
+    }
+    let objects = (1000..1000 + 25 * RECENT_BATCHES).map(object).collect();
+    run.pack(&unit_of(objects, Vec::new()));
+    run.pack(&unit_of(vec![object(9000)], Vec::new()));
+    assert_eq!(run.held(), 0);
+}
+
+/// The first messages are small, so that several workers share a small import.
+#[test]
+fn the_first_messages_of_a_run_that_has_workers_are_small() {
+    let mut run = holding();
+    let packed = run.pack(&unit_of((0..1000).map(object).collect(), Vec::new()));
+    let sizes: Vec<usize> = packed.waves[0].batches.iter().map(Vec::len).collect();
+    assert_eq!(sizes[..32], [25; 32]);
+    assert_eq!(sizes[32..], [100; 2]);
+}
+
+/// An author goes ahead of a unit that does not fit into one message; nothing brings it again.
+#[test]
+fn what_objects_embed_goes_once_ahead_of_them() {
+    let mut run = holding();
+    let author = Arc::new(object(500));
+    let by_author = |number: usize| {
+        let mut written = object(number);
+        written.embedded.push(Arc::clone(&author));
+        written
+    };
+    let packed = run.pack(&unit_of((0..60).map(by_author).collect(), Vec::new()));
+    assert_eq!(ids_of(&packed.waves[0]), [[id(500)]]);
+    assert_eq!(run.held(), 60);
+    run.note_imported();
+    let released = run.release();
+    let sizes: Vec<usize> = released.batches.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [25, 25, 10]);
+    let all = ids_of(&released).into_iter().flatten();
+    assert!(!all.into_iter().any(|sent| sent == id(500)));
+}
+
+/// What the destination has as it would be sent is not sent, until that counts no more.
+#[test]
+fn what_the_destination_has_is_not_sent() {
+    for packing in [
+        Packing::Closed { batch_size: 100 },
+        Packing::Waves { batch_size: 100 },
+    ] {
+        let mut run = Packer::new(packing);
+        let author = Arc::new(object(500));
+        let by_author = |number: usize| {
+            let mut written = object(number);
+            written.embedded.push(Arc::clone(&author));
+            unit_of(vec![written], Vec::new())
+        };
+        run.note_there([&author]);
+        let sent = |packed: Packed| -> Vec<String> {
+            packed.waves.iter().flat_map(ids_of).flatten().collect()
+        };
+        assert_eq!(sent(run.pack(&by_author(1))), [id(1)]);
+        run.forget_there([author.key]);
+        assert_eq!(sent(run.pack(&by_author(2))), [id(500), id(2)]);
+    }
+}
+
+/// A container waits for its members where one message does not hold them all.
+#[test]
+fn a_container_waits_for_members_of_other_messages() {
+    let mut run = holding();
+    run.pack(&unit_of((0..30).map(object).collect(), Vec::new()));
+    let report = object(900).referring_to(vec![ObjectReference {
+        property: "object_refs",
+        is_many: true,
+        need: Need::Imported,
+        targets: (0..30).map(stix_id).collect(),
+    }]);
+    assert!(
+        run.pack(&unit_of(vec![report], Vec::new()))
+            .waves
+            .is_empty()
+    );
+    run.note_imported();
+    let released = run.release();
+    assert_eq!(ids_of(&released), [[id(900)]]);
+    assert_eq!(released.batches[0][0].targets().count(), 30);
+}
+
+/// The workers take out a reference that closes a circle within a message.
+#[test]
+fn what_closes_a_circle_is_in_no_message_with_the_rest_of_it() {
+    let referring = |number: usize, to: usize| {
+        object(number).referring_to(vec![ObjectReference {
+            property: "x_refs",
+            is_many: true,
+            need: Need::Embedded,
+            targets: vec![stix_id(to)],
+        }])
+    };
+    let mut run = holding();
+    let author = Arc::new(object(500));
+    let by_author = |mut written: StixObject| {
+        written.embedded.push(Arc::clone(&author));
+        written
+    };
+    // The author is on its way, so that all of the circle waits.
+    run.pack(&unit_of(vec![by_author(object(9))], Vec::new()));
+    let mut circle = unit_of(
+        vec![by_author(object(1)), by_author(referring(2, 1))],
+        Vec::new(),
+    );
+    circle.second_pass = vec![Arc::new(by_author(referring(1, 2)))];
+    assert!(run.pack(&circle).waves.is_empty());
+    let mut messages = Vec::new();
+    while run.held() > 0 {
+        run.note_imported();
+        messages.push(ids_of(&run.release()));
+    }
+    assert_eq!(messages, [vec![vec![id(1), id(2)]], vec![vec![id(1)]]]);
+}
+
+/// Parts of an object that waits come behind it, and are not taken for it.
+#[test]
+fn parts_of_what_waits_come_behind_it() {
+    let with_files = |files: &str| {
+        let mut writer = ObjectWriter::new(stix_id(1));
+        writer.put("x_opencti_files", files);
+        let mut written = writer.finish("Url").unwrap();
+        written.embedded.push(Arc::new(object(500)));
+        written
+    };
+    let mut run = holding();
+    let mut first = object(9);
+    first.embedded.push(Arc::new(object(500)));
+    run.pack(&unit_of(vec![first], Vec::new()));
+    run.pack(&unit_of(vec![with_files("first")], Vec::new()));
+    let mut parts = unit_of(vec![with_files("second")], Vec::new());
+    parts.parts.counts_as = Some("object with files");
+    assert!(run.pack(&parts).waves.is_empty());
+    run.note_imported();
+    let released = run.release().batches;
+    let files: Vec<bool> = released
+        .iter()
+        .map(|batch| batch.iter().any(|object| object.json.contains("second")))
+        .collect();
+    assert_eq!(files, [false, true]);
+}
+
+fn scored_url(number: usize, score: u8) -> StixObject {
+    let mut writer = ObjectWriter::new(stix_id(number));
+    writer.put("x_opencti_score", &score);
+    writer.finish("Url").unwrap()
+}
+
+/// A unit that waits for all before it, and of which everything waits for something else besides.
+#[test]
+fn a_barrier_stays_also_where_nothing_goes_behind_it() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![scored_url(1, 1), object(2)], Vec::new()));
+    run.pack(&unit_tying(10, [2, 2]));
+    let report = scored_url(1, 2).referring_to(vec![ObjectReference {
+        property: "object_refs",
+        is_many: true,
+        need: Need::Imported,
+        targets: vec![stix_id(10)],
+    }]);
+    let waves = run.pack(&unit_of(vec![report], Vec::new())).waves;
+    assert_eq!(waves.len(), 1);
+    assert!(waves[0].waits && waves[0].batches.is_empty());
+    // Nobody has waited yet.
+    assert!(run.release().batches.is_empty());
+    run.note_imported_until(waves[0].after);
+    assert_eq!(ids_of(&run.release()), [[id(10)]]);
+}
+
+/// A stop comes while a unit waits for all before it: what goes for it brings along what may not be there.
+#[test]
+fn what_a_barrier_will_bring_is_not_taken_for_there_before() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![scored_url(1, 1), object(2)], Vec::new()));
+    run.pack(&unit_tying(10, [2, 2]));
+    let waves = run.pack(&unit_of(vec![scored_url(1, 2)], Vec::new())).waves;
+    assert!(waves[0].waits);
+    assert_eq!(ids_of(&run.release_all_until(2)), [[id(2), id(10)]]);
+}
+
+/// The ends of units go as far as nothing of them waits.
+#[test]
+fn it_is_known_of_which_units_something_waits() {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    assert_eq!((run.last_unit(), run.first_held_unit()), (1, None));
+    run.pack(&unit_tying(10, [1, 1]));
+    run.pack(&unit_of(vec![object(3)], Vec::new()));
+    run.pack(&unit_tying(11, [3, 3]));
+    assert_eq!((run.last_unit(), run.first_held_unit()), (4, Some(2)));
+    run.note_arrived([&stix_id(1)]);
+    run.release();
+    assert_eq!(run.first_held_unit(), Some(4));
+}
+
+/// What comes along with what waits is never older than what was sent since.
+#[test]
+fn what_comes_along_with_what_waits_is_the_newest_of_it() {
+    let sharing = |number: usize, shared: StixObject| {
+        let mut relationship = object(number);
+        relationship.imported = vec![stix_id(1), stix_id(50)];
+        let mut unit = unit_of(vec![relationship], Vec::new());
+        unit.shared = vec![Arc::new(shared)];
+        unit
+    };
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1)], Vec::new()));
+    run.pack(&sharing(10, scored_url(50, 1)));
+    let mut newer = sharing(11, scored_url(50, 2));
+    newer.objects = vec![Arc::new({
+        let mut relationship = object(11);
+        relationship.imported = vec![stix_id(50), stix_id(50)];
+        relationship
+    })];
+    let mut sent: Vec<String> = Vec::new();
+    let mut note = |wave: &Wave| {
+        let shared = wave.batches.iter().flatten();
+        let shared = shared.filter(|object| *object.id == id(50));
+        sent.extend(shared.map(|object| object.json.to_string()));
+    };
+    for wave in &run.pack(&newer).waves {
+        note(wave);
+    }
+    while run.held() > 0 {
+        run.note_imported();
+        note(&run.release());
+    }
+    assert_eq!(sent, [scored_url(50, 2).json.to_string()]);
+}
+
+/// An author whose import failed comes along with what needs it, as long as any worker may be at it.
+#[test]
+fn an_author_that_is_not_there_after_its_import_comes_along_again() {
+    let identity =
+        StixId::of("identity", "identity--00000000-0000-4000-8000-000000000001").unwrap();
+    let author = Arc::new(
+        ObjectWriter::new(identity.clone())
+            .finish("author")
+            .unwrap(),
+    );
+    let by_author = |number: usize| {
+        let mut written = object(number);
+        written.embedded.push(Arc::clone(&author));
+        unit_of(vec![written], Vec::new())
+    };
+    let mut run = holding();
+    run.pack(&by_author(1));
+    assert!(run.take_imported_identities().is_empty());
+    run.note_imported();
+    assert_eq!(
+        run.take_imported_identities(),
+        std::slice::from_ref(&identity)
+    );
+    assert!(run.take_imported_identities().is_empty());
+    assert_eq!(ids_of(&run.pack(&by_author(2)).waves[0]), [[id(2)]]);
+    run.note_missing(&identity);
+    for number in 3..6 {
+        let packed = run.pack(&by_author(number));
+        assert_eq!(
+            ids_of(&packed.waves[0]),
+            [[identity.to_string(), id(number)]]
+        );
+    }
+}
+
+/// An object that is too large with what it needs goes with what it embeds at least: never without its marking.
+#[test]
+fn what_goes_alone_brings_what_it_embeds() {
+    let marking = StixId::of(
+        "marking-definition",
+        "marking-definition--00000000-0000-4000-8000-000000000001",
+    );
+    let marking = Arc::new(
+        ObjectWriter::new(marking.unwrap())
+            .finish("marking")
+            .unwrap(),
+    );
+    let large = |number: usize| {
+        let mut writer = ObjectWriter::new(stix_id(number));
+        writer.put("x_text", &"x".repeat(REMEMBERED_BYTES - 1000));
+        writer.finish("Url").unwrap()
+    };
+    let limit = MessageLimit {
+        protocol: QueueProtocol::Amqp,
+        several: 4 * REMEMBERED_BYTES,
+        one: 4 * REMEMBERED_BYTES,
+    };
+    let mut run = holding().up_to(Some(limit));
+    run.pack(&unit_of(vec![large(1), large(2)], Vec::new()));
+    let mut relationship = large(10);
+    relationship.imported = vec![stix_id(1), stix_id(2)];
+    relationship.embedded.push(Arc::clone(&marking));
+    assert!(
+        run.pack(&unit_of(vec![relationship], Vec::new()))
+            .waves
+            .is_empty()
+    );
+    run.hold_back(false);
+    let sent = ids_of(&run.release_all());
+    let with = sent.iter().find(|ids| ids.contains(&id(10))).unwrap();
+    assert!(with.contains(&marking.id.to_string()), "{sent:?}");
 }

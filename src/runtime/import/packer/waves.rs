@@ -81,7 +81,10 @@ impl Packer {
         for object in &all {
             collect_embedded(object, &mut embedded);
         }
-        embedded.retain(|embedded_object| !self.packed.contains_key(&embedded_object.key));
+        embedded.retain(|embedded_object| {
+            let is_there = self.sent_embedded.is_listed(embedded_object.key);
+            !is_there && !self.packed.contains_key(&embedded_object.key)
+        });
         let (plain, marked): (Batch, Batch) = embedded
             .into_iter()
             .partition(|embedded_object| embedded_object.embedded.is_empty());
@@ -115,7 +118,7 @@ impl Packer {
         self.packed.get(&object.key) != Some(&self.hash(object))
     }
 
-    fn hash(&self, object: &StixObject) -> u64 {
+    pub(super) fn hash(&self, object: &StixObject) -> u64 {
         self.hashes.hash_one(&object.json)
     }
 
@@ -147,6 +150,7 @@ impl Packer {
         }
         Wave {
             waits,
+            after: 0,
             batches: cut(objects, batch_size.max(1), self.largest),
         }
     }

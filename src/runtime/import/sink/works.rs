@@ -39,7 +39,10 @@ impl Sink<'_> {
         stop: &CancellationToken,
     ) -> Result<bool, RunError> {
         self.receipts(0).await?;
-        let importing = self.wait_until_imported();
+        let importing = async {
+            self.wait_until_imported().await?;
+            self.until_nothing_is_missed().await
+        };
         match stop.run_until_cancelled(importing).await {
             Some(imported) => imported.map(|()| true),
             None => Ok(false),
@@ -234,7 +237,7 @@ impl Sink<'_> {
 }
 
 /// The work that messages need; without one, sending would lose them.
-fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
+pub(super) fn open(work: &mut Option<Work>) -> Result<&mut Work, RunError> {
     work.as_mut().ok_or(RunError::NoWork)
 }
 

@@ -233,12 +233,14 @@ fn leads_somewhere(
 }
 
 fn object<'a>(value: &'a Value, ty: &Type, catalogue: Option<&'a Catalogue>) -> ResolvedValue<'a> {
-    match (value, catalogue) {
-        (Value::String(id), Some(catalogue)) => ResolvedValue::nullable_object(
-            catalogue.find(id).map(|record| Node { record, catalogue }),
-        ),
-        _ => ResolvedValue::object(Tree::new(ty.inner_named_type().as_str(), value.clone())),
+    if let (Value::String(id), Some(catalogue)) = (value, catalogue) {
+        let found = catalogue.find(id);
+        return ResolvedValue::nullable_object(found.map(|record| Node { record, catalogue }));
     }
+    // Of an interface, the value says which type it is.
+    let own = value.get("__typename").and_then(Value::as_str);
+    let typename = own.unwrap_or(ty.inner_named_type().as_str());
+    ResolvedValue::object(Tree::new(typename, value.clone()))
 }
 
 fn leaf<'a>(value: &Value, ty: &Type) -> Result<ResolvedValue<'a>, FieldError> {

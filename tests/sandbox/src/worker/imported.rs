@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::data::{DataSet, Record};
 use crate::destination::{User, WorkError};
+use crate::graphql::PlatformError;
 use crate::release_rules::RULES;
 use crate::types::OBSERVABLE_TYPES;
 use crate::{Release, time};
@@ -274,6 +275,61 @@ impl Imported {
             "entity_type": "Marking-Definition", "x_opencti_stix_ids": others,
             "definition": name, "x_opencti_order": 0,
         })
+    }
+
+    /// Makes a label as somebody who asks for it, not the workers.
+    pub(crate) fn make_label(&mut self, input: Option<&Value>) -> Result<Value, PlatformError> {
+        let mut object = Record::from(
+            input
+                .and_then(Value::as_object)
+                .cloned()
+                .unwrap_or_default(),
+        );
+        object.set("type", "label");
+        let made = self.import_label(&object);
+        made.map_err(|refusal| match refusal {
+            Refusal::Again => PlatformError::functional("something is missing"),
+            Refusal::Final(error) => PlatformError::functional(error.message),
+        })?;
+        let id = crate::ids::label_id(object.text("value"));
+        Ok(json!({ "id": id, "standard_id": id, "entity_type": "Label" }))
+    }
+
+    /// The labels with these ids, in the field names of the schema.
+    pub(crate) fn labels_of(&self, ids: &[String]) -> Vec<Value> {
+        let labels = self.labels.values().filter_map(|label| {
+            let id = crate::ids::label_id(&label.value);
+            ids.contains(&id).then(|| {
+                json!({ "id": id, "standard_id": id, "entity_type": "Label",
+                    "value": label.value, "color": label.color })
+            })
+        });
+        labels.collect()
+    }
+
+    /// The identities with these ids, in the field names of the schema.
+    pub(crate) fn identities_of(&self, ids: &[String]) -> Vec<Value> {
+        let identities = self.of_type("identity");
+        let identities = identities.filter(|(id, _)| ids.iter().any(|asked| asked == id));
+        identities
+            .map(|(id, identity)| {
+                let markings: Vec<Value> = identity
+                    .markings
+                    .iter()
+                    .map(|id| json!({ "id": id, "standard_id": id, "entity_type": "Marking-Definition", "x_opencti_stix_ids": [] }))
+                    .collect();
+                let written = identity.object.as_object().cloned().unwrap_or_default();
+                let mut node = Record::from(written);
+                let others = known::other_ids(&node);
+                node.set("standard_id", id)
+                    .set("id", id)
+                    .set("entity_type", identity.entity_type.clone())
+                    .set("__typename", identity.entity_type.replace('-', ""))
+                    .set("x_opencti_stix_ids", others)
+                    .set("objectMarking", markings);
+                json!(node)
+            })
+            .collect()
     }
 
     fn may_set(&self, marking: &str) -> bool {

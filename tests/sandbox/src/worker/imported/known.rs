@@ -181,7 +181,7 @@ impl ImportedObject {
 }
 
 /// The ids that an object says it has beside its own.
-fn other_ids(object: &Record) -> Vec<String> {
+pub(super) fn other_ids(object: &Record) -> Vec<String> {
     // The client passes them on for all but observables.
     if ObservableType::by_stix_type(object.text("type")).is_some() {
         return Vec::new();

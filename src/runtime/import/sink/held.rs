@@ -1,0 +1,393 @@
+//! What waits in the packer for the workers: when it is looked whether it can go, and what becomes of the units that
+//! it belongs to.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::works::open;
+use super::{Sink, UnitEnd};
+use crate::http::RetryPolicy;
+use crate::opencti::{KnownObjects, WorkCount};
+use crate::runtime::import::packer::Wave;
+use crate::runtime::import::quiescence::Quiescence;
+use crate::runtime::import::run::RunError;
+use crate::stix::StixId;
+use crate::telemetry::logs::Chain;
+
+/// The first look comes after so long, each further one after a tenth more.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+/// The first question for single objects comes with the first look, each further one after half as long again.
+const RAREST_QUESTION: Duration = Duration::from_mins(1);
+/// An answer about the workers that takes longer is not waited for.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// Of so many objects that others wait for it is asked at once whether they are there.
+const ASKED_FOR: usize = 500;
+/// What waits at the end of a run comes with what it needs instead, where that makes so small a part of what was sent.
+const FEW: u64 = 500;
+
+/// When it is looked for the workers, and how long they have done nothing.
+#[derive(Debug)]
+pub(super) struct WorkerWatch {
+    patience: Duration,
+    /// Whether there are workers to wait for; none as long as nobody has asked.
+    has_workers: Option<bool>,
+    /// What the work counted when it was no longer waited for.
+    gave_up_at: Option<WorkCount>,
+    every: Duration,
+    next: Instant,
+    /// How long after the last question for single objects the next one comes.
+    ask_every: Duration,
+    next_question: Instant,
+    /// The first of what is asked for next, of all that is waited for.
+    next_asked: usize,
+    /// The destination refuses such questions.
+    is_refused: bool,
+    /// What the work counted last, and since when.
+    last: Option<(WorkCount, Instant)>,
+    quiescence: Quiescence,
+    /// What the work counted when the destination lacked something of what it counts as imported.
+    missed_at: Option<WorkCount>,
+}
+
+impl WorkerWatch {
+    pub(super) fn new(patience: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            patience,
+            has_workers: None,
+            gave_up_at: None,
+            every: FIRST_LOOK,
+            next: now + FIRST_LOOK,
+            ask_every: FIRST_LOOK,
+            next_question: now,
+            next_asked: 0,
+            is_refused: false,
+            last: None,
+            quiescence: Quiescence::default(),
+            missed_at: None,
+        }
+    }
+
+    /// Notes that messages were sent: how the workers stood before says nothing of them.
+    pub(super) fn note_sent(&mut self) {
+        self.last = None;
+        self.missed_at = None;
+        self.quiescence = Quiescence::default();
+    }
+
+    /// Notes how long a look took: the next one comes after ten times as long.
+    fn note_look(&mut self, took: Duration) {
+        self.next = self.next.max(Instant::now() + took * 10);
+    }
+
+    /// Looks soon: something has gone, and more may follow.
+    fn look_soon(&mut self) {
+        (self.every, self.next) = (FIRST_LOOK, Instant::now() + FIRST_LOOK);
+    }
+
+    /// Looks and asks soon: something is waited for that was not before.
+    fn begin_anew(&mut self) {
+        self.look_soon();
+        (self.ask_every, self.next_question) = (FIRST_LOOK, Instant::now());
+        self.note_sent();
+    }
+
+    /// Whether it is time to ask for single objects.
+    fn is_question_due(&mut self) -> bool {
+        let now = Instant::now();
+        if self.is_refused || now < self.next_question {
+            return false;
+        }
+        self.ask_every = (self.ask_every * 3 / 2).min(RAREST_QUESTION);
+        self.next_question = now + self.ask_every;
+        true
+    }
+
+    /// Some of what is waited for, each time others.
+    fn choose(&mut self, waited_for: &[StixId]) -> Vec<StixId> {
+        if self.next_asked >= waited_for.len() {
+            self.next_asked = 0;
+        }
+        let chosen = waited_for.iter().skip(self.next_asked).take(ASKED_FOR);
+        self.next_asked += ASKED_FOR;
+        chosen.cloned().collect()
+    }
+
+    /// Notes a look; whether the workers have done nothing for longer than is waited for them.
+    fn is_out_of_patience(&mut self, count: WorkCount) -> bool {
+        self.every = (self.every * 11 / 10).min(LONGEST_LOOK);
+        let now = Instant::now();
+        self.next = now + self.every;
+        match self.last {
+            // What is reported beyond what is expected is no progress: a message comes again and again.
+            Some((before, since)) if before.missing() <= count.missing() => {
+                since.elapsed() >= self.patience
+            }
+            _ => {
+                self.last = Some((count, now));
+                false
+            }
+        }
+    }
+}
+
+impl Sink<'_> {
+    /// Whether objects wait for what was sent before: not without workers, nor for those that have done nothing for long,
+    /// until they do something.
+    pub(super) async fn decide_what_waits(&mut self) {
+        if !self.destination.sends_to_queue || self.watch.patience.is_zero() {
+            return;
+        }
+        let has_workers = match self.watch.has_workers {
+            Some(known) => known,
+            None => self.destination.has_workers(ANSWER_LIMIT).await,
+        };
+        self.watch.has_workers = Some(has_workers);
+        if let (Some(gave_up_at), Some(work)) = (self.watch.gave_up_at, &mut self.work)
+            && let Ok(count) = work.count().await
+            && count.processed > gave_up_at.processed
+        {
+            self.watch.gave_up_at = None;
+        }
+        self.packer
+            .hold_back(has_workers && self.watch.gave_up_at.is_none());
+        if self.packer.held() == 0 {
+            self.watch.begin_anew();
+        }
+    }
+
+    /// When to look next whether what waits can go; none where nothing waits.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        (self.packer.held() > 0).then_some(self.watch.next)
+    }
+
+    /// Looks whether the workers are through with what was sent, and sends what has waited for it.
+    pub(crate) async fn look_at_workers(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        let began = Instant::now();
+        self.look_at_work().await?;
+        let count = open(&mut self.work)?.count().await?;
+        let is_imported = self.is_all_imported(count).await?;
+        let is_out_of_patience = self.watch.is_out_of_patience(count);
+        if is_imported {
+            self.packer.note_imported();
+            self.ask_for_identities().await;
+            self.release(stop).await?;
+        } else if is_out_of_patience {
+            tracing::info!(
+                objects = self.packer.held(),
+                "no worker has imported anything for a while: what waits for them goes with what it needs"
+            );
+            self.watch.gave_up_at = Some(count);
+            self.packer.hold_back(false);
+            let wave = self.packer.release_all();
+            self.send_held(wave, stop).await?;
+        } else {
+            self.ask_for_what_is_waited_for().await;
+            self.release_after_news(stop).await?;
+        }
+        self.watch.note_look(began.elapsed());
+        Ok(())
+    }
+
+    /// Whether the workers are through with all that was sent: their reports say so, and the destination has the last
+    /// object of each message. A message that the broker delivers twice, because a worker died at it, is reported twice.
+    async fn is_all_imported(&mut self, count: WorkCount) -> Result<bool, RunError> {
+        if open(&mut self.work)?.is_imported(count) && !self.misses_a_message(count).await {
+            return Ok(true);
+        }
+        let quiescence = &mut self.watch.quiescence;
+        if !quiescence.is_reached(self.destination, count).await {
+            return Ok(false);
+        }
+        let work = open(&mut self.work)?;
+        work.check().await?;
+        work.settle(count);
+        Ok(true)
+    }
+
+    /// Waits until the destination has the last object of each message, where the reports say that all is imported.
+    pub(super) async fn until_nothing_is_missed(&mut self) -> Result<(), RunError> {
+        loop {
+            let count = open(&mut self.work)?.count().await?;
+            if self.is_all_imported(count).await? {
+                return Ok(());
+            }
+            self.activity.now("waiting for the workers");
+            tokio::time::sleep(LONGEST_LOOK).await;
+        }
+    }
+
+    /// Whether the destination lacks the last object of a message. It is asked again when the count has changed.
+    async fn misses_a_message(&mut self, count: WorkCount) -> bool {
+        if self.watch.missed_at == Some(count) {
+            return true;
+        }
+        let mut last = self.packer.last_of_messages();
+        // Where these were there before the run, what is waited for shows it.
+        last.extend(self.watch.choose(&self.packer.waited_for()));
+        if last.is_empty() || self.watch.is_refused {
+            return false;
+        }
+        let known = self.known_of(&last).await;
+        if self.watch.is_refused {
+            return false;
+        }
+        let is_there = |id: &&StixId| known.as_ref().is_some_and(|known| known.has(id));
+        let (there, missing): (Vec<&StixId>, Vec<&StixId>) = last.iter().partition(is_there);
+        self.packer.note_arrived(there);
+        self.watch.missed_at = (!missing.is_empty() && known.is_some()).then_some(count);
+        !missing.is_empty()
+    }
+
+    /// An identity whose import failed is not there: objects would go without it, or not at all.
+    pub(super) async fn ask_for_identities(&mut self) {
+        let imported = self.packer.take_imported_identities();
+        let Some(known) = self.known_of(&imported).await else {
+            if !self.watch.is_refused {
+                self.packer.put_back_identities(imported);
+            }
+            return;
+        };
+        for id in imported.iter().filter(|id| !known.has(id)) {
+            tracing::warn!(
+                id = id.as_str(),
+                "an author was imported, and the destination does not have it; the work there says why"
+            );
+            self.packer.note_missing(id);
+        }
+    }
+
+    /// Asks whether some of what is waited for is there by now, or was before.
+    async fn ask_for_what_is_waited_for(&mut self) {
+        if !self.watch.is_question_due() {
+            return;
+        }
+        let waited_for = self.watch.choose(&self.packer.waited_for());
+        if let Some(known) = self.known_of(&waited_for).await {
+            let there = waited_for.iter().filter(|id| known.has(id));
+            self.packer.note_arrived(there);
+        }
+    }
+
+    /// Which of these the destination has; none where it does not say. Without an answer nothing is lost but time.
+    async fn known_of(&mut self, ids: &[StixId]) -> Option<KnownObjects> {
+        if ids.is_empty() || self.watch.is_refused {
+            return None;
+        }
+        let ids: Vec<&str> = ids.iter().map(StixId::as_str).collect();
+        let platform = &self.destination.session.platform;
+        match KnownObjects::ask_with(platform, &ids, RetryPolicy::NEVER).await {
+            Ok(known) => Some(known),
+            Err(error) => {
+                tracing::debug!(error = %Chain(&error), "the destination does not say what it has of what is waited for");
+                self.watch.is_refused |= error.kind().is_for_good();
+                None
+            }
+        }
+    }
+
+    /// Sends what still waits when everything is read: as soon as the workers let it.
+    pub(crate) async fn send_what_waits(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<(), RunError> {
+        if stop.is_cancelled() {
+            return self.send_all_that_waits().await;
+        }
+        while self.packer.held() > 0 {
+            if self.packer.held() as u64 * FEW < self.handed_over {
+                let wave = self.packer.release_all();
+                return self.send_held(wave, stop).await;
+            }
+            self.until_next_look(stop).await?;
+            if stop.is_cancelled() {
+                return self.send_all_that_waits().await;
+            }
+            self.look_at_workers(stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what waits of units whose end waits for it, with what it needs: the run ends here.
+    pub(crate) async fn send_all_that_waits(&mut self) -> Result<(), RunError> {
+        self.packer.hold_back(false);
+        let Some((last, _)) = self.held_ends.back() else {
+            return Ok(());
+        };
+        if self.work.is_none() || self.state_store.epoch() != self.epoch {
+            return Ok(());
+        }
+        let wave = self.packer.release_all_until(*last);
+        self.send_held(wave, &CancellationToken::new()).await
+    }
+
+    /// Waits while so much waits that nothing more should be read.
+    pub(super) async fn until_room(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        while self.packer.is_full() && !stop.is_cancelled() {
+            self.until_next_look(stop).await?;
+            self.look_at_workers(stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes receipts until it is time to look again, or to stop.
+    async fn until_next_look(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        self.activity.now("waiting for the workers");
+        let next = self.watch.next;
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(next) => return Ok(()),
+                () = stop.cancelled() => return Ok(()),
+                received = self.next_receipt() => received?,
+            }
+        }
+    }
+
+    /// The end of a unit counts once nothing of it waits, nor of those before it.
+    pub(super) async fn end_unit(&mut self, end: UnitEnd) -> Result<(), RunError> {
+        let unit = self.packer.last_unit();
+        self.held_ends.push_back((unit, end));
+        self.end_units().await
+    }
+
+    async fn release_after_news(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        if self.packer.has_news() {
+            self.release(stop).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn release(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        let wave = self.packer.release();
+        self.send_held(wave, stop).await
+    }
+
+    async fn send_held(&mut self, wave: Wave, stop: &CancellationToken) -> Result<(), RunError> {
+        if !wave.batches.is_empty() {
+            self.watch.look_soon();
+            if !self.wave(wave, None, stop).await? {
+                return Ok(());
+            }
+        }
+        self.end_units().await
+    }
+
+    async fn end_units(&mut self) -> Result<(), RunError> {
+        let first_held = self.packer.first_held_unit().unwrap_or(u64::MAX);
+        while let Some((unit, _)) = self.held_ends.front()
+            && *unit < first_held
+        {
+            if let Some((_, end)) = self.held_ends.pop_front() {
+                self.deliver(Vec::new(), Some(end)).await?;
+            }
+        }
+        Ok(())
+    }
+}
