@@ -16,6 +16,7 @@ use crate::stage::{self, From, Stage};
 use crate::table::{Table, count, goal, say};
 
 mod client;
+mod elapsed;
 
 use client::{Client, Count, clients};
 
@@ -51,6 +52,9 @@ pub(crate) struct Arguments {
     /// How messages go to the platform: amqp or api (6.5.7 and later)
     #[arg(long, default_value = "amqp")]
     protocol: String,
+    /// Counts only the imports that simulated workers report, for a content of many objects
+    #[arg(long)]
+    imports_only: bool,
     /// Prints the requests by operation for each release, not for the newest alone
     #[arg(long)]
     operations: bool,
@@ -70,7 +74,17 @@ struct Row {
     before: Before,
     /// Objects of the source that arrived.
     objects: u64,
+    /// Labels that the connector made itself, by a request each.
+    labels: u64,
     count: Count,
+}
+
+/// What a run sends to the destination.
+struct Sent {
+    /// The messages, in the order in which a worker takes them.
+    messages: Vec<Value>,
+    /// The labels that it made by requests of its own, as objects.
+    labels: Vec<Value>,
 }
 
 const OURS: &str = "ours";
@@ -87,6 +101,21 @@ pub(crate) async fn measure(arguments: &Arguments) -> Result<()> {
     }))?;
     let data = source.data();
     say(&heading(&data));
+    if arguments.imports_only {
+        let mut line = elapsed::Line {
+            release: arguments
+                .release
+                .first()
+                .copied()
+                .unwrap_or(Release::LATEST),
+            protocol: &arguments.protocol,
+            from: &from,
+            broker: Some(Broker::start().await.context("RabbitMQ does not start")?),
+        };
+        let objects = own_ids(&data).len() as u64;
+        say(&line.count(objects, SETTLED_IMPORTS_GOAL).await?);
+        return Ok(());
+    }
     let mut counting = Counting {
         arguments,
         from,
@@ -107,6 +136,13 @@ pub(crate) async fn measure(arguments: &Arguments) -> Result<()> {
         }
     }
     say(&goals(&counting.rows));
+    let mut line = elapsed::Line {
+        release: last.unwrap_or(Release::LATEST),
+        protocol: &arguments.protocol,
+        from: &counting.from,
+        broker: counting.broker.take(),
+    };
+    say(&line.compare().await?);
     Ok(())
 }
 
@@ -155,8 +191,8 @@ impl Counting<'_> {
     /// refer to.
     async fn count(&mut self, client: &Client) -> Result<()> {
         for before in [Before::Nothing, Before::LabelsAuthorsMarkings] {
-            let messages = self.messages(client.release, before).await?;
-            self.count_messages(client, before, &messages)?;
+            let sent = self.sent(client.release, before).await?;
+            self.count_messages(client, before, &sent)?;
         }
         Ok(())
     }
@@ -169,8 +205,8 @@ impl Counting<'_> {
         }
     }
 
-    /// The messages of one run, in the order in which a worker takes them.
-    async fn messages(&mut self, release: Release, before: Before) -> Result<Vec<Value>> {
+    /// What one run sends.
+    async fn sent(&mut self, release: Release, before: Before) -> Result<Sent> {
         let broker = self.broker.take().context("the broker is in use")?;
         let destination = Destination::start(DestinationOptions {
             release,
@@ -184,58 +220,83 @@ impl Counting<'_> {
             broker,
             destination,
         };
-        let messages = self.run(&stage).await;
+        let sent = self.run(&stage).await;
         self.broker = Some(stage.broker);
-        messages.with_context(|| format!("the import into {release}"))
+        sent.with_context(|| format!("the import into {release}"))
     }
 
-    async fn run(&self, stage: &Stage) -> Result<Vec<Value>> {
+    async fn run(&self, stage: &Stage) -> Result<Sent> {
         let workers = Worker::start(&stage.destination, 1)?;
         let id = uuid::Uuid::new_v4().to_string();
         let mut command = stage.connector(&id, &self.from);
         command.env("CONNECTOR_QUEUE_PROTOCOL", &self.arguments.protocol);
         run(&mut command).await?;
-        let done = async {
-            let is_open = |work: &sandbox::Work| work.completed.is_none();
-            while stage.destination.works().iter().any(is_open) {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, done)
-            .await
-            .context("the workers do not get through")?;
+        until_done(stage).await?;
         for work in stage.destination.works() {
             // Some releases refuse what they have set themselves (docs/protocol.md).
             for error in &work.errors {
                 say(&format!("  an error of the work: {}", error.message));
             }
         }
-        Ok(workers.taken())
+        Ok(Sent {
+            messages: workers.taken(),
+            labels: labels_made(&stage.destination),
+        })
     }
 
-    fn count_messages(
-        &mut self,
-        client: &Client,
-        before: Before,
-        messages: &[Value],
-    ) -> Result<()> {
+    fn count_messages(&mut self, client: &Client, before: Before, sent: &Sent) -> Result<()> {
+        let Sent { messages, labels } = sent;
         let arrived = messages.iter().flat_map(objects_of);
         let arrived: BTreeSet<String> = arrived.map(|object| text(&object, "id")).collect();
         let objects = arrived.intersection(&self.ids).count() as u64;
         let numbers = [1, self.arguments.workers];
         for contestant in [OURS, CUT] {
-            let counts =
-                client.count(messages, self.settled(before), &numbers, contestant == CUT)?;
+            let made = if contestant == OURS {
+                labels.as_slice()
+            } else {
+                &[]
+            };
+            let settled = [self.settled(before), made].concat();
+            let counts = client.count(messages, &settled, &numbers, contestant == CUT)?;
             self.rows.extend(counts.into_iter().map(|count| Row {
                 contestant,
                 release: client.release,
                 before,
                 objects,
+                labels: made.len() as u64,
                 count,
             }));
         }
         Ok(())
     }
+}
+
+fn labels_made(destination: &Destination) -> Vec<Value> {
+    let requests = destination.requests().into_iter();
+    let made = requests.filter(|request| request.operation == "AddLabel");
+    made.map(|request| {
+        let variables = json!(request.variables);
+        let input = |name: &str| variables.pointer(&format!("/input/{name}")).cloned();
+        json!({
+            "type": "label",
+            "id": input("stix_id"),
+            "value": input("value"),
+            "color": input("color"),
+        })
+    })
+    .collect()
+}
+
+/// Waits until all works are complete.
+async fn until_done(stage: &Stage) -> Result<()> {
+    let done = async {
+        let is_open = |work: &sandbox::Work| work.completed.is_none();
+        while stage.destination.works().iter().any(is_open) {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let done = tokio::time::timeout(LIMIT, done).await;
+    done.context("the workers do not get through")
 }
 
 fn markings(before: Before) -> Vec<Record> {
@@ -297,8 +358,9 @@ fn table(rows: &[Row]) -> String {
         "messages",
         "imports reported",
         "for each",
-        "requests",
+        "requests of the workers",
         "for each",
+        "labels made by ours",
     ]);
     for row in rows {
         table.row([
@@ -312,6 +374,7 @@ fn table(rows: &[Row]) -> String {
             format!("{:.2}", row.imports_for_each()),
             count(row.count.all_requests()),
             format!("{:.2}", row.requests_for_each()),
+            count(row.labels),
         ]);
     }
     table.text()
