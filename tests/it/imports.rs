@@ -224,5 +224,10 @@ async fn what_came_along_whole_is_not_sent_with_its_own_page() {
     let (same, changed): (Vec<_>, Vec<_>) = again.map(|(_, versions)| versions).partition(is_same);
     assert!(!changed.is_empty(), "no page leads to a later one");
     // The very last of a run does not wait for what it needs.
-    assert!(same.len() <= 6, "{} of {}", same.len(), versions.len());
+    assert!(
+        same.len() * 50 <= versions.len(),
+        "{} of {}",
+        same.len(),
+        versions.len()
+    );
 }
