@@ -240,7 +240,7 @@ impl Counting<'_> {
         }
         Ok(Sent {
             messages: workers.taken(),
-            labels: labels_made(&stage.destination),
+            labels: stage.destination.labels_made(),
         })
     }
 
@@ -269,22 +269,6 @@ impl Counting<'_> {
         }
         Ok(())
     }
-}
-
-fn labels_made(destination: &Destination) -> Vec<Value> {
-    let requests = destination.requests().into_iter();
-    let made = requests.filter(|request| request.operation == "AddLabel");
-    made.map(|request| {
-        let variables = json!(request.variables);
-        let input = |name: &str| variables.pointer(&format!("/input/{name}")).cloned();
-        json!({
-            "type": "label",
-            "id": input("stix_id"),
-            "value": input("value"),
-            "color": input("color"),
-        })
-    })
-    .collect()
 }
 
 /// Waits until all works are complete.

@@ -130,6 +130,13 @@ impl StixObject {
         targets.map(StixId::as_str)
     }
 
+    /// The ids of the objects that it refers to: those it can go without, then source and target of a relationship.
+    pub fn refers_to(&self) -> impl Iterator<Item = &StixId> {
+        let references = self.references.iter();
+        let targets = references.flat_map(|reference| &reference.targets);
+        targets.chain(&self.imported)
+    }
+
     /// The object with other handling, in each of its forms.
     #[must_use]
     pub fn handled(self, handling: Handling) -> Self {

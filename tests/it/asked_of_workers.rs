@@ -63,18 +63,9 @@ async fn asked(release: Release, protocol: &str, is_settled: bool) -> Asked {
     let messages = worker.taken();
     // What the connector itself has made is there for the workers.
     let mut settled = settled;
-    settled.extend(labels_made(&line));
+    settled.extend(line.destination.labels_made());
     let counting = tokio::task::spawn_blocking(move || count(release, &messages, &settled));
     counting.await.expect("the count ends")
-}
-
-/// The labels that the connector made at the destination, as objects.
-fn labels_made(line: &Line) -> Vec<Value> {
-    let requests = line.destination.requests().into_iter();
-    let made = requests.filter(|request| request.operation == "AddLabel");
-    let label = |input: &Value| json!({ "type": "label", "id": input["stix_id"], "value": input["value"], "color": input["color"] });
-    let inputs = made.map(|request| json!(request.variables)["input"].clone());
-    inputs.map(|input| label(&input)).collect()
 }
 
 /// What the client of the release sends for the messages.

@@ -29,7 +29,9 @@ use url::Url;
 
 use super::ask::Stream;
 use super::files::Files;
-use super::page::{ExternalReferenceFields, List, NestedTarget, Node, Reference};
+use super::page::{
+    EXTERNAL_REFERENCE, ExternalReferenceFields, List, NestedTarget, Node, Reference,
+};
 use super::settings::{Creators, NetManageItSettings, Score};
 use super::source::RawPage;
 use crate::connector::{Converted, Converter, Parts, Skipped};
@@ -44,7 +46,7 @@ use unwritten::Unwritten;
 
 /// The relations to ask the source for.
 pub(super) fn relations() -> impl Iterator<Item = &'static str> {
-    ["external-reference"]
+    [EXTERNAL_REFERENCE]
         .into_iter()
         .chain(NESTED_REFERENCES.iter().map(|nested| nested.relation))
 }

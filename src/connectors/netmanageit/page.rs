@@ -13,8 +13,8 @@ pub(super) use ends::{EndRow, Ends};
 pub(super) use list::{LONGEST_CURSOR, List, ListData};
 pub(super) use node::{Node, Text};
 pub(super) use references::{
-    ExternalReferenceFields, FilesOfReferences, NestedTarget, Pointed, Reference, ReferenceFiles,
-    ReferenceRow, ReferencesByHolder, holder_of,
+    EXTERNAL_REFERENCE, ExternalReferenceFields, FilesOfReferences, NestedTarget, Pointed,
+    Reference, ReferenceFiles, ReferenceRow, ReferencesByHolder, holder_of,
 };
 pub(super) use row_name::{RowName, row_of};
 

@@ -9,14 +9,13 @@ use super::by_id::{
 };
 use super::convert::is_known_type;
 use super::page::{
-    EndRow, FilesOfReferences, List, Node, Reference, ReferencesByHolder, RowName, row_of,
+    EXTERNAL_REFERENCE, EndRow, FilesOfReferences, List, Node, Reference, ReferencesByHolder,
+    RowName, row_of,
 };
 use super::source::RawPage;
 use crate::connector::{Deferred, Skipped, SourceError};
 use crate::platform::Platform;
 use crate::stix::TextSet;
-
-const EXTERNAL_REFERENCE: &str = "external-reference";
 
 /// What is to be asked for.
 #[derive(Debug, Clone, Default)]
@@ -115,9 +114,9 @@ impl Asker {
             with_files: false,
         };
         let references = read_references(&self.platform, external, &ids, &mut skipped_elsewhere);
-        let (read, references) = tokio::join!(read, references);
-        let ReadObjects { answers, unread } = read?;
-        page.references.extend(references?.references);
+        let (read, references) = tokio::try_join!(read, references)?;
+        let ReadObjects { answers, unread } = read;
+        page.references.extend(references.references);
         page.note_unread("nested reference", unread, &elsewhere);
         let all = std::iter::once(&page.answer).chain(&answers);
         page.written = self.written(page.stream, all, &mut page.skipped).await?;

@@ -180,6 +180,23 @@ impl Destination {
         self.server.requests()
     }
 
+    /// The labels that somebody has made by a request each, as objects.
+    pub fn labels_made(&self) -> Vec<Value> {
+        let requests = self.requests().into_iter();
+        let made = requests.filter(|request| request.operation == "AddLabel");
+        made.map(|request| {
+            let variables = json!(request.variables);
+            let input = |name: &str| variables.pointer(&format!("/input/{name}")).cloned();
+            json!({
+                "type": "label",
+                "id": input("stix_id"),
+                "value": input("value"),
+                "color": input("color"),
+            })
+        })
+        .collect()
+    }
+
     /// How many requests of an operation came so far.
     pub fn count(&self, operation: &str) -> usize {
         self.server.count(operation)

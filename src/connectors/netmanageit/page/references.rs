@@ -11,6 +11,9 @@ use super::node::Node;
 use crate::connectors::netmanageit::files::SourceFile;
 use crate::stix::TextMap;
 
+/// The relation between an object and its external references.
+pub(in super::super) const EXTERNAL_REFERENCE: &str = "external-reference";
+
 /// What the objects of a page refer to, by the standard id of the object.
 pub(in super::super) type ReferencesByHolder = TextMap<Box<str>, Vec<Reference>>;
 
@@ -136,7 +139,7 @@ impl ReferenceRow {
     fn ends(self) -> Option<Pointed> {
         let holder = self.from?.standard_id?;
         let to = self.to?;
-        if self.relationship_type == "external-reference" {
+        if self.relationship_type == EXTERNAL_REFERENCE {
             let external = ExternalReferenceFields {
                 source_name: to.source_name,
                 description: to.description,

@@ -181,10 +181,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             {
                 self.close();
             }
-            needed.retain(|embedded| !self.is_settled(embedded));
-            self.embedded
-                .extend(needed.iter().map(|embedded| embedded.key));
-            for embedded in needed {
+            for embedded in self.not_settled(needed) {
                 self.add(embedded);
             }
         }
@@ -284,8 +281,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
 
     /// What objects of this unit need of what comes along with it.
     fn collect_along(&self, object: &Arc<StixObject>, seen: &mut KeySet, along: &mut Batch) {
-        let ends = object.imported.iter().map(|id| &**id);
-        for id in object.targets().chain(ends) {
+        for id in object.refers_to() {
             let id = key(id);
             let Some(other) = self.at_hand.get(&id) else {
                 continue;
@@ -355,8 +351,8 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         }
     }
 
-    /// Places what has waited, if it can go. What no message can hold together with what it needs goes alone: that was
-    /// sent long ago.
+    /// Places what has waited, if it can go. What no message can hold together with what it needs goes alone,
+    /// behind that.
     pub(super) fn place_held(&mut self, group: &HeldGroup) {
         self.unit = group.unit;
         if group.is_again {
@@ -537,9 +533,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
                 collect_embedded(object, &mut closure);
             }
         }
-        closure.retain(|embedded_object| !self.is_settled(embedded_object));
-        self.embedded
-            .extend(closure.iter().map(|embedded_object| embedded_object.key));
+        let mut closure = self.not_settled(closure);
         let shared = needed
             .iter()
             .filter(|object| self.shared.contains(&object.key));
@@ -548,42 +542,54 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         closure
     }
 
+    /// What of embedded objects is not there yet, and comes along.
+    fn not_settled(&mut self, mut embedded: Batch) -> Batch {
+        embedded.retain(|embedded_object| !self.is_settled(embedded_object));
+        let keys = embedded.iter().map(|embedded_object| embedded_object.key);
+        self.embedded.extend(keys);
+        embedded
+    }
+
     /// Collects what an object needs, and itself; false where something of it has to be waited for.
     fn collect(&self, object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) -> bool {
         if !seen.insert(object.key) {
             return true;
         }
-        let ends = object.imported.iter().map(|id| &**id);
-        for id in object.targets().chain(ends) {
+        for id in object.refers_to() {
             let id = key(id);
             let at_hand = self.at_hand.get(&id).copied();
-            if at_hand.is_some_and(|other| self.is_new_own(other) && !other.is_container()) {
-                // It comes in the same message.
-            } else if self.has_to_be_waited_for(id, at_hand) {
-                return false;
-            } else if self.held.is_some() && self.has(id) {
+            let comes_here =
+                |other: &&Arc<StixObject>| self.is_new_own(other) && !other.is_container();
+            if let Some(other) = at_hand.filter(comes_here) {
+                if !self.collect(other, seen, needed) {
+                    return false;
+                }
                 continue;
             }
-            let is_whole = match at_hand {
-                Some(other) if self.is_new_own(other) && !other.is_container() => {
-                    self.collect(other, seen, needed)
+            if self.has_to_be_waited_for(id, at_hand) {
+                return false;
+            }
+            if self.held.is_some() && self.has(id) {
+                continue;
+            }
+            match at_hand {
+                // Unless it was sent long enough ago, and has not changed since, it goes whole: no other message brings
+                // what it refers to.
+                Some(other) if self.shared.contains(&id) => {
+                    if !self.is_settled(other) && !self.collect(other, seen, needed) {
+                        return false;
+                    }
                 }
-                // It was sent long enough ago, and has not changed since.
-                Some(other) if self.shared.contains(&id) && self.is_settled(other) => true,
-                // It goes whole: no other message brings what it refers to.
-                Some(other) if self.shared.contains(&id) => self.collect(other, seen, needed),
-                Some(_) if self.skips_what_has_arrived() && self.earlier.has_arrived(id) => true,
+                Some(_) if self.skips_what_has_arrived() && self.earlier.has_arrived(id) => {}
                 Some(other) => {
                     let sent = self.recent.get(id).filter(|_| self.earlier.has_waited);
-                    ride_along(sent.unwrap_or(other), seen, needed)
+                    ride_along(sent.unwrap_or(other), seen, needed);
                 }
-                None => match self.recent.get(id) {
-                    Some(other) => ride_along(other, seen, needed),
-                    None => true,
-                },
-            };
-            if !is_whole {
-                return false;
+                None => {
+                    if let Some(other) = self.recent.get(id) {
+                        ride_along(other, seen, needed);
+                    }
+                }
             }
         }
         needed.push(Arc::clone(object));
@@ -638,10 +644,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             if let Some(copy) = can_go.then(|| container.copy_for(&self.open_ids)).flatten() {
                 let mut needed = Batch::new();
                 collect_embedded(&copy, &mut needed);
-                needed.retain(|embedded| !self.is_settled(embedded));
-                self.embedded
-                    .extend(needed.iter().map(|embedded| embedded.key));
-                for embedded in needed {
+                for embedded in self.not_settled(needed) {
                     self.add(embedded);
                 }
                 self.add(copy);
@@ -661,11 +664,10 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
 }
 
 /// An object that is sent elsewhere rides along without what it refers to itself.
-fn ride_along(object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) -> bool {
+fn ride_along(object: &Arc<StixObject>, seen: &mut KeySet, needed: &mut Batch) {
     if seen.insert(object.key) {
         needed.push(Arc::clone(object.form_without_references()));
     }
-    true
 }
 
 /// An embedded object behind what it embeds itself.

@@ -55,21 +55,15 @@ impl Held {
         let waits = |id: &u128| self.ids.contains(id) || self.along.contains(id);
         let mut objects = self.groups.iter().flat_map(|group| &group.objects);
         ids.iter().any(waits)
-            || objects.any(|object| {
-                let mut needed = object
-                    .imported
-                    .iter()
-                    .map(|id| &**id)
-                    .chain(object.targets());
-                let mut embedded = object.embedded.iter();
-                needed.any(|id| ids.contains(&key(id)))
-                    || embedded.any(|embedded| ids.contains(&embedded.key))
-            })
+            || objects.any(|object| object.needs().any(|(id, _)| ids.contains(&key(id))))
     }
 
     /// Whether one of these objects leads to what waits, and that leads back to it: both would wait for each other.
     pub(super) fn closes_circle(&self, objects: &[Arc<StixObject>]) -> bool {
-        let leads_here = |object: &&Arc<StixObject>| needed_by(object).any(|id| self.has(id));
+        let leads_here = |object: &&Arc<StixObject>| {
+            let mut refers_to = object.refers_to();
+            refers_to.any(|id| self.has(key(id)))
+        };
         let mut leading_here = objects.iter().filter(leads_here).peekable();
         if leading_here.peek().is_none() {
             return false;
@@ -93,9 +87,7 @@ impl Held {
     ) -> Vec<StixId> {
         let (mut seen, mut needs) = (KeySet::default(), Vec::new());
         for object in self.groups.iter().flat_map(|group| &group.objects) {
-            let references = object.references.iter();
-            let targets = references.flat_map(|reference| &reference.targets);
-            for id in object.imported.iter().chain(targets) {
+            for id in object.refers_to() {
                 if seen.insert(key(id)) && is_wanted(id) {
                     needs.push(id.clone());
                 }
@@ -177,7 +169,7 @@ impl Held {
 fn leads_back(object: &StixObject, edges: &KeyMap<&Arc<StixObject>>) -> bool {
     let (mut seen, mut at) = (KeySet::default(), vec![object.key]);
     while let Some(holder) = at.pop().and_then(|id| edges.get(&id)) {
-        for id in needed_by(holder) {
+        for id in holder.refers_to().map(|id| key(id)) {
             if id == object.key {
                 return true;
             }
@@ -187,10 +179,4 @@ fn leads_back(object: &StixObject, edges: &KeyMap<&Arc<StixObject>>) -> bool {
         }
     }
     false
-}
-
-/// The ids of what an object refers to.
-fn needed_by(object: &StixObject) -> impl Iterator<Item = u128> {
-    let ends = object.imported.iter().map(|id| &**id);
-    object.targets().chain(ends).map(key)
 }

@@ -8,7 +8,7 @@ use super::container;
 use super::limit::Largest;
 use super::{Batch, Packer, WITH_ITS_CIRCLE, Wave, collect_embedded, skip};
 use crate::connector::{Converted, Skipped};
-use crate::stix::{KeySet, StixId, StixObject, key};
+use crate::stix::{KeySet, StixObject, key};
 
 impl Packer {
     /// What the objects depend on (markings and labels, then marked authors), then the objects that
@@ -165,8 +165,8 @@ fn without_lost<'a>(
     let mut lost: HashSet<String> = deferred.iter().map(|skipped| skipped.id.clone()).collect();
     lost.extend(too_large.map(|object| object.id.to_string()));
     let refers_to_lost = |object: &Arc<StixObject>| {
-        let ends = object.imported.iter().map(StixId::as_str);
-        ends.chain(object.targets()).any(|id| lost.contains(id))
+        let mut refers_to = object.refers_to();
+        refers_to.any(|id| lost.contains(id.as_str()))
     };
     let (without_target, objects): (Batch, Batch) = objects.into_iter().partition(refers_to_lost);
     let without_target = without_target.iter();

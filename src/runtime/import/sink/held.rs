@@ -145,6 +145,9 @@ impl Sink<'_> {
             Some(known) => known,
             None => self.destination.has_workers(ANSWER_LIMIT).await,
         };
+        if self.watch.has_workers.is_none() && !has_workers {
+            tracing::debug!("no worker is known: in this run objects go with what they need");
+        }
         self.watch.has_workers = Some(has_workers);
         if let (Some(gave_up_at), Some(work)) = (self.watch.gave_up_at, &mut self.work)
             && let Ok(count) = work.count().await
@@ -213,6 +216,10 @@ impl Sink<'_> {
 
     /// Waits until the destination has the last object of each message, where the reports say that all is imported.
     pub(super) async fn until_nothing_is_missed(&mut self) -> Result<(), RunError> {
+        // By waves, nothing shows it but the reports.
+        if self.packer.last_of_messages().is_empty() {
+            return Ok(());
+        }
         loop {
             let count = open(&mut self.work)?.count().await?;
             if self.is_all_imported(count).await? {
@@ -228,10 +235,13 @@ impl Sink<'_> {
         if self.watch.missed_at == Some(count) {
             return true;
         }
+        if self.watch.is_refused {
+            return false;
+        }
         let mut last = self.packer.last_of_messages();
         // Where these were there before the run, what is waited for shows it.
         last.extend(self.watch.choose(&self.packer.waited_for()));
-        if last.is_empty() || self.watch.is_refused {
+        if last.is_empty() {
             return false;
         }
         let known = self.known_of(&last).await;
