@@ -78,9 +78,11 @@ impl WorkerWatch {
         self.quiescence = Quiescence::default();
     }
 
-    /// Notes how long a look took: the next one comes after ten times as long.
+    /// Notes how long a look took: the next one comes after ten times as long, but no later than any, since a look that
+    /// sends may wait for the broker.
     fn note_look(&mut self, took: Duration) {
-        self.next = self.next.max(Instant::now() + took * 10);
+        let pause = (took * 10).min(LONGEST_LOOK);
+        self.next = self.next.max(Instant::now() + pause);
     }
 
     /// Looks soon: something has gone, and more may follow.
@@ -399,5 +401,24 @@ impl Sink<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A look that had to wait for a broker that was away says nothing of how long a look takes.
+    #[tokio::test(start_paused = true)]
+    async fn the_next_look_comes_soon_also_behind_one_that_took_long() {
+        let mut watch = WorkerWatch::new(Duration::from_secs(90));
+        for seconds in [1, 60, 600] {
+            watch.look_soon();
+            watch.note_look(Duration::from_secs(seconds));
+            assert_eq!(watch.next - Instant::now(), LONGEST_LOOK);
+        }
+        watch.look_soon();
+        watch.note_look(Duration::from_millis(1));
+        assert_eq!(watch.next - Instant::now(), FIRST_LOOK);
     }
 }
