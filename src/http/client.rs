@@ -10,6 +10,7 @@ use reqwest::{Method, StatusCode};
 use tokio::sync::OnceCell;
 use url::Url;
 
+use super::error::is_unsent;
 use super::proxies::ProxyRules;
 use super::public_only::PublicOnly;
 use super::redirect::{AskedSite, is_private, is_private_host};
@@ -23,6 +24,8 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::waiting::WaitNotice;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// So often a request is handed over again whose connection closed before anything of it was sent.
+const MAX_UNSENT: usize = 3;
 
 /// Asks one site. Cheap to clone; all clones have one connection pool.
 #[derive(Clone)]
@@ -148,8 +151,8 @@ impl Client {
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
-            let sending = self.prepare(request, &url, followed > 0).await.send();
             let mut silence = Silence::new(site.silence_limit);
+            let sending = self.hand_over(request, &url, followed > 0);
             let sent = silence.wait(sending).await;
             let sent = sent.map_err(|silence| target.silent(&silence))?;
             let answer = sent.map_err(|source| target.no_answer(source))?;
@@ -179,6 +182,22 @@ impl Client {
                         silence,
                     });
                 }
+            }
+        }
+    }
+
+    /// Sends a request, and again where the connection closed before anything of it was sent: what comes then says why.
+    async fn hand_over(
+        &self,
+        request: &Request,
+        url: &Url,
+        is_led: bool,
+    ) -> reqwest::Result<reqwest::Response> {
+        let mut unsent = 0;
+        loop {
+            match self.prepare(request, url, is_led).await.send().await {
+                Err(error) if is_unsent(&error) && unsent < MAX_UNSENT => unsent += 1,
+                sent => return sent,
             }
         }
     }

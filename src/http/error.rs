@@ -261,6 +261,18 @@ pub(crate) fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a r
     }
 }
 
+/// Whether the connection closed before anything of the request was sent.
+pub(super) fn is_unsent(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            return error.is_canceled();
+        }
+        cause = error.source();
+    }
+    false
+}
+
 fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
     use rustls::{AlertDescription, CertificateError as Reason, Error as Tls};
     Some(match error {

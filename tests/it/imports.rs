@@ -113,10 +113,14 @@ async fn workers_that_die_again_and_again_lose_nothing(#[case] release: &str) {
     let release: Release = release.parse().expect("a release");
     let line = Line::between(release, release, generated(120, 60));
     let deaths = async {
-        for _ in 0..30 {
+        for life in 1..=20 {
             let workers = line.workers(2);
             workers.slow(Duration::from_millis(5));
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            let dies_at = reported(&line) + 5 * life;
+            until("the workers report", || {
+                reported(&line) >= dies_at || is_complete(&line)
+            })
+            .await;
         }
         line.workers(2)
     };
@@ -134,6 +138,17 @@ async fn workers_that_die_again_and_again_lose_nothing(#[case] release: &str) {
         "no object was reported twice"
     );
     line.assert_all_published_for(&works[0].id).await;
+}
+
+/// How many objects the workers have reported.
+fn reported(line: &Line) -> i64 {
+    let works = line.destination.works();
+    works.iter().map(|work| work.processed).sum()
+}
+
+fn is_complete(line: &Line) -> bool {
+    let works = line.destination.works();
+    works.last().is_some_and(|work| work.completed.is_some())
 }
 
 /// Ids of the source's relationships that no message holds yet.

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::connector::{AtSource, Converted, Deferred, Obstacle, Skipped, is_marking};
 use crate::opencti::refusal;
 use crate::platform::PlatformError;
@@ -134,18 +136,23 @@ impl Admission {
         self.markings.assume_made(made);
     }
 
-    /// Learns which labels and authors of a unit the destination has as they would be sent.
+    /// Learns which labels and authors of a unit the destination has as they would be sent, and makes labels that it
+    /// lacks, until it is to stop.
     pub(crate) async fn learn_embedded(
         &mut self,
         destination: &Destination,
         unit: &Converted,
         activity: &Activity,
+        stop: &CancellationToken,
     ) -> Result<LearntEmbedded, PlatformError> {
         let makes_labels = self.markings.rights(destination).await?.makes_labels();
-        let learning = self
-            .embedded
-            .learn(destination, unit, makes_labels, activity);
-        Ok(learning.await)
+        let mut learnt = self.embedded.learn(destination, unit).await;
+        if makes_labels {
+            let labels = &learnt.missing_labels;
+            let made = self.embedded.make(destination, labels, activity, stop);
+            learnt.there.extend(made.await);
+        }
+        Ok(learnt)
     }
 
     /// The markings that the destination has, by its own word.

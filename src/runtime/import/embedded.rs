@@ -8,6 +8,7 @@ use std::time::Duration;
 use lru::LruCache;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::connector::Converted;
 use crate::opencti::{EmbeddedThere, There, make_label};
@@ -49,24 +50,24 @@ impl Default for EmbeddedCache {
     }
 }
 
-/// What was learnt for a unit, and done for it.
+/// What was learnt for a unit.
 #[derive(Debug, Default)]
 pub(crate) struct LearntEmbedded {
     /// The destination has these as they are.
     pub(crate) there: Vec<Arc<StixObject>>,
+    /// Labels that it lacks, or has otherwise.
+    pub(crate) missing_labels: Vec<Arc<StixObject>>,
     /// What was known of these counts no more.
     pub(crate) forgotten: Vec<u128>,
 }
 
 impl EmbeddedCache {
-    /// Asks for what a unit embeds and was not asked for, in one request for some hundred objects, and makes the labels
-    /// that are not there. An answer that does not come is none: then they are sent.
+    /// Asks for what a unit embeds and was not asked for, in one request for some hundred objects. An answer that does not
+    /// come is none: then they are sent.
     pub(crate) async fn learn(
         &mut self,
         destination: &Destination,
         unit: &Converted,
-        makes_labels: bool,
-        activity: &Activity,
     ) -> LearntEmbedded {
         let mut learnt = LearntEmbedded::default();
         let unknown = self.unknown(unit);
@@ -84,7 +85,6 @@ impl EmbeddedCache {
             }
         };
         let now = Instant::now();
-        let mut labels = Vec::new();
         for object in unknown {
             let digest = self.digests.of(&object.json);
             let is_news = self.asked.put(object.key, (digest, now)).is_none();
@@ -96,28 +96,28 @@ impl EmbeddedCache {
                 learnt.forgotten.push(object.key);
             }
             if object.id.stix_type() == "label" {
-                labels.push(object);
+                learnt.missing_labels.push(object);
             }
-        }
-        if makes_labels {
-            let made = self.make(destination, labels, activity).await;
-            learnt.there.extend(made);
         }
         learnt
     }
 
-    /// Makes labels; those that are made. The others travel as objects.
-    async fn make(
+    /// Makes labels, until it is to stop; those that are made. The others travel as objects.
+    pub(crate) async fn make(
         &mut self,
         destination: &Destination,
-        labels: Vec<Arc<StixObject>>,
+        labels: &[Arc<StixObject>],
         activity: &Activity,
+        stop: &CancellationToken,
     ) -> Vec<Arc<StixObject>> {
         if self.makes_none || labels.len() > MADE_AHEAD {
             return Vec::new();
         }
         let mut there = Vec::new();
         for labels in labels.chunks(MADE_AT_ONCE) {
+            if stop.is_cancelled() {
+                break;
+            }
             activity.now("making labels");
             let mut making = JoinSet::new();
             for label in labels {

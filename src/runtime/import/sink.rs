@@ -260,7 +260,7 @@ impl<'a> Sink<'a> {
         if !self.wait_until_sendable(&unit, stop).await? {
             return Ok(());
         }
-        let left = self.admit(&mut unit).await?;
+        let left = self.admit(&mut unit, stop).await?;
         self.decide_what_waits().await;
         let waves = self.pack(&mut unit);
         self.handed_over += unit.objects.len() as u64;
@@ -293,7 +293,11 @@ impl<'a> Sink<'a> {
     }
 
     /// Removes from the unit what must not be sent; what of that is left as it is at the destination.
-    async fn admit(&mut self, unit: &mut Converted) -> Result<Vec<Skipped>, RunError> {
+    async fn admit(
+        &mut self,
+        unit: &mut Converted,
+        stop: &CancellationToken,
+    ) -> Result<Vec<Skipped>, RunError> {
         let is_settled = !self.is_taken_over;
         let admitted = self.admission.admit(self.destination, unit, is_settled);
         let rejected = admitted.await?;
@@ -301,10 +305,12 @@ impl<'a> Sink<'a> {
         self.remove_still_incomplete(unit);
         self.packer.set_listed(self.admission.listed_markings());
         if self.destination.sends_to_queue {
-            let learning = self
-                .admission
-                .learn_embedded(self.destination, unit, self.activity);
-            let LearntEmbedded { there, forgotten } = learning.await?;
+            let learning =
+                self.admission
+                    .learn_embedded(self.destination, unit, self.activity, stop);
+            let LearntEmbedded {
+                there, forgotten, ..
+            } = learning.await?;
             self.packer.forget_there(forgotten);
             self.packer.note_there(&there);
         }
