@@ -43,6 +43,8 @@ struct Case {
     observables: usize,
     indicators: usize,
     page_size: usize,
+    /// How many workers there are: with several, what was sent first may be imported last.
+    workers: usize,
     /// How long the workers take for each object, in milliseconds.
     pace: u64,
     lives: Vec<Life>,
@@ -161,15 +163,16 @@ fn case() -> impl Strategy<Value = Case> {
         20..90_usize,
         5..30_usize,
         4..40_usize,
-        0..4_u64,
+        (1..4_usize, 0..4_u64),
         proptest::collection::vec(life(), 1..6),
     )
         .prop_map(
-            |(release, observables, indicators, page_size, pace, lives)| Case {
+            |(release, observables, indicators, page_size, (workers, pace), lives)| Case {
                 release,
                 observables,
                 indicators,
                 page_size,
+                workers,
                 pace,
                 lives,
             },
@@ -276,7 +279,7 @@ impl Stage {
             broker,
             connector_id: uuid::Uuid::new_v4().to_string(),
         };
-        let workers = Worker::start(&line.destination, 1).expect("the worker starts");
+        let workers = Worker::start(&line.destination, case.workers).expect("the workers start");
         workers.slow(Duration::from_millis(case.pace));
         Self {
             line,

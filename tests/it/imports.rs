@@ -8,6 +8,7 @@ use rstest::rstest;
 use sandbox::{DataSet, Fault, Record, Release, Status, Work, WorkError};
 use serde_json::Value;
 
+use crate::compare::differences;
 use crate::support::{Line, generated, until};
 
 /// About 950 objects, with 40 labels, some authors and markings.
@@ -138,6 +139,43 @@ async fn workers_that_die_again_and_again_lose_nothing(#[case] release: &str) {
         "no object was reported twice"
     );
     line.assert_all_published_for(&works[0].id).await;
+}
+
+/// An end whose import fails once comes again with its relationships, as what a worker loses always did.
+#[rstest]
+#[case("7.260817.0")]
+#[case("6.7.0")]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_whose_import_fails_comes_again_with_its_relationships(#[case] release: &str) {
+    let release: Release = release.parse().expect("a release");
+    let line = Line::between(release, release, generated(60, 20));
+    let data = line.source.data();
+    let ends: Vec<&str> = data
+        .relationships
+        .iter()
+        .map(|link| link.text("to"))
+        .collect();
+    let holders: Vec<&str> = data
+        .references
+        .iter()
+        .map(|reference| reference.text("from"))
+        .collect();
+    // What comes along with others comes without what it refers to.
+    let mut plain = data
+        .observables
+        .iter()
+        .filter(|observable| !holders.contains(&observable.id()));
+    let end = plain.find(|observable| ends.contains(&observable.id()));
+    line.destination
+        .fail_next_import(end.expect("an end").standard_id());
+    let _workers = line.workers(2);
+    assert_eq!(line.run().await, End::RanOnce);
+    let works = line.works_when_complete().await;
+    let errors = works.iter().flat_map(|work| &work.errors);
+    let errors: Vec<&str> = errors.map(|error| error.message.as_str()).collect();
+    assert_eq!(errors, ["DATABASE_ERROR: the database takes too long"]);
+    let missing = differences(&line.source.data(), &line.destination.imported(), release);
+    assert_eq!(missing, Vec::<String>::new());
 }
 
 /// How many objects the workers have reported.

@@ -238,6 +238,11 @@ impl Destination {
         lock(&self.state.imported).delete(id);
     }
 
+    /// Lets the next import of an object fail, as where the database takes too long.
+    pub fn fail_next_import(&self, id: &str) {
+        lock(&self.state.imported).fail_next(id);
+    }
+
     /// Puts STIX objects into the platform, as a person does or another connector did: no work, no
     /// queue. An error names what is refused.
     pub fn put(&self, objects: &Value) -> Result<()> {

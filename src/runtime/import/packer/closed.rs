@@ -174,6 +174,10 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             }
             let mut needed = Batch::new();
             collect_embedded_one(&object, &mut needed);
+            // What embeds it is too large as well, and is named for that.
+            if !self.largest.holds(bytes_of(needed.iter())) {
+                continue;
+            }
             if self.open.len() >= EMBEDDED_A_MESSAGE
                 || !self
                     .largest

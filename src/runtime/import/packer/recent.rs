@@ -8,7 +8,7 @@ use lru::LruCache;
 
 use super::{Batch, COMES_AGAIN, RECENT_BATCHES, REMEMBERED_BYTES};
 use crate::connector::is_marking;
-use crate::stix::{Digests, KeyHasher, KeyMap, KeySet, StixId, StixObject};
+use crate::stix::{Digests, KeyHasher, KeyMap, KeySet, StixId, StixObject, key};
 
 /// So many embedded and shared objects are known as they were sent; others come along once more.
 const REMEMBERED_EMBEDDED: usize = 100_000;
@@ -29,7 +29,7 @@ pub(super) struct Recent {
 #[derive(Debug)]
 struct RecentBatch {
     ids: Vec<u128>,
-    /// The last object of it that the destination has once a worker is through; none where it would not say.
+    /// The object of it that the destination has once a worker is through; none where it would not say.
     last: Option<StixId>,
 }
 
@@ -60,7 +60,7 @@ impl Recent {
         recently.is_some_and(|recently| !recently.is_there)
     }
 
-    /// Of each message the last object: workers import them in order.
+    /// Of each message the object that workers import last.
     pub(super) fn last_of_each(&self) -> impl Iterator<Item = &StixId> {
         self.batches.iter().filter_map(|batch| batch.last.as_ref())
     }
@@ -114,7 +114,7 @@ impl Recent {
         let is_new = |object: &&Arc<StixObject>| {
             shows_import(object) && !self.objects.contains_key(&object.key)
         };
-        let last = batch.iter().rfind(is_new).map(|object| object.id.clone());
+        let last = last_imported(batch, is_new).map(|object| object.id.clone());
         let mut keys = Vec::with_capacity(batch.len());
         for object in batch {
             // A container goes in copies that may lack something; it is the same all the same.
@@ -193,6 +193,25 @@ impl Recently {
             self.object = sent.object;
         }
     }
+}
+
+/// Of these objects of a message, which stand behind what they need, the one that workers import last: they begin with
+/// those that need least of the message (docs/protocol.md#workers).
+fn last_imported(
+    batch: &Batch,
+    is_one: impl Fn(&&Arc<StixObject>) -> bool,
+) -> Option<&Arc<StixObject>> {
+    let mut needs: KeyMap<u64> = KeyMap::default();
+    let mut last = None;
+    for object in batch {
+        let needed = object.refers_to().filter_map(|id| needs.get(&key(id)));
+        let count = needed.fold(1_u64, |count, needed| count.saturating_add(*needed));
+        needs.insert(object.key, count);
+        if is_one(&object) && last.is_none_or(|(most, _)| count >= most) {
+            last = Some((count, object));
+        }
+    }
+    last.map(|(_, object)| object)
 }
 
 /// Whether the destination can be asked for an object, and has it once it is imported.
@@ -485,4 +504,45 @@ struct SentMessage {
     message: usize,
     /// Once so many objects were sent, no worker can be at it any more.
     settled_at: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stix::ObjectWriter;
+
+    fn leading(id: &str, targets: &[&Arc<StixObject>]) -> Arc<StixObject> {
+        let id = StixId::of("url", id).unwrap();
+        let mut object = ObjectWriter::new(id).finish("Url").unwrap();
+        object.imported = targets.iter().map(|target| target.id.clone()).collect();
+        Arc::new(object)
+    }
+
+    /// Workers begin with what needs least of the message, and keep its order otherwise.
+    #[test]
+    fn what_needs_most_of_a_message_is_imported_last() {
+        let id = |number: u32| format!("url--00000000-0000-5000-8000-{number:012}");
+        let address = leading(&id(1), &[]);
+        let name = leading(&id(2), &[&address]);
+        let page = leading(&id(3), &[&name]);
+        let other = leading(&id(4), &[&address]);
+        let alone = leading(&id(5), &[]);
+        let last = |batch: &[&Arc<StixObject>]| {
+            let batch: Batch = batch.iter().copied().cloned().collect();
+            let last = last_imported(&batch, |_| true);
+            last.map(|object| object.id.clone())
+        };
+        let all = [&address, &name, &page, &other, &alone];
+        assert_eq!(last(&all), Some(page.id.clone()));
+        assert_eq!(
+            last(&[&address, &name, &other, &alone]),
+            Some(other.id.clone())
+        );
+        assert_eq!(last(&[&address, &alone]), Some(alone.id.clone()));
+        assert_eq!(last(&[]), None);
+        let is_not_page = |object: &&Arc<StixObject>| object.key != page.key;
+        let batch: Batch = all.into_iter().cloned().collect();
+        let last = last_imported(&batch, is_not_page).unwrap();
+        assert_eq!(last.id, other.id);
+    }
 }

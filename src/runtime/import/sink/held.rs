@@ -25,8 +25,13 @@ const RAREST_QUESTION: Duration = Duration::from_mins(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Of so many objects that others wait for it is asked at once whether they are there.
 const ASKED_FOR: usize = 500;
-/// What waits at the end of a run comes with what it needs instead, where that makes so small a part of what was sent.
+/// What waits at the end of a run comes with what it needs instead, where it is no more than this, and no more than one in
+/// so many of what was sent.
+const MOST_OF_FEW: usize = 20;
 const FEW: u64 = 500;
+/// After so long without a report, where the reports say that all is imported, what the destination lacks failed, or a
+/// worker died at it.
+const MISSED_FOR: Duration = Duration::from_secs(3);
 
 /// When it is looked for the workers, and how long they have done nothing.
 #[derive(Debug)]
@@ -48,8 +53,19 @@ pub(super) struct WorkerWatch {
     /// What the work counted last, and since when.
     last: Option<(WorkCount, Instant)>,
     quiescence: Quiescence,
-    /// What the work counted when the destination lacked something of what it counts as imported.
-    missed_at: Option<WorkCount>,
+    /// What the work counted when the destination lacked something of what it counts as imported, and since when.
+    missed_at: Option<(WorkCount, Instant)>,
+}
+
+/// How far the workers are, by a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    /// They are busy.
+    NotYet,
+    /// They have imported all that was sent.
+    Everything,
+    /// Nothing more comes of what was sent, and some of it is not there: its import failed, or a worker died at it.
+    NothingMore,
 }
 
 impl WorkerWatch {
@@ -138,7 +154,7 @@ impl WorkerWatch {
 
 impl Sink<'_> {
     /// Whether objects wait for what was sent before: not without workers, nor for those that have done nothing for long,
-    /// until they do something.
+    /// until they do something; nor where the destination does not say what it has.
     pub(super) async fn decide_what_waits(&mut self) {
         if !self.destination.sends_to_queue || self.watch.patience.is_zero() {
             return;
@@ -158,7 +174,7 @@ impl Sink<'_> {
             self.watch.gave_up_at = None;
         }
         self.packer
-            .hold_back(has_workers && self.watch.gave_up_at.is_none());
+            .hold_back(has_workers && self.watch.gave_up_at.is_none() && !self.watch.is_refused);
         if self.packer.held() == 0 {
             self.watch.begin_anew();
         }
@@ -177,27 +193,79 @@ impl Sink<'_> {
         let began = Instant::now();
         self.look_at_work().await?;
         let count = open(&mut self.work)?.count().await?;
-        let is_imported = self.is_all_imported(count).await?;
+        let looked = self.look(count).await?;
         let is_out_of_patience = self.watch.is_out_of_patience(count);
-        if is_imported {
-            self.packer.note_imported();
-            self.ask_for_identities().await;
-            self.release(stop).await?;
-        } else if is_out_of_patience {
-            tracing::info!(
-                objects = self.packer.held(),
-                "no worker has imported anything for a while: what waits for them goes with what it needs"
-            );
-            self.watch.gave_up_at = Some(count);
-            self.packer.hold_back(false);
-            let wave = self.packer.release_all();
-            self.send_held(wave, stop).await?;
-        } else {
-            self.ask_for_what_is_waited_for().await;
-            self.release_after_news(stop).await?;
+        match looked {
+            Looked::Everything => {
+                self.packer.note_imported();
+                self.ask_for_identities().await;
+                self.release(stop).await?;
+            }
+            Looked::NothingMore => {
+                tracing::debug!(
+                    objects = self.packer.held(),
+                    "some of what was sent is not there: what waits goes with what it needs"
+                );
+                self.release_with_needs(stop).await?;
+            }
+            Looked::NotYet if is_out_of_patience => {
+                tracing::info!(
+                    objects = self.packer.held(),
+                    "no worker has imported anything for a while: what waits for them goes with what it needs"
+                );
+                self.watch.gave_up_at = Some(count);
+                self.packer.hold_back(false);
+                self.release_with_needs(stop).await?;
+            }
+            Looked::NotYet => {
+                self.ask_for_what_is_waited_for().await;
+                self.release_after_news(stop).await?;
+            }
         }
         self.watch.note_look(began.elapsed());
         Ok(())
+    }
+
+    /// How far the workers are with what was sent. Only what the destination has, by its own word, counts as imported:
+    /// reports that do not come are no proof of anything, nor is an empty queue, as long as messages wait here for the
+    /// broker.
+    async fn look(&mut self, count: WorkCount) -> Result<Looked, RunError> {
+        if self.watch.is_refused {
+            return Ok(Looked::NothingMore);
+        }
+        if open(&mut self.work)?.is_imported(count) {
+            if !self.misses_a_message(count).await {
+                return Ok(if self.watch.is_refused {
+                    Looked::NothingMore
+                } else {
+                    Looked::Everything
+                });
+            }
+            let since = self.watch.missed_at.map(|(_, since)| since);
+            let is_over = since.is_some_and(|since| since.elapsed() >= MISSED_FOR);
+            return Ok(if is_over && self.is_all_confirmed() {
+                Looked::NothingMore
+            } else {
+                Looked::NotYet
+            });
+        }
+        if !self.is_all_confirmed() {
+            self.watch.quiescence = Quiescence::default();
+            return Ok(Looked::NotYet);
+        }
+        let quiescence = &mut self.watch.quiescence;
+        Ok(if quiescence.is_reached(self.destination, count).await {
+            Looked::NothingMore
+        } else {
+            Looked::NotYet
+        })
+    }
+
+    /// Whether the broker has confirmed all messages that were handed over.
+    fn is_all_confirmed(&self) -> bool {
+        self.unconfirmed
+            .iter()
+            .all(|unconfirmed| unconfirmed.messages == 0)
     }
 
     /// Whether the workers are through with all that was sent: their reports say so, and the destination has the last
@@ -234,7 +302,11 @@ impl Sink<'_> {
 
     /// Whether the destination lacks the last object of a message. It is asked again when the count has changed.
     async fn misses_a_message(&mut self, count: WorkCount) -> bool {
-        if self.watch.missed_at == Some(count) {
+        if self
+            .watch
+            .missed_at
+            .is_some_and(|(missed_at, _)| missed_at == count)
+        {
             return true;
         }
         if self.watch.is_refused {
@@ -242,7 +314,7 @@ impl Sink<'_> {
         }
         let mut last = self.packer.last_of_messages();
         // Where these were there before the run, what is waited for shows it.
-        last.extend(self.watch.choose(&self.packer.waited_for()));
+        last.extend(self.packer.waited_for());
         if last.is_empty() {
             return false;
         }
@@ -253,7 +325,8 @@ impl Sink<'_> {
         let is_there = |id: &&StixId| known.as_ref().is_some_and(|known| known.has(id));
         let (there, missing): (Vec<&StixId>, Vec<&StixId>) = last.iter().partition(is_there);
         self.packer.note_arrived(there);
-        self.watch.missed_at = (!missing.is_empty() && known.is_some()).then_some(count);
+        let is_missed = !missing.is_empty() && known.is_some();
+        self.watch.missed_at = is_missed.then(|| (count, Instant::now()));
         !missing.is_empty()
     }
 
@@ -313,9 +386,9 @@ impl Sink<'_> {
             return self.send_all_that_waits().await;
         }
         while self.packer.held() > 0 {
-            if self.packer.held() as u64 * FEW < self.handed_over {
-                let wave = self.packer.release_all();
-                return self.send_held(wave, stop).await;
+            let held = self.packer.held();
+            if held <= MOST_OF_FEW && held as u64 * FEW < self.handed_over {
+                return self.release_with_needs(stop).await;
             }
             self.until_next_look(stop).await?;
             if stop.is_cancelled() {
@@ -374,6 +447,11 @@ impl Sink<'_> {
         } else {
             Ok(())
         }
+    }
+
+    async fn release_with_needs(&mut self, stop: &CancellationToken) -> Result<(), RunError> {
+        let wave = self.packer.release_all();
+        self.send_held(wave, stop).await
     }
 
     async fn release(&mut self, stop: &CancellationToken) -> Result<(), RunError> {

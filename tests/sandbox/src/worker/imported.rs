@@ -160,6 +160,8 @@ pub struct Imported {
     user: User,
     /// Ids of markings that the user may not set.
     barred: BTreeSet<String>,
+    /// Ids of objects whose next import fails.
+    failing: BTreeSet<String>,
 }
 
 impl Imported {
@@ -180,6 +182,7 @@ impl Imported {
         Self {
             user: User::default(),
             barred: BTreeSet::new(),
+            failing: BTreeSet::new(),
             release,
             objects: BTreeMap::new(),
             aliases: HashMap::new(),
@@ -415,7 +418,18 @@ impl Imported {
         self.refused.push(Refused::new(object, message));
     }
 
+    /// Lets the next import of an object fail, as where the database takes too long.
+    pub(crate) fn fail_next(&mut self, id: &str) {
+        self.failing.insert(id.to_owned());
+    }
+
     fn take(&mut self, object: &Record, attempt: usize) -> Result<(), Refusal> {
+        if self.failing.remove(object.id()) {
+            return Err(refusal(
+                object,
+                "DATABASE_ERROR: the database takes too long",
+            ));
+        }
         if RULES.deletes.includes(self.release) && entities::is_deletion(object) {
             self.delete(object.id());
             if RULES.deletes_without_an_error.includes(self.release) {
