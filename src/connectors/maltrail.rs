@@ -1,6 +1,7 @@
 //! Maltrail: imports the IPv4 addresses of a text file, until it does something else.
 
 pub mod settings;
+pub mod trails;
 
 use std::collections::HashSet;
 use std::fs::File;
