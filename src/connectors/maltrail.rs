@@ -1,6 +1,8 @@
 //! Maltrail: imports the IPv4 addresses of a text file, until it does something else.
 
+pub mod mapping;
 pub mod settings;
+pub mod summary;
 pub mod trails;
 
 use std::collections::HashSet;

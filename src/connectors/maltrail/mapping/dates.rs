@@ -66,7 +66,10 @@ fn dates_in(address: &str) -> impl Iterator<Item = Timestamp> {
 
 fn date_of_post(number: &str) -> Option<Timestamp> {
     // A sign is none of it.
-    let number = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse::<u64>())?;
+    let number = number
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| number.parse::<u64>())?;
     let number = number.ok().filter(|number| *number >= FIRST_DATED_POST)?;
     let since = i64::try_from(number >> POST_SEQUENCE_BITS).ok()?;
     Timestamp::from_millis(POSTS_BEGIN_MS.checked_add(since)?)
@@ -123,18 +126,30 @@ mod tests {
     }
 
     #[rstest]
-    #[case::post("https://twitter.com/a/status/1529022365217906688", Some("2022-05-24T08:46:28.394Z"))]
-    #[case::post_with_more("https://x.com/a/status/1529022365217906688/photo/1?s=20", Some("2022-05-24T08:46:28.394Z"))]
+    #[case::post(
+        "https://twitter.com/a/status/1529022365217906688",
+        Some("2022-05-24T08:46:28.394Z")
+    )]
+    #[case::post_with_more(
+        "https://x.com/a/status/1529022365217906688/photo/1?s=20",
+        Some("2022-05-24T08:46:28.394Z")
+    )]
     #[case::old_post("https://twitter.com/a/status/20", None)]
     #[case::post_of_tomorrow("https://x.com/a/status/9223372036854775807", None)]
     #[case::no_number("https://x.com/a/status/+1529022365217906688", None)]
     #[case::too_large("https://x.com/a/status/99999999999999999999999", None)]
     #[case::other_numbers("https://infosec.exchange/users/a/statuses/109000000000000000", None)]
-    #[case::pulse("https://otx.alienvault.com/pulse/5f3e1c2b0123456789abcdef", Some("2020-08-20T06:46:35.000Z"))]
+    #[case::pulse(
+        "https://otx.alienvault.com/pulse/5f3e1c2b0123456789abcdef",
+        Some("2020-08-20T06:46:35.000Z")
+    )]
     #[case::pulse_elsewhere("https://example.com/pulse/5f3e1c2b0123456789abcdef", None)]
     #[case::no_pulse("https://otx.alienvault.com/pulse/5f3e1c2b", None)]
     #[case::pulse_of_tomorrow("https://otx.alienvault.com/pulse/ffffffff0123456789abcdef", None)]
-    #[case::day("https://blog.example/2019/12/03/name", Some("2019-12-03T00:00:00.000Z"))]
+    #[case::day(
+        "https://blog.example/2019/12/03/name",
+        Some("2019-12-03T00:00:00.000Z")
+    )]
     #[case::day_at_the_end("https://blog.example/a/2020/02/29", Some("2020-02-29T00:00:00.000Z"))]
     #[case::no_day("https://blog.example/2019/02/29/name", None)]
     #[case::no_month("https://blog.example/2019/13/01", None)]

@@ -61,7 +61,10 @@ mod tests {
     #[case("https://api.github.com", "https://github.com")]
     #[case("https://git.example/api/v3", "https://git.example")]
     #[case("http://127.0.0.1:8080/api/v3", "http://127.0.0.1:8080")]
-    #[case("https://git.example:8443/prefix/api/v3", "https://git.example:8443/prefix")]
+    #[case(
+        "https://git.example:8443/prefix/api/v3",
+        "https://git.example:8443/prefix"
+    )]
     #[case("https://api.git.example/v3", "https://api.git.example/v3")]
     #[case("https://[::1]:80/", "https://[::1]:80")]
     fn pages_are_where_people_read_them(#[case] api: &str, #[case] root: &str) {

@@ -72,7 +72,10 @@ mod tests {
     #[case("APT-C-00, (Ocean) Lotus's \"x\"", "APT-C-00, (Ocean) Lotus's \"x\"")]
     #[case("<b>x</b>", "`<b>x</b>`")]
     #[case("a `b` c", "`a 'b' c`")]
-    #[case("<code>[x](javascript:alert(1))</code>", "`‹code›[x](javascript:alert(1))‹/code›`")]
+    #[case(
+        "<code>[x](javascript:alert(1))</code>",
+        "`‹code›[x](javascript:alert(1))‹/code›`"
+    )]
     #[case("![x](http://evil.example/a.png)", "`![x](http://evil.example/a.png)`")]
     #[case("see WWW.evil.example", "`see WWW.evil.example`")]
     #[case("_x_", "`_x_`")]
