@@ -11,6 +11,11 @@ pub use threats::{Threat, ThreatKind, ThreatTable, ThreatTableError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(u32);
 
+impl FileId {
+    /// No list.
+    pub(super) const NONE: Self = Self(u32::MAX);
+}
+
 /// A family of one commit, by the order of folders and stems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FamilyId(u32);
@@ -54,6 +59,11 @@ impl Family {
     pub fn category(&self) -> Option<&str> {
         let first = self.folder.split('/').next();
         first.filter(|folder| !folder.is_empty())
+    }
+
+    /// All its folders: `malware`; empty at the top.
+    pub fn folder(&self) -> &str {
+        &self.folder
     }
 
     /// The name of its files without `.txt` and without the number of a continuation: `asyncrat`. It may have any
@@ -180,6 +190,12 @@ impl Families {
     /// All families in order.
     pub fn families(&self) -> impl Iterator<Item = (FamilyId, &Family)> {
         (0..).map(FamilyId).zip(&self.families)
+    }
+
+    /// The files of a family, by path: first the one that others continue.
+    pub fn files_of(&self, family: FamilyId) -> impl Iterator<Item = FileId> {
+        self.files()
+            .filter(move |file| self.family_of(*file) == Some(family))
     }
 
     /// The threat that a list is about.

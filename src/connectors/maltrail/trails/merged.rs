@@ -1,8 +1,168 @@
 //! Pass 2: what values that stand on several lines say elsewhere; pass 3: each value once, with all of it.
 
+mod part;
+mod texts;
 mod view;
 
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::digest::Digest;
+use super::family::Families;
+use super::hash::{ValueHash, ValueHasher};
+use super::reader::Occurrence;
+use super::reference::Block;
+use super::survey::LargeBlocks;
+use part::{NOTHING, Part, Parts};
+use texts::{Blocks, Notes};
 pub use view::View;
 
 /// The most notes of one value that are kept.
 pub const MOST_NOTES: usize = 20;
+/// The most lines of values that stand on several ones, each block, file, port and note of a value once; some twenty
+/// times what Maltrail has: 224 MiB.
+const MOST_PARTS: usize = 8_000_000;
+
+/// Why values cannot be merged.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum MergeError {
+    /// More than fits into memory.
+    #[error(
+        "more than 8 million lines hold values that other lines hold, too; read fewer files (maltrail.include, \
+         maltrail.exclude)"
+    )]
+    TooManyLines,
+}
+
+/// Pass 2: collects what is said about values that stand on several lines. Files come in the order of their paths.
+#[derive(Debug)]
+pub struct Merger {
+    hasher: ValueHasher,
+    large: LargeBlocks,
+    repeated: Vec<ValueHash>,
+    parts: Parts,
+    blocks: Blocks,
+    notes: Notes,
+    is_full: bool,
+}
+
+/// What is said about the values of a commit, as far as more than one line says it.
+#[derive(Debug)]
+pub struct Merged {
+    hasher: ValueHasher,
+    large: LargeBlocks,
+    /// In order.
+    repeated: Vec<ValueHash>,
+    /// By value, file and line.
+    parts: Vec<Part>,
+    blocks: Vec<Arc<Block>>,
+    notes: Vec<Box<str>>,
+    digests: Vec<(ValueHash, Digest, bool)>,
+}
+
+impl Merger {
+    /// Begins pass 2, with what pass 1 left: its large blocks and [`super::index::Index::repeated`].
+    pub fn new(hasher: ValueHasher, large: LargeBlocks, repeated: Vec<ValueHash>) -> Self {
+        Self {
+            hasher,
+            large,
+            repeated,
+            parts: Parts::default(),
+            blocks: Blocks::default(),
+            notes: Notes::default(),
+            is_full: false,
+        }
+    }
+
+    /// Takes in what a line says. Most lines hold a value of their own, and nothing is kept of them.
+    pub fn collect(&mut self, occurrence: &Occurrence<'_>) {
+        let hash = self.hasher.hash(&occurrence.value);
+        let Some(slot) = slot(&self.repeated, hash) else {
+            return;
+        };
+        if self.is_full {
+            return;
+        }
+        let note = occurrence.note.as_deref();
+        let part = Part {
+            slot,
+            check: self.hasher.check(&occurrence.value),
+            place: occurrence.place,
+            block: occurrence
+                .block
+                .map_or(NOTHING, |block| self.blocks.number(block)),
+            note: note.map_or(NOTHING, |note| self.notes.number(note)),
+            port: occurrence.port.unwrap_or_default(),
+            is_indicator: occurrence.is_indicator,
+        };
+        self.is_full = !self.parts.add(part, MOST_PARTS);
+    }
+
+    /// All files were read.
+    ///
+    /// # Errors
+    ///
+    /// When more lines than fit into memory hold values that other lines hold, too.
+    pub fn finish(self, families: &Families) -> Result<Merged, MergeError> {
+        if self.is_full {
+            return Err(MergeError::TooManyLines);
+        }
+        let mut merged = Merged {
+            hasher: self.hasher,
+            large: self.large,
+            repeated: self.repeated,
+            parts: self.parts.finish(),
+            blocks: self.blocks.listed,
+            notes: self.notes.finish(),
+            digests: Vec::new(),
+        };
+        merged.digests = merged.all_digests(families);
+        Ok(merged)
+    }
+}
+
+impl Merged {
+    /// Pass 3: all that is said about the value of a line, at the first line that holds it; none at the others. So each
+    /// value of a commit has one view, whichever lines are asked about.
+    pub fn view<'a>(
+        &'a self,
+        occurrence: &'a Occurrence<'a>,
+        families: &Families,
+    ) -> Option<View<'a>> {
+        let hash = self.hasher.hash(&occurrence.value);
+        let Some(slot) = slot(&self.repeated, hash) else {
+            return Some(View::single(occurrence, families, &self.large));
+        };
+        let parts = self.parts_of(slot, self.hasher.check(&occurrence.value));
+        match parts.first() {
+            Some(first) if first.place == occurrence.place => {
+                Some(self.union(&occurrence.value, parts, families))
+            }
+            Some(_) => None,
+            // A line that pass 2 has not seen.
+            None => Some(View::single(occurrence, families, &self.large)),
+        }
+    }
+
+    /// The lines of a value, in the order of files and lines.
+    fn parts_of(&self, slot: u32, check: u32) -> &[Part] {
+        let key = (slot, check);
+        let begin = self.parts.partition_point(|part| part.value() < key);
+        let behind = self.parts.get(begin..).unwrap_or_default();
+        let count = behind.partition_point(|part| part.value() == key);
+        behind.get(..count).unwrap_or_default()
+    }
+
+    pub(super) fn digests(&self) -> impl Iterator<Item = (ValueHash, Digest, bool)> {
+        self.digests.iter().copied()
+    }
+}
+
+fn slot(repeated: &[ValueHash], hash: ValueHash) -> Option<u32> {
+    let found = repeated.binary_search(&hash).ok()?;
+    u32::try_from(found).ok()
+}
+
+#[cfg(test)]
+mod tests;

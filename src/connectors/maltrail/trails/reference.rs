@@ -1,9 +1,17 @@
 //! Where trails come from: the addresses that stand above them.
 
+use url::Url;
+
 use super::family::FileId;
+use super::lines::trim;
+use super::value::is_steering;
+use crate::stix::text;
 
 /// The most references of one block that are kept; the rest is counted.
 pub const MOST_REFERENCES: usize = 100;
+/// The longest address, in bytes, and the longest remark, in characters.
+const MOST_ADDRESS_BYTES: usize = 2048;
+const MOST_REMARK_CHARS: usize = 500;
 
 /// The address of a post about trails, with a remark where there is one.
 ///
@@ -37,6 +45,23 @@ pub struct BlockId {
 }
 
 impl Reference {
+    /// The reference with this address, and with what stands behind it; none where the address is none that people can
+    /// open, or longer than 2 KiB.
+    pub fn new(address: &str, behind: &str) -> Option<Self> {
+        let is_clean = !address.contains(|letter: char| {
+            letter.is_whitespace() || is_steering(letter) || letter == char::REPLACEMENT_CHARACTER
+        });
+        if !is_clean || address.len() > MOST_ADDRESS_BYTES {
+            return None;
+        }
+        let parsed = Url::parse(address).ok()?;
+        let is_web = matches!(parsed.scheme(), "http" | "https");
+        (is_web && parsed.has_host()).then(|| Self {
+            address: address.into(),
+            remark: remark(behind),
+        })
+    }
+
     /// The address as it was written.
     pub fn address(&self) -> &str {
         &self.address
@@ -69,3 +94,21 @@ impl Reference {
         host.to_owned()
     }
 }
+
+/// `(Korean)` and `(# Korean)` are "Korean".
+fn remark(behind: &str) -> Option<Box<str>> {
+    let behind = trim(behind);
+    let inside = behind
+        .strip_prefix('(')
+        .and_then(|inside| inside.strip_suffix(')'));
+    let remark = trim(inside.unwrap_or(behind).trim_start_matches(['#', ' ']));
+    let remark: String = remark
+        .chars()
+        .filter(|letter| !is_steering(*letter))
+        .collect();
+    let remark = text::clean(&remark, MOST_REMARK_CHARS);
+    (!remark.is_empty()).then(|| remark.into())
+}
+
+#[cfg(test)]
+mod tests;

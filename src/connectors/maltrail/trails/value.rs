@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub use parse::Trail;
+pub(super) use parse::{first_of_range, is_steering};
 pub use unusable::Unusable;
 
 /// What a trail says, in its normal form: two trails that mean the same have equal values.
@@ -53,6 +54,15 @@ impl TrailValue<'_> {
         }
     }
 
+    /// The address, where the value is one and nothing else.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ipv4(address) => Some((*address).into()),
+            Self::Ipv6(address) => Some((*address).into()),
+            _ => None,
+        }
+    }
+
     /// The value with its own texts.
     pub fn into_owned(self) -> TrailValue<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
@@ -69,3 +79,6 @@ impl TrailValue<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
