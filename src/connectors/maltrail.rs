@@ -1,5 +1,7 @@
 //! Maltrail: imports the IPv4 addresses of a text file, until it does something else.
 
+pub mod git_host;
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
