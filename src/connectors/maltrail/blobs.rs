@@ -101,11 +101,6 @@ impl Blobs {
         Ok(())
     }
 
-    /// Keeps these alone.
-    pub(super) fn keep(&mut self, wanted: &HashSet<&BlobSha>) {
-        self.packed.retain(|blob, _| wanted.contains(blob));
-        self.packed_bytes = self.packed.values().map(Packed::bytes).sum();
-    }
 }
 
 /// Files that could not be read, by where they stand, and why.
@@ -137,6 +132,24 @@ impl BlobReader<'_> {
             self.read_archive(blobs, commit, wanted).await?;
         }
         self.read_singles(blobs, commit, missing(blobs, wanted)).await
+    }
+
+    /// Reads contents by their names alone.
+    ///
+    /// # Errors
+    /// [`BlobsError`] where one cannot be read.
+    pub(super) async fn read_contents(
+        &self,
+        blobs: &mut Blobs,
+        wanted: impl Iterator<Item = &BlobSha>,
+    ) -> Result<(), BlobsError> {
+        for blob in wanted {
+            if !blobs.has(blob) {
+                let content = self.session.blob(blob).await?;
+                keep(blobs, blob.clone(), &content)?;
+            }
+        }
+        Ok(())
     }
 
     /// All at once, again where that fails on the way.

@@ -37,16 +37,23 @@ pub(super) struct Imported {
     /// What the newest commit is asked for with.
     #[serde(default)]
     pub(super) version: Validators,
-    /// Files of it that could not be read, by their paths below the folder, and the content that counts as theirs
-    /// instead: that of the commit before, or none.
+    /// Lists of it that could not be read, by their paths below the folder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) unread: BTreeMap<RepositoryPath, Option<StaleFile>>,
+    pub(super) unread: UnreadLists,
 }
 
-/// A file as it was in an earlier commit.
+/// Lists that could not be read, by their paths below the folder.
+pub(super) type UnreadLists = BTreeMap<RepositoryPath, UnreadList>;
+
+/// A list that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct StaleFile {
-    pub(super) blob: BlobSha,
+pub(super) struct UnreadList {
+    /// The content that counts as its own instead: that of a commit before; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stale: Option<BlobSha>,
+    /// It is too large: before it changes, it is not tried again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) is_too_large: bool,
 }
 
 /// What an import depends on besides the settings.
@@ -93,6 +100,13 @@ pub(super) enum Step {
     Removed,
 }
 
+impl Imported {
+    /// Whether nothing of it is to be tried again.
+    pub(super) fn is_whole(&self) -> bool {
+        self.unread.values().all(|unread| unread.is_too_large)
+    }
+}
+
 impl Cursor {
     /// The cursor that a state holds; none where it is no cursor of this connector.
     pub(super) fn read(value: &serde_json::Value) -> Option<Self> {
@@ -125,7 +139,10 @@ mod tests {
                 "settings": "0123456789abcdef0123456789abcdef",
                 "first_import": "2026-08-01T00:00:00Z",
                 "version": {"etag": "W/\"abc\""},
-                "unread": {"malware/x.txt": null},
+                "unread": {
+                    "malware/x.txt": {},
+                    "malware/y.txt": {"stale": "3333333333333333333333333333333333333333", "is_too_large": true},
+                },
             },
             "under_way": {
                 "commit": "8adace1d0000000000000000000000000000000b",

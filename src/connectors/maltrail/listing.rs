@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::blobs::{Blobs, BlobsError};
-use super::cursor::{ReadContent, StaleFile};
+use super::cursor::{ReadContent, UnreadLists};
 use super::git_host::{
     BlobSha, CommitSha, Folder, GitHostError, GitSession, RepositoryFile, RepositoryPath,
 };
@@ -84,6 +84,25 @@ impl Listing {
         }
     }
 
+    /// The files that are read, but for these lists.
+    pub(super) fn wanted_but(
+        &self,
+        settings: &ListingSettings,
+        unread: &UnreadLists,
+    ) -> Vec<&RepositoryFile> {
+        let unread = unread.keys().filter_map(|path| self.lists.get(path));
+        let unread: Vec<&RepositoryPath> = unread.map(|file| &file.path).collect();
+        let mut wanted = self.wanted(settings);
+        wanted.retain(|file| !unread.contains(&&file.path));
+        wanted
+    }
+
+    /// How many lists are read.
+    pub(super) fn count(&self, settings: &ListingSettings) -> usize {
+        let taken = self.lists.keys().filter(|path| settings.files.takes(path.as_str()));
+        taken.count()
+    }
+
     /// The files that are read.
     pub(super) fn wanted(&self, settings: &ListingSettings) -> Vec<&RepositoryFile> {
         let taken = self.lists.iter().filter(|(path, _)| settings.files.takes(path.as_str()));
@@ -116,13 +135,12 @@ pub(super) struct Lists {
     /// What counts as the content of each list that is read.
     contents: BTreeMap<FileId, BlobSha>,
     pub(super) whitelist: Option<Whitelist>,
-    /// Lists that could not be read, by their paths below the folder, and what counts as their content instead.
-    pub(super) unread: BTreeMap<RepositoryPath, Option<StaleFile>>,
+    /// Those of them that could not be read.
+    pub(super) unread: UnreadLists,
 }
 
 impl Lists {
-    /// Puts together what was read of a commit. `instead` has, for lists that could not be read, what counts as their
-    /// content; none for nothing.
+    /// Puts together what was read of a commit, with what counts as the content of lists that could not be read.
     ///
     /// # Errors
     /// [`BlobsError::NotRead`] where the content of a whitelist was not read.
@@ -131,24 +149,24 @@ impl Lists {
         settings: &ListingSettings,
         table: &ThreatTable,
         blobs: &Blobs,
-        instead: &BTreeMap<RepositoryPath, Option<StaleFile>>,
+        could_not_be_read: &UnreadLists,
     ) -> Result<Self, BlobsError> {
         let paths = listing.lists.keys().map(RepositoryPath::as_str);
         let uses = paths.map(|path| (path.to_owned(), settings.usage(path)));
         let families = Families::new(uses, table);
-        let (mut contents, mut unread) = (BTreeMap::new(), BTreeMap::new());
+        let (mut contents, mut unread) = (BTreeMap::new(), UnreadLists::new());
         for (path, file) in &listing.lists {
             let id = families.file(path.as_str());
             let Some(id) = id.filter(|id| families.usage(*id) != FileUse::LeftOut) else {
                 continue;
             };
-            let Some(stale) = instead.get(path) else {
+            let Some(list) = could_not_be_read.get(path) else {
                 contents.insert(id, file.blob.clone());
                 continue;
             };
-            unread.insert(path.clone(), stale.clone());
-            if let Some(stale) = stale {
-                contents.insert(id, stale.blob.clone());
+            unread.insert(path.clone(), list.clone());
+            if let Some(stale) = &list.stale {
+                contents.insert(id, stale.clone());
             }
         }
         Ok(Self {
@@ -171,10 +189,16 @@ impl Lists {
     }
 
     /// What counts as the content of a list that cannot be read in a later commit.
-    pub(super) fn stale(&self, path: &RepositoryPath) -> Option<StaleFile> {
+    pub(super) fn content(&self, path: &RepositoryPath) -> Option<&BlobSha> {
         let file = self.families.file(path.as_str())?;
-        let blob = self.contents.get(&file)?.clone();
-        Some(StaleFile { blob })
+        self.contents.get(&file)
+    }
+
+    /// The names of the lists that are read: those of their families.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let families = self.contents.keys().filter_map(|file| self.families.family_of(*file));
+        let families = families.filter_map(|family| self.families.family(family));
+        families.map(|family| family.stem())
     }
 }
 

@@ -100,7 +100,7 @@ impl Planner<'_> {
 
     async fn plan_newest(&self, imported: Option<Imported>) -> Result<Plan, SourceError> {
         let is_settled = |imported: &Imported| {
-            imported.settings == self.settings && imported.unread.is_empty() && !self.has_again
+            imported.settings == self.settings && imported.is_whole() && !self.has_again
         };
         let known = imported.as_ref().filter(|imported| is_settled(imported));
         let version = known.map(|imported| imported.version.clone());

@@ -30,6 +30,7 @@ use crate::connector::SourceError;
 use crate::stix::Timestamp;
 use compare::{Difference, compare};
 use emit::{Emitter, Ends};
+use listed::Listed;
 use passes::{Surveyed, survey};
 
 pub(super) use emit::TrailUnit;
@@ -126,14 +127,7 @@ impl Reading {
         let surveyed = survey(&self.blobs, &self.lists, mapping, &hasher)?;
         let difference = self.difference(&surveyed, &hasher)?;
         let mapper = self.mapper(&self.lists, &surveyed)?;
-        let listed = listed::Listed {
-            reading: self,
-            hasher: &hasher,
-            merged: &surveyed.merged,
-            mapper: &mapper,
-            difference: difference.as_ref(),
-            from: self.place(Step::Listed, &self.lists),
-        };
+        let listed = self.listed(&hasher, &surveyed, &mapper, difference.as_ref());
         let forecast = listed.forecast()?;
         announce(&forecast);
         let mut emitter = Emitter::new(self.ends(), emit);
@@ -154,6 +148,36 @@ impl Reading {
         }
         emitter.end()?;
         Ok(summary)
+    }
+
+    /// What is coming, without handing anything out.
+    ///
+    /// # Errors
+    /// [`ReadingError`].
+    pub(super) fn forecast(&self) -> Result<Forecast, ReadingError> {
+        let hasher = ValueHasher::new();
+        let surveyed = survey(&self.blobs, &self.lists, &self.settings.mapping, &hasher)?;
+        let difference = self.difference(&surveyed, &hasher)?;
+        let mapper = self.mapper(&self.lists, &surveyed)?;
+        let listed = self.listed(&hasher, &surveyed, &mapper, difference.as_ref());
+        listed.forecast()
+    }
+
+    fn listed<'a>(
+        &'a self,
+        hasher: &'a ValueHasher,
+        surveyed: &'a Surveyed,
+        mapper: &'a Mapper,
+        difference: Option<&'a Difference>,
+    ) -> Listed<'a> {
+        Listed {
+            reading: self,
+            hasher,
+            merged: &surveyed.merged,
+            mapper,
+            difference,
+            from: self.place(Step::Listed, &self.lists),
+        }
     }
 
     /// What is different from the commit that is imported; none where none is, or is known no more.
@@ -243,9 +267,9 @@ impl Reading {
         let Some(earlier) = self.earlier.as_ref().filter(|earlier| !earlier.by_other_settings) else {
             return summary;
         };
-        let known: HashSet<String> = earlier.lists.names().collect();
+        let known: HashSet<&str> = earlier.lists.names().collect();
         for name in self.lists.names().filter(|name| !known.contains(name)) {
-            summary.add_new_family(&name);
+            summary.add_new_family(name);
         }
         summary
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::super::cursor::{Cursor, Step, UnderWay, UpTo};
+use super::super::cursor::{Cursor, Imported, Step, UnderWay, UpTo};
 use super::super::git_host::RepositoryPath;
 use super::super::listing::Lists;
 use super::super::mapping::Written;
@@ -34,6 +34,21 @@ pub struct TrailUnit {
     pub(in super::super) cursor: Option<Cursor>,
     /// Up to when changes of the lists lie before its end.
     pub(in super::super) as_of: Option<DateTime<Utc>>,
+}
+
+impl TrailUnit {
+    /// One that sends nothing, and only notes that a commit is imported.
+    pub(in super::super) fn noting(imported: Imported) -> Self {
+        Self {
+            number: 1,
+            as_of: Some(imported.date),
+            cursor: Some(Cursor {
+                imported: Some(imported),
+                under_way: None,
+            }),
+            ..Self::default()
+        }
+    }
 }
 
 /// Where units end.
