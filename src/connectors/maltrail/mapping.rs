@@ -20,6 +20,7 @@ use std::sync::Arc;
 use super::settings::{MappingSettings, ValidFrom};
 use super::trails::family::{Families, FamilyId, Severity, ThreatId};
 use super::trails::merged::View;
+use super::trails::survey::ThreatView;
 use super::trails::value::TrailValue;
 use crate::connector::Skipped;
 use crate::stix::make_id::IdentityClass;
@@ -31,9 +32,8 @@ use crate::stix::{StixId, StixObject, Timestamp};
 use crate::telemetry::safe_text::{NAME, safe};
 
 pub use dates::commit_date;
-pub use forecast::{Forecast, ValueCounts};
+pub use forecast::{Forecast, LineCounts, ValueCounts};
 pub use pages::ListPages;
-pub use threats::ThreatFacts;
 
 use plain_text::{one_line, plain};
 use references::{Attached, attach};
@@ -112,27 +112,28 @@ impl fmt::Debug for Mapper {
 }
 
 impl Mapper {
-    /// For the lists of one commit, with what they say about their threats.
+    /// For the lists of one commit, and the threats that they are named after
+    /// ([`ThreatFacts::threats`](super::trails::survey::ThreatFacts::threats)).
     ///
     /// # Errors
     /// When author or marking cannot be written: a defect of this program.
-    pub fn new(
+    pub fn new<'t>(
         settings: &MappingSettings,
         pages: &ListPages,
         families: &Families,
-        facts: &BTreeMap<ThreatId, ThreatFacts>,
+        threats: impl IntoIterator<Item = ThreatView<'t>>,
     ) -> Result<Self, MapperError> {
         let common = common(settings)?;
-        let threats = ThreatWriter {
+        let writer = ThreatWriter {
             settings,
             pages,
             families,
-            facts,
             common: &common,
         };
+        let threats = threats.into_iter().collect();
         Ok(Self {
             settings: settings.clone(),
-            threats: threats.write_all(),
+            threats: writer.write_all(threats),
             families: families
                 .families()
                 .map(|(id, family)| {
@@ -165,65 +166,87 @@ impl Mapper {
     /// `moment` is the date of the commit that brought it ([`commit_date`]); for a value that the last imported commit
     /// had already, the date of that one.
     pub fn write(&self, view: &View<'_>, occasion: Occasion, moment: Timestamp) -> Written {
-        let shape = Shape::of(view.value);
-        let mut written = Written::default();
-        let severity = self.severity(view);
-        let score = score::normal(severity, &self.settings.scores);
-        let is_indicator = self.settings.create_indicators && view.has_indicator;
+        let is_indicator = self.settings.create_indicators && view.is_indicator;
         let attached = self.attached(view);
-        written.references_left_out = attached.left_out;
+        let mut written = Written {
+            references_left_out: attached.left_out,
+            ..Written::default()
+        };
+        let shape = Shape::of(view.value);
         let mut common = Common {
             labels: self.labels(view),
             ..self.common.clone()
         };
+        let score = score::normal(self.severity(view), &self.settings.scores);
         if !is_indicator {
             common.external_references = attached.references;
             self.put_observable(&mut written, &shape, score, &common);
             return written;
         }
         let observable = self.put_observable(&mut written, &shape, score, &common);
+        common.external_references = attached.references;
+        let when = (occasion, moment);
+        let indicator = self.indicator(view, &shape, when, attached.left_out, common);
+        let indicator = put(&mut written, indicator, &shape.name, "Indicator");
+        if let Some(indicator) = indicator {
+            self.put_ties(&mut written, view, &shape, &indicator, observable);
+        }
+        written
+    }
+
+    /// The indicator of a value, with these labels and references.
+    fn indicator(
+        &self,
+        view: &View<'_>,
+        shape: &Shape<'_>,
+        (occasion, moment): (Occasion, Timestamp),
+        left_out: usize,
+        common: Common,
+    ) -> Result<StixObject, NotWritten> {
+        let severity = self.severity(view);
+        let score = score::normal(severity, &self.settings.scores);
         let (score, revoked) = match occasion {
             Occasion::Listed => (score, None),
             Occasion::Returned(times) => (score::returned(score, times), Some(false)),
         };
-        let valid_from = self.valid_from(view, occasion, moment);
-        common.external_references = attached.references;
-        common.created = Some(valid_from);
-        common.revoked = revoked;
+        let valid_from = Some(self.valid_from(view, occasion, moment));
+        let name = one_line(&shape.name, usize::MAX);
+        let description = self.description(view, left_out);
         let indicator = Indicator {
             indicator_types: indicator_types(severity),
-            description: self.description(view, attached.left_out).as_deref(),
+            description: description.as_deref(),
             score: Some(score),
             detection: self.detection(severity),
-            valid_from: Some(valid_from),
+            valid_from,
             main_observable_type: Some(shape.main_type),
-            ..Indicator::new(
-                &one_line(&shape.name, usize::MAX),
-                IndicatorPattern::Stix(&shape.pattern),
-            )
+            ..Indicator::new(&name, IndicatorPattern::Stix(&shape.pattern))
         };
-        let Some(indicator) = put(
-            &mut written,
-            indicator.write(&common),
-            &shape.name,
-            "Indicator",
-        ) else {
-            return written;
-        };
-        let address = shape
-            .based_on
-            .clone()
-            .filter(|_| self.settings.create_observables);
+        indicator.write(&Common {
+            created: valid_from,
+            revoked,
+            ..common
+        })
+    }
+
+    /// Ties an indicator to its observable, or that of its address, and to its threats.
+    fn put_ties(
+        &self,
+        written: &mut Written,
+        view: &View<'_>,
+        shape: &Shape<'_>,
+        indicator: &StixId,
+        observable: Option<StixId>,
+    ) {
+        let is_observable = self.settings.create_observables;
+        let address = shape.based_on.clone().filter(|_| is_observable);
         if let Some(observable) = observable.or(address) {
-            self.tie(&mut written, &shape, "based-on", &indicator, &observable);
+            self.tie(written, shape, "based-on", indicator, &observable);
         }
-        for threat in &view.threats {
-            if let Some(threat) = self.threats.objects.get(threat) {
-                self.tie(&mut written, &shape, "indicates", &indicator, &threat.id);
-                written.threats.push(Arc::clone(threat));
-            }
+        let threats = view.threats.iter();
+        for threat in threats.filter_map(|threat| self.threats.objects.get(threat)) {
+            self.tie(written, shape, "indicates", indicator, &threat.id);
+            written.threats.push(Arc::clone(threat));
         }
-        written
     }
 
     /// The indicator of a value that is gone, revoked; none where there are no indicators. Of the value nothing but
@@ -252,14 +275,12 @@ impl Mapper {
             revoked: Some(true),
             ..self.common.clone()
         };
+        let name = one_line(&shape.name, usize::MAX);
         let indicator = Indicator {
             score: Percent::new(0),
             valid_from: Some(valid_from.unwrap_or(moment)),
             main_observable_type: Some(shape.main_type),
-            ..Indicator::new(
-                &one_line(&shape.name, usize::MAX),
-                IndicatorPattern::Stix(&shape.pattern),
-            )
+            ..Indicator::new(&name, IndicatorPattern::Stix(&shape.pattern))
         };
         indicator.write(&common).map(Some)
     }
@@ -337,7 +358,7 @@ impl Mapper {
         let lists: Vec<&str> = self.texts(view).map(|texts| texts.list.as_str()).collect();
         sentences.lists(lists.into_iter());
         sentences.ports(&view.ports);
-        sentences.notes(&view.notes);
+        sentences.notes(&view.notes, view.notes_left_out);
         if self.settings.references {
             let large = view.large_references.iter();
             sentences.addresses(large.map(|reference| reference.address()));

@@ -5,6 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use super::trails::family::{Families, Family, FamilyId};
+use super::trails::reader::{Remark, SkipReason, Tally};
 use crate::telemetry::safe_text::{NAME, safe};
 
 /// How many families, new families and reasons a sentence names.
@@ -33,6 +35,7 @@ pub struct RunSummary {
     new_families: BTreeSet<Box<str>>,
     skipped: BTreeMap<Box<str>, u64>,
     whitelisted: BTreeMap<Box<str>, u64>,
+    noticed: BTreeMap<Box<str>, u64>,
     references_left_out: u64,
 }
 
@@ -74,6 +77,12 @@ impl RunSummary {
         }
     }
 
+    /// Counts a value that these families list, or listed, by their stems.
+    pub fn count_in(&mut self, change: Change, families: &Families, listing: &[FamilyId]) {
+        let families = listing.iter().filter_map(|id| families.family(*id));
+        self.count(change, families.map(Family::stem));
+    }
+
     /// A family that no commit before had, as far as it is known.
     pub fn add_new_family(&mut self, family: &str) {
         self.new_families.insert(family.into());
@@ -92,6 +101,24 @@ impl RunSummary {
     /// Counts lines that Maltrail itself never reports, by the list that says so.
     pub fn count_whitelisted(&mut self, list: impl fmt::Display, lines: u64) {
         *self.whitelisted.entry(list.to_string().into()).or_default() += lines;
+    }
+
+    /// Counts all that was remarked of lines.
+    pub fn count_remarks(&mut self, tally: &Tally) {
+        for (remark, lines) in tally.remarks() {
+            match remark {
+                Remark::Skipped(SkipReason::Whitelisted(list)) => {
+                    self.count_whitelisted(list.path(), lines);
+                }
+                Remark::Skipped(reason) => self.count_skipped(reason, lines),
+                Remark::Noticed(notice) => self.count_noticed(notice, lines),
+            }
+        }
+    }
+
+    /// Counts lines that are taken although something is wrong with them, by what that is.
+    pub fn count_noticed(&mut self, notice: impl fmt::Display, lines: u64) {
+        *self.noticed.entry(notice.to_string().into()).or_default() += lines;
     }
 
     /// Counts references that are not attached to anything.
@@ -197,6 +224,7 @@ impl fmt::Display for RunSummary {
         }
         write_reasons(f, "skipped", &self.skipped)?;
         write_reasons(f, "whitelisted", &self.whitelisted)?;
+        write_reasons(f, "with something amiss", &self.noticed)?;
         if self.references_left_out > 0 {
             let count = self.references_left_out;
             write!(
@@ -247,6 +275,10 @@ fn families_word(count: usize) -> &'static str {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::trails::family::{FileUse, ThreatTable};
+    use super::super::trails::reader::{Found, Notice, Place, Skipped};
+    use super::super::trails::value::Unusable;
+    use super::super::trails::whitelist::List;
     use super::*;
     use crate::telemetry::safe_text::{SENTENCE, is_unsafe};
 
@@ -283,6 +315,48 @@ mod tests {
             (812, 1, 2)
         );
         assert_eq!((summary.skipped(), summary.whitelisted()), (142, 498));
+    }
+
+    #[test]
+    fn remarks_are_counted_by_reason() {
+        let file = families().file("malware/x.txt").unwrap();
+        let place = |line| Place { file, line };
+        let mut tally = Tally::default();
+        let reasons = [
+            SkipReason::Suffix,
+            SkipReason::Suffix,
+            SkipReason::Whitelisted(List::Cdns),
+            SkipReason::Unusable(Unusable::SingleWord),
+        ];
+        for (line, reason) in (1..).zip(reasons) {
+            tally.count(&Found::Skipped(Skipped {
+                place: place(line),
+                reason,
+                text: "x".into(),
+            }));
+        }
+        tally.count(&Found::Noticed(place(9), Notice::PortUnreadable));
+        let mut summary = RunSummary::default();
+        summary.count_remarks(&tally);
+        assert_eq!(
+            summary.to_string(),
+            "nothing changed; 3 lines skipped (2 a suffix (maltrail.suffixes), 1 a single word); 1 line whitelisted (1 data/cdn_ranges.txt); 1 line with something amiss (1 a port that cannot be read; taken without it)"
+        );
+    }
+
+    #[test]
+    fn values_are_counted_by_the_stems_of_their_lists() {
+        let families = families();
+        let listing: Vec<FamilyId> = families.families().map(|(id, _)| id).collect();
+        let mut summary = RunSummary::default();
+        summary.count_in(Change::Added, &families, &listing);
+        assert_eq!(summary.to_string(), "1 added: +1 apt_y, +1 x");
+    }
+
+    fn families() -> Families {
+        let lists = ["malware/apt_y.txt", "malware/apt_y-1.txt", "malware/x.txt"];
+        let lists = lists.map(|path| (path.to_owned(), FileUse::Full));
+        Families::new(lists, &ThreatTable::built_in().unwrap())
     }
 
     #[test]
@@ -332,6 +406,7 @@ mod tests {
                 summary.add_new_family(name);
                 summary.count_skipped(name, u64::MAX / 100);
                 summary.count_whitelisted(name, 1);
+                summary.count_noticed(name, 1);
             }
             let text = summary.to_string();
             prop_assert!(text.len() <= 2 * SENTENCE, "{}", text.len());

@@ -13,3 +13,6 @@ pub mod reference;
 pub mod survey;
 pub mod value;
 pub mod whitelist;
+
+#[cfg(test)]
+mod tree;

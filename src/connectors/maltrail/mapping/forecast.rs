@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::super::settings::MappingSettings;
+use super::super::trails::family::Families;
 use super::super::trails::merged::View;
+use super::super::trails::reader::Occurrence;
 use super::super::trails::value::TrailValue;
 
 /// What there is to import, whatever is made of it.
@@ -45,14 +47,54 @@ pub struct Forecast {
 impl ValueCounts {
     /// Counts a value.
     pub fn count(&mut self, view: &View<'_>) {
-        let has_observable = has_observable(view.value);
-        let is_traffic = matches!(view.value, TrailValue::Traffic(..));
+        self.count_one(view.value, view.is_indicator, view.threats.len());
+    }
+
+    fn count_one(&mut self, value: &TrailValue<'_>, is_indicator: bool, threats: usize) {
+        let has_observable = has_observable(value);
+        let is_traffic = matches!(value, TrailValue::Traffic(..));
         self.values += 1;
         self.observables += u64::from(has_observable);
-        if view.has_indicator {
+        if is_indicator {
             self.indicators += 1;
             self.based_on += u64::from(has_observable || is_traffic);
-            self.indicates += u64::try_from(view.threats.len()).unwrap_or(u64::MAX);
+            self.indicates += u64::try_from(threats).unwrap_or(u64::MAX);
+        }
+    }
+}
+
+/// What lines say, counted while they are read for the first time: values that stand on several lines count several
+/// times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    said: ValueCounts,
+}
+
+impl LineCounts {
+    /// Counts what a line says of a value.
+    pub fn count(&mut self, families: &Families, occurrence: &Occurrence<'_>) {
+        let threats = families.threat_of(occurrence.place.file).into_iter();
+        let is_indicator = occurrence.is_indicator;
+        self.said
+            .count_one(&occurrence.value, is_indicator, threats.count());
+    }
+
+    /// What so many different values most likely are, so many of them indicators, if those that stand on several lines
+    /// are as all others.
+    pub fn estimate(&self, values: u64, indicators: u64, threats: u64) -> ValueCounts {
+        let lines = &self.said;
+        let share = |part: u64, lines: u64, all: u64| {
+            let part = u128::from(part) * u128::from(all);
+            let share = part.checked_div(u128::from(lines)).unwrap_or_default();
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        ValueCounts {
+            values,
+            indicators,
+            threats,
+            observables: share(lines.observables, lines.values, values),
+            based_on: share(lines.based_on, lines.indicators, indicators),
+            indicates: share(lines.indicates, lines.indicators, indicators),
         }
     }
 }
@@ -127,6 +169,7 @@ impl fmt::Display for Forecast {
 mod tests {
     use super::super::tests::{mapping, view};
     use super::*;
+    use crate::connectors::maltrail::trails::reader::Place;
 
     /// The snapshot of 2026-08-23 as a whole.
     const COUNTS: ValueCounts = ValueCounts {
@@ -164,6 +207,48 @@ mod tests {
         assert_eq!(forecast.messages, 1391);
     }
 
+    #[test]
+    fn values_on_several_lines_are_as_all_others() {
+        let families = super::super::tests::families();
+        let place = |path: &str| Place {
+            file: families.file(path).unwrap(),
+            line: 1,
+        };
+        let mut counts = LineCounts::default();
+        let mut count = |path, value, is_indicator| {
+            let occurrence = Occurrence {
+                value,
+                place: place(path),
+                port: None,
+                is_indicator,
+                note: None,
+                block: None,
+            };
+            counts.count(&families, &occurrence);
+        };
+        let domain = || TrailValue::Domain("a.example".into());
+        for _ in 0..3 {
+            count("malware/asyncrat.txt", domain(), true);
+        }
+        count(
+            "malicious/wp_inject.txt",
+            TrailValue::Path("/a".into()),
+            true,
+        );
+        count("suspicious/dynamic_domain.txt", domain(), false);
+        let expected = ValueCounts {
+            values: 100,
+            observables: 80,
+            indicators: 40,
+            based_on: 30,
+            indicates: 30,
+            threats: 7,
+        };
+        assert_eq!(counts.estimate(100, 40, 7), expected);
+        let nothing = LineCounts::default().estimate(0, 0, 0);
+        assert_eq!(nothing, ValueCounts::default());
+    }
+
     /// Nothing is announced that is not written, and nothing written that is not announced.
     #[rstest::rstest]
     #[case(true, true)]
@@ -175,8 +260,8 @@ mod tests {
         settings.create_indicators = indicators;
         let mapper = super::super::tests::mapper(&settings);
         for value in super::super::tests::values() {
-            for has_indicator in [true, false] {
-                let view = view(&value, has_indicator);
+            for is_indicator in [true, false] {
+                let view = view(&value, is_indicator);
                 let mut counts = ValueCounts::default();
                 counts.count(&view);
                 let forecast = Forecast::new(&counts, &settings, 1);
@@ -190,7 +275,7 @@ mod tests {
                 assert_eq!(
                     forecast.messages,
                     u64::from(is_sent),
-                    "{value:?} {has_indicator}"
+                    "{value:?} {is_indicator}"
                 );
             }
         }

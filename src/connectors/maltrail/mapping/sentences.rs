@@ -33,24 +33,14 @@ impl Sentences {
 
     /// All its ports: `Ports: 443, 8080.`
     pub(super) fn ports(&mut self, ports: &[u16]) {
-        let heading = if ports.len() == 1 {
-            "Port: "
-        } else {
-            "Ports: "
-        };
-        self.enumeration(heading, ports.iter(), PORT_CHARS);
+        self.enumeration("Ports: ", ports.iter(), PORT_CHARS);
     }
 
-    /// What stands beside it: `Note: sinkholed.`
-    pub(super) fn notes(&mut self, notes: &[&str]) {
-        let heading = if notes.len() == 1 {
-            "Note: "
-        } else {
-            "Notes: "
-        };
-        let notes: Vec<String> = notes.iter().map(|note| plain(note, TEXT_CHARS)).collect();
-        let notes: Vec<&String> = notes.iter().filter(|note| !note.is_empty()).collect();
-        self.separated(heading, notes.into_iter(), "; ", DESCRIPTION_CHARS);
+    /// What stands beside it, and how many more notes there are: `Notes: sinkholed.`
+    pub(super) fn notes(&mut self, notes: &[&str], left_out: usize) {
+        let notes = notes.iter().map(|note| plain(note, TEXT_CHARS));
+        let notes: Vec<String> = notes.filter(|note| !note.is_empty()).collect();
+        self.separated("Notes: ", notes.iter(), "; ", DESCRIPTION_CHARS, left_out);
     }
 
     /// Where it was reported: addresses that are attached elsewhere.
@@ -88,20 +78,21 @@ impl Sentences {
         items: impl ExactSizeIterator<Item = T>,
         limit: usize,
     ) {
-        self.separated(heading, items, ", ", limit);
+        self.separated(heading, items, ", ", limit, 0);
     }
 
-    /// A sentence of these items, as many as there is room for.
+    /// A sentence of these items, as many as there is room for, and how many more there are.
     fn separated<T: Display>(
         &mut self,
         heading: &str,
         items: impl ExactSizeIterator<Item = T>,
         separator: &str,
         limit: usize,
+        left_out: usize,
     ) {
         let room = DESCRIPTION_CHARS.saturating_sub(self.chars).min(limit);
         let room = room.saturating_sub(heading.len() + MORE_CHARS);
-        let total = items.len();
+        let total = items.len() + left_out;
         let (mut sentence, mut chars, mut taken) = (heading.to_owned(), 0, 0);
         let mut item_text = String::new();
         for item in items {
@@ -168,7 +159,7 @@ mod tests {
         let mut sentences = Sentences::default();
         sentences.lists(["malware/asyncrat", "malicious/x"].into_iter());
         sentences.ports(&[443, 8080]);
-        sentences.notes(&["sinkholed", "\u{202e}", "<b>C2</b>?"]);
+        sentences.notes(&["sinkholed", "\u{202e}", "<b>C2</b>?"], 0);
         sentences.addresses(["https://x.com/a/status/1", "https://e.example/(a)"].into_iter());
         sentences.more_references(2);
         assert_eq!(
@@ -181,21 +172,21 @@ mod tests {
     fn nothing_is_said_of_nothing() {
         let mut sentences = Sentences::default();
         sentences.ports(&[]);
-        sentences.notes(&["\u{200b}"]);
+        sentences.notes(&["\u{200b}"], 0);
         sentences.aliases([].into_iter());
         sentences.more_references(0);
         assert_eq!(sentences.into_text(), None);
     }
 
     #[test]
-    fn one_is_one() {
+    fn what_is_left_out_is_counted() {
         let mut sentences = Sentences::default();
         sentences.ports(&[443]);
-        sentences.notes(&["Is it down?"]);
+        sentences.notes(&["Is it down?"], 2);
         sentences.more_references(1);
         assert_eq!(
             sentences.into_text().unwrap(),
-            "Port: 443. Note: Is it down? 1 more reference in the lists."
+            "Ports: 443. Notes: Is it down? and 2 more. 1 more reference in the lists."
         );
     }
 
@@ -225,7 +216,7 @@ mod tests {
             sentences.lists(lists.iter().map(String::as_str));
             sentences.ports(&ports);
             let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
-            sentences.notes(&notes);
+            sentences.notes(&notes, 0);
             sentences.addresses(notes.iter().copied());
             sentences.more_references(7);
             let text = sentences.into_text().unwrap();

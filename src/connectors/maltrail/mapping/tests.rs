@@ -3,7 +3,6 @@
 mod objects;
 mod threats;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
@@ -67,7 +66,28 @@ pub(super) fn pages() -> ListPages {
 }
 
 pub(super) fn mapper(settings: &MappingSettings) -> Mapper {
-    Mapper::new(settings, &pages(), &families(), &BTreeMap::new()).unwrap()
+    let families = families();
+    Mapper::new(settings, &pages(), &families, threat_views(&families)).unwrap()
+}
+
+/// The threats of full lists, of which nothing else is said.
+pub(super) fn threat_views(families: &Families) -> Vec<ThreatView<'_>> {
+    let full = |id| {
+        let files = families.files().filter(move |file| {
+            families.usage(*file) == FileUse::Full && families.threat_of(*file) == Some(id)
+        });
+        files.collect::<Vec<_>>()
+    };
+    let threats = families.threats().map(|(id, threat)| ThreatView {
+        id,
+        threat,
+        files: full(id),
+        trails: 1,
+        aliases: Vec::new(),
+        references: Vec::new(),
+        references_left_out: 0,
+    });
+    threats.filter(|view| !view.files.is_empty()).collect()
 }
 
 pub(super) fn family(path: &str) -> FamilyId {
@@ -110,7 +130,7 @@ pub(super) fn values() -> Vec<TrailValue<'static>> {
 }
 
 /// A value that asyncrat's list has, with nothing else said about it.
-pub(super) fn view<'a>(value: &'a TrailValue<'a>, has_indicator: bool) -> View<'a> {
+pub(super) fn view<'a>(value: &'a TrailValue<'a>, is_indicator: bool) -> View<'a> {
     let families = families();
     let file = families.file("malware/asyncrat.txt").unwrap();
     View {
@@ -121,9 +141,10 @@ pub(super) fn view<'a>(value: &'a TrailValue<'a>, has_indicator: bool) -> View<'
         ports: Vec::new(),
         notes: Vec::new(),
         references: Vec::new(),
+        notes_left_out: 0,
         references_left_out: 0,
         large_references: Vec::new(),
-        has_indicator,
+        is_indicator,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Malware, intrusion sets and tools that lists are named after: each once.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::super::settings::{Aliases, MappingSettings};
-use super::super::trails::family::{Families, FileId, FileUse, Threat, ThreatId, ThreatKind};
-use super::super::trails::reference::Reference;
+use super::super::trails::family::{Families, FileId, ThreatId, ThreatKind};
+use super::super::trails::survey::ThreatView;
 use super::pages::ListPages;
 use super::plain_text::{one_line, plain};
 use super::references::{Attached, attach};
@@ -18,17 +19,8 @@ use crate::stix::typed::{self, Common, ExternalReference, NotWritten, TypedObjec
 
 /// The source of a list's page, in words.
 const PAGE_SOURCE: &str = "Maltrail";
-
-/// What the lists of a threat say about it besides its values.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ThreatFacts {
-    /// Its other names, in the order of the lists.
-    pub aliases: Vec<Box<str>>,
-    /// The references of blocks that are too large for each of their values to have them, in the order of the lists.
-    pub references: Vec<Reference>,
-    /// How many more of these there are.
-    pub references_left_out: usize,
-}
+/// The most pages of one threat: its list, and what continues it. They leave room for posts.
+const MOST_PAGES: usize = 20;
 
 /// The objects of all threats that a full list is named after.
 #[derive(Debug, Default)]
@@ -42,45 +34,29 @@ pub(super) struct ThreatWriter<'a> {
     pub(super) settings: &'a MappingSettings,
     pub(super) pages: &'a ListPages,
     pub(super) families: &'a Families,
-    pub(super) facts: &'a BTreeMap<ThreatId, ThreatFacts>,
     /// Author and marking.
     pub(super) common: &'a Common,
 }
 
 impl ThreatWriter<'_> {
-    pub(super) fn write_all(&self) -> ThreatObjects {
+    pub(super) fn write_all(&self, threats: Vec<ThreatView<'_>>) -> ThreatObjects {
         let mut written = ThreatObjects::default();
         if !self.settings.threats {
             return written;
         }
-        let taken = TakenNames::of(self.families, self.facts);
-        for (id, lists) in self.lists() {
-            let Some(threat) = self.families.threat(id) else {
-                continue;
-            };
-            match self.write(id, threat, &lists, &taken) {
+        let taken = TakenNames::of(&threats);
+        for threat in threats {
+            match self.write(&threat, &taken) {
                 Ok(object) => {
-                    written.objects.insert(id, Arc::new(object));
+                    written.objects.insert(threat.id, Arc::new(object));
                 }
                 Err(error) => {
-                    let kind = kind_name(threat.kind);
-                    written.skipped.push(skipped(&threat.name, kind, &error));
+                    let (name, kind) = (&threat.threat.name, kind_name(threat.threat.kind));
+                    written.skipped.push(skipped(name, kind, &error));
                 }
             }
         }
         written
-    }
-
-    /// The threats of lists that are taken in full, with these lists.
-    fn lists(&self) -> BTreeMap<ThreatId, Vec<FileId>> {
-        let mut lists: BTreeMap<ThreatId, Vec<FileId>> = BTreeMap::new();
-        let files = self.families.files();
-        for file in files.filter(|file| self.families.usage(*file) == FileUse::Full) {
-            if let Some(threat) = self.families.threat_of(file) {
-                lists.entry(threat).or_default().push(file);
-            }
-        }
-        lists
     }
 
     /// The lists as people know them, each once, with its continuations.
@@ -94,55 +70,64 @@ impl ThreatWriter<'_> {
             .collect()
     }
 
-    fn write(
-        &self,
-        id: ThreatId,
-        threat: &Threat,
-        lists: &[FileId],
-        taken: &TakenNames,
-    ) -> Result<StixObject, NotWritten> {
-        let name = one_line(&threat.name, usize::MAX);
-        let facts = self.facts.get(&id);
-        let aliases = facts.map_or(&[][..], |facts| &facts.aliases);
-        let aliases = own_aliases(&name, aliases);
-        let pages = lists
-            .iter()
-            .map(|list| self.pages.page(self.families.path(*list)));
-        let pages = pages.filter_map(|page| ExternalReference::page(PAGE_SOURCE, &page));
-        let references = facts.map_or(&[][..], |facts| &facts.references);
+    fn write(&self, view: &ThreatView<'_>, taken: &TakenNames) -> Result<StixObject, NotWritten> {
+        let name = one_line(&view.threat.name, usize::MAX);
+        let aliases = own_aliases(view);
         let Attached {
             references,
             left_out,
-        } = attach(pages, references.iter());
-        let left_out = left_out + facts.map_or(0, |facts| facts.references_left_out);
-        let mut sentences = Sentences::default();
-        let names = self.names(lists);
-        sentences.lists(names.iter().map(String::as_str));
-        if self.settings.aliases == Aliases::Description {
-            sentences.aliases(aliases.iter().map(String::as_str));
-        }
-        sentences.more_references(left_out);
-        let aliases: Vec<&str> = match self.settings.aliases {
-            Aliases::Aliases => aliases
-                .iter()
-                .map(String::as_str)
-                .filter(|alias| taken.is_free(threat.kind, alias))
-                .collect(),
-            Aliases::Description | Aliases::None => Vec::new(),
-        };
+        } = self.attached(view);
         let common = Common {
             confidence: Some(self.settings.threat_confidence),
             external_references: references,
             ..self.common.clone()
         };
-        typed::Threat {
-            kind: kind(threat.kind),
+        let is_free = |alias: &&str| taken.is_free(view.threat.kind, alias);
+        let properties = match self.settings.aliases {
+            Aliases::Aliases => aliases.iter().map(String::as_str).filter(is_free).collect(),
+            Aliases::Description | Aliases::None => Vec::new(),
+        };
+        let description = self.description(view, &aliases, left_out);
+        let threat = typed::Threat {
+            kind: kind(view.threat.kind),
             name: &name,
-            aliases: &aliases,
-            description: sentences.into_text().as_deref(),
+            aliases: &properties,
+            description: description.as_deref(),
+        };
+        threat.write(&common).and_then(long_enough(&name))
+    }
+
+    /// The pages of its lists, and the posts of its large blocks.
+    fn attached(&self, view: &ThreatView<'_>) -> Attached {
+        let paths = view.files.iter().map(|file| self.families.path(*file));
+        let pages = paths.take(MOST_PAGES).map(|path| self.pages.page(path));
+        let pages = pages.filter_map(|page| ExternalReference::page(PAGE_SOURCE, &page));
+        let posts = if self.settings.references {
+            &view.references[..]
+        } else {
+            &[]
+        };
+        let mut attached = attach(pages, posts.iter().copied());
+        if self.settings.references {
+            attached.left_out += view.references_left_out;
         }
-        .write(&common)
-        .and_then(long_enough(&name))
+        attached
+    }
+
+    fn description(
+        &self,
+        view: &ThreatView<'_>,
+        aliases: &[String],
+        left_out: usize,
+    ) -> Option<String> {
+        let mut sentences = Sentences::default();
+        let names = self.names(&view.files);
+        sentences.lists(names.iter().map(String::as_str));
+        if self.settings.aliases == Aliases::Description {
+            sentences.aliases(aliases.iter().map(String::as_str));
+        }
+        sentences.more_references(left_out);
+        sentences.into_text()
     }
 }
 
@@ -154,19 +139,19 @@ fn long_enough(name: &str) -> impl FnOnce(StixObject) -> Result<StixObject, NotW
     }
 }
 
-/// The aliases that are another name than this one, cleaned, each once whatever its case.
-fn own_aliases(name: &str, aliases: &[Box<str>]) -> Vec<String> {
-    let mut known = HashSet::from([normal(name)]);
-    let cleaned = aliases.iter().map(|alias| one_line(alias, NAME_CHARS));
+/// The aliases that are another name than the threat's, cleaned, each once whatever its case.
+fn own_aliases(view: &ThreatView<'_>) -> Vec<String> {
+    let mut known = HashSet::from([normal(&view.threat.name)]);
+    let cleaned = view.aliases.iter().map(|alias| one_line(alias, NAME_CHARS));
     cleaned
         .filter(|alias| alias.chars().nth(1).is_some() && known.insert(normal(alias)))
-        .map(std::borrow::Cow::into_owned)
+        .map(Cow::into_owned)
         .collect()
 }
 
 /// As the platform compares names.
 fn normal(name: &str) -> String {
-    name.trim().to_lowercase()
+    one_line(name, usize::MAX).trim().to_lowercase()
 }
 
 /// Names and aliases of threats, by which the platform would take two of one type for the same.
@@ -176,14 +161,13 @@ struct TakenNames {
 }
 
 impl TakenNames {
-    fn of(families: &Families, facts: &BTreeMap<ThreatId, ThreatFacts>) -> Self {
+    fn of(threats: &[ThreatView<'_>]) -> Self {
         let mut counts = HashMap::new();
-        for (id, threat) in families.threats() {
-            let aliases = facts.get(&id).map_or(&[][..], |facts| &facts.aliases);
-            let aliases = own_aliases(&threat.name, aliases);
+        for view in threats {
+            let aliases = own_aliases(view);
             let names = aliases.iter().map(|alias| normal(alias));
-            for name in names.chain([normal(&one_line(&threat.name, usize::MAX))]) {
-                *counts.entry((threat.kind, name)).or_default() += 1;
+            for name in names.chain([normal(&view.threat.name)]) {
+                *counts.entry((view.threat.kind, name)).or_default() += 1;
             }
         }
         Self { counts }

@@ -4,36 +4,33 @@ use serde_json::json;
 use super::super::super::settings::Aliases;
 use super::*;
 
-/// What is said about kimsuky and APT37.
-fn facts() -> BTreeMap<ThreatId, ThreatFacts> {
-    let names = |names: &[&str]| names.iter().map(|name| (*name).into()).collect();
-    let kimsuky = ThreatFacts {
-        aliases: names(&[
-            "Kimsuky",
-            "Velvet Chollima",
-            "apt37",
-            "Reaper",
-            "velvet chollima",
-            "x",
-            "<b>K</b>",
-        ]),
-        references: vec![
-            reference("https://www.large.example/posts/1", "(Korean)"),
-            reference("https://large.example/posts/1", ""),
-            reference("https://www.large.example/posts/1", ""),
-        ],
-        references_left_out: 2,
-    };
-    let apt37 = ThreatFacts {
-        aliases: names(&["Reaper", "ScarCruft"]),
-        ..ThreatFacts::default()
-    };
-    let kimsuky = (threat("malware/apt_kimsuky.txt"), kimsuky);
-    BTreeMap::from([kimsuky, (threat("malware/apt_37.txt"), apt37)])
-}
-
 fn threats(settings: &MappingSettings) -> Vec<Value> {
-    let mapper = Mapper::new(settings, &pages(), &families(), &facts()).unwrap();
+    let families = families();
+    let posts = [
+        reference("https://www.large.example/posts/1", "(Korean)"),
+        reference("https://large.example/posts/1", ""),
+    ];
+    let mut views = threat_views(&families);
+    for view in &mut views {
+        match &*view.threat.name {
+            "kimsuky" => {
+                view.aliases = vec![
+                    "Kimsuky",
+                    "Velvet Chollima",
+                    "apt37",
+                    "Reaper",
+                    "velvet chollima",
+                    "x",
+                    "<b>K</b>",
+                ];
+                view.references = posts.iter().collect();
+                view.references_left_out = 2;
+            }
+            "APT37" => view.aliases = vec!["Reaper", "ScarCruft"],
+            _ => {}
+        }
+    }
+    let mapper = Mapper::new(settings, &pages(), &families, views).unwrap();
     assert_eq!(mapper.skipped_threats(), []);
     mapper.threats().map(|(_, object)| json(object)).collect()
 }
@@ -103,7 +100,8 @@ fn a_name_that_no_platform_takes_is_named_and_its_values_come_without_it() {
         ("malware/<b>\u{202e}z.txt".to_owned(), FileUse::Full),
     ];
     let families = Families::new(lists, &ThreatTable::built_in().unwrap());
-    let mapper = Mapper::new(&mapping(), &pages(), &families, &BTreeMap::new()).unwrap();
+    let views = threat_views(&families);
+    let mapper = Mapper::new(&mapping(), &pages(), &families, views).unwrap();
     let skipped: Vec<_> = mapper
         .skipped_threats()
         .iter()
@@ -133,28 +131,42 @@ fn a_thousand_lists_and_names_stay_within_bounds() {
     let lists = lists.chain([("malware/apt_x.txt".to_owned(), FileUse::Full)]);
     let families = Families::new(lists, &ThreatTable::built_in().unwrap());
     let file = families.file("malware/apt_x.txt").unwrap();
-    let aliases = (0..200)
-        .map(|at| format!("{at}{}", "é".repeat(197)).into())
+    let aliases: Vec<String> = (0..200)
+        .map(|at| format!("{at}{}", "é".repeat(197)))
         .collect();
-    let facts = ThreatFacts {
-        aliases,
-        references: (0..200)
-            .map(|at| reference(&format!("https://e.example/{at}"), ""))
-            .collect(),
-        references_left_out: 50,
-    };
+    let posts: Vec<Reference> = (0..200)
+        .map(|at| reference(&format!("https://e.example/{at}"), ""))
+        .collect();
     let threat = families.threat_of(file).unwrap();
-    let facts = BTreeMap::from([(threat, facts)]);
-    let mapper = Mapper::new(&mapping(), &pages(), &families, &facts).unwrap();
+    let mut views = threat_views(&families);
+    for view in views.iter_mut().filter(|view| view.id == threat) {
+        view.aliases = aliases.iter().map(String::as_str).collect();
+        view.references = posts.iter().collect();
+        view.references_left_out = 50;
+    }
+    let mapper = Mapper::new(&mapping(), &pages(), &families, views).unwrap();
     let (_, object) = mapper.threats().find(|(id, _)| *id == threat).unwrap();
     let object = json(object);
     assert_eq!(object["external_references"].as_array().unwrap().len(), 100);
     let description = object["description"].as_str().unwrap();
     assert!(description.chars().count() <= 10_000);
-    // 300 of its pages continue it (x-0 does not), 200 references and 50 more, of which 100 are attached.
+    // Of 250 posts 80 are attached beside 20 pages.
     assert!(
-        description.ends_with("450 more references in the lists."),
+        description.ends_with("170 more references in the lists."),
         "{description}"
     );
     assert!(description.contains(" more. "), "{description}");
+}
+
+#[test]
+fn posts_are_left_out_where_no_references_are_wanted() {
+    let mut settings = mapping();
+    settings.references = false;
+    let threats = threats(&settings);
+    let kimsuky = named(&threats, "kimsuky");
+    let references = kimsuky["external_references"].as_array().unwrap();
+    // The pages of its list and of what continues it.
+    assert_eq!(references.len(), 2);
+    let description = kimsuky["description"].as_str().unwrap();
+    assert!(!description.contains("more reference"), "{description}");
 }
