@@ -329,7 +329,7 @@ fn references_are_bounded_and_counted() {
 
 #[rstest]
 #[case::commit(ValidFrom::Commit, Occasion::Listed, "2026-08-22T21:01:36.000Z")]
-#[case::reference(ValidFrom::Reference, Occasion::Listed, "2022-05-24T08:46:28.394Z")]
+#[case::reference(ValidFrom::Reference, Occasion::Listed, "2022-05-24T08:51:54.386Z")]
 // What is back counts from now on.
 #[case::returned(
     ValidFrom::Reference,
