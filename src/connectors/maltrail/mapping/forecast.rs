@@ -224,7 +224,7 @@ mod tests {
                 note: None,
                 block: None,
             };
-            counts.count(&families, &occurrence);
+            counts.count(families, &occurrence);
         };
         let domain = || TrailValue::Domain("a.example".into());
         for _ in 0..3 {

@@ -464,6 +464,8 @@ const FORMS: &[&str] = &[
     "[ipv6-addr:value = '…']",
 ];
 
+static MAPPER: LazyLock<Mapper> = LazyLock::new(|| mapper(&mapping()));
+
 proptest! {
     #[test]
     fn nothing_of_a_value_stands_outside_of_quotes(value in hostile_values()) {
@@ -484,7 +486,7 @@ proptest! {
         ports in prop::collection::vec(any::<u16>(), 0..5),
     ) {
         let view = View { notes: vec![&note], ports, ..view(&value, true) };
-        let mapper = mapper(&mapping());
+        let mapper = &*MAPPER;
         let written = mapper.write(&view, occasion, moment());
         let again = mapper.write(&view, occasion, moment());
         prop_assert_eq!(&written.objects, &again.objects);

@@ -10,7 +10,7 @@ fn threats(settings: &MappingSettings) -> Vec<Value> {
         reference("https://www.large.example/posts/1", "(Korean)"),
         reference("https://large.example/posts/1", ""),
     ];
-    let mut views = threat_views(&families);
+    let mut views = threat_views(families);
     for view in &mut views {
         match &*view.threat.name {
             "kimsuky" => {
@@ -30,7 +30,7 @@ fn threats(settings: &MappingSettings) -> Vec<Value> {
             _ => {}
         }
     }
-    let mapper = Mapper::new(settings, &pages(), &families, views).unwrap();
+    let mapper = Mapper::new(settings, &pages(), families, views).unwrap();
     assert_eq!(mapper.skipped_threats(), []);
     mapper.threats().map(|(_, object)| json(object)).collect()
 }
