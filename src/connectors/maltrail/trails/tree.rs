@@ -180,10 +180,12 @@ impl OwnedView {
         let threat = |threat: &_| families.threat(*threat).unwrap().name.to_string();
         let mut threats: Vec<String> = view.threats.iter().map(threat).collect();
         threats.sort_unstable();
+        let mut listed: Vec<String> = view.families.iter().map(list).collect();
+        listed.sort_unstable();
         Self {
             value: view.value.clone().into_owned(),
             first: (families.path(view.first.file).to_owned(), view.first.line),
-            families: view.families.iter().map(list).collect(),
+            families: listed,
             threats,
             ports: view.ports.clone(),
             notes: view.notes.iter().map(|note| (*note).to_owned()).collect(),
