@@ -122,7 +122,7 @@ fn references_hold_for_the_trails_below_them(#[case] text: &str, #[case] expecte
 
 #[rstest]
 #[case("a.example         # UnReCoM", &["1 a.example note UnReCoM"])]
-#[case("a.example\t#\tx\ty", &["1 a.example note x\ty"])]
+#[case("a.example\t#\tx\ty", &["1 a.example note x y"])]
 #[case("a.example ## x # y", &["1 a.example note x # y"])]
 #[case("a.example #", &["1 a.example"])]
 #[case("a.example # x\u{202e}y", &["1 a.example note xy"])]
