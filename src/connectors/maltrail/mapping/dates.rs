@@ -128,11 +128,11 @@ mod tests {
     #[rstest]
     #[case::post(
         "https://twitter.com/a/status/1529022365217906688",
-        Some("2022-05-24T08:46:28.394Z")
+        Some("2022-05-24T08:51:54.386Z")
     )]
     #[case::post_with_more(
         "https://x.com/a/status/1529022365217906688/photo/1?s=20",
-        Some("2022-05-24T08:46:28.394Z")
+        Some("2022-05-24T08:51:54.386Z")
     )]
     #[case::old_post("https://twitter.com/a/status/20", None)]
     #[case::post_of_tomorrow("https://x.com/a/status/9223372036854775807", None)]
@@ -141,7 +141,7 @@ mod tests {
     #[case::other_numbers("https://infosec.exchange/users/a/statuses/109000000000000000", None)]
     #[case::pulse(
         "https://otx.alienvault.com/pulse/5f3e1c2b0123456789abcdef",
-        Some("2020-08-20T06:46:35.000Z")
+        Some("2020-08-20T06:46:03.000Z")
     )]
     #[case::pulse_elsewhere("https://example.com/pulse/5f3e1c2b0123456789abcdef", None)]
     #[case::no_pulse("https://otx.alienvault.com/pulse/5f3e1c2b", None)]

@@ -11,7 +11,7 @@ use super::super::trails::value::TrailValue;
 /// What there is to import, whatever is made of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ValueCounts {
-    /// Different values.
+    /// Different values of which something can be made.
     pub values: u64,
     /// Those of them that can be observables: no paths, no expressions, no suffixes, no network traffic.
     pub observables: u64,
@@ -53,7 +53,7 @@ impl ValueCounts {
     fn count_one(&mut self, value: &TrailValue<'_>, is_indicator: bool, threats: usize) {
         let has_observable = has_observable(value);
         let is_traffic = matches!(value, TrailValue::Traffic(..));
-        self.values += 1;
+        self.values += u64::from(has_observable || is_indicator);
         self.observables += u64::from(has_observable);
         if is_indicator {
             self.indicators += 1;
@@ -224,7 +224,7 @@ mod tests {
                 note: None,
                 block: None,
             };
-            counts.count(&families, &occurrence);
+            counts.count(families, &occurrence);
         };
         let domain = || TrailValue::Domain("a.example".into());
         for _ in 0..3 {

@@ -204,17 +204,22 @@ mod tests {
         assert_eq!(more, format!("{} more.", 60_000 - named));
     }
 
+    fn long_texts() -> impl Strategy<Value = String> {
+        let part = "(.|[`<_\n\u{202e}]){0,10}";
+        (part, 0..60_usize).prop_map(|(part, times)| part.repeat(times))
+    }
+
     proptest! {
         #[test]
         fn a_description_is_bounded_and_hides_nothing(
-            lists in prop::collection::vec("(.|[`<_\n\u{202e}]){0,300}", 0..30),
-            ports in prop::collection::vec(any::<u16>(), 0..3000),
-            notes in prop::collection::vec("(.|[`<_\n\u{202e}]){0,600}", 0..30),
+            lists in prop::collection::vec(long_texts(), 0..30),
+            ports in 0..3000_u16,
+            notes in prop::collection::vec(long_texts(), 0..30),
         ) {
             let mut sentences = Sentences::default();
             let lists: Vec<String> = lists.iter().map(|list| plain(list, 200)).collect();
             sentences.lists(lists.iter().map(String::as_str));
-            sentences.ports(&ports);
+            sentences.ports(&(0..ports).collect::<Vec<_>>());
             let notes: Vec<&str> = notes.iter().map(String::as_str).collect();
             sentences.notes(&notes, 0);
             sentences.addresses(notes.iter().copied());

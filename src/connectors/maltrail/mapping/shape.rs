@@ -3,7 +3,7 @@
 //! **Invariant:** nothing of a value stands outside of quotes in its pattern.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::super::trails::value::TrailValue;
 use crate::stix::StixId;
@@ -34,7 +34,7 @@ impl<'a> Shape<'a> {
             TrailValue::Url(text) => Self::of_value(name, ValueType::Url, text),
             TrailValue::Ipv4(address) => Self::of_address(name, (*address).into()),
             TrailValue::Ipv6(address) => Self::of_address(name, (*address).into()),
-            TrailValue::Range(..) => Self::of_range(name),
+            TrailValue::Range(first, bits) => Self::of_range(name, *first, *bits),
             TrailValue::Traffic(address, port) => Self::of_traffic(name, *address, *port),
             TrailValue::Path(path) => Self::without_observable(name, path_pattern(path), "Url"),
             TrailValue::Expression(expression) => {
@@ -75,10 +75,10 @@ impl<'a> Shape<'a> {
     }
 
     /// The platform takes a range as the value of an address.
-    fn of_range(name: Cow<'a, str>) -> Self {
-        let comparison = match Network::read(&name) {
+    fn of_range(name: Cow<'a, str>, first: Ipv4Addr, bits: u8) -> Self {
+        let comparison = match Network::of_v4(first, bits) {
             Some(network) => Comparison::is_within(network),
-            // A range of one address.
+            // No such range is read: as text it finds nothing.
             None => Comparison::equals(ObjectPath::Ipv4Value, &name),
         };
         Self {

@@ -4,6 +4,7 @@ mod objects;
 mod threats;
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 use url::Url;
@@ -48,8 +49,10 @@ pub(super) fn mapping() -> MappingSettings {
     settings().mapping
 }
 
-pub(super) fn families() -> Families {
-    families_of(LISTS)
+/// Reading the table of threats takes longer than everything else here.
+pub(super) fn families() -> &'static Families {
+    static FAMILIES: LazyLock<Families> = LazyLock::new(|| families_of(LISTS));
+    &FAMILIES
 }
 
 pub(super) fn families_of(lists: &[(&str, FileUse)]) -> Families {
@@ -67,7 +70,7 @@ pub(super) fn pages() -> ListPages {
 
 pub(super) fn mapper(settings: &MappingSettings) -> Mapper {
     let families = families();
-    Mapper::new(settings, &pages(), &families, threat_views(&families)).unwrap()
+    Mapper::new(settings, &pages(), families, threat_views(families)).unwrap()
 }
 
 /// The threats of full lists, of which nothing else is said.

@@ -100,7 +100,11 @@ impl ThreatWriter<'_> {
     /// The pages of its lists, and the posts of its large blocks.
     fn attached(&self, view: &ThreatView<'_>) -> Attached {
         let paths = view.files.iter().map(|file| self.families.path(*file));
-        let pages = paths.take(MOST_PAGES).map(|path| self.pages.page(path));
+        let mut paths: Vec<&str> = paths.collect();
+        // A list comes before what continues it.
+        paths.sort_by_key(|path| path.len());
+        let pages = paths.iter().take(MOST_PAGES);
+        let pages = pages.map(|path| self.pages.page(path));
         let pages = pages.filter_map(|page| ExternalReference::page(PAGE_SOURCE, &page));
         let posts = if self.settings.references {
             &view.references[..]

@@ -1,12 +1,12 @@
 //! For tests: small trees of lists, read by the three passes, and merged by holding everything.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::family::{Families, FileUse, ThreatTable};
+use super::family::{Families, FileUse, Threat, ThreatTable};
 use super::hash::ValueHasher;
 use super::index::Index;
 use super::merged::{MOST_NOTES, Merged, Merger, View};
@@ -14,6 +14,9 @@ use super::reader::{FileReader, Found, Occurrence, Place, Selection, TrailOption
 use super::reference::{Block, BlockId, MOST_REFERENCES};
 use super::survey::{Survey, Surveyed};
 use super::value::TrailValue;
+
+/// Patterns take their time to compile.
+static TABLE: LazyLock<ThreatTable> = LazyLock::new(|| ThreatTable::built_in().unwrap());
 
 /// Everything is wanted, addresses without their ports.
 pub(super) const ALL: TrailOptions = TrailOptions {
@@ -43,7 +46,7 @@ impl Tree {
             false => FileUse::Full,
         };
         let uses = texts.keys().map(|path| (path.clone(), usage(path)));
-        let families = Families::new(uses, &ThreatTable::built_in().unwrap());
+        let families = Families::new(uses, &TABLE);
         Self {
             families,
             texts,
@@ -177,13 +180,15 @@ impl OwnedView {
             references.iter().map(own).collect()
         };
         let list = |family: &_| families.family(*family).unwrap().list_name();
-        let threat = |threat: &_| families.threat(*threat).unwrap().name.to_string();
+        let threat = |threat: &_| describe(families.threat(*threat).unwrap());
         let mut threats: Vec<String> = view.threats.iter().map(threat).collect();
         threats.sort_unstable();
+        let mut listed: Vec<String> = view.families.iter().map(list).collect();
+        listed.sort_unstable();
         Self {
             value: view.value.clone().into_owned(),
             first: (families.path(view.first.file).to_owned(), view.first.line),
-            families: view.families.iter().map(list).collect(),
+            families: listed,
             threats,
             ports: view.ports.clone(),
             notes: view.notes.iter().map(|note| (*note).to_owned()).collect(),
@@ -214,7 +219,7 @@ impl OwnedView {
             let threat = families
                 .threat_of(held.place.file)
                 .filter(|_| held.is_indicator)?;
-            Some(families.threat(threat).unwrap().name.to_string())
+            Some(describe(families.threat(threat).unwrap()))
         };
         let mut notes: Vec<String> = Vec::new();
         for note in lines.iter().filter_map(|held| held.note.clone()) {
@@ -270,6 +275,10 @@ impl OwnedView {
         self.references.sort_unstable();
         self
     }
+}
+
+fn describe(threat: &Threat) -> String {
+    format!("{:?} {}", threat.kind, threat.name)
 }
 
 type Said = (String, Option<String>);

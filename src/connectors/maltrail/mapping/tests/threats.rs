@@ -10,7 +10,7 @@ fn threats(settings: &MappingSettings) -> Vec<Value> {
         reference("https://www.large.example/posts/1", "(Korean)"),
         reference("https://large.example/posts/1", ""),
     ];
-    let mut views = threat_views(&families);
+    let mut views = threat_views(families);
     for view in &mut views {
         match &*view.threat.name {
             "kimsuky" => {
@@ -30,7 +30,7 @@ fn threats(settings: &MappingSettings) -> Vec<Value> {
             _ => {}
         }
     }
-    let mapper = Mapper::new(settings, &pages(), &families, views).unwrap();
+    let mapper = Mapper::new(settings, &pages(), families, views).unwrap();
     assert_eq!(mapper.skipped_threats(), []);
     mapper.threats().map(|(_, object)| json(object)).collect()
 }
@@ -127,10 +127,10 @@ fn a_name_that_no_platform_takes_is_named_and_its_values_come_without_it() {
 
 #[test]
 fn a_thousand_lists_and_names_stay_within_bounds() {
-    let lists = (0..300).map(|at| (format!("malware/apt_x-{at}.txt"), FileUse::Full));
-    let lists = lists.chain([("malware/apt_x.txt".to_owned(), FileUse::Full)]);
+    let lists = (0..300).map(|at| (format!("malware/apt_xy-{at}.txt"), FileUse::Full));
+    let lists = lists.chain([("malware/apt_xy.txt".to_owned(), FileUse::Full)]);
     let families = Families::new(lists, &ThreatTable::built_in().unwrap());
-    let file = families.file("malware/apt_x.txt").unwrap();
+    let file = families.file("malware/apt_xy.txt").unwrap();
     let aliases: Vec<String> = (0..200)
         .map(|at| format!("{at}{}", "é".repeat(197)))
         .collect();

@@ -39,7 +39,6 @@ const SPELLINGS: &[&str] = &[
     "Reefrence",
     "Refreence",
     "Refeernce",
-    "Referneec",
     "Referenec",
     "Refrerence",
     "Teference",
@@ -76,11 +75,17 @@ const SPELLINGS: &[&str] = &[
     "Referencea",
     "Rfernce",
     "Refrnce",
-    "Referene",
     "Refrences",
     "Referens",
     "Refeerence",
     "RefereNCe",
+    "Referenc",
+    "Referebces",
+    "Reffrence",
+    "Referemces",
+    "Refeerences",
+    "Rreferences",
+    "Referenecs",
 ];
 
 #[test]

@@ -38,7 +38,7 @@ fn a_value_has_one_view_with_what_all_files_say() {
         view.families,
         ["malware/a", "malware/apt_b", "suspicious/s"]
     );
-    assert_eq!(view.threats, ["a", "b"]);
+    assert_eq!(view.threats, ["IntrusionSet b", "Malware a"]);
     assert_eq!(view.ports, [80, 443]);
     assert_eq!(view.notes, ["c2"]);
     let page = |number, remark: Option<&str>| {
