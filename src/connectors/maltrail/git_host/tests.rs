@@ -159,9 +159,17 @@ fn small(config: &mut GitHostConfig) {
         archive_unpacked_bytes: 1_000_000,
         file_bytes: 100_000,
         entries: 50,
-        silence: Duration::from_millis(300),
+        ..Bounds::default()
+    };
+}
+
+/// A client that soon has enough of a body that does not come.
+fn hasty(config: &mut GitHostConfig) {
+    config.bounds = Bounds {
+        silence: Duration::from_secs(1),
         pace_bytes: 1000,
-        pace: Duration::from_millis(600),
+        pace: Duration::from_millis(1500),
+        ..Bounds::default()
     };
 }
 

@@ -256,7 +256,7 @@ async fn what_is_unchanged_costs_nothing_with_a_token() {
 #[case::gateway(GitFault::Status(502))]
 #[case::reset(GitFault::Reset)]
 #[case::page(GitFault::Html)]
-#[case::cut(GitFault::CutAfter(20))]
+#[case::cut(GitFault::CutAfter(10))]
 #[case::ended(GitFault::EndAt(50))]
 #[tokio::test]
 async fn what_may_pass_is_asked_again(#[case] fault: GitFault) {
@@ -292,7 +292,7 @@ async fn what_may_pass_is_asked_again(#[case] fault: GitFault) {
 #[case::dripping(GitFault::Drip { bytes: 1, every: Duration::from_millis(100) })]
 #[tokio::test]
 async fn a_body_that_does_not_come_breaks_off(#[case] fault: GitFault) {
-    let pair = Pair::with(GitHostOptions::default(), small);
+    let pair = Pair::with(GitHostOptions::default(), hasty);
     pair.server.add_lasting_fault("", fault);
     let session = pair.once();
     let error = session.commit(&pair.first).await.unwrap_err();

@@ -119,7 +119,7 @@ async fn the_token_goes_to_the_api_alone_and_every_host_hears_who_asks(
         if is_api {
             assert_eq!(header(request, "x-github-api-version"), Some("2022-11-28"));
             let accept = header(request, "accept").unwrap();
-            assert!(accept.starts_with("application/vnd.github."), "{accept}");
+            assert!(accept.starts_with("application/vnd.github"), "{accept}");
         } else {
             assert!(!format!("{request:?}").contains(TOKEN));
         }
