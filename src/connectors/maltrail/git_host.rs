@@ -11,6 +11,8 @@ mod content;
 mod error;
 mod names;
 mod passed_over;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod unpack;
 
@@ -28,7 +30,7 @@ use url::Url;
 
 use crate::connector::{Clock, Context, RunReporter, SourceError};
 use crate::http::{
-    self, Client, Credential, HeaderName, Pieces, Redirects, Request, Response, Site, Validators,
+    Client, Credential, HeaderName, Pieces, Redirects, Request, Response, Site, Validators,
 };
 use crate::settings::TlsTrust;
 

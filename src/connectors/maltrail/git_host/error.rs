@@ -197,6 +197,7 @@ impl Reason {
             | Self::Limited(_)
             | Self::Page
             | Self::NotJson(_)
+            | Self::NotAnObject(_)
             | Self::WrongContent(_) => true,
             Self::Archive(error) => error.may_pass(),
             _ => false,

@@ -502,3 +502,170 @@ pub(super) enum FeedError {
     #[error("nobody brings more of it")]
     BrokenOff,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COMMIT: &str = "8adace1e0c5b2f1d6c3a4b5e6f708192a3b4c5d6";
+
+    fn entry(tar: &mut Vec<u8>, kind: u8, name: &str, content: &[u8]) {
+        let mut header = Header::new_ustar();
+        header.set_entry_type(EntryType::new(kind));
+        header.set_path(name).unwrap();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o644);
+        header.set_cksum();
+        tar.extend_from_slice(header.as_bytes());
+        tar.extend_from_slice(content);
+        tar.resize(tar.len().next_multiple_of(BLOCK), 0);
+    }
+
+    /// The tar of an archive that git could have made.
+    fn tar() -> Vec<u8> {
+        let mut tar = Vec::new();
+        let comment = format!("52 comment={COMMIT}\n");
+        entry(&mut tar, b'g', "pax_global_header", comment.as_bytes());
+        entry(&mut tar, b'5', "top/", b"");
+        entry(&mut tar, b'0', "top/a.txt", b"a.example\n");
+        entry(&mut tar, b'x', "x", b"21 path=top/long.txt\n");
+        entry(&mut tar, b'0', "short", &[b'x'; 2000]);
+        entry(&mut tar, b'0', "top/empty.txt", b"");
+        tar.resize(tar.len() + 2 * BLOCK, 0);
+        tar
+    }
+
+    fn pack(tar: &[u8]) -> Vec<u8> {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(tar).unwrap();
+        packer.finish().unwrap()
+    }
+
+    type Files = Vec<(String, Vec<u8>)>;
+
+    /// The files, whole; what is handed out is always in its order.
+    fn read(packed: &[u8]) -> Result<Files, UnpackError> {
+        let mut files = Files::new();
+        let mut left = None;
+        let bounds = Bounds {
+            archive_unpacked_bytes: 1_000_000,
+            file_bytes: 10_000,
+            ..Bounds::default()
+        };
+        let commit = CommitSha::parse(COMMIT).unwrap();
+        let emit = |part| {
+            match part {
+                ArchivePart::File { path, size } => {
+                    assert_eq!(left.replace(size), None);
+                    files.push((path.as_str().to_owned(), Vec::new()));
+                }
+                ArchivePart::Content(content) => {
+                    left = Some(left.unwrap() - content.len() as u64);
+                    files.last_mut().unwrap().1.extend_from_slice(&content);
+                }
+                ArchivePart::End => assert_eq!(left.take(), Some(0)),
+                ArchivePart::TooLarge { .. } => assert_eq!(left, None),
+            }
+            true
+        };
+        let summary = unpack(packed, &commit, &bounds, |_| true, emit)?;
+        assert_eq!(left, None);
+        assert_eq!(summary.files, files.len());
+        Ok(files)
+    }
+
+    fn whole() -> Files {
+        vec![
+            ("a.txt".to_owned(), b"a.example\n".to_vec()),
+            ("long.txt".to_owned(), vec![b'x'; 2000]),
+            ("empty.txt".to_owned(), Vec::new()),
+        ]
+    }
+
+    #[test]
+    fn an_archive_of_several_members_is_one() {
+        assert_eq!(read(&pack(&tar())).unwrap(), whole());
+        let tar = tar();
+        let (first, second) = tar.split_at(1000);
+        let parts = [pack(first), pack(second)].concat();
+        assert_eq!(read(&parts).unwrap(), whole());
+        let garbage = [pack(&tar), b"garbage".to_vec()].concat();
+        assert!(read(&garbage).is_err());
+    }
+
+    #[test]
+    fn nobody_who_has_gone_is_unpacked_for() {
+        let packed = pack(&tar());
+        let commit = CommitSha::parse(COMMIT).unwrap();
+        let mut handed_out = 0;
+        let gone = unpack(
+            packed.as_slice(),
+            &commit,
+            &Bounds::default(),
+            |_| true,
+            |_| {
+                handed_out += 1;
+                false
+            },
+        );
+        assert!(matches!(gone, Err(UnpackError::BrokenOff)), "{gone:?}");
+        assert_eq!(handed_out, 1);
+    }
+
+    proptest! {
+        /// Wherever it ends, it is not taken for whole.
+        #[test]
+        fn a_part_of_an_archive_is_none(part in 0.0..1.0_f64) {
+            let packed = pack(&tar());
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                clippy::cast_precision_loss,
+                reason = "a place in a short text"
+            )]
+            let end = (packed.len() as f64 * part) as usize;
+            prop_assert!(read(&packed[..end]).is_err());
+        }
+
+        /// Whatever is damaged, what is taken for whole is what it was.
+        #[test]
+        fn a_damaged_archive_is_an_error_or_the_same(
+            at in any::<prop::sample::Index>(),
+            damage in 1..=255_u8,
+        ) {
+            let mut packed = pack(&tar());
+            let at = at.index(packed.len());
+            packed[at] ^= damage;
+            if let Ok(files) = read(&packed) {
+                prop_assert_eq!(files, whole());
+            }
+        }
+
+        /// A tar that is packed well may be anything.
+        #[test]
+        fn a_damaged_tar_is_an_error_or_other_files(
+            damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5),
+        ) {
+            let mut tar = tar();
+            let length = tar.len();
+            for (at, byte) in damages {
+                tar[at.index(length)] = byte;
+            }
+            if let Ok(files) = read(&pack(&tar)) {
+                prop_assert!(files.len() <= 3);
+            }
+        }
+
+        #[test]
+        fn what_is_no_archive_is_an_error(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            prop_assert!(read(&bytes).is_err());
+            prop_assert!(read(&pack(&bytes)).is_err());
+        }
+    }
+}
