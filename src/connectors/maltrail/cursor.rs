@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::git_host::{BlobSha, CommitSha, RepositoryPath, TreeSha};
 use crate::http::Validators;
+use crate::stix::Timestamp;
 
 /// What is imported, and what is under way.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,7 +28,7 @@ pub(super) struct Cursor {
 pub(super) struct Imported {
     pub(super) commit: CommitSha,
     /// When it was committed, as far as that is believed.
-    pub(super) date: DateTime<Utc>,
+    pub(super) date: Timestamp,
     /// What was read: as long as it is the same, nothing has changed.
     pub(super) read: ReadContent,
     /// A digest of the settings by which it was imported.

@@ -37,7 +37,7 @@ use crate::settings::TlsTrust;
 pub use archive::{Archive, ArchiveReader};
 pub use attempts::Attempts;
 use attempts::Waiting;
-pub use content::{FileReader, WrongContent, check_content};
+pub use content::{BlobHasher, FileReader, WrongContent, check_content};
 pub use error::{GitHostError, LimitError, Reason, Subject};
 pub use names::{BlobSha, CommitSha, NotAPath, NotAnObject, RepositoryPath, TreeSha};
 pub use passed_over::{PassedOver, PassedOverKind};

@@ -38,7 +38,7 @@ pub(super) struct Import {
 pub(super) struct Target {
     pub(super) commit: CommitSha,
     /// When it was committed, as far as that is believed.
-    pub(super) date: DateTime<Utc>,
+    pub(super) date: Timestamp,
     pub(super) listing: Listing,
     pub(super) version: Validators,
 }
@@ -59,7 +59,7 @@ pub(super) enum Before {
     /// revoked.
     Lost {
         /// Its date.
-        date: DateTime<Utc>,
+        date: Timestamp,
     },
 }
 
@@ -69,7 +69,7 @@ pub(super) struct Planner<'a> {
     pub(super) listing: &'a ListingSettings,
     /// A digest of the settings by which is imported.
     pub(super) settings: &'a str,
-    pub(super) now: DateTime<Utc>,
+    pub(super) now: Timestamp,
     /// Something of what is imported is to be sent again.
     pub(super) has_again: bool,
 }
@@ -136,7 +136,7 @@ impl Planner<'_> {
         }
         let first_import = imported
             .as_ref()
-            .map_or(self.now, |imported| imported.first_import);
+            .map_or(self.now.moment(), |imported| imported.first_import);
         let before = self.before(imported).await?;
         Ok(Plan::Import(Box::new(Import {
             target,
@@ -204,10 +204,7 @@ impl Planner<'_> {
 }
 
 /// The date of a commit, as far as it is believed.
-fn believed(date: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
-    let Some(now_stamp) = Timestamp::from_millis(now.timestamp_millis()) else {
-        return now;
-    };
+fn believed(date: Option<DateTime<Utc>>, now: Timestamp) -> Timestamp {
     let date = date.map(|date| date.to_rfc3339()).unwrap_or_default();
-    commit_date(&date, now_stamp).moment()
+    commit_date(&date, now)
 }

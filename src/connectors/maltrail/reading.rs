@@ -13,8 +13,6 @@ mod removed;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-
 use super::blobs::{Blobs, BlobsError};
 use super::cursor::{Cursor, Imported, Step, UnderWay, UpTo};
 use super::git_host::CommitSha;
@@ -103,7 +101,7 @@ pub(super) struct Reading {
     /// How the state stands once everything is sent.
     pub(super) done: Imported,
     /// The date of what was imported, where its lists are not known any more.
-    pub(super) lost_date: Option<DateTime<Utc>>,
+    pub(super) lost_date: Option<Timestamp>,
     pub(super) up_to: Option<UpTo>,
     /// Objects that are to be sent again, by their ids.
     pub(super) again: HashSet<String>,
@@ -219,7 +217,9 @@ impl Reading {
             &settings.branch,
             &settings.path,
         );
-        Mapper::new(&settings.mapping, &pages, &lists.families, &surveyed.threats)
+        let families = &lists.families;
+        let threats = surveyed.threats.threats(families);
+        Mapper::new(&settings.mapping, &pages, families, threats)
     }
 
     /// Behind which line a step goes on; none from its beginning.
@@ -257,7 +257,7 @@ impl Reading {
                 imported: Some(self.done.clone()),
                 under_way: None,
             },
-            as_of: self.done.date,
+            as_of: self.done.date.moment(),
         }
     }
 
@@ -302,9 +302,4 @@ impl From {
             Self::Nowhere => true,
         }
     }
-}
-
-/// A date as objects have it.
-fn timestamp(date: DateTime<Utc>) -> Timestamp {
-    Timestamp::from_millis(date.timestamp_millis()).unwrap_or_default()
 }

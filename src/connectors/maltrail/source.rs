@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -18,6 +17,7 @@ use super::{Maltrail, STREAM, revoked};
 use crate::connector::{
     Checks, Converted, Converter, Position, Resume, RunReporter, Source, SourceError,
 };
+use crate::stix::Timestamp;
 use crate::telemetry::logs::Chain;
 
 /// Units that are handed out and not taken yet.
@@ -72,11 +72,13 @@ impl Opening<'_> {
         if let Some(None) = read {
             tracing::warn!("the state says nothing that can be read of the lists: they are imported from their beginning");
         }
+        let now = Timestamp::new(self.connector.clock.now());
+        let now = now.ok_or_else(|| SourceError::new("the clock of this machine is wrong"))?;
         let planner = Planner {
             session: &self.session,
             listing: &self.connector.listing,
             settings: &self.connector.settings.import_digest(),
-            now: self.connector.clock.now(),
+            now,
             has_again,
         };
         planner.plan(read.flatten().unwrap_or_default()).await
@@ -149,7 +151,7 @@ impl Opening<'_> {
         &self,
         blobs: &mut Blobs,
         before: Before,
-    ) -> Result<(Option<Earlier>, Option<DateTime<Utc>>), SourceError> {
+    ) -> Result<(Option<Earlier>, Option<Timestamp>), SourceError> {
         let (imported, listing, by_other_settings) = match before {
             Before::Nothing => return Ok((None, None)),
             Before::Lost { date } => return Ok((None, Some(date))),
@@ -327,7 +329,7 @@ pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
         format!(
             "commit {} of {}, with {} lists",
             commit.short(),
-            date.format("%Y-%m-%d %H:%M UTC"),
+            date.moment().format("%Y-%m-%d %H:%M UTC"),
             listing.count(&connector.listing)
         ),
     );

@@ -27,33 +27,39 @@ pub struct WrongContent {
 /// Computes the name that git gives a content: the hash of `blob`, its length, a zero byte, and the content
 /// (<https://git-scm.com/book/en/v2/Git-Internals-Git-Objects>).
 #[derive(Debug, Clone)]
-enum BlobHasher {
+pub struct BlobHasher(Hash);
+
+#[derive(Debug, Clone)]
+enum Hash {
     Sha1(Box<Sha1>),
     Sha256(Box<Sha256>),
 }
 
 impl BlobHasher {
     /// For a content of this length, whose name is of the same kind as another one.
-    fn new(like: &BlobSha, length: u64) -> Self {
-        let mut hasher = match like.as_str().len() {
-            40 => Self::Sha1(Box::default()),
-            _ => Self::Sha256(Box::default()),
+    pub fn new(like: &BlobSha, length: u64) -> Self {
+        let hash = match like.as_str().len() {
+            40 => Hash::Sha1(Box::default()),
+            _ => Hash::Sha256(Box::default()),
         };
+        let mut hasher = Self(hash);
         hasher.update(format!("blob {length}\0").as_bytes());
         hasher
     }
 
-    fn update(&mut self, piece: &[u8]) {
-        match self {
-            Self::Sha1(hash) => hash.update(piece),
-            Self::Sha256(hash) => hash.update(piece),
+    /// Takes in the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        match &mut self.0 {
+            Hash::Sha1(hash) => hash.update(piece),
+            Hash::Sha256(hash) => hash.update(piece),
         }
     }
 
-    fn names(self, blob: &BlobSha) -> bool {
-        let digest = match self {
-            Self::Sha1(hash) => hash.finalize().to_vec(),
-            Self::Sha256(hash) => hash.finalize().to_vec(),
+    /// Whether this is the name of all that was taken in.
+    pub fn names(self, blob: &BlobSha) -> bool {
+        let digest = match self.0 {
+            Hash::Sha1(hash) => hash.finalize().to_vec(),
+            Hash::Sha256(hash) => hash.finalize().to_vec(),
         };
         let mut digits = blob.as_str().as_bytes().chunks_exact(2);
         let is_same = digest.iter().all(|byte| {

@@ -265,6 +265,12 @@ impl GitSession {
         folder.ok_or_else(|| self.host.error(subject(), Reason::NoFolder))
     }
 
+    /// What is wrong where a commit has no such folder, or none with what is needed.
+    pub fn no_folder(&self, commit: &CommitSha, path: &RepositoryPath) -> GitHostError {
+        let subject = Subject::Folder(commit.clone(), path.clone());
+        self.host.error(subject, Reason::NoFolder)
+    }
+
     /// Several folders of a commit, by as many requests as one; none for each that the commit does not have.
     ///
     /// # Errors

@@ -41,7 +41,7 @@ impl TrailUnit {
     pub(in super::super) fn noting(imported: Imported) -> Self {
         Self {
             number: 1,
-            as_of: Some(imported.date),
+            as_of: Some(imported.date.moment()),
             cursor: Some(Cursor {
                 imported: Some(imported),
                 under_way: None,

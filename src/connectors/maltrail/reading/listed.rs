@@ -3,18 +3,26 @@
 use std::sync::Arc;
 
 use super::super::cursor::Step;
-use super::super::git_host::BlobSha;
+use super::super::git_host::{BlobSha, CommitSha};
+use super::super::listing::Lists;
 use super::super::mapping::{Forecast, Mapper, Occasion, ValueCounts, Written};
 use super::super::summary::{Change, RunSummary};
 use super::super::trails::family::FileId;
 use super::super::trails::hash::{ValueHash, ValueHasher};
 use super::super::trails::merged::{Merged, View};
-use super::super::trails::reader::{Found, Occurrence, Tally};
+use super::super::trails::reader::{Found, Occurrence, Place, Remark, SkipReason, Tally};
 use super::compare::Difference;
 use super::emit::{Emitter, TrailUnit};
 use super::passes::{Pass, options, read_lists};
-use super::{From, Reading, ReadingError, timestamp};
+use super::{From, Reading, ReadingError};
+use crate::connector::Skipped;
 use crate::stix::{StixObject, Timestamp};
+use crate::telemetry::safe_text::{NAME, safe};
+
+/// So many remarks on lines are logged; all are counted.
+const MOST_NAMED: usize = 100;
+/// So many scores below the usual one are sent of a value that returns.
+const MOST_RETURNS: u32 = 5;
 
 /// The lists that are sent.
 pub(super) struct Listed<'a> {
@@ -79,9 +87,10 @@ impl Listed<'_> {
             summary,
             tally: Tally::default(),
             is_remarked: true,
+            named: 0,
         };
         self.read(&mut sending)?;
-        sending.remark();
+        sending.summarize();
         emitter.end_step(Step::Listed, &self.reading.lists);
         Ok(())
     }
@@ -143,7 +152,7 @@ impl Listed<'_> {
         let written = self.mapper.write(view, Occasion::Listed, self.now());
         let was_revoked = |object: &StixObject| self.reading.revoked.contains(object.id.as_str());
         if written.objects.iter().any(was_revoked) {
-            let occasion = Occasion::Returned(self.reading.done.commit.returned());
+            let occasion = Occasion::Returned(times_returned(&self.reading.done.commit));
             return (self.mapper.write(view, occasion, self.now()), Change::Added);
         }
         (written, Change::Added)
@@ -151,7 +160,7 @@ impl Listed<'_> {
 
     /// From when on new values are known.
     fn now(&self) -> Timestamp {
-        timestamp(self.reading.done.date)
+        self.reading.done.date
     }
 
     /// From when on other values are known, at the latest.
@@ -160,8 +169,16 @@ impl Listed<'_> {
         let earlier = earlier.map(|earlier| earlier.imported.date);
         let known = earlier.or(self.reading.lost_date);
         let now = self.reading.done.date;
-        timestamp(known.map_or(now, |known| known.min(now)))
+        known.map_or(now, |known| known.min(now))
     }
+}
+
+/// How often a value that returns is said to have returned. The platform takes no score that it has had from the same user
+/// (docs/protocol.md#indicators), and nobody remembers which ones those were: so it depends on the commit, and hardly ever
+/// comes twice for one value.
+fn times_returned(commit: &CommitSha) -> u32 {
+    let digits = commit.as_str().bytes();
+    1 + digits.map(u32::from).sum::<u32>() % MOST_RETURNS
 }
 
 /// Counts what is coming.
@@ -224,6 +241,61 @@ struct Sending<'a, 'e, E> {
     tally: Tally,
     /// Whether lines of the current list are remarked that are not sent: those of unchanged lists were before.
     is_remarked: bool,
+    /// How many were named.
+    named: usize,
+}
+
+impl<E: FnMut(TrailUnit) -> bool> Sending<'_, '_, E> {
+    /// Counts a line that is not sent, and names the first of each kind in a list.
+    fn remark_line(&mut self, found: &Found<'_>) {
+        if !self.is_remarked {
+            return;
+        }
+        let lists = &self.listed.reading.lists;
+        if let Found::Skipped(skipped) = found
+            && matches!(skipped.reason, SkipReason::Unusable(_))
+            && self.listed.from.is_before(skipped.place)
+        {
+            self.emitter.add_skipped(Skipped {
+                id: line(lists, skipped.place),
+                kind: "trail".to_owned(),
+                reason: skipped.reason.to_string(),
+            });
+            return;
+        }
+        let Some((place, remark)) = self.tally.count(found) else {
+            return;
+        };
+        if self.named >= MOST_NAMED {
+            return;
+        }
+        self.named += 1;
+        let line = line(lists, place);
+        match remark {
+            Remark::Skipped(reason) => {
+                tracing::info!(line, "lines of this list are left out, the first of them here: {reason}");
+            }
+            Remark::Noticed(notice) => tracing::info!(line, "in this list there is {notice}"),
+        }
+    }
+
+    /// Counts what was left out.
+    fn summarize(&mut self) {
+        for (remark, lines) in self.tally.remarks() {
+            match remark {
+                Remark::Skipped(SkipReason::Whitelisted(list)) => {
+                    self.summary.count_whitelisted(list.path(), lines);
+                }
+                Remark::Skipped(reason) => self.summary.count_skipped(reason, lines),
+                Remark::Noticed(_) => {}
+            }
+        }
+    }
+}
+
+/// A line of a list, for people.
+pub(super) fn line(lists: &Lists, place: Place) -> String {
+    format!("{}:{}", safe(lists.families.path(place.file), NAME), place.line)
 }
 
 impl<E: FnMut(TrailUnit) -> bool> Pass for Sending<'_, '_, E> {

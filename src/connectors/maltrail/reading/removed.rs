@@ -12,7 +12,8 @@ use super::super::trails::index::Changes;
 use super::super::trails::reader::{Found, Occurrence};
 use super::emit::{Emitter, TrailUnit};
 use super::passes::{Pass, options, read_lists};
-use super::{Earlier, From, Reading, ReadingError, timestamp};
+use super::listed::line;
+use super::{Earlier, From, Reading, ReadingError};
 use crate::connector::Skipped;
 
 /// The lists that are imported, as far as their values are gone.
@@ -57,13 +58,13 @@ struct Revoking<'a, 'e, E> {
 impl<E: FnMut(TrailUnit) -> bool> Revoking<'_, '_, E> {
     fn revoke(&mut self, occurrence: &Occurrence<'_>) {
         let lists = &self.removal.earlier.lists;
-        let date = timestamp(self.removal.earlier.imported.date);
+        let date = self.removal.earlier.imported.date;
         let mut written = Written::default();
         match self.removal.mapper.revoke(&occurrence.value, date) {
             Ok(Some(indicator)) => written.objects.push(indicator),
             Ok(None) => return,
             Err(error) => written.skipped.push(Skipped {
-                id: format!("{}:{}", lists.families.path(occurrence.place.file), occurrence.place.line),
+                id: line(lists, occurrence.place),
                 kind: "Indicator".to_owned(),
                 reason: error.to_string(),
             }),
