@@ -294,15 +294,16 @@ impl GitSession {
 
     async fn head_once(&self, known: &Validators) -> Result<Head, Reason> {
         let url = self.host.api_url(&["commits", &self.host.branch]);
-        let request = self.host.request(url, SHA).unless_still(known);
+        let request = request(url, SHA).unless_still(known);
         let _permit = self.host.permit().await;
         let answer = self.ask(&self.host.api, &request).await?;
         if answer.is_unchanged() {
-            return match known.are_none() {
-                true => Err(Reason::Unexpected(
+            return if known.are_none() {
+                Err(Reason::Unexpected(
                     "that nothing has changed, and was not asked that",
-                )),
-                false => Ok(Head::Unchanged),
+                ))
+            } else {
+                Ok(Head::Unchanged)
             };
         }
         if is_page(&answer) {
@@ -347,7 +348,7 @@ impl GitSession {
         url: Url,
         read: impl Fn(&[u8]) -> Result<T, serde_json::Error>,
     ) -> Result<T, GitHostError> {
-        let request = self.host.request(url, JSON);
+        let request = request(url, JSON);
         let mut attempts = self.attempts();
         loop {
             let error = match self.json_once(&request).await {
@@ -392,6 +393,18 @@ impl GitSession {
         self.host.put_off();
         answer
     }
+}
+
+/// A request to the API, which only the API itself may answer.
+fn request(url: Url, media_type: &'static str) -> Request {
+    led_request(url, media_type).stays_at_site()
+}
+
+/// A request to the API, which it may lead elsewhere.
+fn led_request(url: Url, media_type: &'static str) -> Request {
+    Request::get(url)
+        .accept(media_type)
+        .with_header(API_VERSION, KNOWN_VERSION)
 }
 
 /// Whether a page for browsers is answered, such as that of a proxy that asks who somebody is.
@@ -454,18 +467,6 @@ impl Host {
                 .extend(path.parts());
         }
         Some(url)
-    }
-
-    /// A request to the API, which only the API itself may answer.
-    fn request(&self, url: Url, media_type: &'static str) -> Request {
-        self.led_request(url, media_type).stays_at_site()
-    }
-
-    /// A request to the API, which it may lead elsewhere.
-    fn led_request(&self, url: Url, media_type: &'static str) -> Request {
-        Request::get(url)
-            .accept(media_type)
-            .with_header(API_VERSION, KNOWN_VERSION)
     }
 
     /// The right to have an answer on its way; without one only where nobody counts them any more, which never is.

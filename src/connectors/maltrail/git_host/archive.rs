@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::error::{Reason, Subject};
 use super::names::{CommitSha, RepositoryPath};
 use super::unpack::{ArchivePart, ArchiveSummary, FeedError, UnpackError, unpack};
-use super::{GitHostError, GitSession, JSON};
+use super::{GitHostError, GitSession, JSON, led_request};
 use crate::http::{self, HeaderName, Pieces, Response};
 
 /// It is packed already.
@@ -71,7 +71,7 @@ impl GitSession {
 
     async fn archive_once(&self, commit: &CommitSha) -> Result<Archive, Reason> {
         let url = self.host.api_url(&["tarball", commit.as_str()]);
-        let request = self.host.led_request(url, JSON);
+        let request = led_request(url, JSON);
         let request = request.with_header(ACCEPT_ENCODING, "identity");
         let permit = self.host.permit().await;
         let answer = self.ask(&self.host.api, &request).await?;
@@ -93,14 +93,14 @@ impl Archive {
         let bounds = self.session.host.bounds.clone();
         let most = usize::try_from(bounds.archive_packed_bytes).unwrap_or(usize::MAX);
         let pieces = bounds.paced(self.answer, most);
-        let (feed, fed) = mpsc::channel(PIECES);
+        let (feeder, feed) = mpsc::channel(PIECES);
         let (hand_out, parts) = mpsc::channel(PARTS);
-        let feeding = tokio::spawn(feed_pieces(pieces, feed));
+        let feeding = tokio::spawn(feed_pieces(pieces, feeder));
         let commit = self.commit.clone();
         // It ends by itself once nobody reads any more, or nobody feeds it.
         tokio::task::spawn_blocking(move || {
             let emit = |part| hand_out.blocking_send(Ok(Unpacked::Part(part))).is_ok();
-            let unpacked = unpack(Feed::new(fed), &commit, &bounds, wanted, emit);
+            let unpacked = unpack(Feed::new(feed), &commit, &bounds, wanted, emit);
             if hand_out
                 .blocking_send(unpacked.map(Unpacked::Whole))
                 .is_err()
@@ -160,14 +160,14 @@ enum Fed {
     Failed(http::Error),
 }
 
-async fn feed_pieces(mut pieces: Pieces, feed: mpsc::Sender<Fed>) {
+async fn feed_pieces(mut pieces: Pieces, feeder: mpsc::Sender<Fed>) {
     loop {
-        let (fed, is_last) = match pieces.next().await {
+        let (piece, is_last) = match pieces.next().await {
             Ok(Some(piece)) => (Fed::Piece(piece), false),
             Ok(None) => (Fed::End, true),
             Err(error) => (Fed::Failed(error), true),
         };
-        if feed.send(fed).await.is_err() || is_last {
+        if feeder.send(piece).await.is_err() || is_last {
             return;
         }
     }

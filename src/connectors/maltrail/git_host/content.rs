@@ -8,7 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::error::{Reason, Subject};
 use super::names::{BlobSha, CommitSha};
 use super::tree::RepositoryFile;
-use super::{GitHostError, GitSession};
+use super::{GitHostError, GitSession, request};
 use crate::http::{self, Pieces, Request};
 
 /// The content of a blob as it is (<https://docs.github.com/en/rest/git/blobs>).
@@ -230,7 +230,7 @@ impl GitSession {
         size: u64,
     ) -> Result<FileReader, GitHostError> {
         let url = self.host.api_url(&["git", "blobs", blob.as_str()]);
-        let request = self.host.request(url, RAW);
+        let request = request(url, RAW);
         self.open(&self.host.api, &request, subject, blob, size)
             .await
     }
@@ -281,7 +281,7 @@ impl GitSession {
 
     async fn blob_once(&self, blob: &BlobSha) -> Result<Bytes, Reason> {
         let url = self.host.api_url(&["git", "blobs", blob.as_str()]);
-        let request = self.host.request(url, RAW);
+        let request = request(url, RAW);
         let _permit = self.host.permit().await;
         let answer = self.ask(&self.host.api, &request).await?;
         let most = usize::try_from(self.host.bounds.file_bytes).unwrap_or(usize::MAX);

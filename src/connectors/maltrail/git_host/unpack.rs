@@ -198,9 +198,10 @@ where
     fn entry(&mut self) -> Result<bool, UnpackError> {
         let block = self.block()?;
         if is_zero(&block) {
-            return match is_zero(&self.block()?) {
-                true => Ok(false),
-                false => Err(UnpackError::Tar("something stands behind its end")),
+            return if is_zero(&self.block()?) {
+                Ok(false)
+            } else {
+                Err(UnpackError::Tar("something stands behind its end"))
             };
         }
         self.entries += 1;
@@ -322,12 +323,11 @@ where
         } else {
             self.path(&name)
         };
-        match path {
-            Some(path) => self.file(path, size),
-            None => {
-                self.summary.passed_over.add(&shown, PassedOverKind::Name);
-                self.skip(size)
-            }
+        if let Some(path) = path {
+            self.file(path, size)
+        } else {
+            self.summary.passed_over.add(&shown, PassedOverKind::Name);
+            self.skip(size)
         }
     }
 
@@ -371,9 +371,10 @@ where
     }
 
     fn hand_out(&mut self, part: ArchivePart) -> Result<(), UnpackError> {
-        match (self.emit)(part) {
-            true => Ok(()),
-            false => Err(UnpackError::BrokenOff),
+        if (self.emit)(part) {
+            Ok(())
+        } else {
+            Err(UnpackError::BrokenOff)
         }
     }
 
@@ -469,7 +470,8 @@ fn records(content: &[u8]) -> Result<Vec<(&str, &[u8])>, UnpackError> {
 
 /// What an error of reading means.
 fn reading(error: io::Error) -> UnpackError {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
+    let error_kind = error.kind();
+    if error_kind == io::ErrorKind::UnexpectedEof {
         return UnpackError::EndsEarly;
     }
     let inner = error.get_ref();
@@ -479,18 +481,15 @@ fn reading(error: io::Error) -> UnpackError {
             of: "bytes",
         };
     }
-    if !inner.is_some_and(|inner| inner.is::<FeedError>()) {
-        return UnpackError::Gzip(error);
-    }
-    let feed = error
-        .into_inner()
-        .map(|inner| inner.downcast::<FeedError>());
-    match feed {
-        Some(Ok(feed)) => match *feed {
+    let Some(inner) = error.into_inner() else {
+        return UnpackError::Gzip(error_kind.into());
+    };
+    match inner.downcast::<FeedError>() {
+        Ok(feed) => match *feed {
             FeedError::Body(error) => UnpackError::Body(error),
             FeedError::BrokenOff => UnpackError::BrokenOff,
         },
-        _ => UnpackError::BrokenOff,
+        Err(other) => UnpackError::Gzip(io::Error::new(error_kind, other)),
     }
 }
 

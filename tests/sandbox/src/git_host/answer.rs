@@ -91,17 +91,16 @@ pub(super) async fn answer(
         connection.cut();
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     }
-    let reply = match fault.as_ref().and_then(|fault| replace(fault, &address)) {
-        Some(reply) => reply,
-        None => {
-            let working = (Arc::clone(&shared), headers, fault.clone());
-            let carried_out = tokio::task::spawn_blocking(move || {
-                let (shared, headers, fault) = working;
-                api::carry_out(&shared, port, &asked, &headers, fault.as_ref())
-            });
-            let failed = |_| Reply::new(500, "text/plain", "");
-            carried_out.await.unwrap_or_else(failed)
-        }
+    let reply = if let Some(reply) = fault.as_ref().and_then(|fault| replace(fault, &address)) {
+        reply
+    } else {
+        let working = (Arc::clone(&shared), headers, fault.clone());
+        let carried_out = tokio::task::spawn_blocking(move || {
+            let (shared, headers, fault) = working;
+            api::carry_out(&shared, port, &asked, &headers, fault.as_ref())
+        });
+        let failed = |_| Reply::new(500, "text/plain", "");
+        carried_out.await.unwrap_or_else(failed)
     };
     {
         let mut state = lock(&shared.state);
@@ -110,7 +109,7 @@ pub(super) async fn answer(
             request.status = reply.status;
         }
     }
-    send(reply, fault, applied.clock_ahead_s, under_way)
+    send(reply, fault.as_ref(), applied.clock_ahead_s, under_way)
 }
 
 fn record(
@@ -198,7 +197,7 @@ enum End {
 
 fn send(
     reply: Reply,
-    fault: Option<GitFault>,
+    fault: Option<&GitFault>,
     clock_ahead_s: i64,
     under_way: UnderWay,
 ) -> Response {
@@ -214,11 +213,11 @@ fn send(
     let mut length = reply.has_length.then_some(whole);
     match fault {
         Some(GitFault::CutAfter(bytes)) => {
-            sending.body.truncate(bytes.min(whole));
+            sending.body.truncate((*bytes).min(whole));
             sending.end = End::BreakOff;
         }
         Some(GitFault::HangAfter(bytes)) => {
-            sending.body.truncate(bytes.min(whole));
+            sending.body.truncate((*bytes).min(whole));
             sending.end = End::Hang;
         }
         Some(GitFault::EndAt(hundredths)) => {
@@ -226,7 +225,7 @@ fn send(
             length = length.map(|_| sending.body.len());
         }
         Some(GitFault::Drip { bytes, every }) => {
-            (sending.piece, sending.every) = (bytes.max(1), every);
+            (sending.piece, sending.every) = ((*bytes).max(1), *every);
         }
         Some(GitFault::Damaged) => {
             let mut damaged = sending.body.to_vec();
@@ -237,9 +236,9 @@ fn send(
         }
         Some(GitFault::Longer(bytes)) => {
             let mut longer = sending.body.to_vec();
-            longer.resize(bytes, b'0');
+            longer.resize(*bytes, b'0');
             sending.body = longer.into();
-            length = length.map(|_| bytes);
+            length = length.map(|_| *bytes);
         }
         _ => {}
     }

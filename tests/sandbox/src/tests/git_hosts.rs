@@ -106,7 +106,7 @@ fn an_archive_is_one_that_others_read() {
         entry.read_to_string(&mut content).unwrap();
         files.push((name, content));
     }
-    let top = format!("stamparm-maltrail-{}", &commit[..7]);
+    let top = format!("stamparm-maltrail-{}", commit.get(..7).unwrap());
     let comment = format!("52 comment={commit}\n");
     assert_eq!(
         files,

@@ -21,7 +21,7 @@ fn names(files: &[(String, Vec<u8>)]) -> Vec<&str> {
 #[tokio::test]
 async fn an_archive_is_all_files_of_its_commit() {
     let pair = Pair::start();
-    pair.server.change(|files| files.clear());
+    pair.server.change(sandbox::GitFiles::clear);
     let (files, summary) = read(&pair, |_| true).await.unwrap();
     let expected: Vec<_> = FILES
         .iter()
@@ -204,7 +204,7 @@ async fn a_long_name_is_read_in_either_form() {
         TarEntry::file("TOP/t/sized.txt", "abc").claiming(2),
     ];
     // The name of the folder is written into what follows it as well.
-    let top = format!("stamparm-maltrail-{}", &pair.first.as_str()[..7]);
+    let top = format!("stamparm-maltrail-{}", pair.first.short());
     let mut entries = entries;
     entries[0] = TarEntry::new(b'L', "L", format!("{top}/t/long.txt\0"));
     pair.server

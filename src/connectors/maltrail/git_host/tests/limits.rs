@@ -26,34 +26,39 @@ fn answered(
 }
 
 #[rstest]
-#[case::told(429, Some(7), None, "", Some(Some(7)))]
-#[case::told_403(403, Some(7), Some(12), "", Some(Some(7)))]
-#[case::untold(429, None, Some(12), "", Some(None))]
-#[case::untold_403(403, None, Some(0), "", Some(None))]
-#[case::refusal(403, None, Some(12), "API rate limit", None)]
+#[case::told(429, Some(7), None, "", "limit of Some(7)")]
+#[case::told_403(403, Some(7), Some(12), "", "limit of Some(7)")]
+#[case::untold(429, None, Some(12), "", "limit of None")]
+#[case::untold_403(403, None, Some(0), "", "limit of None")]
+#[case::refusal(403, None, Some(12), "API rate limit", "refusal")]
 #[case::words(
     403,
     None,
     None,
     "You have exceeded a secondary rate limit",
-    Some(None)
+    "limit of None"
 )]
-#[case::other_words(403, None, None, "Resource not accessible", None)]
-#[case::busy(503, Some(7), None, "", Some(Some(7)))]
-#[case::failed(503, None, None, "", None)]
+#[case::other_words(403, None, None, "Resource not accessible", "refusal")]
+#[case::busy(503, Some(7), None, "", "limit of Some(7)")]
+#[case::failed(503, None, None, "", "failure")]
 fn a_limit_is_told_from_a_refusal(
     #[case] status: u16,
     #[case] retry_after: Option<u64>,
     #[case] remaining: Option<u64>,
     #[case] message: &str,
-    #[case] expected: Option<Option<u64>>,
+    #[case] expected: &str,
 ) {
     let reason = answered(status, retry_after, remaining, message);
-    let wait = match &reason {
-        Reason::Limited(limit) => Some(limit.wait.map(|wait| wait.as_secs())),
-        _ => None,
+    let is = match &reason {
+        Reason::Limited(limit) => {
+            let seconds = limit.wait.map(|wait| wait.as_secs());
+            format!("limit of {seconds:?}")
+        }
+        Reason::Forbidden(_) => "refusal".to_owned(),
+        Reason::Unanswered(_) => "failure".to_owned(),
+        _ => String::new(),
     };
-    assert_eq!(wait, expected, "{reason:?}");
+    assert_eq!(is, expected, "{reason:?}");
 }
 
 /// What is waited for in one attempt after another, by paused time.
