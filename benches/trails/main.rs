@@ -159,13 +159,13 @@ impl Commit {
     ) -> Merged {
         let mut merger = Merger::new(hasher.clone(), large, repeated);
         self.trails(|occurrence| merger.collect(occurrence));
-        merger.finish(&self.families).unwrap()
+        merger.finish().unwrap()
     }
 
     fn index(&self, hasher: &ValueHasher) -> Index {
         let (mut index, large, _) = self.survey(hasher);
         let merged = self.merge(hasher, large, index.repeated());
-        index.refine(&merged);
+        index.refine(&merged, &self.families);
         index
     }
 
