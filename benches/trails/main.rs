@@ -9,6 +9,7 @@
 )]
 
 mod lists;
+mod objects;
 
 use std::time::{Duration, Instant};
 
@@ -19,9 +20,10 @@ use trails::hash::ValueHasher;
 use trails::index::{Changes, Index};
 use trails::merged::{Merged, Merger};
 use trails::reader::{FileReader, Found, Occurrence, Selection, TrailOptions};
-use trails::survey::{LargeBlocks, Survey};
+use trails::survey::{LargeBlocks, Survey, ThreatFacts};
 
 use lists::Lists;
+use objects::Objects;
 
 /// Trails in a block over which its references belong to the threat.
 const MAX_REFERENCE_TRAILS: u64 = 1000;
@@ -36,7 +38,7 @@ fn main() {
     let today = Commit::new(Lists { day: 1 });
     let hasher = ValueHasher::new();
     today.measure("making the lists", |commit| commit.make());
-    let (index, large) = today.measure("pass 1", |commit| commit.survey(&hasher));
+    let (index, large, facts) = today.measure("pass 1", |commit| commit.survey(&hasher));
     let repeated = index.repeated();
     println!(
         "    {} values, {} on several lines, {} large blocks",
@@ -48,7 +50,11 @@ fn main() {
     let merged = today.measure("pass 2", |commit| commit.merge(&hasher, large, repeated));
     let views = today.measure("pass 3", |commit| commit.views(&merged, &hasher, None));
     println!("    {views} views");
-    drop(merged);
+    let objects = today.measure("pass 3, and writing", |commit| {
+        commit.write(&merged, &facts)
+    });
+    println!("    {} objects, {} bytes", objects.count, objects.bytes);
+    drop((merged, objects));
 
     let changes = today.measure("comparing with the day before", |commit| {
         let before = Commit::new(Lists { day: 0 }).index(&hasher);
@@ -138,11 +144,11 @@ impl Commit {
         });
     }
 
-    fn survey(&self, hasher: &ValueHasher) -> (Index, LargeBlocks) {
+    fn survey(&self, hasher: &ValueHasher) -> (Index, LargeBlocks, ThreatFacts) {
         let mut survey = Survey::new(hasher.clone(), MAX_REFERENCE_TRAILS);
         self.read(|found| survey.take(&self.families, &found));
         let surveyed = survey.finish(&self.families).unwrap();
-        (surveyed.index, surveyed.large)
+        (surveyed.index, surveyed.large, surveyed.threats)
     }
 
     fn merge(
@@ -153,13 +159,13 @@ impl Commit {
     ) -> Merged {
         let mut merger = Merger::new(hasher.clone(), large, repeated);
         self.trails(|occurrence| merger.collect(occurrence));
-        merger.finish(&self.families).unwrap()
+        merger.finish().unwrap()
     }
 
     fn index(&self, hasher: &ValueHasher) -> Index {
-        let (mut index, large) = self.survey(hasher);
+        let (mut index, large, _) = self.survey(hasher);
         let merged = self.merge(hasher, large, index.repeated());
-        index.refine(&merged);
+        index.refine(&merged, &self.families);
         index
     }
 
@@ -173,6 +179,18 @@ impl Commit {
             }
         });
         views
+    }
+}
+
+impl Commit {
+    fn write(&self, merged: &Merged, facts: &ThreatFacts) -> Objects {
+        let mut objects = Objects::new(&self.families, facts);
+        self.trails(|occurrence| {
+            if let Some(view) = merged.view(occurrence, &self.families) {
+                objects.write(&view);
+            }
+        });
+        objects
     }
 }
 

@@ -177,7 +177,7 @@ impl Mapper {
             labels: self.labels(view),
             ..self.common.clone()
         };
-        let score = score::normal(self.severity(view), &self.settings.scores);
+        let score = score::normal(self.severity(view), self.settings.scores);
         if !is_indicator {
             common.external_references = attached.references;
             self.put_observable(&mut written, &shape, score, &common);
@@ -204,7 +204,7 @@ impl Mapper {
         common: Common,
     ) -> Result<StixObject, NotWritten> {
         let severity = self.severity(view);
-        let score = score::normal(severity, &self.settings.scores);
+        let score = score::normal(severity, self.settings.scores);
         let (score, revoked) = match occasion {
             Occasion::Listed => (score, None),
             Occasion::Returned(times) => (score::returned(score, times), Some(false)),

@@ -17,7 +17,7 @@ const FIRST_DATED_POST: u64 = 29_700_859_248;
 const POST_SEQUENCE_BITS: u32 = 22;
 /// Where pulses are published whose ids begin with a date.
 const PULSES_HOST: &str = "otx.alienvault.com";
-/// A pulse's id: an object id of MongoDB, which begins with seconds since 1970 in so many hexadecimal digits.
+/// A pulse's id: an object id of `MongoDB`, which begins with seconds since 1970 in so many hexadecimal digits.
 const PULSE_DIGITS: usize = 24;
 const PULSE_DATE_DIGITS: usize = 8;
 

@@ -8,7 +8,7 @@ use crate::stix::typed::Percent;
 const RETURN_SCORES: u32 = 5;
 
 /// The score of values of this severity.
-pub(super) fn normal(severity: Severity, scores: &Scores) -> Percent {
+pub(super) fn normal(severity: Severity, scores: Scores) -> Percent {
     match severity {
         Severity::Malware => scores.malware,
         Severity::Malicious => scores.malicious,

@@ -65,7 +65,9 @@ pub(super) fn branch(text: &str) -> Result<String, String> {
         c.is_whitespace() || c.is_control() || matches!(c, '~' | '^' | ':' | '?' | '*' | '[' | '\\')
     };
     let is_part = |part: &str| {
-        let ends = part.starts_with(['.', '-']) || part.ends_with('.') || part.ends_with(".lock");
+        let ends = part.starts_with(['.', '-'])
+            || part.ends_with('.')
+            || part.as_bytes().ends_with(b".lock");
         !part.is_empty() && !ends
     };
     let is_branch = text.len() <= PATH_BYTES

@@ -1,3 +1,5 @@
+//! The settings as an operator writes them: names, defaults, refusals.
+
 use proptest::prelude::*;
 use rstest::rstest;
 use secrecy::ExposeSecret as _;

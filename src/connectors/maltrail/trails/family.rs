@@ -192,7 +192,7 @@ impl Families {
         (0..).map(FamilyId).zip(&self.families)
     }
 
-    /// The files of a family, by path: first the one that others continue.
+    /// The files of a family, by path: continuations (`x-1.txt`) stand before what they continue (`x.txt`).
     pub fn files_of(&self, family: FamilyId) -> impl Iterator<Item = FileId> {
         self.files()
             .filter(move |file| self.family_of(*file) == Some(family))

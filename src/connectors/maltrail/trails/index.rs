@@ -4,6 +4,7 @@ mod changes;
 mod entry;
 
 use super::digest::Digest;
+use super::family::Families;
 use super::hash::ValueHash;
 use super::merged::Merged;
 pub use changes::Changes;
@@ -74,8 +75,8 @@ impl Index {
 
     /// Takes over what values that stand on several lines say all together. Without it, [`Self::changes_since`] knows of
     /// them only that they are there.
-    pub fn refine(&mut self, merged: &Merged) {
-        for (hash, digest, is_indicator) in merged.digests() {
+    pub fn refine(&mut self, merged: &Merged, families: &Families) {
+        for (hash, digest, is_indicator) in merged.digests(families) {
             let bucket = self.buckets.get_mut(bucket_of(hash));
             if let Some(entry) = bucket.and_then(|bucket| bucket.find_mut(hash)) {
                 entry.set(digest, is_indicator);

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::digest::Digest;
 use super::family::Families;
 use super::hash::{ValueHash, ValueHasher};
 use super::reader::Occurrence;
@@ -58,7 +57,6 @@ pub struct Merged {
     parts: Vec<Part>,
     blocks: Vec<Arc<Block>>,
     notes: Vec<Box<str>>,
-    digests: Vec<(ValueHash, Digest, bool)>,
 }
 
 impl Merger {
@@ -104,21 +102,18 @@ impl Merger {
     /// # Errors
     ///
     /// When more lines than fit into memory hold values that other lines hold, too.
-    pub fn finish(self, families: &Families) -> Result<Merged, MergeError> {
+    pub fn finish(self) -> Result<Merged, MergeError> {
         if self.is_full {
             return Err(MergeError::TooManyLines);
         }
-        let mut merged = Merged {
+        Ok(Merged {
             hasher: self.hasher,
             large: self.large,
             repeated: self.repeated,
             parts: self.parts.finish(),
             blocks: self.blocks.listed,
             notes: self.notes.finish(),
-            digests: Vec::new(),
-        };
-        merged.digests = merged.all_digests(families);
-        Ok(merged)
+        })
     }
 }
 
@@ -152,10 +147,6 @@ impl Merged {
         let behind = self.parts.get(begin..).unwrap_or_default();
         let count = behind.partition_point(|part| part.value() == key);
         behind.get(..count).unwrap_or_default()
-    }
-
-    pub(super) fn digests(&self) -> impl Iterator<Item = (ValueHash, Digest, bool)> {
-        self.digests.iter().copied()
     }
 }
 

@@ -168,7 +168,8 @@ impl FileReader {
         }
     }
 
-    /// Reads the next piece of the file and hands out what its lines say. Pieces may be cut anywhere.
+    /// Reads the next piece of the file and hands out what its lines say: nothing of a file that is left out. Pieces may
+    /// be cut anywhere.
     pub fn feed(
         &mut self,
         selection: &Selection<'_>,
@@ -176,6 +177,9 @@ impl FileReader {
         mut each: impl FnMut(Found<'_>),
     ) {
         let Self { file, lines, state } = self;
+        if selection.families.usage(*file) == FileUse::LeftOut {
+            return;
+        }
         lines.feed(piece, |number, line| {
             state.read(selection, Place::new(*file, number), &line, &mut each);
         });

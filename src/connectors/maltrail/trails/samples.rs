@@ -116,7 +116,7 @@ impl Commit {
                 merger.collect(&occurrence);
             }
         });
-        index.refine(&merger.finish(&self.families).unwrap());
+        index.refine(&merger.finish().unwrap(), &self.families);
         index
     }
 }

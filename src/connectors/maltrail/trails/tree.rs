@@ -91,8 +91,8 @@ impl Tree {
                 merger.collect(&occurrence);
             }
         });
-        let merged = merger.finish(&self.families).unwrap();
-        index.refine(&merged);
+        let merged = merger.finish().unwrap();
+        index.refine(&merged, &self.families);
         (index, merged)
     }
 

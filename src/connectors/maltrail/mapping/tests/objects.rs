@@ -1,3 +1,5 @@
+//! What values become: whole objects, and what holds for all of them.
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;

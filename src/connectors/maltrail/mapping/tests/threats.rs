@@ -1,3 +1,5 @@
+//! What lists are named after.
+
 use rstest::rstest;
 use serde_json::json;
 

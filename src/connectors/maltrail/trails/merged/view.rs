@@ -184,20 +184,17 @@ impl Merged {
     }
 
     /// The digest of each repeated hash, and whether a value of it becomes an indicator.
-    pub(super) fn all_digests(&self, families: &Families) -> Vec<(ValueHash, Digest, bool)> {
-        let mut digests = Vec::with_capacity(self.repeated.len());
-        for parts in self.parts.chunk_by(|a, b| a.slot == b.slot) {
-            let Some(hash) = parts
-                .first()
-                .and_then(|part| self.repeated.get(part.slot as usize))
-            else {
-                continue;
-            };
+    pub(in super::super) fn digests(
+        &self,
+        families: &Families,
+    ) -> impl Iterator<Item = (ValueHash, Digest, bool)> {
+        let values = self.parts.chunk_by(|a, b| a.slot == b.slot);
+        values.filter_map(move |parts| {
+            let hash = self.repeated.get(parts.first()?.slot as usize)?;
             let lines = self.lines(parts, families);
             let is_indicator = lines.iter().any(|said| said.is_indicator);
-            digests.push((*hash, self.digest(&lines, families), is_indicator));
-        }
-        digests
+            Some((*hash, self.digest(&lines, families), is_indicator))
+        })
     }
 
     /// All that lines say; as [`Digest::of`] where it is one line.

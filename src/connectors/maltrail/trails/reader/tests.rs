@@ -224,6 +224,13 @@ fn a_list_for_observables_alone_makes_no_indicators() {
 }
 
 #[test]
+fn a_list_that_is_left_out_says_nothing() {
+    let text = "# Aliases: one\na.example\nword\nb.example";
+    let found = read_with(FILE, FileUse::LeftOut, ALL, text);
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn aliases_are_bounded() {
     let names: Vec<String> = (0..150).map(|number| format!("n{number}")).collect();
     let line = format!("# Aliases: {}\n", names.join(","));
