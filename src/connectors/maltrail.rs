@@ -49,7 +49,8 @@ pub struct Maltrail {
 impl Connector for Maltrail {
     type Section = MaltrailSettings;
     const PROGRAM: &'static str = "maltrail-connector";
-    const ABOUT: &'static str = "Imports the trails of the Maltrail lists, and then what changes of them";
+    const ABOUT: &'static str =
+        "Imports the trails of the Maltrail lists, and then what changes of them";
 
     fn new(settings: &Settings<MaltrailSettings>, context: &Context) -> Result<Self, SourceError> {
         let own = &settings.section;

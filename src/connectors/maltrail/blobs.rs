@@ -79,11 +79,7 @@ impl Blobs {
     ///
     /// # Errors
     /// [`BlobsError::NotRead`] where it is not here.
-    pub(super) fn unpack(
-        &self,
-        blob: &BlobSha,
-        each: impl FnMut(&[u8]),
-    ) -> Result<(), BlobsError> {
+    pub(super) fn unpack(&self, blob: &BlobSha, each: impl FnMut(&[u8])) -> Result<(), BlobsError> {
         let Some(packed) = self.packed.get(blob) else {
             return Err(BlobsError::NotRead(blob.clone()));
         };
@@ -100,7 +96,6 @@ impl Blobs {
         }
         Ok(())
     }
-
 }
 
 /// Files that could not be read, by where they stand, and why.
@@ -131,7 +126,8 @@ impl BlobReader<'_> {
         if missing(blobs, wanted).len() > self.most_singles {
             self.read_archive(blobs, commit, wanted).await?;
         }
-        self.read_singles(blobs, commit, missing(blobs, wanted)).await
+        self.read_singles(blobs, commit, missing(blobs, wanted))
+            .await
     }
 
     /// Reads contents by their names alone.
@@ -194,8 +190,10 @@ impl BlobReader<'_> {
         archive: Archive,
         wanted: &[&RepositoryFile],
     ) -> Result<(), BlobsError> {
-        let files: HashMap<RepositoryPath, &RepositoryFile> =
-            wanted.iter().map(|file| (file.path.clone(), *file)).collect();
+        let files: HashMap<RepositoryPath, &RepositoryFile> = wanted
+            .iter()
+            .map(|file| (file.path.clone(), *file))
+            .collect();
         let paths: HashSet<RepositoryPath> = files.keys().cloned().collect();
         let mut archive = archive.read(move |path| paths.contains(path));
         let mut current: Option<Current> = None;

@@ -72,12 +72,19 @@ impl Listing {
             .collect();
         let lists = folder.files.into_iter().filter_map(|file| {
             let below = RepositoryPath::parse(file.path.below(path)?).ok()?;
-            below.as_str().as_bytes().ends_with(b".txt").then_some((below, file))
+            below
+                .as_str()
+                .as_bytes()
+                .ends_with(b".txt")
+                .then_some((below, file))
         });
         Self {
             read: ReadContent {
                 folder: folder.tree,
-                whitelists: whitelists.iter().map(|(_, file)| file.blob.clone()).collect(),
+                whitelists: whitelists
+                    .iter()
+                    .map(|(_, file)| file.blob.clone())
+                    .collect(),
             },
             lists: lists.collect(),
             whitelists,
@@ -99,13 +106,19 @@ impl Listing {
 
     /// How many lists are read.
     pub(super) fn count(&self, settings: &ListingSettings) -> usize {
-        let taken = self.lists.keys().filter(|path| settings.files.takes(path.as_str()));
+        let taken = self
+            .lists
+            .keys()
+            .filter(|path| settings.files.takes(path.as_str()));
         taken.count()
     }
 
     /// The files that are read.
     pub(super) fn wanted(&self, settings: &ListingSettings) -> Vec<&RepositoryFile> {
-        let taken = self.lists.iter().filter(|(path, _)| settings.files.takes(path.as_str()));
+        let taken = self
+            .lists
+            .iter()
+            .filter(|(path, _)| settings.files.takes(path.as_str()));
         let whitelists = self.whitelists.iter().map(|(_, file)| file);
         taken.map(|(_, file)| file).chain(whitelists).collect()
     }
@@ -122,7 +135,10 @@ fn log_passed_over(folder: &Folder) {
     for (name, kind) in folder.passed_over.named() {
         tracing::warn!(path = %name, "not read: {kind}");
     }
-    let more = folder.passed_over.total().saturating_sub(folder.passed_over.named().len());
+    let more = folder
+        .passed_over
+        .total()
+        .saturating_sub(folder.passed_over.named().len());
     if more > 0 {
         tracing::warn!(more, "and more that is no regular file");
     }
@@ -196,7 +212,10 @@ impl Lists {
 
     /// The names of the lists that are read: those of their families.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        let families = self.contents.keys().filter_map(|file| self.families.family_of(*file));
+        let families = self
+            .contents
+            .keys()
+            .filter_map(|file| self.families.family_of(*file));
         let families = families.filter_map(|family| self.families.family(family));
         families.map(|family| family.stem())
     }

@@ -163,11 +163,7 @@ impl Planner<'_> {
         }
     }
 
-    async fn target(
-        &self,
-        commit: CommitSha,
-        version: Validators,
-    ) -> Result<Target, GitHostError> {
+    async fn target(&self, commit: CommitSha, version: Validators) -> Result<Target, GitHostError> {
         let known = self.session.commit(&commit).await?;
         let listing = Listing::ask(self.session, &commit, self.listing).await?;
         Ok(Target {

@@ -243,7 +243,10 @@ impl Reading {
     fn ends(&self) -> Ends {
         Ends {
             before: Cursor {
-                imported: self.earlier.as_ref().map(|earlier| earlier.imported.clone()),
+                imported: self
+                    .earlier
+                    .as_ref()
+                    .map(|earlier| earlier.imported.clone()),
                 under_way: None,
             },
             under_way: UnderWay {
@@ -264,7 +267,11 @@ impl Reading {
     /// A summary that names the families that are new.
     fn summary(&self) -> RunSummary {
         let mut summary = RunSummary::default();
-        let Some(earlier) = self.earlier.as_ref().filter(|earlier| !earlier.by_other_settings) else {
+        let Some(earlier) = self
+            .earlier
+            .as_ref()
+            .filter(|earlier| !earlier.by_other_settings)
+        else {
             return summary;
         };
         let known: HashSet<&str> = earlier.lists.names().collect();

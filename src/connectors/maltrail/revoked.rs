@@ -77,8 +77,13 @@ pub(super) async fn ask(access: &PlatformAccess) -> Result<HashSet<String>, Plat
         let Some(list) = list else {
             return Err(platform.misshapen("RevokedIndicators", "it holds no list"));
         };
-        let nodes = list.edges.into_iter().flatten().filter_map(|edge| edge.node);
-        let of_lists = nodes.filter(|node| node.revoked == Some(true) && node.x_opencti_score == Some(0));
+        let nodes = list
+            .edges
+            .into_iter()
+            .flatten()
+            .filter_map(|edge| edge.node);
+        let of_lists =
+            nodes.filter(|node| node.revoked == Some(true) && node.x_opencti_score == Some(0));
         let known = revoked.len();
         revoked.extend(of_lists.filter_map(|node| node.standard_id));
         let next = list.page_info.filter(|page| page.has_next_page);

@@ -47,7 +47,9 @@ impl Opening<'_> {
     /// Plans a run, and reads what it needs.
     pub(super) async fn open(&self, resume: &Resume) -> Result<MaltrailSource, SourceError> {
         let again: HashSet<String> = resume.again.iter().map(|again| again.id.clone()).collect();
-        let plan = self.plan(resume.cursors.get(STREAM), !again.is_empty()).await?;
+        let plan = self
+            .plan(resume.cursors.get(STREAM), !again.is_empty())
+            .await?;
         match plan {
             Plan::Nothing => Ok(MaltrailSource {
                 units: None,
@@ -70,7 +72,9 @@ impl Opening<'_> {
     async fn plan(&self, cursor: Option<&Value>, has_again: bool) -> Result<Plan, SourceError> {
         let read = cursor.map(Cursor::read);
         if let Some(None) = read {
-            tracing::warn!("the state says nothing that can be read of the lists: they are imported from their beginning");
+            tracing::warn!(
+                "the state says nothing that can be read of the lists: they are imported from their beginning"
+            );
         }
         let now = Timestamp::new(self.connector.clock.now());
         let now = now.ok_or_else(|| SourceError::new("the clock of this machine is wrong"))?;
@@ -141,7 +145,11 @@ impl Opening<'_> {
         blobs: &Blobs,
         unread: &UnreadLists,
     ) -> Result<Lists, SourceError> {
-        let Maltrail { listing: settings, table, .. } = self.connector;
+        let Maltrail {
+            listing: settings,
+            table,
+            ..
+        } = self.connector;
         let lists = Lists::new(listing, settings, table, blobs, unread);
         lists.map_err(BlobsError::into_source_error)
     }
@@ -194,7 +202,10 @@ impl Opening<'_> {
         if let Some((_, error)) = unread.into_iter().next() {
             return Err(error.into());
         }
-        let stale = imported.unread.values().filter_map(|list| list.stale.as_ref());
+        let stale = imported
+            .unread
+            .values()
+            .filter_map(|list| list.stale.as_ref());
         reader.read_contents(blobs, stale).await
     }
 
@@ -323,7 +334,12 @@ pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
     let Plan::Import(import) = plan else {
         return checks.fail(NAME, "it has no commit");
     };
-    let Target { commit, date, listing, .. } = &import.target;
+    let Target {
+        commit,
+        date,
+        listing,
+        ..
+    } = &import.target;
     checks.pass(
         NAME,
         format!(

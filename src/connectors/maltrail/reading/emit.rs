@@ -146,7 +146,8 @@ impl<E: FnMut(TrailUnit) -> bool> Emitter<E> {
         let unit = &mut self.unit;
         unit.values += 1;
         unit.skipped.extend(written.skipped);
-        unit.objects.extend(written.objects.into_iter().map(Arc::new));
+        unit.objects
+            .extend(written.objects.into_iter().map(Arc::new));
         for threat in written.threats {
             unit.threats.insert(threat.id.clone(), threat);
         }

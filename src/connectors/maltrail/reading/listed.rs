@@ -46,7 +46,11 @@ impl Listed<'_> {
         let mut counts = counting.counts;
         counts.threats = self.threats().count() as u64;
         let settings = &self.reading.settings;
-        Ok(Forecast::new(&counts, &settings.mapping, settings.batch_size))
+        Ok(Forecast::new(
+            &counts,
+            &settings.mapping,
+            settings.batch_size,
+        ))
     }
 
     /// Hands out what is to be sent again, whatever has changed.
@@ -146,7 +150,9 @@ impl Listed<'_> {
     /// The objects of a value, and whether it comes for the first time, or again.
     fn write(&self, view: &View<'_>, is_new: bool) -> (Written, Change) {
         if !is_new {
-            let written = self.mapper.write(view, Occasion::Listed, self.known_since());
+            let written = self
+                .mapper
+                .write(view, Occasion::Listed, self.known_since());
             return (written, Change::Changed);
         }
         let written = self.mapper.write(view, Occasion::Listed, self.now());
@@ -224,8 +230,7 @@ impl<E: FnMut(TrailUnit) -> bool> Pass for Again<'_, '_, E> {
         let is_new = listed.is_new(listed.hasher.hash(&occurrence.value));
         let (written, _) = listed.write(&view, is_new);
         let wanted = |object: &StixObject| listed.reading.again.contains(object.id.as_str());
-        if written.objects.iter().any(wanted)
-            || written.threats.iter().any(|threat| wanted(threat))
+        if written.objects.iter().any(wanted) || written.threats.iter().any(|threat| wanted(threat))
         {
             self.emitter.add_again(written);
             self.emitter.hand_out_again(false);
@@ -273,7 +278,10 @@ impl<E: FnMut(TrailUnit) -> bool> Sending<'_, '_, E> {
         let line = line(lists, place);
         match remark {
             Remark::Skipped(reason) => {
-                tracing::info!(line, "lines of this list are left out, the first of them here: {reason}");
+                tracing::info!(
+                    line,
+                    "lines of this list are left out, the first of them here: {reason}"
+                );
             }
             Remark::Noticed(notice) => tracing::info!(line, "in this list there is {notice}"),
         }
@@ -295,14 +303,21 @@ impl<E: FnMut(TrailUnit) -> bool> Sending<'_, '_, E> {
 
 /// A line of a list, for people.
 pub(super) fn line(lists: &Lists, place: Place) -> String {
-    format!("{}:{}", safe(lists.families.path(place.file), NAME), place.line)
+    format!(
+        "{}:{}",
+        safe(lists.families.path(place.file), NAME),
+        place.line
+    )
 }
 
 impl<E: FnMut(TrailUnit) -> bool> Pass for Sending<'_, '_, E> {
     fn begin(&mut self, file: FileId, blob: &BlobSha) -> bool {
         let reading = self.listed.reading;
         let path = reading.lists.families.path(file);
-        let earlier = reading.earlier.as_ref().filter(|_| !self.listed.sends_everything());
+        let earlier = reading
+            .earlier
+            .as_ref()
+            .filter(|_| !self.listed.sends_everything());
         self.is_remarked = earlier.is_none_or(|earlier| !earlier.lists.has(path, blob));
         !self.emitter.has_ended() && !self.listed.from.is_past(file)
     }
@@ -320,9 +335,15 @@ impl<E: FnMut(TrailUnit) -> bool> Pass for Sending<'_, '_, E> {
         };
         let (written, change) = self.listed.write(&view, is_new);
         let lists = &self.listed.reading.lists;
-        let families = view.families.iter().filter_map(|family| lists.families.family(*family));
-        self.summary.count(change, families.map(|family| family.stem()));
-        self.summary.count_references_left_out(written.references_left_out);
-        self.emitter.add((Step::Listed, lists), occurrence.place, written);
+        let families = view
+            .families
+            .iter()
+            .filter_map(|family| lists.families.family(*family));
+        self.summary
+            .count(change, families.map(|family| family.stem()));
+        self.summary
+            .count_references_left_out(written.references_left_out);
+        self.emitter
+            .add((Step::Listed, lists), occurrence.place, written);
     }
 }

@@ -77,8 +77,8 @@ pub(super) fn survey(
     } = first.survey.finish(families)?;
     let mut second = SecondPass(Merger::new(hasher.clone(), large, index.repeated()));
     read_lists(blobs, lists, options, &mut second)?;
-    let merged = second.0.finish(families)?;
-    index.refine(&merged);
+    let merged = second.0.finish()?;
+    index.refine(&merged, families);
     Ok(Surveyed {
         index,
         merged,

@@ -11,8 +11,8 @@ use super::super::trails::hash::{ValueHash, ValueHasher};
 use super::super::trails::index::Changes;
 use super::super::trails::reader::{Found, Occurrence};
 use super::emit::{Emitter, TrailUnit};
-use super::passes::{Pass, options, read_lists};
 use super::listed::line;
+use super::passes::{Pass, options, read_lists};
 use super::{Earlier, From, Reading, ReadingError};
 use crate::connector::Skipped;
 
@@ -43,7 +43,12 @@ impl Removal<'_> {
             summary,
             revoked: HashSet::new(),
         };
-        read_lists(&self.reading.blobs, &self.earlier.lists, options, &mut revoking)
+        read_lists(
+            &self.reading.blobs,
+            &self.earlier.lists,
+            options,
+            &mut revoking,
+        )
     }
 }
 
@@ -71,8 +76,10 @@ impl<E: FnMut(TrailUnit) -> bool> Revoking<'_, '_, E> {
         }
         let family = lists.families.family_of(occurrence.place.file);
         let family = family.and_then(|family| lists.families.family(family));
-        self.summary.count(Change::Revoked, family.map(|family| family.stem()));
-        self.emitter.add((Step::Removed, lists), occurrence.place, written);
+        self.summary
+            .count(Change::Revoked, family.map(|family| family.stem()));
+        self.emitter
+            .add((Step::Removed, lists), occurrence.place, written);
     }
 }
 
