@@ -11,15 +11,15 @@ use opencti_connectors::stix::Timestamp;
 const ID: &str = "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d";
 
 /// What is written of a commit where nothing is set.
-pub struct Objects {
+pub(crate) struct Objects {
     mapper: Mapper,
     moment: Timestamp,
-    pub count: usize,
-    pub bytes: usize,
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Objects {
-    pub fn new(families: &Families, facts: &ThreatFacts) -> Self {
+    pub(crate) fn new(families: &Families, facts: &ThreatFacts) -> Self {
         let required = [
             ("OPENCTI_URL", "http://opencti:8080"),
             ("OPENCTI_TOKEN", ID),
@@ -45,7 +45,7 @@ impl Objects {
         }
     }
 
-    pub fn write(&mut self, view: &View<'_>) {
+    pub(crate) fn write(&mut self, view: &View<'_>) {
         let Written { objects, .. } = self.mapper.write(view, Occasion::Listed, self.moment);
         self.count += objects.len();
         self.bytes += objects
