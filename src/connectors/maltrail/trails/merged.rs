@@ -53,8 +53,7 @@ pub struct Merged {
     large: LargeBlocks,
     /// In order.
     repeated: Vec<ValueHash>,
-    /// By value, file and line.
-    parts: Vec<Part>,
+    parts: Parts,
     blocks: Vec<Arc<Block>>,
     notes: Vec<Box<str>>,
 }
@@ -129,7 +128,7 @@ impl Merged {
         let Some(slot) = slot(&self.repeated, hash) else {
             return Some(View::single(occurrence, families, &self.large));
         };
-        let parts = self.parts_of(slot, self.hasher.check(&occurrence.value));
+        let parts = self.parts.of(slot, self.hasher.check(&occurrence.value));
         match parts.first() {
             Some(first) if first.place == occurrence.place => {
                 Some(self.union(&occurrence.value, parts, families))
@@ -138,15 +137,6 @@ impl Merged {
             // A line that pass 2 has not seen.
             None => Some(View::single(occurrence, families, &self.large)),
         }
-    }
-
-    /// The lines of a value, in the order of files and lines.
-    fn parts_of(&self, slot: u32, check: u32) -> &[Part] {
-        let key = (slot, check);
-        let begin = self.parts.partition_point(|part| part.value() < key);
-        let behind = self.parts.get(begin..).unwrap_or_default();
-        let count = behind.partition_point(|part| part.value() == key);
-        behind.get(..count).unwrap_or_default()
     }
 }
 
