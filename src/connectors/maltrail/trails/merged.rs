@@ -1,6 +1,7 @@
 //! Pass 2: what values that stand on several lines say elsewhere; pass 3: each value once, with all of it.
 
 mod part;
+mod slots;
 mod texts;
 mod view;
 
@@ -14,6 +15,7 @@ use super::reader::Occurrence;
 use super::reference::Block;
 use super::survey::LargeBlocks;
 use part::{NOTHING, Part, Parts};
+use slots::Slots;
 use texts::{Blocks, Notes};
 pub use view::View;
 
@@ -39,7 +41,7 @@ pub enum MergeError {
 pub struct Merger {
     hasher: ValueHasher,
     large: LargeBlocks,
-    repeated: Vec<ValueHash>,
+    repeated: Slots,
     parts: Parts,
     blocks: Blocks,
     notes: Notes,
@@ -51,8 +53,7 @@ pub struct Merger {
 pub struct Merged {
     hasher: ValueHasher,
     large: LargeBlocks,
-    /// In order.
-    repeated: Vec<ValueHash>,
+    repeated: Slots,
     parts: Parts,
     blocks: Vec<Arc<Block>>,
     notes: Vec<Box<str>>,
@@ -64,7 +65,7 @@ impl Merger {
         Self {
             hasher,
             large,
-            repeated,
+            repeated: Slots::new(repeated),
             parts: Parts::default(),
             blocks: Blocks::default(),
             notes: Notes::default(),
@@ -75,7 +76,7 @@ impl Merger {
     /// Takes in what a line says. Most lines hold a value of their own, and nothing is kept of them.
     pub fn collect(&mut self, occurrence: &Occurrence<'_>) {
         let hash = self.hasher.hash(&occurrence.value);
-        let Some(slot) = slot(&self.repeated, hash) else {
+        let Some(slot) = self.repeated.find(hash) else {
             return;
         };
         if self.is_full {
@@ -125,7 +126,7 @@ impl Merged {
         families: &Families,
     ) -> Option<View<'a>> {
         let hash = self.hasher.hash(&occurrence.value);
-        let Some(slot) = slot(&self.repeated, hash) else {
+        let Some(slot) = self.repeated.find(hash) else {
             return Some(View::single(occurrence, families, &self.large));
         };
         let parts = self.parts.of(slot, self.hasher.check(&occurrence.value));
@@ -138,11 +139,6 @@ impl Merged {
             None => Some(View::single(occurrence, families, &self.large)),
         }
     }
-}
-
-fn slot(repeated: &[ValueHash], hash: ValueHash) -> Option<u32> {
-    let found = repeated.binary_search(&hash).ok()?;
-    u32::try_from(found).ok()
 }
 
 #[cfg(test)]

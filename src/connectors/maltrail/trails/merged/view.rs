@@ -209,10 +209,10 @@ impl Merged {
         families: &Families,
     ) -> impl Iterator<Item = (ValueHash, Digest, bool)> {
         self.parts.by_hash().filter_map(move |parts| {
-            let hash = self.repeated.get(parts.first()?.slot as usize)?;
+            let hash = self.repeated.hash(parts.first()?.slot)?;
             let lines = self.lines(parts, families);
             let is_indicator = lines.iter().any(|said| said.is_indicator);
-            Some((*hash, self.digest(&lines, families), is_indicator))
+            Some((hash, self.digest(&lines, families), is_indicator))
         })
     }
 
