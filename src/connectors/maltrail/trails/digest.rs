@@ -1,9 +1,9 @@
 //! A digest of all that is said about a value, which does not depend on the order in which it is said.
 
-use super::family::{Families, FamilyId};
-use super::hash::ValueHasher;
+use super::family::{Families, FamilyId, FileId};
+use super::hash::{ValueHash, ValueHasher};
 use super::reader::Occurrence;
-use super::reference::{Block, Reference};
+use super::reference::{Block, BlockId, Reference};
 
 /// The sum of the hashes of all that is said, each thing once.
 ///
@@ -11,31 +11,69 @@ use super::reference::{Block, Reference};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Digest(u64);
 
-impl Digest {
+/// Makes the digests of lines, one after the other: what the lines of a file or of a block have in common is hashed once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LineDigests {
+    file: Option<(FileId, bool)>,
+    of_file: Digest,
+    block: Option<BlockId>,
+    of_block: Digest,
+}
+
+impl LineDigests {
     /// The digest of a value that stands on this line alone.
-    pub(super) fn of(
+    pub(super) fn next(
+        &mut self,
         hasher: &ValueHasher,
         families: &Families,
         occurrence: &Occurrence<'_>,
-    ) -> Self {
-        let mut digest = Self::default();
-        if let Some(family) = families.family_of(occurrence.place.file) {
-            digest.family(hasher, families, family);
-            digest.indicator(hasher, occurrence.is_indicator);
-            digest.threats(hasher, families, occurrence.is_indicator.then_some(family));
-        }
+    ) -> Digest {
+        self.enter_file(hasher, families, occurrence);
+        self.enter_block(hasher, occurrence.block.map(AsRef::as_ref));
+        let mut digest = self.of_file;
+        digest.add(self.of_block.0);
         if let Some(port) = occurrence.port {
             digest.port(hasher, port);
         }
         if let Some(note) = &occurrence.note {
             digest.note(hasher, note);
         }
-        if let Some(block) = occurrence.block {
-            digest.block(hasher, block);
-        }
         digest
     }
 
+    fn enter_file(
+        &mut self,
+        hasher: &ValueHasher,
+        families: &Families,
+        occurrence: &Occurrence<'_>,
+    ) {
+        let file = (occurrence.place.file, occurrence.is_indicator);
+        if self.file.replace(file) == Some(file) {
+            return;
+        }
+        self.of_file = Digest::default();
+        self.of_file.indicator(hasher, occurrence.is_indicator);
+        if let Some(family) = families.family_of(occurrence.place.file) {
+            self.of_file.family(hasher, families, family);
+            let indicating = occurrence.is_indicator.then_some(family);
+            self.of_file.threats(hasher, families, indicating);
+        }
+    }
+
+    fn enter_block(&mut self, hasher: &ValueHasher, block: Option<&Block>) {
+        let id = block.map(|block| block.id);
+        if self.block == id {
+            return;
+        }
+        self.block = id;
+        self.of_block = Digest::default();
+        if let Some(block) = block {
+            self.of_block.block(hasher, block);
+        }
+    }
+}
+
+impl Digest {
     pub(super) fn family(&mut self, hasher: &ValueHasher, families: &Families, family: FamilyId) {
         let family = families.family(family);
         self.add(hasher.said((
@@ -101,7 +139,7 @@ impl Digest {
 
     /// Its upper bits.
     pub(super) fn upper(self) -> u32 {
-        let [a, b, c, d, ..] = self.0.to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+        let (upper, _) = ValueHash(self.0).halves();
+        upper
     }
 }

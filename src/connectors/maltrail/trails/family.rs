@@ -101,7 +101,7 @@ pub struct Families {
     /// By path.
     files: Vec<File>,
     /// By folder and stem.
-    families: Vec<Family>,
+    listed: Vec<Family>,
     threats: Vec<Threat>,
 }
 
@@ -148,7 +148,7 @@ impl Families {
             .collect();
         Self {
             files,
-            families: listed,
+            listed,
             threats: threats.listed,
         }
     }
@@ -184,12 +184,12 @@ impl Families {
 
     /// A family; none for one of other families.
     pub fn family(&self, family: FamilyId) -> Option<&Family> {
-        self.families.get(family.0 as usize)
+        self.listed.get(family.0 as usize)
     }
 
     /// All families in order.
     pub fn families(&self) -> impl Iterator<Item = (FamilyId, &Family)> {
-        (0..).map(FamilyId).zip(&self.families)
+        (0..).map(FamilyId).zip(&self.listed)
     }
 
     /// The files of a family, by path: continuations (`x-1.txt`) stand before what they continue (`x.txt`).

@@ -6,7 +6,7 @@ use super::value::TrailValue;
 
 /// Hashes values by a key of this process.
 ///
-/// SipHash with a random key: whoever writes a list cannot look for two values with one hash. By chance, two of 1.5
+/// `SipHash` with a random key: whoever writes a list cannot look for two values with one hash. By chance, two of 1.5
 /// million values share 64 bits once in 16 million imports. Where values are merged, [`Self::check`] tells those two
 /// apart; only what is compared from one commit to the next trusts the 64 bits alone.
 #[derive(Debug, Clone)]
@@ -19,6 +19,15 @@ pub struct ValueHasher {
 /// The hash of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueHash(pub(super) u64);
+
+impl ValueHash {
+    /// Its upper and its lower 32 bits.
+    pub(super) fn halves(self) -> (u32, u32) {
+        let upper = u32::try_from(self.0 >> 32).unwrap_or_default();
+        let lower = u32::try_from(self.0 & u64::from(u32::MAX)).unwrap_or_default();
+        (upper, lower)
+    }
+}
 
 impl Default for ValueHasher {
     fn default() -> Self {
@@ -51,8 +60,8 @@ impl ValueHasher {
 
     /// More bits of a value, which do not depend on those of [`Self::hash`].
     pub(super) fn check(&self, value: &TrailValue<'_>) -> u32 {
-        let [.., a, b, c, d] = self.state.hash_one((value, "check")).to_be_bytes();
-        u32::from_be_bytes([a, b, c, d])
+        let (_, lower) = ValueHash(self.state.hash_one((value, "check"))).halves();
+        lower
     }
 
     /// The hash of one thing that is said about a value.

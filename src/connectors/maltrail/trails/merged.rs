@@ -1,6 +1,7 @@
 //! Pass 2: what values that stand on several lines say elsewhere; pass 3: each value once, with all of it.
 
 mod part;
+mod slots;
 mod texts;
 mod view;
 
@@ -14,6 +15,7 @@ use super::reader::Occurrence;
 use super::reference::Block;
 use super::survey::LargeBlocks;
 use part::{NOTHING, Part, Parts};
+use slots::Slots;
 use texts::{Blocks, Notes};
 pub use view::View;
 
@@ -39,7 +41,7 @@ pub enum MergeError {
 pub struct Merger {
     hasher: ValueHasher,
     large: LargeBlocks,
-    repeated: Vec<ValueHash>,
+    repeated: Slots,
     parts: Parts,
     blocks: Blocks,
     notes: Notes,
@@ -51,10 +53,8 @@ pub struct Merger {
 pub struct Merged {
     hasher: ValueHasher,
     large: LargeBlocks,
-    /// In order.
-    repeated: Vec<ValueHash>,
-    /// By value, file and line.
-    parts: Vec<Part>,
+    repeated: Slots,
+    parts: Parts,
     blocks: Vec<Arc<Block>>,
     notes: Vec<Box<str>>,
 }
@@ -65,7 +65,7 @@ impl Merger {
         Self {
             hasher,
             large,
-            repeated,
+            repeated: Slots::new(repeated),
             parts: Parts::default(),
             blocks: Blocks::default(),
             notes: Notes::default(),
@@ -76,7 +76,7 @@ impl Merger {
     /// Takes in what a line says. Most lines hold a value of their own, and nothing is kept of them.
     pub fn collect(&mut self, occurrence: &Occurrence<'_>) {
         let hash = self.hasher.hash(&occurrence.value);
-        let Some(slot) = slot(&self.repeated, hash) else {
+        let Some(slot) = self.repeated.find(hash) else {
             return;
         };
         if self.is_full {
@@ -126,10 +126,10 @@ impl Merged {
         families: &Families,
     ) -> Option<View<'a>> {
         let hash = self.hasher.hash(&occurrence.value);
-        let Some(slot) = slot(&self.repeated, hash) else {
+        let Some(slot) = self.repeated.find(hash) else {
             return Some(View::single(occurrence, families, &self.large));
         };
-        let parts = self.parts_of(slot, self.hasher.check(&occurrence.value));
+        let parts = self.parts.of(slot, self.hasher.check(&occurrence.value));
         match parts.first() {
             Some(first) if first.place == occurrence.place => {
                 Some(self.union(&occurrence.value, parts, families))
@@ -139,20 +139,6 @@ impl Merged {
             None => Some(View::single(occurrence, families, &self.large)),
         }
     }
-
-    /// The lines of a value, in the order of files and lines.
-    fn parts_of(&self, slot: u32, check: u32) -> &[Part] {
-        let key = (slot, check);
-        let begin = self.parts.partition_point(|part| part.value() < key);
-        let behind = self.parts.get(begin..).unwrap_or_default();
-        let count = behind.partition_point(|part| part.value() == key);
-        behind.get(..count).unwrap_or_default()
-    }
-}
-
-fn slot(repeated: &[ValueHash], hash: ValueHash) -> Option<u32> {
-    let found = repeated.binary_search(&hash).ok()?;
-    u32::try_from(found).ok()
 }
 
 #[cfg(test)]

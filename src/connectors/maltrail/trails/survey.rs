@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::digest::Digest;
+use super::digest::LineDigests;
 use super::family::{Families, FileId, FileUse};
 use super::hash::ValueHasher;
 use super::index::Index;
@@ -37,6 +37,7 @@ pub struct Survey {
     hasher: ValueHasher,
     most_block_trails: u64,
     most_values: usize,
+    digests: LineDigests,
     index: Index,
     large: LargeBlocks,
     facts: ThreatFacts,
@@ -64,6 +65,7 @@ impl Survey {
             hasher,
             most_block_trails: max_reference_trails,
             most_values: MOST_VALUES,
+            digests: LineDigests::default(),
             index: Index::default(),
             large: LargeBlocks::default(),
             facts: ThreatFacts::default(),
@@ -90,7 +92,7 @@ impl Survey {
             return;
         }
         let hash = self.hasher.hash(&occurrence.value);
-        let digest = Digest::of(&self.hasher, families, occurrence);
+        let digest = self.digests.next(&self.hasher, families, occurrence);
         self.index.add(hash, digest, occurrence.is_indicator);
         // An address and the same with its port are one line.
         if self.last.replace(occurrence.place) != Some(occurrence.place) {

@@ -41,9 +41,12 @@ impl Tree {
     pub(super) fn new<P: Into<String>>(files: impl IntoIterator<Item = (P, String)>) -> Self {
         let files = files.into_iter().map(|(path, text)| (path.into(), text));
         let texts: BTreeMap<String, String> = files.collect();
-        let usage = |path: &String| match path.starts_with("suspicious/") {
-            true => FileUse::ObservablesOnly,
-            false => FileUse::Full,
+        let usage = |path: &String| {
+            if path.starts_with("suspicious/") {
+                FileUse::ObservablesOnly
+            } else {
+                FileUse::Full
+            }
         };
         let uses = texts.keys().map(|path| (path.clone(), usage(path)));
         let families = Families::new(uses, &TABLE);
@@ -85,13 +88,13 @@ impl Tree {
     pub(super) fn merge(&self, hasher: &ValueHasher, limit: u64) -> (Index, Merged) {
         let surveyed = self.survey(hasher, limit);
         let mut index = surveyed.index;
-        let mut merger = Merger::new(hasher.clone(), surveyed.large, index.repeated());
+        let mut pass = Merger::new(hasher.clone(), surveyed.large, index.repeated());
         self.read(|found| {
             if let Found::Trail(occurrence) = found {
-                merger.collect(&occurrence);
+                pass.collect(&occurrence);
             }
         });
-        let merged = merger.finish().unwrap();
+        let merged = pass.finish().unwrap();
         index.refine(&merged, &self.families);
         (index, merged)
     }

@@ -22,10 +22,10 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(hash: ValueHash, digest: Digest, is_indicator: bool) -> Self {
-        let [a, b, c, d, e, f, g, h] = hash.0.to_be_bytes();
+        let (upper, lower) = hash.halves();
         let mut entry = Self {
-            upper: u32::from_be_bytes([a, b, c, d]),
-            lower: u32::from_be_bytes([e, f, g, h]),
+            upper,
+            lower,
             said: 0,
         };
         entry.set(digest, is_indicator);

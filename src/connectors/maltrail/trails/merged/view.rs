@@ -110,6 +110,9 @@ struct Sources<'a> {
 impl<'a> Sources<'a> {
     fn of(lines: &[Said<'a>], large: &LargeBlocks) -> Self {
         let blocks = blocks(lines);
+        if let [block] = blocks.as_slice() {
+            return Self::of_block(block, large.contains(block.id));
+        }
         let (of_large, others): (Vec<&Arc<Block>>, Vec<_>) =
             blocks.iter().partition(|block| large.contains(block.id));
         let mut seen = HashSet::new();
@@ -128,6 +131,23 @@ impl<'a> Sources<'a> {
             references,
             large,
             left_out: held + not_held,
+        }
+    }
+}
+
+impl<'a> Sources<'a> {
+    /// Those of one block, which has each address once and no more than an object may have.
+    fn of_block(block: &'a Block, is_large: bool) -> Self {
+        let references = block.references.iter().collect();
+        let (references, large) = if is_large {
+            (Vec::new(), references)
+        } else {
+            (references, Vec::new())
+        };
+        Self {
+            references,
+            large,
+            left_out: block.left_out as usize,
         }
     }
 }
@@ -188,16 +208,15 @@ impl Merged {
         &self,
         families: &Families,
     ) -> impl Iterator<Item = (ValueHash, Digest, bool)> {
-        let values = self.parts.chunk_by(|a, b| a.slot == b.slot);
-        values.filter_map(move |parts| {
-            let hash = self.repeated.get(parts.first()?.slot as usize)?;
+        self.parts.by_hash().filter_map(move |parts| {
+            let hash = self.repeated.hash(parts.first()?.slot)?;
             let lines = self.lines(parts, families);
             let is_indicator = lines.iter().any(|said| said.is_indicator);
-            Some((*hash, self.digest(&lines, families), is_indicator))
+            Some((hash, self.digest(&lines, families), is_indicator))
         })
     }
 
-    /// All that lines say; as [`Digest::of`] where it is one line.
+    /// All that lines say; as [`super::super::digest::LineDigests`] where it is one line.
     fn digest(&self, lines: &[Said<'_>], families: &Families) -> Digest {
         let hasher = &self.hasher;
         let mut digest = Digest::default();

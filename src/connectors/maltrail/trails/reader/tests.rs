@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use rstest::rstest;
 
 use super::super::family::ThreatTable;
@@ -22,10 +24,9 @@ fn read_with(path: &str, usage: FileUse, options: TrailOptions, text: &str) -> V
     };
     let mut reader = FileReader::new(families.file(path).unwrap());
     let mut found = Vec::new();
-    reader.feed(&selection, text.as_bytes(), |item| {
-        found.push(describe(&item))
-    });
-    reader.end(&selection, |item| found.push(describe(&item)));
+    let mut each = |item: Found<'_>| found.push(describe(&item));
+    reader.feed(&selection, text.as_bytes(), &mut each);
+    reader.end(&selection, &mut each);
     found
 }
 
@@ -38,13 +39,13 @@ fn describe(found: &Found<'_>) -> String {
         Found::Trail(occurrence) => {
             let mut text = format!("{} {}", occurrence.place.line, occurrence.value.text());
             if let Some(port) = occurrence.port {
-                text += &format!(" port {port}");
+                write!(text, " port {port}").unwrap();
             }
             if let Some(note) = &occurrence.note {
-                text += &format!(" note {note}");
+                write!(text, " note {note}").unwrap();
             }
             for reference in occurrence.block.iter().flat_map(|block| &block.references) {
-                text += &format!(" {}", reference.address());
+                write!(text, " {}", reference.address()).unwrap();
             }
             if !occurrence.is_indicator {
                 text += " (observable)";
@@ -244,9 +245,8 @@ fn aliases_are_bounded() {
 
 #[test]
 fn references_and_notes_are_bounded() {
-    let block: String = (0..105)
-        .map(|number| format!("# Reference: https://p.example/{number}\n"))
-        .collect();
+    let block = (0..105).map(|number| format!("# Reference: https://p.example/{number}\n"));
+    let block = block.collect::<Vec<_>>().concat();
     let table = ThreatTable::built_in().unwrap();
     let families = Families::new([(FILE.to_owned(), FileUse::Full)], &table);
     let selection = Selection {

@@ -5,7 +5,8 @@ use super::*;
 fn trails(count: usize, name: &str) -> String {
     (0..count)
         .map(|number| format!("{name}{number}.example\n"))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 fn block(address: &str) -> String {

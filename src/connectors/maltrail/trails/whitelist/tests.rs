@@ -88,7 +88,7 @@ fn entries_are_bounded_and_counted() {
     for number in 0..=MOST_ENTRIES {
         reader.feed(format!("a{number}.example\n").as_bytes());
     }
-    reader.feed(&[b'x'; 20_000]);
+    reader.feed("x".repeat(20_000).as_bytes());
     reader.feed(b"\nlocalhost\n");
     let mut whitelist = Whitelist::default();
     whitelist.add(reader);
