@@ -6,3 +6,6 @@
 
 #[cfg(feature = "netmanageit")]
 pub mod netmanageit;
+
+#[cfg(feature = "maltrail")]
+pub mod maltrail;

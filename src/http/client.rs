@@ -148,6 +148,11 @@ impl Client {
     /// [`Error::NoAnswer`], or [`Error::Redirect`] where it leads to an address that is not allowed.
     pub async fn send(&self, request: &Request) -> Result<Response, Error> {
         let Inner { site, target, .. } = &*self.0;
+        let redirects = if request.stays_at_site {
+            site.redirects.at_site()
+        } else {
+            site.redirects
+        };
         let mut url = request.url.clone();
         let mut followed = 0;
         loop {
@@ -162,7 +167,7 @@ impl Client {
                 url: &site.url,
                 is_private: answer.status().is_redirection() && self.is_private().await,
             };
-            let next = site.redirects.next(
+            let next = redirects.next(
                 followed,
                 answer.status(),
                 (&redirecting_site, &url),

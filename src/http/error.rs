@@ -18,6 +18,13 @@ pub enum NoAnswer {
     Silence(Duration),
     /// It came, and not whole within this time.
     Slow(Duration),
+    /// Less than so many bytes of it came within this time.
+    Dripping {
+        /// The least that has to come.
+        bytes: usize,
+        /// The time for that.
+        within: Duration,
+    },
 }
 
 impl NoAnswer {
@@ -25,7 +32,7 @@ impl NoAnswer {
     pub fn is_timeout(&self) -> bool {
         match self {
             Self::Client(error) => error.is_timeout(),
-            Self::Silence(_) | Self::Slow(_) => true,
+            Self::Silence(_) | Self::Slow(_) | Self::Dripping { .. } => true,
         }
     }
 
@@ -63,6 +70,13 @@ impl fmt::Display for NoAnswer {
             Self::Client(error) => fmt::Display::fmt(useful(error), f),
             Self::Silence(limit) => write!(f, "nothing came for {}", seconds(*limit)),
             Self::Slow(limit) => write!(f, "it has not come whole within {}", seconds(*limit)),
+            Self::Dripping { bytes, within } => {
+                write!(
+                    f,
+                    "less than {bytes} bytes came within {}",
+                    seconds(*within)
+                )
+            }
         }
     }
 }
@@ -71,7 +85,7 @@ impl StdError for NoAnswer {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Client(error) => useful(error).source(),
-            Self::Silence(_) | Self::Slow(_) => None,
+            Self::Silence(_) | Self::Slow(_) | Self::Dripping { .. } => None,
         }
     }
 }
@@ -302,7 +316,7 @@ fn advice_on_tls(error: &rustls::Error) -> Option<&'static str> {
 fn advice(error: &NoAnswer, proxy: Option<&str>) -> String {
     let about_tls = match error {
         NoAnswer::Client(error) => tls_error(error).and_then(advice_on_tls),
-        NoAnswer::Silence(_) | NoAnswer::Slow(_) => None,
+        NoAnswer::Silence(_) | NoAnswer::Slow(_) | NoAnswer::Dripping { .. } => None,
     };
     match (about_tls, proxy) {
         (Some(advice), _) => advice.to_owned(),

@@ -40,6 +40,17 @@ pub enum RedirectRefusal {
 }
 
 impl Redirects {
+    /// The same, but to the site's own origin alone.
+    pub(super) fn at_site(self) -> Self {
+        match self {
+            Self::Never => Self::Never,
+            Self::Follow { most, .. } => Self::Follow {
+                most,
+                elsewhere: false,
+            },
+        }
+    }
+
     /// The address that is asked next, where an answer with this status and `Location` is followed; none where the
     /// answer counts as it is.
     pub(super) fn next(

@@ -17,6 +17,8 @@ pub struct Request {
     /// Headers that only the origin of the address may see.
     secrets: HeaderMap,
     pub(super) body: Option<Bytes>,
+    /// Whether redirects are followed to the site's own origin alone, wherever else it may lead.
+    pub(super) stays_at_site: bool,
 }
 
 impl Request {
@@ -38,6 +40,7 @@ impl Request {
             headers: HeaderMap::new(),
             secrets: HeaderMap::new(),
             body: None,
+            stays_at_site: false,
         }
     }
 
@@ -47,6 +50,14 @@ impl Request {
         let json = HeaderValue::from_static("application/json");
         self.headers.insert(CONTENT_TYPE, json);
         self.body = Some(body.into());
+        self
+    }
+
+    /// For an answer that only the site itself may give: of a site that may lead elsewhere, redirects are followed to its
+    /// own scheme, host and port alone.
+    #[must_use]
+    pub fn stays_at_site(mut self) -> Self {
+        self.stays_at_site = true;
         self
     }
 

@@ -38,16 +38,44 @@ pub struct Pieces {
     limit: usize,
     /// Bytes that came, unpacked.
     read: usize,
+    pace: Option<Pace>,
+}
+
+/// The least that has to come in a time.
+#[derive(Debug)]
+struct Pace {
+    bytes: usize,
+    /// Since so much came last.
+    silence: Silence,
+    /// Bytes that came since.
+    came: usize,
 }
 
 impl Pieces {
+    /// The same body, which breaks off where it drips: each time that so many bytes of it have come, unpacked, as many
+    /// more have to come within `time`, or its end. As with a silence, only the time counts in which somebody waits for
+    /// a piece. So a large body may take as long as it needs, and one that never ends is noticed all the same.
+    #[must_use]
+    pub fn at_pace(mut self, bytes: usize, time: Duration) -> Self {
+        self.pace = Some(Pace {
+            bytes,
+            silence: Silence::new(time),
+            came: 0,
+        });
+        self
+    }
+
     /// The next piece, unpacked; none at the end.
     ///
     /// # Errors
     /// [`Error::TooLarge`] where the body has more bytes than it may, [`Error::NoAnswer`] where it breaks off, or is
     /// silent for too long.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        let Some(piece) = self.response.piece().await? else {
+        let piece = match &mut self.pace {
+            Some(pace) => pace.wait(&mut self.response).await?,
+            None => self.response.piece().await?,
+        };
+        let Some(piece) = piece else {
             return Ok(None);
         };
         self.read = self.read.saturating_add(piece.len());
@@ -55,6 +83,42 @@ impl Pieces {
             return Err(self.response.target.too_large(self.limit));
         }
         Ok(Some(piece))
+    }
+
+    /// All that is still to come, in one piece.
+    ///
+    /// # Errors
+    /// Those of [`Pieces::next`].
+    pub async fn collect(mut self) -> Result<Bytes, Error> {
+        // What a host promises is not believed beyond the usual.
+        let promised = self.response.answer.content_length().unwrap_or_default();
+        let promised = usize::try_from(promised).unwrap_or_default();
+        let mut body = BytesMut::with_capacity(promised.min(USUAL_BODY).min(self.limit));
+        while let Some(piece) = self.next().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
+    }
+}
+
+impl Pace {
+    /// The next piece of a body, if enough of it comes in time.
+    async fn wait(&mut self, response: &mut Response) -> Result<Option<Bytes>, Error> {
+        let piece = match self.silence.wait_on(response.piece()).await {
+            Ok(piece) => piece?,
+            Err(TooLong(within)) => {
+                let bytes = self.bytes;
+                return Err(response
+                    .target
+                    .unanswered(NoAnswer::Dripping { bytes, within }));
+            }
+        };
+        self.came += piece.as_ref().map_or(0, Bytes::len);
+        if self.came >= self.bytes {
+            self.came = 0;
+            self.silence.end();
+        }
+        Ok(piece)
     }
 }
 
@@ -85,9 +149,9 @@ impl Response {
     }
 
     /// How long the host asks to wait before the next request (`Retry-After`, or GitHub's `x-ratelimit-reset` where no
-    /// request remains).
+    /// request remains). Moments are those of its own clock, where it says what that shows.
     pub fn retry_after(&self) -> Option<Duration> {
-        asked_wait(self.answer.headers(), SystemTime::now())
+        asked_wait(self.answer.headers(), self.clocks().theirs)
     }
 
     /// What the host calls now; none where it does not answer it.
@@ -114,6 +178,7 @@ impl Response {
             response: self,
             limit,
             read: 0,
+            pace: None,
         }
     }
 
@@ -127,15 +192,7 @@ impl Response {
     /// # Errors
     /// [`Error::TooLarge`] where it has more, [`Error::NoAnswer`] where it breaks off.
     pub async fn body(self, limit: usize) -> Result<Bytes, Error> {
-        // What a host promises is not believed beyond the usual.
-        let promised = self.answer.content_length().unwrap_or_default();
-        let promised = usize::try_from(promised).unwrap_or_default();
-        let mut body = BytesMut::with_capacity(promised.min(USUAL_BODY).min(limit));
-        let mut pieces = self.pieces(limit);
-        while let Some(piece) = pieces.next().await? {
-            body.extend_from_slice(&piece);
-        }
-        Ok(body.freeze())
+        self.pieces(limit).collect().await
     }
 
     /// As [`Response::body`], of an answer that is small: one that has not come whole within a time for all of it, from

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use opencti_connectors::connectors::maltrail::MaltrailSettings;
 use opencti_connectors::connectors::netmanageit::NetManageItSettings;
 use opencti_connectors::settings::{
     Alias, ConnectorType, Kind, Section, Setting, read, schema, table,
@@ -16,7 +17,10 @@ const WRITE: &str = "WRITE_FILES";
 
 /// All connectors of this package: a new one needs a line here.
 pub(crate) fn connectors() -> Vec<Connector> {
-    vec![Connector::at_the_top::<NetManageItSettings>()]
+    vec![
+        Connector::at_the_top::<NetManageItSettings>(),
+        Connector::in_its_folder::<MaltrailSettings>(),
+    ]
 }
 
 /// The settings that a file and variables give, as text; otherwise the problems.

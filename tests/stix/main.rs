@@ -8,6 +8,8 @@
 )]
 
 mod ids;
+#[cfg(feature = "maltrail")]
+mod maltrail;
 mod objects;
 #[path = "../it/oracle.rs"]
 mod oracle;

@@ -10,7 +10,7 @@ use rstest::rstest;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::http::{Credential, ErrorKind, Events, Framed, NoAnswer};
+use crate::http::{Credential, ErrorKind, Events, Framed, NoAnswer, Pieces};
 use crate::telemetry::metrics::Metrics;
 
 /// What a host was asked: path with query, and headers.
@@ -153,6 +153,51 @@ async fn a_redirect_is_followed_without_the_credential_to_another_origin() {
     assert_eq!(other.asked()[0].0, "/base?signature=1");
     assert_eq!(other.header(0, "authorization"), None);
     assert_eq!(other.header(0, "x-always").unwrap(), "here");
+}
+
+#[tokio::test]
+async fn a_request_may_be_for_the_site_alone() {
+    let other = Host::start(&[(200, &[], "content")]).await;
+    let elsewhere = other.url.to_string();
+    let host = Host::start(&[
+        (301, &[("location", "/moved")], ""),
+        (302, &[("location", &elsewhere)], ""),
+    ])
+    .await;
+    let request = get(&host).stays_at_site();
+    let error = fetch(site(&host), &request, SOON).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Redirect {
+                source: RedirectRefusal::Elsewhere,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(host.asked().len(), 2);
+    assert_eq!(other.asked().len(), 0);
+}
+
+/// Whoever leads on, the site decides what is a neighbour.
+#[tokio::test]
+async fn no_host_of_a_chain_leads_into_a_private_network() {
+    let on = [("location", "http://elsewhere.example/x")];
+    let home = [("location", "http://127.0.0.1:1/latest/meta-data")];
+    let proxy = Host::start(&[(302, &on, ""), (302, &home, "")]).await;
+    let error = through(&proxy).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Redirect {
+                source: RedirectRefusal::Private,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert_eq!(proxy.asked().len(), 2);
 }
 
 /// A site of the public network, asked through a proxy in a private one.
@@ -491,6 +536,86 @@ async fn an_error_whose_body_has_no_end_is_judged_by_its_status(
     if seconds > 0 {
         assert!(*dripped.lock().unwrap() < 20, "{dripped:?}");
     }
+}
+
+const PACE: Duration = Duration::from_mins(1);
+
+/// A body of a host that sends this piece again and again, of which 100 bytes have to come in a minute; by paused time.
+async fn paced(
+    head: &'static str,
+    piece: &'static str,
+    every: Duration,
+) -> (Pieces, Arc<Mutex<usize>>) {
+    let (url, dripped) = dripping(head, piece, every).await;
+    let site = Site {
+        total_limit: Duration::from_hours(24),
+        ..Site::new("the feed", url)
+    };
+    let pieces = sent(&site).await.pieces(1 << 20).at_pace(100, PACE);
+    tokio::time::pause();
+    (pieces, dripped)
+}
+
+const ENDLESS: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n";
+
+#[tokio::test]
+async fn a_body_that_drips_breaks_off_however_steadily_it_comes() {
+    let (pieces, dripped) = paced(ENDLESS, "x", Duration::from_secs(1)).await;
+    let error = pieces.collect().await.unwrap_err();
+    let shown = format!("{}", Chain(&error));
+    assert!(
+        shown.contains("less than 100 bytes came within 60 s"),
+        "{shown}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Transient(None));
+    assert!(error.is_about_size() && error.leaves_in_doubt());
+    assert!(*dripped.lock().unwrap() < 100, "{dripped:?}");
+}
+
+/// Half an hour for what has to go on within a minute.
+#[tokio::test]
+async fn a_body_that_comes_slowly_and_steadily_is_read() {
+    const PIECE: &str = "0123456789012345678901234567890123456789012345678901234567890123456789";
+    let (mut pieces, dripped) = paced(ENDLESS, PIECE, PACE / 3).await;
+    while *dripped.lock().unwrap() < 90 {
+        assert!(pieces.next().await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_the_reader_does_between_two_pieces_is_no_dripping() {
+    let (mut pieces, dripped) = paced(ENDLESS, "x", Duration::from_millis(10)).await;
+    while *dripped.lock().unwrap() < 50 {
+        assert!(pieces.next().await.unwrap().is_some());
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+#[tokio::test]
+async fn a_small_body_that_comes_at_once_keeps_its_pace() {
+    let host = Host::start(&[(200, &[], "content")]).await;
+    let pieces = sent(&site(&host)).await.pieces(7).at_pace(100, PACE);
+    assert_eq!(&*pieces.collect().await.unwrap(), b"content");
+    let pieces = sent(&site(&host)).await.pieces(6).at_pace(100, PACE);
+    let error = pieces.collect().await.unwrap_err();
+    assert!(
+        matches!(error, Error::TooLarge { limit: 6, .. }),
+        "{error:?}"
+    );
+}
+
+/// A clock of ours that goes wrong would end a limit too early.
+#[tokio::test]
+async fn a_reset_is_waited_for_by_the_clock_of_who_names_it() {
+    let limits = [
+        ("date", "Fri, 20 Nov 2020 10:00:00 GMT"),
+        ("x-ratelimit-remaining", "0"),
+        // 40 minutes later.
+        ("x-ratelimit-reset", "1605868800"),
+    ];
+    let host = Host::start(&[(403, &limits, "")]).await;
+    let error = fetch(site(&host), &get(&host), SOON).await.unwrap_err();
+    assert_eq!(error.asked_wait(), Some(Duration::from_mins(40)));
 }
 
 /// The events of a host that sends this piece again and again, for a reader who takes 45 s for a silence; by paused time.

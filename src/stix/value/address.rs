@@ -68,7 +68,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A range of more than one address, such as `198.51.100.0/24`. Bits behind the prefix stay as they are.
+/// A range of addresses, such as `198.51.100.0/24`. Bits behind the prefix stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Network {
     address: Address,
@@ -82,6 +82,12 @@ impl Network {
         let address = Address::from(address.parse::<IpAddr>().ok()?);
         let prefix = read_prefix(prefix)?;
         (prefix < address.bits()).then_some(Self { address, prefix })
+    }
+
+    /// The range of version 4 that begins there and shares so many bits, one of a single address too; none above 32.
+    pub fn of_v4(first: Ipv4Addr, prefix: u8) -> Option<Self> {
+        let address = Address::V4(first);
+        (prefix <= address.bits()).then_some(Self { address, prefix })
     }
 
     /// The address in front of the prefix.
@@ -199,6 +205,17 @@ mod tests {
     fn a_range_is_more_than_one_address(#[case] text: &str, #[case] form: Option<&str>) {
         let network = Network::read(text).map(|network| network.to_string());
         assert_eq!(network.as_deref(), form);
+    }
+
+    #[rstest]
+    #[case(24, Some("198.51.100.0/24"))]
+    #[case(0, Some("198.51.100.0/0"))]
+    #[case(32, Some("198.51.100.0/32"))]
+    #[case(33, None)]
+    fn a_range_of_known_numbers_may_be_one_address(#[case] prefix: u8, #[case] form: Option<&str>) {
+        let network = Network::of_v4(Ipv4Addr::new(198, 51, 100, 0), prefix);
+        let text = network.map(|network| network.to_string());
+        assert_eq!(text.as_deref(), form);
     }
 
     #[rstest]

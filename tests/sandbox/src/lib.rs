@@ -86,6 +86,34 @@
 //! [`Destination::state`]. Indicators of the stream stand in the list `indicators` too, where a
 //! consumer looks for other carriers of a value.
 //!
+//! # A git host
+//!
+//! [`GitHost`] is a host as GitHub is one, with one repository in memory: the API, raw files and archives, each on a port
+//! of its own. It counts requests as GitHub does, 60 an hour without a token.
+//!
+//! ```no_run
+//! use sandbox::{GitFault, GitHost, GitHostOptions};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! let host = GitHost::start(GitHostOptions::default())?;
+//! let first = host.commit([("trails/static/malware/a.txt", "a.example\n")]);
+//! // A later commit, which adds a file.
+//! let second = host.change(|files| {
+//!     files.insert("trails/static/malware/b.txt".to_owned(), "b.example\n".into());
+//! });
+//! // The next archive breaks off, and the branch moves when its tree is asked for.
+//! host.add_fault("legacy.tar.gz", 1, GitFault::CutAfter(1000));
+//! host.commit_when("/git/trees/", [("trails/static/malware/c.txt", "c.example\n")]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | question | answer |
+//! | --- | --- |
+//! | what was asked for, with which headers | [`GitHost::requests`], [`GitHost::asked`] |
+//! | how many requests count at the API | [`GitHost::count_of_api`] |
+//! | how many answers were on their way at once | [`GitHost::most_at_once`] |
+//!
 //! # What goes wrong
 //!
 //! [`Destination::faults`] and [`Source::faults`] switch faults of requests on, for all operations or
@@ -98,6 +126,7 @@ mod broker;
 mod data;
 mod destination;
 mod fault;
+mod git_host;
 mod graphql;
 mod ids;
 mod lists;
@@ -119,6 +148,10 @@ pub use destination::{
     APPLICANT, Connector, Destination, DestinationOptions, Mutation, Status, User, Work, WorkError,
 };
 pub use fault::{Fault, Faults, Hold};
+pub use git_host::{
+    GitFault, GitFile, GitFiles, GitHost, GitHostOptions, GitLimit, GitPort, GitRequest,
+    ObjectFormat, TarEntry,
+};
 pub use release::Release;
 pub use schema::{schema, sdl};
 pub use server::Request;

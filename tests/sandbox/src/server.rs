@@ -25,7 +25,7 @@ use crate::graphql::{Executor, PlatformError, Prepared, RequestBody};
 use crate::lock;
 use crate::stream::{Asked, LiveStream, Session, Step};
 
-mod wire;
+pub(crate) mod wire;
 
 use wire::{Cutter, Door, Wires};
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 mod connectors;
 mod faults;
+mod git_hosts;
 mod imports;
 mod queues;
 mod streams;

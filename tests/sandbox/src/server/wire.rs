@@ -22,7 +22,7 @@ use crate::lock;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes connections that can be reset, as long as the door is open.
-pub(super) struct Wires {
+pub(crate) struct Wires {
     listener: Option<TcpListener>,
     address: SocketAddr,
     door: Arc<Door>,
@@ -31,7 +31,7 @@ pub(super) struct Wires {
 
 /// Opens and closes a port while a platform runs.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(crate) struct Door {
     is_wanted: watch::Sender<bool>,
     is_open: watch::Sender<bool>,
     /// Ends the connections of the time since the door was last opened.
@@ -39,7 +39,7 @@ pub(super) struct Door {
 }
 
 /// One connection.
-pub(super) struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     is_cut: Arc<AtomicBool>,
     end: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -47,10 +47,10 @@ pub(super) struct Wire {
 
 /// Resets its connection.
 #[derive(Debug, Clone)]
-pub(super) struct Cutter(Arc<AtomicBool>);
+pub(crate) struct Cutter(Arc<AtomicBool>);
 
 impl Door {
-    pub(super) fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self {
             is_wanted: watch::Sender::new(true),
             is_open: watch::Sender::new(true),
@@ -59,7 +59,7 @@ impl Door {
     }
 
     /// Opens or closes it; ends when it is so.
-    pub(super) async fn set_open(&self, is_wanted: bool) {
+    pub(crate) async fn set_open(&self, is_wanted: bool) {
         self.is_wanted.send_replace(is_wanted);
         let mut is_open = self.is_open.subscribe();
         // The sender lives as long as this does.
@@ -68,7 +68,7 @@ impl Door {
 }
 
 impl Wires {
-    pub(super) fn new(listener: TcpListener, door: Arc<Door>) -> io::Result<Self> {
+    pub(crate) fn new(listener: TcpListener, door: Arc<Door>) -> io::Result<Self> {
         Ok(Self {
             address: listener.local_addr()?,
             listener: Some(listener),
@@ -138,7 +138,7 @@ impl Connected<IncomingStream<'_, Wires>> for Cutter {
 
 impl Cutter {
     /// Resets the connection as soon as something is written to it, which is lost.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 }

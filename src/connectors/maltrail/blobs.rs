@@ -1,0 +1,333 @@
+//! The contents of files, packed in memory: an import reads them several times, and asks for each once. Of two commits
+//! most files are the same, and stand here once.
+//!
+//! **Invariant.** What is here under a name is the content of that name, whatever an archive held.
+
+mod packed;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use bytes::Bytes;
+use tokio::task::JoinSet;
+
+use super::git_host::{
+    Archive, ArchivePart, BlobHasher, BlobSha, CommitSha, GitHostError, GitSession, Reason,
+    RepositoryFile, RepositoryPath,
+};
+use crate::connector::{RunReporter, SourceError};
+use crate::telemetry::logs::Chain;
+use crate::telemetry::safe_text::{NAME, safe};
+use packed::{Packed, Packing};
+
+/// The most of all of them, packed: fifteen times what Maltrail has.
+const MOST_PACKED_BYTES: usize = 256 << 20;
+/// So many files are asked for one by one at once; the session holds back more.
+const MOST_AT_ONCE: usize = 4;
+/// After so many files it is shown that the reading goes on.
+const FILES_BETWEEN_SIGNS: usize = 50;
+const DOING: &str = "reading the lists";
+
+/// Contents of files, by their names.
+#[derive(Debug, Default)]
+pub(super) struct Blobs {
+    packed: HashMap<BlobSha, Packed>,
+    packed_bytes: usize,
+}
+
+/// Why contents cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BlobsError {
+    /// The host does not hand them out.
+    #[error(transparent)]
+    Host(#[from] GitHostError),
+    /// They are too large for memory.
+    #[error(
+        "the lists have more than {} MiB even packed; read fewer of them (maltrail.include, maltrail.exclude)",
+        MOST_PACKED_BYTES >> 20
+    )]
+    TooLarge,
+    /// One cannot be packed or unpacked: a defect.
+    #[error("the content of a list cannot be kept in memory")]
+    Packing(#[source] std::io::Error),
+    /// One is asked for that nobody has read: a defect.
+    #[error("the content {0} of a list was not read")]
+    NotRead(BlobSha),
+}
+
+impl BlobsError {
+    /// Whether there is no such commit any more.
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self, Self::Host(error) if error.is_gone())
+    }
+
+    /// The error that ends a run.
+    pub(super) fn into_source_error(self) -> SourceError {
+        match self {
+            Self::Host(error) => error.into_source_error(),
+            other => SourceError::because(other.to_string(), other),
+        }
+    }
+}
+
+impl Blobs {
+    /// Whether a content is here.
+    pub(super) fn has(&self, blob: &BlobSha) -> bool {
+        self.packed.contains_key(blob)
+    }
+
+    /// Hands out a content in pieces.
+    ///
+    /// # Errors
+    /// [`BlobsError::NotRead`] where it is not here.
+    pub(super) fn unpack(&self, blob: &BlobSha, each: impl FnMut(&[u8])) -> Result<(), BlobsError> {
+        let Some(packed) = self.packed.get(blob) else {
+            return Err(BlobsError::NotRead(blob.clone()));
+        };
+        packed.unpack(each).map_err(BlobsError::Packing)
+    }
+
+    fn add(&mut self, blob: BlobSha, packed: Packed) -> Result<(), BlobsError> {
+        let bytes = packed.bytes();
+        if self.packed.insert(blob, packed).is_none() {
+            self.packed_bytes += bytes;
+        }
+        if self.packed_bytes > MOST_PACKED_BYTES {
+            return Err(BlobsError::TooLarge);
+        }
+        Ok(())
+    }
+}
+
+/// Files that could not be read, by where they stand, and why.
+pub(super) type Unread = BTreeMap<RepositoryPath, GitHostError>;
+
+/// Reads contents of the files of commits.
+#[derive(Debug)]
+pub(super) struct BlobReader<'a> {
+    pub(super) session: &'a GitSession,
+    pub(super) reporter: &'a RunReporter,
+    /// More files than this come by an archive, fewer one by one.
+    pub(super) most_singles: usize,
+    /// Whether files can be had one by one where there is no archive, without a request to the API for each.
+    pub(super) has_raw: bool,
+}
+
+impl BlobReader<'_> {
+    /// Reads what is wanted of a commit and is not there yet; answers what could not be read.
+    ///
+    /// # Errors
+    /// [`BlobsError`]: then nothing is said of any single file.
+    pub(super) async fn read(
+        &self,
+        blobs: &mut Blobs,
+        commit: &CommitSha,
+        wanted: &[&RepositoryFile],
+    ) -> Result<Unread, BlobsError> {
+        if missing(blobs, wanted).len() > self.most_singles {
+            self.read_archive(blobs, commit, wanted).await?;
+        }
+        self.read_singles(blobs, commit, missing(blobs, wanted))
+            .await
+    }
+
+    /// Reads contents by their names alone.
+    ///
+    /// # Errors
+    /// [`BlobsError`] where one cannot be read.
+    pub(super) async fn read_contents(
+        &self,
+        blobs: &mut Blobs,
+        wanted: impl Iterator<Item = &BlobSha>,
+    ) -> Result<(), BlobsError> {
+        for blob in wanted {
+            if !blobs.has(blob) {
+                let content = self.session.blob(blob).await?;
+                keep(blobs, blob.clone(), &content)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All at once, again where that fails on the way.
+    async fn read_archive(
+        &self,
+        blobs: &mut Blobs,
+        commit: &CommitSha,
+        wanted: &[&RepositoryFile],
+    ) -> Result<(), BlobsError> {
+        let mut attempts = self.session.attempts();
+        loop {
+            let archive = match self.session.archive(commit).await {
+                Ok(archive) => archive,
+                Err(error) => return self.without_archive(error),
+            };
+            match self.unpack_archive(blobs, archive, wanted).await {
+                Err(BlobsError::Host(error)) => {
+                    if let Err(error) = attempts.wait_after(error).await {
+                        return self.without_archive(error);
+                    }
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// Where there is no archive, files come one by one.
+    fn without_archive(&self, error: GitHostError) -> Result<(), BlobsError> {
+        if error.is_gone() || error.is_limit() || !self.has_raw {
+            return Err(error.into());
+        }
+        tracing::warn!(
+            error = %Chain(&error),
+            "the archive of the lists cannot be had: they are read one by one"
+        );
+        Ok(())
+    }
+
+    async fn unpack_archive(
+        &self,
+        blobs: &mut Blobs,
+        archive: Archive,
+        wanted: &[&RepositoryFile],
+    ) -> Result<(), BlobsError> {
+        let files: HashMap<RepositoryPath, &RepositoryFile> = wanted
+            .iter()
+            .map(|file| (file.path.clone(), *file))
+            .collect();
+        let paths: HashSet<RepositoryPath> = files.keys().cloned().collect();
+        let mut archive = archive.read(move |path| paths.contains(path));
+        let mut current: Option<Current> = None;
+        let mut read = 0_usize;
+        while let Some(part) = archive.next().await? {
+            match part {
+                ArchivePart::File { path, size } => {
+                    current = files.get(&path).map(|file| Current::new(&file.blob, size));
+                }
+                ArchivePart::Content(piece) => {
+                    if let Some(current) = &mut current {
+                        current.feed(&piece)?;
+                    }
+                }
+                ArchivePart::End => {
+                    // What is another content than the tree names is asked for by itself.
+                    if let Some(current) = current.take() {
+                        current.end(blobs)?;
+                    }
+                    self.show_life(&mut read);
+                }
+                ArchivePart::TooLarge { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_singles(
+        &self,
+        blobs: &mut Blobs,
+        commit: &CommitSha,
+        missing: Vec<RepositoryFile>,
+    ) -> Result<Unread, BlobsError> {
+        let mut unread = Unread::new();
+        let (mut missing, mut reading) = (missing.into_iter(), JoinSet::new());
+        let mut read = 0_usize;
+        loop {
+            while reading.len() < MOST_AT_ONCE
+                && let Some(file) = missing.next()
+            {
+                let (session, commit) = (self.session.clone(), commit.clone());
+                reading.spawn(async move {
+                    let content = session.file(&commit, &file).await;
+                    (file, content)
+                });
+            }
+            let Some(ended) = reading.join_next().await else {
+                return Ok(unread);
+            };
+            // One that ends by itself has read nothing, and is missed by whoever needs it.
+            let Ok((file, content)) = ended else {
+                continue;
+            };
+            match content {
+                Ok(content) => keep(blobs, file.blob, &content)?,
+                Err(error) if is_about_file(&error) => {
+                    unread.insert(file.path, error);
+                }
+                Err(error) => return Err(error.into()),
+            }
+            self.show_life(&mut read);
+        }
+    }
+
+    fn show_life(&self, read: &mut usize) {
+        *read += 1;
+        if read.is_multiple_of(FILES_BETWEEN_SIGNS) {
+            self.reporter.show_life(DOING);
+        }
+    }
+}
+
+/// The files whose content is not there, each content once.
+fn missing(blobs: &Blobs, wanted: &[&RepositoryFile]) -> Vec<RepositoryFile> {
+    let mut seen = HashSet::new();
+    let missing = wanted.iter().filter(|file| !blobs.has(&file.blob));
+    missing
+        .filter(|file| seen.insert(&file.blob))
+        .map(|file| (*file).clone())
+        .collect()
+}
+
+/// Whether an error is about one file, so that the others may be read.
+fn is_about_file(error: &GitHostError) -> bool {
+    let is_content = matches!(
+        error.reason,
+        Reason::TooLarge { .. } | Reason::WrongContent(_)
+    );
+    is_content || error.is_gone()
+}
+
+/// Keeps a content that was read, and is known to be the one of this name.
+fn keep(blobs: &mut Blobs, blob: BlobSha, content: &Bytes) -> Result<(), BlobsError> {
+    let mut packing = Packing::default();
+    packing.feed(content).map_err(BlobsError::Packing)?;
+    blobs.add(blob, packing.end().map_err(BlobsError::Packing)?)
+}
+
+/// A file of an archive while it comes.
+struct Current {
+    blob: BlobSha,
+    hasher: BlobHasher,
+    packing: Packing,
+}
+
+impl Current {
+    fn new(blob: &BlobSha, size: u64) -> Self {
+        Self {
+            blob: blob.clone(),
+            hasher: BlobHasher::new(blob, size),
+            packing: Packing::default(),
+        }
+    }
+
+    fn feed(&mut self, piece: &[u8]) -> Result<(), BlobsError> {
+        self.hasher.update(piece);
+        self.packing.feed(piece).map_err(BlobsError::Packing)
+    }
+
+    fn end(self, blobs: &mut Blobs) -> Result<(), BlobsError> {
+        if !self.hasher.names(&self.blob) {
+            return Ok(());
+        }
+        blobs.add(self.blob, self.packing.end().map_err(BlobsError::Packing)?)
+    }
+}
+
+/// What is said of files that could not be read.
+pub(super) fn log_unread(unread: &Unread) {
+    for (path, error) in unread {
+        tracing::warn!(
+            path = %safe(path.as_str(), NAME),
+            error = %Chain(error),
+            "a list cannot be read: what it had stays as it is, and the next run tries again"
+        );
+    }
+}

@@ -1,0 +1,283 @@
+//! How much an import brings, before it begins.
+
+use std::fmt;
+
+use super::super::settings::MappingSettings;
+use super::super::trails::family::Families;
+use super::super::trails::merged::View;
+use super::super::trails::reader::Occurrence;
+use super::super::trails::value::TrailValue;
+
+/// What there is to import, whatever is made of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ValueCounts {
+    /// Different values of which something can be made.
+    pub values: u64,
+    /// Those of them that can be observables: no paths, no expressions, no suffixes, no network traffic.
+    pub observables: u64,
+    /// Those that become indicators.
+    pub indicators: u64,
+    /// Indicators of values that have an observable, or an address that has one.
+    pub based_on: u64,
+    /// Indicators counted once for each threat of their lists.
+    pub indicates: u64,
+    /// Threats of the lists that are taken in full.
+    pub threats: u64,
+}
+
+/// How much an import brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forecast {
+    /// Different values that are read.
+    pub values: u64,
+    /// Observables.
+    pub observables: u64,
+    /// Indicators.
+    pub indicators: u64,
+    /// Relationships from indicators to observables.
+    pub based_on: u64,
+    /// Relationships from indicators to threats.
+    pub indicates: u64,
+    /// Malware, intrusion sets and tools.
+    pub threats: u64,
+    /// Messages to the workers.
+    pub messages: u64,
+}
+
+impl ValueCounts {
+    /// Counts a value.
+    pub fn count(&mut self, view: &View<'_>) {
+        self.count_one(view.value, view.is_indicator, view.threats.len());
+    }
+
+    fn count_one(&mut self, value: &TrailValue<'_>, is_indicator: bool, threats: usize) {
+        let has_observable = has_observable(value);
+        let is_traffic = matches!(value, TrailValue::Traffic(..));
+        self.values += u64::from(has_observable || is_indicator);
+        self.observables += u64::from(has_observable);
+        if is_indicator {
+            self.indicators += 1;
+            self.based_on += u64::from(has_observable || is_traffic);
+            self.indicates += u64::try_from(threats).unwrap_or(u64::MAX);
+        }
+    }
+}
+
+/// What lines say, counted while they are read for the first time: values that stand on several lines count several
+/// times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    said: ValueCounts,
+}
+
+impl LineCounts {
+    /// Counts what a line says of a value.
+    pub fn count(&mut self, families: &Families, occurrence: &Occurrence<'_>) {
+        let threats = families.threat_of(occurrence.place.file).into_iter();
+        let is_indicator = occurrence.is_indicator;
+        self.said
+            .count_one(&occurrence.value, is_indicator, threats.count());
+    }
+
+    /// What so many different values most likely are, so many of them indicators, if those that stand on several lines
+    /// are as all others.
+    pub fn estimate(&self, values: u64, indicators: u64, threats: u64) -> ValueCounts {
+        let lines = &self.said;
+        let share = |part: u64, lines: u64, all: u64| {
+            let part = u128::from(part) * u128::from(all);
+            let share = part.checked_div(u128::from(lines)).unwrap_or_default();
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        ValueCounts {
+            values,
+            indicators,
+            threats,
+            observables: share(lines.observables, lines.values, values),
+            based_on: share(lines.based_on, lines.indicators, indicators),
+            indicates: share(lines.indicates, lines.indicators, indicators),
+        }
+    }
+}
+
+/// Whether a value has an observable of its own.
+fn has_observable(value: &TrailValue<'_>) -> bool {
+    match value {
+        TrailValue::Domain(_)
+        | TrailValue::Ipv4(_)
+        | TrailValue::Ipv6(_)
+        | TrailValue::Url(_)
+        | TrailValue::Range(..) => true,
+        TrailValue::Traffic(..)
+        | TrailValue::Path(_)
+        | TrailValue::Expression(_)
+        | TrailValue::Suffix(_) => false,
+    }
+}
+
+impl Forecast {
+    /// What these settings make of these values, with so many of them in a message.
+    pub fn new(counts: &ValueCounts, settings: &MappingSettings, batch_size: usize) -> Self {
+        let when = |is_made: bool, count: u64| if is_made { count } else { 0 };
+        let (has_observables, has_indicators) =
+            (settings.create_observables, settings.create_indicators);
+        let batch_size = u64::try_from(batch_size).unwrap_or(u64::MAX).max(1);
+        let sent = match (has_observables, has_indicators) {
+            (true, true) => counts.values,
+            // A value that nothing is made of takes no room in a message.
+            (true, false) => counts.observables,
+            (false, true) => counts.indicators,
+            (false, false) => 0,
+        };
+        Self {
+            values: counts.values,
+            observables: when(has_observables, counts.observables),
+            indicators: when(has_indicators, counts.indicators),
+            based_on: when(has_observables && has_indicators, counts.based_on),
+            indicates: when(has_indicators && settings.threats, counts.indicates),
+            threats: when(settings.threats, counts.threats),
+            messages: sent.div_ceil(batch_size),
+        }
+    }
+
+    /// All objects but the author and the marking.
+    pub fn objects(&self) -> u64 {
+        self.observables + self.indicators + self.based_on + self.indicates + self.threats
+    }
+}
+
+impl fmt::Display for Forecast {
+    /// One line for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            values,
+            observables,
+            indicators,
+            based_on,
+            indicates,
+            threats,
+            messages,
+        } = self;
+        let objects = self.objects();
+        write!(
+            f,
+            "{values} values in the lists become {objects} objects in some {messages} messages: {observables} observables, {indicators} indicators, {based_on} based-on, {indicates} indicates, {threats} threats"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{mapping, view};
+    use super::*;
+    use crate::connectors::maltrail::trails::reader::Place;
+
+    /// The snapshot of 2026-08-23 as a whole.
+    const COUNTS: ValueCounts = ValueCounts {
+        values: 1_480_000,
+        observables: 1_390_178,
+        indicators: 1_470_626,
+        based_on: 1_378_105,
+        indicates: 1_139_306,
+        threats: 2_869,
+    };
+
+    #[test]
+    fn the_whole_is_announced_in_one_line() {
+        let forecast = Forecast::new(&COUNTS, &mapping(), 100);
+        assert_eq!(
+            forecast.to_string(),
+            "1480000 values in the lists become 5381084 objects in some 14800 messages: 1390178 observables, 1470626 indicators, 1378105 based-on, 1139306 indicates, 2869 threats"
+        );
+    }
+
+    #[test]
+    fn less_is_wanted_and_less_is_announced() {
+        let mut settings = mapping();
+        settings.create_observables = false;
+        let forecast = Forecast::new(&COUNTS, &settings, 100);
+        assert_eq!((forecast.observables, forecast.based_on), (0, 0));
+        assert_eq!(forecast.messages, 14_707);
+        settings.threats = false;
+        let forecast = Forecast::new(&COUNTS, &settings, 1);
+        assert_eq!(forecast.objects(), 1_470_626);
+        let mut settings = mapping();
+        settings.create_indicators = false;
+        let forecast = Forecast::new(&COUNTS, &settings, 1000);
+        assert_eq!(forecast.objects(), 1_390_178 + 2_869);
+        assert_eq!(forecast.messages, 1391);
+    }
+
+    #[test]
+    fn values_on_several_lines_are_as_all_others() {
+        let families = super::super::tests::families();
+        let place = |path: &str| Place {
+            file: families.file(path).unwrap(),
+            line: 1,
+        };
+        let mut counts = LineCounts::default();
+        let mut count = |path, value, is_indicator| {
+            let occurrence = Occurrence {
+                value,
+                place: place(path),
+                port: None,
+                is_indicator,
+                note: None,
+                block: None,
+            };
+            counts.count(families, &occurrence);
+        };
+        let domain = || TrailValue::Domain("a.example".into());
+        for _ in 0..3 {
+            count("malware/asyncrat.txt", domain(), true);
+        }
+        count(
+            "malicious/wp_inject.txt",
+            TrailValue::Path("/a".into()),
+            true,
+        );
+        count("suspicious/dynamic_domain.txt", domain(), false);
+        let expected = ValueCounts {
+            values: 100,
+            observables: 80,
+            indicators: 40,
+            based_on: 30,
+            indicates: 30,
+            threats: 7,
+        };
+        assert_eq!(counts.estimate(100, 40, 7), expected);
+        let nothing = LineCounts::default().estimate(0, 0, 0);
+        assert_eq!(nothing, ValueCounts::default());
+    }
+
+    /// Nothing is announced that is not written, and nothing written that is not announced.
+    #[rstest::rstest]
+    #[case(true, true)]
+    #[case(true, false)]
+    #[case(false, true)]
+    fn it_counts_what_is_written(#[case] observables: bool, #[case] indicators: bool) {
+        let mut settings = mapping();
+        settings.create_observables = observables;
+        settings.create_indicators = indicators;
+        let mapper = super::super::tests::mapper(&settings);
+        for value in super::super::tests::values() {
+            for is_indicator in [true, false] {
+                let view = view(&value, is_indicator);
+                let mut counts = ValueCounts::default();
+                counts.count(&view);
+                let forecast = Forecast::new(&counts, &settings, 1);
+                let written = super::super::tests::write(&mapper, &view);
+                assert_eq!(
+                    forecast.objects(),
+                    written.objects.len() as u64,
+                    "{value:?}"
+                );
+                let is_sent = !written.objects.is_empty();
+                assert_eq!(
+                    forecast.messages,
+                    u64::from(is_sent),
+                    "{value:?} {is_indicator}"
+                );
+            }
+        }
+    }
+}

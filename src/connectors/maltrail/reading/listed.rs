@@ -1,0 +1,349 @@
+//! What the lists have: each value once, with all that they say about it.
+
+use std::sync::Arc;
+
+use super::super::cursor::Step;
+use super::super::git_host::{BlobSha, CommitSha};
+use super::super::listing::Lists;
+use super::super::mapping::{Forecast, Mapper, Occasion, ValueCounts, Written};
+use super::super::summary::{Change, RunSummary};
+use super::super::trails::family::FileId;
+use super::super::trails::hash::{ValueHash, ValueHasher};
+use super::super::trails::merged::{Merged, View};
+use super::super::trails::reader::{Found, Occurrence, Place, Remark, SkipReason, Tally};
+use super::compare::Difference;
+use super::emit::{Emitter, TrailUnit};
+use super::passes::{Pass, options, read_lists};
+use super::{From, Reading, ReadingError};
+use crate::connector::Skipped;
+use crate::stix::{StixObject, Timestamp};
+use crate::telemetry::safe_text::{NAME, safe};
+
+/// So many remarks on lines are logged; all are counted.
+const MOST_NAMED: usize = 100;
+/// So many scores below the usual one are sent of a value that returns.
+const MOST_RETURNS: u32 = 5;
+
+/// The lists that are sent.
+pub(super) struct Listed<'a> {
+    pub(super) reading: &'a Reading,
+    pub(super) hasher: &'a ValueHasher,
+    pub(super) merged: &'a Merged,
+    pub(super) mapper: &'a Mapper,
+    /// From what is imported; none where everything is new.
+    pub(super) difference: Option<&'a Difference>,
+    pub(super) from: From,
+}
+
+impl Listed<'_> {
+    /// What is coming.
+    pub(super) fn forecast(&self) -> Result<Forecast, ReadingError> {
+        let mut counting = Counting {
+            listed: self,
+            counts: ValueCounts::default(),
+        };
+        self.read(&mut counting)?;
+        let mut counts = counting.counts;
+        counts.threats = self.threats().count() as u64;
+        let settings = &self.reading.settings;
+        Ok(Forecast::new(
+            &counts,
+            &settings.mapping,
+            settings.batch_size,
+        ))
+    }
+
+    /// Hands out what is to be sent again, whatever has changed.
+    pub(super) fn send_again<E: FnMut(TrailUnit) -> bool>(
+        &self,
+        emitter: &mut Emitter<E>,
+    ) -> Result<(), ReadingError> {
+        if self.reading.again.is_empty() {
+            return Ok(());
+        }
+        let mut again = Again {
+            listed: self,
+            emitter,
+        };
+        self.read(&mut again)?;
+        emitter.hand_out_again(true);
+        Ok(())
+    }
+
+    /// Hands out what is new or has changed.
+    pub(super) fn send<E: FnMut(TrailUnit) -> bool>(
+        &self,
+        emitter: &mut Emitter<E>,
+        summary: &mut RunSummary,
+    ) -> Result<(), ReadingError> {
+        if self.from == From::Nowhere {
+            return Ok(());
+        }
+        if self.from == From::Beginning {
+            emitter.add_threats(self.threats().cloned());
+            for skipped in self.mapper.skipped_threats() {
+                emitter.add_skipped(skipped.clone());
+            }
+        }
+        let mut sending = Sending {
+            listed: self,
+            emitter,
+            summary,
+            tally: Tally::default(),
+            is_remarked: true,
+            named: 0,
+        };
+        self.read(&mut sending)?;
+        sending.summarize();
+        emitter.end_step(Step::Listed, &self.reading.lists);
+        Ok(())
+    }
+
+    /// The threats that are new or have changed.
+    fn threats(&self) -> impl Iterator<Item = &Arc<StixObject>> {
+        let before = self.difference.filter(|_| !self.sends_everything());
+        let threats = self.mapper.threats().map(|(_, threat)| threat);
+        threats.filter(move |threat| {
+            before.is_none_or(|before| !before.threats.contains(&*threat.json))
+        })
+    }
+
+    fn sends_everything(&self) -> bool {
+        let earlier = self.reading.earlier.as_ref();
+        earlier.is_none_or(|earlier| earlier.by_other_settings)
+    }
+
+    fn is_to_send(&self, hash: ValueHash) -> bool {
+        self.sends_everything()
+            || self
+                .difference
+                .is_none_or(|difference| difference.changes.is_to_send(hash))
+    }
+
+    /// Whether the platform does not have a value from an earlier commit.
+    fn is_new(&self, hash: ValueHash) -> bool {
+        match self.difference {
+            Some(difference) => difference.changes.is_new(hash),
+            None => self.reading.lost_date.is_none(),
+        }
+    }
+
+    fn read(&self, pass: &mut impl Pass) -> Result<(), ReadingError> {
+        let reading = self.reading;
+        let options = options(&reading.settings.mapping);
+        read_lists(&reading.blobs, &reading.lists, options, pass)
+    }
+
+    /// All that is said about a value, where that is to be sent from this line on.
+    fn view<'o>(&'o self, occurrence: &'o Occurrence<'o>) -> Option<(View<'o>, bool)> {
+        if !self.from.is_before(occurrence.place) {
+            return None;
+        }
+        let hash = self.hasher.hash(&occurrence.value);
+        if !self.is_to_send(hash) {
+            return None;
+        }
+        let view = self.merged.view(occurrence, &self.reading.lists.families)?;
+        Some((view, self.is_new(hash)))
+    }
+
+    /// The objects of a value, and whether it comes for the first time, or again.
+    fn write(&self, view: &View<'_>, is_new: bool) -> (Written, Change) {
+        if !is_new {
+            let written = self
+                .mapper
+                .write(view, Occasion::Listed, self.known_since());
+            return (written, Change::Changed);
+        }
+        let written = self.mapper.write(view, Occasion::Listed, self.now());
+        let was_revoked = |object: &StixObject| self.reading.revoked.contains(object.id.as_str());
+        if written.objects.iter().any(was_revoked) {
+            let occasion = Occasion::Returned(times_returned(&self.reading.done.commit));
+            return (self.mapper.write(view, occasion, self.now()), Change::Added);
+        }
+        (written, Change::Added)
+    }
+
+    /// From when on new values are known.
+    fn now(&self) -> Timestamp {
+        self.reading.done.date
+    }
+
+    /// From when on other values are known, at the latest.
+    fn known_since(&self) -> Timestamp {
+        let earlier = self.reading.earlier.as_ref();
+        let earlier = earlier.map(|earlier| earlier.imported.date);
+        let known = earlier.or(self.reading.lost_date);
+        let now = self.reading.done.date;
+        known.map_or(now, |known| known.min(now))
+    }
+}
+
+/// How often a value that returns is said to have returned. The platform takes no score that it has had from the same user
+/// (docs/protocol.md#indicators), and nobody remembers which ones those were: so it depends on the commit, and hardly ever
+/// comes twice for one value.
+fn times_returned(commit: &CommitSha) -> u32 {
+    let digits = commit.as_str().bytes();
+    1 + digits.map(u32::from).sum::<u32>() % MOST_RETURNS
+}
+
+/// Counts what is coming.
+struct Counting<'a> {
+    listed: &'a Listed<'a>,
+    counts: ValueCounts,
+}
+
+impl Pass for Counting<'_> {
+    fn begin(&mut self, file: FileId, _: &BlobSha) -> bool {
+        !self.listed.from.is_past(file)
+    }
+
+    fn take(&mut self, found: Found<'_>) {
+        if let Found::Trail(occurrence) = &found
+            && let Some((view, _)) = self.listed.view(occurrence)
+        {
+            self.counts.count(&view);
+        }
+    }
+}
+
+/// Hands out what is to be sent again.
+struct Again<'a, 'e, E> {
+    listed: &'a Listed<'a>,
+    emitter: &'e mut Emitter<E>,
+}
+
+impl<E: FnMut(TrailUnit) -> bool> Pass for Again<'_, '_, E> {
+    fn begin(&mut self, _: FileId, _: &BlobSha) -> bool {
+        !self.emitter.has_ended()
+    }
+
+    fn take(&mut self, found: Found<'_>) {
+        let Found::Trail(occurrence) = &found else {
+            return;
+        };
+        let listed = self.listed;
+        let families = &listed.reading.lists.families;
+        let Some(view) = listed.merged.view(occurrence, families) else {
+            return;
+        };
+        let is_new = listed.is_new(listed.hasher.hash(&occurrence.value));
+        let (written, _) = listed.write(&view, is_new);
+        let wanted = |object: &StixObject| listed.reading.again.contains(object.id.as_str());
+        if written.objects.iter().any(wanted) || written.threats.iter().any(|threat| wanted(threat))
+        {
+            self.emitter.add_again(written);
+            self.emitter.hand_out_again(false);
+        }
+    }
+}
+
+/// Hands out what is new or has changed.
+struct Sending<'a, 'e, E> {
+    listed: &'a Listed<'a>,
+    emitter: &'e mut Emitter<E>,
+    summary: &'e mut RunSummary,
+    tally: Tally,
+    /// Whether lines of the current list are remarked that are not sent: those of unchanged lists were before.
+    is_remarked: bool,
+    /// How many were named.
+    named: usize,
+}
+
+impl<E: FnMut(TrailUnit) -> bool> Sending<'_, '_, E> {
+    /// Counts a line that is not sent, and names the first of each kind in a list.
+    fn remark_line(&mut self, found: &Found<'_>) {
+        if !self.is_remarked {
+            return;
+        }
+        let lists = &self.listed.reading.lists;
+        if let Found::Skipped(skipped) = found
+            && matches!(skipped.reason, SkipReason::Unusable(_))
+            && self.listed.from.is_before(skipped.place)
+        {
+            self.emitter.add_skipped(Skipped {
+                id: line(lists, skipped.place),
+                kind: "trail".to_owned(),
+                reason: skipped.reason.to_string(),
+            });
+            return;
+        }
+        let Some((place, remark)) = self.tally.count(found) else {
+            return;
+        };
+        if self.named >= MOST_NAMED {
+            return;
+        }
+        self.named += 1;
+        let line = line(lists, place);
+        match remark {
+            Remark::Skipped(reason) => {
+                tracing::info!(
+                    line,
+                    "lines of this list are left out, the first of them here: {reason}"
+                );
+            }
+            Remark::Noticed(notice) => tracing::info!(line, "in this list there is {notice}"),
+        }
+    }
+
+    /// Counts what was left out.
+    fn summarize(&mut self) {
+        for (remark, lines) in self.tally.remarks() {
+            match remark {
+                Remark::Skipped(SkipReason::Whitelisted(list)) => {
+                    self.summary.count_whitelisted(list.path(), lines);
+                }
+                Remark::Skipped(reason) => self.summary.count_skipped(reason, lines),
+                Remark::Noticed(_) => {}
+            }
+        }
+    }
+}
+
+/// A line of a list, for people.
+pub(super) fn line(lists: &Lists, place: Place) -> String {
+    format!(
+        "{}:{}",
+        safe(lists.families.path(place.file), NAME),
+        place.line
+    )
+}
+
+impl<E: FnMut(TrailUnit) -> bool> Pass for Sending<'_, '_, E> {
+    fn begin(&mut self, file: FileId, blob: &BlobSha) -> bool {
+        let reading = self.listed.reading;
+        let path = reading.lists.families.path(file);
+        let earlier = reading
+            .earlier
+            .as_ref()
+            .filter(|_| !self.listed.sends_everything());
+        self.is_remarked = earlier.is_none_or(|earlier| !earlier.lists.has(path, blob));
+        !self.emitter.has_ended() && !self.listed.from.is_past(file)
+    }
+
+    fn take(&mut self, found: Found<'_>) {
+        if self.emitter.has_ended() {
+            return;
+        }
+        self.remark_line(&found);
+        let Found::Trail(occurrence) = &found else {
+            return;
+        };
+        let Some((view, is_new)) = self.listed.view(occurrence) else {
+            return;
+        };
+        let (written, change) = self.listed.write(&view, is_new);
+        let lists = &self.listed.reading.lists;
+        let families = view
+            .families
+            .iter()
+            .filter_map(|family| lists.families.family(*family));
+        self.summary
+            .count(change, families.map(|family| family.stem()));
+        self.summary
+            .count_references_left_out(written.references_left_out);
+        self.emitter
+            .add((Step::Listed, lists), occurrence.place, written);
+    }
+}

@@ -1,0 +1,363 @@
+//! One run: what is to be done is planned, the lists are read into memory, and a thread hands out unit after unit.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::blobs::{BlobReader, Blobs, BlobsError, Unread, log_unread};
+use super::cursor::{Cursor, Imported, UnreadList, UnreadLists};
+use super::git_host::{GitSession, Reason, RepositoryPath};
+use super::listing::{Listing, Lists};
+use super::mapping::Forecast;
+use super::plan::{Before, Import, Plan, Planner, Target};
+use super::reading::{Earlier, Reading, TrailUnit};
+use super::{Maltrail, STREAM, revoked};
+use crate::connector::{
+    Checks, Converted, Converter, Position, Resume, RunReporter, Source, SourceError,
+};
+use crate::stix::Timestamp;
+use crate::telemetry::logs::Chain;
+
+/// Units that are handed out and not taken yet.
+const UNITS_AHEAD: usize = 1;
+/// More files than this come by an archive, where single ones cost no request to the API, and where they do.
+const MOST_RAW_FILES: usize = 100;
+const MOST_API_FILES: usize = 10;
+/// So many lists may be unread; more are no single faults.
+const MOST_UNREAD: usize = 100;
+
+/// One run over the lists.
+#[derive(Debug)]
+pub struct MaltrailSource {
+    units: Option<mpsc::Receiver<Result<TrailUnit, SourceError>>>,
+    /// Handed out first.
+    noted: Option<TrailUnit>,
+}
+
+/// How a run is opened.
+pub(super) struct Opening<'a> {
+    pub(super) connector: &'a Maltrail,
+    pub(super) reporter: &'a RunReporter,
+    pub(super) session: GitSession,
+}
+
+impl Opening<'_> {
+    /// Plans a run, and reads what it needs.
+    pub(super) async fn open(&self, resume: &Resume) -> Result<MaltrailSource, SourceError> {
+        let again: HashSet<String> = resume.again.iter().map(|again| again.id.clone()).collect();
+        let plan = self
+            .plan(resume.cursors.get(STREAM), !again.is_empty())
+            .await?;
+        match plan {
+            Plan::Nothing => Ok(MaltrailSource {
+                units: None,
+                noted: None,
+            }),
+            Plan::Note(imported) => Ok(MaltrailSource {
+                units: None,
+                noted: Some(TrailUnit::noting(*imported)),
+            }),
+            Plan::Import(import) => {
+                let reading = self.prepare(*import, again).await?;
+                Ok(MaltrailSource {
+                    units: Some(hand_out(reading, self.reporter.clone())),
+                    noted: None,
+                })
+            }
+        }
+    }
+
+    async fn plan(&self, cursor: Option<&Value>, has_again: bool) -> Result<Plan, SourceError> {
+        let read = cursor.map(Cursor::read);
+        if let Some(None) = read {
+            tracing::warn!(
+                "the state says nothing that can be read of the lists: they are imported from their beginning"
+            );
+        }
+        let now = Timestamp::new(self.connector.clock.now());
+        let now = now.ok_or_else(|| SourceError::new("the clock of this machine is wrong"))?;
+        let planner = Planner {
+            session: &self.session,
+            listing: &self.connector.listing,
+            settings: &self.connector.settings.import_digest(),
+            now,
+            has_again,
+        };
+        planner.plan(read.flatten().unwrap_or_default()).await
+    }
+
+    /// Reads all that an import needs.
+    async fn prepare(
+        &self,
+        import: Import,
+        again: HashSet<String>,
+    ) -> Result<Reading, SourceError> {
+        let mut blobs = Blobs::default();
+        let reader = self.reader();
+        let target = &import.target;
+        let listing = &self.connector.listing;
+        let wanted = target.listing.wanted(listing);
+        let unread = reader.read(&mut blobs, &target.commit, &wanted).await;
+        let unread = unread.map_err(BlobsError::into_source_error)?;
+        let (earlier, lost_date) = self.earlier(&mut blobs, import.before).await?;
+        let unread = self.unread_lists(unread, earlier.as_ref())?;
+        let lists = self.lists(&target.listing, &blobs, &unread)?;
+        Ok(Reading {
+            settings: Arc::clone(&self.connector.settings),
+            done: Imported {
+                commit: target.commit.clone(),
+                date: target.date,
+                read: target.listing.read.clone(),
+                settings: self.connector.settings.import_digest(),
+                first_import: import.first_import,
+                version: target.version.clone(),
+                unread: lists.unread.clone(),
+            },
+            revoked: self.revoked(earlier.is_some() || lost_date.is_some()).await,
+            blobs,
+            lists,
+            earlier,
+            lost_date,
+            up_to: import.up_to,
+            again,
+        })
+    }
+
+    fn reader(&self) -> BlobReader<'_> {
+        let has_raw = self.connector.settings.host.raw_base_url.is_some();
+        BlobReader {
+            session: &self.session,
+            reporter: self.reporter,
+            most_singles: if has_raw {
+                MOST_RAW_FILES
+            } else {
+                MOST_API_FILES
+            },
+            has_raw,
+        }
+    }
+
+    fn lists(
+        &self,
+        listing: &Listing,
+        blobs: &Blobs,
+        unread: &UnreadLists,
+    ) -> Result<Lists, SourceError> {
+        let Maltrail {
+            listing: settings,
+            table,
+            ..
+        } = self.connector;
+        let lists = Lists::new(listing, settings, table, blobs, unread);
+        lists.map_err(BlobsError::into_source_error)
+    }
+
+    /// The lists that are imported, or only their date where they cannot be had any more.
+    async fn earlier(
+        &self,
+        blobs: &mut Blobs,
+        before: Before,
+    ) -> Result<(Option<Earlier>, Option<Timestamp>), SourceError> {
+        let (imported, listing, by_other_settings) = match before {
+            Before::Nothing => return Ok((None, None)),
+            Before::Lost { date } => return Ok((None, Some(date))),
+            Before::Commit {
+                imported,
+                listing,
+                by_other_settings,
+            } => (imported, listing, by_other_settings),
+        };
+        match self.read_earlier(blobs, &imported, &listing).await {
+            Ok(()) => {}
+            Err(error) if error.is_gone() => {
+                tracing::warn!(
+                    commit = imported.commit.as_str(),
+                    error = %Chain(&error),
+                    "the lists that are imported cannot be had any more: everything of the newest commit is sent, and nothing is revoked"
+                );
+                return Ok((None, Some(imported.date)));
+            }
+            Err(error) => return Err(error.into_source_error()),
+        }
+        let lists = self.lists(&listing, blobs, &imported.unread)?;
+        let earlier = Earlier {
+            imported,
+            lists,
+            by_other_settings,
+        };
+        Ok((Some(earlier), None))
+    }
+
+    async fn read_earlier(
+        &self,
+        blobs: &mut Blobs,
+        imported: &Imported,
+        listing: &Listing,
+    ) -> Result<(), BlobsError> {
+        let reader = self.reader();
+        let wanted = listing.wanted_but(&self.connector.listing, &imported.unread);
+        let unread = reader.read(blobs, &imported.commit, &wanted).await?;
+        if let Some((_, error)) = unread.into_iter().next() {
+            return Err(error.into());
+        }
+        let stale = imported
+            .unread
+            .values()
+            .filter_map(|list| list.stale.as_ref());
+        reader.read_contents(blobs, stale).await
+    }
+
+    /// What counts as the content of lists that could not be read; the error of the first where nothing may.
+    fn unread_lists(
+        &self,
+        unread: Unread,
+        earlier: Option<&Earlier>,
+    ) -> Result<UnreadLists, SourceError> {
+        log_unread(&unread);
+        let is_too_many = unread.len() > MOST_UNREAD;
+        let mut lists = UnreadLists::new();
+        for (path, error) in unread {
+            let below = path.below(&self.connector.listing.folder);
+            let below = below.and_then(|below| RepositoryPath::parse(below).ok());
+            let Some(below) = below.filter(|_| !is_too_many) else {
+                return Err(error.into_source_error());
+            };
+            let stale = earlier.and_then(|earlier| earlier.lists.content(&below));
+            let list = UnreadList {
+                stale: stale.cloned(),
+                is_too_large: matches!(error.reason, Reason::TooLarge { .. }),
+            };
+            lists.insert(below, list);
+        }
+        Ok(lists)
+    }
+
+    /// The indicators that this connector revoked, where there may be some.
+    async fn revoked(&self, is_known: bool) -> HashSet<String> {
+        if !is_known {
+            return HashSet::new();
+        }
+        match revoked::ask(&self.connector.platform).await {
+            Ok(revoked) => revoked,
+            Err(error) => {
+                tracing::warn!(
+                    error = %Chain(&error),
+                    "the platform does not say which indicators are revoked: those that a list has again stay revoked"
+                );
+                HashSet::new()
+            }
+        }
+    }
+}
+
+/// Hands out units from a thread of its own, which ends once nobody takes them.
+fn hand_out(
+    reading: Reading,
+    reporter: RunReporter,
+) -> mpsc::Receiver<Result<TrailUnit, SourceError>> {
+    let (hand_out, units) = mpsc::channel(UNITS_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let announce = |forecast: &Forecast| tracing::info!("{forecast}");
+        let emit = |unit| hand_out.blocking_send(Ok(unit)).is_ok();
+        match reading.read(announce, emit) {
+            Ok(summary) => reporter.summarize(summary.to_string()),
+            Err(error) => {
+                if let Some(error) = error.into_source_error() {
+                    // Nobody to hear it: then the run has ended otherwise.
+                    hand_out.blocking_send(Err(error)).ok();
+                }
+            }
+        }
+    });
+    units
+}
+
+impl Source for MaltrailSource {
+    type Unit = TrailUnit;
+    type Converter = TrailConverter;
+
+    fn converter(&self) -> TrailConverter {
+        TrailConverter
+    }
+
+    async fn next_unit(&mut self) -> Result<Option<TrailUnit>, SourceError> {
+        if let Some(unit) = self.noted.take() {
+            return Ok(Some(unit));
+        }
+        match &mut self.units {
+            Some(units) => units.recv().await.transpose(),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Makes units of what was written.
+#[derive(Debug)]
+pub struct TrailConverter;
+
+impl Converter for TrailConverter {
+    type Unit = TrailUnit;
+
+    fn convert(&mut self, unit: TrailUnit) -> Converted {
+        let position = unit.cursor.map(|cursor| Position {
+            variant: None,
+            cursor: cursor.to_json(),
+            as_of: unit.as_of.map(Into::into),
+        });
+        Converted {
+            is_again: position.is_none(),
+            position,
+            stream_total: unit.total,
+            objects: unit.objects,
+            shared: unit.threats.into_values().collect(),
+            skipped: unit.skipped,
+            ..Converted::new(STREAM, unit.number, unit.values)
+        }
+    }
+}
+
+/// What the command `check` finds at the source.
+pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
+    const NAME: &str = "source";
+    let reporter = RunReporter::default();
+    let opening = Opening {
+        connector,
+        reporter: &reporter,
+        session: connector.host.once(),
+    };
+    let plan = match opening.plan(None, false).await {
+        Ok(plan) => plan,
+        Err(error) => return checks.fail_with(NAME, &error),
+    };
+    let Plan::Import(import) = plan else {
+        return checks.fail(NAME, "it has no commit");
+    };
+    let Target {
+        commit,
+        date,
+        listing,
+        ..
+    } = &import.target;
+    checks.pass(
+        NAME,
+        format!(
+            "commit {} of {}, with {} lists",
+            commit.short(),
+            date.moment().format("%Y-%m-%d %H:%M UTC"),
+            listing.count(&connector.listing)
+        ),
+    );
+    const ROWS: &str = "source rows";
+    let reading = match opening.prepare(*import, HashSet::new()).await {
+        Ok(reading) => reading,
+        Err(error) => return checks.fail_with(ROWS, &error),
+    };
+    let counted = tokio::task::spawn_blocking(move || reading.forecast()).await;
+    match counted {
+        Ok(Ok(forecast)) => checks.pass(ROWS, forecast.to_string()),
+        Ok(Err(error)) => checks.fail(ROWS, error.to_string()),
+        Err(error) => checks.fail_with(ROWS, &error),
+    }
+}

@@ -1,0 +1,92 @@
+//! What goes wrong on the way loses nothing.
+
+use opencti_connectors::runtime::End;
+use sandbox::GitFault;
+
+use crate::first_import::LISTS;
+use crate::line::{Line, Lists, files};
+
+fn long_list(values: usize) -> String {
+    (0..values)
+        .map(|value| format!("host{value}.example\n"))
+        .collect()
+}
+
+/// A first import that dies again and again goes on with the same commit, though the branch has moved.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_that_dies_goes_on_with_its_commit() {
+    let (one, two) = (long_list(3000), "late.example\n");
+    let lists: Lists<'_> = &[("malware/asyncrat.txt", &one), ("malware/zeus.txt", two)];
+    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    let first = line.host.head().unwrap();
+    for _ in 0..3 {
+        line.die_after(5).await;
+        line.host.change(|files| {
+            files.insert(
+                "trails/static/malware/moved.txt".to_owned(),
+                "moved.example\n".into(),
+            );
+        });
+    }
+    line.import().await;
+    let asked = line.host.asked("tarball");
+    assert!(
+        asked.iter().all(|request| request.asked.contains(&first)),
+        "{asked:#?}"
+    );
+    assert_eq!(line.active().len(), 3001);
+    assert_eq!(line.revoked(), Vec::<String>::new());
+    line.import().await;
+    assert_eq!(line.active().len(), 3002);
+}
+
+/// Without an archive, lists come one by one.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_come_one_by_one_where_there_is_no_archive() {
+    let line = Line::with(LISTS);
+    line.host
+        .add_lasting_fault("tarball", GitFault::Status(404));
+    assert_eq!(line.run().await, End::Failed);
+    line.host.clear_faults();
+    line.host
+        .add_lasting_fault("tarball", GitFault::Status(403));
+    line.import().await;
+    assert!(line.active().contains(&"evil.example".to_owned()));
+    assert!(!line.host.asked("malware/asyncrat.txt").is_empty());
+}
+
+/// One list that cannot be read costs only itself, is not gone, and comes with the next run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_cannot_be_read_comes_later() {
+    let line = Line::with(LISTS);
+    let kimsuky = "trails/static/malware/apt_kimsuky.txt";
+    let lacking = GitFault::Without(vec![kimsuky.to_owned()]);
+    line.host
+        .add_lasting_fault("legacy.tar.gz", lacking.clone());
+    line.host
+        .add_lasting_fault("apt_kimsuky.txt", GitFault::Status(404));
+    line.import().await;
+    assert!(!line.active().contains(&"kim.example".to_owned()));
+    assert!(line.active().contains(&"evil.example".to_owned()));
+    line.host.clear_faults();
+    line.import().await;
+    assert!(line.active().contains(&"kim.example".to_owned()));
+    // Nor is it gone where it cannot be read once more.
+    line.host.add_lasting_fault("legacy.tar.gz", lacking);
+    line.host
+        .add_lasting_fault("apt_kimsuky.txt", GitFault::Status(404));
+    let mut lists = LISTS.to_vec();
+    lists.push(("malware/news.txt", "news.example\n"));
+    let changed = [("malware/apt_kimsuky.txt", "kim2.example\n")];
+    lists.retain(|(path, _)| *path != "malware/apt_kimsuky.txt");
+    lists.extend(changed);
+    line.host.commit(files(&lists));
+    line.import().await;
+    assert_eq!(line.revoked(), Vec::<String>::new());
+    assert!(line.active().contains(&"news.example".to_owned()));
+    line.host.clear_faults();
+    let line = line.set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
+    line.import().await;
+    assert_eq!(line.revoked(), ["kim.example"]);
+    assert!(line.active().contains(&"kim2.example".to_owned()));
+}

@@ -1,0 +1,231 @@
+//! A git host, the connector, a platform with workers.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use opencti_connectors::connectors::maltrail::Maltrail;
+use opencti_connectors::connectors::maltrail::settings::MaltrailSettings;
+use opencti_connectors::runtime::{End, run_importer};
+use opencti_connectors::settings::{self, Settings};
+use opencti_connectors::telemetry::Instruments;
+use sandbox::{
+    Broker, Destination, DestinationOptions, GitFiles, GitHost, GitHostOptions, Imported, Life,
+    Work, Worker,
+};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+/// Long enough for the slowest machine; a test that reaches it hangs.
+pub(crate) const LIMIT: Duration = Duration::from_mins(4);
+
+/// The lists of one commit, by their paths below the folder.
+pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
+
+/// The broker of this test run: the one that `scripts/test` started, else one of our own.
+fn broker() -> &'static Broker {
+    static BROKER: OnceLock<Broker> = OnceLock::new();
+    BROKER.get_or_init(|| {
+        if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
+            return Broker::from_url(&url.to_string_lossy()).unwrap();
+        }
+        std::thread::spawn(start_broker).join().unwrap()
+    })
+}
+
+/// On a thread and a runtime of its own, which live as long as the tests do.
+fn start_broker() -> Broker {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let broker = runtime.block_on(Broker::start()).unwrap();
+    std::mem::forget(runtime);
+    broker
+}
+
+/// A git host, a platform, and the connector between them.
+pub(crate) struct Line {
+    pub(crate) host: GitHost,
+    pub(crate) destination: Destination,
+    pub(crate) connector_id: String,
+    settings: BTreeMap<&'static str, String>,
+    _workers: Worker,
+}
+
+impl Line {
+    /// With the lists of the first commit.
+    pub(crate) fn with(lists: Lists<'_>) -> Self {
+        let host = GitHost::start(GitHostOptions::default()).unwrap();
+        host.commit(files(lists));
+        let destination = Destination::start(DestinationOptions {
+            broker: Some(broker().address().clone()),
+            recording: true,
+            ..DestinationOptions::default()
+        })
+        .unwrap();
+        let connector_id = uuid::Uuid::new_v4().to_string();
+        let settings = BTreeMap::from([
+            ("OPENCTI_URL", destination.url().to_owned()),
+            ("OPENCTI_TOKEN", destination.token().to_owned()),
+            ("CONNECTOR_ID", connector_id.clone()),
+            ("CONNECTOR_RUN_AND_TERMINATE", "true".to_owned()),
+            ("MALTRAIL_API_BASE_URL", host.api_url().to_owned()),
+            ("MALTRAIL_RAW_BASE_URL", host.raw_url().to_owned()),
+        ]);
+        Self {
+            _workers: Worker::start(&destination, 2).unwrap(),
+            host,
+            destination,
+            connector_id,
+            settings,
+        }
+    }
+
+    pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.insert(name, value.to_owned());
+        self
+    }
+
+    fn settings(&self) -> Settings<MaltrailSettings> {
+        settings::read(Path::new("/nowhere/config.yml"), self.settings.clone()).unwrap()
+    }
+
+    /// Runs the connector to its end.
+    pub(crate) async fn run(&self) -> End {
+        let running = run_importer::<Maltrail>(
+            self.settings(),
+            Instruments::default(),
+            CancellationToken::new(),
+        );
+        let ended = tokio::time::timeout(LIMIT, running).await;
+        ended.expect("the run ends").unwrap()
+    }
+
+    /// Runs the connector to its end, and waits until the workers are through.
+    pub(crate) async fn import(&self) -> Vec<Work> {
+        assert_eq!(self.run().await, End::RanOnce);
+        self.works_when_complete().await
+    }
+
+    /// Runs the connector in a process of its own, as far as a runtime is one, which dies.
+    pub(crate) async fn die_after(&self, messages: usize) {
+        let before = self.published().await.len();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.spawn(run_importer::<Maltrail>(
+            self.settings(),
+            Instruments::default(),
+            CancellationToken::new(),
+        ));
+        let dying = async {
+            while self.published().await.len() < before + messages {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, dying)
+            .await
+            .expect("messages come");
+        runtime.shutdown_background();
+    }
+
+    pub(crate) async fn works_when_complete(&self) -> Vec<Work> {
+        let done = async {
+            loop {
+                let works = self.destination.works();
+                if works.iter().all(|work| work.completed.is_some()) {
+                    return works;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let works = tokio::time::timeout(LIMIT, done).await;
+        works.expect("the workers are through with everything")
+    }
+
+    pub(crate) async fn published(&self) -> Vec<Value> {
+        self.destination
+            .published(&self.connector_id)
+            .await
+            .unwrap()
+    }
+
+    /// Forgets what was asked and published so far; what is published afterwards is counted from here.
+    pub(crate) async fn begin_anew(&self) -> usize {
+        self.host.forget_requests();
+        self.published().await.len()
+    }
+
+    /// The names of the indicators and the values of the observables that were published behind the first of these
+    /// messages, each as often as it was.
+    pub(crate) async fn published_since(&self, messages: usize) -> Vec<String> {
+        let published = self.published().await;
+        let messages = published.iter().skip(messages);
+        let mut names: Vec<String> = messages
+            .flat_map(objects_of)
+            .filter(|object| object["type"] == "indicator")
+            .map(|object| object["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn imported(&self) -> Imported {
+        self.destination.imported()
+    }
+
+    /// The indicators of the platform by their names.
+    pub(crate) fn lives(&self) -> BTreeMap<String, Life> {
+        let imported = self.imported();
+        let indicators = imported.of_type("indicator");
+        indicators
+            .filter_map(|(_, object)| {
+                let name = object.object["name"].as_str()?.to_owned();
+                Some((name, object.life.clone()?))
+            })
+            .collect()
+    }
+
+    /// The names of indicators that are not revoked.
+    pub(crate) fn active(&self) -> Vec<String> {
+        let lives = self.lives().into_iter();
+        lives
+            .filter(|(_, life)| !life.is_revoked)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// The names of indicators that are revoked.
+    pub(crate) fn revoked(&self) -> Vec<String> {
+        let lives = self.lives().into_iter();
+        lives
+            .filter(|(_, life)| life.is_revoked)
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    pub(crate) fn state(&self) -> Value {
+        self.destination
+            .state(&self.connector_id)
+            .unwrap_or_default()
+    }
+}
+
+/// The objects of a message.
+pub(crate) fn objects_of(message: &Value) -> Vec<Value> {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let content = message["content"].as_str().unwrap();
+    let content = STANDARD.decode(content).unwrap();
+    let bundle: Value = serde_json::from_slice(&content).unwrap();
+    bundle["objects"].as_array().unwrap().clone()
+}
+
+/// The files of a repository with these lists.
+pub(crate) fn files(lists: Lists<'_>) -> GitFiles {
+    let paths = lists.iter().map(|(path, content)| {
+        let path = match path.strip_prefix("data/") {
+            Some(_) => (*path).to_owned(),
+            None => format!("trails/static/{path}"),
+        };
+        (path, (*content).into())
+    });
+    paths.collect()
+}
