@@ -25,7 +25,7 @@ use crate::platform::PlatformAccess;
 use crate::settings::{Schedule, Settings};
 use git_host::{Bounds, GitHost, GitHostConfig, RepositoryPath};
 use listing::ListingSettings;
-use settings::MaltrailSettings;
+pub use settings::MaltrailSettings;
 use source::{MaltrailSource, Opening};
 use trails::family::ThreatTable;
 

@@ -77,7 +77,7 @@ async fn what_is_removed_is_revoked_and_counts_again_when_it_returns() {
 async fn too_much_that_is_gone_at_once_is_a_failure_and_no_removal() {
     let line = Line::with(LISTS);
     line.import().await;
-    let state = line.state();
+    let imported = line.cursor("imported").unwrap();
     let messages = line.begin_anew().await;
     line.host.change(|files| {
         files.remove(&path("malware/asyncrat.txt"));
@@ -85,8 +85,7 @@ async fn too_much_that_is_gone_at_once_is_a_failure_and_no_removal() {
     assert_eq!(line.run().await, End::Failed);
     assert_eq!(line.published().await.len(), messages);
     assert_eq!(line.revoked(), NOBODY);
-    let cursor = |state: &serde_json::Value| state.pointer("/cursors/trails/imported").cloned();
-    assert_eq!(cursor(&line.state()), cursor(&state));
+    assert_eq!(line.cursor("imported").unwrap(), imported);
     // The list comes back.
     line.host.commit(files(LISTS));
     line.import().await;

@@ -20,7 +20,7 @@ async fn an_import_that_dies_goes_on_with_its_commit() {
     let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
     let first = line.host.head().unwrap();
     for _ in 0..3 {
-        line.die_after(5).await;
+        line.die_further().await;
         line.host.change(|files| {
             files.insert(
                 "trails/static/malware/moved.txt".to_owned(),
@@ -71,6 +71,7 @@ async fn a_list_that_cannot_be_read_comes_later() {
     line.host.clear_faults();
     line.import().await;
     assert!(line.active().contains(&"kim.example".to_owned()));
+    assert_eq!(line.cursor("imported/unread"), None);
     // Nor is it gone where it cannot be read once more.
     line.host.add_lasting_fault("legacy.tar.gz", lacking);
     line.host
@@ -84,6 +85,14 @@ async fn a_list_that_cannot_be_read_comes_later() {
     line.import().await;
     assert_eq!(line.revoked(), Vec::<String>::new());
     assert!(line.active().contains(&"news.example".to_owned()));
+    let unread = line.cursor("imported/unread");
+    let stale = unread
+        .as_ref()
+        .map(|unread| &unread["malware/apt_kimsuky.txt"]["stale"]);
+    assert!(
+        stale.is_some_and(serde_json::Value::is_string),
+        "{unread:?}"
+    );
     line.host.clear_faults();
     let line = line.set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
     line.import().await;

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use opencti_connectors::connectors::maltrail::Maltrail;
-use opencti_connectors::connectors::maltrail::settings::MaltrailSettings;
+use chrono::{TimeDelta, Utc};
+use opencti_connectors::connectors::maltrail::{Maltrail, MaltrailSettings};
 use opencti_connectors::runtime::{End, run_importer};
 use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
@@ -55,7 +55,8 @@ impl Line {
     /// With the lists of the first commit.
     pub(crate) fn with(lists: Lists<'_>) -> Self {
         let host = GitHost::start(GitHostOptions::default()).unwrap();
-        host.commit(files(lists));
+        // So that nothing has expired when it arrives.
+        host.commit_at(Utc::now() - TimeDelta::days(3), files(lists));
         let destination = Destination::start(DestinationOptions {
             broker: Some(broker().address().clone()),
             recording: true,
@@ -106,9 +107,10 @@ impl Line {
         self.works_when_complete().await
     }
 
-    /// Runs the connector in a process of its own, as far as a runtime is one, which dies.
-    pub(crate) async fn die_after(&self, messages: usize) {
-        let before = self.published().await.len();
+    /// Runs the connector in a process of its own, as far as a runtime is one, which dies as soon as the platform knows
+    /// that it has got further.
+    pub(crate) async fn die_further(&self) {
+        let before = self.cursor("under_way/up_to");
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.spawn(run_importer::<Maltrail>(
             self.settings(),
@@ -116,14 +118,19 @@ impl Line {
             CancellationToken::new(),
         ));
         let dying = async {
-            while self.published().await.len() < before + messages {
+            while self.cursor("under_way/up_to") == before {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(LIMIT, dying)
-            .await
-            .expect("messages come");
+        let dying = tokio::time::timeout(LIMIT, dying).await;
+        dying.expect("it gets further");
         runtime.shutdown_background();
+    }
+
+    /// What the state says of the lists.
+    pub(crate) fn cursor(&self, part: &str) -> Option<Value> {
+        let state = self.destination.state(&self.connector_id)?;
+        state.pointer(&format!("/streams/trails/{part}")).cloned()
     }
 
     pub(crate) async fn works_when_complete(&self) -> Vec<Work> {
@@ -141,10 +148,9 @@ impl Line {
     }
 
     pub(crate) async fn published(&self) -> Vec<Value> {
-        self.destination
-            .published(&self.connector_id)
-            .await
-            .unwrap()
+        // Before it has registered, nothing is.
+        let published = self.destination.published(&self.connector_id).await;
+        published.unwrap_or_default()
     }
 
     /// Forgets what was asked and published so far; what is published afterwards is counted from here.
@@ -200,22 +206,11 @@ impl Line {
             .map(|(name, _)| name)
             .collect()
     }
-
-    pub(crate) fn state(&self) -> Value {
-        self.destination
-            .state(&self.connector_id)
-            .unwrap_or_default()
-    }
 }
 
 /// The objects of a message.
 pub(crate) fn objects_of(message: &Value) -> Vec<Value> {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::STANDARD;
-    let content = message["content"].as_str().unwrap();
-    let content = STANDARD.decode(content).unwrap();
-    let bundle: Value = serde_json::from_slice(&content).unwrap();
-    bundle["objects"].as_array().unwrap().clone()
+    message["objects"].as_array().unwrap().clone()
 }
 
 /// The files of a repository with these lists.

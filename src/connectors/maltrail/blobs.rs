@@ -106,14 +106,13 @@ pub(super) type Unread = BTreeMap<RepositoryPath, GitHostError>;
 pub(super) struct BlobReader<'a> {
     pub(super) session: &'a GitSession,
     pub(super) reporter: &'a RunReporter,
-    /// More files than this come by an archive, fewer one by one.
-    pub(super) most_singles: usize,
     /// Whether files can be had one by one where there is no archive, without a request to the API for each.
     pub(super) has_raw: bool,
 }
 
 impl BlobReader<'_> {
-    /// Reads what is wanted of a commit and is not there yet; answers what could not be read.
+    /// Reads what is wanted of a commit and is not there yet: one by one up to so many files, more by an archive first.
+    /// Answers what could not be read.
     ///
     /// # Errors
     /// [`BlobsError`]: then nothing is said of any single file.
@@ -122,27 +121,34 @@ impl BlobReader<'_> {
         blobs: &mut Blobs,
         commit: &CommitSha,
         wanted: &[&RepositoryFile],
+        most_singles: usize,
     ) -> Result<Unread, BlobsError> {
-        if missing(blobs, wanted).len() > self.most_singles {
+        if missing(blobs, wanted).len() > most_singles {
             self.read_archive(blobs, commit, wanted).await?;
         }
         self.read_singles(blobs, commit, missing(blobs, wanted))
             .await
     }
 
-    /// Reads contents by their names alone.
+    /// Reads contents by their names alone, as far as the host has them.
     ///
     /// # Errors
-    /// [`BlobsError`] where one cannot be read.
+    /// [`BlobsError`] where the host answers nothing.
     pub(super) async fn read_contents(
         &self,
         blobs: &mut Blobs,
         wanted: impl Iterator<Item = &BlobSha>,
     ) -> Result<(), BlobsError> {
         for blob in wanted {
-            if !blobs.has(blob) {
-                let content = self.session.blob(blob).await?;
-                keep(blobs, blob.clone(), &content)?;
+            if blobs.has(blob) {
+                continue;
+            }
+            match self.session.blob(blob).await {
+                Ok(content) => keep(blobs, blob.clone(), &content)?,
+                Err(error) if is_about_file(&error) => {
+                    tracing::warn!(error = %Chain(&error), "the content of a list cannot be read");
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(())

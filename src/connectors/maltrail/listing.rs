@@ -104,6 +104,11 @@ impl Listing {
         wanted
     }
 
+    /// The content of a list, by its path below the folder.
+    pub(super) fn content(&self, path: &RepositoryPath) -> Option<&BlobSha> {
+        self.lists.get(path).map(|file| &file.blob)
+    }
+
     /// How many lists are read.
     pub(super) fn count(&self, settings: &ListingSettings) -> usize {
         let taken = self
@@ -181,7 +186,8 @@ impl Lists {
                 continue;
             };
             unread.insert(path.clone(), list.clone());
-            if let Some(stale) = &list.stale {
+            // What cannot be read either is in neither commit that is compared.
+            if let Some(stale) = list.stale.as_ref().filter(|stale| blobs.has(stale)) {
                 contents.insert(id, stale.clone());
             }
         }

@@ -93,7 +93,6 @@ const API_KEY: Setting = Setting::new(
 )
 .secret()
 .refuses_placeholder()
-.example("ChangeMe")
 .aliases(&[
     Alias::variable("GITHUB_TOKEN"),
     Alias::key("github.github_token"),

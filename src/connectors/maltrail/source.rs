@@ -22,7 +22,8 @@ use crate::telemetry::logs::Chain;
 
 /// Units that are handed out and not taken yet.
 const UNITS_AHEAD: usize = 1;
-/// More files than this come by an archive, where single ones cost no request to the API, and where they do.
+/// More files of the earlier commit than this come by an archive: where single ones cost no request to the API, and where
+/// they do.
 const MOST_RAW_FILES: usize = 100;
 const MOST_API_FILES: usize = 10;
 /// So many lists may be unread; more are no single faults.
@@ -99,10 +100,17 @@ impl Opening<'_> {
         let target = &import.target;
         let listing = &self.connector.listing;
         let wanted = target.listing.wanted(listing);
-        let unread = reader.read(&mut blobs, &target.commit, &wanted).await;
+        let unread = reader.read(&mut blobs, &target.commit, &wanted, 0).await;
         let unread = unread.map_err(BlobsError::into_source_error)?;
-        let (earlier, lost_date) = self.earlier(&mut blobs, import.before).await?;
-        let unread = self.unread_lists(unread, earlier.as_ref())?;
+        let before = self.earlier(&mut blobs, import.before).await?;
+        let EarlierRead {
+            earlier,
+            lost_date,
+            unread: incomparable,
+        } = before;
+        let mut unread = self.unread_lists(unread, earlier.as_ref())?;
+        // What cannot be compared waits for the next run, too.
+        unread.extend(incomparable);
         let lists = self.lists(&target.listing, &blobs, &unread)?;
         Ok(Reading {
             settings: Arc::clone(&self.connector.settings),
@@ -126,16 +134,10 @@ impl Opening<'_> {
     }
 
     fn reader(&self) -> BlobReader<'_> {
-        let has_raw = self.connector.settings.host.raw_base_url.is_some();
         BlobReader {
             session: &self.session,
             reporter: self.reporter,
-            most_singles: if has_raw {
-                MOST_RAW_FILES
-            } else {
-                MOST_API_FILES
-            },
-            has_raw,
+            has_raw: self.connector.settings.host.raw_base_url.is_some(),
         }
     }
 
@@ -155,58 +157,73 @@ impl Opening<'_> {
     }
 
     /// The lists that are imported, or only their date where they cannot be had any more.
-    async fn earlier(
-        &self,
-        blobs: &mut Blobs,
-        before: Before,
-    ) -> Result<(Option<Earlier>, Option<Timestamp>), SourceError> {
+    async fn earlier(&self, blobs: &mut Blobs, before: Before) -> Result<EarlierRead, SourceError> {
         let (imported, listing, by_other_settings) = match before {
-            Before::Nothing => return Ok((None, None)),
-            Before::Lost { date } => return Ok((None, Some(date))),
+            Before::Nothing => return Ok(EarlierRead::default()),
+            Before::Lost { date } => return Ok(EarlierRead::lost(date)),
             Before::Commit {
                 imported,
                 listing,
                 by_other_settings,
             } => (imported, listing, by_other_settings),
         };
-        match self.read_earlier(blobs, &imported, &listing).await {
-            Ok(()) => {}
+        let unread = match self.read_earlier(blobs, &imported, &listing).await {
+            Ok(unread) => unread,
             Err(error) if error.is_gone() => {
                 tracing::warn!(
                     commit = imported.commit.as_str(),
                     error = %Chain(&error),
                     "the lists that are imported cannot be had any more: everything of the newest commit is sent, and nothing is revoked"
                 );
-                return Ok((None, Some(imported.date)));
+                return Ok(EarlierRead::lost(imported.date));
             }
             Err(error) => return Err(error.into_source_error()),
-        }
-        let lists = self.lists(&listing, blobs, &imported.unread)?;
-        let earlier = Earlier {
-            imported,
-            lists,
-            by_other_settings,
         };
-        Ok((Some(earlier), None))
+        let unread = self.unread_lists(unread, None)?;
+        let mut all_unread = imported.unread.clone();
+        all_unread.extend(unread.clone());
+        let lists = self.lists(&listing, blobs, &all_unread)?;
+        let unread = unread.into_keys().map(|path| {
+            let list = UnreadList {
+                stale: listing.content(&path).cloned(),
+                is_too_large: false,
+            };
+            (path, list)
+        });
+        Ok(EarlierRead {
+            unread: unread.collect(),
+            earlier: Some(Earlier {
+                imported,
+                lists,
+                by_other_settings,
+            }),
+            lost_date: None,
+        })
     }
 
+    /// Reads the lists that are imported; answers those that could not be read.
     async fn read_earlier(
         &self,
         blobs: &mut Blobs,
         imported: &Imported,
         listing: &Listing,
-    ) -> Result<(), BlobsError> {
+    ) -> Result<Unread, BlobsError> {
         let reader = self.reader();
         let wanted = listing.wanted_but(&self.connector.listing, &imported.unread);
-        let unread = reader.read(blobs, &imported.commit, &wanted).await?;
-        if let Some((_, error)) = unread.into_iter().next() {
-            return Err(error.into());
-        }
+        // Most of them are those of the newest commit.
+        let most_singles = if reader.has_raw {
+            MOST_RAW_FILES
+        } else {
+            MOST_API_FILES
+        };
         let stale = imported
             .unread
             .values()
             .filter_map(|list| list.stale.as_ref());
-        reader.read_contents(blobs, stale).await
+        reader.read_contents(blobs, stale).await?;
+        reader
+            .read(blobs, &imported.commit, &wanted, most_singles)
+            .await
     }
 
     /// What counts as the content of lists that could not be read; the error of the first where nothing may.
@@ -248,6 +265,25 @@ impl Opening<'_> {
                 );
                 HashSet::new()
             }
+        }
+    }
+}
+
+/// What was read of what is imported.
+#[derive(Default)]
+struct EarlierRead {
+    earlier: Option<Earlier>,
+    /// The date of what is imported, where its lists cannot be had any more.
+    lost_date: Option<Timestamp>,
+    /// Lists that could not be read as they are imported, and their contents there.
+    unread: UnreadLists,
+}
+
+impl EarlierRead {
+    fn lost(date: Timestamp) -> Self {
+        Self {
+            lost_date: Some(date),
+            ..Self::default()
         }
     }
 }
