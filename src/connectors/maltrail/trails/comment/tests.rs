@@ -1,3 +1,5 @@
+//! Tests of comments.
+
 use rstest::rstest;
 
 use super::*;

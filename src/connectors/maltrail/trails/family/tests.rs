@@ -1,3 +1,5 @@
+//! Tests of families.
+
 use rstest::rstest;
 
 use super::*;

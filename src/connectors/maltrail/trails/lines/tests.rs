@@ -1,3 +1,5 @@
+//! Tests of lines.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

@@ -1,3 +1,5 @@
+//! Tests of merging.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Tests of reading a file.
+
 use std::fmt::Write as _;
 
 use rstest::rstest;

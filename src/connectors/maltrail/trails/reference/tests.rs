@@ -1,3 +1,5 @@
+//! Tests of references.
+
 use rstest::rstest;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the first pass.
+
 use super::super::reference::BlockId;
 use super::super::tree::Tree;
 use super::*;

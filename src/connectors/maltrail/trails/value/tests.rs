@@ -1,3 +1,5 @@
+//! Tests of values.
+
 use proptest::prelude::*;
 use rstest::rstest;
 

@@ -1,3 +1,5 @@
+//! Tests of the whitelist.
+
 use rstest::rstest;
 
 use super::*;
