@@ -1,4 +1,4 @@
-//! Imports the IPv4 addresses of a text file.
+//! Imports the trails of the Maltrail lists, and then what changes of them.
 
 use std::process::ExitCode;
 
