@@ -3,6 +3,8 @@
 #![cfg(feature = "maltrail")]
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 

@@ -19,7 +19,7 @@ pub(crate) struct Lists {
 
 impl Lists {
     /// Where they are.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = String> + use<> {
+    pub(crate) fn paths() -> impl Iterator<Item = String> {
         (0..FILES).map(|file| match file % 25 {
             0 => format!("malicious/kit_{file}.txt"),
             1..=3 => format!("malware/apt_group{file}.txt"),
@@ -100,7 +100,7 @@ impl Writer {
 
     fn references(&mut self) {
         self.piece.push('\n');
-        for _ in 0..1 + self.random.below(5) / 3 {
+        for _ in 0..=self.random.below(5) / 3 {
             let (id, text) = (self.random.next(), self.random.next());
             let line = match id % 3 {
                 0 => format!(
@@ -113,7 +113,7 @@ impl Writer {
                 ),
                 _ => format!(
                     "https://otx.alienvault.com/pulse/{text:016x}{:08x} (Korean)",
-                    id as u32
+                    id % (1 << 32)
                 ),
             };
             writeln!(self.piece, "# Reference: {line}").unwrap();
@@ -163,7 +163,7 @@ fn word(byte: u8) -> &'static str {
     const WORDS: [&str; 8] = [
         "update", "secure-", "cdn", "login.", "api", "mail", "static-", "x",
     ];
-    WORDS[usize::from(byte) % WORDS.len()]
+    WORDS.get(usize::from(byte) % WORDS.len()).unwrap_or(&"x")
 }
 
 /// Splitmix64: the same numbers in every pass.

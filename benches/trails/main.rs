@@ -5,11 +5,11 @@
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
+    clippy::many_single_char_names,
     reason = "a measurement shows what it measures"
 )]
 
 mod lists;
-mod objects;
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,9 @@ use trails::hash::ValueHasher;
 use trails::index::{Changes, Index};
 use trails::merged::{Merged, Merger};
 use trails::reader::{FileReader, Found, Occurrence, Selection, TrailOptions};
-use trails::survey::{LargeBlocks, Survey, ThreatFacts};
+use trails::survey::{LargeBlocks, Survey};
 
 use lists::Lists;
-use objects::Objects;
 
 /// Trails in a block over which its references belong to the threat.
 const MAX_REFERENCE_TRAILS: u64 = 1000;
@@ -37,8 +36,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() {
     let today = Commit::new(Lists { day: 1 });
     let hasher = ValueHasher::new();
-    today.measure("making the lists", |commit| commit.make());
-    let (index, large, facts) = today.measure("pass 1", |commit| commit.survey(&hasher));
+    today.measure("making the lists", Commit::make);
+    let (index, large) = today.measure("pass 1", |commit| commit.survey(&hasher));
     let repeated = index.repeated();
     println!(
         "    {} values, {} on several lines, {} large blocks",
@@ -50,11 +49,7 @@ fn main() {
     let merged = today.measure("pass 2", |commit| commit.merge(&hasher, large, repeated));
     let views = today.measure("pass 3", |commit| commit.views(&merged, &hasher, None));
     println!("    {views} views");
-    let objects = today.measure("pass 3, and writing", |commit| {
-        commit.write(&merged, &facts)
-    });
-    println!("    {} objects, {} bytes", objects.count, objects.bytes);
-    drop((merged, objects));
+    drop(merged);
 
     let changes = today.measure("comparing with the day before", |commit| {
         let before = Commit::new(Lists { day: 0 }).index(&hasher);
@@ -76,7 +71,7 @@ struct Commit {
 
 impl Commit {
     fn new(lists: Lists) -> Self {
-        let paths = lists.paths().map(|path| (path, FileUse::Full));
+        let paths = Lists::paths().map(|path| (path, FileUse::Full));
         Self {
             families: Families::new(paths, &ThreatTable::built_in().unwrap()),
             lists,
@@ -104,7 +99,7 @@ impl Commit {
             self.lists
                 .write(self.families.path(file), PIECE_BYTES, |piece| {
                     bytes += piece.len();
-                    lines += piece.iter().filter(|byte| **byte == b'\n').count();
+                    lines += piece.split(|byte| *byte == b'\n').count() - 1;
                 });
         }
         println!(
@@ -144,11 +139,11 @@ impl Commit {
         });
     }
 
-    fn survey(&self, hasher: &ValueHasher) -> (Index, LargeBlocks, ThreatFacts) {
+    fn survey(&self, hasher: &ValueHasher) -> (Index, LargeBlocks) {
         let mut survey = Survey::new(hasher.clone(), MAX_REFERENCE_TRAILS);
         self.read(|found| survey.take(&self.families, &found));
         let surveyed = survey.finish(&self.families).unwrap();
-        (surveyed.index, surveyed.large, surveyed.threats)
+        (surveyed.index, surveyed.large)
     }
 
     fn merge(
@@ -163,7 +158,7 @@ impl Commit {
     }
 
     fn index(&self, hasher: &ValueHasher) -> Index {
-        let (mut index, large, _) = self.survey(hasher);
+        let (mut index, large) = self.survey(hasher);
         let merged = self.merge(hasher, large, index.repeated());
         index.refine(&merged, &self.families);
         index
@@ -179,18 +174,6 @@ impl Commit {
             }
         });
         views
-    }
-}
-
-impl Commit {
-    fn write(&self, merged: &Merged, facts: &ThreatFacts) -> Objects {
-        let mut objects = Objects::new(&self.families, facts);
-        self.trails(|occurrence| {
-            if let Some(view) = merged.view(occurrence, &self.families) {
-                objects.write(&view);
-            }
-        });
-        objects
     }
 }
 

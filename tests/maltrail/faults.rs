@@ -7,9 +7,8 @@ use crate::first_import::LISTS;
 use crate::line::{Line, Lists, files};
 
 fn long_list(values: usize) -> String {
-    (0..values)
-        .map(|value| format!("host{value}.example\n"))
-        .collect()
+    let lines = (0..values).map(|value| format!("host{value}.example\n"));
+    lines.collect::<Vec<String>>().concat()
 }
 
 /// A first import that dies again and again goes on with the same commit, though the branch has moved.

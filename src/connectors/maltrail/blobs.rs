@@ -39,7 +39,7 @@ pub(super) struct Blobs {
 pub(super) enum BlobsError {
     /// The host does not hand them out.
     #[error(transparent)]
-    Host(#[from] GitHostError),
+    Host(Box<GitHostError>),
     /// They are too large for memory.
     #[error(
         "the lists have more than {} MiB even packed; read fewer of them (maltrail.include, maltrail.exclude)",
@@ -54,6 +54,12 @@ pub(super) enum BlobsError {
     NotRead(BlobSha),
 }
 
+impl From<GitHostError> for BlobsError {
+    fn from(error: GitHostError) -> Self {
+        Self::Host(Box::new(error))
+    }
+}
+
 impl BlobsError {
     /// Whether there is no such commit any more.
     pub(super) fn is_gone(&self) -> bool {
@@ -63,7 +69,7 @@ impl BlobsError {
     /// The error that ends a run.
     pub(super) fn into_source_error(self) -> SourceError {
         match self {
-            Self::Host(error) => error.into_source_error(),
+            Self::Host(error) => (*error).into_source_error(),
             other => SourceError::because(other.to_string(), other),
         }
     }
@@ -169,7 +175,7 @@ impl BlobReader<'_> {
             };
             match self.unpack_archive(blobs, archive, wanted).await {
                 Err(BlobsError::Host(error)) => {
-                    if let Err(error) = attempts.wait_after(error).await {
+                    if let Err(error) = attempts.wait_after(*error).await {
                         return self.without_archive(error);
                     }
                 }

@@ -8,7 +8,7 @@ use super::git_host::{
     BlobSha, CommitSha, Folder, GitHostError, GitSession, RepositoryFile, RepositoryPath,
 };
 use super::settings::FileSettings;
-use super::trails::family::{Families, FileId, FileUse, ThreatTable};
+use super::trails::family::{Families, Family, FileId, FileUse, ThreatTable};
 use super::trails::whitelist::{List, ListReader, Whitelist};
 
 /// The lists of one commit, as its tree names them.
@@ -223,7 +223,7 @@ impl Lists {
             .keys()
             .filter_map(|file| self.families.family_of(*file));
         let families = families.filter_map(|family| self.families.family(family));
-        families.map(|family| family.stem())
+        families.map(Family::stem)
     }
 }
 

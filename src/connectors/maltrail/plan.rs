@@ -30,7 +30,7 @@ pub(super) struct Import {
     /// Up to where an earlier run has brought it.
     pub(super) up_to: Option<UpTo>,
     /// When the first import began.
-    pub(super) first_import: DateTime<Utc>,
+    pub(super) first_began: DateTime<Utc>,
 }
 
 /// The commit to which the platform is brought.
@@ -50,8 +50,8 @@ pub(super) enum Before {
     Nothing,
     /// This commit is.
     Commit {
-        imported: Imported,
-        listing: Listing,
+        imported: Box<Imported>,
+        listing: Box<Listing>,
         /// By other settings: what did not change is sent once more, too, and nothing is revoked.
         by_other_settings: bool,
     },
@@ -92,7 +92,7 @@ impl Planner<'_> {
                 target,
                 before,
                 up_to: under_way.up_to,
-                first_import: under_way.first_import,
+                first_began: under_way.first_import,
             })));
         }
         self.plan_newest(imported).await
@@ -134,7 +134,7 @@ impl Planner<'_> {
                 ..known.clone()
             })));
         }
-        let first_import = imported
+        let first_began = imported
             .as_ref()
             .map_or(self.now.moment(), |imported| imported.first_import);
         let before = self.before(imported).await?;
@@ -142,7 +142,7 @@ impl Planner<'_> {
             target,
             before,
             up_to: None,
-            first_import,
+            first_began,
         })))
     }
 
@@ -181,8 +181,8 @@ impl Planner<'_> {
         match Listing::ask(self.session, &imported.commit, self.listing).await {
             Ok(listing) => Ok(Before::Commit {
                 by_other_settings: imported.settings != self.settings,
-                imported,
-                listing,
+                imported: Box::new(imported),
+                listing: Box::new(listing),
             }),
             Err(error) if error.is_gone() => {
                 tracing::warn!(

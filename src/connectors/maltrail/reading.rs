@@ -13,6 +13,8 @@ mod removed;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::blobs::{Blobs, BlobsError};
 use super::cursor::{Cursor, Imported, Step, UnderWay, UpTo};
 use super::git_host::CommitSha;
@@ -107,6 +109,8 @@ pub(super) struct Reading {
     pub(super) again: HashSet<String>,
     /// Indicators that this connector revoked, by their ids.
     pub(super) revoked: HashSet<String>,
+    /// Cancelled once the run has ended.
+    pub(super) stop: CancellationToken,
 }
 
 impl Reading {
@@ -122,7 +126,7 @@ impl Reading {
     ) -> Result<RunSummary, ReadingError> {
         let hasher = ValueHasher::new();
         let mapping = &self.settings.mapping;
-        let surveyed = survey(&self.blobs, &self.lists, mapping, &hasher)?;
+        let surveyed = survey(self.contents(), &self.lists, mapping, &hasher)?;
         let difference = self.difference(&surveyed, &hasher)?;
         let mapper = self.mapper(&self.lists, &surveyed)?;
         let listed = self.listed(&hasher, &surveyed, &mapper, difference.as_ref());
@@ -148,13 +152,22 @@ impl Reading {
         Ok(summary)
     }
 
+    fn contents(&self) -> (&Blobs, &CancellationToken) {
+        (&self.blobs, &self.stop)
+    }
+
     /// What is coming, without handing anything out.
     ///
     /// # Errors
     /// [`ReadingError`].
     pub(super) fn forecast(&self) -> Result<Forecast, ReadingError> {
         let hasher = ValueHasher::new();
-        let surveyed = survey(&self.blobs, &self.lists, &self.settings.mapping, &hasher)?;
+        let surveyed = survey(
+            self.contents(),
+            &self.lists,
+            &self.settings.mapping,
+            &hasher,
+        )?;
         let difference = self.difference(&surveyed, &hasher)?;
         let mapper = self.mapper(&self.lists, &surveyed)?;
         let listed = self.listed(&hasher, &surveyed, &mapper, difference.as_ref());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::blobs::{BlobReader, Blobs, BlobsError, Unread, log_unread};
 use super::cursor::{Cursor, Imported, UnreadList, UnreadLists};
@@ -35,6 +36,8 @@ pub struct MaltrailSource {
     units: Option<mpsc::Receiver<Result<TrailUnit, SourceError>>>,
     /// Handed out first.
     noted: Option<TrailUnit>,
+    /// Ends the reading with the run.
+    _stop: Option<DropGuard>,
 }
 
 /// How a run is opened.
@@ -55,16 +58,20 @@ impl Opening<'_> {
             Plan::Nothing => Ok(MaltrailSource {
                 units: None,
                 noted: None,
+                _stop: None,
             }),
             Plan::Note(imported) => Ok(MaltrailSource {
                 units: None,
                 noted: Some(TrailUnit::noting(*imported)),
+                _stop: None,
             }),
             Plan::Import(import) => {
                 let reading = self.prepare(*import, again).await?;
+                let stop = reading.stop.clone().drop_guard();
                 Ok(MaltrailSource {
                     units: Some(hand_out(reading, self.reporter.clone())),
                     noted: None,
+                    _stop: Some(stop),
                 })
             }
         }
@@ -119,7 +126,7 @@ impl Opening<'_> {
                 date: target.date,
                 read: target.listing.read.clone(),
                 settings: self.connector.settings.import_digest(),
-                first_import: import.first_import,
+                first_import: import.first_began,
                 version: target.version.clone(),
                 unread: lists.unread.clone(),
             },
@@ -130,6 +137,7 @@ impl Opening<'_> {
             lost_date,
             up_to: import.up_to,
             again,
+            stop: CancellationToken::new(),
         })
     }
 
@@ -165,7 +173,7 @@ impl Opening<'_> {
                 imported,
                 listing,
                 by_other_settings,
-            } => (imported, listing, by_other_settings),
+            } => (*imported, *listing, by_other_settings),
         };
         let unread = match self.read_earlier(blobs, &imported, &listing).await {
             Ok(unread) => unread,
@@ -357,6 +365,7 @@ impl Converter for TrailConverter {
 /// What the command `check` finds at the source.
 pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
     const NAME: &str = "source";
+    const ROWS: &str = "source rows";
     let reporter = RunReporter::default();
     let opening = Opening {
         connector,
@@ -385,7 +394,6 @@ pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
             listing.count(&connector.listing)
         ),
     );
-    const ROWS: &str = "source rows";
     let reading = match opening.prepare(*import, HashSet::new()).await {
         Ok(reading) => reading,
         Err(error) => return checks.fail_with(ROWS, &error),

@@ -332,7 +332,7 @@ mod tests {
             tally.count(&Found::Skipped(Skipped {
                 place: place(line),
                 reason,
-                text: "x".into(),
+                text: "x",
             }));
         }
         tally.count(&Found::Noticed(place(9), Notice::PortUnreadable));

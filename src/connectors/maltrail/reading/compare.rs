@@ -23,7 +23,7 @@ pub(super) fn compare(
     hasher: &ValueHasher,
 ) -> Result<Difference, ReadingError> {
     let mapping = &reading.settings.mapping;
-    let before = survey(&reading.blobs, &earlier.lists, mapping, hasher)?;
+    let before = survey(reading.contents(), &earlier.lists, mapping, hasher)?;
     let mapper = reading.mapper(&earlier.lists, &before)?;
     let threats = mapper.threats().map(|(_, threat)| threat.json.to_string());
     Ok(Difference {

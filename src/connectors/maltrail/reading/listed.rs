@@ -7,7 +7,7 @@ use super::super::git_host::{BlobSha, CommitSha};
 use super::super::listing::Lists;
 use super::super::mapping::{Forecast, Mapper, Occasion, ValueCounts, Written};
 use super::super::summary::{Change, RunSummary};
-use super::super::trails::family::FileId;
+use super::super::trails::family::{Family, FileId};
 use super::super::trails::hash::{ValueHash, ValueHasher};
 use super::super::trails::merged::{Merged, View};
 use super::super::trails::reader::{Found, Occurrence, Place, Remark, SkipReason, Tally};
@@ -131,7 +131,7 @@ impl Listed<'_> {
     fn read(&self, pass: &mut impl Pass) -> Result<(), ReadingError> {
         let reading = self.reading;
         let options = options(&reading.settings.mapping);
-        read_lists(&reading.blobs, &reading.lists, options, pass)
+        read_lists(reading.contents(), &reading.lists, options, pass)
     }
 
     /// All that is said about a value, where that is to be sent from this line on.
@@ -339,8 +339,7 @@ impl<E: FnMut(TrailUnit) -> bool> Pass for Sending<'_, '_, E> {
             .families
             .iter()
             .filter_map(|family| lists.families.family(*family));
-        self.summary
-            .count(change, families.map(|family| family.stem()));
+        self.summary.count(change, families.map(Family::stem));
         self.summary
             .count_references_left_out(written.references_left_out);
         self.emitter

@@ -1,5 +1,7 @@
 //! Passes over all lists of a commit.
 
+use tokio_util::sync::CancellationToken;
+
 use super::super::blobs::Blobs;
 use super::super::git_host::BlobSha;
 use super::super::listing::Lists;
@@ -24,9 +26,12 @@ pub(super) trait Pass {
     fn take(&mut self, found: Found<'_>);
 }
 
-/// Reads all lists.
+/// Reads all lists, as long as the run goes on.
+///
+/// # Errors
+/// [`ReadingError::Ended`] where it has ended; [`ReadingError::Blobs`] where a content is not there.
 pub(super) fn read_lists(
-    blobs: &Blobs,
+    (blobs, stop): (&Blobs, &CancellationToken),
     lists: &Lists,
     options: TrailOptions,
     pass: &mut impl Pass,
@@ -37,6 +42,9 @@ pub(super) fn read_lists(
         whitelist: lists.whitelist.as_ref(),
     };
     for (file, blob) in lists.contents() {
+        if stop.is_cancelled() {
+            return Err(ReadingError::Ended);
+        }
         if !pass.begin(file, blob) {
             continue;
         }
@@ -60,7 +68,7 @@ pub(super) struct Surveyed {
 /// The first two passes over the lists of a commit: which values there are, and what they say of those that stand on
 /// several lines.
 pub(super) fn survey(
-    blobs: &Blobs,
+    contents: (&Blobs, &CancellationToken),
     lists: &Lists,
     mapping: &MappingSettings,
     hasher: &ValueHasher,
@@ -69,14 +77,14 @@ pub(super) fn survey(
     let options = options(mapping);
     let survey = Survey::new(hasher.clone(), mapping.max_reference_trails);
     let mut first = FirstPass { lists, survey };
-    read_lists(blobs, lists, options, &mut first)?;
+    read_lists(contents, lists, options, &mut first)?;
     let survey::Surveyed {
         mut index,
         large,
         threats,
     } = first.survey.finish(families)?;
     let mut second = SecondPass(Merger::new(hasher.clone(), large, index.repeated()));
-    read_lists(blobs, lists, options, &mut second)?;
+    read_lists(contents, lists, options, &mut second)?;
     let merged = second.0.finish()?;
     index.refine(&merged, families);
     Ok(Surveyed {

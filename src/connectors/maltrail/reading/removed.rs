@@ -6,7 +6,7 @@ use super::super::cursor::Step;
 use super::super::git_host::BlobSha;
 use super::super::mapping::{Mapper, Written};
 use super::super::summary::{Change, RunSummary};
-use super::super::trails::family::FileId;
+use super::super::trails::family::{Family, FileId};
 use super::super::trails::hash::{ValueHash, ValueHasher};
 use super::super::trails::index::Changes;
 use super::super::trails::reader::{Found, Occurrence};
@@ -44,7 +44,7 @@ impl Removal<'_> {
             revoked: HashSet::new(),
         };
         read_lists(
-            &self.reading.blobs,
+            self.reading.contents(),
             &self.earlier.lists,
             options,
             &mut revoking,
@@ -77,7 +77,7 @@ impl<E: FnMut(TrailUnit) -> bool> Revoking<'_, '_, E> {
         let family = lists.families.family_of(occurrence.place.file);
         let family = family.and_then(|family| lists.families.family(family));
         self.summary
-            .count(Change::Revoked, family.map(|family| family.stem()));
+            .count(Change::Revoked, family.map(Family::stem));
         self.emitter
             .add((Step::Removed, lists), occurrence.place, written);
     }

@@ -663,8 +663,9 @@ async fn a_page_that_is_too_much_is_asked_for_in_smaller_parts_that_grow_again()
 #[tokio::test]
 async fn an_answer_that_stays_out_is_asked_for_in_smaller_parts() {
     let mut line = Line::generated(300, 5, 100);
-    line.longest_silence = Duration::from_millis(500);
-    let slow = Fault::Delay(Duration::from_secs(2));
+    // Far longer than a busy machine takes for an answer.
+    line.longest_silence = Duration::from_secs(3);
+    let slow = Fault::Delay(Duration::from_secs(12));
     line.source.faults().add_for("Observables", slow);
     let resume = Resume::default();
     let (pages, ()) = {
@@ -687,8 +688,9 @@ async fn an_answer_that_stays_out_is_asked_for_in_smaller_parts() {
 #[tokio::test]
 async fn a_source_that_takes_too_long_for_all_loses_no_row() {
     let mut line = Line::generated(40, 5, 1);
-    line.longest_silence = Duration::from_millis(500);
-    let slow = Fault::Delay(Duration::from_secs(2));
+    // Far longer than a busy machine takes for an answer.
+    line.longest_silence = Duration::from_secs(3);
+    let slow = Fault::Delay(Duration::from_secs(12));
     line.source.faults().add_for("Observables", slow);
     // The edge of the pass, then whether others are answered than the row that stays out.
     let source = &line.source;

@@ -1,5 +1,7 @@
 //! What values become: whole objects, and what holds for all of them.
 
+use std::sync::Arc;
+
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
@@ -85,7 +87,7 @@ fn author_and_marking_travel_with_every_object() {
             .collect();
         assert_eq!(kinds, ["marking", "Organization"]);
     }
-    let author = written.objects[0].embedded[1].clone();
+    let author = Arc::clone(&written.objects[0].embedded[1]);
     let author_id = make_id::identity(IdentityClass::Organization, "maltrail");
     assert_eq!(author.id, author_id);
     insta::assert_json_snapshot!(json(&author));
@@ -100,7 +102,7 @@ fn every_object_has_the_marking_that_is_set(#[case] name: &str, #[case] marking:
     settings.tlp = marking;
     let value = domain();
     let written = write(&mapper(&settings), &view(&value, true));
-    let author = written.objects[0].embedded[1].clone();
+    let author = Arc::clone(&written.objects[0].embedded[1]);
     let threats = written.threats.iter().map(|threat| &**threat);
     for object in written.objects.iter().chain(threats).chain([&*author]) {
         let markings = &json(object)["object_marking_refs"];
