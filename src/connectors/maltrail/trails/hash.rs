@@ -7,7 +7,7 @@ use super::value::TrailValue;
 /// Hashes values by a key of this process.
 ///
 /// `SipHash` with a random key: whoever writes a list cannot look for two values with one hash. By chance, two of 1.5
-/// million values share 64 bits once in 16 million imports. Where values are merged, [`Self::check`] tells those two
+/// million values share 64 bits once in 16 million imports. Where values are merged, `check` tells those two
 /// apart; only what is compared from one commit to the next trusts the 64 bits alone.
 #[derive(Debug, Clone)]
 pub struct ValueHasher {

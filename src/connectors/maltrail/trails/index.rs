@@ -43,7 +43,7 @@ impl Index {
         }
     }
 
-    /// At most how many values there are; before [`Self::finish`] values that stand on several lines may count several
+    /// At most how many values there are; before `finish` values that stand on several lines may count several
     /// times.
     pub fn len(&self) -> usize {
         self.buckets.iter().map(Bucket::len).sum()
