@@ -29,6 +29,8 @@ fn line(release: &str) -> Line {
 struct Reset<'a> {
     line: &'a Line,
     works: Vec<Work>,
+    /// The runs of states of before: those that stood then, and those that joined them until the reset
+    /// was noticed (a state names only the last ones).
     runs: BTreeSet<String>,
     is_noticed: bool,
     /// The works that were open when the reset was noticed: a run may have ended well before that.
@@ -66,6 +68,9 @@ impl<'a> Reset<'a> {
             self.open = open.map(|work| work.id).collect();
         }
         assert!(!(self.is_noticed && is_of_before), "{state:#}");
+        if is_of_before {
+            self.runs.extend(runs(&state));
+        }
         state
     }
 
