@@ -66,11 +66,12 @@ async fn silent_at(operation: &str, works: usize) {
         assert_eq!(line.state()["streams"], json!({}));
     }
     line.source.faults().clear();
-    until("a run is complete", || {
-        is_complete(&line) && line.state()["work"].is_null()
+    // On a busy machine a later run may stall by itself, and the one after that is well again.
+    until("a run is complete, and the connector well", || {
+        let state = line.state();
+        is_complete(&line) && state["work"].is_null() && state["healthy"] == json!(true)
     })
     .await;
-    assert_eq!(line.state()["healthy"], json!(true));
     daemon.stop().await;
     line.assert_all_published().await;
     assert_imported(&line);
