@@ -874,6 +874,12 @@ async fn what_a_connector_says_and_counts_of_its_own_is_logged_and_served() {
         "{}",
         said[0]
     );
+    let works = line.platform.works();
+    let message = works[0].messages.concat();
+    assert!(
+        message.ends_with(" From the source: 4 units handed out, 0 left."),
+        "{message}"
+    );
     let metrics = instruments.metrics.text().unwrap();
     for line in [
         "opencti_connector_alerts_units_handed_out_total{kind=\"alerts\"} 3\n",
