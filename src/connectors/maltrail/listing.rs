@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(lists, ["malware/x.txt"]);
         assert_eq!(passed_over.count(PassedOverKind::Name), 30);
         let log = logged(false, tracing::Level::WARN, || {
-            log_passed_over(&passed_over)
+            log_passed_over(&passed_over);
         });
         assert!(log.contains("elsewhere/0.txt"), "{log}");
         assert!(log.contains("more=10"), "{log}");
