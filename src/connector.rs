@@ -25,6 +25,7 @@ mod source;
 mod stream_consumer;
 mod tally;
 mod unit_key;
+mod worker_pace;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -48,6 +49,7 @@ pub use stream_consumer::{
 };
 pub use tally::{Skipped, Tally};
 pub use unit_key::{UnitKey, UnitKeyTooLong};
+pub use worker_pace::WorkerPace;
 
 /// A connector: its name, its settings, and how it is made from them.
 pub trait Connector: Sized + Send + Sync + 'static {
@@ -121,6 +123,8 @@ pub struct Resume {
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,
+    /// How fast the workers have imported lately; none where no import has shown it yet.
+    pub pace: Option<WorkerPace>,
     /// Takes what the source tells of this run beside units.
     pub reporter: RunReporter,
 }

@@ -615,7 +615,7 @@ async fn a_host_that_is_there_is_left_as_it_is_and_referred_to() {
     let (message, is_without_errors) = line.last_work();
     assert!(is_without_errors);
     assert!(
-        message.ends_with("Left as they are at the destination: 1: 1 System (it is there)."),
+        message.contains("Left as they are at the destination: 1: 1 System (it is there)."),
         "{message}"
     );
 }
@@ -866,13 +866,19 @@ async fn what_a_connector_says_and_counts_of_its_own_is_logged_and_served() {
     let text = log.text();
     let said = text
         .lines()
-        .filter(|line| line.contains("units handed out"));
+        .filter(|line| line.contains("what the source says of this run"));
     let said: Vec<&str> = said.collect();
     assert_eq!(said.len(), 1, "{text}");
     assert!(
         said[0].contains("4 units handed out, 0 left"),
         "{}",
         said[0]
+    );
+    let works = line.platform.works();
+    let message = works[0].messages.concat();
+    assert!(
+        message.ends_with(" From the source: 4 units handed out, 0 left."),
+        "{message}"
     );
     let metrics = instruments.metrics.text().unwrap();
     for line in [

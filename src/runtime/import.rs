@@ -11,6 +11,7 @@ mod destination;
 mod embedded;
 pub(crate) mod export;
 mod markings;
+mod pace;
 pub mod packer;
 mod progress;
 mod quiescence;

@@ -9,6 +9,11 @@ use crate::line::{Line, files};
 
 const NOBODY: [&str; 0] = [];
 
+fn without_evil(content: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8(content.to_vec()).unwrap();
+    text.replace("evil.example\n", "").into_bytes()
+}
+
 fn path(list: &str) -> String {
     format!("trails/static/{list}")
 }
@@ -44,13 +49,9 @@ async fn what_is_removed_is_revoked_and_counts_again_when_it_returns() {
     let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
     line.import().await;
     let before = line.lives();
-    let without = |content: &[u8]| {
-        let text = String::from_utf8(content.to_vec()).unwrap();
-        text.replace("evil.example\n", "").into_bytes()
-    };
     line.host.change(|files| {
         let list = files.get_mut(&path("malware/asyncrat.txt")).unwrap();
-        *list = without(list.content()).into();
+        *list = without_evil(list.content()).into();
     });
     let messages = line.begin_anew().await;
     line.import().await;
@@ -128,4 +129,79 @@ async fn other_settings_revoke_nothing() {
     let published = line.published_since(messages).await;
     assert!(published.contains(&"9.9.9.9".to_owned()));
     assert!(!published.contains(&"kim.example".to_owned()));
+}
+
+/// A value that only lists of services have now is no indicator any more, and an observable still; it counts again once
+/// another list has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_becomes_a_service_is_revoked_and_stays_an_observable() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
+    line.import().await;
+    let usual = line.lives()["evil.example"].score;
+    line.host.change(|files| {
+        let list = files.get_mut(&path("malware/asyncrat.txt")).unwrap();
+        *list = without_evil(list.content()).into();
+        // What another list gives an indicator keeps it.
+        let services = "service.example\nevil.example\nshared.example\n";
+        files.insert(path("suspicious/domain.txt"), services.into());
+    });
+    line.import().await;
+    assert_eq!(line.revoked(), ["evil.example"]);
+    let labels = |name: &str| {
+        let imported = line.imported();
+        let mut observables = imported.of_type("domain-name");
+        let found = observables.find(|(_, object)| object.object["value"] == name);
+        found.map(|(_, object)| object.labels.clone()).unwrap()
+    };
+    for name in ["evil.example", "shared.example"] {
+        let labels = labels(name);
+        for label in ["malware", "asyncrat", "suspicious", "domain"] {
+            assert!(labels.contains(label), "{name}: {labels:?}");
+        }
+    }
+    assert!(line.imported().losses().is_empty());
+    line.host.commit(files(LISTS));
+    line.import().await;
+    assert_eq!(line.revoked(), NOBODY);
+    let returned = line.lives()["evil.example"].score;
+    assert!((usual - 5..usual).contains(&returned), "{returned}");
+}
+
+/// Also after the state is forgotten, as by a reset, what was revoked counts again once a list has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_revoked_before_a_reset_counts_again_when_it_returns() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
+    line.import().await;
+    let others = line.lives();
+    line.host.change(|files| {
+        let list = files.get_mut(&path("malware/asyncrat.txt")).unwrap();
+        *list = without_evil(list.content()).into();
+    });
+    line.import().await;
+    assert_eq!(line.revoked(), ["evil.example"]);
+    line.destination.reset(&line.connector_id).await.unwrap();
+    line.host.commit(files(LISTS));
+    line.import().await;
+    assert_eq!(line.revoked(), NOBODY);
+    let lives = line.lives();
+    assert!(lives["evil.example"].score < others["evil.example"].score);
+    assert_eq!(lives["kim.example"].score, others["kim.example"].score);
+}
+
+/// The work of a run says what changed in which lists.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_commit_names_the_families_that_changed() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
+    line.import().await;
+    line.host.change(|files| {
+        let list = files.get_mut(&path("malware/asyncrat.txt")).unwrap();
+        *list = without_evil(list.content()).into();
+        let newcomer = "one.example\ntwo.example\n";
+        files.insert(path("malware/newcomer.txt"), newcomer.into());
+    });
+    let works = line.import().await;
+    let message = works[1].messages.concat();
+    let said =
+        "From the source: 2 added, 1 revoked: +2 newcomer, −1 asyncrat, 1 new family (newcomer).";
+    assert!(message.ends_with(said), "{message}");
 }

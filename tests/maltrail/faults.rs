@@ -98,3 +98,48 @@ async fn a_list_that_cannot_be_read_comes_later() {
     assert_eq!(line.revoked(), ["kim.example"]);
     assert!(line.active().contains(&"kim2.example".to_owned()));
 }
+
+/// Of a content that two lists have, one request fails: both are unread, and both come later.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_with_one_content_that_cannot_be_read_come_later() {
+    let mut lists = LISTS.to_vec();
+    let twins = ["malware/twin_a.txt", "malware/twin_b.txt"];
+    lists.extend(twins.map(|path| (path, "twin.example\n")));
+    let line = Line::with(&lists);
+    let lacking = twins.map(|path| format!("trails/static/{path}"));
+    let lacking = GitFault::Without(lacking.to_vec());
+    line.host.add_lasting_fault("legacy.tar.gz", lacking);
+    line.host.add_lasting_fault("twin_", GitFault::Status(404));
+    line.import().await;
+    assert!(line.active().contains(&"evil.example".to_owned()));
+    assert!(!line.active().contains(&"twin.example".to_owned()));
+    let unread = line.cursor("imported/unread").unwrap();
+    let unread: Vec<&String> = unread.as_object().unwrap().keys().collect();
+    assert_eq!(unread, twins);
+    line.host.clear_faults();
+    line.import().await;
+    assert!(line.active().contains(&"twin.example".to_owned()));
+    assert_eq!(line.cursor("imported/unread"), None);
+}
+
+/// While everything is sent anew because history was rewritten, it stays known that something is imported.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_imported_stays_known_while_rewritten_history_is() {
+    let long = long_list(3000);
+    let lists: Lists<'_> = &[("malware/asyncrat.txt", &long)];
+    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    line.import().await;
+    let imported = line.cursor("imported").unwrap();
+    let lists: Lists<'_> = &[
+        ("malware/asyncrat.txt", &long),
+        ("malware/zeus.txt", "fresh.example\n"),
+    ];
+    line.host.rewrite(files(lists));
+    line.die_further().await;
+    // Where the process was faster than its death, what it has imported.
+    assert!(line.cursor("imported").is_some());
+    line.import().await;
+    assert_ne!(line.cursor("imported"), Some(imported));
+    assert_eq!(line.active().len(), 3001);
+    assert_eq!(line.revoked(), Vec::<String>::new());
+}

@@ -5,10 +5,10 @@
 
 mod packed;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::git_host::{
     Archive, ArchivePart, BlobHasher, BlobSha, CommitSha, GitHostError, GitSession, Reason,
@@ -49,6 +49,9 @@ pub(super) enum BlobsError {
     /// One cannot be packed or unpacked: a defect.
     #[error("the content of a list cannot be kept in memory")]
     Packing(#[source] std::io::Error),
+    /// A task that read one ended by itself: a defect.
+    #[error("reading a list ended unexpectedly")]
+    Interrupted(#[source] JoinError),
     /// One is asked for that nobody has read: a defect.
     #[error("the content {0} of a list was not read")]
     NotRead(BlobSha),
@@ -104,8 +107,14 @@ impl Blobs {
     }
 }
 
-/// Files that could not be read, by where they stand, and why.
-pub(super) type Unread = BTreeMap<RepositoryPath, GitHostError>;
+/// A content that could not be read: it is asked for once, however many files have it.
+#[derive(Debug)]
+pub(super) struct Unread {
+    /// All files that have it, by where they stand.
+    pub(super) paths: Vec<RepositoryPath>,
+    /// Why.
+    pub(super) error: GitHostError,
+}
 
 /// Reads contents of the files of commits.
 #[derive(Debug)]
@@ -128,12 +137,12 @@ impl BlobReader<'_> {
         commit: &CommitSha,
         wanted: &[&RepositoryFile],
         most_singles: usize,
-    ) -> Result<Unread, BlobsError> {
+    ) -> Result<Vec<Unread>, BlobsError> {
         if missing(blobs, wanted).len() > most_singles {
             self.read_archive(blobs, commit, wanted).await?;
         }
-        self.read_singles(blobs, commit, missing(blobs, wanted))
-            .await
+        let unread = self.read_singles(blobs, commit, missing(blobs, wanted));
+        Ok(unread_files(unread.await?, wanted))
     }
 
     /// Reads contents by their names alone, as far as the host has them.
@@ -233,13 +242,14 @@ impl BlobReader<'_> {
         Ok(())
     }
 
+    /// Answers the contents that could not be read.
     async fn read_singles(
         &self,
         blobs: &mut Blobs,
         commit: &CommitSha,
         missing: Vec<RepositoryFile>,
-    ) -> Result<Unread, BlobsError> {
-        let mut unread = Unread::new();
+    ) -> Result<UnreadContents, BlobsError> {
+        let mut unread = UnreadContents::new();
         let (mut missing, mut reading) = (missing.into_iter(), JoinSet::new());
         let mut read = 0_usize;
         loop {
@@ -255,14 +265,11 @@ impl BlobReader<'_> {
             let Some(ended) = reading.join_next().await else {
                 return Ok(unread);
             };
-            // One that ends by itself has read nothing, and is missed by whoever needs it.
-            let Ok((file, content)) = ended else {
-                continue;
-            };
+            let (file, content) = ended.map_err(BlobsError::Interrupted)?;
             match content {
                 Ok(content) => keep(blobs, file.blob, &content)?,
                 Err(error) if is_about_file(&error) => {
-                    unread.insert(file.path, error);
+                    unread.insert(file.blob, error);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -276,6 +283,22 @@ impl BlobReader<'_> {
             self.reporter.show_life(DOING);
         }
     }
+}
+
+/// Contents that could not be read, and why.
+type UnreadContents = HashMap<BlobSha, GitHostError>;
+
+/// The same, with all files that have them, in the order of their paths.
+fn unread_files(unread: UnreadContents, wanted: &[&RepositoryFile]) -> Vec<Unread> {
+    let of = |(blob, error): (BlobSha, GitHostError)| {
+        let files = wanted.iter().filter(|file| file.blob == blob);
+        let mut paths: Vec<RepositoryPath> = files.map(|file| file.path.clone()).collect();
+        paths.sort();
+        Unread { paths, error }
+    };
+    let mut unread: Vec<Unread> = unread.into_iter().map(of).collect();
+    unread.sort_by(|one, other| one.paths.cmp(&other.paths));
+    unread
 }
 
 /// The files whose content is not there, each content once.
@@ -334,12 +357,62 @@ impl Current {
 }
 
 /// What is said of files that could not be read.
-pub(super) fn log_unread(unread: &Unread) {
-    for (path, error) in unread {
-        tracing::warn!(
-            path = %safe(path.as_str(), NAME),
-            error = %Chain(error),
-            "a list cannot be read: what it had stays as it is, and the next run tries again"
+pub(super) fn log_unread(unread: &[Unread]) {
+    for Unread { paths, error } in unread {
+        for path in paths {
+            tracing::warn!(
+                path = %safe(path.as_str(), NAME),
+                error = %Chain(error),
+                "a list cannot be read: what it had stays as it is, and the next run tries again"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::git_host::Subject;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_ends_by_itself_is_an_error_with_its_cause() {
+        let task = tokio::spawn(std::future::pending::<()>());
+        task.abort();
+        let ended = task.await.map_err(BlobsError::Interrupted).unwrap_err();
+        assert!(!ended.is_gone());
+        let error = Chain(&ended.into_source_error()).to_string();
+        assert!(
+            error.starts_with("reading a list ended unexpectedly"),
+            "{error}"
         );
+        assert!(error.contains("cancelled"), "{error}");
+    }
+
+    /// Of a content that is asked for once, all files are unread; of others, none.
+    #[test]
+    fn all_files_of_a_content_that_cannot_be_read_are_unread() {
+        let file = |path: &str, digit: &str| RepositoryFile {
+            path: RepositoryPath::parse(path).unwrap(),
+            blob: BlobSha::parse(&digit.repeat(40)).unwrap(),
+            size: 1,
+            is_executable: false,
+        };
+        let files = [file("b.txt", "1"), file("a.txt", "1"), file("c.txt", "2")];
+        let wanted: Vec<&RepositoryFile> = files.iter().collect();
+        assert_eq!(missing(&Blobs::default(), &wanted).len(), 2);
+        let [first, ..] = &files;
+        let error = GitHostError {
+            subject: Subject::Blob(first.blob.clone()),
+            repository: "stamparm/maltrail".into(),
+            has_token: false,
+            reason: Reason::NoFolder,
+        };
+        let unread = unread_files([(first.blob.clone(), error)].into(), &wanted);
+        let paths: Vec<&str> = unread
+            .iter()
+            .flat_map(|unread| &unread.paths)
+            .map(RepositoryPath::as_str)
+            .collect();
+        assert_eq!(paths, ["a.txt", "b.txt"]);
     }
 }

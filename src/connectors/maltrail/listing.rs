@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::blobs::{Blobs, BlobsError};
 use super::cursor::{ReadContent, UnreadLists};
 use super::git_host::{
-    BlobSha, CommitSha, Folder, GitHostError, GitSession, RepositoryFile, RepositoryPath,
+    BlobSha, CommitSha, Folder, GitHostError, GitSession, PassedOver, PassedOverKind,
+    RepositoryFile, RepositoryPath,
 };
 use super::settings::FileSettings;
 use super::trails::family::{Families, Family, FileId, FileUse, ThreatTable};
@@ -52,16 +53,17 @@ impl Listing {
         let mut folders = session.folders(commit, &wanted).await?.into_iter();
         let folder = folders.next().flatten();
         let folder = folder.ok_or_else(|| session.no_folder(commit, &settings.folder))?;
-        log_passed_over(&folder);
         let data = folders.next().flatten();
-        let listing = Self::of(folder, data.as_ref(), &settings.folder);
+        let (listing, passed_over) = Self::of(folder, data.as_ref(), &settings.folder);
+        log_passed_over(&passed_over);
         if listing.lists.is_empty() {
             return Err(session.no_folder(commit, &settings.folder));
         }
         Ok(listing)
     }
 
-    fn of(folder: Folder, data: Option<&Folder>, path: &RepositoryPath) -> Self {
+    /// The lists of a folder, and what of it is none that can be read.
+    fn of(folder: Folder, data: Option<&Folder>, path: &RepositoryPath) -> (Self, PassedOver) {
         let data = data.map_or(&[][..], |data| &data.files);
         let whitelists: Vec<(List, RepositoryFile)> = List::ALL
             .into_iter()
@@ -70,25 +72,31 @@ impl Listing {
                 Some((list, file.clone()))
             })
             .collect();
-        let lists = folder.files.into_iter().filter_map(|file| {
-            let below = RepositoryPath::parse(file.path.below(path)?).ok()?;
-            below
-                .as_str()
-                .as_bytes()
-                .ends_with(b".txt")
-                .then_some((below, file))
-        });
-        Self {
-            read: ReadContent {
-                folder: folder.tree,
-                whitelists: whitelists
-                    .iter()
-                    .map(|(_, file)| file.blob.clone())
-                    .collect(),
-            },
-            lists: lists.collect(),
-            whitelists,
+        let mut passed_over = folder.passed_over;
+        let mut lists = BTreeMap::new();
+        for file in folder.files {
+            let below = file.path.below(path).map(RepositoryPath::parse);
+            let Some(Ok(below)) = below else {
+                passed_over.add(file.path.as_str(), PassedOverKind::Name);
+                continue;
+            };
+            if below.as_str().as_bytes().ends_with(b".txt") {
+                lists.insert(below, file);
+            }
         }
+        let read = ReadContent {
+            folder: folder.tree,
+            whitelists: whitelists
+                .iter()
+                .map(|(_, file)| file.blob.clone())
+                .collect(),
+        };
+        let listing = Self {
+            read,
+            lists,
+            whitelists,
+        };
+        (listing, passed_over)
     }
 
     /// The files that are read, but for these lists.
@@ -136,16 +144,15 @@ fn data_folder() -> Option<RepositoryPath> {
     RepositoryPath::parse(folder).ok()
 }
 
-fn log_passed_over(folder: &Folder) {
-    for (name, kind) in folder.passed_over.named() {
+fn log_passed_over(passed_over: &PassedOver) {
+    for (name, kind) in passed_over.named() {
         tracing::warn!(path = %name, "not read: {kind}");
     }
-    let more = folder
-        .passed_over
+    let more = passed_over
         .total()
-        .saturating_sub(folder.passed_over.named().len());
+        .saturating_sub(passed_over.named().len());
     if more > 0 {
-        tracing::warn!(more, "and more that is no regular file");
+        tracing::warn!(more, "and more that is not read");
     }
 }
 
@@ -252,4 +259,43 @@ fn whitelist_of(
         whitelist.add(reader);
     }
     Ok(Some(whitelist))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connectors::maltrail::git_host::TreeSha;
+    use crate::telemetry::logs::logged;
+
+    fn file(path: &str) -> RepositoryFile {
+        RepositoryFile {
+            path: RepositoryPath::parse(path).unwrap(),
+            blob: BlobSha::parse(&"1".repeat(40)).unwrap(),
+            size: 1,
+            is_executable: false,
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_the_folder_is_named_and_counted() {
+        let path = RepositoryPath::parse("trails/static").unwrap();
+        let stray = (0..30).map(|number| file(&format!("elsewhere/{number}.txt")));
+        let taken = ["trails/static/malware/x.txt", "trails/static/note.md"].map(file);
+        let folder = Folder {
+            path: path.clone(),
+            tree: TreeSha::parse(&"2".repeat(40)).unwrap(),
+            files: stray.chain(taken).collect(),
+            passed_over: PassedOver::default(),
+        };
+        let (listing, passed_over) = Listing::of(folder, None, &path);
+        let lists: Vec<&str> = listing.lists.keys().map(RepositoryPath::as_str).collect();
+        assert_eq!(lists, ["malware/x.txt"]);
+        assert_eq!(passed_over.count(PassedOverKind::Name), 30);
+        let log = logged(false, tracing::Level::WARN, || {
+            log_passed_over(&passed_over);
+        });
+        assert!(log.contains("elsewhere/0.txt"), "{log}");
+        assert!(log.contains("more=10"), "{log}");
+        assert_eq!(log.lines().count(), 21);
+    }
 }

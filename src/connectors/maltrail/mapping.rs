@@ -179,11 +179,14 @@ impl Mapper {
         };
         let score = score::normal(self.severity(view), self.settings.scores);
         if !is_indicator {
+            // What an indicator would say is not lost.
+            let description = self.description(view, attached.left_out);
             common.external_references = attached.references;
-            self.put_observable(&mut written, &shape, score, &common);
+            let said = (score, description.as_deref());
+            self.put_observable(&mut written, &shape, said, &common);
             return written;
         }
-        let observable = self.put_observable(&mut written, &shape, score, &common);
+        let observable = self.put_observable(&mut written, &shape, (score, None), &common);
         common.external_references = attached.references;
         let when = (occasion, moment);
         let indicator = self.indicator(view, &shape, when, attached.left_out, common);
@@ -290,7 +293,7 @@ impl Mapper {
         &self,
         written: &mut Written,
         shape: &Shape<'_>,
-        score: Percent,
+        (score, description): (Percent, Option<&str>),
         common: &Common,
     ) -> Option<StixId> {
         let value_type = shape
@@ -298,6 +301,7 @@ impl Mapper {
             .filter(|_| self.settings.create_observables)?;
         let observable = Observable {
             score: Some(score),
+            description,
             ..Observable::new(Content::Value(value_type, &shape.name))
         };
         put(

@@ -57,10 +57,7 @@ pub(super) enum Before {
     },
     /// A commit is that cannot be had any more, such as after history was rewritten: everything is sent, and nothing
     /// revoked.
-    Lost {
-        /// Its date.
-        date: Timestamp,
-    },
+    Lost(Box<Imported>),
 }
 
 /// What decides on it.
@@ -190,9 +187,7 @@ impl Planner<'_> {
                     error = %Chain(&error),
                     "the commit that is imported cannot be had any more, as after history was rewritten: everything of the newest one is sent, and nothing is revoked"
                 );
-                Ok(Before::Lost {
-                    date: imported.date,
-                })
+                Ok(Before::Lost(Box::new(imported)))
             }
             Err(error) => Err(error.into_source_error()),
         }

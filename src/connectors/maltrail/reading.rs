@@ -20,6 +20,7 @@ use super::cursor::{Cursor, Imported, Step, UnderWay, UpTo};
 use super::git_host::CommitSha;
 use super::listing::Lists;
 use super::mapping::{Forecast, ListPages, Mapper, MapperError};
+use super::revoked::Revoked;
 use super::settings::{MaltrailSettings, Removed};
 use super::summary::RunSummary;
 use super::trails::hash::ValueHasher;
@@ -27,7 +28,6 @@ use super::trails::merged::MergeError;
 use super::trails::reader::Place;
 use super::trails::survey::SurveyError;
 use crate::connector::SourceError;
-use crate::stix::Timestamp;
 use compare::{Difference, compare};
 use emit::{Emitter, Ends};
 use listed::Listed;
@@ -102,13 +102,13 @@ pub(super) struct Reading {
     pub(super) earlier: Option<Earlier>,
     /// How the state stands once everything is sent.
     pub(super) done: Imported,
-    /// The date of what was imported, where its lists are not known any more.
-    pub(super) lost_date: Option<Timestamp>,
+    /// What was imported, where its lists are not known any more.
+    pub(super) lost: Option<Imported>,
     pub(super) up_to: Option<UpTo>,
     /// Objects that are to be sent again, by their ids.
     pub(super) again: HashSet<String>,
-    /// Indicators that this connector revoked, by their ids.
-    pub(super) revoked: HashSet<String>,
+    /// Indicators that are revoked with a score of 0.
+    pub(super) revoked: Revoked,
     /// Cancelled once the run has ended.
     pub(super) stop: CancellationToken,
 }
@@ -133,7 +133,7 @@ impl Reading {
         let forecast = listed.forecast()?;
         announce(&forecast);
         let mut emitter = Emitter::new(self.ends(), emit);
-        emitter.expect(forecast.values);
+        emitter.expect(forecast.sent.values);
         let mut summary = self.summary();
         listed.send_again(&mut emitter)?;
         listed.send(&mut emitter, &mut summary)?;
@@ -253,13 +253,16 @@ impl Reading {
         }
     }
 
+    /// What is imported, be its lists known or not.
+    fn imported(&self) -> Option<&Imported> {
+        let earlier = self.earlier.as_ref().map(|earlier| &earlier.imported);
+        earlier.or(self.lost.as_ref())
+    }
+
     fn ends(&self) -> Ends {
         Ends {
             before: Cursor {
-                imported: self
-                    .earlier
-                    .as_ref()
-                    .map(|earlier| earlier.imported.clone()),
+                imported: self.imported().cloned(),
                 under_way: None,
             },
             under_way: UnderWay {

@@ -1,22 +1,27 @@
-//! The indicators that were revoked as those of this connector are: with a score of 0. One that a list has again is made
-//! to count again.
+//! The indicators that are revoked with a score of 0, as those are that this connector revokes. One that a list has again is
+//! made to count again.
 
 use std::collections::HashSet;
 
+use chrono::{TimeDelta, Utc};
 use graphql_client::GraphQLQuery;
 use serde::Deserialize;
 
 use crate::graphql::limits;
 use crate::http::RetryPolicy;
-use crate::platform::{PlatformAccess, PlatformError};
+use crate::platform::{EndlessList, PaginationGuard, PlatformAccess, PlatformError};
 
 /// Indicators in one answer.
 const PAGE: i64 = 1000;
 /// So many answers are read: others that return stay revoked.
 const MOST_PAGES: usize = 200;
+/// So long holds what is sent as revoked, at most.
+const HOLDS_REVOKED: TimeDelta = TimeDelta::seconds(1);
 
 /// JSON as the schema's `Any`.
 type Any = String;
+/// A moment as the schema's `DateTime`.
+type DateTime = chrono::DateTime<Utc>;
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -44,6 +49,7 @@ pub(super) struct RevokedPage {
 struct PageInfo {
     end_cursor: Option<String>,
     has_next_page: bool,
+    global_count: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,49 +62,142 @@ struct Node {
     standard_id: Option<String>,
     revoked: Option<bool>,
     x_opencti_score: Option<i64>,
+    valid_from: Option<DateTime>,
+    valid_until: Option<DateTime>,
 }
 
-/// The STIX ids of these indicators.
+impl Node {
+    fn is_revoked_without_score(&self) -> bool {
+        self.revoked == Some(true) && self.x_opencti_score == Some(0)
+    }
+
+    /// Whether it holds no longer than what is sent as revoked (docs/protocol.md#indicators): what decays does for days.
+    fn never_held(&self) -> bool {
+        let times = self.valid_from.zip(self.valid_until);
+        times.is_some_and(|(from, until)| until - from <= HOLDS_REVOKED)
+    }
+}
+
+/// Indicators that are revoked and have a score of 0, by their STIX ids.
+#[derive(Debug, Default)]
+pub(super) struct Revoked {
+    /// Sent as revoked, as this connector does.
+    sent: HashSet<String>,
+    /// Others: most of them decayed.
+    expired: HashSet<String>,
+}
+
+impl Revoked {
+    /// Whether an indicator was revoked; with `or_expired` also whether it is for another reason, such as its age.
+    pub(super) fn has(&self, id: &str, or_expired: bool) -> bool {
+        self.sent.contains(id) || (or_expired && self.expired.contains(id))
+    }
+
+    fn add(&mut self, nodes: impl Iterator<Item = Node>) {
+        for node in nodes.filter(Node::is_revoked_without_score) {
+            let never_held = node.never_held();
+            let Some(id) = node.standard_id else { continue };
+            let ids = if never_held {
+                &mut self.sent
+            } else {
+                &mut self.expired
+            };
+            ids.insert(id);
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.sent.len() + self.expired.len()
+    }
+}
+
+/// Asks the platform for them: one request for a thousand. It is tried so long to reach it.
 ///
 /// # Errors
 /// [`PlatformError`] where the platform does not say.
-pub(super) async fn ask(access: &PlatformAccess) -> Result<HashSet<String>, PlatformError> {
-    let platform = access.platform(RetryPolicy::FOR_A_PART).await?;
-    let mut revoked = HashSet::new();
-    let mut after: Option<String> = None;
-    for _ in 0..MOST_PAGES {
+pub(super) async fn ask(
+    access: &PlatformAccess,
+    reaching: RetryPolicy,
+) -> Result<Revoked, PlatformError> {
+    let platform = access.platform(reaching).await?;
+    let mut revoked = Revoked::default();
+    let mut places = Places::default();
+    loop {
         let variables = revoked_indicators::Variables {
             first: Some(PAGE),
-            after: after.clone(),
+            after: places.after.clone(),
             filters: Some(filters()),
         };
         let answer = platform.call::<RevokedIndicators>(variables, RetryPolicy::FOR_A_PART);
-        let list = answer.await?.indicators;
-        let Some(list) = list else {
+        let Some(page) = answer.await?.indicators else {
             return Err(platform.misshapen("RevokedIndicators", "it holds no list"));
         };
-        let nodes = list
-            .edges
-            .into_iter()
-            .flatten()
-            .filter_map(|edge| edge.node);
-        let of_lists =
-            nodes.filter(|node| node.revoked == Some(true) && node.x_opencti_score == Some(0));
-        let known = revoked.len();
-        revoked.extend(of_lists.filter_map(|node| node.standard_id));
-        let next = list.page_info.filter(|page| page.has_next_page);
-        let next = next.and_then(|page| page.end_cursor);
-        // A list that brings nothing new does not end.
-        if next.is_none() || next == after || revoked.len() == known {
-            return Ok(revoked);
+        let goes_on = places.take(&page);
+        revoked.add(page.into_nodes());
+        match goes_on {
+            Ok(true) => {}
+            Ok(false) => return Ok(revoked),
+            Err(reason) => {
+                tracing::warn!(
+                    revoked = revoked.count(),
+                    %reason,
+                    "the platform has more revoked indicators than it says here: others that a list has again stay revoked"
+                );
+                return Ok(revoked);
+            }
         }
-        after = next;
     }
-    tracing::warn!(
-        revoked = revoked.len(),
-        "the platform has more revoked indicators than are remembered: others that a list has again stay revoked"
-    );
-    Ok(revoked)
+}
+
+/// Why a list is not read to its end.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum Unfinished {
+    /// It does not end.
+    #[error(transparent)]
+    Endless(#[from] EndlessList),
+    /// It goes on, and does not say where.
+    #[error("its list goes on without a cursor")]
+    NoCursor,
+    /// It has more pages than are read.
+    #[error("more than {MOST_PAGES} pages are not read")]
+    Long,
+}
+
+/// Where the list goes on, and that it ends.
+#[derive(Debug, Default)]
+struct Places {
+    guard: PaginationGuard,
+    after: Option<String>,
+    pages: usize,
+}
+
+impl Places {
+    /// Takes a page; whether there is another one.
+    fn take(&mut self, page: &RevokedPage) -> Result<bool, Unfinished> {
+        let Some(info) = page.page_info.as_ref().filter(|info| info.has_next_page) else {
+            return Ok(false);
+        };
+        let place = info.end_cursor.clone().filter(|place| !place.is_empty());
+        let place = place.ok_or(Unfinished::NoCursor)?;
+        let nodes = page.edges.iter().flatten().flat_map(|edge| &edge.node);
+        let ids = nodes.filter_map(|node| node.standard_id.as_deref());
+        let ids: Vec<&str> = ids.collect();
+        let counted = info.global_count;
+        self.guard.take(&place, &ids, page.edges.len(), counted)?;
+        self.pages += 1;
+        if self.pages >= MOST_PAGES {
+            return Err(Unfinished::Long);
+        }
+        self.after = Some(place);
+        Ok(true)
+    }
+}
+
+impl RevokedPage {
+    fn into_nodes(self) -> impl Iterator<Item = Node> {
+        let edges = self.edges.into_iter().flatten();
+        edges.filter_map(|edge| edge.node)
+    }
 }
 
 fn filters() -> revoked_indicators::FilterGroup {
@@ -113,5 +212,76 @@ fn filters() -> revoked_indicators::FilterGroup {
         mode: FilterMode::and,
         filters: vec![is("revoked", "true"), is("x_opencti_score", "0")],
         filter_groups: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn page(ids: &[&str], place: Option<&str>) -> RevokedPage {
+        let edges = ids
+            .iter()
+            .map(|id| json!({ "node": { "standard_id": id } }));
+        let page = json!({
+            "pageInfo": { "endCursor": place, "hasNextPage": true, "globalCount": 5000 },
+            "edges": edges.collect::<Vec<Value>>(),
+        });
+        serde_json::from_value(page).unwrap()
+    }
+
+    #[test]
+    fn a_list_that_does_not_end_is_not_read_for_ever() {
+        let mut places = Places::default();
+        assert_eq!(places.take(&page(&["a"], Some("1"))), Ok(true));
+        assert_eq!(places.after.as_deref(), Some("1"));
+        assert_eq!(
+            places.take(&page(&["b"], Some("1"))),
+            Err(Unfinished::Endless(EndlessList::SameCursor))
+        );
+        // A page of what came before is no end: an index may hold some twice.
+        assert_eq!(places.take(&page(&["a"], Some("2"))), Ok(true));
+        assert_eq!(places.take(&page(&["c"], None)), Err(Unfinished::NoCursor));
+    }
+
+    #[test]
+    fn a_list_that_is_very_long_is_read_in_part() {
+        let mut places = Places::default();
+        let read = (0..=MOST_PAGES).map(|number| {
+            let id = format!("indicator--{number}");
+            places.take(&page(&[&id], Some(&number.to_string())))
+        });
+        let read: Vec<_> = read.take_while(|read| *read == Ok(true)).collect();
+        assert_eq!(read.len(), MOST_PAGES - 1);
+    }
+
+    #[rstest]
+    #[case::sent_as_revoked(json!({}), (true, true))]
+    #[case::decayed(json!({ "valid_until": "2026-09-30T00:00:00Z" }), (false, true))]
+    #[case::without_end(json!({ "valid_until": null }), (false, true))]
+    #[case::with_a_score(json!({ "x_opencti_score": 20 }), (false, false))]
+    #[case::active(json!({ "revoked": false }), (false, false))]
+    fn what_was_sent_as_revoked_is_told_from_what_expired(
+        #[case] other: Value,
+        #[case] (sent, expired): (bool, bool),
+    ) {
+        let mut node = json!({
+            "standard_id": "indicator--1",
+            "revoked": true,
+            "x_opencti_score": 0,
+            "valid_from": "2026-08-01T00:00:00.000Z",
+            "valid_until": "2026-08-01T00:00:01.000Z",
+        });
+        for (name, value) in other.as_object().unwrap() {
+            node[name] = value.clone();
+        }
+        let mut revoked = Revoked::default();
+        revoked.add(std::iter::once(serde_json::from_value(node).unwrap()));
+        assert_eq!(revoked.has("indicator--1", false), sent);
+        assert_eq!(revoked.has("indicator--1", true), expired);
+        assert!(!revoked.has("indicator--2", true));
     }
 }

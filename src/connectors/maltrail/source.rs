@@ -14,10 +14,12 @@ use super::listing::{Listing, Lists};
 use super::mapping::Forecast;
 use super::plan::{Before, Import, Plan, Planner, Target};
 use super::reading::{Earlier, Reading, TrailUnit};
-use super::{Maltrail, STREAM, revoked};
+use super::revoked::{self, Revoked};
+use super::{Maltrail, STREAM};
 use crate::connector::{
-    Checks, Converted, Converter, Position, Resume, RunReporter, Source, SourceError,
+    Checks, Converted, Converter, Position, Resume, RunReporter, Source, SourceError, WorkerPace,
 };
+use crate::http::RetryPolicy;
 use crate::stix::Timestamp;
 use crate::telemetry::logs::Chain;
 
@@ -66,10 +68,11 @@ impl Opening<'_> {
                 _stop: None,
             }),
             Plan::Import(import) => {
-                let reading = self.prepare(*import, again).await?;
+                let revoked = self.revoked(&import.before).await;
+                let reading = self.prepare(*import, again, revoked).await?;
                 let stop = reading.stop.clone().drop_guard();
                 Ok(MaltrailSource {
-                    units: Some(hand_out(reading, self.reporter.clone())),
+                    units: Some(hand_out(reading, self.reporter.clone(), resume.pace)),
                     noted: None,
                     _stop: Some(stop),
                 })
@@ -101,6 +104,7 @@ impl Opening<'_> {
         &self,
         import: Import,
         again: HashSet<String>,
+        revoked: Revoked,
     ) -> Result<Reading, SourceError> {
         let mut blobs = Blobs::default();
         let reader = self.reader();
@@ -112,7 +116,7 @@ impl Opening<'_> {
         let before = self.earlier(&mut blobs, import.before).await?;
         let EarlierRead {
             earlier,
-            lost_date,
+            lost,
             unread: incomparable,
         } = before;
         let mut unread = self.unread_lists(unread, earlier.as_ref())?;
@@ -130,11 +134,11 @@ impl Opening<'_> {
                 version: target.version.clone(),
                 unread: lists.unread.clone(),
             },
-            revoked: self.revoked(earlier.is_some() || lost_date.is_some()).await,
+            revoked,
             blobs,
             lists,
             earlier,
-            lost_date,
+            lost,
             up_to: import.up_to,
             again,
             stop: CancellationToken::new(),
@@ -164,11 +168,11 @@ impl Opening<'_> {
         lists.map_err(BlobsError::into_source_error)
     }
 
-    /// The lists that are imported, or only their date where they cannot be had any more.
+    /// The lists that are imported, or only their commit where they cannot be had any more.
     async fn earlier(&self, blobs: &mut Blobs, before: Before) -> Result<EarlierRead, SourceError> {
         let (imported, listing, by_other_settings) = match before {
             Before::Nothing => return Ok(EarlierRead::default()),
-            Before::Lost { date } => return Ok(EarlierRead::lost(date)),
+            Before::Lost(imported) => return Ok(EarlierRead::lost(*imported)),
             Before::Commit {
                 imported,
                 listing,
@@ -183,7 +187,7 @@ impl Opening<'_> {
                     error = %Chain(&error),
                     "the lists that are imported cannot be had any more: everything of the newest commit is sent, and nothing is revoked"
                 );
-                return Ok(EarlierRead::lost(imported.date));
+                return Ok(EarlierRead::lost(imported));
             }
             Err(error) => return Err(error.into_source_error()),
         };
@@ -205,7 +209,7 @@ impl Opening<'_> {
                 lists,
                 by_other_settings,
             }),
-            lost_date: None,
+            lost: None,
         })
     }
 
@@ -215,7 +219,7 @@ impl Opening<'_> {
         blobs: &mut Blobs,
         imported: &Imported,
         listing: &Listing,
-    ) -> Result<Unread, BlobsError> {
+    ) -> Result<Vec<Unread>, BlobsError> {
         let reader = self.reader();
         let wanted = listing.wanted_but(&self.connector.listing, &imported.unread);
         // Most of them are those of the newest commit.
@@ -237,41 +241,45 @@ impl Opening<'_> {
     /// What counts as the content of lists that could not be read; the error of the first where nothing may.
     fn unread_lists(
         &self,
-        unread: Unread,
+        unread: Vec<Unread>,
         earlier: Option<&Earlier>,
     ) -> Result<UnreadLists, SourceError> {
         log_unread(&unread);
-        let is_too_many = unread.len() > MOST_UNREAD;
+        let count: usize = unread.iter().map(|unread| unread.paths.len()).sum();
         let mut lists = UnreadLists::new();
-        for (path, error) in unread {
-            let below = path.below(&self.connector.listing.folder);
-            let below = below.and_then(|below| RepositoryPath::parse(below).ok());
-            let Some(below) = below.filter(|_| !is_too_many) else {
-                return Err(error.into_source_error());
-            };
-            let stale = earlier.and_then(|earlier| earlier.lists.content(&below));
-            let list = UnreadList {
-                stale: stale.cloned(),
-                is_too_large: matches!(error.reason, Reason::TooLarge { .. }),
-            };
-            lists.insert(below, list);
+        for Unread { paths, error } in unread {
+            for path in paths {
+                let below = path.below(&self.connector.listing.folder);
+                let below = below.and_then(|below| RepositoryPath::parse(below).ok());
+                let Some(below) = below.filter(|_| count <= MOST_UNREAD) else {
+                    return Err(error.into_source_error());
+                };
+                let stale = earlier.and_then(|earlier| earlier.lists.content(&below));
+                let list = UnreadList {
+                    stale: stale.cloned(),
+                    is_too_large: matches!(error.reason, Reason::TooLarge { .. }),
+                };
+                lists.insert(below, list);
+            }
         }
         Ok(lists)
     }
 
-    /// The indicators that this connector revoked, where there may be some.
-    async fn revoked(&self, is_known: bool) -> HashSet<String> {
-        if !is_known {
-            return HashSet::new();
-        }
-        match revoked::ask(&self.connector.platform).await {
+    /// The indicators that are revoked with a score of 0. Also before a first import: the state may have been reset.
+    async fn revoked(&self, before: &Before) -> Revoked {
+        let reaching = match before {
+            // Whoever exports may have no platform.
+            Before::Nothing => RetryPolicy::NEVER,
+            Before::Commit { .. } | Before::Lost(_) => RetryPolicy::FOR_A_PART,
+        };
+        match revoked::ask(&self.connector.platform, reaching).await {
             Ok(revoked) => revoked,
             Err(error) => {
                 tracing::warn!(
                     error = %Chain(&error),
                     "the platform does not say which indicators are revoked: those that a list has again stay revoked"
                 );
-                HashSet::new()
+                Revoked::default()
             }
         }
     }
@@ -281,16 +289,16 @@ impl Opening<'_> {
 #[derive(Default)]
 struct EarlierRead {
     earlier: Option<Earlier>,
-    /// The date of what is imported, where its lists cannot be had any more.
-    lost_date: Option<Timestamp>,
+    /// What is imported, where its lists cannot be had any more.
+    lost: Option<Imported>,
     /// Lists that could not be read as they are imported, and their contents there.
     unread: UnreadLists,
 }
 
 impl EarlierRead {
-    fn lost(date: Timestamp) -> Self {
+    fn lost(imported: Imported) -> Self {
         Self {
-            lost_date: Some(date),
+            lost: Some(imported),
             ..Self::default()
         }
     }
@@ -300,10 +308,14 @@ impl EarlierRead {
 fn hand_out(
     reading: Reading,
     reporter: RunReporter,
+    pace: Option<WorkerPace>,
 ) -> mpsc::Receiver<Result<TrailUnit, SourceError>> {
     let (hand_out, units) = mpsc::channel(UNITS_AHEAD);
     tokio::task::spawn_blocking(move || {
-        let announce = |forecast: &Forecast| tracing::info!("{forecast}");
+        let announce = |forecast: &Forecast| {
+            reporter.announce(forecast.objects());
+            tracing::info!("{}", forecast.announcement(pace));
+        };
         let emit = |unit| hand_out.blocking_send(Ok(unit)).is_ok();
         match reading.read(announce, emit) {
             Ok(summary) => reporter.summarize(summary.to_string()),
@@ -394,13 +406,16 @@ pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
             listing.count(&connector.listing)
         ),
     );
-    let reading = match opening.prepare(*import, HashSet::new()).await {
+    let reading = match opening
+        .prepare(*import, HashSet::new(), Revoked::default())
+        .await
+    {
         Ok(reading) => reading,
         Err(error) => return checks.fail_with(ROWS, &error),
     };
     let counted = tokio::task::spawn_blocking(move || reading.forecast()).await;
     match counted {
-        Ok(Ok(forecast)) => checks.pass(ROWS, forecast.to_string()),
+        Ok(Ok(forecast)) => checks.pass(ROWS, forecast.announcement(None)),
         Ok(Err(error)) => checks.fail(ROWS, error.to_string()),
         Err(error) => checks.fail_with(ROWS, &error),
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use crate::connector::{
-    Converter, Deferred, Importer, Resume, RunReporter, Source, SourceError, Tally,
+    Converter, Deferred, Importer, Resume, RunReporter, Source, SourceError, Tally, WorkerPace,
 };
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
@@ -19,6 +19,7 @@ use crate::runtime::import::activity::Activity;
 use crate::runtime::import::back_pressure::{BackPressure, watch_pauses};
 use crate::runtime::import::destination::Destination;
 use crate::runtime::import::note_unit;
+use crate::runtime::import::pace::watch_pace;
 use crate::runtime::import::read_ahead::{ReadAhead, ReadAheadError};
 use crate::runtime::import::sink::Sink;
 use crate::runtime::session::state::State;
@@ -196,6 +197,7 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         destination.pusher.connection_status(),
         &activity,
     );
+    let pace = watch_pace(destination, state_store, activity.reporter());
     let mut sink = Sink::new(
         destination,
         state_store,
@@ -205,13 +207,18 @@ pub(crate) async fn run<C: Importer>(connector: &C, context: RunContext<'_>) -> 
         title(connector, destination, began),
         connector.batch_size(),
     );
-    let mut pauses = pin!(pauses);
+    let mut beside = pin!(async {
+        tokio::select! {
+            never = pauses => never,
+            never = pace => never,
+        }
+    });
     let is_current = || state_store.epoch() == epoch;
     let driving = drive_in_smaller_messages(
         connector,
         &mut sink,
         (&activity, stall_limit),
-        pauses.as_mut(),
+        beside.as_mut(),
         stopping,
         is_current,
     );
@@ -273,7 +280,7 @@ async fn drive_in_smaller_messages<C: Importer>(
     connector: &C,
     sink: &mut Sink<'_>,
     (activity, stall_limit): (&Activity, Option<Duration>),
-    mut pauses: Pin<&mut impl Future<Output = Infallible>>,
+    mut beside: Pin<&mut impl Future<Output = Infallible>>,
     stopping: &Stopping,
     is_current: impl Fn() -> bool,
 ) -> Result<(), RunError> {
@@ -281,7 +288,7 @@ async fn drive_in_smaller_messages<C: Importer>(
         let driven = tokio::select! {
             driven = drive(connector, sink, stopping) => driven,
             stalled = watch_over(activity, stall_limit) => Err(stalled),
-            never = &mut pauses => match never {},
+            never = &mut beside => match never {},
         };
         // What was refused is read and packed once more: it lies behind the last receipt.
         let is_too_large = matches!(driven, Err(RunError::Push(PushError::TooLarge { .. })));
@@ -395,6 +402,7 @@ async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resum
         cursors: state.streams,
         again,
         is_unfinished,
+        pace: WorkerPace::an_hour(state.objects_an_hour),
         reporter: sink.activity().reporter().clone(),
     })
 }

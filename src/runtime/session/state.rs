@@ -101,6 +101,9 @@ pub struct State {
     /// Messages of the last work went missing at the broker, and it is sent once more.
     #[serde(default, skip_serializing_if = "is_false")]
     pub sent_again: bool,
+    /// How many objects the workers have imported in an hour lately; 0 where no import has shown it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub objects_an_hour: u64,
     /// The last runs, the newest last.
     #[serde(default)]
     pub runs: Vec<Run>,
@@ -158,6 +161,7 @@ impl State {
             source_resolved: false,
             read_anew: DaysInVain::default(),
             sent_again: false,
+            objects_an_hour: 0,
             runs: Vec::new(),
             reset_at,
             other: Map::new(),

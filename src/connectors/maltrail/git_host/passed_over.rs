@@ -61,7 +61,8 @@ impl PassedOver {
         &self.named
     }
 
-    pub(super) fn add(&mut self, name: &str, kind: PassedOverKind) {
+    /// Counts one, and names it if it is among the first.
+    pub(in super::super) fn add(&mut self, name: &str, kind: PassedOverKind) {
         *self.counts.entry(kind).or_default() += 1;
         if self.named.len() < NAMED {
             self.named.push((safe(name, NAME).into_owned(), kind));

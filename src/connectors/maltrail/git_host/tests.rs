@@ -137,9 +137,13 @@ impl Pair {
 }
 
 fn client(server: &sandbox::GitHost, change: impl FnOnce(&mut GitHostConfig)) -> GitHost {
+    host_at(server.api_url(), Some(server.raw_url()), change)
+}
+
+fn host_at(api: &str, raw: Option<&str>, change: impl FnOnce(&mut GitHostConfig)) -> GitHost {
     let mut config = GitHostConfig {
-        api: Url::parse(server.api_url()).unwrap(),
-        raw: Some(Url::parse(server.raw_url()).unwrap()),
+        api: Url::parse(api).unwrap(),
+        raw: raw.map(|raw| Url::parse(raw).unwrap()),
         owner: "stamparm".to_owned(),
         name: "maltrail".to_owned(),
         branch: "HEAD".to_owned(),

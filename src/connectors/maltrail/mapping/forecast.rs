@@ -7,6 +7,7 @@ use super::super::trails::family::Families;
 use super::super::trails::merged::View;
 use super::super::trails::reader::Occurrence;
 use super::super::trails::value::TrailValue;
+use crate::connector::WorkerPace;
 
 /// What there is to import, whatever is made of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,18 +29,8 @@ pub struct ValueCounts {
 /// How much an import brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forecast {
-    /// Different values that are read.
-    pub values: u64,
-    /// Observables.
-    pub observables: u64,
-    /// Indicators.
-    pub indicators: u64,
-    /// Relationships from indicators to observables.
-    pub based_on: u64,
-    /// Relationships from indicators to threats.
-    pub indicates: u64,
-    /// Malware, intrusion sets and tools.
-    pub threats: u64,
+    /// The different values that are read, and what of them is sent.
+    pub sent: ValueCounts,
     /// Messages to the workers.
     pub messages: u64,
 }
@@ -121,42 +112,55 @@ impl Forecast {
         let (has_observables, has_indicators) =
             (settings.create_observables, settings.create_indicators);
         let batch_size = u64::try_from(batch_size).unwrap_or(u64::MAX).max(1);
-        let sent = match (has_observables, has_indicators) {
+        let values = match (has_observables, has_indicators) {
             (true, true) => counts.values,
             // A value that nothing is made of takes no room in a message.
             (true, false) => counts.observables,
             (false, true) => counts.indicators,
             (false, false) => 0,
         };
-        Self {
+        let sent = ValueCounts {
             values: counts.values,
             observables: when(has_observables, counts.observables),
             indicators: when(has_indicators, counts.indicators),
             based_on: when(has_observables && has_indicators, counts.based_on),
             indicates: when(has_indicators && settings.threats, counts.indicates),
             threats: when(settings.threats, counts.threats),
-            messages: sent.div_ceil(batch_size),
+        };
+        Self {
+            sent,
+            messages: values.div_ceil(batch_size),
         }
     }
 
     /// All objects but the author and the marking.
     pub fn objects(&self) -> u64 {
-        self.observables + self.indicators + self.based_on + self.indicates + self.threats
+        let sent = &self.sent;
+        sent.observables + sent.indicators + sent.based_on + sent.indicates + sent.threats
+    }
+
+    /// One line for people: what is coming, and how long the workers need for it at a pace that is known, or else by what
+    /// is usual.
+    pub fn announcement(&self, pace: Option<WorkerPace>) -> String {
+        match self.objects() {
+            0 => self.to_string(),
+            objects => format!("{self}; {}", WorkerPace::forecast(pace, objects)),
+        }
     }
 }
 
 impl fmt::Display for Forecast {
-    /// One line for people.
+    /// What is coming, on one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
+        let Self { sent, messages } = self;
+        let ValueCounts {
             values,
             observables,
             indicators,
             based_on,
             indicates,
             threats,
-            messages,
-        } = self;
+        } = sent;
         let objects = self.objects();
         write!(
             f,
@@ -188,6 +192,17 @@ mod tests {
             forecast.to_string(),
             "1480000 values in the lists become 5381084 objects in some 14800 messages: 1390178 observables, 1470626 indicators, 1378105 based-on, 1139306 indicates, 2869 threats"
         );
+        let pace = WorkerPace::an_hour(72_000);
+        let long =
+            "; at the 20 objects a second that the workers showed last, they need about 4 days";
+        assert_eq!(forecast.announcement(pace), format!("{forecast}{long}"));
+        let unknown = forecast.announcement(None);
+        assert!(
+            unknown.contains("is not known yet: at 10 to 50 objects a second"),
+            "{unknown}"
+        );
+        let nothing = Forecast::new(&ValueCounts::default(), &mapping(), 100);
+        assert_eq!(nothing.announcement(pace), nothing.to_string());
     }
 
     #[test]
@@ -195,7 +210,7 @@ mod tests {
         let mut settings = mapping();
         settings.create_observables = false;
         let forecast = Forecast::new(&COUNTS, &settings, 100);
-        assert_eq!((forecast.observables, forecast.based_on), (0, 0));
+        assert_eq!((forecast.sent.observables, forecast.sent.based_on), (0, 0));
         assert_eq!(forecast.messages, 14_707);
         settings.threats = false;
         let forecast = Forecast::new(&COUNTS, &settings, 1);

@@ -94,7 +94,8 @@ impl Listed<'_> {
             named: 0,
         };
         self.read(&mut sending)?;
-        sending.summarize();
+        let Sending { tally, summary, .. } = sending;
+        summary.count_remarks(&tally);
         emitter.end_step(Step::Listed, &self.reading.lists);
         Ok(())
     }
@@ -124,7 +125,7 @@ impl Listed<'_> {
     fn is_new(&self, hash: ValueHash) -> bool {
         match self.difference {
             Some(difference) => difference.changes.is_new(hash),
-            None => self.reading.lost_date.is_none(),
+            None => self.reading.lost.is_none(),
         }
     }
 
@@ -149,19 +150,28 @@ impl Listed<'_> {
 
     /// The objects of a value, and whether it comes for the first time, or again.
     fn write(&self, view: &View<'_>, is_new: bool) -> (Written, Change) {
-        if !is_new {
-            let written = self
-                .mapper
-                .write(view, Occasion::Listed, self.known_since());
-            return (written, Change::Changed);
-        }
-        let written = self.mapper.write(view, Occasion::Listed, self.now());
-        let was_revoked = |object: &StixObject| self.reading.revoked.contains(object.id.as_str());
+        let moment = if is_new {
+            self.now()
+        } else {
+            self.known_since()
+        };
+        let written = self.mapper.write(view, Occasion::Listed, moment);
+        // What expired by itself counts again only where a list has it anew, and not after a reset.
+        let may_have_expired = is_new && self.difference.is_some();
+        let was_revoked = |object: &StixObject| {
+            let revoked = &self.reading.revoked;
+            revoked.has(object.id.as_str(), may_have_expired)
+        };
         if written.objects.iter().any(was_revoked) {
             let occasion = Occasion::Returned(times_returned(&self.reading.done.commit));
             return (self.mapper.write(view, occasion, self.now()), Change::Added);
         }
-        (written, Change::Added)
+        let change = if is_new {
+            Change::Added
+        } else {
+            Change::Changed
+        };
+        (written, change)
     }
 
     /// From when on new values are known.
@@ -171,9 +181,7 @@ impl Listed<'_> {
 
     /// From when on other values are known, at the latest.
     fn known_since(&self) -> Timestamp {
-        let earlier = self.reading.earlier.as_ref();
-        let earlier = earlier.map(|earlier| earlier.imported.date);
-        let known = earlier.or(self.reading.lost_date);
+        let known = self.reading.imported().map(|imported| imported.date);
         let now = self.reading.done.date;
         known.map_or(now, |known| known.min(now))
     }
@@ -284,19 +292,6 @@ impl<E: FnMut(TrailUnit) -> bool> Sending<'_, '_, E> {
                 );
             }
             Remark::Noticed(notice) => tracing::info!(line, "in this list there is {notice}"),
-        }
-    }
-
-    /// Counts what was left out.
-    fn summarize(&mut self) {
-        for (remark, lines) in self.tally.remarks() {
-            match remark {
-                Remark::Skipped(SkipReason::Whitelisted(list)) => {
-                    self.summary.count_whitelisted(list.path(), lines);
-                }
-                Remark::Skipped(reason) => self.summary.count_skipped(reason, lines),
-                Remark::Noticed(_) => {}
-            }
         }
     }
 }

@@ -115,9 +115,17 @@ impl Sink<'_> {
             message.push(' ');
             message.push_str(alarm);
         }
+        if let Some(words) = self.activity.reporter().last_words() {
+            message.push_str(&of_source(&words));
+        }
         let in_error = matches!(outcome, Outcome::Failed(_)) || !self.alarms.is_empty();
         ClosePlan::new(message, in_error, at_once)
     }
+}
+
+/// What the source itself says of the run, as a sentence that follows others.
+fn of_source(words: &str) -> String {
+    format!(" From the source: {}.", words.trim_end_matches('.'))
 }
 
 /// What waits for something at the destination that is not remembered is not tried again once that is there.
@@ -177,6 +185,13 @@ mod tests {
         assert!(warned.contains("deferred=300"), "{warned}");
         assert!(warned.contains("causes=500"), "{warned}");
         assert_eq!(warned.lines().count(), 1);
+    }
+
+    #[test]
+    fn what_the_source_says_is_one_more_sentence() {
+        for words in ["3 added: +3 apt_x", "3 added: +3 apt_x."] {
+            assert_eq!(of_source(words), " From the source: 3 added: +3 apt_x.");
+        }
     }
 
     #[test]

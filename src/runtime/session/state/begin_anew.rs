@@ -38,11 +38,13 @@ impl State {
         }
     }
 
-    /// The state after a reset: nothing is known, but the works whose messages were purged are still
+    /// The state after a reset: nothing of the source is known, but the works whose messages were purged are still
     /// to be closed.
     #[must_use]
     pub fn after_reset(&self, reset_at: Option<String>) -> Self {
         let mut state = Self::new(self.source.clone(), reset_at);
+        // The workers are the same.
+        state.objects_an_hour = self.objects_an_hour;
         state.left_behind.clone_from(&self.left_behind);
         if let Some(work) = self.work.clone() {
             state.leave_behind(

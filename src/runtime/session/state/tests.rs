@@ -812,3 +812,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn how_fast_the_workers_are_stays_known_after_a_reset() {
+    assert!(!used().write().unwrap().contains("objects_an_hour"));
+    let mut state = used();
+    state.objects_an_hour = 72_000;
+    let state = state.after_reset(None);
+    let StoredState::State(read) = State::read(Some(&state.write().unwrap())).unwrap() else {
+        panic!("it is ours");
+    };
+    assert_eq!(read.objects_an_hour, 72_000);
+}

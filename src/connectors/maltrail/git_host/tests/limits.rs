@@ -77,19 +77,7 @@ async fn waits(session: &GitSession, reasons: impl IntoIterator<Item = Reason>) 
 }
 
 fn offline(change: impl FnOnce(&mut GitHostConfig)) -> GitHost {
-    let nowhere = Url::parse("http://127.0.0.1:1/").unwrap();
-    let mut config = GitHostConfig {
-        api: nowhere,
-        raw: None,
-        owner: "stamparm".to_owned(),
-        name: "maltrail".to_owned(),
-        branch: "HEAD".to_owned(),
-        token: None,
-        cooldown: Duration::ZERO,
-        bounds: Bounds::default(),
-    };
-    change(&mut config);
-    GitHost::new(config, &context()).unwrap()
+    host_at("http://127.0.0.1:1/", None, change)
 }
 
 #[tokio::test(start_paused = true)]

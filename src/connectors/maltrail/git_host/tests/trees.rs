@@ -187,37 +187,19 @@ async fn a_tree_has_bounds() {
     let names = (0..60).map(|number| format!("t/{number}.txt"));
     let files = names.map(|name| (name, "x"));
     let pair = Pair::of(GitHostOptions::default(), files, small);
-    let error = pair
-        .once()
-        .folder(&pair.first, &path("t"))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error.reason,
-            Reason::TooLarge {
-                limit: 50,
-                of: "entries"
-            }
-        ),
-        "{error:?}"
-    );
+    assert_eq!(too_large(&pair).await, (50, "entries"));
     pair.server
         .add_fault("/git/trees/", 1, GitFault::Longer(10_001));
-    let error = pair
-        .once()
-        .folder(&pair.first, &path("t"))
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(
-            error.reason,
-            Reason::TooLarge {
-                limit: 10_000,
-                of: "bytes"
-            }
-        ),
-        "{error:?}"
-    );
+    assert_eq!(too_large(&pair).await, (10_000, "bytes"));
+}
+
+/// Of what there is more than may be.
+async fn too_large(pair: &Pair) -> (u64, &'static str) {
+    let folder = pair.once().folder(&pair.first, &path("t")).await;
+    let error = folder.unwrap_err();
     assert!(!error.may_pass());
+    let Reason::TooLarge { limit, of } = error.reason else {
+        panic!("{error:?}");
+    };
+    (limit, of)
 }

@@ -71,6 +71,30 @@ fn all_that_lists_say_about_a_value_is_in_its_objects() {
     insta::assert_json_snapshot!(all_json(&written));
 }
 
+/// Without an indicator, what it would say stands on the observable; beside one, it stands there alone.
+#[rstest]
+#[case::no_indicators(false, true, true)]
+#[case::of_services(true, false, true)]
+#[case::beside_an_indicator(true, true, false)]
+fn ports_and_notes_are_not_lost_where_there_is_no_indicator(
+    #[case] create_indicators: bool,
+    #[case] is_indicator: bool,
+    #[case] is_described: bool,
+) {
+    let mut settings = mapping();
+    settings.create_indicators = create_indicators;
+    let value = TrailValue::Ipv4("185.10.68.5".parse().unwrap());
+    let view = View {
+        ports: vec![443, 8080],
+        notes: vec!["sinkholed"],
+        ..view(&value, is_indicator)
+    };
+    let written = all_json(&write(&mapper(&settings), &view));
+    let said = "Listed by Maltrail in malware/asyncrat. Ports: 443, 8080. Notes: sinkholed.";
+    let description = &only(&written, "ipv4-addr")["x_opencti_description"];
+    assert_eq!(description.as_str(), is_described.then_some(said));
+}
+
 #[test]
 fn author_and_marking_travel_with_every_object() {
     let value = domain();
