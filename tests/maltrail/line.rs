@@ -11,14 +11,16 @@ use opencti_connectors::runtime::{End, run_importer};
 use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
 use sandbox::{
-    Broker, Destination, DestinationOptions, GitFiles, GitHost, GitHostOptions, Imported, Life,
-    Work, Worker,
+    Broker, Destination, DestinationOptions, Fault, GitFiles, GitHost, GitHostOptions, Imported,
+    Life, Work, Worker,
 };
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(4);
+/// How long the platform takes for what messages need, where a run is to last longer than it takes to die.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lists of one commit, by their paths below the folder.
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
@@ -111,6 +113,9 @@ impl Line {
     /// that it has got further.
     pub(crate) async fn die_further(&self) {
         let before = self.cursor("under_way/up_to");
+        // So that the import does not end before it dies.
+        let slow = Fault::Delay(PATIENCE);
+        self.destination.faults().add_for("AddExpectations", slow);
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.spawn(run_importer::<Maltrail>(
             self.settings(),
@@ -125,6 +130,7 @@ impl Line {
         let dying = tokio::time::timeout(LIMIT, dying).await;
         dying.expect("it gets further");
         runtime.shutdown_background();
+        self.destination.faults().clear();
     }
 
     /// What the state says of the lists.
