@@ -1,0 +1,101 @@
+//! The program is killed, again and again: nothing is lost, nothing is revoked, and then there is nothing new.
+
+use crate::line::{Line, Lists};
+
+const NOBODY: [&str; 0] = [];
+const VALUES: usize = 3000;
+/// How often it dies in each import.
+const DEATHS: usize = 3;
+
+fn list(name: &str) -> String {
+    let lines = (0..VALUES).map(|value| format!("{name}{value}.example\n"));
+    lines.collect()
+}
+
+/// Starts the program and kills it as soon as the platform knows that it has got further.
+async fn die_further(line: &Line) {
+    let before = line.cursor("under_way/up_to");
+    let mut process = line.program().start();
+    process
+        .until("it got further", || {
+            line.cursor("under_way/up_to") != before
+        })
+        .await;
+    process.gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_goes_on_and_loses_nothing() {
+    let (first, second) = (list("first"), list("second"));
+    let lists: Lists<'_> = &[("malware/asyncrat.txt", &first)];
+    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    for _ in 0..DEATHS {
+        die_further(&line).await;
+    }
+    line.program().run().await.assert_code(0);
+    line.works_when_complete().await;
+    assert_eq!(line.active().len(), VALUES);
+
+    line.host.change(|files| {
+        let path = "trails/static/malware/zeus.txt".to_owned();
+        files.insert(path, second.as_str().into());
+        let path = "trails/static/malware/asyncrat.txt".to_owned();
+        files.insert(
+            path,
+            first.replacen("first7.example\n", "", 1).as_str().into(),
+        );
+    });
+    for _ in 0..DEATHS {
+        die_further(&line).await;
+        assert!(line.revoked().len() <= 1, "{:?}", line.revoked());
+    }
+    line.program().run().await.assert_code(0);
+    let works = line.works_when_complete().await;
+    assert!(
+        works.iter().all(|work| work.errors.is_empty()),
+        "{works:#?}"
+    );
+    assert_eq!(line.active().len(), 2 * VALUES - 1);
+    assert_eq!(line.revoked(), ["first7.example"]);
+    assert!(line.imported().losses().is_empty());
+
+    let messages = line.begin_anew().await;
+    line.program().run().await.assert_code(0);
+    assert_eq!(line.published().await.len(), messages);
+    assert_eq!(line.host.requests().len(), 1);
+}
+
+/// Also before anything of a second commit was sent: what is imported stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_while_it_reads_has_revoked_nothing() {
+    let first = list("first");
+    let lists: Lists<'_> = &[("malware/asyncrat.txt", &first)];
+    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    line.import().await;
+    line.host.change(|files| {
+        let path = "trails/static/malware/news.txt".to_owned();
+        files.insert(path, "news.example\n".into());
+    });
+    for operation in ["Head", "Commit", "Tree", "Raw"] {
+        line.host.forget_requests();
+        let hold = line.host.faults().hold(operation);
+        let mut process = line.program().start();
+        let is_asked = || {
+            let requests = line.host.requests();
+            requests
+                .iter()
+                .any(|request| request.operation == operation)
+                || requests
+                    .iter()
+                    .any(|request| request.operation == "Archive")
+        };
+        process.until("it is asked", is_asked).await;
+        process.gone().await;
+        drop(hold);
+        assert_eq!(line.revoked(), NOBODY);
+    }
+    line.program().run().await.assert_code(0);
+    line.works_when_complete().await;
+    assert_eq!(line.active().len(), VALUES + 1);
+    assert_eq!(line.revoked(), NOBODY);
+}
