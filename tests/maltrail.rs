@@ -25,6 +25,8 @@ mod hostile;
 mod limits;
 #[path = "maltrail/line.rs"]
 mod line;
+#[path = "../examples/demo/maltrail/lists.rs"]
+mod lists;
 #[path = "it/oracle.rs"]
 mod oracle;
 #[expect(dead_code, reason = "tests of the other program use more of it")]

@@ -3,18 +3,29 @@
 use crate::line::{Line, Lists};
 
 const NOBODY: [&str; 0] = [];
-const VALUES: usize = 3000;
+const VALUES: usize = 1500;
+/// How many requests for what messages need are answered before it dies; each is for some of them.
+const ANSWERED: usize = 4;
 /// How often it dies in each import.
-const DEATHS: usize = 3;
+const DEATHS: usize = 2;
 
 fn list(name: &str) -> String {
     let lines = (0..VALUES).map(|value| format!("{name}{value}.example\n"));
     lines.collect()
 }
 
-/// Starts the program and kills it as soon as the platform knows that it has got further.
+fn line(lists: Lists<'_>) -> Line {
+    Line::with(lists)
+        .set("MALTRAIL_WHITELIST", "false")
+        .set("MALTRAIL_BATCH_SIZE", "20")
+}
+
+/// Starts the program and kills it as soon as the platform knows that it has got further: no more than a few messages
+/// are let through.
 async fn die_further(line: &Line) {
     let before = line.cursor("under_way/up_to");
+    let faults = line.destination.faults();
+    let _hold = faults.hold_behind(ANSWERED, Some("AddExpectations"));
     let mut process = line.program().start();
     process
         .until("it got further", || {
@@ -28,7 +39,7 @@ async fn die_further(line: &Line) {
 async fn what_dies_goes_on_and_loses_nothing() {
     let (first, second) = (list("first"), list("second"));
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &first)];
-    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    let line = line(lists);
     for _ in 0..DEATHS {
         die_further(&line).await;
     }
@@ -70,7 +81,7 @@ async fn what_dies_goes_on_and_loses_nothing() {
 async fn what_dies_while_it_reads_has_revoked_nothing() {
     let first = list("first");
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &first)];
-    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    let line = line(lists);
     line.import().await;
     line.host.change(|files| {
         let path = "trails/static/malware/news.txt".to_owned();

@@ -108,11 +108,6 @@ impl Line {
         self
     }
 
-    /// Has the workers take so long for each object.
-    pub(crate) fn slow(&self, per_object: Duration) {
-        self.workers.as_ref().expect("workers").slow(per_object);
-    }
-
     /// A start of the program with these settings.
     pub(crate) fn program(&self) -> Start {
         let settings = self.settings.iter();

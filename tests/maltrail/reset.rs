@@ -1,7 +1,6 @@
 //! A reset from the platform's page brings everything again.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use crate::first_import::{INDICATORS, LISTS};
 use crate::line::{Line, Lists, until};
@@ -20,7 +19,7 @@ async fn between_runs_everything_comes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn during_a_run_everything_comes_again() {
-    const VALUES: usize = 4000;
+    const VALUES: usize = 1000;
     let list: String = (0..VALUES)
         .map(|value| format!("host{value:04}.example\n"))
         .collect();
@@ -29,9 +28,9 @@ async fn during_a_run_everything_comes_again() {
         .set("MALTRAIL_WHITELIST", "false")
         .set("CONNECTOR_RUN_AND_TERMINATE", "false")
         .set("CONNECTOR_DURATION_PERIOD", "PT1H")
-        // Of what is sent only a part may wait, so that the run takes as long as the workers do.
-        .set("CONNECTOR_QUEUE_THRESHOLD", "1");
-    line.slow(Duration::from_millis(1));
+        .set("MALTRAIL_BATCH_SIZE", "20");
+    let faults = line.destination.faults();
+    let hold = faults.hold_behind(8, Some("AddExpectations"));
     let daemon = line.daemon();
     until("it is under way", || {
         line.cursor("under_way/up_to").is_some()
@@ -41,7 +40,7 @@ async fn during_a_run_everything_comes_again() {
     let messages = line.begin_anew().await;
     assert!(messages > 0);
     line.destination.reset(&line.connector_id).await.unwrap();
-    line.slow(Duration::ZERO);
+    drop(hold);
     until("everything is imported", || {
         line.cursor("imported").is_some()
     })
