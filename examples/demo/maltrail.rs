@@ -68,7 +68,8 @@ pub(crate) async fn demo(arguments: &Arguments) -> Result<ExitCode> {
 async fn play(arguments: &Arguments, notes: &Notes) -> Result<bool> {
     let stage = Stage::set_up(arguments).await?;
     print_line(&stage.introduction());
-    let (before, after) = (lists::before()?, lists::after()?);
+    let (before, mut after) = (lists::before()?, lists::after()?);
+    lists::take_out(&mut after);
     let now = Utc::now();
     let mut acts = Vec::new();
     for (title, commit) in [
@@ -111,9 +112,7 @@ struct Stage {
 struct Act {
     title: String,
     end: End,
-    /// Until the connector had handed over everything.
-    connector: Duration,
-    /// Until the workers were through with it.
+    /// Until the workers were through with everything.
     whole: Duration,
     /// The work that it opened; none where there was nothing to do.
     work: Option<Work>,
@@ -183,16 +182,16 @@ impl Stage {
             never = self.follow(works, started) => match never {},
         };
         let end = end.context("the connector does not run")?;
-        let connector = started.elapsed();
-        tokio::select! {
-            () = self.workers_done(works) => {}
-            () = self.standstill(works) => {}
-            never = self.follow(works, started) => match never {},
+        if matches!(end, End::RanOnce) {
+            tokio::select! {
+                () = self.workers_done(works) => {}
+                () = self.standstill(works) => {}
+                never = self.follow(works, started) => match never {},
+            }
         }
         Ok(Act {
             title,
             end,
-            connector,
             whole: started.elapsed(),
             work: self.work(works),
             requests: self.host.requests(),

@@ -14,6 +14,27 @@ const NEW: [&str; 5] = [
     "malicious/spamtool.txt",
 ];
 
+/// A list out of which trails are taken, and how many of its first.
+const TAKEN_OUT: (&str, usize) = ("malware/absent.txt", 3);
+
+/// Takes trails out as Maltrail's maintainers do with false alarms: by a `#` in front. In the week between the two commits
+/// they did so with none of these lists.
+pub(crate) fn take_out(files: &mut GitFiles) {
+    let (list, count) = TAKEN_OUT;
+    let Some(file) = files.get_mut(&format!("trails/static/{list}")) else {
+        return;
+    };
+    let (mut taken_out, mut text) = (0, Vec::new());
+    for line in file.content().split_inclusive(|byte| *byte == b'\n') {
+        if taken_out < count && !line.starts_with(b"#") && !line.trim_ascii().is_empty() {
+            taken_out += 1;
+            text.extend_from_slice(b"# ");
+        }
+        text.extend_from_slice(line);
+    }
+    *file = text.into();
+}
+
 /// Those of the newer commit.
 pub(crate) fn after() -> Result<GitFiles> {
     let mut files = GitFiles::new();

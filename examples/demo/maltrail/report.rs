@@ -92,11 +92,9 @@ fn requests(act: &Act) -> String {
 
 fn time(act: &Act) -> String {
     format!(
-        "{}: the connector sent for {}, {} messages; the workers were done {} later",
+        "{} until the workers were through with {} messages",
         seconds(act.whole),
-        seconds(act.connector),
         HumanCount(act.messages as u64),
-        seconds(act.whole.saturating_sub(act.connector)),
     )
 }
 
@@ -143,6 +141,7 @@ pub(crate) fn verdict(stage: &Stage, acts: &[Act], notes: &Notes) -> (String, bo
         && works.count() == 2
         && is_complete
         && losses == 0;
+    let is_good = is_good && count_indicators(&imported, true) > 0;
     let [revoked, active] = [true, false].map(|revoked| count_indicators(&imported, revoked));
     if is_good {
         text.line(format_args!(
