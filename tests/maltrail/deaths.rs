@@ -1,13 +1,17 @@
 //! The program is killed, again and again: nothing is lost, nothing is revoked, and then there is nothing new.
 
+use std::time::Duration;
+
+use sandbox::Fault;
+
 use crate::line::{Line, Lists};
 
 const NOBODY: [&str; 0] = [];
-const VALUES: usize = 1500;
-/// How many requests for what messages need are answered before it dies; each is for some of them.
-const ANSWERED: usize = 4;
-/// How often it dies in each import.
-const DEATHS: usize = 2;
+const VALUES: usize = 2000;
+/// How long the platform takes for what messages need, so that a run is under way for longer than it takes to die.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// After how many of these requests it dies, in each import.
+const DEATHS: [usize; 3] = [1, 3, 6];
 
 fn list(name: &str) -> String {
     let lines = (0..VALUES).map(|value| format!("{name}{value}.example\n"));
@@ -20,19 +24,21 @@ fn line(lists: Lists<'_>) -> Line {
         .set("MALTRAIL_BATCH_SIZE", "20")
 }
 
-/// Starts the program and kills it as soon as the platform knows that it has got further: no more than a few messages
-/// are let through.
-async fn die_further(line: &Line) {
-    let before = line.cursor("under_way/up_to");
-    let faults = line.destination.faults();
-    let _hold = faults.hold_behind(ANSWERED, Some("AddExpectations"));
+/// Starts the program and kills it once it has asked so often for what its messages need.
+async fn die_after(line: &Line, requests: usize) {
+    let destination = &line.destination;
+    destination
+        .faults()
+        .add_for("AddExpectations", Fault::Delay(PATIENCE));
+    let enough = destination.count("AddExpectations") + requests;
     let mut process = line.program().start();
     process
-        .until("it got further", || {
-            line.cursor("under_way/up_to") != before
+        .until("it has sent some messages", || {
+            destination.count("AddExpectations") >= enough
         })
         .await;
-    process.gone().await;
+    process.kill_9().await;
+    destination.faults().clear();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,8 +46,8 @@ async fn what_dies_goes_on_and_loses_nothing() {
     let (first, second) = (list("first"), list("second"));
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &first)];
     let line = line(lists);
-    for _ in 0..DEATHS {
-        die_further(&line).await;
+    for requests in DEATHS {
+        die_after(&line, requests).await;
     }
     line.program().run().await.assert_code(0);
     line.works_when_complete().await;
@@ -56,8 +62,8 @@ async fn what_dies_goes_on_and_loses_nothing() {
             first.replacen("first7.example\n", "", 1).as_str().into(),
         );
     });
-    for _ in 0..DEATHS {
-        die_further(&line).await;
+    for requests in DEATHS {
+        die_after(&line, requests).await;
         assert!(line.revoked().len() <= 1, "{:?}", line.revoked());
     }
     line.program().run().await.assert_code(0);
