@@ -14,6 +14,11 @@ use clap::{Parser, Subcommand};
 mod comparison;
 mod drain;
 mod growth;
+#[expect(
+    clippy::unwrap_used,
+    clippy::many_single_char_names,
+    reason = "what a measurement makes up may fail, and has no better names"
+)]
 #[path = "../trails/lists.rs"]
 mod lists;
 mod maltrail;
