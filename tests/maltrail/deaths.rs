@@ -17,7 +17,7 @@ const DEATHS: [usize; 2] = [2, 4];
 
 fn list(name: &str) -> String {
     let lines = (0..VALUES).map(|value| format!("{name}{value}.example\n"));
-    lines.collect()
+    lines.collect::<Vec<String>>().concat()
 }
 
 fn line(lists: Lists<'_>) -> Line {

@@ -7,15 +7,11 @@ use crate::samples;
 
 /// The number in front of a word.
 fn number_before(text: &str, word: &str) -> u64 {
-    let at = text
-        .find(word)
+    let (before, _) = text
+        .split_once(word)
         .unwrap_or_else(|| panic!("no {word:?} in {text}"));
-    let digits: String = text[..at]
-        .chars()
-        .rev()
-        .take_while(char::is_ascii_digit)
-        .collect();
-    digits.chars().rev().collect::<String>().parse().unwrap()
+    let digits = before.rsplit(|c: char| !c.is_ascii_digit()).next();
+    digits.unwrap().parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

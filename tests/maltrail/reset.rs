@@ -20,9 +20,8 @@ async fn between_runs_everything_comes_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn during_a_run_everything_comes_again() {
     const VALUES: usize = 1000;
-    let list: String = (0..VALUES)
-        .map(|value| format!("host{value:04}.example\n"))
-        .collect();
+    let lines = (0..VALUES).map(|value| format!("host{value:04}.example\n"));
+    let list = lines.collect::<Vec<String>>().concat();
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &list)];
     let line = Line::with(lists)
         .set("MALTRAIL_WHITELIST", "false")
