@@ -1,9 +1,12 @@
-//! The connector at work, without any platform of your own: `cargo run --release --example demo`.
+//! A connector at work, without any platform of your own: `cargo run --release --example demo`, and with `-- maltrail`
+//! the Maltrail connector.
 //!
 //! Two platforms run inside this process, the source with generated content, the destination empty.
 //! Between them runs the connector as it is, through a RabbitMQ that is started for the demo alone,
 //! and workers import what arrives. Where RabbitMQ is not installed, the connector sends through the
 //! destination's API instead. At the end both sides are compared, object by object.
+//!
+//! With `maltrail` a git host takes the place of the source, with some of the real lists in two commits.
 //!
 //! Neither the environment nor a `config.yml` is read as settings, and nothing is left behind.
 
@@ -14,7 +17,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use opencti_connectors::connectors::netmanageit::NetManageIt;
 use opencti_connectors::runtime::{End, on_signals, run_importer};
 use opencti_connectors::telemetry::Instruments;
@@ -30,6 +33,8 @@ use summary::Summary;
 
 #[path = "demo/comparison.rs"]
 mod comparison;
+#[path = "demo/maltrail.rs"]
+mod maltrail;
 #[path = "demo/notes.rs"]
 mod notes;
 #[path = "demo/progress.rs"]
@@ -50,8 +55,10 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs the connector between two platforms that live in this process, and compares them afterwards.
 #[derive(Debug, Parser)]
-#[command(name = "demo")]
+#[command(name = "demo", args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    scene: Option<Scene>,
     /// How many observables the source holds; from 37 on all types occur
     #[arg(long, value_name = "N", default_value_t = 4000)]
     observables: usize,
@@ -70,6 +77,13 @@ struct Arguments {
     /// Shows what the connector logs instead of progress bars
     #[arg(long)]
     logs: bool,
+}
+
+/// What else can be shown.
+#[derive(Debug, Subcommand)]
+enum Scene {
+    /// Runs the Maltrail connector between a git host and a platform that live in this process
+    Maltrail(maltrail::Arguments),
 }
 
 fn release(text: &str) -> Result<Release> {
@@ -118,7 +132,12 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let code = runtime.block_on(demo(arguments));
+    let code = runtime.block_on(async {
+        match &arguments.scene {
+            None => demo(arguments).await,
+            Some(Scene::Maltrail(arguments)) => maltrail::demo(arguments).await,
+        }
+    });
     // What is still waiting somewhere waits in vain.
     runtime.shutdown_background();
     code

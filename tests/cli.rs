@@ -56,3 +56,6 @@ mod stop;
 mod terminal;
 #[path = "cli/tls.rs"]
 mod tls;
+
+/// The program that these tests start.
+const BINARY: &str = env!("CARGO_BIN_EXE_netmanageit-connector");

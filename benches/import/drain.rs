@@ -111,6 +111,14 @@ impl Drained {
 pub(crate) struct Sink {
     connection: Connection,
     taken: Arc<AtomicU64>,
+    bytes: Arc<AtomicU64>,
+}
+
+/// What a sink has taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
 }
 
 impl Sink {
@@ -122,19 +130,27 @@ impl Sink {
             .queue_declare(queue.into(), options, FieldTable::default())
             .await?;
         let mut deliveries = consume(&channel, queue).await?;
-        let taken = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&taken);
+        let [taken, bytes] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        let (messages, size) = (Arc::clone(&taken), Arc::clone(&bytes));
         tokio::spawn(async move {
-            while let Some(Ok(_)) = deliveries.next().await {
-                count.fetch_add(1, Ordering::Relaxed);
+            while let Some(Ok(delivery)) = deliveries.next().await {
+                messages.fetch_add(1, Ordering::Relaxed);
+                size.fetch_add(delivery.data.len() as u64, Ordering::Relaxed);
             }
         });
-        Ok(Self { connection, taken })
+        Ok(Self {
+            connection,
+            taken,
+            bytes,
+        })
     }
 
-    /// How many messages it has taken.
-    pub(crate) async fn close(self) -> Result<u64> {
+    /// What it has taken.
+    pub(crate) async fn close(self) -> Result<Taken> {
         self.connection.close(200, "done".into()).await?;
-        Ok(self.taken.load(Ordering::Relaxed))
+        Ok(Taken {
+            messages: self.taken.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        })
     }
 }

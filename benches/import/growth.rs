@@ -91,7 +91,7 @@ async fn point(stage: &Stage, number: usize, objects: u64) -> Result<Point> {
         objects,
         observables: extent.observables,
         measured,
-        messages: sink.close().await?,
+        messages: sink.close().await?.messages,
     })
 }
 

@@ -1,5 +1,5 @@
 //! The whole line against its measures, on this machine: `scripts/bench`, or one part of it with
-//! `cargo bench --bench import -- comparison | growth | pages | workers`.
+//! `cargo bench --bench import -- comparison | growth | pages | workers | maltrail`.
 //!
 //! The platforms run in this process, the contestants are processes of their own: the connector as it
 //! is delivered, a connector on the platform's own Python client that does the same import, and a bare
@@ -14,6 +14,14 @@ use clap::{Parser, Subcommand};
 mod comparison;
 mod drain;
 mod growth;
+#[expect(
+    clippy::unwrap_used,
+    clippy::many_single_char_names,
+    reason = "what a measurement makes up may fail, and has no better names"
+)]
+#[path = "../trails/lists.rs"]
+mod lists;
+mod maltrail;
 mod measured;
 mod pages;
 mod publisher;
@@ -43,6 +51,8 @@ enum Part {
     Pages(pages::Arguments),
     /// What the platform's workers have to do for the messages
     Workers(workers::Arguments),
+    /// The Maltrail connector with lists of Maltrail's size, beside one on the platform's own client
+    Maltrail(maltrail::Arguments),
     /// The bare publisher itself, a process of its own
     #[command(hide = true)]
     Publish {
@@ -80,6 +90,7 @@ async fn measure(part: Option<Part>) -> Result<()> {
         Some(Part::Growth(arguments)) => growth::measure(&arguments).await,
         Some(Part::Pages(arguments)) => pages::measure(&arguments).await,
         Some(Part::Workers(arguments)) => workers::measure(&arguments).await,
+        Some(Part::Maltrail(arguments)) => maltrail::measure(&arguments).await,
         Some(Part::Publish {
             address,
             queue,

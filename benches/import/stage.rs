@@ -45,8 +45,8 @@ impl Stage {
     pub(crate) fn connector(&self, id: &str, from: &From) -> Command {
         let program = std::env::var_os("BENCH_CONNECTOR").unwrap_or_else(|| CONNECTOR.into());
         let mut command = Command::new(program);
-        self.prepare(&mut command, id, from);
-        command
+        self.prepare(&mut command, id);
+        read_from(&mut command, from)
             .env("CONNECTOR_RUN_AND_TERMINATE", "true")
             // More than any run here puts in: nobody empties the queue meanwhile.
             .env("CONNECTOR_QUEUE_THRESHOLD", "100000")
@@ -60,11 +60,13 @@ impl Stage {
             .context("ORACLE_PYTHON is not set: scripts/bench prepares a Python and sets it")?;
         let mut command = Command::new(python);
         command.arg(REFERENCE);
-        self.prepare(&mut command, id, from);
+        self.prepare(&mut command, id);
+        read_from(&mut command, from);
         Ok(command)
     }
 
-    fn prepare(&self, command: &mut Command, id: &str, from: &From) {
+    /// Has a program import here, with nothing of our own environment but what it needs.
+    pub(crate) fn prepare(&self, command: &mut Command, id: &str) {
         let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
         command
             .env_clear()
@@ -72,13 +74,17 @@ impl Stage {
             .env("OPENCTI_URL", self.destination.url())
             .env("OPENCTI_TOKEN", self.destination.token())
             .env("CONNECTOR_ID", id)
-            .env("OPENCTI_NETMANAGEIT_URL", &from.url)
-            .env("OPENCTI_NETMANAGEIT_TOKEN", &from.token)
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
     }
+}
+
+fn read_from<'c>(command: &'c mut Command, from: &From) -> &'c mut Command {
+    command
+        .env("OPENCTI_NETMANAGEIT_URL", &from.url)
+        .env("OPENCTI_NETMANAGEIT_TOKEN", &from.token)
 }
 
 /// A source of so much content.

@@ -37,7 +37,7 @@ pub(crate) struct Stage {
 }
 
 /// The way from the connector to the workers.
-enum Queue {
+pub(crate) enum Queue {
     /// A broker of our own.
     RabbitMq(Broker),
     /// The platform takes bundles over its API.
@@ -93,10 +93,7 @@ impl Stage {
 
     /// The connector's settings; whatever is not named here has its default.
     pub(crate) fn settings(&self) -> Result<Settings<NetManageItSettings>> {
-        let protocol = match self.queue {
-            Queue::RabbitMq(_) => "amqp",
-            Queue::Platform => "api",
-        };
+        let protocol = self.queue.protocol();
         let pairs = BTreeMap::from([
             ("OPENCTI_URL", self.destination.url()),
             ("OPENCTI_TOKEN", self.destination.token()),
@@ -136,7 +133,7 @@ fn title(arguments: &Arguments) -> String {
 
 impl Queue {
     /// Never a broker that runs already: it is somebody's. Without RabbitMQ the platform has to do.
-    async fn start(destination: Release) -> Result<Self> {
+    pub(crate) async fn start(destination: Release) -> Result<Self> {
         if !Broker::installed() {
             ensure!(
                 destination >= API_FROM,
@@ -149,14 +146,22 @@ impl Queue {
         Ok(Self::RabbitMq(broker.context("RabbitMQ does not start")?))
     }
 
-    fn broker(&self) -> Option<&Broker> {
+    pub(crate) fn broker(&self) -> Option<&Broker> {
         match self {
             Self::RabbitMq(broker) => Some(broker),
             Self::Platform => None,
         }
     }
 
-    fn introduction(&self) -> String {
+    /// What `CONNECTOR_QUEUE_PROTOCOL` has to be.
+    pub(crate) fn protocol(&self) -> &'static str {
+        match self {
+            Self::RabbitMq(_) => "amqp",
+            Self::Platform => "api",
+        }
+    }
+
+    pub(crate) fn introduction(&self) -> String {
         match self {
             Self::RabbitMq(broker) => format!(
                 "RabbitMQ, started for this demo alone on port {}",

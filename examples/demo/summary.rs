@@ -243,7 +243,7 @@ pub(crate) fn of_stopped(stage: &Stage) -> String {
     text.0
 }
 
-fn describe_work(text: &mut Text, work: &Work) {
+pub(crate) fn describe_work(text: &mut Text, work: &Work) {
     text.fact("work", &format!("\"{}\"", work.name));
     let status = match work.status {
         Status::Complete => "complete",
@@ -298,22 +298,22 @@ fn requests(platform: &str, requests: &[Request]) -> String {
     )
 }
 
-fn seconds(duration: Duration) -> String {
+pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
 
 /// The summary as it grows. Writing to a string does not fail.
 #[derive(Default)]
-struct Text(String);
+pub(crate) struct Text(pub(crate) String);
 
 impl Text {
-    fn line(&mut self, line: fmt::Arguments<'_>) {
+    pub(crate) fn line(&mut self, line: fmt::Arguments<'_>) {
         let line = line.to_string().replace(TOGETHER, " ");
         writeln!(self.0, "{line}").ok();
     }
 
     /// A heading, and beside it a text of one or more lines.
-    fn fact(&mut self, heading: &str, fact: &str) {
+    pub(crate) fn fact(&mut self, heading: &str, fact: &str) {
         let mut line = format!("  {heading:<width$}", width = INDENT - 2);
         for word in fact.split([' ', '\n']).filter(|word| !word.is_empty()) {
             let is_first = line.ends_with(' ');

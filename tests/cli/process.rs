@@ -15,7 +15,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-const BINARY: &str = env!("CARGO_BIN_EXE_netmanageit-connector");
+use crate::BINARY;
+
 /// Long enough for the slowest machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(5);
 /// Between two looks at something that is waited for.

@@ -30,7 +30,7 @@ pub(crate) const LISTS: Lists<'static> = &[
     ("data/whitelist.txt", "good.example\n"),
 ];
 
-const INDICATORS: [&str; 7] = [
+pub(crate) const INDICATORS: [&str; 7] = [
     "/gate.php",
     "1.2.3.4",
     "5.6.7.8",

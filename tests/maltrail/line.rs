@@ -15,7 +15,10 @@ use sandbox::{
     Life, Work, Worker,
 };
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::process::Start;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(4);
@@ -26,7 +29,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
 
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
-fn broker() -> &'static Broker {
+pub(crate) fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| {
         if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
@@ -50,15 +53,20 @@ pub(crate) struct Line {
     pub(crate) destination: Destination,
     pub(crate) connector_id: String,
     settings: BTreeMap<&'static str, String>,
-    _workers: Worker,
+    workers: Option<Worker>,
 }
 
 impl Line {
     /// With the lists of the first commit.
     pub(crate) fn with(lists: Lists<'_>) -> Self {
-        let host = GitHost::start(GitHostOptions::default()).unwrap();
+        Self::of(GitHostOptions::default(), files(lists))
+    }
+
+    /// From such a host, with the files of the first commit.
+    pub(crate) fn of(options: GitHostOptions, files: GitFiles) -> Self {
+        let host = GitHost::start(options).unwrap();
         // So that nothing has expired when it arrives.
-        host.commit_at(Utc::now() - TimeDelta::days(3), files(lists));
+        host.commit_at(Utc::now() - TimeDelta::days(3), files);
         let destination = Destination::start(DestinationOptions {
             broker: Some(broker().address().clone()),
             recording: true,
@@ -75,7 +83,7 @@ impl Line {
             ("MALTRAIL_RAW_BASE_URL", host.raw_url().to_owned()),
         ]);
         Self {
-            _workers: Worker::start(&destination, 2).unwrap(),
+            workers: Some(Worker::start(&destination, 2).unwrap()),
             host,
             destination,
             connector_id,
@@ -86,6 +94,39 @@ impl Line {
     pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());
         self
+    }
+
+    /// Without this setting.
+    pub(crate) fn unset(mut self, name: &str) -> Self {
+        self.settings.remove(name);
+        self
+    }
+
+    /// Without anybody who imports.
+    pub(crate) fn without_workers(mut self) -> Self {
+        if let Some(workers) = self.workers.take() {
+            workers.stop();
+        }
+        self
+    }
+
+    /// A start of the program with these settings.
+    pub(crate) fn program(&self) -> Start {
+        let settings = self.settings.iter();
+        settings.fold(Start::default(), |start, (name, value)| {
+            start.set(name, value)
+        })
+    }
+
+    /// Runs the connector in this process until it is told to stop.
+    pub(crate) fn daemon(&self) -> Daemon {
+        let stop = CancellationToken::new();
+        let running =
+            run_importer::<Maltrail>(self.settings(), Instruments::default(), stop.clone());
+        Daemon {
+            stop,
+            running: tokio::spawn(running),
+        }
     }
 
     fn settings(&self) -> Settings<MaltrailSettings> {
@@ -212,6 +253,32 @@ impl Line {
             .map(|(name, _)| name)
             .collect()
     }
+}
+
+/// A connector that runs on.
+pub(crate) struct Daemon {
+    stop: CancellationToken,
+    running: JoinHandle<anyhow::Result<End>>,
+}
+
+impl Daemon {
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        let ended = tokio::time::timeout(LIMIT, self.running).await;
+        let ended = ended.expect("it stops").expect("it does not panic");
+        assert_eq!(ended.expect("it has started"), End::Stopped);
+    }
+}
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(LIMIT, waiting).await;
+    assert!(waited.is_ok(), "never: {what}");
 }
 
 /// The objects of a message.
