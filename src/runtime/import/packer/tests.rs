@@ -1195,9 +1195,12 @@ fn what_leads_to_what_waits_waits_with_it() {
 }
 
 /// An address of a later page comes along whole with what leads to it; its own page has nothing to add.
-#[test]
-fn what_came_along_whole_does_not_go_once_more() {
-    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+#[case::taken_apart(Packing::Waves { batch_size: 1 })]
+fn what_came_along_whole_does_not_go_once_more(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
     let leading = || unit_of(vec![tied(10, 1), tied(11, 2)], vec![object(1), object(2)]);
     run.pack(&leading());
     assert!(
@@ -1219,7 +1222,7 @@ fn what_came_along_whole_does_not_go_once_more() {
     let leading_on = object(2).referring_to(vec![reference]);
     let whole = run.pack(&unit_of(vec![leading_on], Vec::new()));
     assert_eq!(times(&whole, 2), 1);
-    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    let mut run = Packer::new(packing);
     run.pack(&leading());
     run.pack(&unit_of(vec![deletion(1)], Vec::new()));
     let made = run.pack(&unit_of(vec![object(1)], Vec::new()));

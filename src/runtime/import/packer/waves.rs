@@ -22,17 +22,24 @@ impl Packer {
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
+        let again = unit.parts.counts_as.is_some();
+        let (objects, sent_along) = self.split_sent_along(&objects, again);
         let (shared, large_shared) = self.by_size(&unit.shared);
         let (referenced, large_referenced) = self.by_size(&unit.referenced);
         let too_large = large_referenced.iter().chain(&large_shared);
         let objects = without_lost(objects, too_large, deferred);
         let all = self.with_new_along(shared, referenced, objects);
-        let second_pass = self.second_pass(unit, &all, links_lost);
+        let second_pass = self.second_pass(unit, &all, &sent_along, links_lost);
         let steps = self.steps(all).into_iter().chain([second_pass]);
-        let waves = steps
+        let waves: Vec<Wave> = steps
             .map(|objects| self.wave(objects, batch_size))
             .collect();
         self.note_in_flight(unit);
+        let own = unit.objects.iter().map(|object| (object.key, object));
+        let own = own.collect();
+        for batch in waves.iter().flat_map(|wave| &wave.batches) {
+            self.sent_along.remember(batch, &own, &self.recent);
+        }
         waves
     }
 
@@ -62,11 +69,15 @@ impl Packer {
         &self,
         unit: &Converted,
         sent: &[Arc<StixObject>],
+        sent_along: &KeySet,
         links_lost: &mut Vec<Skipped>,
     ) -> Batch {
         let sent: HashSet<&str> = sent.iter().map(|object| &*object.id).collect();
         let again = unit.second_pass.iter().cloned();
-        let again: Batch = again.filter(|object| sent.contains(&*object.id)).collect();
+        let was_sent = |object: &Arc<StixObject>| {
+            sent.contains(&*object.id) || sent_along.contains(&object.key)
+        };
+        let again: Batch = again.filter(was_sent).collect();
         let (second_pass, too_large) = self.by_size(&again);
         links_lost.extend(too_large.iter().map(|object| {
             let bytes = object.json.len();
