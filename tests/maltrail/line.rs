@@ -11,8 +11,8 @@ use opencti_connectors::runtime::{End, run_importer};
 use opencti_connectors::settings::{self, Settings};
 use opencti_connectors::telemetry::Instruments;
 use sandbox::{
-    Broker, Destination, DestinationOptions, GitFiles, GitHost, GitHostOptions, Imported, Life,
-    Work, Worker,
+    Broker, Destination, DestinationOptions, Fault, GitFiles, GitHost, GitHostOptions, Imported,
+    Life, Work, Worker,
 };
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -149,9 +149,11 @@ impl Line {
     }
 
     /// Runs the connector in a process of its own, as far as a runtime is one, which dies as soon as the platform knows
-    /// that it has got further.
+    /// that it has got further. The platform takes its time meanwhile, so that there is a further.
     pub(crate) async fn die_further(&self) {
         let before = self.cursor("under_way/up_to");
+        let faults = self.destination.faults();
+        faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(1)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.spawn(run_importer::<Maltrail>(
             self.settings(),
@@ -160,12 +162,14 @@ impl Line {
         ));
         let dying = async {
             while self.cursor("under_way/up_to") == before {
+                assert_eq!(self.cursor("imported"), None, "it is through");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         let dying = tokio::time::timeout(LIMIT, dying).await;
         dying.expect("it gets further");
         runtime.shutdown_background();
+        faults.clear();
     }
 
     /// What the state says of the lists.
