@@ -22,8 +22,6 @@ use crate::process::Start;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
 pub(crate) const LIMIT: Duration = Duration::from_mins(4);
-/// How long the platform takes for what messages need, where a run is to last longer than it takes to die.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The lists of one commit, by their paths below the folder.
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
@@ -151,12 +149,11 @@ impl Line {
     }
 
     /// Runs the connector in a process of its own, as far as a runtime is one, which dies as soon as the platform knows
-    /// that it has got further.
+    /// that it has got further. The platform takes its time meanwhile, so that there is a further.
     pub(crate) async fn die_further(&self) {
         let before = self.cursor("under_way/up_to");
-        // So that the import does not end before it dies.
-        let slow = Fault::Delay(PATIENCE);
-        self.destination.faults().add_for("AddExpectations", slow);
+        let faults = self.destination.faults();
+        faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(1)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.spawn(run_importer::<Maltrail>(
             self.settings(),
@@ -165,13 +162,14 @@ impl Line {
         ));
         let dying = async {
             while self.cursor("under_way/up_to") == before {
+                assert_eq!(self.cursor("imported"), None, "it is through");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         let dying = tokio::time::timeout(LIMIT, dying).await;
         dying.expect("it gets further");
         runtime.shutdown_background();
-        self.destination.faults().clear();
+        faults.clear();
     }
 
     /// What the state says of the lists.
