@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use opencti_connectors::runtime::End;
 
 use crate::first_import::LISTS;
-use crate::line::{Line, files};
+use crate::line::{Line, files, long_list};
 
 const NOBODY: [&str; 0] = [];
 
@@ -129,6 +129,38 @@ async fn other_settings_revoke_nothing() {
     let published = line.published_since(messages).await;
     assert!(published.contains(&"9.9.9.9".to_owned()));
     assert!(!published.contains(&"kim.example".to_owned()));
+}
+
+/// What the lists take back is taken back, though the settings are others, too.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_is_revoked_by_other_settings_as_well() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
+    line.import().await;
+    line.host.change(|files| {
+        let list = files.get_mut(&path("malware/asyncrat.txt")).unwrap();
+        *list = without_evil(list.content()).into();
+    });
+    let line = line.set("MALTRAIL_EXCLUDE", "malware/apt_*");
+    line.import().await;
+    assert_eq!(line.revoked(), ["evil.example"]);
+}
+
+/// Other settings are tried, and taken back before their import has ended: what it has sent is corrected.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_by_other_settings_that_did_not_end_is_corrected() {
+    let long = long_list(3000);
+    let line = Line::with(&[("malware/asyncrat.txt", &long)]).set("MALTRAIL_WHITELIST", "false");
+    line.import().await;
+    let line = line.set("MALTRAIL_DETECTION", "true");
+    line.die_further().await;
+    let line = line.set("MALTRAIL_DETECTION", "false");
+    line.import().await;
+    let imported = line.imported();
+    let detected = imported
+        .of_type("indicator")
+        .filter(|(_, indicator)| indicator.object["x_opencti_detection"] == true);
+    assert_eq!(detected.count(), 0);
+    assert_eq!(line.active().len(), 3000);
 }
 
 /// A value that only lists of services have now is no indicator any more, and an observable still; it counts again once

@@ -1,15 +1,10 @@
 //! What goes wrong on the way loses nothing.
 
 use opencti_connectors::runtime::End;
-use sandbox::GitFault;
+use sandbox::{Fault, GitFault};
 
 use crate::first_import::LISTS;
-use crate::line::{Line, Lists, files};
-
-fn long_list(values: usize) -> String {
-    let lines = (0..values).map(|value| format!("host{value}.example\n"));
-    lines.collect::<Vec<String>>().concat()
-}
+use crate::line::{Line, Lists, files, long_list};
 
 /// A first import that dies again and again goes on with the same commit, though the branch has moved.
 #[tokio::test(flavor = "multi_thread")]
@@ -101,6 +96,80 @@ async fn a_list_that_cannot_be_read_comes_later() {
     line.import().await;
     assert_eq!(line.revoked(), ["kim.example"]);
     assert!(line.active().contains(&"kim2.example".to_owned()));
+}
+
+/// Behind a death, too: a list that could not be read then comes though it stands before the line that was reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_can_be_read_after_a_death_comes_with_the_rest() {
+    let long = long_list(3000);
+    let lists: Lists<'_> = &[
+        ("malware/ahead.txt", "ahead.example\n"),
+        ("malware/zeus.txt", &long),
+    ];
+    let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
+    let lacking = GitFault::Without(vec!["trails/static/malware/ahead.txt".to_owned()]);
+    line.host.add_lasting_fault("legacy.tar.gz", lacking);
+    line.host
+        .add_lasting_fault("ahead.txt", GitFault::Status(404));
+    line.die_further().await;
+    line.host.clear_faults();
+    line.import().await;
+    assert_eq!(line.active().len(), 3001);
+    assert_eq!(line.cursor("imported/unread"), None);
+}
+
+/// What is gone from one list may stand in a new one that cannot be read: nothing is revoked before it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_moved_into_an_unread_list_is_not_revoked() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "90");
+    line.import().await;
+    let imported = line.cursor("imported/commit");
+    let lists: Vec<_> = LISTS
+        .iter()
+        .map(|(path, text)| match *path {
+            "malware/apt_kimsuky.txt" => (
+                "malware/apt_kimsuky-1.txt",
+                format!("{text}\nkim9.example\n"),
+            ),
+            path => (path, text.replace("evil.example\n", "")),
+        })
+        .collect();
+    let lists: Vec<(&str, &str)> = lists.iter().map(|(path, text)| (*path, &**text)).collect();
+    line.host.commit(files(&lists));
+    let lacking = "trails/static/malware/apt_kimsuky-1.txt".to_owned();
+    line.host
+        .add_lasting_fault("legacy.tar.gz", GitFault::Without(vec![lacking]));
+    line.host
+        .add_lasting_fault("apt_kimsuky-1.txt", GitFault::Status(404));
+    line.import().await;
+    assert_eq!(line.revoked(), Vec::<String>::new());
+    assert_eq!(line.cursor("imported/commit"), imported);
+    line.host.clear_faults();
+    line.import().await;
+    assert_eq!(line.revoked(), ["evil.example"]);
+    assert!(line.active().contains(&"kim.example".to_owned()));
+    assert!(line.active().contains(&"kim9.example".to_owned()));
+}
+
+/// Where the platform does not say what is revoked, a value that returns would stay so: the run fails, and the next one
+/// asks again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_revoked_has_to_be_known_before_anything_returns() {
+    let line = Line::with(LISTS);
+    line.import().await;
+    line.host.change(|files| {
+        files.insert(
+            "trails/static/malware/news.txt".to_owned(),
+            "news.example\n".into(),
+        );
+    });
+    line.destination
+        .faults()
+        .add_for("RevokedIndicators", Fault::Status(503, usize::MAX));
+    assert_eq!(line.run().await, End::Failed);
+    line.destination.faults().clear();
+    line.import().await;
+    assert!(line.active().contains(&"news.example".to_owned()));
 }
 
 /// Of a content that two lists have, one request fails: both are unread, and both come later.

@@ -310,3 +310,18 @@ async fn words_of_the_host_are_safe_on_the_screen() {
         ended.assert_safe(json);
     }
 }
+
+/// A list may have millions of lines that are no trails: each counts, and they do not pile up.
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_that_are_no_trails_are_counted_and_handed_on() {
+    const LINES: usize = 4500;
+    let nonsense = "x\n".repeat(LINES);
+    let line = Line::with(&[
+        ("malware/asyncrat.txt", &nonsense),
+        ("malware/zeus.txt", "evil.example\n"),
+    ]);
+    let works = line.import().await;
+    assert_eq!(line.active(), ["evil.example"]);
+    let words = &works[0].messages.join(" ");
+    assert!(words.contains("4500") || words.contains("4,500"), "{words}");
+}

@@ -26,6 +26,12 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 /// The lists of one commit, by their paths below the folder.
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
 
+/// A list of so many names.
+pub(crate) fn long_list(values: usize) -> String {
+    let lines = (0..values).map(|value| format!("host{value}.example\n"));
+    lines.collect::<Vec<String>>().concat()
+}
+
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
 pub(crate) fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
@@ -152,6 +158,7 @@ impl Line {
     /// that it has got further. The platform takes its time meanwhile, so that there is a further.
     pub(crate) async fn die_further(&self) {
         let before = self.cursor("under_way/up_to");
+        let imported = self.cursor("imported");
         let faults = self.destination.faults();
         faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(1)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -162,7 +169,7 @@ impl Line {
         ));
         let dying = async {
             while self.cursor("under_way/up_to") == before {
-                assert_eq!(self.cursor("imported"), None, "it is through");
+                assert_eq!(self.cursor("imported"), imported, "it is through");
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

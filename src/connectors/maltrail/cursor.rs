@@ -80,6 +80,9 @@ pub(super) struct UnderWay {
     /// Up to which line everything is confirmed; none from its beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) up_to: Option<UpTo>,
+    /// Lists that could not be read when it began: of these nothing is confirmed, wherever they stand.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) unread: UnreadLists,
 }
 
 /// A line up to which, itself included, everything is confirmed.
@@ -102,6 +105,15 @@ pub(super) enum Step {
 }
 
 impl Imported {
+    /// As it stands after an import by other settings has begun, and was not ended.
+    pub(super) fn by_settings_of(self, under_way: &UnderWay) -> Self {
+        Self {
+            settings: under_way.settings.clone(),
+            version: Validators::default(),
+            ..self
+        }
+    }
+
     /// Whether nothing of it is to be tried again.
     pub(super) fn is_whole(&self) -> bool {
         self.unread.values().all(|unread| unread.is_too_large)

@@ -99,6 +99,8 @@ struct FamilyTexts {
     labels: Vec<String>,
     list: String,
     severity: Severity,
+    /// It stands in the folder of what is no more than suspicious.
+    is_suspicious: bool,
 }
 
 impl fmt::Debug for Mapper {
@@ -142,6 +144,7 @@ impl Mapper {
                         labels: names.map(label).collect(),
                         list: plain(&family.list_name(), LIST_CHARS),
                         severity: family.severity(),
+                        is_suspicious: family.category() == Some("suspicious"),
                     };
                     (id, texts)
                 })
@@ -177,7 +180,7 @@ impl Mapper {
             labels: self.labels(view),
             ..self.common.clone()
         };
-        let score = score::normal(self.severity(view), self.settings.scores);
+        let score = self.score(view);
         if !is_indicator {
             // What an indicator would say is not lost.
             let description = self.description(view, attached.left_out);
@@ -207,7 +210,7 @@ impl Mapper {
         common: Common,
     ) -> Result<StixObject, NotWritten> {
         let severity = self.severity(view);
-        let score = score::normal(severity, self.settings.scores);
+        let score = self.score(view);
         let (score, revoked) = match occasion {
             Occasion::Listed => (score, None),
             Occasion::Returned(times) => (score::returned(score, times), Some(false)),
@@ -216,7 +219,7 @@ impl Mapper {
         let name = one_line(&shape.name, usize::MAX);
         let description = self.description(view, left_out);
         let indicator = Indicator {
-            indicator_types: indicator_types(severity),
+            indicator_types: self.indicator_types(view),
             description: description.as_deref(),
             score: Some(score),
             detection: self.detection(severity),
@@ -335,6 +338,23 @@ impl Mapper {
         families.max().unwrap_or(Severity::Suspicious)
     }
 
+    /// The highest of its lists'.
+    fn score(&self, view: &View<'_>) -> Percent {
+        let scores = self.texts(view).map(|texts| texts.severity);
+        let scores = scores.map(|severity| score::normal(severity, self.settings.scores));
+        scores.max().unwrap_or(self.settings.scores.suspicious)
+    }
+
+    /// What only lists of suspicious things have is anomalous, and no more.
+    fn indicator_types(&self, view: &View<'_>) -> &'static [&'static str] {
+        let mut texts = self.texts(view);
+        if texts.all(|texts| texts.is_suspicious) {
+            &["anomalous-activity"]
+        } else {
+            &["malicious-activity"]
+        }
+    }
+
     fn labels(&self, view: &View<'_>) -> Vec<String> {
         if !self.settings.labels {
             return Vec::new();
@@ -409,14 +429,6 @@ fn common(settings: &MappingSettings) -> Result<Common, MapperError> {
         markings,
         ..Common::default()
     })
-}
-
-/// A list that is not about attackers at all is anomalous, and no more.
-fn indicator_types(severity: Severity) -> &'static [&'static str] {
-    match severity {
-        Severity::Malware | Severity::Malicious => &["malicious-activity"],
-        Severity::Suspicious => &["anomalous-activity"],
-    }
 }
 
 fn label(text: &str) -> String {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::cursor::{Cursor, Imported, UnderWay, UpTo};
+use super::cursor::{Cursor, Imported, UnderWay, UnreadLists, UpTo};
 use super::git_host::{CommitSha, GitHostError, GitSession, Head};
 use super::listing::{Listing, ListingSettings};
 use super::mapping::commit_date;
@@ -29,6 +29,8 @@ pub(super) struct Import {
     pub(super) before: Before,
     /// Up to where an earlier run has brought it.
     pub(super) up_to: Option<UpTo>,
+    /// Lists that could not be read then.
+    pub(super) unread_then: UnreadLists,
     /// When the first import began.
     pub(super) first_began: DateTime<Utc>,
 }
@@ -52,7 +54,7 @@ pub(super) enum Before {
     Commit {
         imported: Box<Imported>,
         listing: Box<Listing>,
-        /// By other settings: what did not change is sent once more, too, and nothing is revoked.
+        /// By other settings: what did not change is sent once more, too.
         by_other_settings: bool,
     },
     /// A commit is that cannot be had any more, such as after history was rewritten: everything is sent, and nothing
@@ -81,7 +83,16 @@ impl Planner<'_> {
             imported,
             under_way,
         } = cursor;
-        if let Some(under_way) = under_way.filter(|under_way| under_way.settings == self.settings)
+        let (under_way, by_others): (Option<UnderWay>, Option<UnderWay>) = match under_way {
+            Some(other) if other.settings != self.settings => (None, Some(other)),
+            under_way => (under_way, None),
+        };
+        // A part of it is there by the settings of an import that did not end.
+        let imported = imported.map(|imported| match by_others {
+            Some(other) => imported.by_settings_of(&other),
+            None => imported,
+        });
+        if let Some(under_way) = under_way
             && let Some(target) = self.resumed(&under_way).await?
         {
             let before = self.before(imported).await?;
@@ -89,6 +100,7 @@ impl Planner<'_> {
                 target,
                 before,
                 up_to: under_way.up_to,
+                unread_then: under_way.unread,
                 first_began: under_way.first_import,
             })));
         }
@@ -139,6 +151,7 @@ impl Planner<'_> {
             target,
             before,
             up_to: None,
+            unread_then: UnreadLists::new(),
             first_began,
         })))
     }

@@ -28,6 +28,7 @@ use super::trails::merged::MergeError;
 use super::trails::reader::Place;
 use super::trails::survey::SurveyError;
 use crate::connector::SourceError;
+use crate::telemetry::safe_text::{NAME, safe};
 use compare::{Difference, compare};
 use emit::{Emitter, Ends};
 use listed::Listed;
@@ -89,7 +90,7 @@ impl ReadingError {
 pub(super) struct Earlier {
     pub(super) imported: Imported,
     pub(super) lists: Lists,
-    /// What did not change is sent once more, too, and nothing is revoked.
+    /// What did not change is sent once more, too.
     pub(super) by_other_settings: bool,
 }
 
@@ -132,12 +133,15 @@ impl Reading {
         let listed = self.listed(&hasher, &surveyed, &mapper, difference.as_ref());
         let forecast = listed.forecast()?;
         announce(&forecast);
-        let mut emitter = Emitter::new(self.ends(), emit);
+        let keeps_removals = self.keeps_removals(difference.as_ref());
+        let mut emitter = Emitter::new(self.ends(keeps_removals), emit);
         emitter.expect(forecast.sent.values);
         let mut summary = self.summary();
         listed.send_again(&mut emitter)?;
         listed.send(&mut emitter, &mut summary)?;
-        if let (Some(earlier), Some(difference)) = (&self.earlier, &difference) {
+        if let (Some(earlier), Some(difference), false) =
+            (&self.earlier, &difference, keeps_removals)
+        {
             let removed = removed::Removal {
                 reading: self,
                 earlier,
@@ -215,11 +219,27 @@ impl Reading {
         Ok(Some(difference))
     }
 
-    /// Whether what is gone is revoked.
+    /// Whether what is gone is revoked. Both commits are read by the settings of today: what other settings leave out is in
+    /// neither, and not gone.
     fn revokes(&self) -> bool {
-        let compares = self.earlier.as_ref();
-        self.settings.removed == Removed::Revoke
-            && compares.is_some_and(|earlier| !earlier.by_other_settings)
+        self.settings.removed == Removed::Revoke && self.earlier.is_some()
+    }
+
+    /// Whether what seems gone waits for a later run, because a list cannot be read that may have it now. Then the commit
+    /// does not move: the next run compares once more. What is too large is not read for good, and waited for by nobody.
+    fn keeps_removals(&self, difference: Option<&Difference>) -> bool {
+        let mut unread = self.lists.unread.iter();
+        let may_have_it = unread.find(|(_, list)| list.stale.is_none() && !list.is_too_large);
+        let gone = difference.map_or(0, |difference| difference.changes.gone().len());
+        let Some((path, _)) = may_have_it.filter(|_| self.revokes() && gone > 0) else {
+            return false;
+        };
+        tracing::warn!(
+            gone,
+            list = %safe(path.as_str(), NAME),
+            "nothing is revoked before each new list can be read: what is gone elsewhere may stand in it"
+        );
+        true
     }
 
     fn mapper(&self, lists: &Lists, surveyed: &Surveyed) -> Result<Mapper, MapperError> {
@@ -259,22 +279,25 @@ impl Reading {
         earlier.or(self.lost.as_ref())
     }
 
-    fn ends(&self) -> Ends {
+    fn ends(&self, keeps_removals: bool) -> Ends {
+        let before = Cursor {
+            imported: self.imported().cloned(),
+            under_way: None,
+        };
+        let done = Cursor {
+            imported: Some(self.done.clone()),
+            under_way: None,
+        };
         Ends {
-            before: Cursor {
-                imported: self.imported().cloned(),
-                under_way: None,
-            },
+            done: if keeps_removals { before.clone() } else { done },
+            before,
             under_way: UnderWay {
                 commit: self.done.commit.clone(),
                 settings: self.done.settings.clone(),
                 first_import: self.done.first_import,
                 version: self.done.version.clone(),
                 up_to: None,
-            },
-            done: Cursor {
-                imported: Some(self.done.clone()),
-                under_way: None,
+                unread: self.lists.unread.clone(),
             },
             as_of: self.done.date.moment(),
         }

@@ -68,7 +68,7 @@ impl Opening<'_> {
                 _stop: None,
             }),
             Plan::Import(import) => {
-                let revoked = self.revoked(&import.before).await;
+                let revoked = self.revoked(&import.before).await?;
                 let reading = self.prepare(*import, again, revoked).await?;
                 let stop = reading.stop.clone().drop_guard();
                 Ok(MaltrailSource {
@@ -123,6 +123,12 @@ impl Opening<'_> {
         // What cannot be compared waits for the next run, too.
         unread.extend(incomparable);
         let lists = self.lists(&target.listing, &blobs, &unread)?;
+        if let Some(whitelist) = &lists.whitelist {
+            whitelist.log_lacks();
+        }
+        let mut unread_then = import.unread_then.iter();
+        // A list that can be read by now may stand before the line.
+        let goes_on = unread_then.all(|(path, list)| lists.unread.get(path) == Some(list));
         Ok(Reading {
             settings: Arc::clone(&self.connector.settings),
             done: Imported {
@@ -139,7 +145,7 @@ impl Opening<'_> {
             lists,
             earlier,
             lost,
-            up_to: import.up_to,
+            up_to: import.up_to.filter(|_| goes_on),
             again,
             stop: CancellationToken::new(),
         })
@@ -266,20 +272,28 @@ impl Opening<'_> {
     }
 
     /// The indicators that are revoked with a score of 0. Also before a first import: the state may have been reset.
-    async fn revoked(&self, before: &Before) -> Revoked {
+    ///
+    /// # Errors
+    /// Where a platform that has something does not say it now: what a list has again would stay revoked for good.
+    async fn revoked(&self, before: &Before) -> Result<Revoked, SourceError> {
         let reaching = match before {
             // Whoever exports may have no platform.
             Before::Nothing => RetryPolicy::NEVER,
             Before::Commit { .. } | Before::Lost(_) => RetryPolicy::FOR_A_PART,
         };
+        let has_something = !matches!(before, Before::Nothing);
         match revoked::ask(&self.connector.platform, reaching).await {
-            Ok(revoked) => revoked,
+            Ok(revoked) => Ok(revoked),
+            Err(error) if has_something && !error.kind().is_for_good() => {
+                let tried = "the platform does not say which indicators are revoked";
+                Err(SourceError::because(tried, error))
+            }
             Err(error) => {
                 tracing::warn!(
                     error = %Chain(&error),
                     "the platform does not say which indicators are revoked: those that a list has again stay revoked"
                 );
-                Revoked::default()
+                Ok(Revoked::default())
             }
         }
     }

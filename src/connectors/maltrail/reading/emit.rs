@@ -16,6 +16,8 @@ use crate::stix::{StixId, StixObject};
 
 /// Values of one unit.
 const UNIT_VALUES: usize = 500;
+/// Lines of one unit that are not sent.
+const UNIT_SKIPPED: usize = 1000;
 
 /// What goes to the platform at once.
 #[derive(Debug, Default)]
@@ -136,7 +138,21 @@ impl<E: FnMut(TrailUnit) -> bool> Emitter<E> {
         });
     }
 
-    /// Adds a line that is not sent.
+    /// Adds a line that is not sent. A list may have millions of them: they go with units, too.
+    pub(super) fn add_skipped_line(
+        &mut self,
+        (step, lists): (Step, &Lists),
+        place: Place,
+        skipped: Skipped,
+    ) {
+        if self.unit.skipped.len() >= UNIT_SKIPPED && self.last != Some(place) {
+            self.end_step(step, lists);
+        }
+        self.last = Some(place);
+        self.add_skipped(skipped);
+    }
+
+    /// Adds what is not sent.
     pub(super) fn add_skipped(&mut self, skipped: Skipped) {
         self.unit.skipped.push(skipped);
     }

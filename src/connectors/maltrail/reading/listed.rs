@@ -269,11 +269,13 @@ impl<E: FnMut(TrailUnit) -> bool> Sending<'_, '_, E> {
             && matches!(skipped.reason, SkipReason::Unusable(_))
             && self.listed.from.is_before(skipped.place)
         {
-            self.emitter.add_skipped(Skipped {
+            let named = Skipped {
                 id: line(lists, skipped.place),
                 kind: "trail".to_owned(),
                 reason: skipped.reason.to_string(),
-            });
+            };
+            self.emitter
+                .add_skipped_line((Step::Listed, lists), skipped.place, named);
             return;
         }
         let Some((place, remark)) = self.tally.count(found) else {

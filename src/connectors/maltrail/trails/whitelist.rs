@@ -77,6 +77,26 @@ impl Whitelist {
         List::ALL.into_iter().filter(is_missing).collect()
     }
 
+    /// Says in the log which lists are missing, and what of others cannot be used.
+    pub fn log_lacks(&self) {
+        for list in self.missing() {
+            tracing::warn!(
+                path = list.path(),
+                "the repository has no such list of what Maltrail never reports: nothing is left out for it (maltrail.whitelist, MALTRAIL_WHITELIST)"
+            );
+        }
+        for list in List::ALL {
+            let lines = self.unusable(list);
+            if lines > 0 {
+                tracing::warn!(
+                    path = list.path(),
+                    lines,
+                    "lines of this list of what Maltrail never reports are no entries, or too many: nothing is left out for them"
+                );
+            }
+        }
+    }
+
     /// How many lines of a list were no entries, or more than a list may have (200,000).
     pub fn unusable(&self, list: List) -> usize {
         self.entries(list).map_or(0, |entries| entries.unusable)

@@ -206,7 +206,8 @@ fn relationships_have_no_dates_and_no_references() {
 #[case::malware(&["malware/asyncrat.txt"], 75, "malicious-activity", true)]
 #[case::malicious(&["malicious/havoc.txt"], 60, "malicious-activity", true)]
 #[case::suspicious(&["suspicious/pua.txt"], 40, "anomalous-activity", false)]
-#[case::at_the_top(&["mass_scanner.txt"], 40, "anomalous-activity", false)]
+#[case::at_the_top(&["mass_scanner.txt"], 40, "malicious-activity", false)]
+#[case::elsewhere(&["suspicious/pua.txt", "custom/own.txt"], 40, "malicious-activity", false)]
 #[case::highest(&["malicious/wp_inject.txt", "malware/asyncrat.txt", "suspicious/pua.txt"], 75, "malicious-activity", true)]
 #[case::second(&["malicious/wp_inject.txt", "suspicious/pua.txt"], 60, "malicious-activity", true)]
 fn the_worst_list_counts(
@@ -252,6 +253,25 @@ fn scores_are_those_that_are_set() {
         };
         assert_eq!(indicator(&settings, &view)["x_opencti_score"], score);
     }
+}
+
+#[test]
+fn the_highest_score_counts_whichever_list_has_it() {
+    let percent = |number| Percent::new(number).unwrap();
+    let mut settings = mapping();
+    settings.scores = Scores {
+        malware: percent(10),
+        malicious: percent(20),
+        suspicious: percent(90),
+    };
+    let value = domain();
+    let view = View {
+        families: ["malware/asyncrat.txt", "suspicious/pua.txt"]
+            .map(family)
+            .to_vec(),
+        ..view(&value, true)
+    };
+    assert_eq!(indicator(&settings, &view)["x_opencti_score"], 90);
 }
 
 #[test]
