@@ -335,7 +335,7 @@ impl Packer {
                 vec![released, packed]
             }
             Packing::Waves { batch_size } => {
-                self.in_waves(unit, objects, batch_size, &mut deferred, &mut links_lost)
+                self.in_waves(unit, &objects, batch_size, &mut deferred, &mut links_lost)
             }
         };
         self.note_sent(unit, &deferred);

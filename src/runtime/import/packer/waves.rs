@@ -17,13 +17,13 @@ impl Packer {
     pub(super) fn in_waves(
         &mut self,
         unit: &Converted,
-        objects: Vec<Arc<StixObject>>,
+        objects: &[Arc<StixObject>],
         batch_size: usize,
         deferred: &mut Vec<Skipped>,
         links_lost: &mut Vec<Skipped>,
     ) -> Vec<Wave> {
         let again = unit.parts.counts_as.is_some();
-        let (objects, sent_along) = self.split_sent_along(&objects, again);
+        let (objects, sent_along) = self.split_sent_along(objects, again);
         let (shared, large_shared) = self.by_size(&unit.shared);
         let (referenced, large_referenced) = self.by_size(&unit.referenced);
         let too_large = large_referenced.iter().chain(&large_shared);
