@@ -322,6 +322,6 @@ async fn lines_that_are_no_trails_are_counted_and_handed_on() {
     ]);
     let works = line.import().await;
     assert_eq!(line.active(), ["evil.example"]);
-    let words = &works[0].messages.join(" ");
-    assert!(words.contains("4500") || words.contains("4,500"), "{words}");
+    let said = works[0].messages.join(" ");
+    assert!(said.contains("4500") || said.contains("4,500"), "{said}");
 }
