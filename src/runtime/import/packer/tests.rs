@@ -1194,6 +1194,24 @@ fn what_leads_to_what_waits_waits_with_it() {
     assert_eq!(ids_of(&run.release()), [[id(10), id(11)]]);
 }
 
+/// Their ids are made of their value alone: one UUID, two objects.
+#[rstest]
+#[case(Packing::Closed { batch_size: 100 })]
+#[case(Packing::Waves { batch_size: 100 })]
+fn a_domain_name_and_a_hostname_of_one_value_both_go(#[case] packing: Packing) {
+    let ids = ["domain-name", "hostname"].map(|kind| {
+        let id = format!("{kind}--01020304-0506-5708-890a-0b0c0d0e0f10");
+        StixId::of(kind, &id).unwrap()
+    });
+    let objects = ids
+        .clone()
+        .map(|id| ObjectWriter::new(id).finish("Url").unwrap());
+    let packed = Packer::new(packing).pack(&unit_of(objects.into(), Vec::new()));
+    let batches = packed.waves.iter().flat_map(|wave| &wave.batches);
+    let sent: Vec<&StixId> = batches.flatten().map(|object| &object.id).collect();
+    assert_eq!(sent, ids.iter().collect::<Vec<_>>());
+}
+
 /// An address of a later page comes along whole with what leads to it; its own page has nothing to add.
 #[rstest]
 #[case(Packing::Closed { batch_size: 100 })]
