@@ -7,9 +7,9 @@
 
 pub mod attribute_types;
 pub mod event;
-// mod mapping;
+mod mapping;
 pub mod mapping_settings;
-// pub mod parts;
+pub mod parts;
 pub mod tags;
 
 pub use mapping_settings::MappingSettings;

@@ -30,6 +30,8 @@ pub enum EntityKind {
     Country,
     Region,
     Vulnerability,
+    Organization,
+    Individual,
 }
 
 impl EntityKind {
@@ -83,6 +85,8 @@ impl EntityKind {
             Self::Country => "Country",
             Self::Region => "Region",
             Self::Vulnerability => "Vulnerability",
+            Self::Organization => "Organization",
+            Self::Individual => "Individual",
         }
     }
 }
@@ -227,6 +231,11 @@ impl Entity {
         }
     }
 
+    /// Says what it is in words, where nothing says so yet.
+    pub(in super::super) fn describe(&mut self, text: String) {
+        self.description.get_or_insert(text);
+    }
+
     /// Whether the platform has it under an id of its own, so that it is not sent.
     pub fn is_at_platform(&self) -> bool {
         self.at_platform.is_some()
@@ -249,6 +258,8 @@ impl Entity {
             EntityKind::Country => make_id::location(LocationType::Country, name),
             EntityKind::Region => make_id::location(LocationType::Region, name),
             EntityKind::Vulnerability => make_id::vulnerability(name),
+            EntityKind::Organization => make_id::identity(IdentityClass::Organization, name),
+            EntityKind::Individual => make_id::identity(IdentityClass::Individual, name),
         }
     }
 
@@ -280,6 +291,11 @@ impl Entity {
             country: self.iso.as_deref(),
             description,
         };
+        let identity = |class| Identity {
+            class,
+            name,
+            description,
+        };
         match self.kind {
             EntityKind::IntrusionSet => threat(ThreatKind::IntrusionSet).write(&common),
             EntityKind::Malware => threat(ThreatKind::Malware { is_family: true }).write(&common),
@@ -298,12 +314,9 @@ impl Entity {
                 description,
             }
             .write(&common),
-            EntityKind::Sector => Identity {
-                class: IdentityClass::Sector,
-                name,
-                description,
-            }
-            .write(&common),
+            EntityKind::Sector => identity(IdentityClass::Sector).write(&common),
+            EntityKind::Organization => identity(IdentityClass::Organization).write(&common),
+            EntityKind::Individual => identity(IdentityClass::Individual).write(&common),
             EntityKind::Country => place(LocationType::Country).write(&common),
             EntityKind::Region => place(LocationType::Region).write(&common),
             EntityKind::Vulnerability => Vulnerability {
