@@ -5,17 +5,29 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 
 use uuid::Uuid;
 
-/// A STIX id as a number: its UUID. Other texts, which no platform gives, count by their hash.
+/// A STIX id as a number: its UUID, with its type mixed in. Two objects of different types may well share a UUID: those
+/// of a domain name and of a hostname are made of their value alone, those of a malware and of a tool of their name. Other
+/// texts, which no platform gives, count by their hash.
 pub fn key(id: &str) -> u128 {
     const UUID_CHARS: usize = 36;
-    let uuid = id
+    let parts = id
         .len()
         .checked_sub(UUID_CHARS)
         .and_then(|begin| id.split_at_checked(begin))
         .filter(|(stix_type, _)| stix_type.ends_with("--"))
-        .and_then(|(_, uuid)| Uuid::try_parse(uuid).ok());
-    uuid.unwrap_or_else(|| Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()))
-        .as_u128()
+        .and_then(|(stix_type, uuid)| Some((stix_type, Uuid::try_parse(uuid).ok()?)));
+    match parts {
+        Some((stix_type, uuid)) => uuid.as_u128() ^ u128::from(type_bits(stix_type)),
+        None => Uuid::new_v5(&Uuid::NAMESPACE_OID, id.as_bytes()).as_u128(),
+    }
+}
+
+/// Bits that tell types apart (FNV-1a). [`ManyIds`] and [`KeyHasher`] look at that half of a key.
+fn type_bits(stix_type: &str) -> u64 {
+    const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let bytes = stix_type.bytes();
+    bytes.fold(BASIS, |bits, byte| (bits ^ u64::from(byte)).wrapping_mul(PRIME))
 }
 
 /// A set of texts, with a hash that costs less than the usual one, and begins at random as that does.
@@ -123,9 +135,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_its_uuid_and_another_text_has_a_key_of_its_own() {
-        let id = "url--01020304-0506-5708-890a-0b0c0d0e0f10";
-        assert_eq!(key(id), 0x0102_0304_0506_5708_890a_0b0c_0d0e_0f10);
+    fn an_id_is_its_uuid_and_its_type_and_another_text_has_a_key_of_its_own() {
+        const UUID: &str = "01020304-0506-5708-890a-0b0c0d0e0f10";
+        const OTHER: &str = "01020304-0506-5708-890a-0b0c0d0e0f11";
+        let id = |stix_type: &str, uuid: &str| key(&format!("{stix_type}--{uuid}"));
+        assert_eq!(id("url", UUID) ^ id("url", OTHER), 1);
+        let types = ["url", "hostname", "domain-name", "text", "malware", "tool"];
+        let keys: HashSet<u128> = types.iter().map(|stix_type| id(stix_type, UUID)).collect();
+        assert_eq!(keys.len(), types.len());
+        let mut many = ManyIds::default();
+        many.insert(id("hostname", UUID));
+        assert!(!many.contains(id("domain-name", UUID)));
         assert_ne!(key("url--1"), key("url--2"));
     }
 
