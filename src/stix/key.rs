@@ -27,7 +27,9 @@ fn type_bits(stix_type: &str) -> u64 {
     const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x0100_0000_01b3;
     let bytes = stix_type.bytes();
-    bytes.fold(BASIS, |bits, byte| (bits ^ u64::from(byte)).wrapping_mul(PRIME))
+    bytes.fold(BASIS, |bits, byte| {
+        (bits ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
 }
 
 /// A set of texts, with a hash that costs less than the usual one, and begins at random as that does.

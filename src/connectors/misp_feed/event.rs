@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use thiserror::Error;
 
 pub use attribute::{Attribute, AttributeValue, Sighting};
-pub use head::{Cluster, EventHead, EventReport, OddMembers, Tag, read_clusters, read_tags};
+pub use head::{Cluster, EventHead, EventReport, OddMembers, Tag};
 pub use object::{Object, Reference};
 pub use raw_json::Elements;
 

@@ -3,9 +3,9 @@
 //! **Invariant.** The id of a [`Draft`] is that of the object which is written of it, so that what refers to it can be
 //! made before it, and elsewhere.
 
-mod accounts;
 mod attributes;
 mod content;
+mod cpe;
 mod facts;
 mod objects;
 mod reading;
@@ -49,7 +49,8 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    fn observable(content: Content, facts: Facts) -> Self {
+    /// An observable.
+    pub(super) fn observable(content: Content, facts: Facts) -> Self {
         let id = content.id();
         Self {
             key: key(&id),

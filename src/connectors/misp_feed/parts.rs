@@ -10,6 +10,7 @@ mod notes;
 mod relations;
 mod report;
 mod survey;
+mod tail;
 mod writer;
 
 use std::collections::{HashMap, VecDeque};
@@ -113,8 +114,8 @@ enum Stage<'a> {
     Objects(Elements<'a>),
     /// What malware or intrusion sets use: places of a user and of a technique.
     Uses(usize, usize),
-    /// References of objects: the objects left, and the one at hand with how many of its references are read.
-    References(Elements<'a>, Option<(Box<Object<'a>>, usize)>),
+    /// References of objects: the objects left, and the one at hand with those of its references that are left.
+    References(Elements<'a>, Option<(Box<Object<'a>>, Elements<'a>)>),
     Notes(std::vec::IntoIter<EventReport<'a>>),
     Done,
 }
@@ -228,13 +229,22 @@ impl<'a> EventParts<'a> {
             });
         };
         if self.survey.left_out > 0 {
-            skip("event", "more than 1000 links, labels or threats of attributes");
+            skip(
+                "event",
+                "more than 1000 links, labels or threats of attributes",
+            );
         }
         if self.event.attributes().nth(MOST_ITEMS).is_some() {
-            skip("event", "more than a million attributes; those behind are not read");
+            skip(
+                "event",
+                "more than a million attributes; those behind are not read",
+            );
         }
         if self.event.objects().nth(MOST_ITEMS).is_some() {
-            skip("event", "more than a million objects; those behind are not read");
+            skip(
+                "event",
+                "more than a million objects; those behind are not read",
+            );
         }
     }
 

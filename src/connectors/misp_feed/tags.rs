@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::event::{Cluster, Tag};
 use super::mapping_settings::MappingSettings;
-use crate::stix::StixId;
+use crate::stix::key;
 use crate::stix::tlp;
 use crate::stix::typed::Percent;
 use machine_tag::MachineTag;
@@ -41,6 +41,8 @@ pub struct TagFacts {
     pub labels: Vec<LabelText>,
     /// Threats, techniques, sectors, places.
     pub entities: Vec<Entity>,
+    /// The keys of their ids.
+    keys: Vec<u128>,
 }
 
 /// What one tag means.
@@ -120,11 +122,14 @@ impl TagFacts {
 
     /// Adds an entity; of two with one id, the first, with what it does not say itself.
     fn add_entity(&mut self, entity: Entity) {
-        let id: StixId = entity.id();
-        let known = self.entities.iter_mut().find(|known| known.id() == id);
-        match known {
+        let key = key(&entity.id());
+        let place = self.keys.iter().position(|known| *known == key);
+        match place.and_then(|place| self.entities.get_mut(place)) {
             Some(known) => known.complete(entity),
-            None => self.entities.push(entity),
+            None => {
+                self.keys.push(key);
+                self.entities.push(entity);
+            }
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::head::{Cluster, OddMembers, Tag, read_clusters, read_tags, read_uuid};
+use super::head::{
+    Cluster, MOST_OF_ATTRIBUTE, OddMembers, Tag, read_clusters, read_tags, read_uuid,
+};
 use super::raw_json;
 use crate::stix::Timestamp;
 use crate::stix::text::clean;
@@ -116,8 +118,8 @@ impl<'a> Attribute<'a> {
                 self.is_deleted = is_set == Some(true);
             }
             "timestamp" => self.timestamp = raw_json::seconds(value),
-            "Tag" => self.tags = read_tags(value, &mut self.odd),
-            "Galaxy" => self.clusters = read_clusters(value, &mut self.odd),
+            "Tag" => self.tags = read_tags(value, &mut self.odd, MOST_OF_ATTRIBUTE),
+            "Galaxy" => self.clusters = read_clusters(value, &mut self.odd, MOST_OF_ATTRIBUTE),
             "data" => self.data = raw_json::string(value).filter(|data| !data.is_empty()),
             "Sighting" => self.sightings = self.read_sightings(value),
             _ => {}

@@ -7,11 +7,13 @@ use chrono::{DateTime, NaiveDate};
 
 use super::raw_json;
 use crate::stix::Timestamp;
-use crate::stix::text::{DESCRIPTION_CHARS, clean};
+use crate::stix::text::{CONTENT_CHARS, DESCRIPTION_CHARS, clean};
 use crate::telemetry::safe_text::{NAME, safe};
 
-/// The most tags, and the most clusters of galaxies, of one event or one attribute. More are no work of people.
-const MOST_TAGS: usize = 2_000;
+/// The most tags, and the most clusters of galaxies, of one event. More are no work of people.
+const MOST_OF_EVENT: usize = 2_000;
+/// The same of one attribute.
+pub(super) const MOST_OF_ATTRIBUTE: usize = 200;
 /// The longest text of one member that is kept, in bytes.
 const LONGEST_TEXT: usize = 64 * 1024;
 /// The most names of members that are told apart where their values are odd.
@@ -144,8 +146,8 @@ impl EventHead {
                 let creator = member_text(value, "name").filter(|name| !name.is_empty());
                 self.creator = self.odd.or_note(name, value, creator);
             }
-            "Tag" => self.tags = read_tags(value, &mut self.odd),
-            "Galaxy" => self.clusters = read_clusters(value, &mut self.odd),
+            "Tag" => self.tags = read_tags(value, &mut self.odd, MOST_OF_EVENT),
+            "Galaxy" => self.clusters = read_clusters(value, &mut self.odd, MOST_OF_EVENT),
             _ => {}
         }
     }
@@ -180,9 +182,9 @@ fn bounded(text: &str) -> String {
     clean(text, LONGEST_TEXT).into_owned()
 }
 
-/// The tags of an event or an attribute, each name once. Tags that are for one server alone (`local`) are taken too: who
+/// The tags of an event or an attribute, each name once, at most so many. Tags that are for one server alone (`local`) are taken too: who
 /// exports them means them.
-pub fn read_tags(value: &str, odd: &mut OddMembers) -> Vec<Tag> {
+pub(super) fn read_tags(value: &str, odd: &mut OddMembers, most: usize) -> Vec<Tag> {
     let mut tags: Vec<Tag> = Vec::new();
     if !raw_json::is_list(value) {
         odd.or_note::<()>("Tag", value, None);
@@ -205,7 +207,7 @@ pub fn read_tags(value: &str, odd: &mut OddMembers) -> Vec<Tag> {
         if name.is_empty() || tags.iter().any(|tag| tag.name == name) {
             continue;
         }
-        if tags.len() >= MOST_TAGS {
+        if tags.len() >= most {
             odd.note("Tag");
             break;
         }
@@ -215,8 +217,8 @@ pub fn read_tags(value: &str, odd: &mut OddMembers) -> Vec<Tag> {
     tags
 }
 
-/// The clusters of galaxies of an event or an attribute.
-pub fn read_clusters(value: &str, odd: &mut OddMembers) -> Vec<Cluster> {
+/// The clusters of galaxies of an event or an attribute, at most so many.
+pub(super) fn read_clusters(value: &str, odd: &mut OddMembers, most: usize) -> Vec<Cluster> {
     let mut clusters = Vec::new();
     if !raw_json::is_list(value) {
         odd.or_note::<()>("Galaxy", value, None);
@@ -232,7 +234,7 @@ pub fn read_clusters(value: &str, odd: &mut OddMembers) -> Vec<Cluster> {
             }
         }
         for cluster in raw_json::elements(list) {
-            if clusters.len() >= MOST_TAGS {
+            if clusters.len() >= most {
                 odd.note("GalaxyCluster");
                 return clusters;
             }
@@ -297,7 +299,7 @@ fn texts(value: &str) -> Vec<String> {
 pub struct EventReport<'a> {
     /// Its title.
     pub name: Cow<'a, str>,
-    /// Its text, in Markdown with MISP's own references.
+    /// Its text, in Markdown with MISP's own references; cut at what a note takes.
     pub content: Cow<'a, str>,
     /// When it was last changed.
     pub timestamp: Option<Timestamp>,
@@ -315,7 +317,10 @@ impl<'a> EventReport<'a> {
         for (name, value) in raw_json::members(text) {
             match &*name {
                 "name" => report.name = raw_json::text_or_number(value).unwrap_or_default(),
-                "content" => report.content = raw_json::string(value).unwrap_or_default(),
+                "content" => {
+                    let content = raw_json::string(value).unwrap_or_default();
+                    report.content = Cow::Owned(clean(&content, CONTENT_CHARS).into_owned());
+                }
                 "timestamp" => report.timestamp = raw_json::seconds(value),
                 "deleted" => is_deleted = raw_json::flag(value) == Some(true),
                 _ => {}

@@ -71,14 +71,15 @@ impl<'a> Object<'a> {
         raw_json::elements(self.attributes)
     }
 
-    /// Its references to what has a uuid, without those that are deleted.
-    pub fn references(&self) -> impl Iterator<Item = Reference<'a>> {
-        raw_json::elements(self.references).filter_map(Reference::read)
+    /// Its references, each as JSON, to be read by [`Reference::read`].
+    pub fn references(&self) -> Elements<'a> {
+        raw_json::elements(self.references)
     }
 }
 
 impl<'a> Reference<'a> {
-    fn read(text: &'a str) -> Option<Self> {
+    /// The reference that a text is; none where it leads to nothing that has a uuid, or is deleted.
+    pub fn read(text: &'a str) -> Option<Self> {
         let mut reference = Self {
             target: String::new(),
             relationship_type: Cow::default(),

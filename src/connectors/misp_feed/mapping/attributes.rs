@@ -12,9 +12,7 @@ use crate::connector::Skipped;
 use crate::connectors::misp_feed::attribute_types::{AttributeType, Form};
 use crate::connectors::misp_feed::event::{Attribute, AttributeValue};
 use crate::connectors::misp_feed::mapping_settings::MappingSettings;
-use crate::connectors::misp_feed::tags::{
-    Entity, EntityKind, Guesses, LabelText, Marks, TagFacts,
-};
+use crate::connectors::misp_feed::tags::{Entity, EntityKind, Guesses, LabelText, Marks, TagFacts};
 use crate::stix::make_id::{self, ValueType};
 use crate::stix::pattern::{Comparison, ObjectPath};
 use crate::stix::text::{NAME_CHARS, clean, whole};
@@ -172,9 +170,7 @@ impl<'a> Planner<'a> {
                 self.add_file(item, member);
                 return true;
             }
-            Form::Vulnerability => {
-                Entity::named(EntityKind::Vulnerability, &text().to_uppercase())
-            }
+            Form::Vulnerability => Entity::named(EntityKind::Vulnerability, &text().to_uppercase()),
             Form::IntrusionSet => Entity::named(EntityKind::IntrusionSet, &text()),
             Form::Campaign => Entity::named(EntityKind::Campaign, &text()),
             Form::Organization => Entity::named(EntityKind::Organization, &text()),
@@ -229,7 +225,9 @@ impl<'a> Planner<'a> {
         for sign in &mut reading.signs {
             sign.based_on = vec![0];
         }
-        reading.observables.push(Content::Value(ValueType::Text, text));
+        reading
+            .observables
+            .push(Content::Value(ValueType::Text, text));
         reading
     }
 
@@ -322,7 +320,10 @@ impl<'a> Planner<'a> {
         let hashes: Hashes = hash.into();
         let sample = Content::Sample { hashes, payload };
         let from = item.drafts.len();
-        let has_file = item.drafts.get(file).is_some_and(|file| !file.is_indicator());
+        let has_file = item
+            .drafts
+            .get(file)
+            .is_some_and(|file| !file.is_indicator());
         item.drafts
             .push(Draft::observable(sample, member.facts.clone()));
         if has_file {
@@ -348,10 +349,13 @@ impl<'a> Planner<'a> {
             Err(reason) => return item.skip(member, reason),
         };
         let name = member.text().unwrap_or_default();
-        let version = member.facts.timestamp.or_else(|| Timestamp::from_seconds(0));
+        let version = member
+            .facts
+            .timestamp
+            .or_else(|| Timestamp::from_seconds(0));
         let size = data.len();
-        let file = version
-            .and_then(|version| AttachedFile::new(&name, data, mime_type(&name), version));
+        let file =
+            version.and_then(|version| AttachedFile::new(&name, data, mime_type(&name), version));
         match file {
             Some(file) => item.files.push(Attached { file, size }),
             None => item.skip(member, "its file has no name"),

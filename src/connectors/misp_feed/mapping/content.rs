@@ -5,7 +5,7 @@ use crate::stix::typed::{
     Artifact, AutonomousSystem, Common, Content as Borrowed, EmailMessage, File, NotWritten,
     Observable, RegistryKey, RegistryValue, Software, TypedObject, UserAccount, X509Certificate,
 };
-use crate::stix::{Hashes, StixId, StixObject, Timestamp};
+use crate::stix::{Hash, Hashes, StixId, StixObject, Timestamp};
 
 use super::facts::Facts;
 
@@ -185,9 +185,7 @@ impl Content {
     pub(in super::super) fn id(&self) -> StixId {
         match self {
             Self::Value(value_type, value) => make_id::value(*value_type, value),
-            Self::File(file) => {
-                make_id::file(&file.hashes, file.first_name().unwrap_or_default())
-            }
+            Self::File(file) => make_id::file(&file.hashes, file.first_name().unwrap_or_default()),
             Self::Sample { hashes, .. } => make_id::artifact(hashes, ""),
             Self::Certificate(certificate) => make_id::x509_certificate(
                 &certificate.hashes,
@@ -223,6 +221,14 @@ impl Content {
         }
     }
 
+    /// The observable that it refers to and that nothing else brings.
+    pub(in super::super) fn needs(&self) -> Option<Self> {
+        match self {
+            Self::RegistryKey(key) => key.value.clone().map(Self::RegistryValue),
+            _ => None,
+        }
+    }
+
     /// Takes in what the same observable has elsewhere.
     pub(in super::super) fn merge(&mut self, other: Self) {
         match (self, other) {
@@ -230,7 +236,7 @@ impl Content {
                 let id = make_id::file(&file.hashes, file.first_name().unwrap_or_default());
                 let mut hashes = file.hashes.clone();
                 for (algorithm, text) in other.hashes.iter() {
-                    if let Some(hash) = crate::stix::Hash::read(algorithm, text) {
+                    if let Some(hash) = Hash::read(algorithm, text) {
                         hashes.add(hash);
                     }
                 }
@@ -288,16 +294,14 @@ impl Content {
                 encryption_algorithm: None,
                 decryption_key: Some("infected"),
             })),
-            Self::Certificate(certificate) => {
-                write(Borrowed::X509Certificate(X509Certificate {
-                    hashes: &certificate.hashes,
-                    serial_number: certificate.serial_number.as_deref(),
-                    subject: certificate.subject.as_deref(),
-                    issuer: certificate.issuer.as_deref(),
-                    validity_not_before: certificate.not_before,
-                    validity_not_after: certificate.not_after,
-                }))
-            }
+            Self::Certificate(certificate) => write(Borrowed::X509Certificate(X509Certificate {
+                hashes: &certificate.hashes,
+                serial_number: certificate.serial_number.as_deref(),
+                subject: certificate.subject.as_deref(),
+                issuer: certificate.issuer.as_deref(),
+                validity_not_before: certificate.not_before,
+                validity_not_after: certificate.not_after,
+            })),
             Self::AutonomousSystem { number, name } => {
                 write(Borrowed::AutonomousSystem(AutonomousSystem {
                     number: *number,

@@ -40,18 +40,18 @@ impl Facts {
         self.confidence = self.confidence.max(other.confidence);
         self.valid_until = self.valid_until.max(other.valid_until);
         for label in other.labels {
-            let is_known = self.labels.iter().any(|known| known.value == label.value);
-            if !is_known && self.labels.len() < MOST {
+            let is_known = |known: &LabelText| known.value == label.value;
+            if self.labels.len() < MOST && !self.labels.iter().any(is_known) {
                 self.labels.push(label);
             }
         }
         for entity in other.entities {
-            if !self.entities.contains(&entity) && self.entities.len() < MOST {
+            if self.entities.len() < MOST && !self.entities.contains(&entity) {
                 self.entities.push(entity);
             }
         }
         for reference in other.references {
-            if !self.references.contains(&reference) && self.references.len() < MOST {
+            if self.references.len() < MOST && !self.references.contains(&reference) {
                 self.references.push(reference);
             }
         }

@@ -40,7 +40,9 @@ impl Planner<'_> {
             item.skipped.push(skipped_rest(object));
         }
         let template = Template::of(&object.name);
-        let built = template.build(&members).filter(|_| self.settings.create_observables);
+        let built = template
+            .build(&members)
+            .filter(|_| self.settings.create_observables);
         let absorbed = |place: &usize| {
             let built = built.as_ref();
             built.is_some_and(|built| built.absorbed.contains(place))
@@ -199,8 +201,10 @@ impl Planner<'_> {
         };
         let facts = self.object_facts(object, members);
         let from = item.drafts.len();
-        item.drafts
-            .push(Draft::observable(Content::Value(ValueType::Text, text), facts));
+        item.drafts.push(Draft::observable(
+            Content::Value(ValueType::Text, text),
+            facts,
+        ));
         let has_observables = item.drafts.iter().take(from).any(|d| !d.is_indicator());
         let places = (0..from).filter(|place| {
             let draft = item.drafts.get(*place);
@@ -308,7 +312,10 @@ fn only_describes(member: &Member<'_>) -> bool {
 
 fn skipped_rest(object: &Object<'_>) -> Skipped {
     Skipped {
-        id: object.uuid.clone().unwrap_or_else(|| "an object without a uuid".to_owned()),
+        id: object
+            .uuid
+            .clone()
+            .unwrap_or_else(|| "an object without a uuid".to_owned()),
         kind: safe(object.name.trim(), NAME).into_owned(),
         reason: "it has more than 1000 attributes; those behind are not read".to_owned(),
     }

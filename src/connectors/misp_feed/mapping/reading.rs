@@ -1,10 +1,10 @@
 //! Values of attributes, read by the form of their type: split, checked, and in the one form in which they are sent.
 
-use super::accounts::software;
 use super::content::{
     AccountContent, Content, EmailContent, FileContent, RegistryContent, RegistryValueContent,
     TrafficContent,
 };
+use super::cpe::software;
 use crate::connectors::misp_feed::attribute_types::{Account, Form, Side};
 use crate::connectors::misp_feed::mapping_settings::PortPatterns;
 use crate::stix::make_id::ValueType;
@@ -126,7 +126,11 @@ pub(super) fn read(form: Form, value: &str, ports: PortPatterns) -> Result<Readi
         Form::Url => Ok(url(value)),
         Form::Uri => {
             let has_scheme = Url::read(value).is_some();
-            Ok(if has_scheme { url(value) } else { Reading::default() })
+            Ok(if has_scheme {
+                url(value)
+            } else {
+                Reading::default()
+            })
         }
         Form::Mac => mac(value),
         Form::RegistryKey => Ok(registry_key(value, None)),
@@ -136,7 +140,10 @@ pub(super) fn read(form: Form, value: &str, ports: PortPatterns) -> Result<Readi
             if key.is_empty() {
                 return Err("it has nothing in front of the |");
             }
-            Ok(registry_key(key, Some(data).filter(|data| !data.is_empty())))
+            Ok(registry_key(
+                key,
+                Some(data).filter(|data| !data.is_empty()),
+            ))
         }
         Form::AutonomousSystem => autonomous_system(value),
         Form::Account(known_by) => Ok(account(known_by, value)),
@@ -234,7 +241,11 @@ fn certificate(algorithm: HashAlgorithm, value: &str) -> Result<Reading, &'stati
         hashes: hash.into(),
         ..super::content::CertificateContent::default()
     };
-    Ok(Reading::of(Content::Certificate(content), &text, comparison))
+    Ok(Reading::of(
+        Content::Certificate(content),
+        &text,
+        comparison,
+    ))
 }
 
 /// The observable of an address or a range, its text, and what compares with it.
@@ -255,11 +266,9 @@ pub(super) fn address(value: &str) -> Option<(Content, String, Comparison)> {
     Some((content, text, comparison))
 }
 
-/// Value and port; servers write `|`, and some `:`.
+/// What stands in front of the last `|`, and the port behind it.
 fn split_port(value: &str) -> Result<(&str, u16), &'static str> {
-    let (before, port) = value
-        .rsplit_once('|')
-        .ok_or("it has no | within it")?;
+    let (before, port) = value.rsplit_once('|').ok_or("it has no | within it")?;
     let port = read_port(port).ok_or("its port is no number from 1 to 65535")?;
     Ok((before.trim(), port))
 }

@@ -3,23 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::notes;
-use super::relations::relation;
 use super::{
     EntityKind, EventPart, EventParts, Linking, Located, MOST_FILE_BYTES, MOST_ITEMS, Stage,
 };
 use crate::connector::Skipped;
-use crate::connectors::misp_feed::event::{Attribute, EventReport, Object, Sighting};
-use crate::connectors::misp_feed::mapping::{Draft, Facts, Item, uuid_key};
+use crate::connectors::misp_feed::event::{Attribute, Object, Sighting};
+use crate::connectors::misp_feed::mapping::{Draft, Facts, Item, What};
 use crate::connectors::misp_feed::mapping_settings::LinkEventThreats;
 use crate::connectors::misp_feed::tags::{Entity, Marks};
-use crate::stix::text::{DESCRIPTION_CHARS, clean};
-use crate::stix::typed::{self, Note, TypedObject};
 use crate::stix::{StixId, StixObject, Timestamp};
 use crate::telemetry::safe_text::{NAME, safe};
-
-/// So long a sighting lasts at least: the platform wants an end behind its beginning.
-const SHORTEST_SIGHTING_MS: i64 = 1_000;
 
 impl<'a> EventParts<'a> {
     /// Hands the threats of the event out with its first part, whatever refers to them.
@@ -176,6 +169,14 @@ impl<'a> EventParts<'a> {
         if self.sent.contains(draft.key) {
             return;
         }
+        let repeated = self.survey.repeated.get(&draft.key);
+        // Said together, a key of the registry may have a value that it has not here.
+        if let Some(What::Observable(content)) = repeated.map(|draft| &draft.what)
+            && let Some(needed) = content.needs()
+        {
+            let needed = Draft::observable(needed, draft.facts.clone());
+            self.add_draft(part, &needed);
+        }
         let draft = self.survey.repeated.get(&draft.key).unwrap_or(draft);
         match self.writer.draft(draft) {
             Ok(object) => {
@@ -208,14 +209,24 @@ impl<'a> EventParts<'a> {
     }
 
     /// The markings of what was written of a draft.
-    fn marks_of(&self, draft: &Draft) -> Marks {
+    pub(super) fn marks_of(&self, draft: &Draft) -> Marks {
         let written = self.survey.repeated.get(&draft.key).unwrap_or(draft);
         self.facts.marks.stricter(&written.facts.marks)
     }
 
     /// Sees to it that an entity is there, and answers its id.
-    fn reach(&mut self, part: &mut EventPart, entity: &Entity, marks: &Marks) -> Option<StixId> {
+    pub(super) fn reach(
+        &mut self,
+        part: &mut EventPart,
+        entity: &Entity,
+        marks: &Marks,
+    ) -> Option<StixId> {
         let id = entity.id();
+        // It comes along with everything.
+        if id == self.writer.author.id {
+            part.add_member(&id);
+            return Some(id);
+        }
         let threat = self.threats.iter().find(|threat| threat.id == id);
         let object = match threat.map(|threat| &threat.object) {
             Some(Some(object)) => Arc::clone(object),
@@ -238,7 +249,7 @@ impl<'a> EventParts<'a> {
     }
 
     /// Puts an object that several parts refer to: new, or once more.
-    fn put_shared(&mut self, part: &mut EventPart, object: Arc<StixObject>) {
+    pub(super) fn put_shared(&mut self, part: &mut EventPart, object: Arc<StixObject>) {
         if !self.sent.contains(object.key) {
             self.sent.insert(object.key);
             part.put(object);
@@ -311,7 +322,7 @@ impl<'a> EventParts<'a> {
         }
     }
 
-    fn add_relationship(
+    pub(super) fn add_relationship(
         &mut self,
         part: &mut EventPart,
         ends: (&'static str, &StixId, &StixId),
@@ -331,232 +342,11 @@ impl<'a> EventParts<'a> {
             Err(error) => part.skip(source.as_str(), word, &error.to_string()),
         }
     }
-
-    /// Writes sightings of a draft: one for each organisation and kind.
-    fn add_sightings(&mut self, part: &mut EventPart, draft: &Draft, sightings: Vec<Sighting>) {
-        if !self.sent.contains(draft.key) {
-            return;
-        }
-        let mut groups: BTreeMap<(Option<String>, bool), Vec<Timestamp>> = BTreeMap::new();
-        for sighting in sightings {
-            let group = (sighting.organisation, sighting.kind == 1);
-            match sighting.date {
-                Some(date) => groups.entry(group).or_default().push(date),
-                None => part.skip(draft.id.as_str(), "sighting", "it has no date"),
-            }
-        }
-        let marks = self.marks_of(draft);
-        for ((organisation, is_negative), dates) in groups {
-            let place = organisation.and_then(|name| {
-                let place = Entity::named(EntityKind::Organization, &name)?;
-                self.reach_place(part, &place, &marks)
-            });
-            let place = place.unwrap_or_else(|| self.writer.author.id.clone());
-            let written = self.write_sighting(draft, &place, (&dates, is_negative), &marks);
-            match written {
-                Some(Ok(object)) if !self.sent.contains(object.key) => {
-                    self.sent.insert(object.key);
-                    part.put(Arc::new(object));
-                }
-                Some(Err(error)) => part.skip(draft.id.as_str(), "sighting", &error.to_string()),
-                _ => {}
-            }
-        }
-    }
-
-    /// As [`Self::reach`]; an organisation that is the author comes along with everything.
-    fn reach_place(
-        &mut self,
-        part: &mut EventPart,
-        place: &Entity,
-        marks: &Marks,
-    ) -> Option<StixId> {
-        let id = place.id();
-        if id == self.writer.author.id {
-            return Some(id);
-        }
-        self.reach(part, place, marks)
-    }
-
-    fn write_sighting(
-        &mut self,
-        draft: &Draft,
-        place: &StixId,
-        (dates, is_negative): (&[Timestamp], bool),
-        marks: &Marks,
-    ) -> Option<Result<StixObject, typed::NotWritten>> {
-        let (first_seen, last_seen) = (*dates.iter().min()?, *dates.iter().max()?);
-        let last_seen = if first_seen == last_seen {
-            let millis = first_seen.moment().timestamp_millis();
-            Timestamp::from_millis(millis.saturating_add(SHORTEST_SIGHTING_MS))?
-        } else {
-            last_seen
-        };
-        let common = match self.writer.common(marks, &[], None) {
-            Ok(common) => common,
-            Err(error) => return Some(Err(error)),
-        };
-        let sighting = typed::Sighting {
-            sighting_of: &draft.id,
-            where_sighted: place,
-            first_seen,
-            last_seen,
-            count: u32::try_from(dates.len()).unwrap_or(u32::MAX),
-            is_negative,
-            description: None,
-        };
-        Some(sighting.write(&common))
-    }
-
-    /// Each malware of the event uses each of its techniques; without malware, each intrusion set does.
-    fn use_technique(&mut self, part: &mut EventPart, user: usize, technique: usize) {
-        let of = |kind: EntityKind| {
-            let threats = self.threats.iter().enumerate();
-            let these = threats.filter(move |(_, threat)| threat.kind == kind);
-            these.map(|(place, _)| place)
-        };
-        let has_malware = of(EntityKind::Malware).next().is_some();
-        let users = if has_malware {
-            EntityKind::Malware
-        } else {
-            EntityKind::IntrusionSet
-        };
-        let ends = (
-            of(users).nth(user),
-            of(EntityKind::AttackPattern).nth(technique),
-        );
-        self.stage = match ends {
-            (None, _) => Stage::References(self.event.objects(), None),
-            (Some(_), None) => Stage::Uses(user + 1, 0),
-            (Some(_), Some(_)) => Stage::Uses(user, technique + 1),
-        };
-        let (Some(user), Some(technique)) = ends else {
-            return;
-        };
-        let ends = (self.threats.get(user), self.threats.get(technique));
-        let (Some(user), Some(technique)) = ends else {
-            return;
-        };
-        let (source, target) = (user.id.clone(), technique.id.clone());
-        let objects = [user.object.clone(), technique.object.clone()];
-        for object in objects.into_iter().flatten() {
-            self.put_shared(part, object);
-        }
-        let marks = self.facts.marks.clone();
-        let about = (&marks, self.facts.timestamp);
-        self.add_relationship(part, ("uses", &source, &target), None, about);
-    }
-
-    /// Writes one reference of an object.
-    fn refer(
-        &mut self,
-        part: &mut EventPart,
-        mut left: super::Elements<'a>,
-        at: Option<(Box<Object<'a>>, usize)>,
-    ) {
-        let Some((object, read)) = at else {
-            self.stage = match left.next() {
-                Some(text) => {
-                    let object = Object::read(text).map(|object| (Box::new(object), 0));
-                    Stage::References(left, object)
-                }
-                None if self.report.is_some() => {
-                    Stage::Notes(self.event.reports().collect::<Vec<_>>().into_iter())
-                }
-                None => Stage::Done,
-            };
-            return;
-        };
-        // An object's references are few; those that are read are passed over.
-        let references: Vec<_> = object.references().skip(read).take(MOST_AT_ONCE).collect();
-        for reference in &references {
-            self.add_reference(part, &object, reference);
-        }
-        let is_over = references.len() < MOST_AT_ONCE;
-        let read = read + references.len();
-        self.stage = Stage::References(left, (!is_over).then_some((object, read)));
-    }
-
-    fn add_reference(
-        &mut self,
-        part: &mut EventPart,
-        object: &Object<'_>,
-        reference: &crate::connectors::misp_feed::event::Reference<'_>,
-    ) {
-        let uuid = object.uuid.as_deref();
-        let id = uuid.unwrap_or("an object without a uuid").to_owned();
-        let source = uuid.and_then(uuid_key);
-        let source = source.and_then(|uuid| self.located.get(&uuid));
-        let target = uuid_key(&reference.target).and_then(|uuid| self.located.get(&uuid));
-        let (Some(source), Some(target)) = (source, target) else {
-            let reason = "one end is in another event, or became nothing";
-            return part.skip(&id, "reference", reason);
-        };
-        if source.id == target.id {
-            return;
-        }
-        let word = &reference.relationship_type;
-        let (taken, is_turned) = relation(word, source.kind, target.kind);
-        let marks = source.marks.stricter(&target.marks);
-        let (from, to) = (source.id.clone(), target.id.clone());
-        let (from, to) = if is_turned { (to, from) } else { (from, to) };
-        let said = [word.trim(), reference.comment.trim()];
-        let said: Vec<&str> = said.into_iter().filter(|text| !text.is_empty()).collect();
-        let description = clean(&said.join(": "), DESCRIPTION_CHARS).into_owned();
-        let description = Some(description.as_str()).filter(|text| !text.is_empty());
-        let moment = object.timestamp.or(self.facts.timestamp);
-        self.add_relationship(part, (taken, &from, &to), description, (&marks, moment));
-    }
-
-    /// Writes a report of the event as a note about the event's report and what it mentions.
-    fn add_note(&mut self, part: &mut EventPart, note: &EventReport<'_>) {
-        let Some(report) = &self.report else {
-            return;
-        };
-        let mut members = vec![report.id()];
-        let mut marks = self.facts.marks.clone();
-        for uuid in notes::mentioned(&note.content) {
-            if let Some(located) = self.located.get(&uuid)
-                && !members.contains(&located.id)
-                && members.len() < MOST_MENTIONS
-            {
-                members.push(located.id.clone());
-                marks = marks.stricter(&located.marks);
-            }
-        }
-        let value = |uuid| self.survey.mentioned.get(&uuid)?.as_deref();
-        let content = notes::written_out(&note.content, value);
-        let moment = note.timestamp.unwrap_or_else(|| report.moment());
-        let written = self.writer.common(&marks, &[], Some(moment));
-        let written = written.and_then(|common| {
-            let note = Note {
-                r#abstract: Some(&note.name).filter(|name| name.trim().chars().nth(1).is_some())
-                    .map(AsRef::as_ref),
-                content: &content,
-                created: moment,
-                object_refs: &members,
-            };
-            note.write(&common)
-        });
-        match written {
-            Ok(object) if self.sent.contains(object.key) => {}
-            Ok(object) => {
-                self.sent.insert(object.key);
-                part.put_behind(Arc::new(object));
-            }
-            Err(error) => part.skip(&safe(&note.name, NAME), "Note", &error.to_string()),
-        }
-    }
 }
-
-/// References that are written in one step.
-const MOST_AT_ONCE: usize = 1_000;
-/// The most objects of the event that one note refers to.
-const MOST_MENTIONS: usize = 1_000;
 
 impl EventPart {
     /// Adds an object that is new in the event.
-    fn put(&mut self, object: Arc<StixObject>) {
+    pub(super) fn put(&mut self, object: Arc<StixObject>) {
         if self.keys.insert(object.key) {
             self.members.push(object.id.clone());
             self.objects.push(object);
@@ -564,7 +354,7 @@ impl EventPart {
     }
 
     /// Adds an object that refers to the report, and that the report therefore does not refer to.
-    fn put_behind(&mut self, object: Arc<StixObject>) {
+    pub(super) fn put_behind(&mut self, object: Arc<StixObject>) {
         if self.keys.insert(object.key) {
             self.notes.push(object);
         }
@@ -576,7 +366,7 @@ impl EventPart {
         }
     }
 
-    fn skip(&mut self, id: &str, kind: &str, reason: &str) {
+    pub(super) fn skip(&mut self, id: &str, kind: &str, reason: &str) {
         self.skipped.push(Skipped {
             id: id.to_owned(),
             kind: kind.to_owned(),

@@ -10,7 +10,7 @@ use crate::connectors::misp_feed::mapping::uuid_key;
 /// wants it shown in full.
 #[expect(clippy::expect_used, reason = "it is compiled by a test")]
 static MENTION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"@!?\[(attribute|object|tag|match)\]\(([^()\n]{1,500}(?:\([^()\n]{0,500}\))?[^()\n]{0,500})\)")
+    Regex::new(r"@!?\[(attribute|object|tag|match)\]\(([^()\n]+(?:\([^()\n]*\))?[^()\n]*)\)")
         .expect("an expression")
 });
 /// The longest value that stands in a text, in characters.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::notes;
-use crate::connectors::misp_feed::event::{Attribute, Event, Object};
+use crate::connectors::misp_feed::event::{Attribute, Event, Object, Reference};
 use crate::connectors::misp_feed::mapping::{Draft, Item, Planner, What, uuid_key};
 use crate::connectors::misp_feed::tags::{Entity, EntityKind, LabelText};
 use crate::stix::typed::ExternalReference;
@@ -68,11 +68,12 @@ impl Survey {
             }
         }
         for object in event.objects().take(MOST_ITEMS).filter_map(Object::read) {
-            let mut references = object.references().peekable();
+            let mut references = object.references().filter_map(Reference::read).peekable();
             if references.peek().is_none() || self.wanted.len() >= MOST_WANTED {
                 continue;
             }
-            self.wanted.extend(object.uuid.as_deref().and_then(uuid_key));
+            self.wanted
+                .extend(object.uuid.as_deref().and_then(uuid_key));
             self.wanted
                 .extend(references.filter_map(|reference| uuid_key(&reference.target)));
         }

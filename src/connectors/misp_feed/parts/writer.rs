@@ -7,8 +7,8 @@ use crate::connectors::misp_feed::mapping::{Draft, Facts, SignPattern, What};
 use crate::connectors::misp_feed::tags::{Entity, LabelText, Marks};
 use crate::stix::make_id::IdentityClass;
 use crate::stix::typed::{
-    Common, Identity, Indicator, IndicatorPattern, Label, MarkingDefinition, NotWritten, Relationship,
-    TypedObject,
+    Common, Identity, Indicator, IndicatorPattern, Label, MarkingDefinition, NotWritten,
+    Relationship, TypedObject,
 };
 use crate::stix::{StixId, StixObject, Timestamp};
 

@@ -170,9 +170,10 @@ impl Entity {
                 entity.take_number(id);
             }
         }
-        entity.iso = cluster.iso.clone().filter(|iso| {
-            iso.len() == 2 && iso.bytes().all(|byte| byte.is_ascii_alphabetic())
-        });
+        entity.iso = cluster
+            .iso
+            .clone()
+            .filter(|iso| iso.len() == 2 && iso.bytes().all(|byte| byte.is_ascii_alphabetic()));
         let own = entity.name.to_lowercase();
         let is_other = |alias: &&String| {
             let is_long = alias.trim().chars().nth(1).is_some();
@@ -371,7 +372,9 @@ fn capitalised(name: &str) -> String {
 /// `150 - Europe` is `Europe`.
 fn without_area_code(name: &str) -> &str {
     match name.split_once(" - ") {
-        Some((code, rest)) if !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit()) => {
+        Some((code, rest))
+            if !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
             rest.trim()
         }
         _ => name,

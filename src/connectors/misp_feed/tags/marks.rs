@@ -73,7 +73,10 @@ impl Marks {
     #[must_use]
     pub fn replaced_by(&self, own: &Self) -> Self {
         let is_own = |definition_type: &str| {
-            let mut types = own.others.iter().map(|(definition_type, _)| definition_type);
+            let mut types = own
+                .others
+                .iter()
+                .map(|(definition_type, _)| definition_type);
             types.any(|own| own.eq_ignore_ascii_case(definition_type))
         };
         let inherited = self.others.iter();

@@ -26,12 +26,22 @@ fn read_with(settings: &MappingSettings, names: &[&str]) -> TagFacts {
 }
 
 fn labels(facts: &TagFacts) -> Vec<&str> {
-    facts.labels.iter().map(|label| label.value.as_str()).collect()
+    facts
+        .labels
+        .iter()
+        .map(|label| label.value.as_str())
+        .collect()
 }
 
 fn entities(facts: &TagFacts) -> Vec<(EntityKind, &str, Option<&str>)> {
     let entities = facts.entities.iter();
-    let entities = entities.map(|entity| (entity.kind, entity.name.as_str(), entity.mitre_id.as_deref()));
+    let entities = entities.map(|entity| {
+        (
+            entity.kind,
+            entity.name.as_str(),
+            entity.mitre_id.as_deref(),
+        )
+    });
     entities.collect()
 }
 
@@ -68,22 +78,92 @@ fn other_markings_are_read() {
 }
 
 #[rstest]
-#[case("misp-galaxy:threat-actor=\"APT 28\"", EntityKind::IntrusionSet, "APT28", None)]
-#[case("misp-galaxy:mitre-intrusion-set=\"Turla - G0010\"", EntityKind::IntrusionSet, "Turla", None)]
-#[case("MISP-Galaxy:Malpedia=\"X-Agent\"", EntityKind::Malware, "X-Agent", None)]
-#[case("misp-galaxy:mitre-malware=\"Zebrocy - S0251\"", EntityKind::Malware, "Zebrocy", None)]
-#[case("misp-galaxy:tool=\"Cobalt Strike\"", EntityKind::Malware, "Cobalt Strike", None)]
-#[case("misp-galaxy:mitre-tool=\"Mimikatz - S0002\"", EntityKind::Tool, "Mimikatz", None)]
-#[case("misp-galaxy:mitre-attack-pattern=\"Spearphishing Link - T1566.002\"", EntityKind::AttackPattern, "Spearphishing Link", Some("T1566.002"))]
-#[case("misp-galaxy:mitre-attack-pattern=\"Component Object Model Hijacking\"", EntityKind::AttackPattern, "Component Object Model Hijacking", None)]
-#[case("mitre-attack:attack-pattern=\"Masquerading - T1036\"", EntityKind::AttackPattern, "Masquerading", Some("T1036"))]
+#[case(
+    "misp-galaxy:threat-actor=\"APT 28\"",
+    EntityKind::IntrusionSet,
+    "APT28",
+    None
+)]
+#[case(
+    "misp-galaxy:mitre-intrusion-set=\"Turla - G0010\"",
+    EntityKind::IntrusionSet,
+    "Turla",
+    None
+)]
+#[case(
+    "MISP-Galaxy:Malpedia=\"X-Agent\"",
+    EntityKind::Malware,
+    "X-Agent",
+    None
+)]
+#[case(
+    "misp-galaxy:mitre-malware=\"Zebrocy - S0251\"",
+    EntityKind::Malware,
+    "Zebrocy",
+    None
+)]
+#[case(
+    "misp-galaxy:tool=\"Cobalt Strike\"",
+    EntityKind::Malware,
+    "Cobalt Strike",
+    None
+)]
+#[case(
+    "misp-galaxy:mitre-tool=\"Mimikatz - S0002\"",
+    EntityKind::Tool,
+    "Mimikatz",
+    None
+)]
+#[case(
+    "misp-galaxy:mitre-attack-pattern=\"Spearphishing Link - T1566.002\"",
+    EntityKind::AttackPattern,
+    "Spearphishing Link",
+    Some("T1566.002")
+)]
+#[case(
+    "misp-galaxy:mitre-attack-pattern=\"Component Object Model Hijacking\"",
+    EntityKind::AttackPattern,
+    "Component Object Model Hijacking",
+    None
+)]
+#[case(
+    "mitre-attack:attack-pattern=\"Masquerading - T1036\"",
+    EntityKind::AttackPattern,
+    "Masquerading",
+    Some("T1036")
+)]
 #[case("mitre:T1566", EntityKind::AttackPattern, "T1566", Some("T1566"))]
-#[case("misp-galaxy:mitre-course-of-action=\"Audit - M1047\"", EntityKind::CourseOfAction, "Audit", Some("M1047"))]
-#[case("misp-galaxy:mitre-campaign=\"Operation Ghost - C0023\"", EntityKind::Campaign, "Operation Ghost", None)]
+#[case(
+    "misp-galaxy:mitre-course-of-action=\"Audit - M1047\"",
+    EntityKind::CourseOfAction,
+    "Audit",
+    Some("M1047")
+)]
+#[case(
+    "misp-galaxy:mitre-campaign=\"Operation Ghost - C0023\"",
+    EntityKind::Campaign,
+    "Operation Ghost",
+    None
+)]
 #[case("misp-galaxy:sector=\"Finance\"", EntityKind::Sector, "Finance", None)]
-#[case("misp-galaxy:country=\"south korea\"", EntityKind::Country, "South Korea", None)]
-#[case("misp-galaxy:region=\"150 - Europe\"", EntityKind::Region, "Europe", None)]
-#[case("misp-galaxy:branded-vulnerability=\"Heartbleed\"", EntityKind::Vulnerability, "Heartbleed", None)]
+#[case(
+    "misp-galaxy:country=\"south korea\"",
+    EntityKind::Country,
+    "South Korea",
+    None
+)]
+#[case(
+    "misp-galaxy:region=\"150 - Europe\"",
+    EntityKind::Region,
+    "Europe",
+    None
+)]
+#[case(
+    "misp-galaxy:branded-vulnerability=\"Heartbleed\"",
+    EntityKind::Vulnerability,
+    "Heartbleed",
+    None
+)]
 fn galaxies_name_entities(
     #[case] name: &str,
     #[case] kind: EntityKind,
@@ -97,10 +177,19 @@ fn galaxies_name_entities(
 
 /// The whole and the value alone.
 #[rstest]
-#[case("malware_classification:malware-category=\"Ransomware\"", Some("Ransomware"))]
+#[case(
+    "malware_classification:malware-category=\"Ransomware\"",
+    Some("Ransomware")
+)]
 #[case("malware:Zebrocy", Some("Zebrocy"))]
-#[case("misp-galaxy:surveillance-vendor=\"Hacking Team\"", Some("Hacking Team"))]
-#[case("misp-galaxy:threat-actor=\"5be1e65d-8198-497b-bdf5-5ec20a016219\"", Some("5be1e65d-8198-497b-bdf5-5ec20a016219"))]
+#[case(
+    "misp-galaxy:surveillance-vendor=\"Hacking Team\"",
+    Some("Hacking Team")
+)]
+#[case(
+    "misp-galaxy:threat-actor=\"5be1e65d-8198-497b-bdf5-5ec20a016219\"",
+    Some("5be1e65d-8198-497b-bdf5-5ec20a016219")
+)]
 #[case("misp-galaxy:threat-actor", Some("threat-actor"))]
 #[case("Type:OSINT", Some("OSINT"))]
 #[case("osint:lifetime=\"perpetual\"", Some("perpetual"))]
@@ -108,7 +197,10 @@ fn galaxies_name_entities(
 #[case("kill-chain:Delivery", Some("Delivery"))]
 #[case("SSHDoor", Some("SSHDoor"))]
 #[case("https://evil.example/a=b", Some("https://evil.example/a=b"))]
-#[case("admiralty-scale:information-credibility=\"2\"", Some("information-credibility-2"))]
+#[case(
+    "admiralty-scale:information-credibility=\"2\"",
+    Some("information-credibility-2")
+)]
 #[case("workflow:state=\"draft\"", None)]
 #[case("misp:tool=\"x\"", None)]
 #[case("  ", None)]
@@ -160,7 +252,10 @@ fn the_last_creator_is_the_author() {
     let facts = read_with(&settings(), &names);
     assert_eq!(facts.author.as_deref(), Some("Zorb CERT"));
     let facts = read_with(&MappingSettings::default(), &names);
-    assert_eq!((facts.author.as_deref(), labels(&facts)), (None, vec!["First", "Zorb CERT"]));
+    assert_eq!(
+        (facts.author.as_deref(), labels(&facts)),
+        (None, vec!["First", "Zorb CERT"])
+    );
 }
 
 #[test]
@@ -178,7 +273,9 @@ fn a_cluster_and_its_tag_are_one() {
     let facts = TagFacts::read(&[tag(name)], &[cluster], &settings(), &Guesses::default());
     let expected = (EntityKind::AttackPattern, "Masquerading", Some("T1036"));
     assert_eq!(entities(&facts), [expected]);
-    let object = facts.entities[0].write(&crate::stix::typed::Common::default()).unwrap();
+    let object = facts.entities[0]
+        .write(&crate::stix::typed::Common::default())
+        .unwrap();
     let json: serde_json::Value = serde_json::from_str(&object.json).unwrap();
     assert_eq!(json["aliases"], serde_json::json!(["Hiding"]));
     assert_eq!(json["description"], "They hide.");
@@ -190,23 +287,32 @@ fn a_cluster_and_its_tag_are_one() {
 fn what_the_platform_knows_is_that() {
     let id = crate::stix::make_id::malware("Zebrocy at home");
     let mut guesses = Guesses::default();
-    guesses.add("Zebrocy", Guessed {
-        kind: EntityKind::Malware,
-        id: id.clone(),
-        name: "Zebrocy".to_owned(),
-    });
+    guesses.add(
+        "Zebrocy",
+        Guessed {
+            kind: EntityKind::Malware,
+            id: id.clone(),
+            name: "Zebrocy".to_owned(),
+        },
+    );
     let settings = MappingSettings {
         guess_threats_from_tags: true,
         ..settings()
     };
     let tags = [tag("type:zebrocy"), tag("other")];
     let facts = TagFacts::read(&tags, &[], &settings, &guesses);
-    assert_eq!((facts.entities[0].id(), labels(&facts)), (id, vec!["other"]));
+    assert_eq!(
+        (facts.entities[0].id(), labels(&facts)),
+        (id, vec!["other"])
+    );
 }
 
 #[test]
 fn own_markings_replace_those_of_the_same_type() {
-    let event = read_with(&settings(), &["tlp:red", "pap:green", "marking:a=1", "marking:b=2"]);
+    let event = read_with(
+        &settings(),
+        &["tlp:red", "pap:green", "marking:a=1", "marking:b=2"],
+    );
     let own = read_with(&settings(), &["tlp:green", "marking:A=3"]);
     let marks = event.marks.replaced_by(&own.marks);
     assert_eq!((marks.tlp, marks.pap), (Some(tlp::GREEN), Some(Pap::Green)));
