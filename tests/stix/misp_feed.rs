@@ -123,8 +123,9 @@ fn the_client_and_the_validator_read_every_object() {
     assert_eq!(read["distinct_ids"], json!(objects.len()));
 }
 
-/// What the validator has to say besides what is meant so: the platform gives its own times to what has none, and an
-/// address that is no URI is listed all the same.
+/// What the validator has to say besides what is meant so: the platform gives its own times to what has none, an address
+/// that is no URI is listed all the same, and a key of the registry stays as its source writes it, where the abbreviated
+/// names of hives are usual.
 fn unexpected_errors(errors: &Value) -> Vec<&str> {
     let objects = errors.as_array().expect("errors").iter();
     let errors = objects.flat_map(|object| object["errors"].as_array().into_iter().flatten());
@@ -134,7 +135,8 @@ fn unexpected_errors(errors: &Value) -> Vec<&str> {
             "'created' is a required property",
             "'modified' is a required property",
         ];
-        times.contains(&error) || error.ends_with(" is not a 'uri'")
+        let is_hive = error.starts_with("key: 'HK") && error.contains("^HKLM|HKCC");
+        times.contains(&error) || error.ends_with(" is not a 'uri'") || is_hive
     };
     errors.filter(|error| !is_meant(error)).collect()
 }

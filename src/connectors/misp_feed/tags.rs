@@ -124,12 +124,11 @@ impl TagFacts {
     fn add_entity(&mut self, entity: Entity) {
         let key = key(&entity.id());
         let place = self.keys.iter().position(|known| *known == key);
-        match place.and_then(|place| self.entities.get_mut(place)) {
-            Some(known) => known.complete(entity),
-            None => {
-                self.keys.push(key);
-                self.entities.push(entity);
-            }
+        if let Some(known) = place.and_then(|place| self.entities.get_mut(place)) {
+            known.complete(entity);
+        } else {
+            self.keys.push(key);
+            self.entities.push(entity);
         }
     }
 

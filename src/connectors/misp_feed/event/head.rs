@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, NaiveDate};
+use chrono::NaiveDate;
 
 use super::raw_json;
 use crate::stix::Timestamp;
@@ -167,7 +167,7 @@ fn read_date(value: &str) -> Option<Timestamp> {
     let day = text.trim().get(..10)?;
     let day = NaiveDate::parse_from_str(day, "%Y-%m-%d").ok()?;
     let moment = day.and_hms_opt(0, 0, 0)?.and_utc();
-    Timestamp::new(DateTime::from(moment))
+    Timestamp::new(moment)
 }
 
 /// The text of one member of an object, bounded.

@@ -78,7 +78,7 @@ impl Member<'_> {
     }
 }
 
-impl<'a> Planner<'a> {
+impl Planner<'_> {
     /// What an attribute that belongs to no object becomes.
     pub(in super::super) fn attribute(&self, attribute: Attribute<'_>) -> Item {
         let mut item = Item {
@@ -282,7 +282,7 @@ impl<'a> Planner<'a> {
             key: key(&id),
             id,
             what: What::Indicator {
-                name: indicator_name(sign.name, member),
+                name: indicator_name(sign.name.as_deref(), member),
                 pattern: sign.pattern,
                 main_type: sign.main_type,
             },
@@ -438,9 +438,9 @@ pub(super) fn link(member: &Member<'_>) -> Option<ExternalReference> {
 }
 
 /// The value or the name of the rule; where it says too little, the comment, else the type.
-fn indicator_name(own: Option<String>, member: &Member<'_>) -> String {
+fn indicator_name(own: Option<&str>, member: &Member<'_>) -> String {
     let is_long = |name: &&str| name.trim().chars().nth(SHORTEST_NAME - 1).is_some();
-    let own = own.as_deref().filter(is_long);
+    let own = own.filter(is_long);
     let comment = member.facts.comment.as_deref().filter(is_long);
     let name = own.or(comment);
     let name = name.unwrap_or_else(|| member.attribute.attribute_type.trim());

@@ -54,7 +54,7 @@ impl Planner<'_> {
             }
         }
         let main = match &built {
-            Some(built) => self.add_main(&mut item, object, &members, built),
+            Some(built) => Some(self.add_main(&mut item, object, &members, built)),
             None => self.add_traffic(&mut item, template, &members),
         };
         for (place, member) in members.iter().enumerate() {
@@ -79,7 +79,7 @@ impl Planner<'_> {
         object: &Object<'_>,
         members: &[Member<'_>],
         built: &Built,
-    ) -> Option<usize> {
+    ) -> usize {
         let content = self.with_ends(built.content.clone(), members);
         let mut facts = self.object_facts(object, members);
         if let Content::RegistryKey(key) = &content
@@ -91,7 +91,7 @@ impl Planner<'_> {
         facts.references = members.iter().filter_map(link_of).collect();
         let main = item.drafts.len();
         item.drafts.push(Draft::observable(content, facts));
-        Some(main)
+        main
     }
 
     /// Puts the addresses of its ends into an e-mail: their ids, as they are written by themselves.

@@ -250,12 +250,11 @@ fn certificate(algorithm: HashAlgorithm, value: &str) -> Result<Reading, &'stati
 
 /// The observable of an address or a range, its text, and what compares with it.
 pub(super) fn address(value: &str) -> Option<(Content, String, Comparison)> {
-    let (stix_type, text) = match Address::read(value) {
-        Some(address) => (address.stix_type(), address.to_string()),
-        None => {
-            let network = Network::read(value)?;
-            (network.stix_type(), network.to_string())
-        }
+    let (stix_type, text) = if let Some(address) = Address::read(value) {
+        (address.stix_type(), address.to_string())
+    } else {
+        let network = Network::read(value)?;
+        (network.stix_type(), network.to_string())
     };
     let (value_type, path) = match stix_type {
         "ipv4-addr" => (ValueType::Ipv4Addr, ObjectPath::Ipv4Value),
@@ -369,10 +368,9 @@ fn domain_reading(name: &str) -> Reading {
 
 fn onion(value: &str) -> Result<Reading, &'static str> {
     let lower = value.trim_end_matches('.').to_ascii_lowercase();
-    if lower.ends_with(".onion") {
-        domain(&lower)
-    } else {
-        Ok(Reading::default())
+    match lower.rsplit_once('.') {
+        Some((_, "onion")) => domain(&lower),
+        _ => Ok(Reading::default()),
     }
 }
 

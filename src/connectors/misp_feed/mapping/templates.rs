@@ -283,9 +283,8 @@ pub(super) fn traffic(
         };
         let end = || {
             let content = observable(member)?;
-            let value_type = match content {
-                Content::Value(value_type, _) => value_type,
-                _ => return None,
+            let Content::Value(value_type, _) = content else {
+                return None;
             };
             let is_end = matches!(
                 value_type,

@@ -42,10 +42,13 @@ fn everything() -> MappingSettings {
 
 /// An event with these attributes and objects.
 fn event(attributes: Value, objects: Value) -> Value {
-    json!({ "Event": {
-        "uuid": "5be1e65d-8198-497b-bdf5-5ec20a016219", "info": "Zorb campaign", "date": "2024-05-06", "timestamp": "1715000000",
-        "threat_level_id": "1", "Orgc": { "name": "Zorb CERT" }, "Attribute": attributes, "Object": objects,
-    }})
+    let mut event = json!({
+        "uuid": "5be1e65d-8198-497b-bdf5-5ec20a016219", "info": "Zorb campaign", "date": "2024-05-06",
+        "timestamp": "1715000000", "threat_level_id": "1", "Orgc": { "name": "Zorb CERT" },
+    });
+    event["Attribute"] = attributes;
+    event["Object"] = objects;
+    json!({ "Event": event })
 }
 
 /// The objects of all parts as JSON, each once, the last of those with one id.

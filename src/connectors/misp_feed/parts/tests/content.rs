@@ -12,7 +12,7 @@ fn attribute(name: &str, value: &str) -> Value {
 }
 
 fn one(attribute: Value, settings: &MappingSettings) -> Vec<Value> {
-    convert(&event(json!([attribute]), json!([])), settings)
+    convert(&event(Value::Array(vec![attribute]), json!([])), settings)
 }
 
 #[test]

@@ -13,7 +13,9 @@ fn part(relation: &str, name: &str, value: &str, to_ids: bool) -> Value {
 }
 
 fn object(name: &str, uuid: &str, attributes: Value) -> Value {
-    json!({ "name": name, "uuid": uuid, "timestamp": "1715000000", "Attribute": attributes })
+    let mut object = json!({ "name": name, "uuid": uuid, "timestamp": "1715000000" });
+    object["Attribute"] = attributes;
+    object
 }
 
 fn file(uuid: &str) -> Value {
