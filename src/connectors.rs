@@ -9,3 +9,6 @@ pub mod netmanageit;
 
 #[cfg(feature = "maltrail")]
 pub mod maltrail;
+
+#[cfg(feature = "misp-feed")]
+pub mod misp_feed;

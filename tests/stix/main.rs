@@ -10,6 +10,8 @@
 mod ids;
 #[cfg(feature = "maltrail")]
 mod maltrail;
+#[cfg(feature = "misp-feed")]
+mod misp_feed;
 mod objects;
 #[path = "../it/oracle.rs"]
 mod oracle;

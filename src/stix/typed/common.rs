@@ -14,7 +14,7 @@ const URL_CHARS: usize = 4096;
 const SHORTEST_SOURCE: usize = 2;
 
 /// A whole number from 0 to 100: a score, a confidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Percent(u8);
 

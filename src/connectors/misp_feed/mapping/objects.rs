@@ -1,0 +1,322 @@
+//! One object with all of its attributes.
+
+use super::attributes::{Member, Planner, link};
+use super::content::Content;
+use super::facts::Facts;
+use super::templates::{Built, Template};
+use super::{Draft, Item, Tie, uuid_key};
+use crate::connector::Skipped;
+use crate::connectors::misp_feed::attribute_types::Form;
+use crate::connectors::misp_feed::event::{Attribute, Object};
+use crate::connectors::misp_feed::tags::EntityKind;
+use crate::stix::make_id::ValueType;
+use crate::stix::text::{NAME_CHARS, clean};
+use crate::telemetry::safe_text::{NAME, safe};
+
+/// The most attributes of one object; no template has more than a hundred.
+const MOST_ATTRIBUTES: usize = 1_000;
+/// The most relationships within one object.
+const MOST_TIES: usize = 10_000;
+
+impl Planner<'_> {
+    /// What an object becomes.
+    pub(in super::super) fn object(&self, object: &Object<'_>) -> Item {
+        let mut item = Item {
+            odd: object.odd.clone(),
+            ..Item::default()
+        };
+        let mut members = Vec::new();
+        for attribute in object.attributes() {
+            item.attributes += 1;
+            if members.len() >= MOST_ATTRIBUTES {
+                continue;
+            }
+            if let Some(mut attribute) = Attribute::read(attribute) {
+                item.odd.add(std::mem::take(&mut attribute.odd));
+                members.push(self.member(attribute));
+            }
+        }
+        if item.attributes > MOST_ATTRIBUTES {
+            item.skipped.push(skipped_rest(object));
+        }
+        let template = Template::of(&object.name);
+        let built = template
+            .build(&members)
+            .filter(|_| self.settings.create_observables);
+        let absorbed = |place: &usize| {
+            let built = built.as_ref();
+            built.is_some_and(|built| built.absorbed.contains(place))
+        };
+        for (place, member) in members.iter().enumerate() {
+            let is_alone = !absorbed(&place) && member.attribute_type.form != Form::Link;
+            if is_alone && !only_describes(member) {
+                self.add_alone(&mut item, member);
+            }
+        }
+        let main = match &built {
+            Some(built) => Some(self.add_main(&mut item, object, &members, built)),
+            None => self.add_traffic(&mut item, template, &members),
+        };
+        for (place, member) in members.iter().enumerate() {
+            if absorbed(&place) {
+                self.add_absorbed(&mut item, member, main);
+            }
+        }
+        if template == Template::DomainAddress {
+            item.resolve();
+        }
+        if template == Template::Other {
+            self.add_text(&mut item, object, &members);
+        }
+        item.finish(object, &members, main);
+        item
+    }
+
+    /// Adds the observable that a template describes.
+    fn add_main(
+        &self,
+        item: &mut Item,
+        object: &Object<'_>,
+        members: &[Member<'_>],
+        built: &Built,
+    ) -> usize {
+        let content = self.with_ends(built.content.clone(), members);
+        let mut facts = self.object_facts(object, members);
+        if let Content::RegistryKey(key) = &content
+            && let Some(value) = key.value.clone()
+        {
+            let value = Content::RegistryValue(value);
+            item.drafts.push(Draft::observable(value, facts.clone()));
+        }
+        facts.references = members.iter().filter_map(link_of).collect();
+        let main = item.drafts.len();
+        item.drafts.push(Draft::observable(content, facts));
+        main
+    }
+
+    /// Puts the addresses of its ends into an e-mail: their ids, as they are written by themselves.
+    fn with_ends(&self, content: Content, members: &[Member<'_>]) -> Content {
+        let Content::Email(mut email) = content else {
+            return content;
+        };
+        let ids = |relation: &str| {
+            let these = members.iter().filter(|m| m.relation() == relation);
+            let these = these.filter(|member| member.attribute_type.form == Form::Email);
+            let readings = these.filter_map(|member| self.read(member).ok());
+            let contents = readings.flat_map(|reading| reading.observables);
+            contents.map(|content| content.id()).collect::<Vec<_>>()
+        };
+        email.from = ids("from").into_iter().next();
+        email.to = ids("to");
+        email.cc = ids("cc");
+        Content::Email(email)
+    }
+
+    /// Adds the traffic between the addresses of a connection.
+    fn add_traffic(
+        &self,
+        item: &mut Item,
+        template: Template,
+        members: &[Member<'_>],
+    ) -> Option<usize> {
+        if template != Template::Connection || !self.settings.create_observables {
+            return None;
+        }
+        let traffic = super::templates::traffic(members, |member| {
+            let reading = self.read(member).ok()?;
+            reading.observables.into_iter().next()
+        })?;
+        let mut facts = Facts::default();
+        for member in members {
+            facts.merge(member.facts.clone());
+        }
+        facts.entities.clear();
+        let place = item.drafts.len();
+        item.drafts
+            .push(Draft::observable(Content::Traffic(traffic), facts));
+        Some(place)
+    }
+
+    /// What is said about an object: what its attributes say together, and its own comment.
+    fn object_facts(&self, object: &Object<'_>, members: &[Member<'_>]) -> Facts {
+        let comment = clean(&object.comment, usize::MAX);
+        let mut facts = Facts {
+            timestamp: object.timestamp,
+            comment: (!comment.is_empty()).then(|| comment.into_owned()),
+            marks: self.event.marks.clone(),
+            ..Facts::default()
+        };
+        let mut marks = None;
+        for member in members {
+            let own = member.facts.marks.clone();
+            marks = Some(match marks {
+                Some(known) => own.stricter(&known),
+                None => own,
+            });
+            facts.merge(member.facts.clone());
+        }
+        facts.marks = marks.unwrap_or(facts.marks);
+        facts.timestamp = facts.timestamp.or(self.event.timestamp);
+        facts
+    }
+
+    /// Adds the indicators of an attribute that is a part of its object's observable.
+    fn add_absorbed(&self, item: &mut Item, member: &Member<'_>, main: Option<usize>) {
+        let begin = item.drafts.len();
+        if !only_describes(member) {
+            match self.read(member) {
+                Ok(reading) => {
+                    let based_on: Vec<usize> = main.into_iter().collect();
+                    for sign in reading.signs {
+                        self.add_sign(item, member, sign, &based_on);
+                    }
+                }
+                Err(reason) => item.skip(member, reason),
+            }
+        }
+        if let Some(main) = main {
+            self.add_sample(item, member, main);
+        }
+        item.represent(member, begin, main);
+    }
+
+    /// Adds a text that stands for an object of another template.
+    fn add_text(&self, item: &mut Item, object: &Object<'_>, members: &[Member<'_>]) {
+        if !self.settings.create_object_observables {
+            return;
+        }
+        let first = members.iter().find(|member| {
+            let is_private = member.attribute_type.form == Form::Private;
+            !is_private && member.text().is_some()
+        });
+        let Some((first, value)) = first.and_then(|first| Some((first, first.text()?))) else {
+            return;
+        };
+        let text = if self.settings.unsupported_as_text_transparent {
+            value
+        } else {
+            let name = clean(&object.name, NAME_CHARS);
+            let of_type = clean(&first.attribute.attribute_type, NAME_CHARS);
+            format!("{name} ({of_type}={value})")
+        };
+        let facts = self.object_facts(object, members);
+        let from = item.drafts.len();
+        item.drafts.push(Draft::observable(
+            Content::Value(ValueType::Text, text),
+            facts,
+        ));
+        let has_observables = item.drafts.iter().take(from).any(|d| !d.is_indicator());
+        let places = (0..from).filter(|place| {
+            let draft = item.drafts.get(*place);
+            draft.is_some_and(|draft| draft.is_indicator() != has_observables)
+        });
+        let own = item.drafts.get(from).map(|draft| draft.key);
+        let places = places.filter(|place| item.drafts.get(*place).map(|d| d.key) != own);
+        let ties: Vec<Tie> = places
+            .map(|to| Tie {
+                word: "related-to",
+                from,
+                to,
+            })
+            .collect();
+        item.ties.extend(ties);
+        if let Some(uuid) = object.uuid.as_deref().and_then(uuid_key) {
+            item.represented.push((uuid, from));
+        }
+    }
+}
+
+impl Item {
+    /// Ties each name to each address.
+    fn resolve(&mut self) {
+        let of = |kinds: &[&str]| {
+            let drafts = self.drafts.iter().enumerate();
+            let these = drafts.filter(|(_, draft)| kinds.contains(&draft.kind()));
+            these.map(|(place, _)| place).collect::<Vec<usize>>()
+        };
+        let names = of(&["Domain-Name", "Hostname"]);
+        let addresses = of(&["IPv4-Addr", "IPv6-Addr"]);
+        for from in names {
+            for to in &addresses {
+                let tie = Tie {
+                    word: "resolves-to",
+                    from,
+                    to: *to,
+                };
+                if self.ties.len() < MOST_TIES && !self.ties.contains(&tie) {
+                    self.ties.push(tie);
+                }
+            }
+        }
+    }
+
+    /// Notes what the object as a whole is represented by, and what its pages and vulnerabilities belong to.
+    fn finish(&mut self, object: &Object<'_>, members: &[Member<'_>], main: Option<usize>) {
+        let first = |is_indicator: bool| {
+            let mut drafts = self.drafts.iter();
+            drafts.position(|draft| draft.is_indicator() == is_indicator)
+        };
+        let place = main.or_else(|| first(false)).or_else(|| first(true));
+        let uuid = object.uuid.as_deref().and_then(uuid_key);
+        if let (Some(uuid), Some(place)) = (uuid, place)
+            && !self.represented.iter().any(|(known, _)| *known == uuid)
+        {
+            self.represented.push((uuid, place));
+        }
+        if let Some(uuid) = uuid {
+            let text = members.iter().find_map(Member::text);
+            let name = clean(&object.name, NAME_CHARS).into_owned();
+            self.values.push((uuid, text.unwrap_or(name)));
+        }
+        let pages: Vec<_> = members.iter().filter_map(link_of).collect();
+        if self.drafts.is_empty() {
+            self.links.extend(pages);
+        } else {
+            for draft in &mut self.drafts {
+                for page in &pages {
+                    if !draft.facts.references.contains(page) {
+                        draft.facts.references.push(page.clone());
+                    }
+                }
+            }
+        }
+        let vulnerabilities = self.entities.iter();
+        let vulnerabilities = vulnerabilities.filter(|e| e.kind == EntityKind::Vulnerability);
+        self.vulnerabilities = vulnerabilities.cloned().collect();
+        self.describe_vulnerabilities(members);
+    }
+
+    fn describe_vulnerabilities(&mut self, members: &[Member<'_>]) {
+        let relations = ["summary", "description"];
+        let text = members.iter().find(|m| relations.contains(&m.relation()));
+        let text = text.and_then(Member::text);
+        let mut vulnerabilities = self.entities.iter_mut();
+        let first = vulnerabilities.find(|entity| entity.kind == EntityKind::Vulnerability);
+        if let (Some(text), Some(entity)) = (text, first) {
+            entity.describe(text);
+        }
+    }
+}
+
+fn link_of(member: &Member<'_>) -> Option<crate::stix::typed::ExternalReference> {
+    let is_link = member.attribute_type.form == Form::Link;
+    is_link.then(|| link(member)).flatten()
+}
+
+/// Texts and names of files that are not for detection describe their object, and are nothing of their own.
+fn only_describes(member: &Member<'_>) -> bool {
+    let form = member.attribute_type.form;
+    let is_text = matches!(form, Form::Plain(ValueType::Text, _) | Form::FileName);
+    is_text && !member.attribute.to_ids
+}
+
+fn skipped_rest(object: &Object<'_>) -> Skipped {
+    Skipped {
+        id: object
+            .uuid
+            .clone()
+            .unwrap_or_else(|| "an object without a uuid".to_owned()),
+        kind: safe(object.name.trim(), NAME).into_owned(),
+        reason: "it has more than 1000 attributes; those behind are not read".to_owned(),
+    }
+}

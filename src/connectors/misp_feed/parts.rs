@@ -1,0 +1,363 @@
+//! An event as STIX objects, part by part.
+//!
+//! **Invariant.** Whatever stands in an event, each object of a part has a valid id, the author and the event's or its
+//! attribute's markings, and refers only to objects of its own or of earlier parts, to what is embedded in it, and to
+//! threats that the platform was found to have ([`Guesses`]). Within a part each object stands behind those that it
+//! refers to, and each id comes once.
+
+mod emit;
+mod notes;
+mod relations;
+mod report;
+mod survey;
+mod tail;
+mod writer;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::event::{Elements, Event, EventReport, Object, OddMembers};
+use super::mapping::{Attached, EventFacts, Planner};
+use super::mapping_settings::MappingSettings;
+use super::tags::{Entity, EntityKind, Guesses, Marks, TagFacts};
+use crate::connector::Skipped;
+use crate::stix::text::clean;
+use crate::stix::typed::{AttachedFile, NotWritten};
+use crate::stix::{KeySet, ManyIds, StixId, StixObject, Timestamp};
+use report::ReportPlan;
+use survey::{MOST_ITEMS, Survey};
+use writer::Writer;
+
+/// A part ends behind so many objects, however few attributes it has.
+const MOST_OBJECTS: usize = 5_000;
+/// A part ends behind so many bytes of files in base64; a larger file has a part of its own.
+const MOST_FILE_BYTES: usize = 2 * 1024 * 1024;
+
+/// What an event is read with.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading<'a> {
+    /// What becomes of it.
+    pub settings: &'a MappingSettings,
+    /// Which tags are threats that the platform knows ([`super::tags::names_to_guess`]).
+    pub guesses: &'a Guesses,
+    /// How many attributes go into one part; an object is never divided.
+    pub batch_size: usize,
+    /// Where the event's file lies, for the report.
+    pub address: Option<&'a str>,
+}
+
+/// Some hundred attributes as STIX objects.
+#[derive(Debug, Default)]
+pub struct EventPart {
+    /// Its number in the event, from 1.
+    pub number: u64,
+    /// Whether it is the event's last one: with its confirm, the event is done.
+    pub is_last: bool,
+    /// How many attributes it has, whatever became of them.
+    pub attributes: usize,
+    /// Its objects; behind them the copy of the report that refers to them, and notes, which refer to that.
+    pub objects: Vec<Arc<StixObject>>,
+    /// Threats, sectors and places of earlier parts that these refer to: `shared` of a
+    /// [`Converted`](crate::connector::Converted).
+    pub shared: Vec<Arc<StixObject>>,
+    /// What is not sent.
+    pub skipped: Vec<Skipped>,
+    /// Members of the event that are of another shape than they should be, in the last part those of its head, too.
+    pub odd: OddMembers,
+    /// What the report refers to.
+    members: Vec<StixId>,
+    files: Vec<AttachedFile>,
+    file_bytes: usize,
+    /// The keys of its objects and of the shared ones.
+    keys: KeySet,
+    has_waiting_file: bool,
+    /// Notes, which stand behind the report.
+    notes: Vec<Arc<StixObject>>,
+}
+
+/// Something of the event's head that relationships lead to.
+#[derive(Debug)]
+struct EventThreat {
+    id: StixId,
+    kind: EntityKind,
+    /// None where the platform has it.
+    object: Option<Arc<StixObject>>,
+}
+
+/// What stands for an attribute or an object that something refers to.
+#[derive(Debug)]
+struct Located {
+    id: StixId,
+    kind: &'static str,
+    marks: Marks,
+}
+
+/// An observable or an indicator that is sent, and its relationships that are not yet.
+#[derive(Debug)]
+struct Linking {
+    source: StixId,
+    is_indicator: bool,
+    marks: Marks,
+    comment: Option<String>,
+    moment: Option<Timestamp>,
+    /// Its own entities that are left.
+    own: std::vec::IntoIter<Entity>,
+    own_marks: Marks,
+    /// The next of the event's threats.
+    next: usize,
+}
+
+/// Where the reading of an event stands.
+#[derive(Debug)]
+enum Stage<'a> {
+    Attributes(Elements<'a>),
+    Objects(Elements<'a>),
+    /// What malware or intrusion sets use: places of a user and of a technique.
+    Uses(usize, usize),
+    /// References of objects: the objects left, and the one at hand with those of its references that are left.
+    References(Elements<'a>, Option<(Box<Object<'a>>, Elements<'a>)>),
+    Notes(std::vec::IntoIter<EventReport<'a>>),
+    Done,
+}
+
+/// Hands out an event in parts of [`Reading::batch_size`] attributes.
+///
+/// The order of parts is that of the event: attributes, then objects; then what ties objects to each other, in parts
+/// without attributes: what malware uses, references, and notes. So both ends of every relationship have been handed out
+/// with it or before it, and a sender that sends parts in their order has never sent something that refers to what was
+/// not. Each part has its own copy of the report, under the same id, which refers to what is new in this part; the
+/// platform adds these up. An event of which nothing becomes anything is one part, whose report refers to the author.
+///
+/// Beside the event's bytes this takes some twenty bytes for each attribute, what is said about values that come more
+/// than once, and the objects of two parts.
+#[derive(Debug)]
+pub struct EventParts<'a> {
+    event: &'a Event<'a>,
+    reading: Reading<'a>,
+    facts: EventFacts,
+    writer: Writer,
+    survey: Survey,
+    report: Option<ReportPlan>,
+    threats: Vec<EventThreat>,
+    stage: Stage<'a>,
+    linking: VecDeque<Linking>,
+    waiting_files: VecDeque<Attached>,
+    located: HashMap<u128, Located>,
+    /// What was handed out.
+    sent: ManyIds,
+    first_skipped: Vec<Skipped>,
+    /// How many attributes without an object, and how many objects, are read.
+    read: usize,
+    read_objects: usize,
+    number: u64,
+    ahead: Option<EventPart>,
+}
+
+impl<'a> EventParts<'a> {
+    /// Looks over an event.
+    ///
+    /// # Errors
+    /// [`NotWritten`] where not even its author can be written.
+    pub fn new(event: &'a Event<'a>, reading: Reading<'a>) -> Result<Self, NotWritten> {
+        let Reading {
+            settings, guesses, ..
+        } = reading;
+        let head = &event.head;
+        let said = TagFacts::read(&head.tags, &head.clusters, settings, guesses);
+        let author = said.author.as_deref().or(head.creator.as_deref());
+        let author = author.map(|author| clean(author, crate::stix::text::NAME_CHARS));
+        let is_name = |author: &std::borrow::Cow<'_, str>| author.chars().nth(1).is_some();
+        let author = author.filter(is_name);
+        let writer = Writer::new(author.as_deref().unwrap_or(&settings.default_author))?;
+        let mut marks = said.marks.clone();
+        marks.tlp = marks.tlp.or(settings.default_marking);
+        let facts = EventFacts {
+            marks,
+            labels: said.labels.clone(),
+            timestamp: head.timestamp.or(head.date),
+            score: settings.threat_level_scores.of(head.threat_level),
+        };
+        let planner = Planner {
+            settings,
+            guesses,
+            event: &facts,
+            with_files: false,
+        };
+        let mut survey = Survey::of(event, planner);
+        let report = settings.create_reports.then(|| {
+            let about = (settings.report_type.as_str(), reading.address);
+            ReportPlan::new(head, &said, facts.marks.clone(), about)
+        });
+        let mut report = report.flatten();
+        if let Some(report) = &mut report {
+            report.take_over(&mut survey);
+        }
+        let mut parts = Self {
+            stage: Stage::Attributes(event.attributes()),
+            event,
+            reading,
+            facts,
+            writer,
+            report,
+            threats: Vec::new(),
+            linking: VecDeque::new(),
+            waiting_files: VecDeque::new(),
+            located: HashMap::new(),
+            sent: ManyIds::default(),
+            first_skipped: Vec::new(),
+            read: 0,
+            read_objects: 0,
+            number: 0,
+            ahead: None,
+            survey,
+        };
+        parts.name_left_out();
+        parts.add_threats(said.entities);
+        parts.ahead = parts.fill();
+        Ok(parts)
+    }
+
+    /// What became of no part, since there was too much of it.
+    fn name_left_out(&mut self) {
+        let uuid = self.event.head.uuid.as_deref();
+        let id = uuid.unwrap_or("an event without a uuid");
+        let mut skip = |kind: &str, reason: &str| {
+            self.first_skipped.push(Skipped {
+                id: id.to_owned(),
+                kind: kind.to_owned(),
+                reason: reason.to_owned(),
+            });
+        };
+        if self.survey.left_out > 0 {
+            skip(
+                "event",
+                "more than 1000 links, labels or threats of attributes",
+            );
+        }
+        if self.event.attributes().nth(MOST_ITEMS).is_some() {
+            skip(
+                "event",
+                "more than a million attributes; those behind are not read",
+            );
+        }
+        if self.event.objects().nth(MOST_ITEMS).is_some() {
+            skip(
+                "event",
+                "more than a million objects; those behind are not read",
+            );
+        }
+    }
+
+    /// Writes the threats of the event, which all of its parts share.
+    fn add_threats(&mut self, entities: Vec<Entity>) {
+        let named = std::mem::take(&mut self.survey.threats);
+        for entity in entities.into_iter().chain(named) {
+            let id = entity.id();
+            if self.threats.iter().any(|known| known.id == id) {
+                continue;
+            }
+            let object = if entity.is_at_platform() {
+                None
+            } else {
+                match self.writer.entity(&entity, &self.facts.marks) {
+                    Ok(object) => Some(Arc::new(object)),
+                    Err(error) => {
+                        self.first_skipped.push(Skipped {
+                            id: id.as_str().to_owned(),
+                            kind: entity.kind.kind().to_owned(),
+                            reason: error.to_string(),
+                        });
+                        continue;
+                    }
+                }
+            };
+            self.threats.push(EventThreat {
+                id,
+                kind: entity.kind,
+                object,
+            });
+        }
+    }
+
+    fn planner(&self) -> Planner<'_> {
+        Planner {
+            settings: self.reading.settings,
+            guesses: self.reading.guesses,
+            event: &self.facts,
+            with_files: true,
+        }
+    }
+
+    /// The next part; none where nothing is left.
+    fn fill(&mut self) -> Option<EventPart> {
+        let mut part = EventPart {
+            number: self.number + 1,
+            skipped: std::mem::take(&mut self.first_skipped),
+            ..EventPart::default()
+        };
+        let is_first = self.number == 0;
+        if is_first {
+            part.odd.add(self.event.head.odd.clone());
+            self.introduce_threats(&mut part);
+        }
+        while !self.is_full(&part) && self.step(&mut part) {}
+        if part.is_empty() && !is_first {
+            return None;
+        }
+        self.close(&mut part);
+        self.number += 1;
+        Some(part)
+    }
+
+    fn is_full(&self, part: &EventPart) -> bool {
+        let has_attributes = part.attributes >= self.reading.batch_size.max(1);
+        part.objects.len() >= MOST_OBJECTS
+            || part.has_waiting_file
+            || (has_attributes && self.linking.is_empty() && self.waiting_files.is_empty())
+    }
+
+    /// Ends a part with its copy of the report.
+    fn close(&mut self, part: &mut EventPart) {
+        let Some(report) = &self.report else {
+            return;
+        };
+        match report.write(&mut self.writer, &part.members, &part.files) {
+            Ok(object) => {
+                part.keys.insert(object.key);
+                part.objects.push(Arc::new(object));
+                part.objects.append(&mut part.notes);
+            }
+            Err(error) => part.skipped.push(Skipped {
+                id: report.id().as_str().to_owned(),
+                kind: "Report".to_owned(),
+                reason: error.to_string(),
+            }),
+        }
+    }
+}
+
+impl EventPart {
+    /// Whether nothing was read for it.
+    fn is_empty(&self) -> bool {
+        self.attributes == 0
+            && self.objects.is_empty()
+            && self.notes.is_empty()
+            && self.files.is_empty()
+            && self.skipped.is_empty()
+            && self.odd.is_empty()
+    }
+}
+
+impl Iterator for EventParts<'_> {
+    type Item = EventPart;
+
+    fn next(&mut self) -> Option<EventPart> {
+        let mut part = self.ahead.take()?;
+        self.ahead = self.fill();
+        part.is_last = self.ahead.is_none();
+        Some(part)
+    }
+}
+
+#[cfg(test)]
+mod tests;
