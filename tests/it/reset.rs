@@ -75,11 +75,12 @@ impl<'a> Reset<'a> {
         state
     }
 
-    /// After the reset everything is sent again, for which there is a work. On a busy machine so many runs begin before
-    /// the reset is noticed that no run of before is named any more.
+    /// After the reset everything is sent again, for which there is a work. On a busy machine so many
+    /// runs begin before the reset is noticed that no run of before is named any more.
     fn is_complete_without_work(&self, state: &Value) -> bool {
         let works = self.line.destination.works();
-        state["first_pass_complete"] == json!(true) && works.len() <= self.works.len()
+        let is_known = |work: &Work| self.works.iter().any(|before| before.id == work.id);
+        state["first_pass_complete"] == json!(true) && works.iter().all(is_known)
     }
 
     async fn until_noticed(&mut self) {
@@ -487,7 +488,11 @@ async fn reset_reported_before(release: &str, from_the_start: bool) {
     line = line.every("PT1S");
     let daemon = line.daemon();
     until("the next run is complete", || {
-        line.destination.works().len() > 1 && line.state()["work"].is_null()
+        // A work is there before the state names it.
+        let works = line.destination.works();
+        works.len() > 1
+            && works.iter().all(|work| work.completed.is_some())
+            && line.state()["work"].is_null()
     })
     .await;
     daemon.stop().await;
