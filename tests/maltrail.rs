@@ -40,6 +40,8 @@ mod samples;
 mod settings;
 #[path = "maltrail/token.rs"]
 mod token;
+#[path = "stix/validator.rs"]
+mod validator;
 
 /// The program that these tests start.
 const BINARY: &str = env!("CARGO_BIN_EXE_maltrail-connector");

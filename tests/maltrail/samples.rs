@@ -9,6 +9,7 @@ use sandbox::{GitFiles, GitHostOptions};
 use serde_json::{Value, json};
 
 use crate::line::{Line, broker};
+use crate::validator::unexpected_errors;
 use crate::{lists, oracle};
 
 const NOBODY: [&str; 0] = [];
@@ -54,22 +55,6 @@ async fn waiting(line: &Line) -> Vec<Value> {
         messages.push(serde_json::from_slice(&message.delivery.data).unwrap());
     }
     messages
-}
-
-/// What the validator has to say besides what is meant so: the platform gives its own times to what has none, and an
-/// address that is no URI is listed all the same.
-fn unexpected_errors(errors: &Value) -> Vec<&str> {
-    let objects = errors.as_array().unwrap().iter();
-    let errors = objects.flat_map(|object| object["errors"].as_array().unwrap());
-    let errors = errors.filter_map(Value::as_str);
-    let is_time = |error: &str| {
-        ["created", "modified"]
-            .iter()
-            .any(|time| error == format!("'{time}' is a required property"))
-    };
-    errors
-        .filter(|error| !is_time(error) && !error.ends_with(" is not a 'uri'"))
-        .collect()
 }
 
 /// The platform's client splits each message into what we count, and the validator finds nothing wrong.

@@ -7,6 +7,7 @@
     reason = "what helps a test fails by panicking"
 )]
 
+mod client;
 mod ids;
 #[cfg(feature = "maltrail")]
 mod maltrail;
@@ -16,6 +17,8 @@ mod objects;
 #[path = "../it/oracle.rs"]
 mod oracle;
 mod patterns;
+#[cfg(any(feature = "maltrail", feature = "misp-feed"))]
+mod validator;
 
 /// Texts that other writers and readers take in different ways, if any do.
 const TEXTS: &[&str] = &[

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use opencti_connectors::connectors::maltrail::mapping::{ListPages, Mapper, Occasion};
 use opencti_connectors::connectors::maltrail::settings::{MaltrailSettings, Repository};
 use opencti_connectors::connectors::maltrail::trails::family::{
@@ -15,9 +13,11 @@ use opencti_connectors::connectors::maltrail::trails::reference::Reference;
 use opencti_connectors::connectors::maltrail::trails::survey::ThreatView;
 use opencti_connectors::connectors::maltrail::trails::value::TrailValue;
 use opencti_connectors::settings::{Settings, read};
-use opencti_connectors::stix::{StixObject, Timestamp, bundle};
+use opencti_connectors::stix::{StixObject, Timestamp};
 use serde_json::{Value, json};
 
+use crate::client::{assert_made_by_client, read_by_client};
+use crate::validator::unexpected_errors;
 use crate::{TEXTS, oracle};
 
 const ID: &str = "7f9c2d34-5b1e-4a6f-8c0d-2e3f4a5b6c7d";
@@ -204,43 +204,13 @@ fn every_pattern_is_one_and_says_no_more_than_its_value() {
 #[test]
 fn the_client_and_the_validator_read_every_object() {
     let objects: Vec<Arc<StixObject>> = objects().into_iter().map(Arc::new).collect();
-    let message = json!({
-        "type": "bundle",
-        "applicant_id": "88ec0c6a-13ce-5e39-b486-354fe4a7084f",
-        "update": true,
-        "content": BASE64.encode(bundle(&objects)),
-    });
-    let read = oracle::ask("read_messages.py", &[message], &[]);
-    assert_eq!(read["message_errors"], json!([]));
-    assert_eq!(
-        unexpected_errors(&read["validator_errors"]),
-        Vec::<&str>::new()
-    );
-    assert_eq!(read["incompatible"], json!([]));
-    assert_eq!(read["objects"], json!(objects.len()));
-    assert_eq!(read["distinct_ids"], json!(objects.len()));
-}
-
-/// What the validator has to say besides what is meant so: the platform gives its own times to what has none, and an
-/// address that is no URI is listed all the same.
-fn unexpected_errors(errors: &Value) -> Vec<&str> {
-    let objects = errors.as_array().expect("errors").iter();
-    let errors = objects.flat_map(|object| object["errors"].as_array().into_iter().flatten());
-    let errors = errors.filter_map(Value::as_str);
-    let is_meant = |error: &str| {
-        let times = [
-            "'created' is a required property",
-            "'modified' is a required property",
-        ];
-        times.contains(&error) || error.ends_with(" is not a 'uri'")
-    };
-    errors.filter(|error| !is_meant(error)).collect()
+    let errors = read_by_client(&objects);
+    assert_eq!(unexpected_errors(&errors), Vec::<&str>::new());
 }
 
 #[test]
 fn ids_are_those_that_the_client_makes() {
-    let (mut asked, mut ours) = (Vec::new(), Vec::new());
-    for object in objects() {
+    let ids = objects().into_iter().filter_map(|object| {
         let json = json(&object);
         let arguments = match object.id.stix_type() {
             "indicator" => json!({ "pattern": json["pattern"] }),
@@ -251,16 +221,10 @@ fn ids_are_those_that_the_client_makes() {
             }),
             "identity" => json!({ "name": "maltrail", "identity_class": "organization" }),
             "malware" | "tool" | "intrusion-set" => json!({ "name": json["name"] }),
-            "marking-definition" => continue,
+            "marking-definition" => return None,
             _ => json!({ "value": json["value"] }),
         };
-        asked.push(json!({ "maker": object.id.stix_type(), "arguments": arguments }));
-        ours.push(object.id);
-    }
-    let answer = oracle::ask("make_ids.py", &asked, &[]);
-    let theirs = answer["ids"].as_array().expect("ids");
-    assert_eq!(theirs.len(), ours.len());
-    for ((ours, theirs), asked) in ours.iter().zip(theirs).zip(&asked) {
-        assert_eq!(theirs, ours.as_str(), "{asked}");
-    }
+        Some((object.id, arguments))
+    });
+    assert_made_by_client(ids);
 }

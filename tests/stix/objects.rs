@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use opencti_connectors::stix::make_id::{
     self, AccountNames, IdentityClass, LocationType, SoftwareNames, TrafficEnds, ValueType,
 };
@@ -16,10 +14,10 @@ use opencti_connectors::stix::typed::{
     Process, RegistryKey, RegistryValue, Relationship, Report, RuleLanguage, Severity, Sighting,
     Software, Threat, ThreatKind, TypedObject, UserAccount, Vulnerability, X509Certificate,
 };
-use opencti_connectors::stix::{Hash, Hashes, StixId, StixObject, Timestamp, bundle, tlp};
+use opencti_connectors::stix::{Hash, Hashes, StixId, StixObject, Timestamp, tlp};
 use serde_json::json;
 
-use crate::oracle;
+use crate::client::read_by_client;
 
 /// What is written, in an order in which everything comes after what it refers to.
 struct Sample {
@@ -343,18 +341,7 @@ fn the_client_and_the_validator_take_every_object() {
         .iter()
         .map(|written| Arc::new(written.clone()))
         .collect();
-    let message = json!({
-        "type": "bundle",
-        "applicant_id": "88ec0c6a-13ce-5e39-b486-354fe4a7084f",
-        "update": true,
-        "content": BASE64.encode(bundle(&objects)),
-    });
-    let read = oracle::ask("read_messages.py", &[message], &[]);
-    assert_eq!(read["message_errors"], json!([]));
-    assert_eq!(read["validator_errors"], json!([]));
-    assert_eq!(read["incompatible"], json!([]));
-    assert_eq!(read["objects"], json!(objects.len()));
-    assert_eq!(read["distinct_ids"], json!(objects.len()));
+    assert_eq!(read_by_client(&objects), json!([]));
 }
 
 #[test]
