@@ -9,16 +9,15 @@ is left out, no reference but the last one counts, and nothing is compared with 
 import ipaddress
 import json
 import os
-import traceback
 from datetime import datetime, timezone
 
 import requests
 import stix2
+from contestant import registered, run
 from pycti import (
     Identity,
     Indicator,
     Malware,
-    OpenCTIConnectorHelper,
     StixCoreRelationship,
 )
 
@@ -154,21 +153,7 @@ class Writer:
 
 
 def main():
-    helper = OpenCTIConnectorHelper(
-        {
-            "opencti": {
-                "url": os.environ["OPENCTI_URL"],
-                "token": os.environ["OPENCTI_TOKEN"],
-            },
-            "connector": {
-                "id": os.environ["CONNECTOR_ID"],
-                "type": "EXTERNAL_IMPORT",
-                "name": "reference",
-                "scope": "reference",
-                "log_level": "error",
-            },
-        }
-    )
+    helper = registered()
     work_id = helper.api.work.initiate_work(helper.connect_id, "reference")
     author = stix2.Identity(
         id=Identity.generate_id("Maltrail", "organization"),
@@ -184,12 +169,7 @@ def main():
         bundle = stix2.Bundle(objects=list(writer.objects.values()), allow_custom=True)
         helper.send_stix2_bundle(bundle.serialize(), work_id=work_id)
     helper.api.work.to_processed(work_id, json.dumps("everything was sent"))
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Exception:  # The client would end the process without a word.
-        traceback.print_exc()
-        os._exit(1)
+    run(main)

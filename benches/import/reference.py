@@ -9,10 +9,10 @@ pages does not come along. With READ_ONLY it only reads, which lets the source p
 
 import json
 import os
-import traceback
 from pathlib import Path
 
-from pycti import OpenCTIApiClient, OpenCTIConnectorHelper
+from contestant import registered, run
+from pycti import OpenCTIApiClient
 
 OPERATIONS = Path(__file__).parents[2] / "src/connectors/netmanageit/operations"
 PAGE = 1000
@@ -230,21 +230,7 @@ def main():
         for _ in rows_with_references(source):
             pass
         return
-    helper = OpenCTIConnectorHelper(
-        {
-            "opencti": {
-                "url": os.environ["OPENCTI_URL"],
-                "token": os.environ["OPENCTI_TOKEN"],
-            },
-            "connector": {
-                "id": os.environ["CONNECTOR_ID"],
-                "type": "EXTERNAL_IMPORT",
-                "name": "reference",
-                "scope": "reference",
-                "log_level": "error",
-            },
-        }
-    )
+    helper = registered()
     work_id = helper.api.work.initiate_work(helper.connect_id, "reference")
     sender = Sender(helper, work_id)
     for convert, rows, of_page in rows_with_references(source):
@@ -254,12 +240,7 @@ def main():
             sender.add(needed, {**convert(row), **fields})
     sender.send()
     helper.api.work.to_processed(work_id, json.dumps("everything was sent"))
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except Exception:  # The client would end the process without a word.
-        traceback.print_exc()
-        os._exit(1)
+    run(main)
