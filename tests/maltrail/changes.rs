@@ -148,7 +148,7 @@ async fn what_is_removed_is_revoked_by_other_settings_as_well() {
 /// Other settings are tried, and taken back before their import has ended: what it has sent is corrected.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_by_other_settings_that_did_not_end_is_corrected() {
-    let long = long_list(3000);
+    let long = long_list("host", 3000);
     let line = Line::with(&[("malware/asyncrat.txt", &long)]).set("MALTRAIL_WHITELIST", "false");
     line.import().await;
     let line = line.set("MALTRAIL_DETECTION", "true");

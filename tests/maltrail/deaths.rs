@@ -5,7 +5,7 @@ use std::time::Duration;
 use sandbox::Fault;
 
 use crate::first_import::{INDICATORS, LISTS};
-use crate::line::{Line, Lists};
+use crate::line::{Line, Lists, long_list};
 
 const NOBODY: [&str; 0] = [];
 const VALUES: usize = 1200;
@@ -14,11 +14,6 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// After how many of these requests it dies, in each import. The first one is for the work itself, of which the state may
 /// not tell yet: such a work is closed by the platform's own manager.
 const DEATHS: [usize; 2] = [2, 4];
-
-fn list(name: &str) -> String {
-    let lines = (0..VALUES).map(|value| format!("{name}{value}.example\n"));
-    lines.collect::<Vec<String>>().concat()
-}
 
 fn line(lists: Lists<'_>) -> Line {
     Line::with(lists)
@@ -45,7 +40,7 @@ async fn die_after(line: &Line, requests: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_dies_goes_on_and_loses_nothing() {
-    let (first, second) = (list("first"), list("second"));
+    let (first, second) = (long_list("first", VALUES), long_list("second", VALUES));
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &first)];
     let line = line(lists);
     for requests in DEATHS {

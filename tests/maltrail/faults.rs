@@ -9,7 +9,7 @@ use crate::line::{Line, Lists, files, long_list};
 /// A first import that dies again and again goes on with the same commit, though the branch has moved.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_that_dies_goes_on_with_its_commit() {
-    let (one, two) = (long_list(6000), "late.example\n");
+    let (one, two) = (long_list("host", 6000), "late.example\n");
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &one), ("malware/zeus.txt", two)];
     // Of each value one object that waits for none, so that there is much to confirm and little to import.
     let line = Line::with(lists)
@@ -101,7 +101,7 @@ async fn a_list_that_cannot_be_read_comes_later() {
 /// Behind a death, too: a list that could not be read then comes though it stands before the line that was reached.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_can_be_read_after_a_death_comes_with_the_rest() {
-    let long = long_list(3000);
+    let long = long_list("host", 3000);
     let lists: Lists<'_> = &[
         ("malware/ahead.txt", "ahead.example\n"),
         ("malware/zeus.txt", &long),
@@ -198,7 +198,7 @@ async fn lists_with_one_content_that_cannot_be_read_come_later() {
 /// While everything is sent anew because history was rewritten, it stays known that something is imported.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_imported_stays_known_while_rewritten_history_is() {
-    let long = long_list(3000);
+    let long = long_list("host", 3000);
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &long)];
     let line = Line::with(lists).set("MALTRAIL_WHITELIST", "false");
     line.import().await;

@@ -26,9 +26,9 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(4);
 /// The lists of one commit, by their paths below the folder.
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];
 
-/// A list of so many names.
-pub(crate) fn long_list(values: usize) -> String {
-    let lines = (0..values).map(|value| format!("host{value}.example\n"));
+/// A list of so many names that begin with this.
+pub(crate) fn long_list(name: &str, values: usize) -> String {
+    let lines = (0..values).map(|value| format!("{name}{value}.example\n"));
     lines.collect::<Vec<String>>().concat()
 }
 

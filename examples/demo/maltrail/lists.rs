@@ -6,13 +6,7 @@ use anyhow::{Context, Result};
 use sandbox::GitFiles;
 
 /// Lists that the newer of the two commits has and the older one does not.
-const NEW: [&str; 5] = [
-    "malware/c2looper.txt",
-    "malware/cidbot.txt",
-    "malware/dysphor1a_ransomware.txt",
-    "malware/quicsilver.txt",
-    "malicious/spamtool.txt",
-];
+const NEW: &str = include_str!("../../../tests/maltrail/data/new.txt");
 
 /// A list out of which trails are taken, and how many of its first.
 const TAKEN_OUT: (&str, usize) = ("malware/absent.txt", 3);
@@ -45,7 +39,7 @@ pub(crate) fn after() -> Result<GitFiles> {
 /// Those of the commit a week earlier.
 pub(crate) fn before() -> Result<GitFiles> {
     let mut files = after()?;
-    for new in NEW {
+    for new in NEW.lines() {
         files.remove(&format!("trails/static/{new}"));
     }
     read(&folder("before"), "", &mut files)?;
