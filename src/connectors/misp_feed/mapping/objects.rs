@@ -25,19 +25,29 @@ impl Planner<'_> {
             odd: object.odd.clone(),
             ..Item::default()
         };
-        let mut members = Vec::new();
-        for attribute in object.attributes() {
+        let (mut members, mut no_objects) = (Vec::new(), 0_usize);
+        for text in object.attributes() {
             item.attributes += 1;
             if members.len() >= MOST_ATTRIBUTES {
                 continue;
             }
-            if let Some(mut attribute) = Attribute::read(attribute) {
-                item.odd.add(std::mem::take(&mut attribute.odd));
-                members.push(self.member(attribute));
+            match Attribute::read(text) {
+                Some(mut attribute) => {
+                    item.odd.add(std::mem::take(&mut attribute.odd));
+                    members.push(self.member(attribute));
+                }
+                // Deleted: nothing comes of it.
+                None if text.starts_with('{') => {}
+                None => no_objects += 1,
             }
         }
+        if no_objects > 0 {
+            let reason = format!("{no_objects} of its attributes are no JSON objects");
+            item.skipped.push(left_out(object, reason));
+        }
         if item.attributes > MOST_ATTRIBUTES {
-            item.skipped.push(skipped_rest(object));
+            let reason = "it has more than 1000 attributes; those behind are not read";
+            item.skipped.push(left_out(object, reason.to_owned()));
         }
         let template = Template::of(&object.name);
         let built = template
@@ -310,13 +320,14 @@ fn only_describes(member: &Member<'_>) -> bool {
     is_text && !member.attribute.to_ids
 }
 
-fn skipped_rest(object: &Object<'_>) -> Skipped {
+/// What of an object is left out, and why.
+fn left_out(object: &Object<'_>, reason: String) -> Skipped {
     Skipped {
         id: object
             .uuid
             .clone()
             .unwrap_or_else(|| "an object without a uuid".to_owned()),
         kind: safe(object.name.trim(), NAME).into_owned(),
-        reason: "it has more than 1000 attributes; those behind are not read".to_owned(),
+        reason,
     }
 }

@@ -116,9 +116,13 @@ impl Entity {
     pub fn named(kind: EntityKind, name: &str) -> Option<Self> {
         let name = whole(name, NAME_CHARS)?;
         name.chars().nth(1)?;
-        Some(Self {
+        Some(Self::bare(kind, name.into_owned()))
+    }
+
+    fn bare(kind: EntityKind, name: String) -> Self {
+        Self {
             kind,
-            name: name.into_owned(),
+            name,
             mitre_id: None,
             description: None,
             aliases: Vec::new(),
@@ -126,7 +130,7 @@ impl Entity {
             iso: None,
             is_nameless: false,
             at_platform: None,
-        })
+        }
     }
 
     /// That of a tag of a galaxy; none where the galaxy has none, or the value is that of a private one.
@@ -195,15 +199,8 @@ impl Entity {
 
     pub(super) fn guessed(guessed: &Guessed) -> Self {
         Self {
-            kind: guessed.kind,
-            name: guessed.name.clone(),
-            mitre_id: None,
-            description: None,
-            aliases: Vec::new(),
-            external_ids: Vec::new(),
-            iso: None,
-            is_nameless: false,
             at_platform: Some(guessed.id.clone()),
+            ..Self::bare(guessed.kind, guessed.name.clone())
         }
     }
 

@@ -70,6 +70,32 @@ fn a_file_is_one_file() {
     );
 }
 
+/// They are counted, and named once.
+#[test]
+fn what_stands_among_an_objects_attributes_and_is_none_is_left_out() {
+    let mut broken = file(FIRST);
+    let attributes = broken["Attribute"].as_array_mut().unwrap();
+    attributes.extend([
+        json!("x"),
+        json!(17),
+        json!({ "deleted": true }),
+        json!(null),
+    ]);
+    let parts = parts_of(
+        &event(json!([]), json!([broken])).to_string(),
+        &everything(),
+        100,
+    );
+    let skipped: Vec<_> = parts.iter().flat_map(|part| &part.skipped).collect();
+    let [skipped] = skipped[..] else {
+        panic!("{skipped:?}");
+    };
+    assert_eq!((&*skipped.id, &*skipped.kind), (FIRST, "file"));
+    assert_eq!(skipped.reason, "3 of its attributes are no JSON objects");
+    let objects: Vec<Value> = objects_of(&parts).into_values().collect();
+    assert_eq!(of_type(&objects, "file").len(), 1);
+}
+
 #[test]
 fn a_deleted_object_and_its_attributes_are_nothing() {
     let mut deleted = file(FIRST);
