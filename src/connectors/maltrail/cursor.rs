@@ -105,13 +105,9 @@ pub(super) enum Step {
 }
 
 impl Imported {
-    /// As it stands after an import by other settings has begun, and was not ended.
-    pub(super) fn by_settings_of(self, under_way: &UnderWay) -> Self {
-        Self {
-            settings: under_way.settings.clone(),
-            version: Validators::default(),
-            ..self
-        }
+    /// The same by other settings: an import by these has begun, and was not ended.
+    pub(super) fn by(self, settings: String) -> Self {
+        Self { settings, ..self }
     }
 
     /// Whether nothing of it is to be tried again.

@@ -83,15 +83,14 @@ impl Planner<'_> {
             imported,
             under_way,
         } = cursor;
-        let (under_way, by_others): (Option<UnderWay>, Option<UnderWay>) = match under_way {
-            Some(other) if other.settings != self.settings => (None, Some(other)),
-            under_way => (under_way, None),
+        let (imported, under_way) = match under_way {
+            // A part of what is imported is there by the settings of an import that did not end.
+            Some(other) if other.settings != self.settings => {
+                let imported = imported.map(|imported| imported.by(other.settings));
+                (imported, None)
+            }
+            under_way => (imported, under_way),
         };
-        // A part of it is there by the settings of an import that did not end.
-        let imported = imported.map(|imported| match by_others {
-            Some(other) => imported.by_settings_of(&other),
-            None => imported,
-        });
         if let Some(under_way) = under_way
             && let Some(target) = self.resumed(&under_way).await?
         {

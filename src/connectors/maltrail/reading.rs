@@ -284,13 +284,19 @@ impl Reading {
             imported: self.imported().cloned(),
             under_way: None,
         };
-        let done = Cursor {
-            imported: Some(self.done.clone()),
-            under_way: None,
+        let done = if keeps_removals {
+            before.clone()
+        } else {
+            Cursor {
+                imported: Some(self.done.clone()),
+                under_way: None,
+            }
         };
+        let imported = done.imported.as_ref();
         Ends {
-            done: if keeps_removals { before.clone() } else { done },
+            as_of: imported.map(|imported| imported.date.moment()),
             before,
+            done,
             under_way: UnderWay {
                 commit: self.done.commit.clone(),
                 settings: self.done.settings.clone(),
@@ -299,7 +305,6 @@ impl Reading {
                 up_to: None,
                 unread: self.lists.unread.clone(),
             },
-            as_of: self.done.date.moment(),
         }
     }
 

@@ -3,13 +3,14 @@
 
 use std::collections::HashSet;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use graphql_client::GraphQLQuery;
 use serde::Deserialize;
 
 use crate::graphql::limits;
 use crate::http::RetryPolicy;
 use crate::platform::{EndlessList, PaginationGuard, PlatformAccess, PlatformError};
+use crate::stix::read_time;
 
 /// Indicators in one answer.
 const PAGE: i64 = 1000;
@@ -20,8 +21,8 @@ const HOLDS_REVOKED: TimeDelta = TimeDelta::seconds(1);
 
 /// JSON as the schema's `Any`.
 type Any = String;
-/// A moment as the schema's `DateTime`.
-type DateTime = chrono::DateTime<Utc>;
+/// A moment as the schema's `DateTime`, as the platform writes it.
+type DateTime = String;
 
 #[derive(GraphQLQuery)]
 #[graphql(
@@ -73,7 +74,8 @@ impl Node {
 
     /// Whether it holds no longer than what is sent as revoked (docs/protocol.md#indicators): what decays does for days.
     fn never_held(&self) -> bool {
-        let times = self.valid_from.zip(self.valid_until);
+        let time = |text: &Option<DateTime>| text.as_deref().and_then(read_time);
+        let times = time(&self.valid_from).zip(time(&self.valid_until));
         times.is_some_and(|(from, until)| until - from <= HOLDS_REVOKED)
     }
 }
@@ -262,6 +264,7 @@ mod tests {
     #[case::sent_as_revoked(json!({}), (true, true))]
     #[case::decayed(json!({ "valid_until": "2026-09-30T00:00:00Z" }), (false, true))]
     #[case::without_end(json!({ "valid_until": null }), (false, true))]
+    #[case::without_a_time(json!({ "valid_until": "soon" }), (false, true))]
     #[case::with_a_score(json!({ "x_opencti_score": 20 }), (false, false))]
     #[case::active(json!({ "revoked": false }), (false, false))]
     fn what_was_sent_as_revoked_is_told_from_what_expired(

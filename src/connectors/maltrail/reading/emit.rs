@@ -62,8 +62,8 @@ pub(super) struct Ends {
     pub(super) under_way: UnderWay,
     /// As the state stands once everything is sent.
     pub(super) done: Cursor,
-    /// The date of the commit.
-    pub(super) as_of: DateTime<Utc>,
+    /// The date of the commit that is imported by then.
+    pub(super) as_of: Option<DateTime<Utc>>,
 }
 
 /// Collects values into units, and hands them out.
@@ -195,7 +195,7 @@ impl<E: FnMut(TrailUnit) -> bool> Emitter<E> {
         let unit = TrailUnit {
             number: self.number,
             total: Some(self.total),
-            as_of: cursor.under_way.is_none().then_some(self.ends.as_of),
+            as_of: self.ends.as_of.filter(|_| cursor.under_way.is_none()),
             cursor: Some(cursor),
             ..std::mem::take(&mut self.unit)
         };
