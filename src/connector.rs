@@ -90,7 +90,10 @@ pub trait Importer: Connector {
     /// What a run imports, in words, for the name of its work: "observables and indicators".
     fn subject(&self) -> String;
 
-    /// How many of the source's objects go into one message.
+    /// How many of the source's rows go into one message: what came of one row says so ([`Handling::row`]), and any other
+    /// object counts as a row.
+    ///
+    /// [`Handling::row`]: crate::stix::Handling::row
     fn batch_size(&self) -> usize;
 
     /// The streams that a run reads.

@@ -63,6 +63,9 @@ pub struct Handling {
     pub presence: Presence,
     /// Objects of a unit that have the same number here stand next to each other and travel in one message.
     pub group: Option<u32>,
+    /// The row of the source of which it came: those that stand next to each other and have the same number here count as
+    /// one for the size of a message. None: it counts alone.
+    pub row: Option<u64>,
 }
 
 /// What the import does with an object.

@@ -2,7 +2,7 @@
 
 use sandbox::Status;
 
-use crate::line::{Line, Lists};
+use crate::line::{Line, Lists, long_list, objects_of};
 
 pub(crate) const LISTS: Lists<'static> = &[
     (
@@ -111,4 +111,30 @@ async fn a_first_import_asks_little_of_the_api() {
     line.import().await;
     assert!(line.host.count_of_api() <= 4, "{:#?}", line.host.requests());
     assert!(line.host.asked("tarball").len() == 1);
+}
+
+/// A message holds so many trails with all that they become, as the announcement counts; the first labels go ahead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_holds_so_many_trails() {
+    let list = long_list("name", 2000);
+    // What ties them to a threat would wait until that is imported, and come behind them.
+    let line = Line::with(&[("malware/asyncrat.txt", &list)])
+        .set("MALTRAIL_BATCH_SIZE", "20")
+        .set("MALTRAIL_THREATS", "false");
+    line.import().await;
+    let values: Vec<usize> = line
+        .published()
+        .await
+        .iter()
+        .map(|message| {
+            let objects = objects_of(message);
+            let values = objects
+                .iter()
+                .filter(|object| object["type"] == "indicator");
+            values.count()
+        })
+        .collect();
+    assert_eq!(values.iter().sum::<usize>(), 2000);
+    assert_eq!(values.iter().max(), Some(&20));
+    assert!(values.len() <= 100 + 3, "{values:?}");
 }

@@ -2,7 +2,7 @@
 //!
 //! Pure. Two ways of packing, because some workers import a message as a whole and others take it
 //! apart and may import its objects in any order (docs/protocol.md#workers):
-//! - *closed*: up to `batch_size` of the source's objects a message, with all that they need and that may
+//! - *closed*: up to `batch_size` of the source's rows a message, with all that they need and that may
 //!   not be there yet.
 //! - *waves*: what an object needs travels in an earlier wave, and the runtime waits until the
 //!   workers are done with that one before it sends the next.
@@ -17,6 +17,7 @@ mod container;
 mod held;
 mod limit;
 mod recent;
+mod rows;
 mod sent_along;
 mod waves;
 
@@ -82,15 +83,15 @@ pub struct PackedAhead {
 /// How the objects travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Packing {
-    /// Messages closed in themselves, of up to so many of the source's objects; what they need comes
+    /// Messages closed in themselves, of the objects of up to so many of the source's rows; what they need comes
     /// on top.
     Closed {
-        /// The most of the source's objects in one message.
+        /// The most of the source's rows in one message; an object of no row counts as one.
         batch_size: usize,
     },
-    /// Messages of up to so many objects, ordered by waves.
+    /// Messages of objects of up to so many rows, ordered by waves.
     Waves {
-        /// The most objects in one message.
+        /// The most rows in one message; an object of no row counts as one.
         batch_size: usize,
     },
 }

@@ -194,6 +194,7 @@ mod tests {
             presence: Presence::OnlyIfAbsent,
             operation: Operation::Delete,
             group: Some(7),
+            row: Some(3),
         };
         let report = ObjectWriter::new(id("report")).finish("Report").unwrap();
         let report = report.referring_to(members()).handled(handling);

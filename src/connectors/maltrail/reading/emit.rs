@@ -12,7 +12,7 @@ use super::super::mapping::Written;
 use super::super::trails::reader::Place;
 use super::ReadingError;
 use crate::connector::Skipped;
-use crate::stix::{StixId, StixObject};
+use crate::stix::{Handling, StixId, StixObject};
 
 /// Values of one unit.
 const UNIT_VALUES: usize = 500;
@@ -73,6 +73,8 @@ pub(super) struct Emitter<E> {
     unit: TrailUnit,
     number: u64,
     total: u64,
+    /// How many values were added.
+    added: u64,
     /// The line of the last value.
     last: Option<Place>,
     has_ended: bool,
@@ -86,6 +88,7 @@ impl<E: FnMut(TrailUnit) -> bool> Emitter<E> {
             unit: TrailUnit::default(),
             number: 0,
             total: 0,
+            added: 0,
             last: None,
             has_ended: false,
         }
@@ -157,13 +160,21 @@ impl<E: FnMut(TrailUnit) -> bool> Emitter<E> {
         self.unit.skipped.push(skipped);
     }
 
-    /// Adds what a value became, whatever its place.
+    /// Adds what a value became, whatever its place. A message holds so many values, however many objects each has.
     pub(super) fn add_again(&mut self, written: Written) {
+        self.added += 1;
+        let of_this_value = |object: StixObject| {
+            let handling = Handling {
+                row: Some(self.added),
+                ..object.handling
+            };
+            Arc::new(object.handled(handling))
+        };
         let unit = &mut self.unit;
         unit.values += 1;
         unit.skipped.extend(written.skipped);
         unit.objects
-            .extend(written.objects.into_iter().map(Arc::new));
+            .extend(written.objects.into_iter().map(of_this_value));
         for threat in written.threats {
             unit.threats.insert(threat.id.clone(), threat);
         }

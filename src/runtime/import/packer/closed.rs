@@ -6,16 +6,17 @@ use super::container::Container;
 use super::held::{Held, HeldGroup};
 use super::limit::Largest;
 use super::recent::{Recent, SentEmbedded};
+use super::rows::RowCount;
 use super::{Batch, collect_embedded};
 use crate::connector::{Converted, is_marking};
 use crate::stix::{KeyMap, KeySet, ManyIds, StixObject, key};
 
 /// The most of what others embed in a message that goes ahead of them.
 const EMBEDDED_A_MESSAGE: usize = 8;
-/// So many messages of a run hold fewer objects than later ones.
+/// So many messages of a run hold fewer rows than later ones.
 const FIRST_MESSAGES: usize = 32;
-/// The most of the source's objects in one of these.
-const OBJECTS_AT_FIRST: usize = 25;
+/// The most of the source's rows in one of these.
+const ROWS_AT_FIRST: usize = 25;
 
 /// A unit in closed messages.
 pub(super) struct Closed<'a> {
@@ -49,7 +50,9 @@ pub(super) struct MessageBuilder<'a, 'r> {
     open: Batch,
     open_ids: KeySet,
     open_bytes: usize,
+    /// How many of the unit's own objects the open message has, and their rows.
     open_own: usize,
+    open_rows: RowCount,
     /// What the closed messages of this unit hold.
     gone: KeySet,
     /// What waits for what was sent before it; none where it comes along instead.
@@ -135,6 +138,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
             open_ids: KeySet::default(),
             open_bytes: 0,
             open_own: 0,
+            open_rows: RowCount::default(),
             gone: KeySet::default(),
             held,
             unit: 0,
@@ -152,7 +156,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
     /// Sends ahead what the objects of the unit embed and what was not sent: few to a message, since everything waits
     /// for it.
     pub(super) fn place_embedded(&mut self, unit: &Converted) {
-        if self.held.is_none() || unit.objects.len() <= self.batch_size() {
+        if self.held.is_none() || RowCount::of(&unit.objects) <= self.batch_size() {
             return;
         }
         let mut embedded = Batch::new();
@@ -199,8 +203,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         }
         let alone = object.json.len() + 1;
         if self.needs_nothing(object) && self.largest.holds(alone) {
-            self.make_room(1, alone);
-            self.add(Arc::clone(object));
+            self.take(vec![Arc::clone(object)]);
             return Placed::Goes;
         }
         self.place_together(std::slice::from_ref(object))
@@ -412,47 +415,37 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         placed
     }
 
+    /// Adds objects to the open message, or to a new one where they are too much for it.
     fn take(&mut self, closure: Batch) {
-        let (new_own, new_bytes) = self.new_of(&closure);
-        self.make_room(new_own, new_bytes);
+        if !self.has_room_for(&closure) {
+            self.close();
+        }
         for object in closure {
             self.add(object);
         }
     }
 
-    /// How many of the unit's own objects, and how many bytes, come anew into the open message.
-    fn new_of(&self, closure: &Batch) -> (usize, usize) {
-        let own = closure.iter().filter(|object| self.is_new_own(object));
+    /// Whether the open message can hold these, too.
+    fn has_room_for(&self, closure: &Batch) -> bool {
+        let (mut own, mut rows) = (self.open_own, self.open_rows);
+        for object in closure.iter().filter(|object| self.is_new_own(object)) {
+            own += 1;
+            rows.add(object);
+        }
         let new = closure
             .iter()
             .filter(|object| !self.open_ids.contains(&object.key));
-        (own.count(), bytes_of(new))
+        let too_many = self.open_own > 0 && rows.rows() > self.batch_size();
+        let copies = self.bytes_of_copies(own);
+        !too_many && self.largest.holds(self.open_bytes + bytes_of(new) + copies)
     }
 
-    fn has_room_for(&self, closure: &Batch) -> bool {
-        let (new_own, new_bytes) = self.new_of(closure);
-        self.has_room(new_own, new_bytes)
-    }
-
-    fn has_room(&self, new_own: usize, new_bytes: usize) -> bool {
-        let too_many = self.open_own > 0 && self.open_own + new_own > self.batch_size();
-        let copies = self.bytes_of_copies(self.open_own + new_own);
-        !too_many && self.largest.holds(self.open_bytes + new_bytes + copies)
-    }
-
-    /// The first messages of a run hold fewer objects, so that several workers share a small import.
+    /// The first messages of a run hold fewer rows, so that several workers share a small import.
     fn batch_size(&self) -> usize {
         if self.held.is_some() && self.sent_embedded.messages() < FIRST_MESSAGES {
-            return self.batch_size.min(OBJECTS_AT_FIRST);
+            return self.batch_size.min(ROWS_AT_FIRST);
         }
         self.batch_size
-    }
-
-    /// Closes the open message where so much more is too much for it.
-    fn make_room(&mut self, new_own: usize, new_bytes: usize) {
-        if !self.has_room(new_own, new_bytes) {
-            self.close();
-        }
     }
 
     /// What the copies of containers take in a message with so many objects.
@@ -486,6 +479,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         }
         if self.is_new_own(&object) {
             self.open_own += 1;
+            self.open_rows.add(&object);
             self.placed.insert(object.key);
         }
         self.open_bytes += object.json.len() + 1;
@@ -627,6 +621,7 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         self.open_ids.clear();
         self.open_bytes = 0;
         self.open_own = 0;
+        self.open_rows = RowCount::default();
         if !batch.is_empty() {
             self.sent_embedded
                 .remember(&batch, &self.embedded, &self.shared);

@@ -758,6 +758,29 @@ fn a_group_is_never_torn_apart() {
     assert_eq!(messages.len(), 10);
 }
 
+fn of_row(number: usize, row: u64) -> StixObject {
+    object(number).handled(Handling {
+        row: Some(row),
+        ..Handling::default()
+    })
+}
+
+#[rstest::rstest]
+#[case::closed(Packing::Closed { batch_size: 10 })]
+#[case::waves(Packing::Waves { batch_size: 10 })]
+fn a_message_holds_so_many_rows_whatever_came_of_each(#[case] packing: Packing) {
+    let mut run = Packer::new(packing);
+    // Three objects of each row, and five that count alone.
+    let rows = (0..75).map(|number| of_row(number, number as u64 / 3));
+    let objects = rows.chain((75..80).map(object)).collect();
+    let packed = run.pack(&unit_of(objects, Vec::new()));
+    let sizes: Vec<usize> = messages(&packed)
+        .iter()
+        .map(|message| message.len())
+        .collect();
+    assert_eq!(sizes, [30, 30, 20]);
+}
+
 /// A host that many alerts refer to.
 #[test]
 fn what_units_share_is_sent_once_and_again_only_when_it_changes() {

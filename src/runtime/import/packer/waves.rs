@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::container;
 use super::limit::Largest;
+use super::rows::RowCount;
 use super::{Batch, Packer, WITH_ITS_CIRCLE, Wave, collect_embedded, skip};
 use crate::connector::{Converted, Skipped};
 use crate::stix::{KeySet, StixObject, key};
@@ -191,17 +192,23 @@ fn copies_of(containers: &[Arc<StixObject>]) -> Vec<Batch> {
     copies.map(|copy| vec![copy]).collect()
 }
 
-/// Cuts objects into batches by number and size.
+/// Cuts objects into batches by rows and size.
 pub(super) fn cut(objects: Batch, batch_size: usize, largest: Largest) -> Vec<Batch> {
     let mut batches = Vec::new();
     let (mut open, mut open_bytes) = (Batch::new(), 0);
+    let mut open_rows = RowCount::default();
     for object in objects {
         let bytes = object.json.len() + 1;
-        if open.len() == batch_size || (!open.is_empty() && !largest.holds(open_bytes + bytes)) {
+        let mut rows = open_rows;
+        rows.add(&object);
+        let is_too_much = rows.rows() > batch_size || !largest.holds(open_bytes + bytes);
+        if is_too_much && !open.is_empty() {
             batches.push(std::mem::take(&mut open));
             open_bytes = 0;
+            open_rows = RowCount::default();
         }
         open_bytes += bytes;
+        open_rows.add(&object);
         open.push(object);
     }
     if !open.is_empty() {
