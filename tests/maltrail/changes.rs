@@ -199,6 +199,26 @@ async fn what_becomes_a_service_is_revoked_and_stays_an_observable() {
     assert!((usual - 5..usual).contains(&returned), "{returned}");
 }
 
+/// However often a value comes and goes: no score is sent twice, which the platform would not believe.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_returns_again_and_again_counts_each_time() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "50");
+    line.import().await;
+    let usual = line.lives()["evil.example"].score;
+    for returns in 1..=4 {
+        line.host.change(|files| {
+            let list = files.get_mut(&path("malware/asyncrat.txt")).unwrap();
+            *list = without_evil(list.content()).into();
+        });
+        line.import().await;
+        assert_eq!(line.revoked(), ["evil.example"], "{returns}");
+        line.host.commit(files(LISTS));
+        line.import().await;
+        assert_eq!(line.revoked(), NOBODY, "{returns}");
+        assert_eq!(line.lives()["evil.example"].score, usual - returns);
+    }
+}
+
 /// Also after the state is forgotten, as by a reset, what was revoked counts again once a list has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_revoked_before_a_reset_counts_again_when_it_returns() {

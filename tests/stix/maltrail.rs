@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use opencti_connectors::connectors::maltrail::mapping::{ListPages, Mapper, Occasion};
+use opencti_connectors::connectors::maltrail::mapping::{
+    FormerScores, ListPages, Mapper, Occasion,
+};
 use opencti_connectors::connectors::maltrail::settings::{MaltrailSettings, Repository};
 use opencti_connectors::connectors::maltrail::trails::family::{
     Families, FileId, FileUse, ThreatId, ThreatTable,
@@ -151,7 +153,7 @@ fn objects() -> Vec<StixObject> {
     // The address of network traffic comes as a value of its own.
     for value in &values {
         let view = lists.view(value, &reference);
-        let written = mapper.write(&view, Occasion::Returned(1), moment());
+        let written = mapper.write(&view, Occasion::Returned(FormerScores::default()), moment());
         assert_eq!(written.skipped, []);
         for object in written
             .threats

@@ -34,6 +34,7 @@ use crate::telemetry::safe_text::{NAME, safe};
 pub use dates::commit_date;
 pub use forecast::{Forecast, LineCounts, ValueCounts};
 pub use pages::ListPages;
+pub use score::FormerScores;
 
 use plain_text::{one_line, plain};
 use references::{Attached, attach};
@@ -58,8 +59,8 @@ const REVOKED_AFTER_MS: i64 = 1_000;
 pub enum Occasion {
     /// It is listed: for the first time, or with something else than before.
     Listed,
-    /// It is listed again after it was revoked, for the so manieth time, from 1.
-    Returned(u32),
+    /// It is listed again after it was revoked; the platform knows these scores of it.
+    Returned(FormerScores),
 }
 
 /// What a value became.
@@ -213,7 +214,7 @@ impl Mapper {
         let score = self.score(view);
         let (score, revoked) = match occasion {
             Occasion::Listed => (score, None),
-            Occasion::Returned(times) => (score::returned(score, times), Some(false)),
+            Occasion::Returned(former) => (score::returned(score, former), Some(false)),
         };
         let valid_from = Some(self.valid_from(view, occasion, moment));
         let name = one_line(&shape.name, usize::MAX);

@@ -1,12 +1,13 @@
 //! The indicators that are revoked with a score of 0, as those are that this connector revokes. One that a list has again is
 //! made to count again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use graphql_client::GraphQLQuery;
 use serde::Deserialize;
 
+use super::mapping::FormerScores;
 use crate::graphql::limits;
 use crate::http::RetryPolicy;
 use crate::platform::{EndlessList, PaginationGuard, PlatformAccess, PlatformError};
@@ -65,9 +66,22 @@ struct Node {
     x_opencti_score: Option<i64>,
     valid_from: Option<DateTime>,
     valid_until: Option<DateTime>,
+    /// None where it never decayed.
+    decay_history: Option<Vec<DecayStep>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct DecayStep {
+    score: Option<i64>,
 }
 
 impl Node {
+    /// Scores that it has had: those that were sent, and those of its decay.
+    fn former_scores(&self) -> FormerScores {
+        let steps = self.decay_history.iter().flatten();
+        steps.filter_map(|step| step.score).collect()
+    }
+
     fn is_revoked_without_score(&self) -> bool {
         self.revoked == Some(true) && self.x_opencti_score == Some(0)
     }
@@ -80,31 +94,33 @@ impl Node {
     }
 }
 
-/// Indicators that are revoked and have a score of 0, by their STIX ids.
+/// Indicators that are revoked and have a score of 0, by their STIX ids, with the scores that they have had.
 #[derive(Debug, Default)]
 pub(super) struct Revoked {
     /// Sent as revoked, as this connector does.
-    sent: HashSet<String>,
+    sent: HashMap<String, FormerScores>,
     /// Others: most of them decayed.
-    expired: HashSet<String>,
+    expired: HashMap<String, FormerScores>,
 }
 
 impl Revoked {
-    /// Whether an indicator was revoked; with `or_expired` also whether it is for another reason, such as its age.
-    pub(super) fn has(&self, id: &str, or_expired: bool) -> bool {
-        self.sent.contains(id) || (or_expired && self.expired.contains(id))
+    /// The scores that an indicator has had, if it was revoked; with `or_expired` also if it is for another reason, such as
+    /// its age.
+    pub(super) fn former_scores(&self, id: &str, or_expired: bool) -> Option<FormerScores> {
+        let expired = || self.expired.get(id).filter(|_| or_expired);
+        self.sent.get(id).or_else(expired).copied()
     }
 
     fn add(&mut self, nodes: impl Iterator<Item = Node>) {
         for node in nodes.filter(Node::is_revoked_without_score) {
-            let never_held = node.never_held();
+            let (never_held, former) = (node.never_held(), node.former_scores());
             let Some(id) = node.standard_id else { continue };
             let ids = if never_held {
                 &mut self.sent
             } else {
                 &mut self.expired
             };
-            ids.insert(id);
+            ids.insert(id, former);
         }
     }
 
@@ -283,8 +299,24 @@ mod tests {
         }
         let mut revoked = Revoked::default();
         revoked.add(std::iter::once(serde_json::from_value(node).unwrap()));
-        assert_eq!(revoked.has("indicator--1", false), sent);
-        assert_eq!(revoked.has("indicator--1", true), expired);
-        assert!(!revoked.has("indicator--2", true));
+        let has = |id: &str, or_expired| revoked.former_scores(id, or_expired).is_some();
+        assert_eq!(has("indicator--1", false), sent);
+        assert_eq!(has("indicator--1", true), expired);
+        assert!(!has("indicator--2", true));
+    }
+    /// What a platform says of scores may be anything.
+    #[test]
+    fn the_scores_that_an_indicator_has_had_are_known() {
+        let history = json!([{ "score": 75 }, { "score": null }, { "score": -7 }, { "score": 40 }]);
+        let node = json!({
+            "standard_id": "indicator--1",
+            "revoked": true,
+            "x_opencti_score": 0,
+            "decay_history": history,
+        });
+        let mut revoked = Revoked::default();
+        revoked.add(std::iter::once(serde_json::from_value(node).unwrap()));
+        let known = revoked.former_scores("indicator--1", true);
+        assert_eq!(known, Some([75, 40].into_iter().collect()));
     }
 }

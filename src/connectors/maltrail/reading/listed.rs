@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::cursor::Step;
-use super::super::git_host::{BlobSha, CommitSha};
+use super::super::git_host::BlobSha;
 use super::super::listing::Lists;
 use super::super::mapping::{Forecast, Mapper, Occasion, ValueCounts, Written};
 use super::super::summary::{Change, RunSummary};
@@ -21,8 +21,6 @@ use crate::telemetry::safe_text::{NAME, safe};
 
 /// So many remarks on lines are logged; all are counted.
 const MOST_NAMED: usize = 100;
-/// So many scores below the usual one are sent of a value that returns.
-const MOST_RETURNS: u32 = 5;
 
 /// The lists that are sent.
 pub(super) struct Listed<'a> {
@@ -158,12 +156,12 @@ impl Listed<'_> {
         let written = self.mapper.write(view, Occasion::Listed, moment);
         // What expired by itself counts again only where a list has it anew, and not after a reset.
         let may_have_expired = is_new && self.difference.is_some();
-        let was_revoked = |object: &StixObject| {
+        let former_scores = |object: &StixObject| {
             let revoked = &self.reading.revoked;
-            revoked.has(object.id.as_str(), may_have_expired)
+            revoked.former_scores(object.id.as_str(), may_have_expired)
         };
-        if written.objects.iter().any(was_revoked) {
-            let occasion = Occasion::Returned(times_returned(&self.reading.done.commit));
+        if let Some(former) = written.objects.iter().find_map(former_scores) {
+            let occasion = Occasion::Returned(former);
             return (self.mapper.write(view, occasion, self.now()), Change::Added);
         }
         let change = if is_new {
@@ -185,14 +183,6 @@ impl Listed<'_> {
         let now = self.reading.done.date;
         known.map_or(now, |known| known.min(now))
     }
-}
-
-/// How often a value that returns is said to have returned. The platform takes no score that it has had from the same user
-/// (docs/protocol.md#indicators), and nobody remembers which ones those were: so it depends on the commit, and hardly ever
-/// comes twice for one value.
-fn times_returned(commit: &CommitSha) -> u32 {
-    let digits = commit.as_str().bytes();
-    1 + digits.map(u32::from).sum::<u32>() % MOST_RETURNS
 }
 
 /// Counts what is coming.

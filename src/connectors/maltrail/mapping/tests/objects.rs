@@ -381,7 +381,7 @@ fn references_are_bounded_and_counted() {
 // What is back counts from now on.
 #[case::returned(
     ValidFrom::Reference,
-    Occasion::Returned(1),
+    Occasion::Returned(FormerScores::default()),
     "2026-08-22T21:01:36.000Z"
 )]
 fn an_indicator_holds_from_the_commit_or_the_post_on(
@@ -427,7 +427,8 @@ fn what_is_back_is_active_with_another_score() {
     assert!(only(&listed, "indicator").get("revoked").is_none());
     for times in 1..=5 {
         let view = view(&value, true);
-        let returned = all_json(&mapper.write(&view, Occasion::Returned(times), moment()));
+        let former = (0..times).map(|earlier| 75 - earlier).collect();
+        let returned = all_json(&mapper.write(&view, Occasion::Returned(former), moment()));
         let indicator = only(&returned, "indicator");
         assert_eq!(indicator["revoked"], false);
         assert_eq!(indicator["x_opencti_score"], 75 - times);
@@ -530,7 +531,8 @@ proptest! {
     fn any_value_and_text_gives_whole_objects(
         value in hostile_values(),
         note in hostile::texts(),
-        occasion in prop_oneof![Just(Occasion::Listed), any::<u32>().prop_map(Occasion::Returned)],
+        occasion in prop_oneof![Just(Occasion::Listed), prop::collection::vec(any::<i64>(), 0..5)
+            .prop_map(|former| Occasion::Returned(former.into_iter().collect()))],
         ports in prop::collection::vec(any::<u16>(), 0..5),
     ) {
         let view = View { notes: vec![&note], ports, ..view(&value, true) };

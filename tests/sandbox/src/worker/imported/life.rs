@@ -104,6 +104,11 @@ impl Life {
         }
     }
 
+    /// Scores with which the importing user began a decay, in order.
+    pub(super) fn sent_scores(&self) -> &[i64] {
+        &self.sent_scores
+    }
+
     fn has_decayed(&self) -> bool {
         !self.sent_scores.is_empty()
     }

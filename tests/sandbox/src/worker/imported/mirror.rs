@@ -257,6 +257,11 @@ fn set_life(record: &mut Record, imported: &ImportedObject) {
         .set("valid_from", iso(life.valid_from))
         .set("valid_until", iso(life.valid_until))
         .set("revoked", life.is_revoked);
+    if life.decays {
+        let scores = life.sent_scores().iter();
+        let history: Vec<Value> = scores.map(|score| json!({ "score": score })).collect();
+        record.set("decay_history", history);
+    }
 }
 
 fn set_phases(mirror: &mut DataSet, record: &mut Record, object: &Value) {
