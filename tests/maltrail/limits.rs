@@ -106,6 +106,31 @@ async fn large_folders_and_cut_trees_take_few_requests() {
     assert_eq!(line.revoked(), NOBODY);
 }
 
+/// Raw files of a private repository are not for everybody: an archive takes fewer requests than the API for each file.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_of_a_private_repository_take_few_requests() {
+    let options = GitHostOptions {
+        tokens: vec!["ghp_a-token".to_owned()],
+        is_private: true,
+        ..GitHostOptions::default()
+    };
+    let list = |number: usize| format!("name{number}.example\n");
+    let line = Line::of(options, many(list)).set("MALTRAIL_API_KEY", "ghp_a-token");
+    line.import().await;
+    line.begin_anew().await;
+    line.host.commit(many(|number| {
+        if number < 60 {
+            format!("{}more{number}.example\n", list(number))
+        } else {
+            list(number)
+        }
+    }));
+    line.import().await;
+    assert_eq!(line.active().len(), MANY + 60);
+    let requests = line.host.requests();
+    assert!(line.host.count_of_api() <= 30, "{requests:#?}");
+}
+
 /// Whenever the branch moves, a run is of one commit.
 #[rstest]
 #[case("/commits/HEAD")]

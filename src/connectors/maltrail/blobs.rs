@@ -7,7 +7,6 @@ mod packed;
 
 use std::collections::{HashMap, HashSet};
 
-use bytes::Bytes;
 use tokio::task::{JoinError, JoinSet};
 
 use super::git_host::{
@@ -21,6 +20,10 @@ use packed::{Packed, Packing};
 
 /// The most of all of them, packed: fifteen times what Maltrail has.
 const MOST_PACKED_BYTES: usize = 256 << 20;
+/// More files than this come by an archive where some are there already: where single ones cost no request to the API, and
+/// where they do.
+const MOST_RAW_FILES: usize = 100;
+const MOST_API_FILES: usize = 10;
 /// So many files are asked for one by one at once; the session holds back more.
 const MOST_AT_ONCE: usize = 4;
 /// After so many files it is shown that the reading goes on.
@@ -121,13 +124,20 @@ pub(super) struct Unread {
 pub(super) struct BlobReader<'a> {
     pub(super) session: &'a GitSession,
     pub(super) reporter: &'a RunReporter,
-    /// Whether files can be had one by one where there is no archive, without a request to the API for each.
-    pub(super) has_raw: bool,
+}
+
+/// How a few files come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Few {
+    /// By an archive, as many do.
+    Archive,
+    /// One by one.
+    Singles,
 }
 
 impl BlobReader<'_> {
-    /// Reads what is wanted of a commit and is not there yet: one by one up to so many files, more by an archive first.
-    /// Answers what could not be read.
+    /// Reads what is wanted of a commit and is not there yet: many files by an archive first, a few as is said. Answers what
+    /// could not be read.
     ///
     /// # Errors
     /// [`BlobsError`]: then nothing is said of any single file.
@@ -136,13 +146,53 @@ impl BlobReader<'_> {
         blobs: &mut Blobs,
         commit: &CommitSha,
         wanted: &[&RepositoryFile],
-        most_singles: usize,
+        few: Few,
     ) -> Result<Vec<Unread>, BlobsError> {
-        if missing(blobs, wanted).len() > most_singles {
-            self.read_archive(blobs, commit, wanted).await?;
+        let mut unread = UnreadContents::new();
+        if few == Few::Singles {
+            unread.extend(self.try_raw(blobs, commit, wanted).await?);
         }
-        let unread = self.read_singles(blobs, commit, missing(blobs, wanted));
-        Ok(unread_files(unread.await?, wanted))
+        let most_singles = match few {
+            Few::Archive => 0,
+            Few::Singles => self.most_singles(),
+        };
+        if missing(blobs, wanted).len() > most_singles
+            && let Some(error) = self.read_archive(blobs, commit, wanted).await?
+        {
+            unread.extend(self.try_raw(blobs, commit, wanted).await?);
+            if missing(blobs, wanted).len() > self.most_singles() && !self.session.has_raw() {
+                return Err(error.into());
+            }
+            tracing::warn!(
+                error = %Chain(&error),
+                "the archive of the lists cannot be had: they are read one by one"
+            );
+        }
+        let mut left = missing(blobs, wanted);
+        left.retain(|file| !unread.contains_key(&file.blob));
+        unread.extend(self.read_singles(blobs, commit, left).await?);
+        Ok(unread_files(unread, wanted))
+    }
+
+    /// How many files come one by one.
+    fn most_singles(&self) -> usize {
+        if self.session.has_raw() {
+            MOST_RAW_FILES
+        } else {
+            MOST_API_FILES
+        }
+    }
+
+    /// Reads one file: it shows whether raw files are for whoever asks.
+    async fn try_raw(
+        &self,
+        blobs: &mut Blobs,
+        commit: &CommitSha,
+        wanted: &[&RepositoryFile],
+    ) -> Result<UnreadContents, BlobsError> {
+        let mut first = missing(blobs, wanted);
+        first.truncate(usize::from(self.session.has_raw()));
+        self.read_singles(blobs, commit, first).await
     }
 
     /// Reads contents by their names alone, as far as the host has them.
@@ -159,7 +209,11 @@ impl BlobReader<'_> {
                 continue;
             }
             match self.session.blob(blob).await {
-                Ok(content) => keep(blobs, blob.clone(), &content)?,
+                Ok(content) => {
+                    let mut packing = Packing::default();
+                    packing.feed(&content);
+                    keep(blobs, blob.clone(), packing)?;
+                }
                 Err(error) if is_about_file(&error) => {
                     tracing::warn!(error = %Chain(&error), "the content of a list cannot be read");
                 }
@@ -169,13 +223,13 @@ impl BlobReader<'_> {
         Ok(())
     }
 
-    /// All at once, again where that fails on the way.
+    /// All at once, again where that fails on the way; the error where there is no archive, and files may come one by one.
     async fn read_archive(
         &self,
         blobs: &mut Blobs,
         commit: &CommitSha,
         wanted: &[&RepositoryFile],
-    ) -> Result<(), BlobsError> {
+    ) -> Result<Option<GitHostError>, BlobsError> {
         let mut attempts = self.session.attempts();
         loop {
             let archive = match self.session.archive(commit).await {
@@ -188,21 +242,17 @@ impl BlobReader<'_> {
                         return self.without_archive(error);
                     }
                 }
-                read => return read,
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(None),
             }
         }
     }
 
-    /// Where there is no archive, files come one by one.
-    fn without_archive(&self, error: GitHostError) -> Result<(), BlobsError> {
-        if error.is_gone() || error.is_limit() || !self.has_raw {
+    fn without_archive(&self, error: GitHostError) -> Result<Option<GitHostError>, BlobsError> {
+        if error.is_gone() || error.is_limit() || !self.session.has_raw() {
             return Err(error.into());
         }
-        tracing::warn!(
-            error = %Chain(&error),
-            "the archive of the lists cannot be had: they are read one by one"
-        );
-        Ok(())
+        Ok(Some(error))
     }
 
     async fn unpack_archive(
@@ -226,7 +276,7 @@ impl BlobReader<'_> {
                 }
                 ArchivePart::Content(piece) => {
                     if let Some(current) = &mut current {
-                        current.feed(&piece)?;
+                        current.feed(&piece);
                     }
                 }
                 ArchivePart::End => {
@@ -258,7 +308,9 @@ impl BlobReader<'_> {
             {
                 let (session, commit) = (self.session.clone(), commit.clone());
                 reading.spawn(async move {
-                    let content = session.file(&commit, &file).await;
+                    let content =
+                        session.file_into(&commit, &file, Packing::default, Packing::feed);
+                    let content = content.await;
                     (file, content)
                 });
             }
@@ -267,7 +319,7 @@ impl BlobReader<'_> {
             };
             let (file, content) = ended.map_err(BlobsError::Interrupted)?;
             match content {
-                Ok(content) => keep(blobs, file.blob, &content)?,
+                Ok(packing) => keep(blobs, file.blob, packing)?,
                 Err(error) if is_about_file(&error) => {
                     unread.insert(file.blob, error);
                 }
@@ -321,10 +373,8 @@ fn is_about_file(error: &GitHostError) -> bool {
 }
 
 /// Keeps a content that was read, and is known to be the one of this name.
-fn keep(blobs: &mut Blobs, blob: BlobSha, content: &Bytes) -> Result<(), BlobsError> {
-    let mut packing = Packing::default();
-    packing.feed(content).map_err(BlobsError::Packing)?;
-    blobs.add(blob, packing.end().map_err(BlobsError::Packing)?)
+fn keep(blobs: &mut Blobs, blob: BlobSha, content: Packing) -> Result<(), BlobsError> {
+    blobs.add(blob, content.end().map_err(BlobsError::Packing)?)
 }
 
 /// A file of an archive while it comes.
@@ -343,16 +393,16 @@ impl Current {
         }
     }
 
-    fn feed(&mut self, piece: &[u8]) -> Result<(), BlobsError> {
+    fn feed(&mut self, piece: &[u8]) {
         self.hasher.update(piece);
-        self.packing.feed(piece).map_err(BlobsError::Packing)
+        self.packing.feed(piece);
     }
 
     fn end(self, blobs: &mut Blobs) -> Result<(), BlobsError> {
         if !self.hasher.names(&self.blob) {
             return Ok(());
         }
-        blobs.add(self.blob, self.packing.end().map_err(BlobsError::Packing)?)
+        keep(blobs, self.blob, self.packing)
     }
 }
 

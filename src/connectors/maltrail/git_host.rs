@@ -17,7 +17,7 @@ mod tree;
 mod unpack;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -236,6 +236,7 @@ impl GitHost {
         GitSession {
             host: Arc::clone(&self.0),
             waiting,
+            is_raw_closed: Arc::default(),
         }
     }
 
@@ -256,6 +257,8 @@ impl GitHost {
 pub struct GitSession {
     host: Arc<Host>,
     waiting: Waiting,
+    /// Whether raw files are missing that the API has.
+    is_raw_closed: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for GitSession {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::blobs::{BlobReader, Blobs, BlobsError, Unread, log_unread};
+use super::blobs::{BlobReader, Blobs, BlobsError, Few, Unread, log_unread};
 use super::cursor::{Cursor, Imported, UnreadList, UnreadLists};
 use super::git_host::{GitSession, Reason, RepositoryPath};
 use super::listing::{Listing, Lists};
@@ -25,12 +25,8 @@ use crate::telemetry::logs::Chain;
 
 /// Units that are handed out and not taken yet.
 const UNITS_AHEAD: usize = 1;
-/// More files of the earlier commit than this come by an archive: where single ones cost no request to the API, and where
-/// they do.
-const MOST_RAW_FILES: usize = 100;
-const MOST_API_FILES: usize = 10;
-/// So many lists may be unread; more are no single faults.
-const MOST_UNREAD: usize = 100;
+/// So many lists may be unread, each of which costs later runs a request to the API; more are no single faults.
+const MOST_UNREAD: usize = 20;
 
 /// One run over the lists.
 #[derive(Debug)]
@@ -111,8 +107,8 @@ impl Opening<'_> {
         let target = &import.target;
         let listing = &self.connector.listing;
         let wanted = target.listing.wanted(listing);
-        let unread = reader.read(&mut blobs, &target.commit, &wanted, 0).await;
-        let unread = unread.map_err(BlobsError::into_source_error)?;
+        let unread = reader.read(&mut blobs, &target.commit, &wanted, Few::Archive);
+        let unread = unread.await.map_err(BlobsError::into_source_error)?;
         let before = self.earlier(&mut blobs, import.before).await?;
         let EarlierRead {
             earlier,
@@ -155,7 +151,6 @@ impl Opening<'_> {
         BlobReader {
             session: &self.session,
             reporter: self.reporter,
-            has_raw: self.connector.settings.host.raw_base_url.is_some(),
         }
     }
 
@@ -228,20 +223,14 @@ impl Opening<'_> {
     ) -> Result<Vec<Unread>, BlobsError> {
         let reader = self.reader();
         let wanted = listing.wanted_but(&self.connector.listing, &imported.unread);
-        // Most of them are those of the newest commit.
-        let most_singles = if reader.has_raw {
-            MOST_RAW_FILES
-        } else {
-            MOST_API_FILES
-        };
         let stale = imported
             .unread
             .values()
             .filter_map(|list| list.stale.as_ref());
         reader.read_contents(blobs, stale).await?;
-        reader
-            .read(blobs, &imported.commit, &wanted, most_singles)
-            .await
+        // Most of them are those of the newest commit.
+        let commit = &imported.commit;
+        reader.read(blobs, commit, &wanted, Few::Singles).await
     }
 
     /// What counts as the content of lists that could not be read; the error of the first where nothing may.

@@ -1,5 +1,7 @@
 //! The content of single files, checked by its name.
 
+use std::sync::atomic::Ordering;
+
 use bytes::{Bytes, BytesMut};
 use sha1::{Digest, Sha1};
 use sha2::Sha256;
@@ -156,27 +158,47 @@ impl GitSession {
         commit: &CommitSha,
         file: &RepositoryFile,
     ) -> Result<Bytes, GitHostError> {
+        let usual = usize::try_from(file.size).unwrap_or(USUAL_FILE);
+        let begin = || BytesMut::with_capacity(usual.min(USUAL_FILE));
+        let content = self.file_into(commit, file, begin, |content, piece| {
+            content.extend_from_slice(piece);
+        });
+        Ok(content.await?.freeze())
+    }
+
+    /// The same, put together from its pieces by the caller, for whom `begin` makes something new each time that the file
+    /// is asked for.
+    ///
+    /// # Errors
+    /// Those of [`GitSession::file`].
+    pub async fn file_into<C>(
+        &self,
+        commit: &CommitSha,
+        file: &RepositoryFile,
+        begin: impl Fn() -> C,
+        take: impl Fn(&mut C, &[u8]),
+    ) -> Result<C, GitHostError> {
         let mut attempts = self.attempts();
         loop {
-            match self.file_once(commit, file).await {
+            match self.file_into_once(commit, file, begin(), &take).await {
                 Ok(content) => return Ok(content),
                 Err(error) => attempts.wait_after(error).await?,
             }
         }
     }
 
-    async fn file_once(
+    async fn file_into_once<C>(
         &self,
         commit: &CommitSha,
         file: &RepositoryFile,
-    ) -> Result<Bytes, GitHostError> {
+        mut content: C,
+        take: &impl Fn(&mut C, &[u8]),
+    ) -> Result<C, GitHostError> {
         let mut reader = self.open_file_once(commit, file).await?;
-        let usual = usize::try_from(file.size).unwrap_or(USUAL_FILE);
-        let mut content = BytesMut::with_capacity(usual.min(USUAL_FILE));
         while let Some(piece) = reader.next().await? {
-            content.extend_from_slice(&piece);
+            take(&mut content, &piece);
         }
-        Ok(content.freeze())
+        Ok(content)
     }
 
     /// The same, piece by piece: it is asked for again until it begins to come, and where it then fails, by whoever
@@ -207,7 +229,7 @@ impl GitSession {
         let Some(url) = self.host.raw_url(commit, &file.path) else {
             return self.open_blob(subject, &file.blob, file.size).await;
         };
-        let Some(raw) = &self.host.raw else {
+        let Some(raw) = self.host.raw.as_ref().filter(|_| self.has_raw()) else {
             return self.open_blob(subject, &file.blob, file.size).await;
         };
         let request = Request::get(url);
@@ -217,10 +239,18 @@ impl GitSession {
         match opened {
             // Raw files of a private repository are not for everybody, and no token goes there.
             Err(error) if error.is_gone() && self.host.has_token => {
-                self.open_blob(subject, &file.blob, file.size).await
+                let opened = self.open_blob(subject, &file.blob, file.size).await?;
+                self.is_raw_closed.store(true, Ordering::Relaxed);
+                Ok(opened)
             }
             opened => opened,
         }
+    }
+
+    /// Whether single files come without a request to the API for each: there is an address for raw files, and it has not
+    /// turned out to be closed to whoever asks.
+    pub fn has_raw(&self) -> bool {
+        self.host.raw.is_some() && !self.is_raw_closed.load(Ordering::Relaxed)
     }
 
     async fn open_blob(

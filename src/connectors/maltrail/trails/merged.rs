@@ -34,6 +34,12 @@ pub enum MergeError {
          maltrail.exclude)"
     )]
     TooManyLines,
+    /// More of the references above such values.
+    #[error(
+        "the references above values that several lines hold are more than fits into memory; read fewer files \
+         (maltrail.include, maltrail.exclude), or leave references out (maltrail.references)"
+    )]
+    TooManyReferences,
 }
 
 /// Pass 2: collects what is said about values that stand on several lines. Files come in the order of their paths.
@@ -45,7 +51,7 @@ pub struct Merger {
     parts: Parts,
     blocks: Blocks,
     notes: Notes,
-    is_full: bool,
+    full: Option<MergeError>,
 }
 
 /// What is said about the values of a commit, as far as more than one line says it.
@@ -69,7 +75,7 @@ impl Merger {
             parts: Parts::default(),
             blocks: Blocks::default(),
             notes: Notes::default(),
-            is_full: false,
+            full: None,
         }
     }
 
@@ -79,7 +85,7 @@ impl Merger {
         let Some(slot) = self.repeated.find(hash) else {
             return;
         };
-        if self.is_full {
+        if self.full.is_some() {
             return;
         }
         let note = occurrence.note.as_deref();
@@ -94,7 +100,11 @@ impl Merger {
             port: occurrence.port.unwrap_or_default(),
             is_indicator: occurrence.is_indicator,
         };
-        self.is_full = !self.parts.add(part, MOST_PARTS);
+        if self.blocks.are_too_many() {
+            self.full = Some(MergeError::TooManyReferences);
+        } else if !self.parts.add(part, MOST_PARTS) {
+            self.full = Some(MergeError::TooManyLines);
+        }
     }
 
     /// All files were read.
@@ -103,8 +113,8 @@ impl Merger {
     ///
     /// When more lines than fit into memory hold values that other lines hold, too.
     pub fn finish(self) -> Result<Merged, MergeError> {
-        if self.is_full {
-            return Err(MergeError::TooManyLines);
+        if let Some(error) = self.full {
+            return Err(error);
         }
         Ok(Merged {
             hasher: self.hasher,

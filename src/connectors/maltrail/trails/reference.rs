@@ -44,7 +44,19 @@ pub struct BlockId {
     pub line: u32,
 }
 
+impl Block {
+    /// How much memory it takes.
+    pub fn bytes(&self) -> usize {
+        let texts = self.references.iter().map(Reference::text_bytes);
+        size_of::<Self>() + size_of_val(&*self.references) + texts.sum::<usize>()
+    }
+}
+
 impl Reference {
+    fn text_bytes(&self) -> usize {
+        self.address.len() + self.remark.as_ref().map_or(0, |remark| remark.len())
+    }
+
     /// The reference with this address, and with what stands behind it; none where the address is none that people can
     /// open, or longer than 2 KiB.
     pub fn new(address: &str, behind: &str) -> Option<Self> {

@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use rstest::rstest;
 
+use super::super::family::{FileUse, ThreatTable};
 use super::super::reader::Place;
+use super::super::reference::{BlockId, Reference};
 use super::super::tree::{OwnedView, Tree, trees};
+use super::super::value::TrailValue;
 use super::*;
 
 fn views<const N: usize>(files: [(&str, String); N], limit: u64) -> Vec<OwnedView> {
@@ -103,6 +106,41 @@ fn notes_are_bounded() {
     let views = views([("malware/a.txt", file)], 1000);
     assert_eq!((views[0].notes.len(), views[0].notes_left_out), (20, 5));
     assert_eq!(views[0].notes[19], "19");
+}
+
+/// Each line of a hostile list may have its own references.
+#[test]
+fn references_that_fill_memory_are_an_error() {
+    let hasher = ValueHasher::new();
+    let value = TrailValue::Domain("a.example".into());
+    let mut merger = Merger::new(
+        hasher.clone(),
+        LargeBlocks::default(),
+        vec![hasher.hash(&value)],
+    );
+    let table = ThreatTable::built_in().unwrap();
+    let families = Families::new([("malware/a.txt".to_owned(), FileUse::Full)], &table);
+    let file = families.file("malware/a.txt").unwrap();
+    let long = "x".repeat(2000);
+    let reference = |number| Reference::new(&format!("https://p.example/{number}{long}"), "");
+    let references: Vec<Reference> = (0..100).filter_map(reference).collect();
+    for line in 1..400 {
+        let place = Place { file, line };
+        let block = Arc::new(Block {
+            id: BlockId { file, line },
+            references: references.clone(),
+            left_out: 0,
+        });
+        merger.collect(&Occurrence {
+            value: value.clone(),
+            place,
+            port: None,
+            is_indicator: true,
+            note: None,
+            block: Some(&block),
+        });
+    }
+    assert_eq!(merger.finish().unwrap_err(), MergeError::TooManyReferences);
 }
 
 #[test]

@@ -9,10 +9,14 @@ use super::part::NOTHING;
 /// The most different notes of values that stand on several lines; of Maltrail's some 60.
 const MOST_NOTES: usize = 20_000;
 
+/// The most of references above values that stand on several lines, in bytes; Maltrail has some 10 MiB.
+const MOST_BLOCK_BYTES: usize = 64 << 20;
+
 /// The blocks of values that stand on several lines, each once.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     pub(super) listed: Vec<Arc<Block>>,
+    bytes: usize,
 }
 
 impl Blocks {
@@ -20,10 +24,16 @@ impl Blocks {
     pub(super) fn number(&mut self, block: &Arc<Block>) -> u32 {
         let is_last = |id: BlockId| self.listed.last().is_some_and(|last| last.id == id);
         if !is_last(block.id) {
+            self.bytes += block.bytes();
             self.listed.push(Arc::clone(block));
         }
         // As many as lines at the most, of which there are no more than 32 bits count.
         u32::try_from(self.listed.len().saturating_sub(1)).unwrap_or(NOTHING)
+    }
+
+    /// Whether they are more than fits into memory.
+    pub(super) fn are_too_many(&self) -> bool {
+        self.bytes > MOST_BLOCK_BYTES
     }
 }
 
