@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{TimeDelta, Timelike, Utc};
 use opencti_connectors::runtime::End;
 
-use crate::first_import::LISTS;
+use crate::first_import::{INDICATORS, LISTS};
 use crate::line::{Line, files, long_list};
 
 const NOBODY: [&str; 0] = [];
@@ -42,6 +43,68 @@ async fn what_is_added_and_what_moves_is_sent_and_nothing_else() {
         "{published:?}"
     );
     assert!(line.host.count_of_api() <= 30);
+}
+
+/// New values hold from the commit that brought them; what another list has now is not made new by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_holds_from_the_commit_that_brought_it() {
+    let line = Line::with(LISTS);
+    line.import().await;
+    let before = line.lives();
+    let second = Utc::now() - TimeDelta::days(1);
+    let mut lists = LISTS.to_vec();
+    lists.push(("malware/newcomer.txt", "new.example\nevil.example\n"));
+    line.host.commit_at(second, files(&lists));
+    line.import().await;
+    let lives = line.lives();
+    let second = second.with_nanosecond(0).unwrap().timestamp_millis();
+    assert_eq!(lives["new.example"].valid_from, second);
+    for (name, life) in &before {
+        assert!(life.valid_from < second);
+        assert_eq!(lives[name], *life, "{name}");
+    }
+}
+
+/// A list that is copied, and then gone where it was, has lost nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_copied_and_then_moved_is_not_gone() {
+    let line = Line::with(LISTS);
+    line.import().await;
+    let (from, to) = (
+        path("malware/apt_kimsuky.txt"),
+        path("malware/apt_copy.txt"),
+    );
+    line.host.change(|files| {
+        let copy = files[&from].clone();
+        files.insert(to, copy);
+    });
+    line.import().await;
+    assert_eq!(line.revoked(), NOBODY);
+    line.host.change(|files| {
+        files.remove(&from);
+    });
+    line.import().await;
+    assert_eq!(line.revoked(), NOBODY);
+    assert_eq!(line.active(), INDICATORS);
+}
+
+/// What Maltrail itself does not report any more is taken back, by name, by address and by range.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_whitelisted_later_is_revoked() {
+    let mut lists = LISTS.to_vec();
+    lists.push(("malware/zeus.txt", "7.7.7.7\n7.7.8.8\n"));
+    let line = Line::with(&lists).set("MALTRAIL_MAX_REMOVED_PERCENT", "90");
+    line.import().await;
+    line.host.change(|files| {
+        // Of what has a port, a scheme or a path, the address and the name are not on the list.
+        let whitelist = "evil.example\n7.7.7.7\n7.7.8.0/24\n1.2.3.0/24\n5.6.7.8\nother.example\n";
+        files.insert("data/whitelist.txt".to_owned(), whitelist.into());
+    });
+    line.import().await;
+    assert_eq!(line.revoked(), ["7.7.7.7", "7.7.8.8", "evil.example"]);
+    let messages = line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.published().await.len(), messages);
 }
 
 #[tokio::test(flavor = "multi_thread")]

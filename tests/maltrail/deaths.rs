@@ -9,6 +9,8 @@ use crate::line::{Line, Lists, long_list};
 
 const NOBODY: [&str; 0] = [];
 const VALUES: usize = 1200;
+/// So many that it dies before all of them are revoked.
+const REVOKED: usize = 4000;
 /// How long the platform takes for what messages need, so that a run is under way for longer than it takes to die.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// After how many of these requests it dies, in each import. The first one is for the work itself, of which the state may
@@ -77,6 +79,32 @@ async fn what_dies_goes_on_and_loses_nothing() {
     line.program().run().await.assert_code(0);
     assert_eq!(line.published().await.len(), messages);
     assert_eq!(line.host.requests().len(), 1);
+}
+
+/// Also while it takes back: what is gone is revoked, all of it, and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_dies_while_it_revokes_revokes_the_rest() {
+    let (stays, goes) = (long_list("stays", VALUES), long_list("goes", REVOKED));
+    let both = [
+        ("malware/asyncrat.txt", stays.as_str()),
+        ("malware/zeus.txt", goes.as_str()),
+    ];
+    let line = line(&both).set("MALTRAIL_MAX_REMOVED_PERCENT", "90");
+    line.import().await;
+    line.host.change(|files| {
+        files.remove("trails/static/malware/zeus.txt");
+    });
+    for requests in DEATHS {
+        die_after(&line, requests).await;
+        let revoked = line.revoked();
+        assert!(revoked.len() < REVOKED, "{}", revoked.len());
+        assert!(revoked.iter().all(|name| name.starts_with("goes")));
+    }
+    line.program().run().await.assert_code(0);
+    line.works_when_complete().await;
+    assert_eq!(line.revoked().len(), REVOKED);
+    assert_eq!(line.active().len(), VALUES);
+    assert!(line.active().iter().all(|name| name.starts_with("stays")));
 }
 
 /// Also before anything of a second commit was sent: what is imported stays.

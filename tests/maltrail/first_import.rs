@@ -138,3 +138,50 @@ async fn a_message_holds_so_many_trails() {
     assert_eq!(values.iter().max(), Some(&20));
     assert!(values.len() <= 100 + 3, "{values:?}");
 }
+
+/// References of a large block stand at the threat of its list, and by their address in the description of each indicator.
+#[tokio::test(flavor = "multi_thread")]
+async fn references_of_large_blocks_stand_at_the_threat() {
+    let list = "# Reference: https://large.example/post\n\na.example\nb.example\nc.example\nd.example\n\n\
+                # Reference: https://small.example/post\n\ne.example\n";
+    let line = Line::with(&[("malware/asyncrat.txt", list)])
+        .set("MALTRAIL_MAX_REFERENCE_TRAILS", "3")
+        .set("MALTRAIL_WHITELIST", "false");
+    line.import().await;
+    let imported = line.imported();
+    let references = |object: &serde_json::Value| -> Vec<String> {
+        let references = object["external_references"].as_array();
+        let references = references.into_iter().flatten();
+        references
+            .filter_map(|reference| reference["url"].as_str())
+            .map(str::to_owned)
+            .collect()
+    };
+    let indicators: Vec<_> = imported.of_type("indicator").collect();
+    assert_eq!(indicators.len(), 5);
+    for (_, indicator) in indicators {
+        let (object, name) = (&indicator.object, indicator.object["name"].as_str());
+        let description = object["description"].as_str().unwrap();
+        let is_small = name == Some("e.example");
+        assert_eq!(
+            references(object),
+            if is_small {
+                vec!["https://small.example/post"]
+            } else {
+                Vec::new()
+            }
+        );
+        let is_said = description.contains("https://large.example/post");
+        assert_eq!(is_said, !is_small, "{description}");
+    }
+    let threats: Vec<_> = imported.of_type("malware").collect();
+    let [(_, threat)] = threats.as_slice() else {
+        panic!("{threats:#?}")
+    };
+    let references = references(&threat.object);
+    assert!(
+        references.contains(&"https://large.example/post".to_owned()),
+        "{references:?}"
+    );
+    assert!(!references.contains(&"https://small.example/post".to_owned()));
+}

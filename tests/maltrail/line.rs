@@ -155,15 +155,17 @@ impl Line {
     }
 
     /// Runs the connector in a process of its own, as far as a runtime is one, which dies as soon as the platform knows
-    /// that it has got further. The platform takes its time meanwhile, so that there is a further.
+    /// that it has got further. Messages are small, and the platform takes its time meanwhile, so that there is a further.
     pub(crate) async fn die_further(&self) {
         let before = self.cursor("under_way/up_to");
         let imported = self.cursor("imported");
         let faults = self.destination.faults();
         faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(1)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
+        let mut settings = self.settings();
+        settings.section.batch_size = 10;
         runtime.spawn(run_importer::<Maltrail>(
-            self.settings(),
+            settings,
             Instruments::default(),
             CancellationToken::new(),
         ));
