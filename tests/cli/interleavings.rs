@@ -33,7 +33,7 @@ const AT_ONCE: usize = 6;
 /// held where it waits.
 const HOLD_LIMIT: Duration = Duration::from_secs(4);
 /// Long enough for the slowest machine to come to an end after all.
-const END_LIMIT: Duration = Duration::from_mins(4);
+const END_LIMIT: Duration = Duration::from_mins(10);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// One story.

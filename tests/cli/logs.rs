@@ -68,6 +68,8 @@ async fn the_number_of_lines_does_not_grow_with_the_objects() {
         let info = lines.iter().filter(|line| line["level"] == "INFO");
         let message = |line: &Value| line["message"].as_str().unwrap().to_owned();
         let mut messages: Vec<String> = info.map(message).collect();
+        // A busy machine lets anybody wait.
+        messages.retain(|message| !message.starts_with("still waiting for the answer"));
         messages.sort();
         messages
     };

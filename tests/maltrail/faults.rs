@@ -118,12 +118,8 @@ async fn a_list_that_can_be_read_after_a_death_comes_with_the_rest() {
     assert_eq!(line.cursor("imported/unread"), None);
 }
 
-/// What is gone from one list may stand in a new one that cannot be read: nothing is revoked before it can.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_may_have_moved_into_an_unread_list_is_not_revoked() {
-    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "90");
-    line.import().await;
-    let imported = line.cursor("imported/commit");
+/// A commit in which a list moves to where it cannot be read, and another one lacks a value.
+fn move_out_of_sight(line: &Line) {
     let lists: Vec<_> = LISTS
         .iter()
         .map(|(path, text)| match *path {
@@ -141,6 +137,15 @@ async fn what_may_have_moved_into_an_unread_list_is_not_revoked() {
         .add_lasting_fault("legacy.tar.gz", GitFault::Without(vec![lacking]));
     line.host
         .add_lasting_fault("apt_kimsuky-1.txt", GitFault::Status(404));
+}
+
+/// What is gone from one list may stand in a new one that cannot be read: nothing is revoked before it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_have_moved_into_an_unread_list_is_not_revoked() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "90");
+    line.import().await;
+    let imported = line.cursor("imported/commit");
+    move_out_of_sight(&line);
     line.import().await;
     assert_eq!(line.revoked(), Vec::<String>::new());
     assert_eq!(line.cursor("imported/commit"), imported);
@@ -148,6 +153,30 @@ async fn what_may_have_moved_into_an_unread_list_is_not_revoked() {
     line.import().await;
     assert_eq!(line.revoked(), ["evil.example"]);
     assert!(line.active().contains(&"kim.example".to_owned()));
+    assert!(line.active().contains(&"kim9.example".to_owned()));
+}
+
+/// Nor is everything sent by other settings in each run until then.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_settings_count_once_while_removals_wait() {
+    let line = Line::with(LISTS).set("MALTRAIL_MAX_REMOVED_PERCENT", "90");
+    line.import().await;
+    move_out_of_sight(&line);
+    let line = line.set("MALTRAIL_DETECTION", "true");
+    let messages = line.begin_anew().await;
+    line.import().await;
+    assert!(
+        line.published_since(messages)
+            .await
+            .contains(&"5.6.7.8".to_owned())
+    );
+    let messages = line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.published_since(messages).await, Vec::<String>::new());
+    assert_eq!(line.revoked(), Vec::<String>::new());
+    line.host.clear_faults();
+    line.import().await;
+    assert_eq!(line.revoked(), ["evil.example"]);
     assert!(line.active().contains(&"kim9.example".to_owned()));
 }
 

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::process::Start;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
-pub(crate) const LIMIT: Duration = Duration::from_mins(4);
+pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
 /// The lists of one commit, by their paths below the folder.
 pub(crate) type Lists<'a> = &'a [(&'a str, &'a str)];

@@ -105,7 +105,7 @@ pub(super) enum Step {
 }
 
 impl Imported {
-    /// The same by other settings: an import by these has begun, and was not ended.
+    /// The same by other settings: all of it that is still listed was sent by these, or an import by these has begun.
     pub(super) fn by(self, settings: String) -> Self {
         Self { settings, ..self }
     }

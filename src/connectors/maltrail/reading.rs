@@ -285,7 +285,13 @@ impl Reading {
             under_way: None,
         };
         let done = if keeps_removals {
-            before.clone()
+            // The next run compares with the same commit; what both have is there by these settings.
+            let imported = before.imported.clone();
+            let settings = || self.done.settings.clone();
+            Cursor {
+                imported: imported.map(|imported| imported.by(settings())),
+                under_way: None,
+            }
         } else {
             Cursor {
                 imported: Some(self.done.clone()),
