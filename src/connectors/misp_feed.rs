@@ -6,7 +6,10 @@
 //! tree of the whole event nor all of its objects are ever in memory.
 
 pub mod attribute_types;
+mod cursor;
+mod done;
 pub mod event;
+mod failing;
 mod mapping;
 pub mod mapping_settings;
 pub mod parts;
