@@ -1,7 +1,7 @@
 //! What of a feed is done, as the state keeps it.
 //!
 //! **Invariant.** An item counts as done with the receipt of its last part. Whoever wrote the state: what is read of it are
-//! fingerprints, dates and short texts, or nothing. It has at most some 220 KB.
+//! fingerprints, dates and short texts, or nothing. It has at most some 250 KB.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,6 +17,8 @@ const PYTHON_LAST: &str = "last_event_timestamp";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Cursor {
     pub(super) done: DoneItems,
+    /// Objects of a bucket of which all is confirmed, and that are to be removed there. They are not among `done`.
+    pub(super) removable: DoneItems,
     pub(super) failing: FailingItems,
     /// What the feed is asked with for what is new; none as long as not all that it listed is done or noted as failing.
     pub(super) validators: Validators,
@@ -45,6 +47,8 @@ struct Written {
     items: usize,
     #[serde(default)]
     done: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    removable: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     folded: Option<FoldedState>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -78,6 +82,7 @@ impl Cursor {
         let folded = written.folded.map(Folded::read).transpose()?;
         Ok(Self {
             done: DoneItems::new(read_all(&written.done)?, folded),
+            removable: DoneItems::new(read_all(&written.removable)?, None),
             failing: FailingItems::read(written.failing),
             validators: written.version,
             settings: written.settings,
@@ -90,6 +95,7 @@ impl Cursor {
         let written = Written {
             items: self.done.count(),
             done: write_all(self.done.single()),
+            removable: write_all(self.removable.single()),
             folded: self.done.folded().map(Folded::to_state),
             failing: self.failing.to_state().to_vec(),
             version: self.validators.clone(),

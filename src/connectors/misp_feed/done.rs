@@ -23,8 +23,10 @@ pub(super) const MOST_SINGLE: usize = 10_000;
 const KEPT_SINGLE: usize = 5_000;
 /// How often it is tried, by how many have come since.
 const FOLDED_EACH: usize = 500;
-/// Where they cannot be folded, so many are told apart at most: 133 KB of state. What is done beyond that is done again.
-const MOST_EVER: usize = 20_000;
+/// Where they cannot be folded, so many are told apart at most: 100 KB of state. What is done beyond that is done again.
+const MOST_EVER: usize = 15_000;
+/// The most objects of a bucket that are remembered as imported and not removed yet: 33 KB. More come once again.
+const MOST_REMOVABLE: usize = 5_000;
 /// So many that are not listed any more are remembered at least: a feed may take back what it listed a moment ago.
 const FEWEST_UNLISTED: usize = 500;
 /// A state with fewer than this needs no tidying: 3,000 take 20,000 bytes.
@@ -92,6 +94,19 @@ impl DoneItems {
         if self.order.len() < MOST_EVER && self.single.insert(fingerprint) {
             self.order.push_back(fingerprint);
         }
+    }
+
+    /// Notes it only as long as there are not many; whether it is noted now.
+    pub(super) fn insert_bounded(&mut self, fingerprint: Fingerprint) -> bool {
+        if self.order.len() < MOST_REMOVABLE {
+            self.insert(fingerprint);
+        }
+        self.has(fingerprint)
+    }
+
+    /// Whether it is one of those that are told apart.
+    pub(super) fn has(&self, fingerprint: Fingerprint) -> bool {
+        self.single.contains(&fingerprint)
     }
 
     /// Which of the items are done, in their order. Those that wait, such as for another try, are not, and leave the
@@ -174,6 +189,13 @@ impl DoneItems {
             surplus -= usize::from(goes);
             !goes
         });
+    }
+
+    /// Forgets all that is not listed any more.
+    pub(super) fn keep_listed(&mut self, listing: &[Listed]) {
+        let listed: HashSet<Fingerprint> =
+            listing.iter().map(|listed| listed.fingerprint).collect();
+        self.retain(|fingerprint| listed.contains(&fingerprint));
     }
 
     fn retain(&mut self, mut keeps: impl FnMut(Fingerprint) -> bool) {

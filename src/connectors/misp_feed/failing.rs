@@ -9,8 +9,8 @@ use crate::telemetry::safe_text::{make_safe, safe};
 const MOST: usize = 200;
 /// So often one is tried; then only once it has changed.
 const MOST_TRIES: u32 = 10;
-/// The most of a name and of a reason, in bytes: all of them together have 60 KB.
-const TEXT: usize = 120;
+/// The most of a name and of a reason, in bytes: all of them together have some 50 KB.
+const TEXT: usize = 100;
 
 /// An item that failed in its present version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
