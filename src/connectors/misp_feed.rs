@@ -7,9 +7,12 @@
 
 pub mod attribute_types;
 pub mod event;
+pub mod feed;
 mod mapping;
 pub mod mapping_settings;
 pub mod parts;
+pub mod settings;
 pub mod tags;
 
 pub use mapping_settings::MappingSettings;
+pub use settings::MispFeedSettings;
