@@ -34,6 +34,14 @@ pub(super) struct RunSummary {
     named: Vec<String>,
 }
 
+/// What came of a file.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct FileCounts {
+    pub(super) events: u64,
+    pub(super) attributes: u64,
+    pub(super) objects: u64,
+}
+
 impl RunSummary {
     /// Of a listing: so many items, and so much that is none.
     pub(super) fn new(what: &'static str, listed: u64, no_items: u64) -> Self {
@@ -56,7 +64,7 @@ impl RunSummary {
     }
 
     /// An item is done.
-    pub(super) fn count_done(&mut self, counts: super::source::FileCounts) {
+    pub(super) fn count_done(&mut self, counts: FileCounts) {
         self.items_done += 1;
         self.events += counts.events;
         self.attributes += counts.attributes;
@@ -172,7 +180,6 @@ impl RunSummary {
 mod tests {
     use super::*;
     use crate::connectors::misp_feed::done::{Fingerprinter, Listed, Place};
-    use crate::connectors::misp_feed::source::FileCounts;
 
     fn summary(listed: u64, to_do: &ToDo) -> RunSummary {
         let mut summary = RunSummary::new("events", listed, 0);

@@ -14,6 +14,7 @@ use crate::connectors::misp_feed::MappingSettings;
 use crate::connectors::misp_feed::event::{Event, EventFile, EventFileError};
 use crate::connectors::misp_feed::feed::{Feed, ItemName};
 use crate::connectors::misp_feed::parts::{EventPart, EventParts, Reading};
+use crate::connectors::misp_feed::summary::FileCounts;
 use crate::connectors::misp_feed::tags::{Guesses, names_to_guess};
 use crate::telemetry::safe_text::{NAME, safe};
 
@@ -177,7 +178,7 @@ impl FileReading {
                     let next = units.begin(&file.name, &end);
                     units.send(std::mem::replace(&mut unit, next))?;
                 }
-                counts.add(&part);
+                count(&mut counts, &part);
                 unit.fill(part, &event, &file.name);
                 is_filled = true;
             }
@@ -237,19 +238,9 @@ pub(super) struct UnitEnd {
     pub(super) as_of: Option<DateTime<Utc>>,
 }
 
-/// What became of a file.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct FileCounts {
-    pub(super) events: u64,
-    pub(super) attributes: u64,
-    pub(super) objects: u64,
-}
-
-impl FileCounts {
-    fn add(&mut self, part: &EventPart) {
-        self.attributes += part.attributes as u64;
-        self.objects += part.objects.len() as u64;
-    }
+fn count(counts: &mut FileCounts, part: &EventPart) {
+    counts.attributes += part.attributes as u64;
+    counts.objects += part.objects.len() as u64;
 }
 
 /// Nobody takes units any more: the run has ended.
@@ -299,12 +290,17 @@ impl Units {
     }
 }
 
-/// By what the units of an item are asked for again: its name, or where that is too long a digest of it.
-pub(super) fn unit_key(name: &ItemName) -> Option<UnitKey> {
-    let text = match name {
+/// The name of an item as the feed has it, whatever stands in it.
+pub(super) fn bare_name(name: &ItemName) -> String {
+    match name {
         ItemName::Event(uuid) => uuid.to_string(),
         ItemName::Object(key) => key.as_str().to_owned(),
-    };
+    }
+}
+
+/// By what the units of an item are asked for again: its name, or where that is too long a digest of it.
+pub(super) fn unit_key(name: &ItemName) -> Option<UnitKey> {
+    let text = bare_name(name);
     let key = UnitKey::new(text.as_str()).or_else(|_| {
         let digest = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, text.as_bytes());
         UnitKey::new(digest.to_string())

@@ -6,14 +6,14 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::file::{Ended, FileCounts, FileError, LookedOver, SharedReading, UnitEnd, Units};
+use super::file::{Ended, FileError, LookedOver, SharedReading, UnitEnd, Units};
 use super::guesser::Guesser;
 use super::reads::Reads;
 use crate::connector::{RunReporter, Skipped, SourceError};
 use crate::connectors::misp_feed::failing::Failure;
 use crate::connectors::misp_feed::feed::{FeedError, FeedItem, FeedSession, ItemName};
 use crate::connectors::misp_feed::ledger::{Ledger, ToDo};
-use crate::connectors::misp_feed::summary::RunSummary;
+use crate::connectors::misp_feed::summary::{FileCounts, RunSummary};
 use crate::telemetry::logs::Chain;
 use crate::telemetry::safe_text::{WORDS, safe};
 
