@@ -41,6 +41,8 @@ const NAMED_LEFT_OUT: usize = 20;
 #[derive(Debug)]
 pub struct EventSource {
     units: Option<mpsc::Receiver<Result<EventUnit, SourceError>>>,
+    /// Handed out first.
+    noted: Option<EventUnit>,
     /// Ends with the run.
     _reading: Option<AbortOnDropHandle<()>>,
 }
@@ -75,6 +77,9 @@ impl Source for EventSource {
     }
 
     async fn next_unit(&mut self) -> Result<Option<EventUnit>, SourceError> {
+        if let Some(unit) = self.noted.take() {
+            return Ok(Some(unit));
+        }
         match &mut self.units {
             Some(units) => units.recv().await.transpose(),
             None => Ok(None),
@@ -139,11 +144,7 @@ impl<'a> Opening<'a> {
         let listing = self.session.list(&known).await;
         let listing = listing.map_err(super::feed::FeedError::into_source_error)?;
         let FeedListing::Items(items) = listing else {
-            tracing::info!("the feed has not changed since it was read last");
-            return Ok(EventSource {
-                units: None,
-                _reading: None,
-            });
+            return Ok(self.unchanged(cursor));
         };
         let run = self.plan(cursor, items, stored.cloned()).await;
         let (run, to_do) = run;
@@ -160,8 +161,30 @@ impl<'a> Opening<'a> {
         let reading = AbortOnDropHandle::new(tokio::spawn(run.run(to_do)));
         Ok(EventSource {
             units: Some(units),
+            noted: None,
             _reading: Some(reading),
         })
+    }
+
+    /// A run with nothing to do. That other settings hold is noted, so that it is said once.
+    fn unchanged(&self, cursor: Cursor) -> EventSource {
+        let words = RunSummary::unchanged(&cursor.failing);
+        self.resume.reporter.summarize(words);
+        let applied = &self.connector.applied;
+        let is_noted = cursor.settings != *applied;
+        let cursor = Cursor {
+            settings: applied.clone(),
+            ..cursor
+        };
+        EventSource {
+            units: None,
+            noted: is_noted.then(|| EventUnit {
+                number: 1,
+                cursor: Some(cursor.to_json()),
+                ..EventUnit::default()
+            }),
+            _reading: None,
+        }
     }
 
     /// What earlier runs have done.

@@ -53,6 +53,16 @@ impl RunSummary {
         }
     }
 
+    /// The sentence of a run over a feed that has not changed.
+    pub(super) fn unchanged(failing: &FailingItems) -> String {
+        let mut summary = Self::default();
+        summary.note_failing(failing);
+        let mut words = "the feed has not changed since it was read last".to_owned();
+        // A text takes whatever is written.
+        summary.write_failing(&mut words).ok();
+        words
+    }
+
     /// What is to be done.
     pub(super) fn plan(&mut self, to_do: &ToDo, import_from: Option<String>) {
         let count = |items: usize| items as u64;
@@ -156,7 +166,7 @@ impl fmt::Display for RunSummary {
 }
 
 impl RunSummary {
-    fn write_failing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write_failing(&self, f: &mut impl fmt::Write) -> fmt::Result {
         let failing = self.failing + self.given_up;
         if failing == 0 {
             return Ok(());

@@ -218,6 +218,7 @@ impl Run {
         units: &mut Units,
     ) -> Result<FileCounts, RunEnd> {
         let guesses = self.guesser.look_up(&file.names, &self.reporter).await;
+        let guesses = guesses.map_err(RunEnd::Failed)?;
         let reading = Arc::clone(&self.reading);
         let mut own = Units {
             taker: units.taker.clone(),
