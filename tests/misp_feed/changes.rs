@@ -25,14 +25,19 @@ async fn whatever_is_published_late_arrives() {
     line.feed.put(&event(THREE, 1_400_000_000, "three", 1));
     line.import().await;
     assert_eq!(line.feed.events_asked(), [TWO, THREE]);
-    let domains = ["far0.example", "one0.example", "three0.example", "two0.example"];
+    let domains = [
+        "far0.example",
+        "one0.example",
+        "three0.example",
+        "two0.example",
+    ];
     assert_eq!(line.domains(), domains.map(str::to_owned).into());
     line.assert_whole().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_event_is_asked_for_alone_and_adds_to_its_report() {
-    let line = Line::of_sample();
+    let line = Line::of_heads();
     let mut changed = event(ONE, 1_715_000_000, "one", 2);
     line.feed.put(&changed);
     line.import().await;
@@ -69,7 +74,7 @@ async fn a_changed_event_is_asked_for_alone_and_adds_to_its_report() {
 /// And what comes back costs nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_gone_from_the_manifest_stays_on_the_platform() {
-    let line = Line::of_sample();
+    let line = Line::of_heads();
     let gone = "3b9c73b1-e5a0-4fd8-a939-f8580f71f44b";
     line.import().await;
     let reports = line.reports();
@@ -78,7 +83,7 @@ async fn what_is_gone_from_the_manifest_stays_on_the_platform() {
     line.import().await;
     assert_eq!(line.feed.events_asked(), [""; 0]);
     assert_eq!(line.reports(), reports);
-    let back = crate::feed_server::sample();
+    let back = crate::feed_server::sample_heads();
     let back = back.iter().find(|event| event["Event"]["uuid"] == gone);
     line.feed.put(back.unwrap());
     line.import().await;
@@ -88,7 +93,7 @@ async fn what_is_gone_from_the_manifest_stays_on_the_platform() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reset_brings_everything_again() {
-    let line = Line::of_sample();
+    let line = Line::of_heads();
     line.import().await;
     let all: BTreeSet<String> = line.feed.events_asked().into_iter().collect();
     let messages = line.begin_anew().await;

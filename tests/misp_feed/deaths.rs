@@ -7,8 +7,8 @@ use sandbox::Fault;
 use crate::feed_server::{FeedServer, event};
 use crate::line::Line;
 
-const EVENTS: usize = 30;
-const ATTRIBUTES: usize = 60;
+const EVENTS: usize = 20;
+const ATTRIBUTES: usize = 30;
 /// How long the platform takes for what messages need, so that a run is under way for longer than it takes to die.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// After how many of these requests it dies.
@@ -26,7 +26,7 @@ async fn what_dies_goes_on_and_loses_nothing() {
         let name = format!("event{number}x");
         feed.put(&event(&uuid(number), timestamp, &name, ATTRIBUTES));
     }
-    let line = Line::of(feed).set("MISP_FEED_BATCH_SIZE", "20");
+    let line = Line::of(feed).set("MISP_FEED_BATCH_SIZE", "10");
     let destination = &line.destination;
     for requests in DEATHS {
         let faults = destination.faults();

@@ -40,7 +40,11 @@ async fn what_passes_costs_nothing(
     line.feed.fail(asked, fault, 2);
     line.import().await;
     assert_eq!(line.domains().len(), 3);
-    let asked = line.feed.asked().into_iter().filter(|one| one.file == asked);
+    let asked = line
+        .feed
+        .asked()
+        .into_iter()
+        .filter(|one| one.file == asked);
     assert_eq!(asked.count(), 3);
     line.assert_whole().await;
 }
@@ -48,7 +52,9 @@ async fn what_passes_costs_nothing(
 /// It is named once, everything else arrives, and it arrives when it is mended, without anything else.
 #[rstest]
 #[case::missing(FeedFault::Status(404))]
-#[case::half(FeedFault::Content(r#"{"Event":{"uuid":"4b5cbb8c-4a4b-4b0f-9a3c-7b1f5b2a0002","Attrib"#))]
+#[case::half(FeedFault::Content(
+    r#"{"Event":{"uuid":"4b5cbb8c-4a4b-4b0f-9a3c-7b1f5b2a0002","Attrib"#
+))]
 #[case::login_page(FeedFault::Content("<!DOCTYPE html><html><body>Sign in</body></html>"))]
 #[case::empty(FeedFault::Content(""))]
 #[case::another_event(FeedFault::Content(
@@ -69,7 +75,10 @@ async fn one_bad_event_holds_up_nobody(#[case] fault: FeedFault) {
     assert!(summary.contains(&format!("1 failed: {BAD}")), "{summary}");
     let works = line.works_when_complete().await;
     assert!(
-        works[0].messages.iter().any(|message| message.contains(BAD)),
+        works[0]
+            .messages
+            .iter()
+            .any(|message| message.contains(BAD)),
         "{works:#?}"
     );
     assert_eq!(line.cursor()["failing"].as_array().unwrap().len(), 1);
@@ -147,7 +156,10 @@ async fn the_good_part_of_an_odd_event_arrives() {
     assert_eq!(line.domains(), BTreeSet::from(["odd0.example".to_owned()]));
     let works = line.works_when_complete().await;
     assert!(
-        works[0].messages.iter().any(|message| message.contains("another shape")),
+        works[0]
+            .messages
+            .iter()
+            .any(|message| message.contains("another shape")),
         "{works:#?}"
     );
     line.begin_anew().await;

@@ -81,6 +81,15 @@ impl FeedServer {
         server
     }
 
+    /// With the events of the sample, of each little more than its head.
+    pub(crate) fn with_heads() -> Self {
+        let server = Self::start();
+        for event in sample_heads() {
+            server.put(&event);
+        }
+        server
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://{}/feed", self.address)
     }
@@ -159,6 +168,17 @@ pub(crate) fn sample() -> Vec<Value> {
         serde_json::from_slice(&text).unwrap()
     };
     events.map(read).collect()
+}
+
+/// The events of the sample with one domain each.
+pub(crate) fn sample_heads() -> Vec<Value> {
+    let heads = sample().into_iter().enumerate().map(|(number, sample)| {
+        let head = &sample["Event"];
+        let timestamp = head["timestamp"].as_str().unwrap().parse().unwrap();
+        let uuid = head["uuid"].as_str().unwrap();
+        event(uuid, timestamp, &format!("sample{number}x"), 1)
+    });
+    heads.collect()
 }
 
 /// An event of so many domains, which begin with this.

@@ -74,6 +74,11 @@ impl Line {
         Self::of(FeedServer::with_sample())
     }
 
+    /// From the sample, of each event little more than its head.
+    pub(crate) fn of_heads() -> Self {
+        Self::of(FeedServer::with_heads())
+    }
+
     pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());
         self

@@ -8,7 +8,7 @@ use crate::line::Line;
 /// What the Python connector has imported counts as done, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_state_of_the_python_connector_is_taken_over() {
-    let line = Line::of_sample();
+    let line = Line::of_heads();
     // It has to be registered before it has a state.
     line.program().with_words(&["check"]).run().await;
     let python = json!({"last_event_timestamp": 1_606_834_050, "last_run": 1}).to_string();
@@ -37,7 +37,7 @@ async fn the_state_of_the_python_connector_is_taken_over() {
 #[case(json!("x"))]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_that_cannot_be_used_begins_anew(#[case] cursor: serde_json::Value) {
-    let line = Line::of_sample();
+    let line = Line::of_heads();
     line.import().await;
     let mut state = line.destination.state(&line.connector_id).unwrap();
     state["streams"]["events"] = cursor;
@@ -55,14 +55,16 @@ async fn a_cursor_that_cannot_be_used_begins_anew(#[case] cursor: serde_json::Va
 /// It is said that they hold for what comes; nothing is read again.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_settings_hold_for_what_comes() {
-    let line = Line::of_sample();
+    let line = Line::of_heads();
     line.import().await;
     line.begin_anew().await;
     let line = line.set("MISP_FEED_LABEL_STYLE", "full");
     let ended = line.import().await;
     assert_eq!(line.feed.asked().len(), 1);
     assert!(
-        ended.stderr.contains("settings of what becomes of an event"),
+        ended
+            .stderr
+            .contains("settings of what becomes of an event"),
         "{ended:#?}"
     );
 }

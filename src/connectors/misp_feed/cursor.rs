@@ -201,7 +201,10 @@ mod tests {
         #[case] taken_over: Option<Option<i64>>,
     ) {
         let migrated = Cursor::migrate(&state);
-        assert_eq!(migrated.as_ref().map(|cursor| cursor.taken_over), taken_over);
+        assert_eq!(
+            migrated.as_ref().map(|cursor| cursor.taken_over),
+            taken_over
+        );
         if let Some(migrated) = migrated {
             assert_eq!(Cursor::read(&migrated.to_json()).unwrap(), migrated);
         }

@@ -154,13 +154,15 @@ impl DoneItems {
         let Some(last) = last.and_then(|last| singles.get(last)) else {
             return;
         };
-        if self.folded.as_ref().is_some_and(|folded| folded.up_to() > &last.place) {
+        if self
+            .folded
+            .as_ref()
+            .is_some_and(|folded| folded.up_to() > &last.place)
+        {
             return;
         }
         let folded = settled.iter().filter(|listed| listed.place <= last.place);
-        let folded: Vec<&Listed> = folded
-            .filter(|listed| !waits(listed.fingerprint))
-            .collect();
+        let folded: Vec<&Listed> = folded.filter(|listed| !waits(listed.fingerprint)).collect();
         let gone: HashSet<Fingerprint> = folded.iter().map(|listed| listed.fingerprint).collect();
         self.folded = Some(Folded::of(last.place.clone(), &folded));
         self.retain(|fingerprint| !gone.contains(&fingerprint));

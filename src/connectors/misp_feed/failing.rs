@@ -89,11 +89,7 @@ impl FailingItems {
 
     /// Notes that an item has failed. Of those that are given up, one whose place is needed is answered: it is not to be
     /// tried again.
-    pub(super) fn note(
-        &mut self,
-        listed: &Listed,
-        reason: &str,
-    ) -> (Failure, Option<Fingerprint>) {
+    pub(super) fn note(&mut self, listed: &Listed, reason: &str) -> (Failure, Option<Fingerprint>) {
         let reason = safe(reason, TEXT).into_owned();
         let fingerprint = listed.fingerprint;
         let mut items = self.0.iter_mut();

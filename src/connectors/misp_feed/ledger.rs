@@ -96,9 +96,8 @@ impl Ledger {
         } = &self.cursor;
         let done = done.judge(&self.listing, |one| self.waits(one));
         let judged = self.listing.iter().zip(done);
-        let is_done = |(listed, is_done): (&Listed, bool)| {
-            is_done || removable.has(listed.fingerprint)
-        };
+        let is_done =
+            |(listed, is_done): (&Listed, bool)| is_done || removable.has(listed.fingerprint);
         judged.map(is_done).collect()
     }
 
@@ -114,11 +113,6 @@ impl Ledger {
             self.insert(*fingerprint);
         }
         imported.len()
-    }
-
-    /// What is listed, in the order of work.
-    pub(super) fn listing(&self) -> &[Listed] {
-        &self.listing
     }
 
     /// What is to be kept of the run so far.

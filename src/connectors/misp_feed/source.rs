@@ -218,12 +218,7 @@ impl<'a> Opening<'a> {
         }
     }
 
-    async fn plan(
-        &self,
-        cursor: Cursor,
-        items: FeedItems,
-        stored: Option<Value>,
-    ) -> (Run, ToDo) {
+    async fn plan(&self, cursor: Cursor, items: FeedItems, stored: Option<Value>) -> (Run, ToDo) {
         let FeedItems {
             items,
             validators,
@@ -239,7 +234,12 @@ impl<'a> Opening<'a> {
             .collect();
         listed.sort_by(|(one, _), (other, _)| one.place.cmp(&other.place));
         let (listing, items): (Vec<Listed>, Vec<FeedItem>) = listed.into_iter().unzip();
-        let again: HashSet<&UnitKey> = self.resume.again.iter().flat_map(|again| &again.unit).collect();
+        let again: HashSet<&UnitKey> = self
+            .resume
+            .again
+            .iter()
+            .flat_map(|again| &again.unit)
+            .collect();
         let keys: Vec<Option<UnitKey>> = if again.is_empty() {
             Vec::new()
         } else {

@@ -136,11 +136,11 @@ impl fmt::Display for RunSummary {
                 "{} of {} new or changed ones imported",
                 self.items_done, self.to_do
             )?;
-            if self.events != self.items_done {
-                write!(f, " with {} events", self.events)?;
-            }
-            if self.items_done > 0 {
-                write!(f, " and {} attributes", self.attributes)?;
+            let (events, attributes) = (self.events, self.attributes);
+            match self.items_done {
+                0 => {}
+                items if items == events => write!(f, " ({attributes} attributes)")?,
+                _ => write!(f, " ({events} events, {attributes} attributes)")?,
             }
             write!(f, ", {} done before, ", self.before)?;
         }
@@ -153,9 +153,9 @@ impl fmt::Display for RunSummary {
         }
         for (count, words) in [
             (self.taken_over, "imported by the program that ran before"),
-            (self.no_events, "no events"),
+            (self.no_events, "without an event"),
             (self.removed, "removed from the bucket"),
-            (self.no_items, "entries that are no events"),
+            (self.no_items, "other entries, which are no events"),
         ] {
             if count > 0 {
                 write!(f, ", {count} {words}")?;
@@ -215,7 +215,7 @@ mod tests {
         }
         assert_eq!(
             summary.to_string(),
-            "10 events in the feed: 2 of 3 new or changed ones imported and 40 attributes, 5 done before, 0 left out by date, \
+            "10 events in the feed: 2 of 3 new or changed ones imported (40 attributes), 5 done before, 0 left out by date, \
              2 imported by the program that ran before"
         );
     }
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(
             summary.to_string(),
             "3 events in the feed: none is imported, because 3 left out by date (before 2026-01-31 00:00 UTC: \
-             misp_feed.import_from_date, MISP_FEED_IMPORT_FROM_DATE), 1 entries that are no events"
+             misp_feed.import_from_date, MISP_FEED_IMPORT_FROM_DATE), 1 other entries, which are no events"
         );
     }
 

@@ -52,10 +52,7 @@ impl Folded {
     }
 
     /// Compares it with what is listed.
-    pub(super) fn compare<'l>(
-        &self,
-        listed: impl Iterator<Item = &'l Listed>,
-    ) -> Comparison<'_> {
+    pub(super) fn compare<'l>(&self, listed: impl Iterator<Item = &'l Listed>) -> Comparison<'_> {
         Comparison {
             folded: self,
             groups: sums(listed.filter(|listed| listed.place <= self.up_to)),

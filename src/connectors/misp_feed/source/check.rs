@@ -54,7 +54,9 @@ fn fail(checks: &mut Checks<'_>, error: FeedError) {
 
 /// From when to when they were changed.
 fn range(items: &[FeedItem]) -> String {
-    let times = items.iter().filter_map(|item| item.timestamp.or(item.written));
+    let times = items
+        .iter()
+        .filter_map(|item| item.timestamp.or(item.written));
     let times = || times.clone().filter(|time| *time > 0);
     match (times().min(), times().max()) {
         (Some(first), Some(last)) => {
@@ -66,5 +68,8 @@ fn range(items: &[FeedItem]) -> String {
 
 fn day(seconds: i64) -> String {
     let time = DateTime::<Utc>::from_timestamp(seconds, 0);
-    time.map_or_else(|| "?".to_owned(), |time| time.format("%Y-%m-%d").to_string())
+    time.map_or_else(
+        || "?".to_owned(),
+        |time| time.format("%Y-%m-%d").to_string(),
+    )
 }

@@ -213,7 +213,10 @@ impl LookedOver {
     fn skip_event(&mut self, refusal: Refusal) {
         match refusal {
             Refusal::OtherEvent(uuid) => {
-                self.skip("event", &format!("it is not the event of this file ({uuid})"));
+                self.skip(
+                    "event",
+                    &format!("it is not the event of this file ({uuid})"),
+                );
             }
             Refusal::TooOld => self.skip("event", "it lies before import_from_date"),
         }

@@ -23,6 +23,9 @@ const MOST_NAMES: usize = 50_000;
 /// The longest name that is looked up, in characters.
 const LONGEST_NAME: usize = 250;
 
+/// JSON as the schema's `Any`.
+type Any = String;
+
 #[derive(GraphQLQuery)]
 #[graphql(
     schema_path = "src/schema.graphql",
@@ -36,15 +39,9 @@ limits! {
     Many: ThreatsByName;
 }
 
-/// An answer.
+/// Those that were found.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(super) struct Threats {
-    stix_core_objects: Option<List>,
-}
-
-#[derive(Debug, Deserialize)]
-struct List {
     edges: Vec<Option<Edge>>,
 }
 
@@ -177,9 +174,15 @@ async fn threats(
     };
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
     let mut found: HashMap<String, (EntityKind, bool, Guessed)> = HashMap::new();
-    let nodes = list.edges.into_iter().flatten().filter_map(|edge| edge.node);
+    let nodes = list
+        .edges
+        .into_iter()
+        .flatten()
+        .filter_map(|edge| edge.node);
     for node in nodes {
-        let Some(threat) = node.threat() else { continue };
+        let Some(threat) = node.threat() else {
+            continue;
+        };
         for (is_alias, name) in node.names() {
             if !wanted.contains(name.as_str()) {
                 continue;
@@ -254,7 +257,13 @@ mod tests {
             note.lock().unwrap().push(variables.clone());
             answer(&[
                 node("Malware", SOFACY_TOO, "Sofacy", &[], None),
-                node("IntrusionSet", SOFACY, "APT28", &["Fancy Bear", "SOFACY"], None),
+                node(
+                    "IntrusionSet",
+                    SOFACY,
+                    "APT28",
+                    &["Fancy Bear", "SOFACY"],
+                    None,
+                ),
                 node("AttackPattern", PHISHING, "Phishing", &[], Some("T1566")),
                 node("Report", "report--1", "t1566", &[], None),
                 node("Tool", "../../x", "fancy bear", &[], None),
@@ -271,7 +280,11 @@ mod tests {
         // The intrusion set goes first, although it is only an alias of it.
         assert_eq!(
             ids,
-            [("sofacy", SOFACY), ("fancy bear", SOFACY), ("t1566", PHISHING)]
+            [
+                ("sofacy", SOFACY),
+                ("fancy bear", SOFACY),
+                ("t1566", PHISHING)
+            ]
         );
         assert_eq!(found.len(), 3);
         let asked = asked.lock().unwrap();

@@ -76,5 +76,5 @@ impl<'a> Reads<'a> {
 
 /// Whether an item is too large to be read ahead.
 fn is_large(error: &FeedError) -> bool {
-    matches!(error.reason, Reason::TooLarge { limit } if limit <= MOST_AHEAD_BYTES)
+    matches!(error.reason, Reason::TooLarge { limit } if limit == MOST_AHEAD_BYTES)
 }

@@ -162,13 +162,25 @@ impl Run {
                 return;
             }
             Failure::New => {
-                tracing::warn!(item, reason, "it cannot be imported: it is tried again in the next runs");
+                tracing::warn!(
+                    item,
+                    reason,
+                    "it cannot be imported: it is tried again in the next runs"
+                );
             }
             Failure::Last => {
-                tracing::warn!(item, reason, "it could not be imported ten times: it is tried again only once it has changed");
+                tracing::warn!(
+                    item,
+                    reason,
+                    "it could not be imported ten times: it is tried again only once it has changed"
+                );
             }
             Failure::Unremembered => {
-                tracing::warn!(item, reason, "it cannot be imported, and too much has failed to be remembered: it is tried again in each run");
+                tracing::warn!(
+                    item,
+                    reason,
+                    "it cannot be imported, and too much has failed to be remembered: it is tried again in each run"
+                );
             }
         }
         units.skipped.push(skipped);
@@ -231,7 +243,10 @@ impl Run {
             counts.map(|counts| (counts, own.number))
         });
         let handed = handing.await.map_err(|error| {
-            RunEnd::Failed(SourceError::because("writing an event ended unexpectedly", error))
+            RunEnd::Failed(SourceError::because(
+                "writing an event ended unexpectedly",
+                error,
+            ))
         })?;
         let (counts, number) = handed?;
         units.number = number;
@@ -250,7 +265,8 @@ impl Run {
         let (done, objects) = (self.summary.items_done(), self.summary.objects());
         if done >= ENOUGH_TO_ESTIMATE {
             let all = u128::from(objects) * u128::from(self.summary.to_do()) / u128::from(done);
-            self.reporter.announce(u64::try_from(all).unwrap_or(u64::MAX));
+            self.reporter
+                .announce(u64::try_from(all).unwrap_or(u64::MAX));
         }
     }
 }
