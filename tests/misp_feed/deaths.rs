@@ -41,6 +41,15 @@ async fn what_dies_goes_on_and_loses_nothing() {
         process.kill_9().await;
         destination.faults().clear();
     }
+    // And once more when the platform knows that it has got further.
+    let faults = destination.faults();
+    faults.add_for("AddExpectations", Fault::Delay(PATIENCE));
+    let mut process = line.program().start();
+    process
+        .until("some events are done", || line.items_done() > 0)
+        .await;
+    process.kill_9().await;
+    destination.faults().clear();
     line.begin_anew().await;
     line.import().await;
     // What was confirmed is not done again.

@@ -138,6 +138,13 @@ impl Line {
         state["streams"]["events"].clone()
     }
 
+    /// How many items the state calls done.
+    pub(crate) fn items_done(&self) -> u64 {
+        let state = self.destination.state(&self.connector_id);
+        let items = state.and_then(|state| state["streams"]["events"]["items"].as_u64());
+        items.unwrap_or_default()
+    }
+
     /// What was published so far.
     pub(crate) async fn published(&self) -> Vec<Value> {
         // Before it has registered, nothing is.
