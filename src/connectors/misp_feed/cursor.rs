@@ -64,6 +64,9 @@ struct Written {
 /// A state that is none of this connector.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum NotACursor {
+    /// It has no members: lists would be taken for what says nothing.
+    #[error("it is no object of JSON")]
+    NotAnObject,
     /// It has another shape.
     #[error("it has another shape")]
     Shape(#[from] serde_json::Error),
@@ -78,6 +81,9 @@ impl Cursor {
     /// # Errors
     /// [`NotACursor`] where it is no cursor of this connector.
     pub(super) fn read(value: &Value) -> Result<Self, NotACursor> {
+        if !value.is_object() {
+            return Err(NotACursor::NotAnObject);
+        }
         let written = Written::deserialize(value)?;
         let folded = written.folded.map(Folded::read).transpose()?;
         Ok(Self {
