@@ -435,3 +435,6 @@ fn read_limits(reader: &mut Reader<'_>) -> Option<ReadLimits> {
         max_file_size: max_file_size?,
     })
 }
+
+#[cfg(test)]
+mod tests;
