@@ -234,3 +234,6 @@ impl FeedSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -364,6 +364,7 @@ async fn refusal(mut answer: Response) -> Reason {
         | "TemporaryRedirect"
         | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException" => Reason::OtherRegion(error),
+        "AccessDenied" | "AllAccessDisabled" | "InvalidObjectState" => Reason::Denied(error),
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => Reason::Refused(error),
         "RequestTimeout" | "SlowDown" | "InternalError" if status == 400 => {
             Reason::Unanswered(error)
