@@ -151,8 +151,9 @@ async fn what_comes_too_slowly_has_failed_for_this_run() {
 
 #[tokio::test]
 async fn at_most_four_requests_are_on_their_way() {
-    let head = b"HTTP/1.1 200 X\r\ncontent-length: 3\r\nconnection: close\r\n\r\n".to_vec();
-    let server = Server::always(Step::Drip(head, b"x", Duration::from_millis(30))).await;
+    let bytes = b"HTTP/1.1 200 X\r\ncontent-length: 3\r\nconnection: close\r\n\r\nxxx";
+    let late = Step::Late(Duration::from_millis(100), bytes.to_vec());
+    let server = Server::always(late).await;
     let feed = feed_of(&server);
     let readings = (0..12).map(|number| {
         // Sessions share it.
@@ -164,9 +165,6 @@ async fn at_most_four_requests_are_on_their_way() {
         assert_eq!(reading.await.unwrap(), "xxx");
     }
     assert_eq!(server.asked().len(), 12);
-    assert!(
-        (2..=4).contains(&server.most_at_once()),
-        "{}",
-        server.most_at_once()
-    );
+    let most = server.most_at_once();
+    assert!((2..=4).contains(&most), "{most}");
 }

@@ -33,6 +33,8 @@ pub(super) enum Step {
     Send(Vec<u8>),
     /// These bytes are sent, and nothing more.
     Hang(Vec<u8>),
+    /// These bytes are sent after a pause, during which the request counts as one that is on its way.
+    Late(Duration, Vec<u8>),
     /// These bytes are sent, and then this piece again and again, each after such a pause.
     Drip(Vec<u8>, &'static [u8], Duration),
 }
@@ -67,20 +69,18 @@ impl Server {
             asked: Arc::default(),
             most_at_once: Arc::default(),
         };
-        let (asked, most) = (Arc::clone(&server.asked), Arc::clone(&server.most_at_once));
+        let asked = Arc::clone(&server.asked);
+        let waiting = Waiting {
+            now: Arc::default(),
+            most: Arc::clone(&server.most_at_once),
+        };
         let serve = Arc::new(serve);
         tokio::spawn(async move {
-            let at_once = Arc::new(AtomicUsize::new(0));
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let (asked, serve) = (Arc::clone(&asked), Arc::clone(&serve));
-                let (at_once, most) = (Arc::clone(&at_once), Arc::clone(&most));
-                tokio::spawn(async move {
-                    let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
-                    most.fetch_max(now, Ordering::SeqCst);
-                    host(stream, &asked, &*serve).await;
-                    at_once.fetch_sub(1, Ordering::SeqCst);
-                });
+                let waiting = waiting.clone();
+                tokio::spawn(async move { host(stream, &asked, &*serve, &waiting).await });
             }
         });
         server
@@ -112,16 +112,24 @@ impl Server {
         self.asked().into_iter().map(|asked| asked.line).collect()
     }
 
-    /// The most connections that there were at one time.
+    /// The most requests that were kept waiting at one time.
     pub(super) fn most_at_once(&self) -> usize {
         self.most_at_once.load(Ordering::SeqCst)
     }
+}
+
+/// Requests that are kept waiting.
+#[derive(Clone)]
+struct Waiting {
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
 }
 
 async fn host(
     mut stream: TcpStream,
     all: &Mutex<Vec<Asked>>,
     serve: &(dyn Fn(&Asked) -> Step + Send + Sync),
+    waiting: &Waiting,
 ) {
     let Some(mut asked) = read(&mut stream).await else {
         return;
@@ -137,6 +145,14 @@ async fn host(
         Step::Send(bytes) => {
             stream.write_all(&bytes).await.ok();
             stream.shutdown().await.ok();
+        }
+        Step::Late(pause, bytes) => {
+            let now = waiting.now.fetch_add(1, Ordering::SeqCst) + 1;
+            waiting.most.fetch_max(now, Ordering::SeqCst);
+            tokio::time::sleep(pause).await;
+            // Before it is answered: then the next one may come at once.
+            waiting.now.fetch_sub(1, Ordering::SeqCst);
+            stream.write_all(&bytes).await.ok();
         }
         Step::Hang(bytes) => {
             stream.write_all(&bytes).await.ok();
