@@ -28,7 +28,6 @@ use super::{FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey};
 use crate::connector::{Context, Skipped, SourceError};
 use crate::connectors::misp_feed::settings::{ReadLimits, S3Settings};
 use crate::http::{Method, Redirects, Response, Site};
-use crate::settings::TlsTrust;
 use crate::telemetry::safe_text::{NAME, WORDS, clean, safe};
 
 /// What stays as it is in a path that is signed
@@ -73,11 +72,9 @@ impl Bucket {
         let url = bucket_url(settings).map_err(|error| {
             SourceError::because("the address of the bucket cannot be put together", error)
         })?;
-        let tls = settings.ca.clone();
-        let tls = tls.map_or(TlsTrust::System, TlsTrust::SystemAnd);
         let site = Site {
             redirects: Redirects::Never,
-            ..context.site("the bucket", &url, &tls)
+            ..context.site("the bucket", &url, &settings.tls)
         };
         let prefix = settings.prefix.clone();
         let identity = FeedIdentity {

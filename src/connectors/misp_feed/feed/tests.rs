@@ -84,7 +84,7 @@ fn bucket_settings(endpoint: Option<Url>) -> S3Settings {
         access_key_id: "AKIAEXAMPLE".to_owned().into(),
         secret_access_key: "a-secret-key".to_owned().into(),
         session_token: Some("a-session".to_owned().into()),
-        ca: None,
+        tls: TlsTrust::System,
         after_import: AfterImport::Keep,
     }
 }

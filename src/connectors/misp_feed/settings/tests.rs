@@ -157,7 +157,8 @@ fn every_setting_of_a_bucket_is_read() {
     assert_eq!(bucket.region.as_str(), "us-east-1");
     assert_eq!(bucket.access_key_id.expose_secret(), "AKIAEXAMPLE");
     assert_eq!(bucket.secret_access_key.expose_secret(), "hunter2");
-    assert!(bucket.session_token.is_none() && bucket.ca.is_none());
+    assert!(bucket.session_token.is_none());
+    assert_eq!(bucket.tls, TlsTrust::System);
     assert_eq!(bucket.after_import, AfterImport::Keep);
     let bucket = of_bucket(&[
         ("MISP_BUCKET_PREFIX", "export/"),
@@ -488,6 +489,49 @@ fn no_name_stands_for_two_settings() {
             assert!(names.insert(name), "{name}");
         }
     }
+}
+
+/// A self-signed certificate that nobody uses.
+const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----
+MIIBszCCAVmgAwIBAgIUdLkmeyaqQGL+I2ub3MRqO5sYmQcwCgYIKoZIzj0EAwIw
+-----END CERTIFICATE-----";
+
+#[test]
+fn a_bucket_is_believed_by_either_variable_and_not_by_both() {
+    let bundle = ("AWS_CA_BUNDLE", AUTHORITY);
+    let verify = ("MISP_FEED_SSL_VERIFY", AUTHORITY);
+    let by_bundle = of_bucket(&[bundle]).tls;
+    assert!(matches!(by_bundle, TlsTrust::SystemAnd(_)));
+    assert_eq!(of_bucket(&[verify]).tls, by_bundle);
+    let problems = problems("", &[&BUCKET[..], &[bundle, verify]].concat());
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    let names = "misp_feed.ssl_verify (MISP_FEED_SSL_VERIFY) and aws.ca_bundle (AWS_CA_BUNDLE): ";
+    assert!(problems[0].starts_with(names), "{problems:?}");
+    let unchecked = [&BUCKET[..], &[bundle, ("MISP_FEED_SSL_VERIFY", "no")]].concat();
+    let read = try_read("", &unchecked).unwrap();
+    let SourceSettings::S3(bucket) = read.section.feed.source else {
+        panic!("it is a bucket");
+    };
+    assert_eq!(bucket.tls, TlsTrust::Anyone);
+    assert_eq!(read.notices.len(), 1, "{:?}", read.notices);
+}
+
+#[rstest]
+#[case::run_every("", &[("CONNECTOR_RUN_EVERY", "60")], "CONNECTOR_RUN_EVERY: ")]
+#[case::key("connector:\n  update_existing_data: false\n", &[], "connector.update_existing_data: ")]
+fn what_was_never_read_is_noticed(
+    #[case] yaml: &str,
+    #[case] variables: &[(&str, &str)],
+    #[case] begin: &str,
+) {
+    let notices = try_read(yaml, &[&[FEED], variables].concat())
+        .unwrap()
+        .notices;
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(
+        notices[0].starts_with(begin) && notices[0].contains("no effect"),
+        "{notices:?}"
+    );
 }
 
 #[rstest]

@@ -152,7 +152,7 @@ async fn what_comes_too_slowly_has_failed_for_this_run() {
 #[tokio::test]
 async fn at_most_four_requests_are_on_their_way() {
     let bytes = b"HTTP/1.1 200 X\r\ncontent-length: 3\r\nconnection: close\r\n\r\nxxx";
-    let late = Step::Late(Duration::from_millis(100), bytes.to_vec());
+    let late = Step::Late(Duration::from_millis(300), bytes.to_vec());
     let server = Server::always(late).await;
     let feed = feed_of(&server);
     let readings = (0..12).map(|number| {
