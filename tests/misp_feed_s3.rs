@@ -5,7 +5,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
@@ -74,9 +73,9 @@ fn session(server: &S3Server, variables: &[(&str, &str)]) -> FeedSession {
         ("CONNECTOR_ID", "5f0c2a51-9d52-4c8e-a9a5-0d3c1e7b6f42"),
         ("MISP_FEED_SOURCE_TYPE", "s3"),
         ("MISP_FEED_BUCKET_NAME", BUCKET),
-        ("AWS_ENDPOINT_URL", &access.endpoint),
-        ("AWS_ACCESS_KEY_ID", &access.id),
-        ("AWS_SECRET_ACCESS_KEY", &access.secret),
+        ("AWS_ENDPOINT_URL", &*access.endpoint),
+        ("AWS_ACCESS_KEY_ID", &*access.id),
+        ("AWS_SECRET_ACCESS_KEY", &*access.secret),
     ];
     let is_usual = |(name, _): &&(&str, &str)| variables.iter().all(|(other, _)| other != name);
     let environment = usual.iter().filter(is_usual).chain(variables).copied();
@@ -125,7 +124,7 @@ async fn more_objects_than_a_page_has_are_listed_with_their_prefix() {
 
     let session = session(&server, &[("MISP_BUCKET_PREFIX", "export/")]);
     let items = list(&session).await.unwrap();
-    assert_eq!(items.total, MANY as u64);
+    assert_eq!(items.total, u64::try_from(MANY).unwrap());
     let keys: HashSet<&str> = items.items.iter().map(key).collect();
     assert_eq!(keys.len(), MANY);
     assert!(

@@ -125,17 +125,17 @@ impl Bucket {
 
     fn listing_url(&self, token: Option<&str>) -> Url {
         let mut url = self.0.transport.client.url().clone();
-        let mut query = format!("list-type=2&max-keys={PAGE_KEYS}");
-        // By name, as it is signed.
-        for (name, value) in [
-            ("continuation-token", token),
-            ("prefix", self.0.prefix.as_deref()),
-        ] {
-            if let Some(value) = value {
-                query.push_str(&format!("&{name}={}", utf8_percent_encode(value, VALUE)));
-            }
-        }
-        url.set_query(Some(&query));
+        let value = |value: &str| utf8_percent_encode(value, VALUE).to_string();
+        let parts = [
+            Some(format!("list-type=2&max-keys={PAGE_KEYS}")),
+            token.map(|token| format!("continuation-token={}", value(token))),
+            self.0
+                .prefix
+                .as_deref()
+                .map(|prefix| format!("prefix={}", value(prefix))),
+        ];
+        let query: Vec<String> = parts.into_iter().flatten().collect();
+        url.set_query(Some(&query.join("&")));
         url
     }
 

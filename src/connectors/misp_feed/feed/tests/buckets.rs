@@ -77,12 +77,13 @@ async fn what_holds_no_event_is_left_out() {
 
 #[tokio::test]
 async fn pages_are_followed_with_the_prefix() {
-    let server = Server::start(|asked| match asked.line.contains("continuation-token=") {
-        false => page(&format!(
-            "{}<IsTruncated>true</IsTruncated><NextContinuationToken>1 +/=</NextContinuationToken>",
-            contents("a", "1")
-        )),
-        true => page(&contents("b", "1")),
+    let server = Server::start(|asked| {
+        if asked.line.contains("continuation-token=") {
+            return page(&contents("b", "1"));
+        }
+        let next =
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>1 +/=</NextContinuationToken>";
+        page(&(contents("a", "1") + next))
     })
     .await;
     let settings = S3Settings {

@@ -167,9 +167,9 @@ async fn a_feed_that_is_gone_for_ten_minutes_fails_the_run_and_before_only_its_i
 /// By paused time: an answer, and be it a refusal, shows that the feed is there.
 #[tokio::test]
 async fn one_broken_event_never_fails_the_run() {
-    let server = Server::start(|asked| match asked.line.contains(ONE) {
-        true => answer(500, &[], ""),
-        false => answer(404, &[], ""),
+    let server = Server::start(|asked| {
+        let status = if asked.line.contains(ONE) { 500 } else { 404 };
+        answer(status, &[], "")
     })
     .await;
     let session = run(&feed_of(&server));

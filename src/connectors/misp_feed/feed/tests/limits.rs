@@ -17,10 +17,11 @@ async fn a_feed_that_wants_no_request_gets_none(
 ) {
     let pause = Duration::from_secs(2);
     let server = Server::start(move |asked| {
-        let wait = match is_date {
+        let wait = if is_date {
             // A date has no fractions.
-            true => httpdate::fmt_http_date(SystemTime::now() + pause + Duration::from_secs(1)),
-            false => pause.as_secs().to_string(),
+            httpdate::fmt_http_date(SystemTime::now() + pause + Duration::from_secs(1))
+        } else {
+            pause.as_secs().to_string()
         };
         match asked.nth {
             0 if asked.line.contains(ONE) => answer(status, &[("retry-after", &wait)], ""),
@@ -108,9 +109,12 @@ async fn what_is_too_large_is_cut_off(
 async fn what_is_just_not_too_large_is_read() {
     let body = vec![b' '; 1_000_000];
     let packed = packed(&body);
-    let server = Server::start(move |asked| match asked.line.contains(ONE) {
-        true => answer(200, &[("content-encoding", "gzip")], &packed),
-        false => answer(200, &[], &body),
+    let server = Server::start(move |asked| {
+        if asked.line.contains(ONE) {
+            answer(200, &[("content-encoding", "gzip")], &packed)
+        } else {
+            answer(200, &[], &body)
+        }
     })
     .await;
     let session = run(&feed_of(&server));

@@ -1,6 +1,7 @@
 //! A server of HTTP that answers byte by byte what a test wants, however wrong that is.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -44,11 +45,11 @@ pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8
     let body = body.as_ref();
     let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n");
     for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     // Of some a length may not be said (RFC 9110 §8.6).
     if !matches!(status, 204 | 304) && headers.iter().all(|(name, _)| *name != "content-length") {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
+        write!(head, "content-length: {}\r\n", body.len()).unwrap();
     }
     Step::Send([head.as_bytes(), b"\r\n", body].concat())
 }
