@@ -259,3 +259,6 @@ impl FeedSession {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

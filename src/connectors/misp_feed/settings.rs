@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::MappingSettings;
-use crate::settings::{Alias, Fallback, Kind, Pem, Reader, Section, Setting, Since, TlsTrust};
+use crate::settings::{Alias, Fallback, Kind, Reader, Section, Setting, Since, TlsTrust};
 
 pub use place::{BucketName, Region};
 
@@ -77,8 +77,8 @@ pub struct S3Settings {
     pub secret_access_key: SecretString,
     /// The token of a session, where the keys are those of one.
     pub session_token: Option<SecretString>,
-    /// Authorities that are believed besides the system's.
-    pub ca: Option<Pem>,
+    /// Which certificates are believed.
+    pub tls: TlsTrust,
     /// What becomes of an object once all of it is imported.
     pub after_import: AfterImport,
 }
@@ -321,6 +321,14 @@ impl Section for MispFeedSettings {
     const SECTIONS: &'static [&'static str] = &["misp_feed", "aws"];
     const ENV_PREFIX: &'static str = "MISP_FEED_";
     const SHARED_ENV_PREFIXES: &'static [&'static str] = &["MISP_BUCKET_", "MISP_CREATE_"];
+    const WITHOUT_EFFECT: &'static [&'static str] = &[
+        "CONNECTOR_CONFIDENCE_LEVEL",
+        "CONNECTOR_RUN_EVERY",
+        "CONNECTOR_UPDATE_EXISTING_DATA",
+        "connector.confidence_level",
+        "connector.run_every",
+        "connector.update_existing_data",
+    ];
     const STANDARD_ALIASES: &'static [(&'static str, &'static [Alias])] = &[(
         "connector.duration_period",
         &[
@@ -385,6 +393,31 @@ fn read_http(reader: &mut Reader<'_>) -> Option<HttpFeedSettings> {
     })
 }
 
+fn read_trust(reader: &mut Reader<'_>) -> Option<TlsTrust> {
+    let risk = "change what it has, and read what shows who asks";
+    reader.trust_of(&SSL_VERIFY, "the feed", risk)
+}
+
+/// Whom to trust at a bucket, where the tools of AWS have a variable of their own.
+fn read_s3_trust(reader: &mut Reader<'_>) -> Option<TlsTrust> {
+    let tls = read_trust(reader)?;
+    if !reader.is_given(&AWS_CA_BUNDLE) {
+        // A placeholder is reported.
+        reader.certificates(&AWS_CA_BUNDLE);
+        return Some(tls);
+    }
+    let ca = reader.certificates(&AWS_CA_BUNDLE)?;
+    match tls {
+        TlsTrust::Anyone => Some(tls),
+        TlsTrust::System => Some(TlsTrust::SystemAnd(ca)),
+        TlsTrust::SystemAnd(_) => {
+            let text = "both name authorities; put all of them into one file";
+            reader.contradiction(&[&SSL_VERIFY, &AWS_CA_BUNDLE], text);
+            None
+        }
+    }
+}
+
 /// The folder that the address of a manifest, or of a folder, names.
 fn folder_of(mut url: Url) -> Url {
     let is_manifest = url
@@ -406,7 +439,7 @@ fn read_s3(reader: &mut Reader<'_>) -> Option<S3Settings> {
     let access_key_id = reader.token(&AWS_ACCESS_KEY_ID);
     let secret_access_key = reader.token(&AWS_SECRET_ACCESS_KEY);
     let session_token = reader.token(&AWS_SESSION_TOKEN);
-    let ca = reader.certificates(&AWS_CA_BUNDLE);
+    let tls = read_s3_trust(reader);
     let fates = [("keep", AfterImport::Keep), ("delete", AfterImport::Delete)];
     let after_import = reader.choice(&S3_AFTER_IMPORT, &fates);
     Some(S3Settings {
@@ -417,7 +450,7 @@ fn read_s3(reader: &mut Reader<'_>) -> Option<S3Settings> {
         access_key_id: access_key_id?,
         secret_access_key: secret_access_key?,
         session_token,
-        ca,
+        tls: tls?,
         after_import: after_import?,
     })
 }
@@ -435,3 +468,6 @@ fn read_limits(reader: &mut Reader<'_>) -> Option<ReadLimits> {
         max_file_size: max_file_size?,
     })
 }
+
+#[cfg(test)]
+mod tests;

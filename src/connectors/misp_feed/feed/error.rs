@@ -95,6 +95,9 @@ pub enum Reason {
     /// What shows who asks is missing, wrong, or not enough (401, 403).
     #[error(transparent)]
     Refused(http::Error),
+    /// This one object may not be read, or removed, by whoever asks.
+    #[error(transparent)]
+    Denied(http::Error),
     /// There is no such thing (404, 410).
     #[error(transparent)]
     Missing(http::Error),
@@ -212,7 +215,7 @@ impl Reason {
     fn words(&self) -> &'static str {
         match self {
             Self::Unanswered(_) | Self::Limited(_) => "the feed gives no usable answer",
-            Self::Refused(_) => "the feed refuses it",
+            Self::Refused(_) | Self::Denied(_) => "the feed refuses it",
             Self::Missing(_) | Self::NoBucket(_) => "the feed does not have it",
             Self::OtherRegion(_) | Self::Redirect(_) | Self::Status(_) | Self::Unsigned(_) => {
                 "the feed does not give it"
@@ -315,7 +318,7 @@ impl FeedError {
 
     fn s3_advice(&self) -> String {
         match &self.reason {
-            Reason::Refused(_) => {
+            Reason::Refused(_) | Reason::Denied(_) => {
                 format!(
                     ": do the keys belong to a user who may do that, and is the clock right? ({KEYS})"
                 )

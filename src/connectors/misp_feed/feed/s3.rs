@@ -28,7 +28,6 @@ use super::{FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey};
 use crate::connector::{Context, Skipped, SourceError};
 use crate::connectors::misp_feed::settings::{ReadLimits, S3Settings};
 use crate::http::{Method, Redirects, Response, Site};
-use crate::settings::TlsTrust;
 use crate::telemetry::safe_text::{NAME, WORDS, clean, safe};
 
 /// What stays as it is in a path that is signed
@@ -73,11 +72,9 @@ impl Bucket {
         let url = bucket_url(settings).map_err(|error| {
             SourceError::because("the address of the bucket cannot be put together", error)
         })?;
-        let tls = settings.ca.clone();
-        let tls = tls.map_or(TlsTrust::System, TlsTrust::SystemAnd);
         let site = Site {
             redirects: Redirects::Never,
-            ..context.site("the bucket", &url, &tls)
+            ..context.site("the bucket", &url, &settings.tls)
         };
         let prefix = settings.prefix.clone();
         let identity = FeedIdentity {
@@ -128,17 +125,17 @@ impl Bucket {
 
     fn listing_url(&self, token: Option<&str>) -> Url {
         let mut url = self.0.transport.client.url().clone();
-        let mut query = format!("list-type=2&max-keys={PAGE_KEYS}");
-        // By name, as it is signed.
-        for (name, value) in [
-            ("continuation-token", token),
-            ("prefix", self.0.prefix.as_deref()),
-        ] {
-            if let Some(value) = value {
-                query.push_str(&format!("&{name}={}", utf8_percent_encode(value, VALUE)));
-            }
-        }
-        url.set_query(Some(&query));
+        let value = |value: &str| utf8_percent_encode(value, VALUE).to_string();
+        let parts = [
+            Some(format!("list-type=2&max-keys={PAGE_KEYS}")),
+            token.map(|token| format!("continuation-token={}", value(token))),
+            self.0
+                .prefix
+                .as_deref()
+                .map(|prefix| format!("prefix={}", value(prefix))),
+        ];
+        let query: Vec<String> = parts.into_iter().flatten().collect();
+        url.set_query(Some(&query.join("&")));
         url
     }
 
@@ -364,6 +361,7 @@ async fn refusal(mut answer: Response) -> Reason {
         | "TemporaryRedirect"
         | "AuthorizationHeaderMalformed"
         | "IllegalLocationConstraintException" => Reason::OtherRegion(error),
+        "AccessDenied" | "AllAccessDisabled" | "InvalidObjectState" => Reason::Denied(error),
         "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired" => Reason::Refused(error),
         "RequestTimeout" | "SlowDown" | "InternalError" if status == 400 => {
             Reason::Unanswered(error)

@@ -59,10 +59,9 @@ impl Region {
     /// # Errors
     /// What is wrong, as the end of a sentence that begins with the value.
     pub fn read(text: &str, is_aws: bool) -> Result<Self, String> {
-        let is_part = |c: char| match is_aws {
-            true => c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
-            false => c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),
-        };
+        let is_of_aws = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let is_of_others = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let is_part = |c: char| is_of_aws(c) || (!is_aws && is_of_others(c));
         if text.len() <= LONGEST_REGION && text.chars().all(is_part) {
             return Ok(Self(text.to_owned()));
         }

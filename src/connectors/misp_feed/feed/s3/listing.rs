@@ -121,3 +121,101 @@ pub(super) fn read_error(body: &[u8]) -> Told {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn page(members: &str) -> Result<Page, String> {
+        let xml = format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>b</Name>{members}</ListBucketResult>"#
+        );
+        read(xml.as_bytes()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn objects_are_as_the_bucket_lists_them() {
+        let read = page(
+            "<IsTruncated>true</IsTruncated><Contents><Key> a&amp;b&#13;ü+%20.json </Key><LastModified>2026-11-20T10:00:00.000Z</LastModified><ETag>&quot;0a1b&quot;</ETag><Size>12</Size><Owner><ID>x</ID></Owner></Contents><Contents><Key>c</Key><Size>many</Size></Contents><CommonPrefixes><Prefix>d</Prefix></CommonPrefixes><NextContinuationToken>1/x==</NextContinuationToken>",
+        );
+        let expected = Page {
+            objects: vec![
+                Listed {
+                    key: " a&b\rü+%20.json ".to_owned(),
+                    etag: Some("\"0a1b\"".to_owned()),
+                    modified: Some("2026-11-20T10:00:00.000Z".to_owned()),
+                    size: Some(12),
+                },
+                Listed {
+                    key: "c".to_owned(),
+                    ..Listed::default()
+                },
+            ],
+            next: Some("1/x==".to_owned()),
+        };
+        assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn keys_that_a_server_encodes_are_decoded() {
+        let read = page(
+            "<EncodingType>url</EncodingType><Contents><Key>a+b%2Bc%C3%BC%252F</Key></Contents>",
+        );
+        assert_eq!(read.unwrap().objects[0].key, "a b+cü%2F");
+    }
+
+    #[rstest]
+    #[case(
+        "<IsTruncated>false</IsTruncated><NextContinuationToken>x</NextContinuationToken>",
+        Ok(None)
+    )]
+    #[case("<NextContinuationToken>x</NextContinuationToken>", Ok(Some("x")))]
+    #[case("", Ok(None))]
+    #[case("<IsTruncated>true</IsTruncated>", Err("which is the next"))]
+    #[case(
+        "<IsTruncated>true</IsTruncated><NextContinuationToken/>",
+        Err("which is the next")
+    )]
+    fn there_is_a_next_page_only_where_one_is_named(
+        #[case] members: &str,
+        #[case] next: Result<Option<&str>, &str>,
+    ) {
+        match (page(members), next) {
+            (Ok(page), next) => assert_eq!(Ok(page.next.as_deref()), next),
+            (Err(error), next) => assert!(error.contains(next.unwrap_err()), "{error}"),
+        }
+    }
+
+    #[rstest]
+    #[case("<html><body>Log in</body></html>")]
+    #[case("<Error><Code>x</Code></Error>")]
+    #[case("")]
+    #[case("{}")]
+    #[case("<ListBucketResult><Contents><Key>a</Key>")]
+    fn what_is_no_page_is_refused(#[case] body: &str) {
+        assert!(read(body.as_bytes()).is_err());
+    }
+
+    #[rstest]
+    #[case(
+        "<Error><Code>NoSuchKey</Code><Message>It is not there</Message><Key>k</Key></Error>",
+        Some("NoSuchKey"),
+        Some("It is not there")
+    )]
+    #[case("<Error><Code>SlowDown</Code><Mess", Some("SlowDown"), None)]
+    #[case("<html><Code>x</Code></html>", None, None)]
+    #[case("", None, None)]
+    fn an_error_tells_its_code_and_its_message(
+        #[case] body: &str,
+        #[case] code: Option<&str>,
+        #[case] message: Option<&str>,
+    ) {
+        let told = read_error(body.as_bytes());
+        assert_eq!(
+            (told.code.as_deref(), told.message.as_deref()),
+            (code, message)
+        );
+    }
+}
