@@ -127,7 +127,7 @@ impl Default for MappingSettings {
             markings_from_tags: false,
             to_ids_no_score: None,
             import_with_attachments: false,
-            max_attachment_size: 8 * 1024 * 1024,
+            max_attachment_size: 8_000_000,
             import_malware_samples: false,
             unsupported_as_text: false,
             unsupported_as_text_transparent: true,

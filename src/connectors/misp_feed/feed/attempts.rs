@@ -1,0 +1,203 @@
+//! How long to go on asking a feed for one thing.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::time::Instant;
+
+use super::FeedSession;
+use super::error::{FeedError, LimitError, Reason, Subject};
+use crate::connector::RunReporter;
+use crate::http::{RetryPolicy, Waits};
+
+/// The shortest wait for a limit, doubled each time: a feed that says none may go on saying so.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+/// From so many limits in a row on, the shortest wait does not grow any more: it is a minute then.
+const MOST_DOUBLINGS: u32 = 6;
+/// So many limits in a row are waited for. What comes then is that of one item, whatever the feed says.
+const MOST_LIMITS: u32 = 10;
+/// A feed that has answered nothing of use for so long fails the run.
+const LONGEST_OUTAGE: Duration = Duration::from_mins(10);
+/// A longer wait is logged with its end.
+const LONG_WAIT: Duration = Duration::from_mins(1);
+/// While it waits, a run shows so often that it is alive.
+const SIGN_EVERY: Duration = Duration::from_secs(20);
+const LIMITED: &str = "waiting until the feed takes requests again";
+const UNANSWERED: &str = "waiting until the feed can be read again";
+
+/// Whether, and until when, what may pass is waited for.
+#[derive(Debug, Clone)]
+pub(super) enum Waiting {
+    /// Everything is asked once.
+    Never,
+    /// As long as a run may wait.
+    ForRun {
+        reporter: RunReporter,
+        /// No wait for a limit ends later.
+        until: Instant,
+    },
+}
+
+/// Since when nothing of use has come from a feed, over all that it is asked for.
+#[derive(Debug, Default)]
+pub(super) struct Outage(Mutex<Option<Instant>>);
+
+impl Outage {
+    /// How long it lasts, from the first failure on.
+    fn note_failure(&self) -> Duration {
+        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        since.get_or_insert_with(Instant::now).elapsed()
+    }
+
+    fn end(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// The attempts to read one thing.
+struct Attempts<'a> {
+    session: &'a FeedSession,
+    subject: &'a Subject,
+    /// Since the first failure, or the last limit.
+    waits: Option<Waits>,
+    /// Limits in a row.
+    limits: u32,
+}
+
+impl FeedSession {
+    /// Asks for something, again where what was wrong may pass and the session waits. What is listed is asked for over ten
+    /// minutes, and one item over half a minute, so that it does not hold up the others for longer.
+    pub(super) async fn attempt<T, F>(
+        &self,
+        subject: &Subject,
+        ask: impl Fn() -> F + Send,
+    ) -> Result<T, FeedError>
+    where
+        F: Future<Output = Result<T, Reason>> + Send,
+    {
+        let mut attempts = Attempts {
+            session: self,
+            subject,
+            waits: None,
+            limits: 0,
+        };
+        loop {
+            self.wait_for_hold().await;
+            match ask().await {
+                Ok(answered) => {
+                    self.outage.end();
+                    return Ok(answered);
+                }
+                Err(reason) => attempts.wait_after(reason).await?,
+            }
+        }
+    }
+
+    /// Waits until the feed takes requests again, if it has said when that is.
+    async fn wait_for_hold(&self) {
+        let Waiting::ForRun { reporter, .. } = &self.waiting else {
+            return;
+        };
+        while let Some(until) = self.transport().held_until() {
+            reporter.show_life(LIMITED);
+            tokio::time::sleep_until(until.min(Instant::now() + SIGN_EVERY)).await;
+        }
+    }
+}
+
+impl Attempts<'_> {
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// What was wrong, where there is to be no further attempt.
+    async fn wait_after(&mut self, reason: Reason) -> Result<(), FeedError> {
+        let transport = self.session.transport();
+        let limit = match &reason {
+            Reason::Limited(limit) => Some(self.limit_wait(limit)),
+            _ => None,
+        };
+        let outage = self.note(&reason);
+        let may_pass = reason.may_pass();
+        let error = transport.error(self.subject.clone(), reason);
+        let Waiting::ForRun { reporter, until } = &self.session.waiting else {
+            return Err(error);
+        };
+        if let Some(wait) = limit {
+            return self.hold(wait, *until, error);
+        }
+        let wait = may_pass.then(|| self.next_wait()).flatten();
+        let Some(wait) = wait else {
+            return Err(error.of_feed_if(outage >= LONGEST_OUTAGE));
+        };
+        reporter.show_life(UNANSWERED);
+        transport.client.pause(wait, &error).await;
+        Ok(())
+    }
+
+    /// How long nothing of use has come from the feed.
+    fn note(&self, reason: &Reason) -> Duration {
+        let outage = &self.session.outage;
+        if reason.is_outage() {
+            return outage.note_failure();
+        }
+        outage.end();
+        Duration::ZERO
+    }
+
+    fn next_wait(&mut self) -> Option<Duration> {
+        self.limits = 0;
+        let policy = match self.subject {
+            Subject::Manifest | Subject::Listing => RetryPolicy::DURING_RUN,
+            Subject::Event(_) | Subject::Object(_) | Subject::Removal(_) => RetryPolicy::FOR_A_PART,
+        };
+        self.waits.get_or_insert_with(|| policy.waits()).next(None)
+    }
+
+    /// At least what the feed asks for.
+    fn limit_wait(&mut self, limit: &LimitError) -> Duration {
+        let doubled = 2_u32.pow(self.limits.min(MOST_DOUBLINGS));
+        self.limits = self.limits.saturating_add(1);
+        limit.wait.max(SHORTEST_WAIT * doubled)
+    }
+
+    /// Holds back whatever is asked next, unless that would be for too long, or has been in vain too often.
+    fn hold(&mut self, wait: Duration, until: Instant, error: FeedError) -> Result<(), FeedError> {
+        // What failed before has had its time.
+        self.waits = None;
+        let end = Instant::now() + wait;
+        if end > until {
+            return Err(error.of_feed_if(true));
+        }
+        let transport = self.session.transport();
+        transport.hold_until(end);
+        if self.limits > MOST_LIMITS {
+            return Err(error);
+        }
+        transport.client.count_retry();
+        self.say_limit(wait, &error);
+        Ok(())
+    }
+
+    fn say_limit(&self, wait: Duration, error: &FeedError) {
+        let transport = self.session.transport();
+        let host = transport.client.name();
+        let wait_s = wait.as_secs();
+        if wait <= LONG_WAIT {
+            tracing::info!(
+                host,
+                wait_s,
+                "{error}: the feed wants no request for now, trying again"
+            );
+            return;
+        }
+        let end = TimeDelta::from_std(wait).ok();
+        let end = end.and_then(|wait| transport.clock.now().checked_add_signed(wait));
+        let end = end.map_or_else(String::new, |end| end.format("%H:%M:%S UTC").to_string());
+        tracing::warn!(
+            host,
+            wait_s,
+            "the feed takes no request until {end}, and is waited for"
+        );
+    }
+}

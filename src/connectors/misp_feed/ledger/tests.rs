@@ -1,0 +1,141 @@
+use rstest::rstest;
+
+use super::*;
+use crate::connectors::misp_feed::done::{Fingerprinter, Place};
+
+fn listed(name: &str, timestamp: i64) -> Listed {
+    Listed {
+        place: Place {
+            timestamp,
+            name: name.into(),
+        },
+        fingerprint: Fingerprinter::new("x").of(name, &timestamp.to_string()),
+        is_left_out: false,
+    }
+}
+
+fn version(etag: &str) -> Validators {
+    Validators {
+        etag: Some(etag.to_owned()),
+        last_modified: None,
+    }
+}
+
+fn open(state: Option<&Value>, listing: &[Listed]) -> (Ledger, ToDo) {
+    let cursor = state.map(|state| Cursor::read(state).unwrap());
+    Ledger::open(
+        cursor.unwrap_or_default(),
+        listing.to_vec(),
+        version("\"2\""),
+        AppliedSettings::default(),
+        |_| false,
+    )
+}
+
+fn etag(state: &Value) -> Option<&str> {
+    state["version"]["etag"].as_str()
+}
+
+#[test]
+fn the_version_of_a_listing_is_kept_once_all_of_it_is_done_or_failing() {
+    let listing = [listed("a", 1), listed("b", 2), listed("c", 3)];
+    let (mut ledger, to_do) = open(None, &listing);
+    assert_eq!(to_do.items, [0, 1, 2]);
+    assert_eq!(etag(&ledger.state()), None);
+    ledger.note_done(0, false);
+    assert_eq!(ledger.note_failed(1, "HTTP 404"), Failure::New);
+    let half = ledger.state();
+    assert_eq!(etag(&half), None);
+    ledger.note_done(2, false);
+    assert_eq!(etag(&ledger.state()), Some("\"2\""));
+
+    // Whatever was under way is to be done; what failed is tried again.
+    let (mut ledger, to_do) = open(Some(&half), &listing);
+    assert_eq!((to_do.items, to_do.done, to_do.retried), (vec![1, 2], 1, 1));
+    ledger.note_done(1, false);
+    ledger.note_done(2, false);
+    let state = ledger.state();
+    let (mut ledger, to_do) = open(Some(&state), &listing);
+    assert_eq!((to_do.items, to_do.done), (vec![], 3));
+    assert_eq!(ledger.state(), state);
+}
+
+#[test]
+fn what_is_given_up_is_tried_once_it_has_changed() {
+    let listing = [listed("a", 1), listed("b", 2)];
+    let mut state = None;
+    for tries in 1..=11 {
+        let (mut ledger, to_do) = open(state.as_ref(), &listing);
+        let places = to_do.items.clone();
+        for place in places {
+            match place {
+                0 => drop(ledger.note_failed(0, "no JSON")),
+                place => ledger.note_done(place, false),
+            }
+        }
+        assert_eq!(to_do.items.contains(&0), tries <= 10, "{tries}");
+        state = Some(ledger.state());
+    }
+    let changed = [listed("a", 7), listed("b", 2)];
+    let (ledger, to_do) = open(state.as_ref(), &changed);
+    assert_eq!(to_do.items, [0]);
+    assert_eq!(ledger.cursor().failing.given_up(), 0);
+}
+
+#[rstest]
+#[case(0, &[0, 1, 2, 3])]
+#[case(2, &[0, 3])]
+#[case(i64::MAX, &[0])]
+fn what_the_program_before_has_imported_is_done_once(#[case] up_to: i64, #[case] items: &[usize]) {
+    let listing = [
+        listed("without a time", 0),
+        listed("a", 1),
+        listed("b", 2),
+        listed("c", 3),
+    ];
+    let python = serde_json::json!({"last_event_timestamp": up_to});
+    let state = Cursor::migrate(&python).unwrap().to_json();
+    let (mut ledger, to_do) = open(Some(&state), &listing);
+    assert_eq!(to_do.items, items);
+    assert_eq!(to_do.taken_over, 4 - items.len());
+    // Events that are published late are no matter of the program before.
+    let state = ledger.state();
+    let late = [listing.as_slice(), &[listed("late", 1)]].concat();
+    let (_, to_do) = open(Some(&state), &late);
+    assert_eq!(to_do.taken_over, 0);
+    assert!(to_do.items.contains(&4));
+}
+
+#[test]
+fn what_is_removable_is_done_and_forgotten_once_it_is_gone() {
+    let listing = [listed("a", 1), listed("b", 2)];
+    let (mut ledger, _) = open(None, &listing);
+    ledger.note_done(0, true);
+    ledger.note_done(1, false);
+    let state = ledger.state();
+    let (ledger, to_do) = open(Some(&state), &listing);
+    assert_eq!(ledger.removable(), [0]);
+    assert_eq!(to_do.items, [0; 0]);
+    let (mut ledger, _) = open(Some(&state), &listing[1..]);
+    assert_eq!(ledger.removable(), [0; 0]);
+    assert_eq!(ledger.state()["removable"], Value::Null);
+}
+
+#[test]
+fn what_is_left_out_is_not_done_and_what_comes_again_is() {
+    let mut listing = [listed("a", 1), listed("b", 2)];
+    listing[0].is_left_out = true;
+    let (mut ledger, to_do) = open(None, &listing);
+    assert_eq!((to_do.items, to_do.left_out), (vec![1], 1));
+    ledger.note_done(1, false);
+    let state = ledger.state();
+    listing[0].is_left_out = false;
+    let (_, to_do) = Ledger::open(
+        Cursor::read(&state).unwrap(),
+        listing.to_vec(),
+        version("\"2\""),
+        AppliedSettings::default(),
+        |listed| &*listed.place.name == "b",
+    );
+    assert_eq!((to_do.items, to_do.again), (vec![0], vec![1]));
+}

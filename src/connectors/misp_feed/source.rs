@@ -1,0 +1,396 @@
+//! One run: what is to be done is found by the feed's listing, and file after file becomes units.
+
+mod check;
+mod file;
+mod guesser;
+mod reads;
+mod run;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::cursor::{AppliedSettings, Cursor};
+use super::done::{Fingerprinter, Listed, Place};
+use super::feed::{FeedItem, FeedItems, FeedListing, FeedSession, LeftOut};
+use super::ledger::{Ledger, ToDo};
+use super::summary::RunSummary;
+use super::{MispFeed, STREAM};
+use crate::connector::{
+    Converted, Converter, Position, Resume, RunReporter, Skipped, Source, SourceError, UnitKey,
+};
+use crate::http::Validators;
+use crate::stix::StixObject;
+use crate::telemetry::logs::Chain;
+use guesser::Guesser;
+use run::Run;
+
+pub(super) use check::check;
+use file::{FileReading, Units, bare_name, unit_key};
+
+/// Units that are handed out and not taken yet.
+const UNITS_AHEAD: usize = 1;
+/// What is no event of a listing is named so often.
+const NAMED_LEFT_OUT: usize = 20;
+
+/// One run over a feed.
+#[derive(Debug)]
+pub struct EventSource {
+    units: Option<mpsc::Receiver<Result<EventUnit, SourceError>>>,
+    /// Handed out first.
+    noted: Option<EventUnit>,
+    /// Ends with the run.
+    _reading: Option<AbortOnDropHandle<()>>,
+}
+
+/// A part of an event.
+#[derive(Debug, Default)]
+pub struct EventUnit {
+    /// From 1.
+    number: u64,
+    key: Option<UnitKey>,
+    /// It is sent once more, whatever its state.
+    is_again: bool,
+    /// How many items end with it: 1 or none.
+    items: usize,
+    /// How many items the run has to do.
+    total: u64,
+    objects: Vec<Arc<StixObject>>,
+    shared: Vec<Arc<StixObject>>,
+    skipped: Vec<Skipped>,
+    /// How the state stands then.
+    cursor: Option<Value>,
+    /// Up to when changes of the feed lie before it.
+    as_of: Option<DateTime<Utc>>,
+}
+
+impl Source for EventSource {
+    type Unit = EventUnit;
+    type Converter = EventConverter;
+
+    fn converter(&self) -> EventConverter {
+        EventConverter
+    }
+
+    async fn next_unit(&mut self) -> Result<Option<EventUnit>, SourceError> {
+        if let Some(unit) = self.noted.take() {
+            return Ok(Some(unit));
+        }
+        match &mut self.units {
+            Some(units) => units.recv().await.transpose(),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Makes units of what was written.
+#[derive(Debug)]
+pub struct EventConverter;
+
+impl Converter for EventConverter {
+    type Unit = EventUnit;
+
+    fn convert(&mut self, unit: EventUnit) -> Converted {
+        Converted {
+            key: unit.key,
+            is_again: unit.is_again,
+            position: unit.cursor.map(|cursor| Position {
+                variant: None,
+                cursor,
+                as_of: unit.as_of.map(Into::into),
+            }),
+            stream_total: Some(unit.total),
+            objects: unit.objects,
+            shared: unit.shared,
+            skipped: unit.skipped,
+            ..Converted::new(STREAM, unit.number, unit.items)
+        }
+    }
+}
+
+/// How a run is opened.
+pub(super) struct Opening<'a> {
+    connector: &'a MispFeed,
+    resume: &'a Resume,
+    session: FeedSession,
+    now: DateTime<Utc>,
+}
+
+impl<'a> Opening<'a> {
+    /// For a run behind what earlier ones left.
+    pub(super) fn new(connector: &'a MispFeed, resume: &'a Resume) -> Self {
+        Self {
+            connector,
+            resume,
+            session: connector
+                .feed
+                .for_run(&resume.reporter, connector.longest_wait),
+            now: connector.clock.now(),
+        }
+    }
+
+    /// Lists the feed, and begins to read what is to be done.
+    ///
+    /// # Errors
+    /// Why the feed cannot be listed.
+    pub(super) async fn open(self) -> Result<EventSource, SourceError> {
+        let stored = self.resume.cursors.get(STREAM);
+        let cursor = self.cursor(stored);
+        let known = self.known(&cursor);
+        let listing = self.session.list(&known).await;
+        let listing = listing.map_err(super::feed::FeedError::into_source_error)?;
+        let FeedListing::Items(items) = listing else {
+            return Ok(self.unchanged(cursor));
+        };
+        let run = self.plan(cursor, items, stored.cloned()).await;
+        let (run, to_do) = run;
+        let (taker, units) = mpsc::channel(UNITS_AHEAD);
+        let run = Run {
+            units: Some(Units {
+                taker,
+                number: 0,
+                total: run.summary.to_do(),
+                skipped: Vec::new(),
+            }),
+            ..run
+        };
+        let reading = AbortOnDropHandle::new(tokio::spawn(run.run(to_do)));
+        Ok(EventSource {
+            units: Some(units),
+            noted: None,
+            _reading: Some(reading),
+        })
+    }
+
+    /// A run with nothing to do. That other settings hold is noted, so that it is said once.
+    fn unchanged(&self, cursor: Cursor) -> EventSource {
+        let words = RunSummary::unchanged(&cursor.failing);
+        self.resume.reporter.summarize(words);
+        let applied = &self.connector.applied;
+        let is_noted = cursor.settings != *applied;
+        let cursor = Cursor {
+            settings: applied.clone(),
+            ..cursor
+        };
+        EventSource {
+            units: None,
+            noted: is_noted.then(|| EventUnit {
+                number: 1,
+                cursor: Some(cursor.to_json()),
+                ..EventUnit::default()
+            }),
+            _reading: None,
+        }
+    }
+
+    /// What earlier runs have done.
+    fn cursor(&self, stored: Option<&Value>) -> Cursor {
+        let read = stored.map(Cursor::read).transpose();
+        let cursor = read.unwrap_or_else(|error| {
+            tracing::warn!(
+                error = %Chain(&error),
+                "the state says nothing that can be read of this feed: it is imported from its beginning"
+            );
+            None
+        });
+        let cursor = cursor.unwrap_or_default();
+        let settings = &self.connector.applied;
+        if cursor.done.count() > 0 && cursor.settings.mapping != settings.mapping {
+            tracing::info!(
+                "settings of what becomes of an event are others than before: they hold for events that come or change from now on; for all of them, reset the state of the connector"
+            );
+        }
+        cursor
+    }
+
+    /// The version with which the feed is asked for what is new: none where something is to be done all the same.
+    fn known(&self, cursor: &Cursor) -> Validators {
+        let is_same = cursor.settings.import_from == self.connector.applied.import_from;
+        let is_settled = cursor.failing.due() == 0 && cursor.taken_over.is_none();
+        if is_same && is_settled && self.resume.again.is_empty() {
+            cursor.validators.clone()
+        } else {
+            Validators::default()
+        }
+    }
+
+    async fn plan(&self, cursor: Cursor, items: FeedItems, stored: Option<Value>) -> (Run, ToDo) {
+        let FeedItems {
+            items,
+            validators,
+            left_out,
+            ..
+        } = items;
+        log_left_out(&left_out);
+        let import_from = self.import_from();
+        let fingerprinter = Fingerprinter::new(&self.connector.installation);
+        let mut listed: Vec<(Listed, FeedItem)> = items
+            .into_iter()
+            .map(|item| (listed(&fingerprinter, &item, import_from), item))
+            .collect();
+        listed.sort_by(|(one, _), (other, _)| one.place.cmp(&other.place));
+        let (listing, items): (Vec<Listed>, Vec<FeedItem>) = listed.into_iter().unzip();
+        let again: HashSet<&UnitKey> = self
+            .resume
+            .again
+            .iter()
+            .flat_map(|again| &again.unit)
+            .collect();
+        let keys: Vec<Option<UnitKey>> = if again.is_empty() {
+            Vec::new()
+        } else {
+            items.iter().map(|item| unit_key(&item.name)).collect()
+        };
+        let wanted: HashSet<&str> = listing
+            .iter()
+            .zip(&keys)
+            .filter(|(_, key)| key.as_ref().is_some_and(|key| again.contains(key)))
+            .map(|(listed, _)| &*listed.place.name)
+            .collect();
+        let wanted: HashSet<Box<str>> = wanted.into_iter().map(Into::into).collect();
+        let what = self.connector.feed.items_word();
+        let mut summary = RunSummary::new(what, listing.len() as u64, left_out.total);
+        let settings = self.connector.applied.clone();
+        let (ledger, to_do) = Ledger::open(cursor, listing, validators, settings, |listed| {
+            wanted.contains(&listed.place.name)
+        });
+        let date = import_from.map(|date| date.format("%Y-%m-%d %H:%M UTC").to_string());
+        summary.plan(&to_do, date);
+        summary.note_failing(&ledger.cursor().failing);
+        if to_do.taken_over > 0 {
+            tracing::info!(
+                events = to_do.taken_over,
+                "events up to the last one that the program before has imported count as done"
+            );
+        }
+        summary.count_removed(self.remove(&ledger, &items).await);
+        self.announce(&summary, &to_do);
+        let run = Run {
+            session: self.session.clone(),
+            reading: Arc::new(FileReading {
+                feed: self.connector.feed.clone(),
+                mapping: self.connector.mapping.clone(),
+                batch_size: self.connector.batch_size,
+                import_from,
+            }),
+            guesser: Guesser::new(Arc::clone(&self.connector.platform)),
+            ledger,
+            items,
+            summary,
+            reporter: self.resume.reporter.clone(),
+            units: None,
+            stored,
+            now: self.now,
+            removes: self.connector.removes,
+        };
+        (run, to_do)
+    }
+
+    /// Before it nothing is imported; none where everything is.
+    fn import_from(&self) -> Option<DateTime<Utc>> {
+        let since = self.connector.import_from;
+        since.map(|since| since.resolve(self.now))
+    }
+
+    /// Removes from the bucket what is confirmed, if that is wanted; answers how much.
+    async fn remove(&self, ledger: &Ledger, items: &[FeedItem]) -> u64 {
+        let mut removed = 0;
+        if !self.connector.removes {
+            return removed;
+        }
+        for place in ledger.removable() {
+            let Some(item) = items.get(place) else {
+                continue;
+            };
+            match self.session.delete(item).await {
+                Ok(()) => removed += 1,
+                Err(error) => {
+                    tracing::warn!(
+                        error = %Chain(&error),
+                        "imported objects cannot be removed from the bucket: it is tried again in the next run"
+                    );
+                    break;
+                }
+            }
+        }
+        removed
+    }
+
+    fn announce(&self, summary: &RunSummary, to_do: &ToDo) {
+        let reporter: &RunReporter = &self.resume.reporter;
+        reporter.summarize(summary.to_string());
+        if summary.leaves_all_out() {
+            tracing::warn!("{summary}");
+            return;
+        }
+        tracing::info!(
+            items.todo = to_do.items.len(),
+            items.done = to_do.done,
+            items.left_out = to_do.left_out,
+            items.again = to_do.again.len(),
+            items.failed_before = to_do.retried,
+            "the feed is listed"
+        );
+    }
+}
+
+/// An item as it is worked on.
+fn listed(
+    fingerprinter: &Fingerprinter,
+    item: &FeedItem,
+    import_from: Option<DateTime<Utc>>,
+) -> Listed {
+    // The version as it is compared, not as it is shown.
+    let version = serde_json::to_string(&item.version).unwrap_or_default();
+    let name = bare_name(&item.name);
+    let is_before = |from: DateTime<Utc>| {
+        let timestamp = item.timestamp.filter(|timestamp| *timestamp != 0);
+        timestamp.is_some_and(|timestamp| timestamp < from.timestamp())
+    };
+    Listed {
+        place: Place {
+            timestamp: item.timestamp.or(item.written).unwrap_or_default(),
+            name: name.as_str().into(),
+        },
+        fingerprint: fingerprinter.of(&name, &version),
+        is_left_out: import_from.is_some_and(is_before),
+    }
+}
+
+/// Names what stands in a listing and is no item.
+fn log_left_out(left_out: &LeftOut) {
+    for skipped in left_out.named.iter().take(NAMED_LEFT_OUT) {
+        tracing::debug!(
+            item = skipped.id,
+            reason = skipped.reason,
+            "left out of the listing"
+        );
+    }
+    if left_out.total > 0 {
+        let first = left_out.named.first();
+        tracing::info!(
+            entries = left_out.total,
+            first = first.map(|first| first.id.as_str()),
+            reason = first.map(|first| first.reason.as_str()),
+            "entries of the listing are left out, because they are no events"
+        );
+    }
+}
+
+/// The settings by which a feed is read, as they are compared.
+pub(super) fn applied_settings(settings: &super::MispFeedSettings) -> AppliedSettings {
+    // It only says whether something is to be noticed.
+    let mapping = format!("{:?}", settings.mapping);
+    let digest = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, mapping.as_bytes());
+    AppliedSettings {
+        mapping: digest.simple().to_string(),
+        import_from: settings
+            .import_from_date
+            .map(|since| format!("{since:?}"))
+            .unwrap_or_default(),
+    }
+}

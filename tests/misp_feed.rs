@@ -1,0 +1,31 @@
+//! The MISP Feed connector between a simulated feed and a simulated platform whose workers import what it sends.
+
+#![cfg(feature = "misp-feed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy allows them in test functions, but not in what those share"
+)]
+
+#[path = "misp_feed/changes.rs"]
+mod changes;
+#[path = "misp_feed/deaths.rs"]
+mod deaths;
+#[path = "misp_feed/faults.rs"]
+mod faults;
+#[path = "misp_feed/feed_server.rs"]
+mod feed_server;
+#[path = "misp_feed/first_import.rs"]
+mod first_import;
+#[path = "misp_feed/line.rs"]
+mod line;
+#[expect(dead_code, reason = "tests of the other program use more of it")]
+#[path = "cli/process.rs"]
+mod process;
+#[path = "misp_feed/states.rs"]
+mod states;
+
+/// The program that these tests start.
+const BINARY: &str = env!("CARGO_BIN_EXE_misp-feed-connector");
