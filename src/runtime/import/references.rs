@@ -73,6 +73,11 @@ impl Links {
                 in_doubt.remove(&*object.id);
             }
         }
+        if !in_doubt.is_empty() {
+            for object in unit.all().filter(|object| !object.is_deletion()) {
+                remove_embedded(object, &mut in_doubt);
+            }
+        }
         in_doubt
     }
 
@@ -174,6 +179,14 @@ impl Links {
         }
         left.take_out_of(unit);
         left
+    }
+}
+
+/// What an object embeds comes along with it: a report may have its author as a member.
+fn remove_embedded(object: &StixObject, in_doubt: &mut BTreeSet<&str>) {
+    for embedded in &object.embedded {
+        in_doubt.remove(&*embedded.id);
+        remove_embedded(embedded, in_doubt);
     }
 }
 

@@ -73,6 +73,20 @@ fn named(left: &LeftAsIs) -> Vec<(&str, &str)> {
     named
 }
 
+/// A report without content has its author as its member.
+#[test]
+fn what_an_object_embeds_is_there_for_its_references() {
+    let marking = Arc::new(object(1));
+    let mut author = object(2);
+    author.embedded.push(marking);
+    let mut report = referring_to(3, Need::Imported, &[1, 2, 4]);
+    report.embedded.push(Arc::new(author));
+    let unit = unit_of(vec![report]);
+    let links = Links::default();
+    let in_doubt: Vec<&str> = links.references_in_doubt(&unit).into_iter().collect();
+    assert_eq!(in_doubt, texts(&[4]));
+}
+
 #[test]
 fn presence_holds_for_all_lists_and_each_that_is_left_is_named() {
     let (only_if_there, only_if_absent) = (Presence::OnlyIfThere, Presence::OnlyIfAbsent);
