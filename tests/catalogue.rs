@@ -23,6 +23,8 @@ mod made_up;
 mod manifests;
 #[path = "catalogue/metadata.rs"]
 mod metadata;
+#[path = "catalogue/misp_types.rs"]
+mod misp_types;
 #[path = "catalogue/sample.rs"]
 mod sample;
 

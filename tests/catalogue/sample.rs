@@ -32,6 +32,8 @@ pub(crate) fn sample(connector: &Connector) -> String {
 
 fn shown(setting: &Setting) -> &'static str {
     match (setting.default, setting.example) {
+        // Nobody is to start with an example.
+        _ if setting.is_required() => PLACEHOLDER,
         (Fallback::Value(value), _) | (_, Some(value)) => value,
         _ => PLACEHOLDER,
     }

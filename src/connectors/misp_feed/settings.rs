@@ -173,7 +173,8 @@ const AWS_ENDPOINT_URL_S3: Setting = Setting::new(
     Fallback::Unset,
     "address of another S3 than that of AWS, where aws.endpoint_url is for other services",
 )
-.refuses_placeholder();
+.refuses_placeholder()
+.example("https://s3.example.com:9000");
 const AWS_ENDPOINT_URL: Setting = Setting::new(
     "aws.endpoint_url",
     "AWS_ENDPOINT_URL",
@@ -271,7 +272,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_hours(24);
 const MANIFEST: &str = "manifest.json";
 
 impl Section for MispFeedSettings {
-    const SLUG: &'static str = "misp_feed";
+    const SLUG: &'static str = "misp-feed";
     const NAME: &'static str = "MISP Feed";
     const SCOPE: &'static str = "misp-feed";
     const DURATION_PERIOD: &'static str = "PT5M";

@@ -1,3 +1,5 @@
+//! Which versions count as done, one by one and folded.
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;

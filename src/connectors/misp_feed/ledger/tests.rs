@@ -1,3 +1,5 @@
+//! What is to be done by a listing and a state, and what the state says then.
+
 use rstest::rstest;
 
 use super::*;
