@@ -110,7 +110,7 @@ fn sums<'l>(versions: impl Iterator<Item = &'l Listed>) -> Vec<u64> {
     sums
 }
 
-/// SplitMix64: each bit depends on all others.
+/// As `SplitMix64` does: each bit depends on all others.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

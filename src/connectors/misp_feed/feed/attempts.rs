@@ -106,6 +106,17 @@ impl FeedSession {
     }
 }
 
+/// What becomes of a request that the feed does not want for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    /// It is asked again later.
+    Waits,
+    /// That would be after the run has to end.
+    TooLong,
+    /// It has waited too often.
+    InVain,
+}
+
 impl Attempts<'_> {
     /// Waits before the next attempt.
     ///
@@ -124,7 +135,11 @@ impl Attempts<'_> {
             return Err(error);
         };
         if let Some(wait) = limit {
-            return self.hold(wait, *until, error);
+            return match self.hold(wait, *until, &error) {
+                Held::Waits => Ok(()),
+                Held::TooLong => Err(error.of_feed_if(true)),
+                Held::InVain => Err(error),
+            };
         }
         let wait = may_pass.then(|| self.next_wait()).flatten();
         let Some(wait) = wait else {
@@ -162,21 +177,21 @@ impl Attempts<'_> {
     }
 
     /// Holds back whatever is asked next, unless that would be for too long, or has been in vain too often.
-    fn hold(&mut self, wait: Duration, until: Instant, error: FeedError) -> Result<(), FeedError> {
+    fn hold(&mut self, wait: Duration, until: Instant, error: &FeedError) -> Held {
         // What failed before has had its time.
         self.waits = None;
         let end = Instant::now() + wait;
         if end > until {
-            return Err(error.of_feed_if(true));
+            return Held::TooLong;
         }
         let transport = self.session.transport();
         transport.hold_until(end);
         if self.limits > MOST_LIMITS {
-            return Err(error);
+            return Held::InVain;
         }
         transport.client.count_retry();
-        self.say_limit(wait, &error);
-        Ok(())
+        self.say_limit(wait, error);
+        Held::Waits
     }
 
     fn say_limit(&self, wait: Duration, error: &FeedError) {

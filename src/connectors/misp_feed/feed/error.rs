@@ -91,7 +91,7 @@ pub enum Reason {
     Unanswered(http::Error),
     /// It takes no request for a time that it names.
     #[error(transparent)]
-    Limited(LimitError),
+    Limited(Box<LimitError>),
     /// What shows who asks is missing, wrong, or not enough (401, 403).
     #[error(transparent)]
     Refused(http::Error),
@@ -184,10 +184,12 @@ impl Reason {
     fn of_status(error: http::Error) -> Self {
         let status = error.status().map(|status| status.as_u16());
         match (status.unwrap_or_default(), error.asked_wait()) {
-            (403 | 408 | 425 | 429 | 500..=599, Some(wait)) => Self::Limited(LimitError {
-                wait,
-                source: error,
-            }),
+            (403 | 408 | 425 | 429 | 500..=599, Some(wait)) => {
+                Self::Limited(Box::new(LimitError {
+                    wait,
+                    source: error,
+                }))
+            }
             (401 | 403, _) => Self::Refused(error),
             (404 | 410, _) => Self::Missing(error),
             (408 | 425 | 429 | 500..=599, None) => Self::Unanswered(error),

@@ -272,9 +272,9 @@ mod tests {
         let read = items(&format!(r#"{{{entries} "{ONE}": {{"timestamp": 1}}}}"#));
         assert_eq!(read.items, [item(ONE, 1, Some(1))]);
         assert_eq!(read.left_out.total, 5);
-        let named: Vec<&str> = read.left_out.named.iter().map(|left| &*left.id).collect();
+        let left_out: Vec<&str> = read.left_out.named.iter().map(|left| &*left.id).collect();
         assert_eq!(
-            named,
+            left_out,
             [
                 "../../etc/passwd",
                 "https://evil.example/",

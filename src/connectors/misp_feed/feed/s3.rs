@@ -308,21 +308,19 @@ impl Listed {
 /// path (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>).
 fn bucket_url(settings: &S3Settings) -> Result<Url, url::ParseError> {
     let (bucket, region) = (&settings.bucket, settings.region.as_str());
-    let mut url = match &settings.endpoint {
-        Some(endpoint) => endpoint.clone(),
-        None => {
-            let domain = if region.starts_with("cn-") {
-                "amazonaws.com.cn"
-            } else {
-                "amazonaws.com"
-            };
-            let is_label = bucket.is_host_label();
-            let host = format!("s3.{region}.{domain}");
-            if is_label {
-                return Url::parse(&format!("https://{bucket}.{host}/"));
-            }
-            Url::parse(&format!("https://{host}/"))?
+    let mut url = if let Some(endpoint) = &settings.endpoint {
+        endpoint.clone()
+    } else {
+        let domain = if region.starts_with("cn-") {
+            "amazonaws.com.cn"
+        } else {
+            "amazonaws.com"
+        };
+        let host = format!("s3.{region}.{domain}");
+        if bucket.is_host_label() {
+            return Url::parse(&format!("https://{bucket}.{host}/"));
         }
+        Url::parse(&format!("https://{host}/"))?
     };
     if let Ok(mut parts) = url.path_segments_mut() {
         parts.pop_if_empty().push(bucket.as_str());

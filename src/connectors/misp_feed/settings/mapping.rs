@@ -209,7 +209,8 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<MappingSettings> {
     let markings_from_tags = reader.boolean(&MARKINGS_FROM_TAGS);
     let default_marking = reader.tlp_or_none(&DEFAULT_MARKING);
     let threat_level_scores = read_scores(reader);
-    let to_ids_no_score = read_no_score(reader);
+    let no_score = reader.is_given(&TO_IDS_NO_SCORE);
+    let no_score = no_score.then(|| reader.whole(&TO_IDS_NO_SCORE).and_then(Percent::new));
     let indicators_only_to_ids = reader.boolean(&INDICATORS_ONLY_TO_IDS);
     let port_patterns = read_port_patterns(reader);
     let unsupported_as_text = reader.boolean(&UNSUPPORTED_AS_TEXT);
@@ -227,7 +228,10 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<MappingSettings> {
         guess_threats_from_tags: guess_threats_from_tags?,
         author_from_tags: author_from_tags?,
         markings_from_tags: markings_from_tags?,
-        to_ids_no_score: to_ids_no_score?,
+        to_ids_no_score: match no_score {
+            None => None,
+            Some(score) => Some(score?),
+        },
         import_with_attachments: import_with_attachments?,
         max_attachment_size: usize::try_from(max_attachment_size?).unwrap_or(usize::MAX),
         import_malware_samples: import_malware_samples?,
@@ -273,17 +277,6 @@ fn read_original_tags(reader: &mut Reader<'_>) -> Option<Vec<String>> {
         return reader.list(&KEEP_ORIGINAL_TAGS);
     }
     Some(reader.list(&KEEP_ORIGINAL_TAGS).unwrap_or_default())
-}
-
-/// The outer none where something is wrong with it.
-fn read_no_score(reader: &mut Reader<'_>) -> Option<Option<Percent>> {
-    if reader.is_given(&TO_IDS_NO_SCORE) {
-        return reader
-            .whole(&TO_IDS_NO_SCORE)
-            .and_then(Percent::new)
-            .map(Some);
-    }
-    Some(None)
 }
 
 fn read_scores(reader: &mut Reader<'_>) -> Option<ThreatLevelScores> {

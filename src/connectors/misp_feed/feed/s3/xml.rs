@@ -81,7 +81,7 @@ mod tests {
     fn read(xml: &str) -> Result<Vec<(String, String)>, XmlError> {
         let mut read = Vec::new();
         elements(xml.as_bytes(), |names, text| {
-            read.push((names.join("/"), text))
+            read.push((names.join("/"), text));
         })?;
         Ok(read)
     }

@@ -7,7 +7,7 @@ use super::*;
 
 /// A step that fails, for which the feed is asked again.
 fn fault(name: &str) -> Step {
-    let half = &MANIFEST[..20];
+    let half = MANIFEST.split_at(20).0;
     let long = MANIFEST.len().to_string();
     match name {
         "closed" => Step::Send(Vec::new()),
@@ -117,7 +117,7 @@ async fn a_manifest_that_is_missing_is_the_feeds_and_an_event_its_own(#[case] st
 #[rstest]
 #[case::page("<!DOCTYPE html><title>Log in</title>", "login page")]
 #[case::empty("", "empty")]
-#[case::half(&MANIFEST[..30], "no list of events")]
+#[case::half(MANIFEST.split_at(30).0, "no list of events")]
 #[case::other("\"x\"", "no list of events")]
 #[tokio::test]
 async fn what_is_no_manifest_fails_the_run(#[case] body: &str, #[case] words: &str) {

@@ -82,7 +82,7 @@ fn oversized(name: &str) -> Step {
         "bomb" => answer(200, &[("content-encoding", "gzip")], packed(&body)),
         _ => {
             let head = b"HTTP/1.1 200 X\r\nconnection: close\r\n\r\n".to_vec();
-            Step::Drip(head, &[b' '; 65536], Duration::ZERO)
+            Step::Drip(head, &[b' '; 4096], Duration::ZERO)
         }
     }
 }

@@ -157,7 +157,7 @@ async fn host(
         }
         Step::Hang(bytes) => {
             stream.write_all(&bytes).await.ok();
-            stream.read(&mut [0; 64]).await.ok();
+            stream.read_exact(&mut [0; 64]).await.ok();
         }
         Step::Drip(head, piece, pause) => {
             let mut sent = stream.write_all(&head).await;
