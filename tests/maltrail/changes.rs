@@ -211,7 +211,7 @@ async fn what_is_removed_is_revoked_by_other_settings_as_well() {
 /// Other settings are tried, and taken back before their import has ended: what it has sent is corrected.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_import_by_other_settings_that_did_not_end_is_corrected() {
-    let long = long_list("host", 3000);
+    let long = long_list("host", 8000);
     let line = Line::with(&[("malware/asyncrat.txt", &long)]).set("MALTRAIL_WHITELIST", "false");
     line.import().await;
     let line = line.set("MALTRAIL_DETECTION", "true");
@@ -223,7 +223,7 @@ async fn an_import_by_other_settings_that_did_not_end_is_corrected() {
         .of_type("indicator")
         .filter(|(_, indicator)| indicator.object["x_opencti_detection"] == true);
     assert_eq!(detected.count(), 0);
-    assert_eq!(line.active().len(), 3000);
+    assert_eq!(line.active().len(), 8000);
 }
 
 /// A value that only lists of services have now is no indicator any more, and an observable still; it counts again once

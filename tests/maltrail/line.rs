@@ -160,7 +160,7 @@ impl Line {
         let before = self.cursor("under_way/up_to");
         let imported = self.cursor("imported");
         let faults = self.destination.faults();
-        faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(1)));
+        faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(3)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let mut settings = self.settings();
         settings.section.batch_size = 10;
