@@ -296,10 +296,16 @@ async fn a_broker_that_demands_a_certificate_is_reported(
 ) {
     let broker = TlsServer::with(demanding_config(version)).await;
     let message = logged_of_broker(broker.port, &[TLS, BELIEVED]).await;
-    assert!(
-        message.contains("demands a certificate of the connector: set MQ_USE_SSL_CERT"),
-        "{message}"
-    );
+    assert!(asks_for_a_certificate(&message), "{message}");
+}
+
+/// Its alert is lost where the broker hangs up before the connector is through with what it says.
+fn asks_for_a_certificate(message: &str) -> bool {
+    let demands = [
+        "the broker demands a certificate of the connector",
+        "does it demand a certificate",
+    ];
+    demands.iter().any(|demand| message.contains(demand)) && message.contains("MQ_USE_SSL_CERT")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -339,10 +345,7 @@ async fn rabbitmq_that_demands_a_certificate_is_reported(#[case] version: &str) 
     let message = logged_of_broker(port, &[TLS]).await;
     assert!(message.contains("authority that signed"), "{message}");
     let message = logged_of_broker(port, &[TLS, BELIEVED]).await;
-    assert!(
-        message.contains("demands a certificate of the connector"),
-        "{message}"
-    );
+    assert!(asks_for_a_certificate(&message), "{message}");
     let message = logged_of_broker(port, &[("MQ_USE_SSL", "false")]).await;
     assert!(
         message.contains("set MQ_USE_SSL (mq.use_ssl) to true"),
