@@ -70,12 +70,7 @@ impl Links {
         let mut in_doubt: BTreeSet<&str> = not_sent.collect();
         if !in_doubt.is_empty() {
             for object in unit.all().filter(|object| !object.is_deletion()) {
-                in_doubt.remove(&*object.id);
-            }
-        }
-        if !in_doubt.is_empty() {
-            for object in unit.all().filter(|object| !object.is_deletion()) {
-                remove_embedded(object, &mut in_doubt);
+                remove_brought(object, &mut in_doubt);
             }
         }
         in_doubt
@@ -182,11 +177,11 @@ impl Links {
     }
 }
 
-/// What an object embeds comes along with it: a report may have its author as a member.
-fn remove_embedded(object: &StixObject, in_doubt: &mut BTreeSet<&str>) {
+/// An object comes with what it embeds: a report may have its author as a member.
+fn remove_brought(object: &StixObject, in_doubt: &mut BTreeSet<&str>) {
+    in_doubt.remove(&*object.id);
     for embedded in &object.embedded {
-        in_doubt.remove(&*embedded.id);
-        remove_embedded(embedded, in_doubt);
+        remove_brought(embedded, in_doubt);
     }
 }
 

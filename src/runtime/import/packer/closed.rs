@@ -203,7 +203,8 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         }
         let alone = object.json.len() + 1;
         if self.needs_nothing(object) && self.largest.holds(alone) {
-            self.take(vec![Arc::clone(object)]);
+            self.make_room(std::slice::from_ref(object));
+            self.add(Arc::clone(object));
             return Placed::Goes;
         }
         self.place_together(std::slice::from_ref(object))
@@ -417,22 +418,27 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
 
     /// Adds objects to the open message, or to a new one where they are too much for it.
     fn take(&mut self, closure: Batch) {
-        if !self.has_room_for(&closure) {
-            self.close();
-        }
+        self.make_room(&closure);
         for object in closure {
             self.add(object);
         }
     }
 
+    /// Closes the open message where these are too much for it.
+    fn make_room(&mut self, objects: &[Arc<StixObject>]) {
+        if !self.has_room_for(objects) {
+            self.close();
+        }
+    }
+
     /// Whether the open message can hold these, too.
-    fn has_room_for(&self, closure: &Batch) -> bool {
+    fn has_room_for(&self, objects: &[Arc<StixObject>]) -> bool {
         let (mut own, mut rows) = (self.open_own, self.open_rows);
-        for object in closure.iter().filter(|object| self.is_new_own(object)) {
+        for object in objects.iter().filter(|object| self.is_new_own(object)) {
             own += 1;
             rows.add(object);
         }
-        let new = closure
+        let new = objects
             .iter()
             .filter(|object| !self.open_ids.contains(&object.key));
         let too_many = self.open_own > 0 && rows.rows() > self.batch_size();
