@@ -15,6 +15,7 @@ mod checks;
 mod context;
 mod converted;
 mod deferred;
+mod handed_units;
 mod lookup_cache;
 mod overlap_window;
 mod position;
@@ -25,6 +26,7 @@ mod source;
 mod stream_consumer;
 mod tally;
 mod unit_key;
+mod waiting;
 mod worker_pace;
 
 use std::collections::BTreeMap;
@@ -37,6 +39,7 @@ pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
 pub use converted::{Converted, Parts};
 pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, is_marking};
+pub use handed_units::HandedUnits;
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
 pub use position::{Position, UnitPosition, cursor_name, is_cursor_of};
@@ -49,6 +52,7 @@ pub use stream_consumer::{
 };
 pub use tally::{Skipped, Tally};
 pub use unit_key::{UnitKey, UnitKeyTooLong};
+pub use waiting::Waiting;
 pub use worker_pace::WorkerPace;
 
 /// A connector: its name, its settings, and how it is made from them.

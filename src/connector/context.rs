@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
 use super::Connector;
@@ -134,6 +135,13 @@ impl Clock {
     /// The time.
     pub fn now(&self) -> DateTime<Utc> {
         (self.0)()
+    }
+
+    /// The time of day so much later, for people; nothing where no calendar goes so far.
+    pub fn time_after(&self, wait: Duration) -> String {
+        let wait = TimeDelta::from_std(wait).ok();
+        let end = wait.and_then(|wait| self.now().checked_add_signed(wait));
+        end.map_or_else(String::new, |end| end.format("%H:%M:%S UTC").to_string())
     }
 }
 

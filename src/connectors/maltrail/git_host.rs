@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::connector::{Clock, Context, RunReporter, SourceError};
+use crate::connector::{Clock, Context, RunReporter, SourceError, Waiting};
 use crate::http::{
     Client, Credential, HeaderName, Pieces, Redirects, Request, Response, Site, Validators,
 };
@@ -36,7 +36,6 @@ use crate::settings::TlsTrust;
 
 pub use archive::{Archive, ArchiveReader};
 pub use attempts::Attempts;
-use attempts::Waiting;
 pub use content::{BlobHasher, FileReader, WrongContent, check_content};
 pub use error::{GitHostError, LimitError, Reason, Subject};
 pub use names::{BlobSha, CommitSha, NotAPath, NotAnObject, RepositoryPath, TreeSha};
@@ -221,10 +220,7 @@ impl GitHost {
     /// Asks as a run does: what may pass is asked again for ten minutes, and for a limit it is waited as long as the host
     /// says, but over all of this run not beyond `longest_wait` from now. `reporter` hears that it is alive meanwhile.
     pub fn for_run(&self, reporter: &RunReporter, longest_wait: Duration) -> GitSession {
-        self.session(Waiting::ForRun {
-            reporter: reporter.clone(),
-            until: Instant::now() + longest_wait,
-        })
+        self.session(Waiting::for_run(reporter, longest_wait))
     }
 
     /// Asks everything once, and waits for nothing.

@@ -17,7 +17,8 @@ use super::reading::{Earlier, Reading, TrailUnit};
 use super::revoked::{self, Revoked};
 use super::{Maltrail, STREAM};
 use crate::connector::{
-    Checks, Converted, Converter, Position, Resume, RunReporter, Source, SourceError, WorkerPace,
+    Checks, Converted, Converter, HandedUnits, Position, Resume, RunReporter, Source, SourceError,
+    WorkerPace,
 };
 use crate::http::RetryPolicy;
 use crate::stix::Timestamp;
@@ -31,11 +32,19 @@ const MOST_UNREAD: usize = 20;
 /// One run over the lists.
 #[derive(Debug)]
 pub struct MaltrailSource {
-    units: Option<mpsc::Receiver<Result<TrailUnit, SourceError>>>,
-    /// Handed out first.
-    noted: Option<TrailUnit>,
+    units: HandedUnits<TrailUnit>,
     /// Ends the reading with the run.
     _stop: Option<DropGuard>,
+}
+
+impl MaltrailSource {
+    /// Nothing is read: there is this unit, or none.
+    fn of(unit: Option<TrailUnit>) -> Self {
+        Self {
+            units: HandedUnits::Known(unit),
+            _stop: None,
+        }
+    }
 }
 
 /// How a run is opened.
@@ -53,23 +62,18 @@ impl Opening<'_> {
             .plan(resume.cursors.get(STREAM), !again.is_empty())
             .await?;
         match plan {
-            Plan::Nothing => Ok(MaltrailSource {
-                units: None,
-                noted: None,
-                _stop: None,
-            }),
-            Plan::Note(imported) => Ok(MaltrailSource {
-                units: None,
-                noted: Some(TrailUnit::noting(*imported)),
-                _stop: None,
-            }),
+            Plan::Nothing => Ok(MaltrailSource::of(None)),
+            Plan::Note(imported) => Ok(MaltrailSource::of(Some(TrailUnit::noting(*imported)))),
             Plan::Import(import) => {
                 let revoked = self.revoked(&import.before).await?;
                 let reading = self.prepare(*import, again, revoked).await?;
                 let stop = reading.stop.clone().drop_guard();
                 Ok(MaltrailSource {
-                    units: Some(hand_out(reading, self.reporter.clone(), resume.pace)),
-                    noted: None,
+                    units: HandedUnits::Through(hand_out(
+                        reading,
+                        self.reporter.clone(),
+                        resume.pace,
+                    )),
                     _stop: Some(stop),
                 })
             }
@@ -342,13 +346,7 @@ impl Source for MaltrailSource {
     }
 
     async fn next_unit(&mut self) -> Result<Option<TrailUnit>, SourceError> {
-        if let Some(unit) = self.noted.take() {
-            return Ok(Some(unit));
-        }
-        match &mut self.units {
-            Some(units) => units.recv().await.transpose(),
-            None => Ok(None),
-        }
+        self.units.next().await
     }
 }
 

@@ -16,12 +16,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use chrono::{DateTime, Utc};
 use url::Url;
 
-use self::attempts::{Outage, Waiting};
+use self::attempts::Outage;
 use super::settings::{FeedSettings, SourceSettings};
-use crate::connector::{Context, RunReporter, Skipped, SourceError};
+use crate::connector::{Context, RunReporter, Skipped, SourceError, Waiting};
 use crate::http::Validators;
 
 pub use error::{FeedError, LimitError, Reason, Subject};
@@ -79,6 +79,14 @@ pub struct FeedItem {
     pub size: Option<u64>,
 }
 
+impl FeedItem {
+    /// Whether it was changed last before this moment, as its producer says; not where nobody says when.
+    pub fn is_before(&self, moment: DateTime<Utc>) -> bool {
+        let timestamp = self.timestamp;
+        timestamp.is_some_and(|timestamp| timestamp < moment.timestamp())
+    }
+}
+
 /// What is no item: all of it counted, some of it named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
@@ -114,10 +122,7 @@ impl Feed {
     /// Asks as a run does: what may pass is asked again, and for a limit of requests it is waited as long as the feed
     /// says, but over all of this run not beyond `longest_wait` from now. `reporter` hears that it is alive meanwhile.
     pub fn for_run(&self, reporter: &RunReporter, longest_wait: Duration) -> FeedSession {
-        self.session(Waiting::ForRun {
-            reporter: reporter.clone(),
-            until: Instant::now() + longest_wait,
-        })
+        self.session(Waiting::for_run(reporter, longest_wait))
     }
 
     /// Asks everything once, and waits for nothing.

@@ -42,14 +42,14 @@ pub(super) struct ToDo {
 }
 
 impl Ledger {
-    /// Compares what is listed, in the order of work, with what is done. `is_again` says whether something of an item is
-    /// to be sent once more.
+    /// Compares what is listed, in the order of work, with what is done. `is_again` says of a place whether
+    /// something of its item is to be sent once more.
     pub(super) fn open(
         mut cursor: Cursor,
         listing: Vec<Listed>,
         version: Validators,
         settings: AppliedSettings,
-        is_again: impl Fn(&Listed) -> bool,
+        is_again: impl Fn(usize) -> bool,
     ) -> (Self, ToDo) {
         if cursor.settings.import_from != settings.import_from {
             // What was left out is in its groups.
@@ -75,7 +75,7 @@ impl Ledger {
             let fingerprint = listed.fingerprint;
             if is_done {
                 to_do.done += 1;
-                if is_again(listed) {
+                if is_again(place) {
                     to_do.again.push(place);
                 }
             } else if listed.is_left_out {

@@ -21,7 +21,8 @@ use super::ledger::{Ledger, ToDo};
 use super::summary::RunSummary;
 use super::{MispFeed, STREAM};
 use crate::connector::{
-    Converted, Converter, Position, Resume, RunReporter, Skipped, Source, SourceError, UnitKey,
+    Converted, Converter, HandedUnits, Position, Resume, RunReporter, Skipped, Source, SourceError,
+    UnitKey,
 };
 use crate::http::Validators;
 use crate::stix::StixObject;
@@ -40,9 +41,7 @@ const NAMED_LEFT_OUT: usize = 20;
 /// One run over a feed.
 #[derive(Debug)]
 pub struct EventSource {
-    units: Option<mpsc::Receiver<Result<EventUnit, SourceError>>>,
-    /// Handed out first.
-    noted: Option<EventUnit>,
+    units: HandedUnits<EventUnit>,
     /// Ends with the run.
     _reading: Option<AbortOnDropHandle<()>>,
 }
@@ -77,13 +76,7 @@ impl Source for EventSource {
     }
 
     async fn next_unit(&mut self) -> Result<Option<EventUnit>, SourceError> {
-        if let Some(unit) = self.noted.take() {
-            return Ok(Some(unit));
-        }
-        match &mut self.units {
-            Some(units) => units.recv().await.transpose(),
-            None => Ok(None),
-        }
+        self.units.next().await
     }
 }
 
@@ -146,22 +139,17 @@ impl<'a> Opening<'a> {
         let FeedListing::Items(items) = listing else {
             return Ok(self.unchanged(cursor));
         };
-        let run = self.plan(cursor, items, stored.cloned()).await;
-        let (run, to_do) = run;
+        let (run, to_do) = self.plan(cursor, items, stored.cloned()).await;
         let (taker, units) = mpsc::channel(UNITS_AHEAD);
-        let run = Run {
-            units: Some(Units {
-                taker,
-                number: 0,
-                total: run.summary.to_do(),
-                skipped: Vec::new(),
-            }),
-            ..run
+        let handing = Units {
+            taker,
+            number: 0,
+            total: run.summary.to_do(),
+            skipped: Vec::new(),
         };
-        let reading = AbortOnDropHandle::new(tokio::spawn(run.run(to_do)));
+        let reading = AbortOnDropHandle::new(tokio::spawn(run.run(to_do, handing)));
         Ok(EventSource {
-            units: Some(units),
-            noted: None,
+            units: HandedUnits::Through(units),
             _reading: Some(reading),
         })
     }
@@ -177,12 +165,11 @@ impl<'a> Opening<'a> {
             ..cursor
         };
         EventSource {
-            units: None,
-            noted: is_noted.then(|| EventUnit {
+            units: HandedUnits::Known(is_noted.then(|| EventUnit {
                 number: 1,
                 cursor: Some(cursor.to_json()),
                 ..EventUnit::default()
-            }),
+            })),
             _reading: None,
         }
     }
@@ -234,29 +221,12 @@ impl<'a> Opening<'a> {
             .collect();
         listed.sort_by(|(one, _), (other, _)| one.place.cmp(&other.place));
         let (listing, items): (Vec<Listed>, Vec<FeedItem>) = listed.into_iter().unzip();
-        let again: HashSet<&UnitKey> = self
-            .resume
-            .again
-            .iter()
-            .flat_map(|again| &again.unit)
-            .collect();
-        let keys: Vec<Option<UnitKey>> = if again.is_empty() {
-            Vec::new()
-        } else {
-            items.iter().map(|item| unit_key(&item.name)).collect()
-        };
-        let wanted: HashSet<&str> = listing
-            .iter()
-            .zip(&keys)
-            .filter(|(_, key)| key.as_ref().is_some_and(|key| again.contains(key)))
-            .map(|(listed, _)| &*listed.place.name)
-            .collect();
-        let wanted: HashSet<Box<str>> = wanted.into_iter().map(Into::into).collect();
         let what = self.connector.feed.items_word();
         let mut summary = RunSummary::new(what, listing.len() as u64, left_out.total);
         let settings = self.connector.applied.clone();
-        let (ledger, to_do) = Ledger::open(cursor, listing, validators, settings, |listed| {
-            wanted.contains(&listed.place.name)
+        let again = self.again(&items);
+        let (ledger, to_do) = Ledger::open(cursor, listing, validators, settings, |place| {
+            again.contains(&place)
         });
         let date = import_from.map(|date| date.format("%Y-%m-%d %H:%M UTC").to_string());
         summary.plan(&to_do, date);
@@ -282,12 +252,25 @@ impl<'a> Opening<'a> {
             items,
             summary,
             reporter: self.resume.reporter.clone(),
-            units: None,
             stored,
             now: self.now,
             removes: self.connector.removes,
         };
         (run, to_do)
+    }
+
+    /// Places of items of which something is to be sent once more.
+    fn again(&self, items: &[FeedItem]) -> HashSet<usize> {
+        let again = self.resume.again.iter().flat_map(|again| &again.unit);
+        let again: HashSet<&UnitKey> = again.collect();
+        if again.is_empty() {
+            return HashSet::new();
+        }
+        let is_again =
+            |item: &FeedItem| unit_key(&item.name).is_some_and(|key| again.contains(&key));
+        let places = items.iter().enumerate();
+        let places = places.filter(|(_, item)| is_again(item));
+        places.map(|(place, _)| place).collect()
     }
 
     /// Before it nothing is imported; none where everything is.
@@ -347,17 +330,13 @@ fn listed(
     // The version as it is compared, not as it is shown.
     let version = serde_json::to_string(&item.version).unwrap_or_default();
     let name = bare_name(&item.name);
-    let is_before = |from: DateTime<Utc>| {
-        let timestamp = item.timestamp.filter(|timestamp| *timestamp != 0);
-        timestamp.is_some_and(|timestamp| timestamp < from.timestamp())
-    };
     Listed {
         place: Place {
             timestamp: item.timestamp.or(item.written).unwrap_or_default(),
             name: name.as_str().into(),
         },
         fingerprint: fingerprinter.of(&name, &version),
-        is_left_out: import_from.is_some_and(is_before),
+        is_left_out: import_from.is_some_and(|from| item.is_before(from)),
     }
 }
 

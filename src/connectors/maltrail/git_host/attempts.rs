@@ -2,39 +2,21 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::GitSession;
-use super::error::{GitHostError, LimitError, Reason};
-use crate::connector::RunReporter;
-use crate::http::{RetryPolicy, Waits};
+use super::error::{GitHostError, Reason};
+use crate::connector::{RunReporter, Waiting};
+use crate::http::{LimitWaits, RetryPolicy, Waits};
 
 /// How long a host is left alone that takes no request and does not say for how long; doubled each time
 /// (<https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
 const UNNAMED_WAIT: Duration = Duration::from_mins(1);
-/// The shortest wait for a limit, doubled each time: a host that says none may go on saying so.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// From so many limits in a row on, the shortest wait does not grow any more: it is a minute then.
-const MOST_DOUBLINGS: u32 = 6;
 /// A longer wait is logged with its end.
 const LONG_WAIT: Duration = Duration::from_mins(1);
 /// While it waits, a run shows so often that it is alive.
 const SIGN_EVERY: Duration = Duration::from_secs(20);
 const DOING: &str = "waiting until the source takes requests again";
-
-/// Whether, and until when, what may pass is waited for.
-#[derive(Debug, Clone)]
-pub(super) enum Waiting {
-    /// Everything is asked once.
-    Never,
-    /// As long as a run may wait.
-    ForRun {
-        reporter: RunReporter,
-        /// No wait for a limit ends later.
-        until: Instant,
-    },
-}
 
 /// The attempts to read one thing, which may be several requests: a new one for each.
 ///
@@ -52,8 +34,7 @@ pub struct Attempts {
     session: GitSession,
     /// Since the first failure, or the last limit.
     waits: Option<Waits>,
-    /// Limits in a row.
-    limits: u32,
+    limits: LimitWaits,
 }
 
 impl Attempts {
@@ -61,7 +42,7 @@ impl Attempts {
         Self {
             session,
             waits: None,
-            limits: 0,
+            limits: LimitWaits::default(),
         }
     }
 
@@ -76,7 +57,10 @@ impl Attempts {
             Waiting::ForRun { reporter, until } => (reporter.clone(), *until),
         };
         if let Reason::Limited(limit) = &error.reason {
-            let wait = self.limit_wait(limit);
+            let wait = match limit.wait {
+                Some(wait) => self.limits.asked(wait),
+                None => self.limits.unnamed(UNNAMED_WAIT),
+            };
             if Instant::now() + wait > until {
                 return Err(error);
             }
@@ -86,7 +70,7 @@ impl Attempts {
         if !error.may_pass() {
             return Err(error);
         }
-        self.limits = 0;
+        self.limits = LimitWaits::default();
         let waits = self
             .waits
             .get_or_insert_with(|| RetryPolicy::DURING_RUN.waits());
@@ -96,16 +80,6 @@ impl Attempts {
         reporter.show_life("waiting until the source can be read again");
         self.session.host.api.pause(wait, &error).await;
         Ok(())
-    }
-
-    /// At least what the host asks for.
-    fn limit_wait(&mut self, limit: &LimitError) -> Duration {
-        let doubled = 2_u32.pow(self.limits.min(MOST_DOUBLINGS));
-        self.limits = self.limits.saturating_add(1);
-        match limit.wait {
-            Some(wait) => wait.max(SHORTEST_WAIT * doubled),
-            None => UNNAMED_WAIT * doubled,
-        }
     }
 
     async fn wait_for_limit(
@@ -118,9 +92,7 @@ impl Attempts {
         // What failed before has had its time.
         self.waits = None;
         if wait > LONG_WAIT {
-            let end = TimeDelta::from_std(wait).ok();
-            let end = end.and_then(|wait| host.clock.now().checked_add_signed(wait));
-            let end = end.map_or_else(String::new, |end| end.format("%H:%M:%S UTC").to_string());
+            let end = host.clock.time_after(wait);
             tracing::warn!(
                 host = host.api.name(),
                 wait_s = wait.as_secs(),

@@ -12,44 +12,13 @@ use std::path::Path;
 use sandbox::{GitFault, GitHostOptions, GitPort, GitRequest};
 
 use super::*;
-use crate::connector::{Checks, Connector, RunReporter};
-use crate::settings::{Reader, Section, Setting, Settings};
+use crate::connector::RunReporter;
+use crate::connectors::maltrail::Maltrail;
 use crate::telemetry::metrics::Metrics;
 
 const TOKEN: &str = "ghp_a-token";
 /// Longer than any wait of a test.
 const LONG: Duration = Duration::from_hours(6);
-
-/// A connector of which only the context is used.
-struct Nobody;
-
-#[derive(Debug, Clone)]
-struct NoSettings;
-
-impl Section for NoSettings {
-    const SLUG: &'static str = "maltrail";
-    const NAME: &'static str = "Nobody";
-    const SCOPE: &'static str = "nobody";
-    const SETTINGS: &'static [Setting] = &[];
-    const SECTIONS: &'static [&'static str] = &["nobody"];
-    const ENV_PREFIX: &'static str = "NOBODY_";
-
-    fn read(_: &mut Reader<'_>) -> Option<Self> {
-        Some(Self)
-    }
-}
-
-impl Connector for Nobody {
-    type Section = NoSettings;
-    const PROGRAM: &'static str = "maltrail-connector";
-    const ABOUT: &'static str = "Does nothing";
-
-    fn new(_: &Settings<NoSettings>, _: &Context) -> Result<Self, SourceError> {
-        Ok(Self)
-    }
-
-    async fn check(&self, _: &mut Checks<'_>) {}
-}
 
 fn context() -> Context {
     let environment = [
@@ -59,7 +28,7 @@ fn context() -> Context {
     ];
     let settings = crate::settings::read(Path::new("/nowhere/config.yml"), environment).unwrap();
     let clock = Clock::new(DateTime::default);
-    Context::of::<Nobody>(&settings, Metrics::default(), clock).unwrap()
+    Context::of::<Maltrail>(&settings, Metrics::default(), clock).unwrap()
 }
 
 /// A simulated host with one commit, and a client of it.

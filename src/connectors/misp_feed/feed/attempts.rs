@@ -3,18 +3,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use super::FeedSession;
-use super::error::{FeedError, LimitError, Reason, Subject};
-use crate::connector::RunReporter;
-use crate::http::{RetryPolicy, Waits};
+use super::error::{FeedError, Reason, Subject};
+use crate::connector::Waiting;
+use crate::http::{LimitWaits, RetryPolicy, Waits};
 
-/// The shortest wait for a limit, doubled each time: a feed that says none may go on saying so.
-const SHORTEST_WAIT: Duration = Duration::from_secs(1);
-/// From so many limits in a row on, the shortest wait does not grow any more: it is a minute then.
-const MOST_DOUBLINGS: u32 = 6;
 /// So many limits in a row are waited for. What comes then is that of one item, whatever the feed says.
 const MOST_LIMITS: u32 = 10;
 /// A feed that has answered nothing of use for so long fails the run.
@@ -25,19 +20,6 @@ const LONG_WAIT: Duration = Duration::from_mins(1);
 const SIGN_EVERY: Duration = Duration::from_secs(20);
 const LIMITED: &str = "waiting until the feed takes requests again";
 const UNANSWERED: &str = "waiting until the feed can be read again";
-
-/// Whether, and until when, what may pass is waited for.
-#[derive(Debug, Clone)]
-pub(super) enum Waiting {
-    /// Everything is asked once.
-    Never,
-    /// As long as a run may wait.
-    ForRun {
-        reporter: RunReporter,
-        /// No wait for a limit ends later.
-        until: Instant,
-    },
-}
 
 /// Since when nothing of use has come from a feed, over all that it is asked for.
 #[derive(Debug, Default)]
@@ -61,8 +43,7 @@ struct Attempts<'a> {
     subject: &'a Subject,
     /// Since the first failure, or the last limit.
     waits: Option<Waits>,
-    /// Limits in a row.
-    limits: u32,
+    limits: LimitWaits,
 }
 
 impl FeedSession {
@@ -80,7 +61,7 @@ impl FeedSession {
             session: self,
             subject,
             waits: None,
-            limits: 0,
+            limits: LimitWaits::default(),
         };
         loop {
             self.wait_for_hold().await;
@@ -125,7 +106,7 @@ impl Attempts<'_> {
     async fn wait_after(&mut self, reason: Reason) -> Result<(), FeedError> {
         let transport = self.session.transport();
         let limit = match &reason {
-            Reason::Limited(limit) => Some(self.limit_wait(limit)),
+            Reason::Limited(limit) => Some(self.limits.asked(limit.wait)),
             _ => None,
         };
         let outage = self.note(&reason);
@@ -161,19 +142,12 @@ impl Attempts<'_> {
     }
 
     fn next_wait(&mut self) -> Option<Duration> {
-        self.limits = 0;
+        self.limits = LimitWaits::default();
         let policy = match self.subject {
             Subject::Manifest | Subject::Listing => RetryPolicy::DURING_RUN,
             Subject::Event(_) | Subject::Object(_) | Subject::Removal(_) => RetryPolicy::FOR_A_PART,
         };
         self.waits.get_or_insert_with(|| policy.waits()).next(None)
-    }
-
-    /// At least what the feed asks for.
-    fn limit_wait(&mut self, limit: &LimitError) -> Duration {
-        let doubled = 2_u32.pow(self.limits.min(MOST_DOUBLINGS));
-        self.limits = self.limits.saturating_add(1);
-        limit.wait.max(SHORTEST_WAIT * doubled)
     }
 
     /// Holds back whatever is asked next, unless that would be for too long, or has been in vain too often.
@@ -186,7 +160,7 @@ impl Attempts<'_> {
         }
         let transport = self.session.transport();
         transport.hold_until(end);
-        if self.limits > MOST_LIMITS {
+        if self.limits.in_a_row() > MOST_LIMITS {
             return Held::InVain;
         }
         transport.client.count_retry();
@@ -206,9 +180,7 @@ impl Attempts<'_> {
             );
             return;
         }
-        let end = TimeDelta::from_std(wait).ok();
-        let end = end.and_then(|wait| transport.clock.now().checked_add_signed(wait));
-        let end = end.map_or_else(String::new, |end| end.format("%H:%M:%S UTC").to_string());
+        let end = transport.clock.time_after(wait);
         tracing::warn!(
             host,
             wait_s,

@@ -12,11 +12,12 @@ use chrono::Utc;
 
 use self::server::{Server, Step, answer};
 use super::*;
-use crate::connector::{Checks, Clock, Connector};
+use crate::connector::Clock;
+use crate::connectors::misp_feed::MispFeed;
 use crate::connectors::misp_feed::settings::{
-    AfterImport, BucketName, HttpFeedSettings, MispFeedSettings, ReadLimits, Region, S3Settings,
+    AfterImport, BucketName, HttpFeedSettings, ReadLimits, Region, S3Settings,
 };
-use crate::settings::{Settings, TlsTrust};
+use crate::settings::TlsTrust;
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
 
@@ -27,21 +28,6 @@ const HEADER: &str = "Basic dXNlcjpodW50ZXIy";
 /// Longer than any wait of a test.
 const LONG: Duration = Duration::from_hours(6);
 
-/// A connector of which only the context is used.
-struct Nobody;
-
-impl Connector for Nobody {
-    type Section = MispFeedSettings;
-    const PROGRAM: &'static str = "misp-feed-connector";
-    const ABOUT: &'static str = "Does nothing";
-
-    fn new(_: &Settings<MispFeedSettings>, _: &Context) -> Result<Self, SourceError> {
-        Ok(Self)
-    }
-
-    async fn check(&self, _: &mut Checks<'_>) {}
-}
-
 fn context() -> Context {
     let environment = [
         ("OPENCTI_URL", "http://127.0.0.1:1"),
@@ -50,7 +36,7 @@ fn context() -> Context {
         ("MISP_FEED_URL", "http://127.0.0.1:1"),
     ];
     let settings = crate::settings::read(Path::new("/nowhere/config.yml"), environment).unwrap();
-    Context::of::<Nobody>(&settings, Metrics::default(), Clock::new(Utc::now)).unwrap()
+    Context::of::<MispFeed>(&settings, Metrics::default(), Clock::new(Utc::now)).unwrap()
 }
 
 /// Limits that no test reaches by chance.

@@ -35,8 +35,8 @@ pub(in super::super) async fn check(connector: &MispFeed, checks: &mut Checks<'_
     let Some(from) = connector.import_from.map(|since| since.resolve(now)) else {
         return checks.pass(ROWS, text);
     };
-    let is_left_out = |item: &&FeedItem| item.timestamp.is_some_and(|time| time < from.timestamp());
-    let left_out = items.items.iter().filter(is_left_out).count();
+    let left_out = items.items.iter().filter(|item| item.is_before(from));
+    let left_out = left_out.count();
     let text = format!(
         "{text}; {left_out} of them lie before {} (misp_feed.import_from_date, MISP_FEED_IMPORT_FROM_DATE)",
         day(from.timestamp())

@@ -123,6 +123,12 @@ impl Guesser {
         };
         let room = MOST_NAMES.saturating_sub(self.asked.len());
         let new: Vec<String> = names.iter().filter(is_new).take(room).cloned().collect();
+        if room > 0 && new.len() == room {
+            tracing::warn!(
+                names = MOST_NAMES,
+                "no more names are looked up among the platform's threats in this run: further tags stay labels"
+            );
+        }
         if new.is_empty() || self.is_refused {
             return Ok(Arc::clone(&self.guesses));
         }
@@ -172,6 +178,12 @@ async fn threats(
     let Some(list) = answer.await?.stix_core_objects else {
         return Err(platform.misshapen("ThreatsByName", "it holds no list"));
     };
+    if list.edges.len() >= usize::try_from(PAGE).unwrap_or(usize::MAX) {
+        tracing::warn!(
+            threats = list.edges.len(),
+            "the platform has more threats of these names than it says at once: tags that are others of them stay labels"
+        );
+    }
     let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
     let mut found: HashMap<String, (EntityKind, bool, Guessed)> = HashMap::new();
     let nodes = list

@@ -30,7 +30,6 @@ pub(super) struct Run {
     pub(super) guesser: Guesser,
     pub(super) summary: RunSummary,
     pub(super) reporter: RunReporter,
-    pub(super) units: Option<Units>,
     /// As the state stands.
     pub(super) stored: Option<Value>,
     pub(super) now: DateTime<Utc>,
@@ -64,10 +63,7 @@ enum FileFate {
 
 impl Run {
     /// Does what is to be done.
-    pub(super) async fn run(mut self, to_do: ToDo) {
-        let Some(mut units) = self.units.take() else {
-            return;
-        };
+    pub(super) async fn run(mut self, to_do: ToDo, mut units: Units) {
         let taker = units.taker.clone();
         let done = self.all(to_do, &mut units).await;
         self.reporter.summarize(self.summary.to_string());

@@ -1,6 +1,7 @@
 //! What passes by itself is asked for again; what does not is told, of the feed or of one item.
 
 use rstest::rstest;
+use tokio::time::Instant;
 
 use super::requests::packed;
 use super::*;
