@@ -19,12 +19,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::Utc;
-use opencti_connectors::connector::{Checks, Clock, Connector, Context, RunReporter, SourceError};
-use opencti_connectors::connectors::misp_feed::MispFeedSettings;
+use opencti_connectors::connector::{Clock, Context, RunReporter};
 use opencti_connectors::connectors::misp_feed::feed::{
     Feed, FeedError, FeedItem, FeedItems, FeedListing, FeedSession, ItemName, ItemVersion,
     ObjectKey, Reason,
 };
+use opencti_connectors::connectors::misp_feed::{MispFeed, MispFeedSettings};
 use opencti_connectors::http::Validators;
 use opencti_connectors::settings::{Settings, read};
 use opencti_connectors::telemetry::metrics::Metrics;
@@ -49,21 +49,6 @@ const ODD_KEYS: [&str; 12] = [
     " blanks around ",
 ];
 
-/// A connector of which only the context is used.
-struct Nobody;
-
-impl Connector for Nobody {
-    type Section = MispFeedSettings;
-    const PROGRAM: &'static str = "misp-feed-connector";
-    const ABOUT: &'static str = "Does nothing";
-
-    fn new(_: &Settings<MispFeedSettings>, _: &Context) -> Result<Self, SourceError> {
-        Ok(Self)
-    }
-
-    async fn check(&self, _: &mut Checks<'_>) {}
-}
-
 /// A session of the feed in the bucket, with these variables besides.
 fn session(server: &S3Server, variables: &[(&str, &str)]) -> FeedSession {
     let access = &server.access;
@@ -82,7 +67,7 @@ fn session(server: &S3Server, variables: &[(&str, &str)]) -> FeedSession {
     let settings: Settings<MispFeedSettings> =
         read(Path::new("/nowhere/config.yml"), environment).unwrap();
     let clock = Clock::new(Utc::now);
-    let context = Context::of::<Nobody>(&settings, Metrics::default(), clock).unwrap();
+    let context = Context::of::<MispFeed>(&settings, Metrics::default(), clock).unwrap();
     let feed = Feed::new(&settings.section.feed, &context).unwrap();
     feed.for_run(&RunReporter::default(), Duration::from_hours(1))
 }

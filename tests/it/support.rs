@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use opencti_connectors::connectors::netmanageit::{NetManageIt, NetManageItSettings};
@@ -24,30 +23,7 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
 pub(crate) fn broker() -> &'static Broker {
-    static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| {
-        if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
-            return Broker::from_url(&url.to_string_lossy())
-                .expect("TEST_AMQP_URL is the address of a broker");
-        }
-        assert!(
-            Broker::installed(),
-            "the tests need RabbitMQ: apt-get install rabbitmq-server, or run scripts/test"
-        );
-        std::thread::spawn(start_broker)
-            .join()
-            .expect("the broker's thread ends")
-    })
-}
-
-/// On a thread and a runtime of its own, which live as long as the tests do.
-fn start_broker() -> Broker {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let broker = runtime
-        .block_on(Broker::start())
-        .expect("the broker starts");
-    std::mem::forget(runtime);
-    broker
+    Broker::of_test_run().expect("a broker (apt-get install rabbitmq-server, or run scripts/test)")
 }
 
 /// Has a broker of the test's own take no message over so many bytes, as `max_message_size` does.

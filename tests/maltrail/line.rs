@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
@@ -34,21 +33,7 @@ pub(crate) fn long_list(name: &str, values: usize) -> String {
 
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
 pub(crate) fn broker() -> &'static Broker {
-    static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| {
-        if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
-            return Broker::from_url(&url.to_string_lossy()).unwrap();
-        }
-        std::thread::spawn(start_broker).join().unwrap()
-    })
-}
-
-/// On a thread and a runtime of its own, which live as long as the tests do.
-fn start_broker() -> Broker {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let broker = runtime.block_on(Broker::start()).unwrap();
-    std::mem::forget(runtime);
-    broker
+    Broker::of_test_run().unwrap()
 }
 
 /// A git host, a platform, and the connector between them.

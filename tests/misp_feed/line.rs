@@ -1,7 +1,6 @@
 //! A feed, the connector, a platform with workers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use sandbox::{Broker, Destination, DestinationOptions, Imported, Status, Work, Worker};
@@ -11,25 +10,11 @@ use crate::feed_server::FeedServer;
 use crate::process::{Ended, Start};
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
-const LIMIT: Duration = Duration::from_mins(4);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
 pub(crate) fn broker() -> &'static Broker {
-    static BROKER: OnceLock<Broker> = OnceLock::new();
-    BROKER.get_or_init(|| {
-        if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
-            return Broker::from_url(&url.to_string_lossy()).unwrap();
-        }
-        std::thread::spawn(start_broker).join().unwrap()
-    })
-}
-
-/// On a thread and a runtime of its own, which live as long as the tests do.
-fn start_broker() -> Broker {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let broker = runtime.block_on(Broker::start()).unwrap();
-    std::mem::forget(runtime);
-    broker
+    Broker::of_test_run().unwrap()
 }
 
 /// A feed, a platform, and the connector between them.

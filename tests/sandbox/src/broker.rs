@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -130,6 +130,28 @@ impl Broker {
             own: Some(own),
         };
         broker.restart().await?;
+        Ok(broker)
+    }
+
+    /// The broker of all tests of a process: the one that `TEST_AMQP_URL` names, else one of their own, which lives as long
+    /// as they do.
+    pub fn of_test_run() -> Result<&'static Self> {
+        static BROKER: OnceLock<Result<Broker>> = OnceLock::new();
+        let broker = BROKER.get_or_init(|| {
+            if let Some(url) = std::env::var_os("TEST_AMQP_URL") {
+                return Self::from_url(&url.to_string_lossy()).context("TEST_AMQP_URL");
+            }
+            let starting = std::thread::spawn(Self::start_for_good).join();
+            starting.map_err(|_| anyhow!("the thread that starts the broker ends by itself"))?
+        });
+        broker.as_ref().map_err(|error| anyhow!("{error:#}"))
+    }
+
+    /// On a runtime of its own, which is never dropped.
+    fn start_for_good() -> Result<Self> {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let broker = runtime.block_on(Self::start())?;
+        std::mem::forget(runtime);
         Ok(broker)
     }
 
