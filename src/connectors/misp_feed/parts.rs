@@ -71,6 +71,8 @@ pub struct EventPart {
     /// The keys of its objects and of the shared ones.
     keys: KeySet,
     has_waiting_file: bool,
+    /// The attribute that is read, by its number in the event; none for what ties objects to each other.
+    row: Option<u64>,
     /// Notes, which stand behind the report.
     notes: Vec<Arc<StixObject>>,
 }
@@ -149,6 +151,8 @@ pub struct EventParts<'a> {
     /// How many attributes without an object, and how many objects, are read.
     read: usize,
     read_objects: usize,
+    /// How many attributes are read, those of objects too.
+    rows: u64,
     number: u64,
     ahead: Option<EventPart>,
 }
@@ -207,6 +211,7 @@ impl<'a> EventParts<'a> {
             first_skipped: Vec::new(),
             read: 0,
             read_objects: 0,
+            rows: 0,
             number: 0,
             ahead: None,
             survey,
@@ -295,6 +300,9 @@ impl<'a> EventParts<'a> {
             skipped: std::mem::take(&mut self.first_skipped),
             ..EventPart::default()
         };
+        if !self.linking.is_empty() {
+            part.row = Some(self.rows);
+        }
         let is_first = self.number == 0;
         if is_first {
             part.odd.add(self.event.head.odd.clone());

@@ -11,7 +11,7 @@ use crate::connectors::misp_feed::event::{Attribute, Object, Sighting};
 use crate::connectors::misp_feed::mapping::{Draft, Facts, Item, What};
 use crate::connectors::misp_feed::mapping_settings::LinkEventThreats;
 use crate::connectors::misp_feed::tags::{Entity, Marks};
-use crate::stix::{StixId, StixObject, Timestamp};
+use crate::stix::{Handling, StixId, StixObject, Timestamp};
 use crate::telemetry::safe_text::{NAME, safe};
 
 impl<'a> EventParts<'a> {
@@ -63,8 +63,14 @@ impl<'a> EventParts<'a> {
                 };
                 self.read_object(part, next);
             }
-            Stage::Uses(user, technique) => self.use_technique(part, user, technique),
-            Stage::References(left, at) => self.refer(part, left, at),
+            Stage::Uses(user, technique) => {
+                part.row = None;
+                self.use_technique(part, user, technique);
+            }
+            Stage::References(left, at) => {
+                part.row = None;
+                self.refer(part, left, at);
+            }
             Stage::Notes(mut left) => {
                 if let Some(report) = left.next() {
                     self.stage = Stage::Notes(left);
@@ -88,7 +94,7 @@ impl<'a> EventParts<'a> {
         match Attribute::read(text) {
             Some(attribute) => {
                 let item = self.planner().attribute(attribute);
-                self.add_item(part, item);
+                self.add_item(part, item, 1);
             }
             None if text.starts_with('{') => {}
             None => part.skip("an attribute", "Attribute", "it is no JSON object"),
@@ -106,25 +112,29 @@ impl<'a> EventParts<'a> {
         match Object::read(text) {
             Some(object) => {
                 let item = self.planner().object(&object);
-                part.attributes += item.attributes;
-                self.add_item(part, item);
+                let attributes = item.attributes;
+                part.attributes += attributes;
+                self.add_item(part, item, attributes);
             }
             None if text.starts_with('{') => {}
             None => part.skip("an object", "Object", "it is no JSON object"),
         }
     }
 
-    /// Writes what an attribute or an object became.
-    fn add_item(&mut self, part: &mut EventPart, item: Item) {
+    /// Writes what an attribute or an object of so many attributes became.
+    fn add_item(&mut self, part: &mut EventPart, item: Item, attributes: usize) {
         part.skipped.extend(item.skipped);
         part.odd.add(item.odd);
         for entity in &item.entities {
             let marks = self.facts.marks.clone();
             self.reach(part, entity, &marks);
         }
-        for draft in &item.drafts {
+        for (place, draft) in item.drafts.iter().enumerate() {
+            let rows = place * attributes / item.drafts.len();
+            part.row = Some(self.rows + rows as u64);
             self.add_draft(part, draft);
         }
+        self.rows += attributes.max(1) as u64;
         for tie in item.ties {
             let ends = (item.drafts.get(tie.from), item.drafts.get(tie.to));
             if let (Some(from), Some(to)) = ends
@@ -181,7 +191,7 @@ impl<'a> EventParts<'a> {
         match self.writer.draft(draft) {
             Ok(object) => {
                 self.sent.insert(object.key);
-                part.put(Arc::new(object));
+                part.put_of_row(object);
                 let Facts {
                     marks,
                     comment,
@@ -337,7 +347,7 @@ impl<'a> EventParts<'a> {
             Ok(object) if self.sent.contains(object.key) => {}
             Ok(object) => {
                 self.sent.insert(object.key);
-                part.put(Arc::new(object));
+                part.put_of_row(object);
             }
             Err(error) => part.skip(source.as_str(), word, &error.to_string()),
         }
@@ -345,6 +355,15 @@ impl<'a> EventParts<'a> {
 }
 
 impl EventPart {
+    /// Adds an object that came of the attribute that is read: a message holds so many attributes, whatever became of them.
+    pub(super) fn put_of_row(&mut self, object: StixObject) {
+        let handling = Handling {
+            row: self.row,
+            ..object.handling
+        };
+        self.put(Arc::new(object.handled(handling)));
+    }
+
     /// Adds an object that is new in the event.
     pub(super) fn put(&mut self, object: Arc<StixObject>) {
         if self.keys.insert(object.key) {

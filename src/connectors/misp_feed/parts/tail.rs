@@ -49,7 +49,7 @@ impl<'a> EventParts<'a> {
             match written {
                 Some(Ok(object)) if !self.sent.contains(object.key) => {
                     self.sent.insert(object.key);
-                    part.put(Arc::new(object));
+                    part.put_of_row(object);
                 }
                 Some(Err(error)) => part.skip(draft.id.as_str(), "sighting", &error.to_string()),
                 _ => {}

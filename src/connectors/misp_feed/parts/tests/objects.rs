@@ -383,3 +383,47 @@ fn reports_of_the_event_are_notes() {
     };
     assert_eq!(of_type(&convert(&file, &settings), "note").len(), 0);
 }
+
+/// A message holds so many attributes, whatever became of them.
+#[test]
+fn objects_say_of_which_attribute_they_came() {
+    let domain = |name: &str| json!({ "type": "domain", "value": name, "to_ids": true });
+    let sha1 = "1".repeat(40);
+    let second = object("file", SECOND, json!([part("sha1", "sha1", &sha1, true)]));
+    let mut file = event(
+        json!([domain("a.example"), domain("b.example")]),
+        json!([with_reference(file(FIRST), "drops", SECOND), second]),
+    );
+    file["Event"]["Tag"] = json!([{ "name": "misp-galaxy:threat-actor=\"Zorb\"" }]);
+    let parts = parts_of(&file.to_string(), &everything(), 100);
+    let objects = parts.iter().flat_map(|part| &part.objects);
+    let mut rows: Vec<(Option<u64>, usize)> = Vec::new();
+    for object in objects {
+        match rows.last_mut() {
+            Some((row, count)) if row.is_some() && *row == object.handling.row => *count += 1,
+            _ => rows.push((object.handling.row, 1)),
+        }
+    }
+    let row = |number: u64, objects: usize| (Some(number), objects);
+    let tied = |drafts: usize| 2 * drafts;
+    assert_eq!(
+        rows,
+        [
+            // The threat.
+            (None, 1),
+            // Domain and indicator, each tied to the threat, and to each other.
+            row(0, tied(2) + 1),
+            row(1, tied(2) + 1),
+            // A file of nine attributes: three of them are indicators.
+            row(2, 1),
+            row(4, 1),
+            row(6, 1),
+            row(8, 1 + 3 + 4),
+            // One of a single attribute.
+            row(11, tied(2) + 1),
+            // What ties the files to each other, and the report.
+            (None, 1),
+            (None, 1),
+        ]
+    );
+}
