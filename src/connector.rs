@@ -38,7 +38,7 @@ use crate::settings::{Section, Settings};
 pub use checks::{Check, CheckOutcome, Checks};
 pub use context::{Clock, Context};
 pub use converted::{Converted, Parts};
-pub use deferred::{AtSource, DaysInVain, Deferred, Obstacle, is_marking};
+pub use deferred::{AtSource, DaysInVain, Deferred, DeferredUnits, Obstacle, is_marking};
 pub use handed_units::HandedUnits;
 pub use lookup_cache::LookupCache;
 pub use overlap_window::{Digest, HELD_ROWS, NotRows, OverlapWindow, RowVersion};
@@ -127,6 +127,8 @@ pub struct Resume {
     /// Objects that earlier runs deferred and that may be sent now, or that only the source can resolve; they are read once
     /// more, first.
     pub again: Vec<Deferred>,
+    /// The units of all that is deferred, also of what cannot be sent yet.
+    pub deferred: DeferredUnits,
     /// Whether messages of an earlier process may still be at the workers: then what they hold cannot
     /// be taken for imported yet.
     pub is_unfinished: bool,

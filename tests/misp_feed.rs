@@ -9,6 +9,8 @@
     reason = "clippy allows them in test functions, but not in what those share"
 )]
 
+#[path = "misp_feed/buckets.rs"]
+mod buckets;
 #[path = "misp_feed/changes.rs"]
 mod changes;
 #[path = "misp_feed/deaths.rs"]
@@ -21,9 +23,14 @@ mod feed_server;
 mod first_import;
 #[path = "misp_feed/line.rs"]
 mod line;
+#[expect(dead_code, reason = "other tests ask Python about messages")]
+#[path = "it/oracle.rs"]
+mod oracle;
 #[expect(dead_code, reason = "tests of the other program use more of it")]
 #[path = "cli/process.rs"]
 mod process;
+#[path = "misp_feed/s3_server.rs"]
+mod s3_server;
 #[path = "misp_feed/states.rs"]
 mod states;
 

@@ -1,5 +1,7 @@
 //! What was not sent for a reason that can pass, and what has to happen before it can be.
 
+use std::collections::HashSet;
+
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,30 @@ pub struct Deferred {
     /// The key of the unit that brought it, where that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<UnitKey>,
+}
+
+/// Units of which something is deferred, whether or not it is asked for in this run. A source that gives away what is
+/// confirmed keeps these.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeferredUnits {
+    keys: HashSet<UnitKey>,
+    is_more: bool,
+}
+
+impl DeferredUnits {
+    /// Of what is deferred. `is_more` says whether more is than these.
+    pub fn of(deferred: &[Deferred], is_more: bool) -> Self {
+        let keys = deferred.iter().filter_map(|object| object.unit.clone());
+        Self {
+            keys: keys.collect(),
+            is_more,
+        }
+    }
+
+    /// Whether something of this unit may be deferred.
+    pub fn may_include(&self, unit: &UnitKey) -> bool {
+        self.is_more || self.keys.contains(unit)
+    }
 }
 
 /// What has to be resolved at the source before an object can be sent. Nothing there shows when it is: each run

@@ -400,7 +400,10 @@ impl Stage {
         self.story.push("undisturbed from here on".to_owned());
         let mut ended = self.run_undisturbed().await;
         // What appears late, behind where a reading goes on, is for the pass that comes next.
-        if ended.stderr.contains("reading goes on where an earlier run stopped") {
+        if ended
+            .stderr
+            .contains("reading goes on where an earlier run stopped")
+        {
             ended = self.run_undisturbed().await;
         }
         let destination = &self.line.destination;

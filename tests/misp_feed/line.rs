@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use sandbox::{Broker, Destination, DestinationOptions, Imported, Status, Work, Worker};
+use sandbox::{Broker, Destination, DestinationOptions, Imported, Release, Status, Work, Worker};
 use serde_json::Value;
 
 use crate::feed_server::FeedServer;
@@ -15,6 +15,16 @@ const LIMIT: Duration = Duration::from_mins(10);
 /// The broker of this test run: the one that `scripts/test` started, else one of our own.
 pub(crate) fn broker() -> &'static Broker {
     Broker::of_test_run().unwrap()
+}
+
+fn destination(release: Release) -> Destination {
+    let options = DestinationOptions {
+        release,
+        broker: Some(broker().address().clone()),
+        recording: true,
+        ..DestinationOptions::default()
+    };
+    Destination::start(options).unwrap()
 }
 
 /// A feed, a platform, and the connector between them.
@@ -29,12 +39,12 @@ pub(crate) struct Line {
 impl Line {
     /// From this feed, with indicators, observables and a report of each event.
     pub(crate) fn of(feed: FeedServer) -> Self {
-        let destination = Destination::start(DestinationOptions {
-            broker: Some(broker().address().clone()),
-            recording: true,
-            ..DestinationOptions::default()
-        })
-        .unwrap();
+        Self::into_release(feed, Release::LATEST)
+    }
+
+    /// Into a platform of this release.
+    pub(crate) fn into_release(feed: FeedServer, release: Release) -> Self {
+        let destination = destination(release);
         let connector_id = uuid::Uuid::new_v4().to_string();
         let settings = BTreeMap::from([
             ("OPENCTI_URL", destination.url().to_owned()),
@@ -67,6 +77,23 @@ impl Line {
     pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());
         self
+    }
+
+    /// The same line with a destination of the newest release, which has the state and nothing else.
+    pub(crate) fn upgraded(self) -> Self {
+        let mut state = self.destination.state(&self.connector_id).unwrap();
+        // Work and reset are of the other platform.
+        state["work"] = Value::Null;
+        state["reset_at"] = Value::Null;
+        let destination = destination(Release::LATEST);
+        destination.set_state(&self.connector_id, &state.to_string());
+        let url = destination.url().to_owned();
+        let line = Self {
+            _workers: Worker::start(&destination, 2).unwrap(),
+            destination,
+            ..self
+        };
+        line.set("OPENCTI_URL", &url)
     }
 
     /// A start of the program with these settings.

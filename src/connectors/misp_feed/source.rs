@@ -279,14 +279,15 @@ impl<'a> Opening<'a> {
         since.map(|since| since.resolve(self.now))
     }
 
-    /// Removes from the bucket what is confirmed, if that is wanted; answers how much.
+    /// Removes from the bucket what is confirmed, if that is wanted, and of which nothing is deferred: that is read once
+    /// more. Answers how much.
     async fn remove(&self, ledger: &Ledger, items: &[FeedItem]) -> u64 {
         let mut removed = 0;
         if !self.connector.removes {
             return removed;
         }
         for place in ledger.removable() {
-            let Some(item) = items.get(place) else {
+            let Some(item) = items.get(place).filter(|item| !self.may_be_deferred(item)) else {
                 continue;
             };
             match self.session.delete(item).await {
@@ -301,6 +302,10 @@ impl<'a> Opening<'a> {
             }
         }
         removed
+    }
+
+    fn may_be_deferred(&self, item: &FeedItem) -> bool {
+        unit_key(&item.name).is_none_or(|key| self.resume.deferred.may_include(&key))
     }
 
     fn announce(&self, summary: &RunSummary, to_do: &ToDo) {

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 
 use crate::connector::{
-    Converter, Deferred, Importer, Resume, RunReporter, Source, SourceError, Tally, WorkerPace,
+    Converter, Deferred, DeferredUnits, Importer, Resume, RunReporter, Source, SourceError, Tally,
+    WorkerPace,
 };
 use crate::opencti::{Condition, DirectoryError, PushError, Work, WorkError};
 use crate::platform::PlatformError;
@@ -385,7 +386,10 @@ async fn until(time: Option<tokio::time::Instant>) {
 async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resume, RunError> {
     let is_unfinished = check_work_of_previous_run(sink).await?;
     let state_store = sink.state_store();
-    let mut again = resolved(sink, state_store.look(|state| state.deferred.clone())).await?;
+    let (deferred, is_more) =
+        state_store.look(|state| (state.deferred.clone(), state.has_overflown()));
+    let deferred_units = DeferredUnits::of(&deferred, is_more);
+    let mut again = resolved(sink, deferred).await?;
     // What only the source can resolve is asked for in each run: that means nothing for the others.
     let is_object = |deferred: &Deferred| {
         deferred.at_source.is_none() && !deferred.id.starts_with("relationship--")
@@ -401,6 +405,7 @@ async fn resume(sink: &mut Sink<'_>, streams: Vec<&'static str>) -> Result<Resum
     Ok(Resume {
         cursors: state.streams,
         again,
+        deferred: deferred_units,
         is_unfinished,
         pace: WorkerPace::an_hour(state.objects_an_hour),
         reporter: sink.activity().reporter().clone(),
