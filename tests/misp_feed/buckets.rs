@@ -107,8 +107,10 @@ async fn what_is_confirmed_is_removed_where_that_is_wanted() {
         .add_for("AddExpectations", Fault::Status(500, 1000));
     let mut process = line.program().start();
     process
-        .until("messages are refused", || {
-            line.destination.count("AddExpectations") > 0
+        .until("messages are refused, and the state names the work", || {
+            let state = line.destination.state(&line.connector_id);
+            let has_work = state.is_some_and(|state| state["work"].is_object());
+            has_work && line.destination.count("AddExpectations") > 0
         })
         .await;
     process.kill_9().await;
