@@ -23,7 +23,6 @@ mod made_up;
 mod manifests;
 #[path = "catalogue/metadata.rs"]
 mod metadata;
-#[cfg(feature = "misp-feed")]
 #[path = "catalogue/misp_types.rs"]
 mod misp_types;
 #[path = "catalogue/sample.rs"]

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use opencti_connectors::connectors::maltrail::MaltrailSettings;
-#[cfg(feature = "misp-feed")]
 use opencti_connectors::connectors::misp_feed::MispFeedSettings;
 use opencti_connectors::connectors::netmanageit::NetManageItSettings;
 use opencti_connectors::settings::{
@@ -22,7 +21,6 @@ pub(crate) fn connectors() -> Vec<Connector> {
     vec![
         Connector::at_the_top::<NetManageItSettings>(),
         Connector::in_its_folder::<MaltrailSettings>(),
-        #[cfg(feature = "misp-feed")]
         Connector::in_its_folder::<MispFeedSettings>(),
     ]
 }
