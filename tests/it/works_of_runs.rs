@@ -251,7 +251,7 @@ async fn what_was_expected_and_never_sent_leaves_no_work_open() {
         // All but the sentinel.
         let is_through = |work: &Work| work.processed > 0 && work.processed + 1 == work.expected;
         until("the observables are through", || {
-            line.source.count("Indicators") > 0 && works(line).first().is_some_and(is_through)
+            works(line).first().is_some_and(is_through) && has_all_observables(line)
         })
         .await;
     }
@@ -284,6 +284,12 @@ async fn what_was_expected_and_never_sent_leaves_no_work_open() {
         daemon.stop().await;
         assert_eq!(workers.dropped(), 0);
     }
+}
+
+fn has_all_observables(line: &Line) -> bool {
+    let (data, imported) = (line.source.data(), line.destination.imported());
+    let mut observables = data.observables.iter();
+    observables.all(|record| imported.get(record.standard_id()).is_some())
 }
 
 fn expectations(line: &Line) -> usize {
