@@ -255,6 +255,7 @@ impl<'a> Opening<'a> {
             stored,
             now: self.now,
             removes: self.connector.removes,
+            not_noted: 0,
         };
         (run, to_do)
     }
