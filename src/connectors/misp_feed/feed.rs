@@ -87,6 +87,15 @@ impl FeedItem {
     }
 }
 
+/// What became of an object that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Gone,
+    /// It stays: somebody has written it anew since it was listed.
+    Changed,
+}
+
 /// What is no item: all of it counted, some of it named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
@@ -136,6 +145,14 @@ impl Feed {
             waiting,
             outage: Arc::new(Outage::default()),
             most_bytes: None,
+        }
+    }
+
+    /// What tells the feed from all others. Nothing in it is secret.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Http(feed) => feed.address().to_owned(),
+            Self::S3(bucket) => bucket.identity(),
         }
     }
 
@@ -236,13 +253,15 @@ impl FeedSession {
         }
     }
 
-    /// Removes an object from a bucket; one that is gone already is fine.
+    /// Removes an object from a bucket, in the version that was listed; one that is gone already is fine.
     ///
     /// # Errors
     /// Why it cannot be removed; of a web server, that it has no way to do so.
-    pub async fn delete(&self, item: &FeedItem) -> Result<(), FeedError> {
+    pub async fn delete(&self, item: &FeedItem) -> Result<Removal, FeedError> {
         match (&self.feed, &item.name) {
-            (Feed::S3(bucket), ItemName::Object(key)) => bucket.delete(self, key).await,
+            (Feed::S3(bucket), ItemName::Object(key)) => {
+                bucket.delete(self, (key, &item.version)).await
+            }
             (_, name) => Err(self.foreign(name)),
         }
     }
