@@ -24,7 +24,7 @@ use self::listing::{Listed, Page};
 use self::signer::Signer;
 use super::error::{FeedError, FeedIdentity, FeedKind, Reason, Subject};
 use super::transport::Transport;
-use super::{FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey, Removal};
+use super::{Ahead, FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey, Removal};
 use crate::connector::{Context, Skipped, SourceError};
 use crate::connectors::misp_feed::settings::{ReadLimits, S3Settings};
 use crate::http::{HeaderName, Method, Redirects, Response, Site};
@@ -154,7 +154,7 @@ impl Bucket {
     }
 
     async fn page(&self, url: &Url) -> Result<Page, Reason> {
-        let body = self.body(url, PAGE_BYTES).await?;
+        let body = self.body(url, PAGE_BYTES, None).await?;
         listing::read(&body).map_err(Reason::NotAListing)
     }
 
@@ -166,21 +166,24 @@ impl Bucket {
     ) -> Result<Bytes, FeedError> {
         let transport = &self.0.transport;
         let subject = Subject::Object(key.clone());
-        let limit = session.largest_item(transport.limits.max_file_size);
+        let limit = transport.limits.max_file_size;
         if size.is_some_and(|size| size > limit) {
             return Err(transport.error(subject, Reason::TooLarge { limit }));
         }
         let url = object_url(transport.client.url(), key);
-        session.attempt(&subject, || self.body(&url, limit)).await
+        let ahead = session.ahead.as_ref();
+        session
+            .attempt(&subject, || self.body(&url, limit, ahead))
+            .await
     }
 
     /// Asks once for what is at an address.
-    async fn body(&self, url: &Url, limit: u64) -> Result<Bytes, Reason> {
+    async fn body(&self, url: &Url, limit: u64, ahead: Option<&Ahead>) -> Result<Bytes, Reason> {
         let transport = &self.0.transport;
         let _permit = transport.permit().await;
         let asking = async {
             let answer = self.send(Method::GET, url, None).await?;
-            let content = transport.content(answer, limit).await?;
+            let content = transport.content(answer, limit, ahead).await?;
             Ok(content.body)
         };
         transport.client.counted(asking).await
