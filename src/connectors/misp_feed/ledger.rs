@@ -158,12 +158,17 @@ impl Ledger {
         }
     }
 
-    /// Of an item that is done, so much is left out by its date.
+    /// Of an item that is done, so much is left out by its date: it is not removed from where it came.
     pub(super) fn note_left_out(&mut self, place: usize, what: LeftOutByDate) {
-        if let Some(listed) = self.listing.get(place) {
-            let done = &mut self.cursor.done;
-            done.note_left_out(listed.fingerprint, what);
+        let Some(listed) = self.listing.get(place) else {
+            return;
+        };
+        let fingerprint = listed.fingerprint;
+        if self.cursor.removable.has(fingerprint) {
+            self.cursor.removable.take_out(listed);
+            self.insert(fingerprint);
         }
+        self.cursor.done.note_left_out(fingerprint, what);
     }
 
     /// An item failed, for this reason. Answers what is to be said of that.

@@ -230,3 +230,40 @@ fn what_was_left_out_and_is_folded_by_now_is_looked_at_by_another_date() {
             .all(|place| to_do.items.contains(&place))
     );
 }
+
+/// Where the listing says how old an item is, it is not read; behind others that are folded, it is in their groups.
+#[test]
+fn what_lies_before_a_date_comes_by_an_earlier_one_also_behind_what_is_folded() {
+    let mut listing: Vec<Listed> = (0..12_000)
+        .map(|number| listed(&format!("event {number:06}"), number))
+        .collect();
+    for old in &mut listing[..100] {
+        old.is_left_out = true;
+    }
+    let (mut ledger, to_do) = by_date(&Cursor::default().to_json(), &listing, "P90D");
+    for place in to_do.items {
+        ledger.note_done(place, false);
+    }
+    let state = ledger.state();
+    assert!(state["folded"].is_object());
+    let (_, to_do) = by_date(&state, &listing, "P90D");
+    assert_eq!((to_do.items, to_do.left_out), (vec![], 100));
+    for old in &mut listing[..100] {
+        old.is_left_out = false;
+    }
+    let (_, to_do) = by_date(&state, &listing, "P1Y");
+    assert!((0..100).all(|place| to_do.items.contains(&place)));
+}
+
+/// Read once more, by a later date than when all of it was imported.
+#[test]
+fn what_is_left_out_by_now_is_not_removed() {
+    let listing = [listed("a", 1)];
+    let (mut ledger, _) = open(None, &listing);
+    ledger.note_done(0, true);
+    assert_eq!(ledger.removable(), [0]);
+    ledger.note_left_out(0, LeftOutByDate::All);
+    assert_eq!(ledger.removable(), [0; 0]);
+    let (_, to_do) = open(Some(&ledger.state()), &listing);
+    assert_eq!((to_do.items, to_do.left_out), (vec![], 1));
+}
