@@ -15,6 +15,8 @@ mod buckets;
 mod changes;
 #[path = "misp_feed/deaths.rs"]
 mod deaths;
+#[path = "misp_feed/deferred.rs"]
+mod deferred;
 #[path = "misp_feed/faults.rs"]
 mod faults;
 #[path = "misp_feed/feed_server.rs"]
@@ -29,10 +31,16 @@ mod oracle;
 #[expect(dead_code, reason = "tests of the other program use more of it")]
 #[path = "cli/process.rs"]
 mod process;
+#[path = "misp_feed/progress.rs"]
+mod progress;
 #[path = "misp_feed/s3_server.rs"]
 mod s3_server;
+#[path = "misp_feed/settings.rs"]
+mod settings;
 #[path = "misp_feed/states.rs"]
 mod states;
+#[path = "misp_feed/threats.rs"]
+mod threats;
 
 /// The program that these tests start.
 const BINARY: &str = env!("CARGO_BIN_EXE_misp-feed-connector");

@@ -22,7 +22,7 @@ use chrono::Utc;
 use opencti_connectors::connector::{Clock, Context, RunReporter};
 use opencti_connectors::connectors::misp_feed::feed::{
     Feed, FeedError, FeedItem, FeedItems, FeedListing, FeedSession, ItemName, ItemVersion,
-    ObjectKey, Reason,
+    ObjectKey, Reason, Removal,
 };
 use opencti_connectors::connectors::misp_feed::{MispFeed, MispFeedSettings};
 use opencti_connectors::http::Validators;
@@ -160,6 +160,34 @@ async fn another_content_is_another_version() {
     assert_eq!(after[0].version, before[0].version);
     assert_ne!(after[1].version, before[1].version);
     assert_eq!(session.read(&after[1]).await.unwrap(), "2");
+}
+
+/// Somebody writes an object anew between the listing and its removal: it has not been read, and stays.
+#[tokio::test]
+async fn what_was_written_anew_is_not_removed() {
+    let mut server = S3Server::start();
+    server.put(BUCKET, [("a.json", "1"), ("b.json", "1")]);
+    let session = session(&server, &[]);
+    let listed = list(&session).await.unwrap().items;
+    server.put(BUCKET, [("b.json", "2")]);
+    let mut removals = Vec::new();
+    for item in &listed {
+        removals.push(session.delete(item).await.unwrap());
+    }
+    assert_eq!(removals, [Removal::Gone, Removal::Changed]);
+    assert_eq!(server.keys(BUCKET), ["b.json"]);
+}
+
+#[tokio::test]
+async fn an_object_that_may_not_be_removed_is_its_own() {
+    let mut server = S3Server::start();
+    server.put(BUCKET, [("retained.json", "1")]);
+    let session = session(&server, &[]);
+    let listed = list(&session).await.unwrap().items;
+    let error = session.delete(&listed[0]).await.unwrap_err();
+    assert!(matches!(error.reason, Reason::Denied(_)), "{error:?}");
+    assert!(!error.fails_run());
+    assert_eq!(server.keys(BUCKET), ["retained.json"]);
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ impl Importer for MispFeed {
     }
 
     fn source(&self) -> String {
-        self.feed.address().to_owned()
+        self.feed.identity()
     }
 
     async fn open(&self, resume: Resume) -> Result<EventSource, SourceError> {

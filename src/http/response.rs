@@ -85,6 +85,17 @@ impl Pieces {
         Ok(Some(piece))
     }
 
+    /// Reads into `body` until that has more than so many bytes; true once all of it is there.
+    async fn fill(&mut self, body: &mut BytesMut, most: usize) -> Result<bool, Error> {
+        while body.len() <= most {
+            match self.next().await? {
+                Some(piece) => body.extend_from_slice(&piece),
+                None => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
     /// All that is still to come, in one piece.
     ///
     /// # Errors
@@ -206,6 +217,37 @@ impl Response {
             Ok(body) => body,
             Err(_) => Err(target.unanswered(NoAnswer::Slow(time))),
         }
+    }
+
+    /// As [`Response::body_within`], of an answer that is read before it is needed: of a body that has more than `ahead`
+    /// bytes, the rest comes once `turn` has. Until then, the time does not count; whoever sends it may have another
+    /// opinion of that.
+    ///
+    /// # Errors
+    /// Those of [`Response::body`].
+    pub async fn body_in_turn(
+        self,
+        limit: usize,
+        time: Duration,
+        ahead: usize,
+        turn: impl Future<Output = ()>,
+    ) -> Result<Bytes, Error> {
+        let target = self.target.clone();
+        let slow = |_| target.unanswered(NoAnswer::Slow(time));
+        let announced = self.answer.content_length().unwrap_or_default();
+        let mut body = BytesMut::new();
+        let mut pieces = self.pieces(limit);
+        let is_small = usize::try_from(announced).is_ok_and(|announced| announced <= ahead);
+        if is_small {
+            let filling = timeout(time, pieces.fill(&mut body, ahead)).await;
+            if filling.map_err(slow)?? {
+                return Ok(body.freeze());
+            }
+        }
+        turn.await;
+        let filling = timeout(time, pieces.fill(&mut body, usize::MAX)).await;
+        filling.map_err(slow)??;
+        Ok(body.freeze())
     }
 
     /// The beginning of the body of an error, as far as it comes within some seconds; what does not come is not needed.

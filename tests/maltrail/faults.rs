@@ -2,6 +2,7 @@
 
 use opencti_connectors::runtime::End;
 use sandbox::{Fault, GitFault};
+use serde_json::json;
 
 use crate::first_import::LISTS;
 use crate::line::{Line, Lists, files, long_list};
@@ -96,6 +97,40 @@ async fn a_list_that_cannot_be_read_comes_later() {
     line.import().await;
     assert_eq!(line.revoked(), ["kim.example"]);
     assert!(line.active().contains(&"kim2.example".to_owned()));
+}
+
+/// What was deferred and can be sent by now may stand in a list that cannot be read at this moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deferred_is_not_forgotten_where_its_list_cannot_be_read() {
+    let line = Line::with(LISTS);
+    line.import().await;
+    let imported = line.imported();
+    let mut indicators = imported.of_type("indicator");
+    let kim = indicators.find(|(_, indicator)| indicator.object["name"] == "kim.example");
+    let id = kim.unwrap().0.to_owned();
+    // As where the platform had no such type then.
+    let mut state = line.destination.state(&line.connector_id).unwrap();
+    state["held_back"] =
+        json!([{"stream": "trails", "id": id, "kind": "Indicator", "reason": "it lacks the type"}]);
+    line.destination
+        .set_state(&line.connector_id, &state.to_string());
+    let kimsuky = "trails/static/malware/apt_kimsuky.txt";
+    let lacking = GitFault::Without(vec![kimsuky.to_owned()]);
+    line.host.add_lasting_fault("legacy.tar.gz", lacking);
+    line.host
+        .add_lasting_fault("apt_kimsuky.txt", GitFault::Status(404));
+    let messages = line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.published_since(messages).await, [""; 0]);
+
+    line.host.clear_faults();
+    line.import().await;
+    assert_eq!(line.published_since(messages).await, ["kim.example"]);
+    let state = line.destination.state(&line.connector_id).unwrap();
+    assert_eq!(state["held_back"], json!(null));
+    // And that was all.
+    line.import().await;
+    assert_eq!(line.published_since(messages).await, ["kim.example"]);
 }
 
 /// Behind a death, too: a list that could not be read then comes though it stands before the line that was reached.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use rstest::rstest;
 use sandbox::{Fault, Release};
 use serde_json::{Value, json};
 
-use crate::feed_server::{FeedServer, event, sample_heads};
+use crate::feed_server::{FeedServer, event, event_with_key, sample_heads};
 use crate::line::Line;
 use crate::s3_server::S3Server;
 
@@ -130,21 +131,20 @@ async fn what_is_confirmed_is_removed_where_that_is_wanted() {
 }
 
 /// The platform lacks a type for something in it: that can only be read again as long as it is there.
+#[rstest]
+#[case::plain("misp/key.json".to_owned())]
+// Longer than what the state takes to ask for it again.
+#[case::long(format!("misp/{}.json", "k".repeat(400)))]
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_deferred_is_not_removed() {
-    let mut with_key = event(UUID, 1_715_000_000, "key", 1);
-    let attributes = with_key["Event"]["Attribute"].as_array_mut().unwrap();
-    attributes.push(json!({
-        "type": "ssh-fingerprint", "category": "Network activity", "to_ids": true,
-        "value": "SHA256:zfR3Kq6GjBkV9WJpGpjCqmkX1mMSjoqWVp5yTvR3XJo", "timestamp": "1715000000",
-    }));
+async fn what_is_deferred_is_not_removed(#[case] key: String) {
+    let with_key = event_with_key(UUID, 1_715_000_000, "key");
     let line =
         Line::into_release(FeedServer::start(), OLD).set("MISP_FEED_S3_AFTER_IMPORT", "delete");
-    let objects = [("misp/key.json", with_key.to_string())];
+    let objects = [(key.clone(), with_key.to_string())];
     let (mut server, line) = bucket(objects, line);
     line.import().await;
     line.import().await;
-    assert_eq!(keys(&mut server), ["misp/key.json"]);
+    assert_eq!(keys(&mut server), [key]);
     assert_eq!(line.imported().of_type("ssh-key").count(), 0);
 
     let line = line.upgraded();
@@ -152,4 +152,108 @@ async fn what_is_deferred_is_not_removed() {
     assert_eq!(line.imported().of_type("ssh-key").count(), 1);
     line.import().await;
     assert_eq!(keys(&mut server), Vec::<String>::new());
+}
+
+/// One that nobody may remove stands ahead of the others, in each run.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_not_be_removed_holds_up_nothing() {
+    let names = ["0 retained", "1", "2 retained", "3"];
+    let objects = names.iter().enumerate().map(|(number, name)| {
+        let uuid = format!("5b5cbb8c-4a4b-4b0f-9a3c-{number:012}");
+        let event = event(&uuid, 1_715_000_000, &format!("domain{number}x"), 1);
+        (format!("misp/{name}"), event.to_string())
+    });
+    let line = line().set("MISP_FEED_S3_AFTER_IMPORT", "delete");
+    let (mut server, line) = bucket(objects, line);
+    line.import().await;
+    let ended = line.import().await;
+    assert_eq!(keys(&mut server), ["misp/0 retained", "misp/2 retained"]);
+    let said = ended.logged(
+        "imported objects cannot be removed from the bucket: it is tried again in the next run",
+    );
+    assert_eq!(said.len(), 1, "{ended:#?}");
+    assert_eq!(said[0]["attributes"]["objects"], 2, "{said:#?}");
+    // They are imported once all the same.
+    let messages = line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.published().await.len(), messages);
+}
+
+/// The date stands in the events: their files are read, and count as done as long as that date holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_date_brings_what_was_left_out() {
+    let of = |number: usize, timestamp: i64, name: &str| {
+        let uuid = format!("5b5cbb8c-4a4b-4b0f-9a3c-{number:012}");
+        event(&uuid, timestamp, name, 1)
+    };
+    let (old, new) = (1_500_000_000, 1_715_000_000);
+    let mixed = json!({ "response": [of(2, old, "mixedold"), of(3, new, "mixednew")] });
+    let objects = [
+        ("misp/old", of(1, old, "old").to_string()),
+        ("misp/mixed", mixed.to_string()),
+        ("misp/new", of(4, new, "new").to_string()),
+    ];
+    let line = line().set("MISP_FEED_IMPORT_FROM_DATE", "2024-01-01");
+    let (_server, line) = bucket(objects, line);
+    line.import().await;
+    let domains = |line: &Line| line.domains().into_iter().collect::<Vec<_>>();
+    assert_eq!(domains(&line), ["mixednew0.example", "new0.example"]);
+    let again = Line::summary(&line.import().await);
+    assert!(
+        again.contains("0 of 0 new or changed ones imported, 2 done before, 1 left out by date"),
+        "{again}"
+    );
+
+    let line = line.set("MISP_FEED_IMPORT_FROM_DATE", "2017-01-01");
+    let earlier = Line::summary(&line.import().await);
+    assert!(
+        earlier.contains("2 of 2 new or changed ones imported")
+            && earlier.contains("1 done before"),
+        "{earlier}"
+    );
+    let all = [
+        "mixednew0.example",
+        "mixedold0.example",
+        "new0.example",
+        "old0.example",
+    ];
+    assert_eq!(domains(&line), all);
+    line.assert_whole().await;
+    let messages = line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.published().await.len(), messages);
+}
+
+/// What is done in one bucket says nothing of another one, be it only on another server.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_bucket_prefix_or_server_begins_anew() {
+    let content = || event(UUID, 1_715_000_000, "one", 1).to_string();
+    let objects = [("misp/a/one", content()), ("misp/b/one", content())];
+    let (mut server, line) = bucket(objects, line());
+    server.put("others", [("misp/a/one", content())]);
+    let mut other = S3Server::start();
+    other.put(BUCKET, [("misp/a/one", content())]);
+    let mut line = line.set("MISP_BUCKET_PREFIX", "misp/a/");
+    let begins = |ended: &crate::process::Ended| {
+        let summary = Line::summary(ended);
+        summary.contains("1 of 1 new or changed ones imported")
+    };
+    assert!(begins(&line.import().await));
+    assert!(!begins(&line.import().await));
+    for (variable, value) in [
+        ("MISP_BUCKET_PREFIX", "misp/b/"),
+        ("MISP_BUCKET_PREFIX", "misp/a/"),
+        ("MISP_BUCKET_NAME", "others"),
+    ] {
+        line = line.set(variable, value);
+        assert!(begins(&line.import().await), "{variable}");
+        assert!(!begins(&line.import().await), "{variable}");
+    }
+    line = line
+        .set("MISP_BUCKET_NAME", BUCKET)
+        .set("AWS_ENDPOINT_URL", &other.access.endpoint)
+        .set("AWS_ACCESS_KEY_ID", &other.access.id)
+        .set("AWS_SECRET_ACCESS_KEY", &other.access.secret);
+    assert!(begins(&line.import().await));
+    line.assert_whole().await;
 }

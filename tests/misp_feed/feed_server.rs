@@ -36,6 +36,8 @@ pub(crate) struct Asked {
     pub(crate) file: String,
     /// Whether it asks only for what has changed.
     pub(crate) is_conditional: bool,
+    /// Its header `Authorization`.
+    pub(crate) authorization: Option<String>,
     /// The status of the answer; 0 where there was none.
     pub(crate) status: u16,
 }
@@ -207,6 +209,17 @@ pub(crate) fn event(uuid: &str, timestamp: i64, name: &str, attributes: usize) -
     }})
 }
 
+/// An event of one domain, and of one attribute that releases before 6.8.10 have no type for.
+pub(crate) fn event_with_key(uuid: &str, timestamp: i64, name: &str) -> Value {
+    let mut with_key = event(uuid, timestamp, name, 1);
+    let attributes = with_key["Event"]["Attribute"].as_array_mut().unwrap();
+    attributes.push(json!({
+        "type": "ssh-fingerprint", "category": "Network activity", "to_ids": true,
+        "value": "SHA256:zfR3Kq6GjBkV9WJpGpjCqmkX1mMSjoqWVp5yTvR3XJo", "timestamp": timestamp.to_string(),
+    }));
+    with_key
+}
+
 async fn serve(listener: TcpListener, shared: Arc<Mutex<Shared>>) {
     while let Ok((connection, _)) = listener.accept().await {
         tokio::spawn(answer(connection, Arc::clone(&shared)));
@@ -237,11 +250,14 @@ impl Shared {
     fn answer(&mut self, head: &str) -> Option<Vec<u8>> {
         let path = head.split(' ').nth(1).unwrap_or_default();
         let file = path.rsplit('/').next().unwrap_or_default().to_owned();
-        let condition = head.lines().find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            let is_condition = name.eq_ignore_ascii_case("if-none-match");
-            is_condition.then(|| value.trim().to_owned())
-        });
+        let header = |wanted: &str| {
+            head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                let is_it = name.eq_ignore_ascii_case(wanted);
+                is_it.then(|| value.trim().to_owned())
+            })
+        };
+        let condition = header("if-none-match");
         let content = self.content(&file);
         let (status, headers, body, sent) = match (self.fault(&file), content) {
             (Some(FeedFault::Reset), _) => (0, String::new(), Vec::new(), 0),
@@ -274,6 +290,7 @@ impl Shared {
         self.asked.push(Asked {
             file,
             is_conditional: condition.is_some(),
+            authorization: header("authorization"),
             status,
         });
         if status == 0 {

@@ -88,6 +88,29 @@ async fn older_events_than_wanted_are_not_even_asked_for() {
     assert_eq!(line.feed.events_asked(), more);
 }
 
+/// Its manifest does not say how old it is, so that its file is read; by an earlier date once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_unknown_age_that_was_left_out_comes_by_an_earlier_date() {
+    let feed = FeedServer::start();
+    feed.put(&event(OLD, 1_500_000_000, "old", 1));
+    feed.list(OLD, json!({"info": "x"}));
+    feed.put(&event(NEW, 1_715_000_000, "new", 1));
+    let line = Line::of(feed).set("MISP_FEED_IMPORT_FROM_DATE", "2024-01-01");
+    line.import().await;
+    assert_eq!(line.feed.events_asked(), [OLD, NEW]);
+    assert_eq!(line.domains().len(), 1);
+    line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.feed.events_asked(), [""; 0]);
+
+    let line = line.set("MISP_FEED_IMPORT_FROM_DATE", "2017-01-01");
+    line.begin_anew().await;
+    line.import().await;
+    assert_eq!(line.feed.events_asked(), [OLD]);
+    assert_eq!(line.domains().len(), 2);
+    line.assert_whole().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_leaves_all_out_says_so() {
     let line = Line::of_heads().set("MISP_FEED_IMPORT_FROM_DATE", "P1D");

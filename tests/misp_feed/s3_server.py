@@ -1,4 +1,5 @@
-"""A server of S3 for tests (moto), in which one user may do everything and nobody else anything.
+"""A server of S3 for tests (moto), in which one user may do everything but remove what is called "retained", and nobody else
+anything.
 
 It writes one line of JSON, with its address and the keys of the user, when it takes requests: from then on each has to be
 signed. Every line that it reads is a command, answered by one line: to put objects into a bucket, or to list it. It ends
@@ -21,7 +22,15 @@ from moto.s3.models import s3_backends
 
 USER = "reader"
 REGION = "us-east-1"
-POLICY = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+# What is named so may not be removed, as under a retention.
+RETAINED = "arn:aws:s3:::*retained*"
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": "s3:*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "s3:DeleteObject", "Resource": RETAINED},
+    ],
+}
 
 
 def say(answer):

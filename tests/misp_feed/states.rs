@@ -3,6 +3,7 @@
 use rstest::rstest;
 use serde_json::json;
 
+use crate::feed_server::FeedServer;
 use crate::line::Line;
 
 /// What the Python connector has imported counts as done, once.
@@ -67,4 +68,19 @@ async fn other_settings_hold_for_what_comes() {
             .contains("settings of what becomes of an event"),
         "{ended:#?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_address_begins_anew() {
+    let line = Line::of_heads();
+    line.import().await;
+    line.begin_anew().await;
+    let other = FeedServer::with_heads();
+    let line = line.set("MISP_FEED_URL", &other.url());
+    line.import().await;
+    assert_eq!(line.feed.asked(), []);
+    assert!(!other.asked()[0].is_conditional);
+    assert_eq!(other.events_asked().len(), 12);
+    line.import().await;
+    assert_eq!(other.events_asked().len(), 12);
 }

@@ -27,7 +27,7 @@ use super::trails::hash::ValueHasher;
 use super::trails::merged::MergeError;
 use super::trails::reader::Place;
 use super::trails::survey::SurveyError;
-use crate::connector::SourceError;
+use crate::connector::{Deferred, SourceError};
 use crate::telemetry::safe_text::{NAME, safe};
 use compare::{Difference, compare};
 use emit::{Emitter, Ends};
@@ -106,8 +106,8 @@ pub(super) struct Reading {
     /// What was imported, where its lists are not known any more.
     pub(super) lost: Option<Imported>,
     pub(super) up_to: Option<UpTo>,
-    /// Objects that are to be sent again, by their ids.
-    pub(super) again: HashSet<String>,
+    /// What is to be sent again.
+    pub(super) again: Vec<Deferred>,
     /// Indicators that are revoked with a score of 0.
     pub(super) revoked: Revoked,
     /// Cancelled once the run has ended.

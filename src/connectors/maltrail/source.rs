@@ -1,6 +1,5 @@
 //! One run: what is to be done is planned, the lists are read into memory, and a thread hands out unit after unit.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -17,8 +16,8 @@ use super::reading::{Earlier, Reading, TrailUnit};
 use super::revoked::{self, Revoked};
 use super::{Maltrail, STREAM};
 use crate::connector::{
-    Checks, Converted, Converter, HandedUnits, Position, Resume, RunReporter, Source, SourceError,
-    WorkerPace,
+    Checks, Converted, Converter, Deferred, HandedUnits, Position, Resume, RunReporter, Source,
+    SourceError, WorkerPace,
 };
 use crate::http::RetryPolicy;
 use crate::stix::Timestamp;
@@ -57,7 +56,7 @@ pub(super) struct Opening<'a> {
 impl Opening<'_> {
     /// Plans a run, and reads what it needs.
     pub(super) async fn open(&self, resume: &Resume) -> Result<MaltrailSource, SourceError> {
-        let again: HashSet<String> = resume.again.iter().map(|again| again.id.clone()).collect();
+        let again = resume.again.clone();
         let plan = self
             .plan(resume.cursors.get(STREAM), !again.is_empty())
             .await?;
@@ -103,7 +102,7 @@ impl Opening<'_> {
     async fn prepare(
         &self,
         import: Import,
-        again: HashSet<String>,
+        again: Vec<Deferred>,
         revoked: Revoked,
     ) -> Result<Reading, SourceError> {
         let mut blobs = Blobs::default();
@@ -370,6 +369,7 @@ impl Converter for TrailConverter {
             objects: unit.objects,
             shared: unit.threats.into_values().collect(),
             skipped: unit.skipped,
+            deferred: unit.deferred,
             ..Converted::new(STREAM, unit.number, unit.values)
         }
     }
@@ -408,7 +408,7 @@ pub(super) async fn check(connector: &Maltrail, checks: &mut Checks<'_>) {
         ),
     );
     let reading = match opening
-        .prepare(*import, HashSet::new(), Revoked::default())
+        .prepare(*import, Vec::new(), Revoked::default())
         .await
     {
         Ok(reading) => reading,

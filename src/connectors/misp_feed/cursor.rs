@@ -47,6 +47,9 @@ struct Written {
     items: usize,
     #[serde(default)]
     done: String,
+    /// Beside `done`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    left_out: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     removable: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +76,9 @@ pub(super) enum NotACursor {
     /// What is done does not stand in it.
     #[error("what is done cannot be read of it")]
     Fingerprints(#[from] super::done::NotFingerprints),
+    /// What of that is left out by its date does not.
+    #[error("what is left out by its date cannot be read of it")]
+    LeftOut(#[from] super::done::NotMarks),
 }
 
 impl Cursor {
@@ -87,7 +93,7 @@ impl Cursor {
         let written = Written::deserialize(value)?;
         let folded = written.folded.map(Folded::read).transpose()?;
         Ok(Self {
-            done: DoneItems::new(read_all(&written.done)?, folded),
+            done: DoneItems::read(read_all(&written.done)?, folded, &written.left_out)?,
             removable: DoneItems::new(read_all(&written.removable)?, None),
             failing: FailingItems::read(written.failing),
             validators: written.version,
@@ -101,6 +107,7 @@ impl Cursor {
         let written = Written {
             items: self.done.count(),
             done: write_all(self.done.single()),
+            left_out: self.done.left_out_to_state(),
             removable: write_all(self.removable.single()),
             folded: self.done.folded().map(Folded::to_state),
             failing: self.failing.to_state().to_vec(),
@@ -131,7 +138,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::connectors::misp_feed::done::{Fingerprinter, Listed, Place};
+    use crate::connectors::misp_feed::done::{Fingerprinter, LeftOutByDate, Listed, Place};
 
     fn listing(items: usize) -> Vec<Listed> {
         let fingerprinter = Fingerprinter::new("6f3a1c52-0b5e-4f43-9d0a-5d1c3a7e9b11");
@@ -156,6 +163,14 @@ mod tests {
             cursor.done.insert(listed.fingerprint);
             cursor.done.fold(&listing, |_| false);
         }
+        for (number, listed) in listing.iter().enumerate() {
+            let what = match number % 3 {
+                0 => LeftOutByDate::All,
+                1 => LeftOutByDate::Some,
+                _ => continue,
+            };
+            cursor.done.note_left_out(listed.fingerprint, what);
+        }
         cursor.validators.etag = Some("\"abc\"".to_owned());
         cursor.settings = AppliedSettings {
             mapping: "0123456789abcdef0123456789abcdef".to_owned(),
@@ -179,6 +194,8 @@ mod tests {
     #[case("/done", json!("AAA"))]
     #[case("/done", json!("no base64"))]
     #[case("/done", json!(7))]
+    #[case("/left_out", json!("no base64"))]
+    #[case("/left_out", json!("A".repeat(20_000)))]
     #[case("/folded/digests", json!("AAAAAAA"))]
     #[case("/folded/up_to", json!("yesterday"))]
     #[case("/failing", json!([{"item": "x"}]))]
@@ -222,7 +239,7 @@ mod tests {
             "[A-Za-z0-9+/=]{0,20}".prop_map(Value::from),
         ];
         let names = prop_oneof![
-            "(done|items|folded|failing|version|settings|taken_over|up_to|digests|count|tries|item)",
+            "(done|items|left_out|folded|failing|version|settings|taken_over|up_to|digests|count|tries|item)",
             ".{0,3}"
         ];
         leaf.prop_recursive(4, 30, 6, move |inner| {

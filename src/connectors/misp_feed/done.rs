@@ -11,11 +11,14 @@
 
 mod fingerprint;
 mod folded;
+mod left_out;
 
 use std::collections::{HashSet, VecDeque};
 
 pub(super) use fingerprint::{Fingerprint, Fingerprinter, NotFingerprints, read_all, write_all};
 pub(super) use folded::{Folded, FoldedState};
+use left_out::Marks;
+pub(super) use left_out::{LeftOutByDate, NotMarks};
 
 /// More versions than this are not told apart one by one, once the oldest can be folded.
 pub(super) const MOST_SINGLE: usize = 10_000;
@@ -58,6 +61,9 @@ pub(super) struct DoneItems {
     order: VecDeque<Fingerprint>,
     single: HashSet<Fingerprint>,
     folded: Option<Folded>,
+    /// Of those that are told apart, the ones of which something is left out by its date. Of what is folded, nobody
+    /// knows.
+    left_out: Marks,
 }
 
 impl DoneItems {
@@ -71,6 +77,27 @@ impl DoneItems {
             done.insert(fingerprint);
         }
         done
+    }
+
+    /// The same with the marks of what is left out by its date, as a state keeps them ([`Self::left_out_to_state`]).
+    ///
+    /// # Errors
+    /// [`NotMarks`] where they are none.
+    pub(super) fn read(
+        single: Vec<Fingerprint>,
+        folded: Option<Folded>,
+        left_out: &str,
+    ) -> Result<Self, NotMarks> {
+        let left_out = Marks::read(left_out, &single)?;
+        let mut done = Self::new(single, folded);
+        done.left_out = left_out;
+        done.left_out.retain(|one| done.single.contains(&one));
+        Ok(done)
+    }
+
+    /// What is left out by its date, as a state keeps it beside the versions that are told apart.
+    pub(super) fn left_out_to_state(&self) -> String {
+        self.left_out.to_state(self.single())
     }
 
     /// The versions that are told apart, in the order in which they were done.
@@ -104,6 +131,35 @@ impl DoneItems {
         self.has(fingerprint)
     }
 
+    /// Notes that of a version that is done, something is left out by its date.
+    pub(super) fn note_left_out(&mut self, fingerprint: Fingerprint, what: LeftOutByDate) {
+        if self.has(fingerprint) {
+            self.left_out.put(fingerprint, what);
+        }
+    }
+
+    /// What of a version that is done is left out by its date, as far as it is told apart.
+    pub(super) fn left_out(&self, fingerprint: Fingerprint) -> Option<LeftOutByDate> {
+        self.left_out.get(fingerprint)
+    }
+
+    /// Another date holds from now on: forgets that that is done of which something was left out, and what is folded,
+    /// where such may be.
+    pub(super) fn forget_left_out(&mut self) {
+        self.folded = None;
+        let left_out = std::mem::take(&mut self.left_out);
+        self.retain(|fingerprint| left_out.get(fingerprint).is_none());
+    }
+
+    /// Notes that a version that counted as done is not, and leaves the others of its group as they are.
+    pub(super) fn take_out(&mut self, listed: &Listed) {
+        if self.has(listed.fingerprint) {
+            self.retain(|fingerprint| fingerprint != listed.fingerprint);
+        } else if let Some(folded) = &mut self.folded {
+            folded.take_out(listed);
+        }
+    }
+
     /// Whether it is one of those that are told apart.
     pub(super) fn has(&self, fingerprint: Fingerprint) -> bool {
         self.single.contains(&fingerprint)
@@ -128,11 +184,6 @@ impl DoneItems {
         };
         let is_done = |listed: &Listed| is_single(listed) || is_folded(listed);
         listing.iter().map(is_done).collect()
-    }
-
-    /// Forgets what is folded: other items count from now on.
-    pub(super) fn unfold(&mut self) {
-        self.folded = None;
     }
 
     /// Folds the oldest of too many. `listing` is in the order of work; of what stands at its beginning and is done, left
@@ -203,6 +254,8 @@ impl DoneItems {
     fn retain(&mut self, mut keeps: impl FnMut(Fingerprint) -> bool) {
         self.order.retain(|fingerprint| keeps(*fingerprint));
         self.single = self.order.iter().copied().collect();
+        self.left_out
+            .retain(|fingerprint| self.single.contains(&fingerprint));
     }
 }
 

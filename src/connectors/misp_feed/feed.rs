@@ -13,10 +13,12 @@ mod transport;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::attempts::Outage;
@@ -87,6 +89,15 @@ impl FeedItem {
     }
 }
 
+/// What became of an object that was to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone.
+    Gone,
+    /// It stays: somebody has written it anew since it was listed.
+    Changed,
+}
+
 /// What is no item: all of it counted, some of it named.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeftOut {
@@ -135,7 +146,15 @@ impl Feed {
             feed: self.clone(),
             waiting,
             outage: Arc::new(Outage::default()),
-            most_bytes: None,
+            ahead: None,
+        }
+    }
+
+    /// What tells the feed from all others. Nothing in it is secret.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Http(feed) => feed.address().to_owned(),
+            Self::S3(bucket) => bucket.identity(),
         }
     }
 
@@ -170,8 +189,42 @@ pub struct FeedSession {
     feed: Feed,
     waiting: Waiting,
     outage: Arc<Outage>,
-    /// What is larger is not read, whatever the settings allow.
-    most_bytes: Option<u64>,
+    /// Where items are read before their turn.
+    ahead: Option<Ahead>,
+}
+
+/// How an item is read before its turn.
+#[derive(Debug, Clone)]
+struct Ahead {
+    /// The most of it that is held until then.
+    most_bytes: usize,
+    turn: Turn,
+}
+
+/// When it is the turn of an item that is read ahead. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Turn {
+    comes: CancellationToken,
+    is_waited_for: Arc<AtomicBool>,
+}
+
+impl Turn {
+    /// It is its turn.
+    pub fn come(&self) {
+        self.comes.cancel();
+    }
+
+    /// Whether a part of it had to wait: meanwhile, the feed may have had enough.
+    pub fn was_waited_for(&self) -> bool {
+        self.is_waited_for.load(Ordering::Relaxed)
+    }
+
+    async fn wait(&self) {
+        if !self.comes.is_cancelled() {
+            self.is_waited_for.store(true, Ordering::Relaxed);
+            self.comes.cancelled().await;
+        }
+    }
 }
 
 impl fmt::Debug for FeedSession {
@@ -184,18 +237,13 @@ impl fmt::Debug for FeedSession {
 }
 
 impl FeedSession {
-    /// The same way for items of at most so many bytes, unpacked; a larger one is an error at once.
+    /// The same way for an item that is read before its turn: no more than so many bytes of it, unpacked, before that.
     #[must_use]
-    pub fn up_to(&self, bytes: u64) -> Self {
+    pub fn ahead(&self, most_bytes: usize, turn: Turn) -> Self {
         Self {
-            most_bytes: Some(bytes),
+            ahead: Some(Ahead { most_bytes, turn }),
             ..self.clone()
         }
-    }
-
-    /// The largest item that is read, where the settings allow so many bytes.
-    fn largest_item(&self, allowed: u64) -> u64 {
-        self.most_bytes.map_or(allowed, |most| most.min(allowed))
     }
 
     /// What the feed has, if it is not still what it was.
@@ -236,13 +284,15 @@ impl FeedSession {
         }
     }
 
-    /// Removes an object from a bucket; one that is gone already is fine.
+    /// Removes an object from a bucket, in the version that was listed; one that is gone already is fine.
     ///
     /// # Errors
     /// Why it cannot be removed; of a web server, that it has no way to do so.
-    pub async fn delete(&self, item: &FeedItem) -> Result<(), FeedError> {
+    pub async fn delete(&self, item: &FeedItem) -> Result<Removal, FeedError> {
         match (&self.feed, &item.name) {
-            (Feed::S3(bucket), ItemName::Object(key)) => bucket.delete(self, key).await,
+            (Feed::S3(bucket), ItemName::Object(key)) => {
+                bucket.delete(self, (key, &item.version)).await
+            }
             (_, name) => Err(self.foreign(name)),
         }
     }

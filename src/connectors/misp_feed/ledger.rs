@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::cursor::{AppliedSettings, Cursor};
-use super::done::{Fingerprint, Listed};
+use super::done::{Fingerprint, LeftOutByDate, Listed};
 use super::failing::Failure;
 use crate::http::Validators;
 
@@ -33,9 +33,10 @@ pub(super) struct ToDo {
     pub(super) again: Vec<usize>,
     /// What was imported by the program that ran before.
     pub(super) taken_over: usize,
-    /// How many are done.
+    /// How many are done, and not left out.
     pub(super) done: usize,
-    /// How many lie before the date from which on events are imported.
+    /// How many lie before the date from which on events are imported, as far as that is known: of an item whose listing
+    /// does not say its time, by earlier runs.
     pub(super) left_out: usize,
     /// How many of `items` have failed before.
     pub(super) retried: usize,
@@ -52,8 +53,7 @@ impl Ledger {
         is_again: impl Fn(usize) -> bool,
     ) -> (Self, ToDo) {
         if cursor.settings.import_from != settings.import_from {
-            // What was left out is in its groups.
-            cursor.done.unfold();
+            cursor.done.forget_left_out();
         }
         cursor.settings = settings;
         cursor.failing.keep_listed(&listing);
@@ -74,7 +74,10 @@ impl Ledger {
         for (place, (listed, is_done)) in ledger.listing.iter().zip(done).enumerate() {
             let fingerprint = listed.fingerprint;
             if is_done {
-                to_do.done += 1;
+                match ledger.cursor.done.left_out(fingerprint) {
+                    Some(LeftOutByDate::All) => to_do.left_out += 1,
+                    _ => to_do.done += 1,
+                }
                 if is_again(place) {
                     to_do.again.push(place);
                 }
@@ -155,9 +158,42 @@ impl Ledger {
         }
     }
 
+    /// Of an item that is done, so much is left out by its date: it is not removed from where it came.
+    pub(super) fn note_left_out(&mut self, place: usize, what: LeftOutByDate) {
+        let Some(listed) = self.listing.get(place) else {
+            return;
+        };
+        let fingerprint = listed.fingerprint;
+        if self.cursor.removable.has(fingerprint) {
+            self.cursor.removable.take_out(listed);
+            self.insert(fingerprint);
+        }
+        self.cursor.done.note_left_out(fingerprint, what);
+    }
+
     /// An item failed, for this reason. Answers what is to be said of that.
     pub(super) fn note_failed(&mut self, place: usize, reason: &str) -> Failure {
         self.left = self.left.saturating_sub(1);
+        self.fail(place, reason)
+    }
+
+    /// An item that was done, and of which something was to be sent once more, failed, for this reason: it is not done any
+    /// more, and tried again as a whole. Answers what is to be said of that.
+    pub(super) fn reopen(&mut self, place: usize, reason: &str) -> Failure {
+        if let Some(listed) = self.listing.get(place) {
+            let Cursor {
+                done, removable, ..
+            } = &mut self.cursor;
+            if removable.has(listed.fingerprint) {
+                removable.take_out(listed);
+            } else {
+                done.take_out(listed);
+            }
+        }
+        self.fail(place, reason)
+    }
+
+    fn fail(&mut self, place: usize, reason: &str) -> Failure {
         let Some(listed) = self.listing.get(place) else {
             return Failure::Unremembered;
         };

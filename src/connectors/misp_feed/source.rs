@@ -16,7 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cursor::{AppliedSettings, Cursor};
 use super::done::{Fingerprinter, Listed, Place};
-use super::feed::{FeedItem, FeedItems, FeedListing, FeedSession, LeftOut};
+use super::feed::{FeedError, FeedItem, FeedItems, FeedListing, FeedSession, LeftOut, Removal};
 use super::ledger::{Ledger, ToDo};
 use super::summary::RunSummary;
 use super::{MispFeed, STREAM};
@@ -37,6 +37,9 @@ use file::{FileReading, Units, bare_name, unit_key};
 const UNITS_AHEAD: usize = 1;
 /// What is no event of a listing is named so often.
 const NAMED_LEFT_OUT: usize = 20;
+/// After so many objects that cannot be removed, the others are left to the next run.
+const MOST_UNREMOVED: usize = 20;
+const REMOVING: &str = "removing imported objects from the bucket";
 
 /// One run over a feed.
 #[derive(Debug)]
@@ -135,7 +138,7 @@ impl<'a> Opening<'a> {
         let cursor = self.cursor(stored);
         let known = self.known(&cursor);
         let listing = self.session.list(&known).await;
-        let listing = listing.map_err(super::feed::FeedError::into_source_error)?;
+        let listing = listing.map_err(FeedError::into_source_error)?;
         let FeedListing::Items(items) = listing else {
             return Ok(self.unchanged(cursor));
         };
@@ -255,6 +258,7 @@ impl<'a> Opening<'a> {
             stored,
             now: self.now,
             removes: self.connector.removes,
+            not_noted: 0,
         };
         (run, to_do)
     }
@@ -282,26 +286,40 @@ impl<'a> Opening<'a> {
     /// Removes from the bucket what is confirmed, if that is wanted, and of which nothing is deferred: that is read once
     /// more. Answers how much.
     async fn remove(&self, ledger: &Ledger, items: &[FeedItem]) -> u64 {
-        let mut removed = 0;
         if !self.connector.removes {
-            return removed;
+            return 0;
         }
-        for place in ledger.removable() {
+        let mut places = ledger.removable();
+        self.begin_elsewhere(&mut places);
+        let (mut removed, mut changed) = (0, 0_u64);
+        let mut errors = Vec::new();
+        for place in places {
             let Some(item) = items.get(place).filter(|item| !self.may_be_deferred(item)) else {
                 continue;
             };
             match self.session.delete(item).await {
-                Ok(()) => removed += 1,
+                Ok(Removal::Gone) => removed += 1,
+                Ok(Removal::Changed) => changed += 1,
                 Err(error) => {
-                    tracing::warn!(
-                        error = %Chain(&error),
-                        "imported objects cannot be removed from the bucket: it is tried again in the next run"
-                    );
-                    break;
+                    let is_last = error.fails_run() || errors.len() + 1 >= MOST_UNREMOVED;
+                    errors.push(error);
+                    if is_last {
+                        break;
+                    }
                 }
             }
+            self.resume.reporter.show_life(REMOVING);
         }
+        log_unremoved(&errors, changed);
         removed
+    }
+
+    /// So that no run of objects that cannot be removed stands ahead of the others for good.
+    fn begin_elsewhere(&self, places: &mut [usize]) {
+        let minutes = usize::try_from(self.now.timestamp() / 60).unwrap_or_default();
+        if let Some(first) = minutes.checked_rem(places.len()) {
+            places.rotate_left(first);
+        }
     }
 
     fn may_be_deferred(&self, item: &FeedItem) -> bool {
@@ -342,6 +360,23 @@ fn listed(
         },
         fingerprint: fingerprinter.of(&name, &version),
         is_left_out: import_from.is_some_and(|from| item.is_before(from)),
+    }
+}
+
+/// Says once what cannot be removed from a bucket.
+fn log_unremoved(errors: &[FeedError], changed: u64) {
+    if let Some(first) = errors.first() {
+        tracing::warn!(
+            objects = errors.len(),
+            error = %Chain(first),
+            "imported objects cannot be removed from the bucket: it is tried again in the next run"
+        );
+    }
+    if changed > 0 {
+        tracing::info!(
+            objects = changed,
+            "imported objects have changed in the bucket since it was listed: they are imported before they are removed"
+        );
     }
 }
 

@@ -179,6 +179,8 @@ impl Exporter<'_> {
             Rejected::default()
         };
         rejected.note_in(&mut self.packer, &converted);
+        let files_lost = self.packer.drop_large_files(&mut converted);
+        converted.skipped.extend(files_lost);
         let packed = self.packer.pack(&converted);
         for batch in packed.waves.iter().flat_map(|wave| &wave.batches) {
             self.write(converted.stream, batch)?;

@@ -14,6 +14,7 @@
 
 mod closed;
 mod container;
+mod files;
 mod held;
 mod limit;
 mod recent;
@@ -105,7 +106,7 @@ pub struct Packed {
     pub deferred: Vec<Skipped>,
     /// Of that, the dependents of an object that is not sent: they can go once that object is sent.
     pub dependents: Vec<Deferred>,
-    /// Links of objects that are sent without them.
+    /// Links and files of objects that are sent without them.
     pub links_lost: Vec<Skipped>,
 }
 
@@ -541,7 +542,8 @@ impl Packer {
             deferred.extend(refused.map(|(object, bytes)| refuse(object, bytes)));
         }
         builder.close();
-        let refused = builder.place_last_copies().into_iter();
+        let (refused, without_files) = builder.place_last_copies();
+        let refused = refused.into_iter();
         deferred.extend(refused.map(|(object, bytes)| refuse(&object, bytes)));
         builder.close();
         for object in &unit.second_pass {
@@ -552,6 +554,9 @@ impl Packer {
         }
         let Closed { batches, own, .. } = builder.finish();
         self.sent_embedded.assume_imported(false);
+        for (object, bytes) in &without_files {
+            links_lost.extend(self.files_beside(object, *bytes));
+        }
         for batch in &batches {
             self.sent_along.remember(batch, &own, &self.recent);
             self.recent.remember(batch, &own, again);

@@ -320,6 +320,7 @@ impl<'a> Sink<'a> {
 
     /// Makes messages of the unit. What no message can hold is noted as skipped, and its objects are those that are sent.
     fn pack(&mut self, unit: &mut Converted) -> Vec<Wave> {
+        let files_lost = self.packer.drop_large_files(unit);
         let Packed {
             waves,
             deferred,
@@ -332,7 +333,8 @@ impl<'a> Sink<'a> {
         let left: HashSet<&str> = deferred.iter().map(|left| left.id.as_str()).collect();
         unit.objects.retain(|object| !left.contains(&*object.id));
         unit.skipped.extend(deferred.iter().cloned());
-        unit.skipped.extend(links_lost);
+        unit.skipped
+            .extend(files_lost.into_iter().chain(links_lost));
         waves
     }
 

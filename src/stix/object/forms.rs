@@ -31,6 +31,27 @@ impl StixObject {
         Some(self.clone().in_each_form(&Self::cut_files))
     }
 
+    /// The names of the files that come with it.
+    pub fn file_names(&self) -> Vec<String> {
+        #[derive(serde::Deserialize)]
+        struct Named {
+            #[serde(default)]
+            name: String,
+        }
+        #[derive(serde::Deserialize)]
+        struct WithFiles {
+            x_opencti_files: Vec<Named>,
+        }
+        let read = serde_json::from_str(&self.json);
+        read.map_or_else(
+            |_| Vec::new(),
+            |WithFiles { x_opencti_files }| {
+                let names = x_opencti_files.into_iter().map(|file| file.name);
+                names.collect()
+            },
+        )
+    }
+
     fn cut_files(&mut self) {
         let Some(range) = self.range_of(FILES) else {
             return;
@@ -222,7 +243,9 @@ mod tests {
         writer.put_type("x_type", "SSH-Key");
         writer.put("pattern", "[x]");
         let whole = writer.finish("Report").unwrap().referring_to(members());
+        assert_eq!(whole.file_names(), ["a]\"}"]);
         let without = whole.without_files().unwrap();
+        assert_eq!(without.file_names(), [""; 0]);
         let mut json: serde_json::Value = serde_json::from_str(&whole.json).unwrap();
         json.as_object_mut().unwrap().remove("x_opencti_files");
         assert_eq!(

@@ -11,7 +11,7 @@ use super::super::listing::Lists;
 use super::super::mapping::Written;
 use super::super::trails::reader::Place;
 use super::ReadingError;
-use crate::connector::Skipped;
+use crate::connector::{Deferred, Skipped};
 use crate::stix::{Handling, StixId, StixObject};
 
 /// Values of one unit.
@@ -30,6 +30,8 @@ pub struct TrailUnit {
     /// Threats that these refer to.
     pub(in super::super) threats: BTreeMap<StixId, Arc<StixObject>>,
     pub(in super::super) skipped: Vec<Skipped>,
+    /// What was to be sent again, and still is.
+    pub(in super::super) deferred: Vec<Deferred>,
     /// How many values the run sends.
     pub(in super::super) total: Option<u64>,
     /// Where it ends; none for what is sent again.
@@ -180,9 +182,15 @@ impl<E: FnMut(TrailUnit) -> bool> Emitter<E> {
         }
     }
 
+    /// Adds what is to be sent again, and may stand in a list that cannot be read now.
+    pub(super) fn defer_again(&mut self, deferred: impl IntoIterator<Item = Deferred>) {
+        self.unit.deferred.extend(deferred);
+    }
+
     /// Hands out what is sent again, if it is enough for a unit, or all of it.
     pub(super) fn hand_out_again(&mut self, is_all: bool) {
-        if self.unit.values >= UNIT_VALUES || (is_all && self.unit.values > 0) {
+        let has_some = self.unit.values > 0 || !self.unit.deferred.is_empty();
+        if self.unit.values >= UNIT_VALUES || (is_all && has_some) {
             let unit = std::mem::take(&mut self.unit);
             self.hand_out(unit);
         }

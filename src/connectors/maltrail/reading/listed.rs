@@ -1,5 +1,6 @@
 //! What the lists have: each value once, with all that they say about it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::cursor::Step;
@@ -51,7 +52,8 @@ impl Listed<'_> {
         ))
     }
 
-    /// Hands out what is to be sent again, whatever has changed.
+    /// Hands out what is to be sent again, whatever has changed. As long as a list cannot be read that may be read later,
+    /// what is not found stays deferred: nothing else remembers it.
     pub(super) fn send_again<E: FnMut(TrailUnit) -> bool>(
         &self,
         emitter: &mut Emitter<E>,
@@ -59,11 +61,21 @@ impl Listed<'_> {
         if self.reading.again.is_empty() {
             return Ok(());
         }
+        let again = self.reading.again.iter();
         let mut again = Again {
             listed: self,
             emitter,
+            wanted: again.map(|again| again.id.as_str()).collect(),
+            found: HashSet::new(),
         };
         self.read(&mut again)?;
+        let found = again.found;
+        let mut unread = self.reading.lists.unread.values();
+        if unread.any(|list| !list.is_too_large) {
+            let again = self.reading.again.iter();
+            let left = again.filter(|again| !found.contains(again.id.as_str()));
+            emitter.defer_again(left.cloned());
+        }
         emitter.hand_out_again(true);
         Ok(())
     }
@@ -209,6 +221,9 @@ impl Pass for Counting<'_> {
 struct Again<'a, 'e, E> {
     listed: &'a Listed<'a>,
     emitter: &'e mut Emitter<E>,
+    /// By their ids.
+    wanted: HashSet<&'a str>,
+    found: HashSet<&'a str>,
 }
 
 impl<E: FnMut(TrailUnit) -> bool> Pass for Again<'_, '_, E> {
@@ -227,9 +242,12 @@ impl<E: FnMut(TrailUnit) -> bool> Pass for Again<'_, '_, E> {
         };
         let is_new = listed.is_new(listed.hasher.hash(&occurrence.value));
         let (written, _) = listed.write(&view, is_new);
-        let wanted = |object: &StixObject| listed.reading.again.contains(object.id.as_str());
-        if written.objects.iter().any(wanted) || written.threats.iter().any(|threat| wanted(threat))
-        {
+        let threats = written.threats.iter().map(|threat| &**threat);
+        let objects = written.objects.iter().chain(threats);
+        let wanted = objects.filter_map(|object| self.wanted.get(object.id.as_str()));
+        let wanted: Vec<&str> = wanted.copied().collect();
+        if !wanted.is_empty() {
+            self.found.extend(wanted);
             self.emitter.add_again(written);
             self.emitter.hand_out_again(false);
         }

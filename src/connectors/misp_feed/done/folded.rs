@@ -51,6 +51,18 @@ impl Folded {
         self.count
     }
 
+    /// Takes out a version that it stands for.
+    pub(super) fn take_out(&mut self, listed: &Listed) {
+        if listed.place > self.up_to {
+            return;
+        }
+        if let Some(sum) = self.groups.get_mut(group(listed.fingerprint)) {
+            let mixed = mixed(listed.fingerprint.number());
+            *sum = Fingerprint::of_number(sum.wrapping_sub(mixed)).number();
+            self.count = self.count.saturating_sub(1);
+        }
+    }
+
     /// Compares it with what is listed.
     pub(super) fn compare<'l>(&self, listed: impl Iterator<Item = &'l Listed>) -> Comparison<'_> {
         Comparison {

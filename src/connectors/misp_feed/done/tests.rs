@@ -242,3 +242,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_that_is_taken_out_leaves_the_others_of_its_group_as_they_are() {
+    let listing = feed(12_000);
+    let mut done = all_done(&listing);
+    assert!(done.folded().is_some());
+    let (folded, single) = (&listing[7], &listing[11_999]);
+    for taken in [folded, single] {
+        done.take_out(taken);
+    }
+    let waits = |fingerprint| fingerprint == folded.fingerprint;
+    let judged = done.judge(&listing, waits);
+    let not_done: Vec<usize> = (0..listing.len()).filter(|place| !judged[*place]).collect();
+    assert_eq!(not_done, [7, 11_999]);
+    assert_eq!(done.count(), 11_998);
+    // Done once more, it is one of those that are told apart.
+    done.insert(folded.fingerprint);
+    done.insert(single.fingerprint);
+    assert_eq!(super::tests::not_done(&done, &listing), [""; 0]);
+}

@@ -183,18 +183,35 @@ impl Reason {
 
     fn of_status(error: http::Error) -> Self {
         let status = error.status().map(|status| status.as_u16());
+        // Who may not read is not let in by waiting, whatever the answer says of that.
         match (status.unwrap_or_default(), error.asked_wait()) {
-            (403 | 408 | 425 | 429 | 500..=599, Some(wait)) => {
-                Self::Limited(Box::new(LimitError {
-                    wait,
-                    source: error,
-                }))
-            }
+            (408 | 425 | 429 | 500..=599, Some(wait)) => Self::Limited(Box::new(LimitError {
+                wait,
+                source: error,
+            })),
             (401 | 403, _) => Self::Refused(error),
             (404 | 410, _) => Self::Missing(error),
             (408 | 425 | 429 | 500..=599, None) => Self::Unanswered(error),
             _ => Self::Status(error),
         }
+    }
+
+    /// The status of the answer, where that is the reason.
+    pub(super) fn status(&self) -> Option<u16> {
+        let error = match self {
+            Self::Limited(limit) => &limit.source,
+            Self::Unanswered(error)
+            | Self::Refused(error)
+            | Self::Denied(error)
+            | Self::Missing(error)
+            | Self::NoBucket(error)
+            | Self::OtherRegion(error)
+            | Self::Redirect(error)
+            | Self::Status(error)
+            | Self::Slow(error) => error,
+            _ => return None,
+        };
+        error.status().map(|status| status.as_u16())
     }
 
     /// Whether it may pass within a run.

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::error::{FeedError, FeedIdentity, FeedKind, Reason, Subject};
 use super::transport::{Content, Transport};
-use super::{EventUuid, FeedItem, FeedListing, FeedSession, manifest};
+use super::{Ahead, EventUuid, FeedItem, FeedListing, FeedSession, manifest};
 use crate::connector::{Context, SourceError};
 use crate::connectors::misp_feed::settings::{HttpFeedSettings, ReadLimits};
 use crate::http::{Credential, Redirects, Request, Site, Validators};
@@ -75,7 +75,7 @@ impl HttpFeed {
         let request = request.unless_still(known);
         let subject = Subject::Manifest;
         let limit = self.0.limits.max_file_size;
-        let fetched = session.attempt(&subject, || self.fetch(&request, limit));
+        let fetched = session.attempt(&subject, || self.fetch(&request, limit, None));
         let fetched = fetched.await?;
         let error = |reason| self.0.error(subject.clone(), reason);
         let Some(Content { body, version }) = fetched else {
@@ -97,8 +97,9 @@ impl HttpFeed {
     ) -> Result<Bytes, FeedError> {
         let request = Request::get(self.event_url(event)).accept(JSON);
         let subject = Subject::Event(event);
-        let limit = session.largest_item(self.0.limits.max_file_size);
-        let fetched = session.attempt(&subject, || self.fetch(&request, limit));
+        let limit = self.0.limits.max_file_size;
+        let ahead = session.ahead.as_ref();
+        let fetched = session.attempt(&subject, || self.fetch(&request, limit, ahead));
         let fetched = fetched.await?;
         fetched.map(|content| content.body).ok_or_else(|| {
             let reason = "that nothing has changed, and was not asked that";
@@ -107,7 +108,12 @@ impl HttpFeed {
     }
 
     /// Asks once for a file of at most so many bytes; none where it is still what it was.
-    async fn fetch(&self, request: &Request, limit: u64) -> Result<Option<Content>, Reason> {
+    async fn fetch(
+        &self,
+        request: &Request,
+        limit: u64,
+        ahead: Option<&Ahead>,
+    ) -> Result<Option<Content>, Reason> {
         let transport = &self.0;
         let _permit = transport.permit().await;
         let asking = async {
@@ -116,7 +122,7 @@ impl HttpFeed {
                 return Ok(None);
             }
             let answer = answer.success().await.map_err(Reason::of)?;
-            let content = transport.content(answer, limit);
+            let content = transport.content(answer, limit, ahead);
             content.await.map(Some)
         };
         transport.client.counted(asking).await

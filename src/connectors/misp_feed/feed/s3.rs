@@ -24,10 +24,10 @@ use self::listing::{Listed, Page};
 use self::signer::Signer;
 use super::error::{FeedError, FeedIdentity, FeedKind, Reason, Subject};
 use super::transport::Transport;
-use super::{FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey};
+use super::{Ahead, FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey, Removal};
 use crate::connector::{Context, Skipped, SourceError};
 use crate::connectors::misp_feed::settings::{ReadLimits, S3Settings};
-use crate::http::{Method, Redirects, Response, Site};
+use crate::http::{HeaderName, Method, Redirects, Response, Site};
 use crate::telemetry::safe_text::{NAME, WORDS, clean, safe};
 
 /// What stays as it is in a path that is signed
@@ -51,6 +51,9 @@ const MOST_PAGES: usize = 20_000;
 const LONGEST_TOKEN: usize = 8192;
 /// Files of a feed that are no events.
 const NOT_EVENTS: [&str; 2] = ["manifest.json", "hashes.csv"];
+const IF_MATCH: HeaderName = HeaderName::from_static("if-match");
+const PRECONDITION_FAILED: u16 = 412;
+const NOT_IMPLEMENTED: u16 = 501;
 
 /// A bucket. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,6 +64,8 @@ struct Inner {
     transport: Transport,
     signer: Signer,
     prefix: Option<String>,
+    /// Of another S3 than that of AWS.
+    endpoint: Option<Url>,
 }
 
 impl Bucket {
@@ -89,6 +94,7 @@ impl Bucket {
             transport: Transport::new(site, limits, identity, context)?,
             signer: Signer::new(settings),
             prefix,
+            endpoint: settings.endpoint.clone(),
         })))
     }
 
@@ -99,6 +105,14 @@ impl Bucket {
     /// `s3://BUCKET/PREFIX`.
     pub fn address(&self) -> &str {
         self.0.transport.address()
+    }
+
+    /// What tells it from all other buckets: another server may have one of the same name.
+    pub(super) fn identity(&self) -> String {
+        match &self.0.endpoint {
+            Some(endpoint) => format!("{} at {endpoint}", self.address()),
+            None => self.address().to_owned(),
+        }
     }
 
     /// Lists the bucket, page by page.
@@ -140,7 +154,7 @@ impl Bucket {
     }
 
     async fn page(&self, url: &Url) -> Result<Page, Reason> {
-        let body = self.body(url, PAGE_BYTES).await?;
+        let body = self.body(url, PAGE_BYTES, None).await?;
         listing::read(&body).map_err(Reason::NotAListing)
     }
 
@@ -152,21 +166,24 @@ impl Bucket {
     ) -> Result<Bytes, FeedError> {
         let transport = &self.0.transport;
         let subject = Subject::Object(key.clone());
-        let limit = session.largest_item(transport.limits.max_file_size);
+        let limit = transport.limits.max_file_size;
         if size.is_some_and(|size| size > limit) {
             return Err(transport.error(subject, Reason::TooLarge { limit }));
         }
         let url = object_url(transport.client.url(), key);
-        session.attempt(&subject, || self.body(&url, limit)).await
+        let ahead = session.ahead.as_ref();
+        session
+            .attempt(&subject, || self.body(&url, limit, ahead))
+            .await
     }
 
     /// Asks once for what is at an address.
-    async fn body(&self, url: &Url, limit: u64) -> Result<Bytes, Reason> {
+    async fn body(&self, url: &Url, limit: u64, ahead: Option<&Ahead>) -> Result<Bytes, Reason> {
         let transport = &self.0.transport;
         let _permit = transport.permit().await;
         let asking = async {
-            let answer = self.send(Method::GET, url).await?;
-            let content = transport.content(answer, limit).await?;
+            let answer = self.send(Method::GET, url, None).await?;
+            let content = transport.content(answer, limit, ahead).await?;
             Ok(content.body)
         };
         transport.client.counted(asking).await
@@ -175,26 +192,65 @@ impl Bucket {
     pub(super) async fn delete(
         &self,
         session: &FeedSession,
-        key: &ObjectKey,
-    ) -> Result<(), FeedError> {
+        (key, version): (&ObjectKey, &ItemVersion),
+    ) -> Result<Removal, FeedError> {
         let url = object_url(self.0.transport.client.url(), key);
         let subject = Subject::Removal(key.clone());
-        let removed = session.attempt(&subject, || self.remove(&url)).await;
-        match removed {
-            Err(error) if error.is_missing() => Ok(()),
+        let removed = session.attempt(&subject, || self.remove(&url, version));
+        match removed.await {
+            Err(error) if error.is_missing() => Ok(Removal::Gone),
             removed => removed,
         }
     }
 
-    async fn remove(&self, url: &Url) -> Result<(), Reason> {
+    /// Removes an object, unless somebody has written it anew since it was listed. It is looked at before, and compared
+    /// once more by a server that does so while it removes it
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>).
+    async fn remove(&self, url: &Url, version: &ItemVersion) -> Result<Removal, Reason> {
         let transport = &self.0.transport;
         let _permit = transport.permit().await;
-        let asking = async { self.send(Method::DELETE, url).await.map(|_| ()) };
+        let asking = async {
+            let Some(tag) = self.tag_of(url).await? else {
+                // A server without tags: there is nothing to compare.
+                self.send(Method::DELETE, url, None).await?;
+                return Ok(Removal::Gone);
+            };
+            if ItemVersion::tag(tag.trim_start_matches("W/")) != *version {
+                return Ok(Removal::Changed);
+            }
+            let removed = match self.send(Method::DELETE, url, Some(&tag)).await {
+                Err(reason) if reason.status() == Some(NOT_IMPLEMENTED) => {
+                    self.send(Method::DELETE, url, None).await
+                }
+                removed => removed,
+            };
+            match removed {
+                Ok(_) => Ok(Removal::Gone),
+                Err(reason) if reason.status() == Some(PRECONDITION_FAILED) => Ok(Removal::Changed),
+                Err(reason) => Err(reason),
+            }
+        };
         transport.client.counted(asking).await
     }
 
-    /// Signs a request and sends it; its answer, if that is a success.
-    async fn send(&self, method: Method, url: &Url) -> Result<Response, Reason> {
+    /// The tag of the version that is there now; none where the server has no tags.
+    async fn tag_of(&self, url: &Url) -> Result<Option<String>, Reason> {
+        let answer = self.send(Method::HEAD, url, None).await;
+        let answer = answer.map_err(|reason| match reason {
+            // Such an answer has no body, and so does not say what is refused: what is listed can be asked for.
+            Reason::Refused(error) => Reason::Denied(error),
+            reason => reason,
+        })?;
+        Ok(answer.header("etag").map(str::to_owned))
+    }
+
+    /// Signs a request and sends it, where a tag is given for that version alone; its answer, if that is a success.
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        only: Option<&str>,
+    ) -> Result<Response, Reason> {
         let transport = &self.0.transport;
         let now = transport.clock.now();
         let request = self
@@ -202,6 +258,10 @@ impl Bucket {
             .signer
             .sign(method, url, now)
             .map_err(Reason::Unsigned)?;
+        let request = match only {
+            Some(tag) => request.with_header(IF_MATCH, tag),
+            None => request,
+        };
         let answer = transport.client.send(&request).await.map_err(Reason::of)?;
         if answer.status().is_success() {
             return Ok(answer);

@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use url::Url;
 
+use super::Ahead;
 use super::error::{FeedError, FeedIdentity, Reason, Subject};
 use crate::connector::{Clock, Context, SourceError};
 use crate::connectors::misp_feed::settings::ReadLimits;
@@ -84,8 +85,14 @@ impl Transport {
         }
     }
 
-    /// The body of an answer, whole and unpacked, of at most so many bytes.
-    pub(super) async fn content(&self, answer: Response, limit: u64) -> Result<Content, Reason> {
+    /// The body of an answer, whole and unpacked, of at most so many bytes; where it is read ahead of its turn, no more
+    /// is held before that than it says.
+    pub(super) async fn content(
+        &self,
+        answer: Response,
+        limit: u64,
+        ahead: Option<&Ahead>,
+    ) -> Result<Content, Reason> {
         let announced = answer.header("content-length");
         let announced = announced.and_then(|length| length.parse::<u64>().ok());
         // What is packed may be larger than it is announced, but hardly smaller.
@@ -95,7 +102,14 @@ impl Transport {
         let version = answer.validators();
         let within = self.limits.request_timeout.saturating_mul(SLOWNESS);
         let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let body = answer.body_within(most, within).await.map_err(Reason::of)?;
+        let body = match ahead {
+            Some(Ahead { most_bytes, turn }) => {
+                let reading = answer.body_in_turn(most, within, *most_bytes, turn.wait());
+                reading.await
+            }
+            None => answer.body_within(most, within).await,
+        };
+        let body = body.map_err(Reason::of)?;
         Ok(Content { body, version })
     }
 

@@ -141,3 +141,129 @@ fn what_is_left_out_is_not_done_and_what_comes_again_is() {
     );
     assert_eq!((to_do.items, to_do.again), (vec![0], vec![1]));
 }
+
+/// It is tried again as a whole: what was deferred of it is asked for no more.
+#[rstest]
+#[case::kept(false)]
+#[case::removable(true)]
+fn what_fails_when_it_is_read_once_more_is_not_done(#[case] is_removable: bool) {
+    let listing = [listed("a", 1), listed("b", 2), listed("new", 3)];
+    let (mut ledger, _) = open(None, &listing[..2]);
+    ledger.note_done(0, is_removable);
+    ledger.note_done(1, false);
+    let state = ledger.state();
+
+    let (mut ledger, _) = open(Some(&state), &listing);
+    assert_eq!(ledger.reopen(0, "HTTP 503"), Failure::New);
+    assert_eq!(ledger.removable(), [0; 0]);
+    // It is none of those that were still to be done.
+    let state = ledger.state();
+    assert_eq!(etag(&state), None);
+    let (mut ledger, to_do) = open(Some(&state), &listing);
+    assert_eq!((to_do.items, to_do.done, to_do.retried), (vec![0, 2], 1, 1));
+    ledger.note_done(0, false);
+    ledger.note_done(2, false);
+    let (_, to_do) = open(Some(&ledger.state()), &listing);
+    assert_eq!((to_do.items, to_do.done), (vec![], 3));
+}
+
+fn by_date(state: &Value, listing: &[Listed], import_from: &str) -> (Ledger, ToDo) {
+    let settings = AppliedSettings {
+        import_from: import_from.to_owned(),
+        ..AppliedSettings::default()
+    };
+    let cursor = Cursor::read(state).unwrap();
+    Ledger::open(cursor, listing.to_vec(), version("\"2\""), settings, |_| {
+        false
+    })
+}
+
+/// Items whose listing does not say how old they are.
+#[test]
+fn what_is_left_out_by_a_date_is_done_as_long_as_that_holds() {
+    let listing = [listed("all", 1), listed("some", 2), listed("none", 3)];
+    let empty = Cursor::default().to_json();
+    let (mut ledger, _) = by_date(&empty, &listing, "P90D");
+    for place in 0..3 {
+        ledger.note_done(place, false);
+    }
+    ledger.note_left_out(0, LeftOutByDate::All);
+    ledger.note_left_out(1, LeftOutByDate::Some);
+    let state = ledger.state();
+
+    let (_, to_do) = by_date(&state, &listing, "P90D");
+    assert_eq!(
+        (to_do.items, to_do.done, to_do.left_out),
+        (vec![], 2, 1),
+        "it is said as what it is"
+    );
+    let (mut ledger, to_do) = by_date(&state, &listing, "P1Y");
+    assert_eq!((to_do.items, to_do.done), (vec![0, 1], 1));
+    // And once more only when the date changes again.
+    ledger.note_done(0, false);
+    ledger.note_done(1, false);
+    let (_, to_do) = by_date(&ledger.state(), &listing, "P1Y");
+    assert_eq!((to_do.items, to_do.left_out), (vec![], 0));
+}
+
+#[test]
+fn what_was_left_out_and_is_folded_by_now_is_looked_at_by_another_date() {
+    let name = |number: i64| format!("event {number:06}");
+    let listing: Vec<Listed> = (0..12_000)
+        .map(|number| listed(&name(number), number))
+        .collect();
+    let (mut ledger, _) = by_date(&Cursor::default().to_json(), &listing, "P90D");
+    for place in 0..listing.len() {
+        ledger.note_done(place, false);
+        if place % 2 == 0 {
+            ledger.note_left_out(place, LeftOutByDate::All);
+        }
+    }
+    let state = ledger.state();
+    assert!(state["folded"].is_object());
+    let (_, to_do) = by_date(&state, &listing, "P90D");
+    assert_eq!(to_do.items, [0; 0]);
+    let (_, to_do) = by_date(&state, &listing, "");
+    assert!(
+        (0..12_000)
+            .step_by(2)
+            .all(|place| to_do.items.contains(&place))
+    );
+}
+
+/// Where the listing says how old an item is, it is not read; behind others that are folded, it is in their groups.
+#[test]
+fn what_lies_before_a_date_comes_by_an_earlier_one_also_behind_what_is_folded() {
+    let mut listing: Vec<Listed> = (0..12_000)
+        .map(|number| listed(&format!("event {number:06}"), number))
+        .collect();
+    for old in &mut listing[..100] {
+        old.is_left_out = true;
+    }
+    let (mut ledger, to_do) = by_date(&Cursor::default().to_json(), &listing, "P90D");
+    for place in to_do.items {
+        ledger.note_done(place, false);
+    }
+    let state = ledger.state();
+    assert!(state["folded"].is_object());
+    let (_, to_do) = by_date(&state, &listing, "P90D");
+    assert_eq!((to_do.items, to_do.left_out), (vec![], 100));
+    for old in &mut listing[..100] {
+        old.is_left_out = false;
+    }
+    let (_, to_do) = by_date(&state, &listing, "P1Y");
+    assert!((0..100).all(|place| to_do.items.contains(&place)));
+}
+
+/// Read once more, by a later date than when all of it was imported.
+#[test]
+fn what_is_left_out_by_now_is_not_removed() {
+    let listing = [listed("a", 1)];
+    let (mut ledger, _) = open(None, &listing);
+    ledger.note_done(0, true);
+    assert_eq!(ledger.removable(), [0]);
+    ledger.note_left_out(0, LeftOutByDate::All);
+    assert_eq!(ledger.removable(), [0; 0]);
+    let (_, to_do) = open(Some(&ledger.state()), &listing);
+    assert_eq!((to_do.items, to_do.left_out), (vec![], 1));
+}

@@ -7,8 +7,9 @@ use crate::settings::{Alias, Fallback, Kind, Reader, Section as _, Setting, TlpL
 use crate::stix::tlp::{self, Tlp};
 use crate::stix::typed::Percent;
 
-/// The largest attachment: what is larger does not fit into a message.
-const LARGEST_ATTACHMENT: u64 = 9_000_000;
+/// The largest attachment. In base64 it takes 10.7 MB; of the 11.5 MB that a message may hold, the rest is for the report
+/// that it comes with and for what that needs.
+const LARGEST_ATTACHMENT: u64 = 8_000_000;
 /// MISP's threat levels, from high to undefined
 /// (<https://www.circl.lu/doc/misp/create-event-report/#creating-an-event>).
 const THREAT_LEVELS: [&str; 4] = ["1", "2", "3", "4"];

@@ -409,7 +409,7 @@ fn a_score_that_is_a_boolean_is_not_set(#[case] yaml: &str, #[case] variables: &
 #[case::text(("MISP_FEED_IMPORT_UNSUPPORTED_OBSERVABLES_AS_TEXT", "x"), &["misp_feed.import_unsupported_observables_as_text (MISP_FEED_IMPORT_UNSUPPORTED_OBSERVABLES_AS_TEXT): "])]
 #[case::transparent(("MISP_FEED_IMPORT_UNSUPPORTED_OBSERVABLES_AS_TEXT_TRANSPARENT", "x"), &["AS_TEXT_TRANSPARENT): "])]
 #[case::attachments(("MISP_FEED_IMPORT_WITH_ATTACHMENTS", "x"), &["misp_feed.import_with_attachments (MISP_FEED_IMPORT_WITH_ATTACHMENTS): "])]
-#[case::attachment_size(("MISP_FEED_MAX_ATTACHMENT_SIZE", "1GB"), &["misp_feed.max_attachment_size (MISP_FEED_MAX_ATTACHMENT_SIZE): ", "9000000 bytes"])]
+#[case::attachment_size(("MISP_FEED_MAX_ATTACHMENT_SIZE", "1GB"), &["misp_feed.max_attachment_size (MISP_FEED_MAX_ATTACHMENT_SIZE): ", "8000000 bytes"])]
 #[case::samples(("MISP_FEED_IMPORT_MALWARE_SAMPLES", "x"), &["misp_feed.import_malware_samples (MISP_FEED_IMPORT_MALWARE_SAMPLES): "])]
 #[case::timeout(("MISP_FEED_REQUEST_TIMEOUT", "1 minute"), &["misp_feed.request_timeout (MISP_FEED_REQUEST_TIMEOUT): ", "ISO 8601"])]
 #[case::no_timeout(("MISP_FEED_REQUEST_TIMEOUT", "PT0S"), &["misp_feed.request_timeout (MISP_FEED_REQUEST_TIMEOUT): ", "longer than nothing"])]

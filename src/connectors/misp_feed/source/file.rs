@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::EventUnit;
 use crate::connector::{Skipped, SourceError, UnitKey};
 use crate::connectors::misp_feed::MappingSettings;
+use crate::connectors::misp_feed::done::LeftOutByDate;
 use crate::connectors::misp_feed::event::{Event, EventFile, EventFileError};
 use crate::connectors::misp_feed::feed::{Feed, ItemName};
 use crate::connectors::misp_feed::parts::{EventPart, EventParts, Reading};
@@ -64,6 +65,8 @@ pub(super) struct LookedOver {
     pub(super) taken: usize,
     /// Whether nothing of it is left out.
     pub(super) is_whole: bool,
+    /// How much of it lies before the date from which on events are imported.
+    pub(super) left_out: Option<LeftOutByDate>,
     skipped: Vec<Skipped>,
 }
 
@@ -85,6 +88,7 @@ impl FileReading {
             names: BTreeSet::new(),
             taken: 0,
             is_whole: true,
+            left_out: None,
             skipped: Vec::new(),
             file,
         };
@@ -110,6 +114,11 @@ impl FileReading {
             looked.skip("event", &format!("it is no event ({odd} of the file)"));
         }
         looked.is_whole = odd == 0 && refused.is_empty();
+        let left_out = match taken {
+            0 => LeftOutByDate::All,
+            _ => LeftOutByDate::Some,
+        };
+        looked.left_out = refused.contains(&Refusal::TooOld).then_some(left_out);
         for refusal in refused.into_iter().take(MOST_NAMED) {
             looked.skip_event(refusal);
         }

@@ -5,12 +5,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::connectors::misp_feed::feed::{FeedError, FeedItem, FeedSession, Reason};
+use crate::connectors::misp_feed::feed::{FeedError, FeedItem, FeedSession, Turn};
 
 /// So many files are read at once.
 const FILES_AHEAD: usize = 4;
-/// Only files up to this size are read ahead: a larger one is read once those before it are through.
-const MOST_AHEAD_BYTES: u64 = 8 * 1024 * 1024;
+/// So much of a file is read ahead: the rest of a larger one once those before it are through.
+const MOST_AHEAD_BYTES: usize = 8 * 1024 * 1024;
 
 /// Reads items in their order.
 pub(super) struct Reads<'a> {
@@ -20,9 +20,9 @@ pub(super) struct Reads<'a> {
     ahead: VecDeque<(usize, AheadRead)>,
 }
 
-/// A file that was asked for ahead, or is too large for that.
+/// A file that was asked for ahead, or is known to be too large for that.
 enum AheadRead {
-    Asked(AbortOnDropHandle<Result<Bytes, FeedError>>),
+    Asked(Turn, AbortOnDropHandle<Result<Bytes, FeedError>>),
     Later,
 }
 
@@ -43,12 +43,18 @@ impl<'a> Reads<'a> {
         let (place, read) = self.ahead.pop_front()?;
         let item = self.items.get(place)?;
         let content = match read {
-            AheadRead::Asked(read) => match read.await {
-                Ok(Err(error)) if is_large(&error) => self.session.read(item).await,
-                Ok(content) => content,
-                // The task has ended by itself: asked for here, it says why.
-                Err(_) => self.session.read(item).await,
-            },
+            AheadRead::Asked(turn, read) => {
+                turn.come();
+                match read.await {
+                    // It was kept waiting for longer than the feed does.
+                    Ok(Err(error)) if turn.was_waited_for() && !error.fails_run() => {
+                        self.session.read(item).await
+                    }
+                    Ok(content) => content,
+                    // The task has ended by itself: asked for here, it says why.
+                    Err(_) => self.session.read(item).await,
+                }
+            }
             AheadRead::Later => self.session.read(item).await,
         };
         Some((place, content))
@@ -61,20 +67,17 @@ impl<'a> Reads<'a> {
             let Some(item) = self.items.get(place) else {
                 continue;
             };
-            let read = if item.size.is_some_and(|size| size > MOST_AHEAD_BYTES) {
+            let is_large = |size| usize::try_from(size).is_ok_and(|size| size > MOST_AHEAD_BYTES);
+            let read = if item.size.is_some_and(is_large) {
                 AheadRead::Later
             } else {
-                let session = self.session.up_to(MOST_AHEAD_BYTES);
+                let turn = Turn::default();
+                let session = self.session.ahead(MOST_AHEAD_BYTES, turn.clone());
                 let item = item.clone();
                 let read = async move { session.read(&item).await };
-                AheadRead::Asked(AbortOnDropHandle::new(tokio::spawn(read)))
+                AheadRead::Asked(turn, AbortOnDropHandle::new(tokio::spawn(read)))
             };
             self.ahead.push_back((place, read));
         }
     }
-}
-
-/// Whether an item is too large to be read ahead.
-fn is_large(error: &FeedError) -> bool {
-    matches!(error.reason, Reason::TooLarge { limit } if limit == MOST_AHEAD_BYTES)
 }

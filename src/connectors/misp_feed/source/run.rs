@@ -10,6 +10,7 @@ use super::file::{Ended, FileError, LookedOver, SharedReading, UnitEnd, Units};
 use super::guesser::Guesser;
 use super::reads::Reads;
 use crate::connector::{RunReporter, Skipped, SourceError};
+use crate::connectors::misp_feed::done::LeftOutByDate;
 use crate::connectors::misp_feed::failing::Failure;
 use crate::connectors::misp_feed::feed::{FeedError, FeedItem, FeedSession, ItemName};
 use crate::connectors::misp_feed::ledger::{Ledger, ToDo};
@@ -19,6 +20,9 @@ use crate::telemetry::safe_text::{WORDS, safe};
 
 /// From so many items on, what is left is estimated by what they brought.
 const ENOUGH_TO_ESTIMATE: u64 = 10;
+/// After so many items of which nothing is sent, the state stands in a unit of its own: a run that ends early does not
+/// look at them again, and what is to be named of them does not pile up.
+const NOTED_EACH: usize = 500;
 
 /// One run.
 pub(super) struct Run {
@@ -35,6 +39,8 @@ pub(super) struct Run {
     pub(super) now: DateTime<Utc>,
     /// Whether objects are removed from the bucket once all of them is confirmed.
     pub(super) removes: bool,
+    /// How many items were looked at since the state stood in a unit.
+    pub(super) not_noted: usize,
 }
 
 /// Why a run has ended before its end.
@@ -56,7 +62,7 @@ enum FileFate {
     /// It holds events that are taken.
     Taken(Box<LookedOver>),
     /// Nothing of it is ever taken, in this version.
-    Nothing(Vec<Skipped>),
+    Nothing(Skipped),
     /// It failed, and is tried again.
     Failed(Skipped),
 }
@@ -78,12 +84,14 @@ impl Run {
         let mut reads = Reads::new(&session, &items, to_do.again);
         while let Some((place, content)) = reads.next().await {
             let Some(item) = items.get(place) else { break };
-            self.again(item, content, units).await?;
+            self.again(place, item, content, units).await?;
+            self.note_in_between(units).await?;
         }
         let mut reads = Reads::new(&session, &items, to_do.items);
         while let Some((place, content)) = reads.next().await {
             let Some(item) = items.get(place) else { break };
             self.one(place, item, content, units).await?;
+            self.note_in_between(units).await?;
             self.reporter.summarize(self.summary.to_string());
         }
         let state = self.ledger.state();
@@ -93,19 +101,37 @@ impl Run {
         Ok(())
     }
 
-    /// Sends an item once more of which something may be sent by now.
+    async fn note_in_between(&mut self, units: &mut Units) -> Result<(), RunEnd> {
+        self.not_noted += 1;
+        if self.not_noted < NOTED_EACH {
+            return Ok(());
+        }
+        self.not_noted = 0;
+        let state = self.ledger.state();
+        self.stored = Some(state.clone());
+        units.note(state).await?;
+        Ok(())
+    }
+
+    /// Sends an item once more of which something may be sent by now. What was deferred of it is not asked for a second
+    /// time: where it cannot be read, it is not done any more.
     async fn again(
         &mut self,
+        place: usize,
         item: &FeedItem,
         content: Result<Bytes, FeedError>,
         units: &mut Units,
     ) -> Result<(), RunEnd> {
         match self.look_over(item, content).await? {
             FileFate::Taken(file) => {
+                self.note_left_out(place, file.left_out);
                 self.hand_out(file, UnitEnd::default(), units).await?;
             }
-            FileFate::Nothing(skipped) => units.skipped.extend(skipped),
-            FileFate::Failed(skipped) => units.skipped.push(skipped),
+            // It held events when it was read in the same version.
+            FileFate::Nothing(skipped) | FileFate::Failed(skipped) => {
+                let failure = self.ledger.reopen(place, &skipped.reason);
+                self.note_failed(failure, skipped, units);
+            }
         }
         Ok(())
     }
@@ -120,6 +146,7 @@ impl Run {
         match self.look_over(item, content).await? {
             FileFate::Taken(file) if file.taken > 0 => {
                 self.ledger.note_done(place, self.removes && file.is_whole);
+                self.note_left_out(place, file.left_out);
                 let state = self.ledger.state();
                 let end = UnitEnd {
                     cursor: Some(state.clone()),
@@ -127,29 +154,37 @@ impl Run {
                 };
                 let counts = self.hand_out(file, end, units).await?;
                 self.stored = Some(state);
+                self.not_noted = 0;
                 self.summary.count_done(counts);
                 self.announce();
             }
             FileFate::Taken(file) => {
                 self.ledger.note_done(place, false);
+                self.note_left_out(place, file.left_out);
                 self.summary.count_too_old();
                 tracing::debug!(item = %item.name, skipped = file.skipped().len(), "nothing of this file is imported");
             }
             FileFate::Nothing(skipped) => {
                 self.ledger.note_done(place, false);
                 self.summary.count_no_events();
-                for skipped in &skipped {
-                    tracing::warn!(item = %item.name, reason = skipped.reason, "this is no event of MISP: it is looked at again when it changes");
-                }
-                units.skipped.extend(skipped);
+                tracing::warn!(item = %item.name, reason = skipped.reason, "this is no event of MISP: it is looked at again when it changes");
+                units.skipped.push(skipped);
             }
-            FileFate::Failed(skipped) => self.note_failed(place, skipped, units),
+            FileFate::Failed(skipped) => {
+                let failure = self.ledger.note_failed(place, &skipped.reason);
+                self.note_failed(failure, skipped, units);
+            }
         }
         Ok(())
     }
 
-    fn note_failed(&mut self, place: usize, skipped: Skipped, units: &mut Units) {
-        let failure = self.ledger.note_failed(place, &skipped.reason);
+    fn note_left_out(&mut self, place: usize, left_out: Option<LeftOutByDate>) {
+        if let Some(left_out) = left_out {
+            self.ledger.note_left_out(place, left_out);
+        }
+    }
+
+    fn note_failed(&mut self, failure: Failure, skipped: Skipped, units: &mut Units) {
         self.summary.note_failing(&self.ledger.cursor().failing);
         let (item, reason) = (&skipped.id, &skipped.reason);
         match failure {
@@ -210,9 +245,7 @@ impl Run {
                 };
                 match (&item.name, error) {
                     // Whatever else lies in a bucket.
-                    (ItemName::Object(_), FileError::Unreadable(_)) => {
-                        FileFate::Nothing(vec![skipped])
-                    }
+                    (ItemName::Object(_), FileError::Unreadable(_)) => FileFate::Nothing(skipped),
                     _ => FileFate::Failed(skipped),
                 }
             }

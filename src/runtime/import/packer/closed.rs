@@ -90,6 +90,9 @@ enum Closure {
     Waits,
 }
 
+/// Objects that no message can hold, each with the bytes that it would take.
+type TooLarge = Vec<(Arc<StixObject>, usize)>;
+
 /// What became of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Placed {
@@ -314,11 +317,11 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
         self.containers.push(Container::new(container));
     }
 
-    /// Places the copies of containers that refer to what other messages brought; what no message can hold, each
-    /// with its bytes.
-    pub(super) fn place_last_copies(&mut self) -> Vec<(Arc<StixObject>, usize)> {
+    /// Places the copies of containers that refer to what other messages brought. Answers what no message can hold, and
+    /// what goes without its files because none can hold these beside what it needs, each with its bytes.
+    pub(super) fn place_last_copies(&mut self) -> (TooLarge, TooLarge) {
         self.close();
-        let mut refused = Vec::new();
+        let (mut refused, mut without_files) = (Vec::new(), Vec::new());
         for mut container in std::mem::take(&mut self.containers) {
             let mut left = container.last_members();
             left.reverse();
@@ -339,11 +342,17 @@ impl<'a, 'r> MessageBuilder<'a, 'r> {
                         let half = members.split_off(members.len() / 2);
                         left.extend([half, members]);
                     }
-                    Placed::TooLarge(bytes) => refused.push((copy, bytes)),
+                    Placed::TooLarge(bytes) => match container.give_up_files() {
+                        Some(with_files) => {
+                            without_files.push((with_files, bytes));
+                            left.push(members);
+                        }
+                        None => refused.push((copy, bytes)),
+                    },
                 }
             }
         }
-        refused
+        (refused, without_files)
     }
 
     /// Places an object that has been placed before, with what it could not refer to then; the bytes of

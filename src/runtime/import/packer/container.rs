@@ -112,6 +112,11 @@ impl<'a> Container<'a> {
         self.copy(self.with_files.as_ref().unwrap_or(&self.body), here)
     }
 
+    /// From here on, no copy has the files; answers the container with them, if none had them so far.
+    pub(super) fn give_up_files(&mut self) -> Option<Arc<StixObject>> {
+        self.with_files.take()
+    }
+
     /// Notes that a copy goes.
     pub(super) fn note_gone(&mut self, copy: &Arc<StixObject>) {
         self.has_gone = true;

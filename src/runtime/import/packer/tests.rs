@@ -900,6 +900,73 @@ fn the_body_of_a_container_is_not_sent_with_each_message(
     assert!(bodies.len() <= 1);
 }
 
+/// A file that no message can hold costs the file, and not the report.
+#[rstest]
+#[case::ours(None, LARGEST_BATCH_BYTES)]
+#[case::brokers(Some(limit(QueueProtocol::Amqp, 200_000, 200_000)), 150_000)]
+fn a_container_goes_without_files_that_no_message_can_hold(
+    #[values(Packing::Closed { batch_size: 100 }, Packing::Waves { batch_size: 100 })]
+    packing: Packing,
+    #[case] limit: Option<MessageLimit>,
+    #[case] file: usize,
+) {
+    let mut objects = vec![report_with_file(100, file)];
+    objects.extend((0..300).map(object));
+    let mut unit = unit_of(objects, Vec::new());
+    let mut run = Packer::new(packing).up_to(limit);
+    let lost = run.drop_large_files(&mut unit);
+    let [lost] = lost.as_slice() else {
+        panic!("{lost:?}");
+    };
+    assert_eq!(lost.id, format!("a.pdf of {}", id(REPORT)));
+    assert_eq!(lost.kind, "File");
+    assert!(lost.reason.starts_with("larger than "), "{}", lost.reason);
+    let packed = run.pack(&unit);
+    assert!(packed.deferred.is_empty(), "{:?}", packed.deferred);
+    let reports = messages(&packed).into_iter().flatten();
+    let reports: Vec<_> = reports.filter(|object| *object.id == id(REPORT)).collect();
+    assert!(reports.iter().all(|copy| !copy.json.contains("a.pdf")));
+    let members: HashSet<String> = reports.iter().flat_map(|copy| members(copy)).collect();
+    assert_eq!(members.len(), 300);
+}
+
+/// The file alone would fit, and beside the author it does not.
+#[test]
+fn a_container_goes_without_files_that_fit_only_beside_nothing() {
+    let report = Arc::new(report_with_file(100, LARGEST_BATCH_BYTES - 30_000));
+    let mut form = StixObject::clone(report.form_without_references());
+    form.embedded = vec![Arc::new(sized(7_000, 60_000))];
+    let mut objects = vec![StixObject::of_form(
+        &Arc::new(form),
+        report.references.clone(),
+    )];
+    objects.extend((0..300).map(object));
+    let mut unit = unit_of(objects, Vec::new());
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    assert_eq!(run.drop_large_files(&mut unit), []);
+    // The author comes along.
+    let packed = run.pack(&unit);
+    assert!(packed.deferred.is_empty(), "{:?}", packed.deferred);
+    let [lost] = packed.links_lost.as_slice() else {
+        panic!("{:?}", packed.links_lost);
+    };
+    assert_eq!(lost.id, format!("a.pdf of {}", id(REPORT)));
+    let reports = messages(&packed).into_iter().flatten();
+    let reports: Vec<_> = reports.filter(|object| *object.id == id(REPORT)).collect();
+    let members: HashSet<String> = reports.iter().flat_map(|copy| members(copy)).collect();
+    assert_eq!(members.len(), 300);
+}
+
+/// What comes only to bring its files would bring nothing without them.
+#[test]
+fn files_that_come_by_themselves_are_refused_as_they_are() {
+    let mut unit = unit_of(vec![report_with_file(100, LARGEST_BATCH_BYTES)], Vec::new());
+    unit.parts.counts_as = Some("File");
+    let mut run = Packer::new(Packing::Closed { batch_size: 100 });
+    assert_eq!(run.drop_large_files(&mut unit), []);
+    assert_eq!(run.pack(&unit).deferred.len(), 1);
+}
+
 /// A report that comes again as it was is no other for the copies that it goes in.
 #[test]
 fn a_container_that_comes_again_needs_no_barrier() {

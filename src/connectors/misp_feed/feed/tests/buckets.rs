@@ -2,6 +2,7 @@
 
 use rstest::rstest;
 
+use super::server::Asked;
 use super::*;
 
 const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -34,6 +35,7 @@ async fn requests_are_signed_in_headers_and_never_in_the_address() {
     let expected = [
         "GET /misp-events?list-type=2&max-keys=1000",
         "GET /misp-events/a%20b%2B%C3%BC%2520/c.json",
+        "HEAD /misp-events/c.json",
         "DELETE /misp-events/c.json",
     ];
     assert_eq!(server.lines(), expected);
@@ -92,6 +94,9 @@ async fn pages_are_followed_with_the_prefix() {
     };
     let feed = bucket_with(settings, usual());
     assert_eq!(feed.address(), "s3://misp-events/ä b/");
+    // On another server, it would be another bucket.
+    let identity = format!("s3://misp-events/ä b/ at {}", server.at("/s3/"));
+    assert_eq!(feed.identity(), identity);
     let items = list(&run(&feed)).await.unwrap();
     assert_eq!(items.total, 2);
     let begin = "GET /s3/misp-events?list-type=2&max-keys=1000";
@@ -205,7 +210,8 @@ async fn an_object_that_is_too_large_is_not_asked_for() {
 async fn an_object_that_is_gone_is_removed() {
     let server = Server::always(error(404, "NoSuchKey")).await;
     let session = run(&bucket_of(&server));
-    session.delete(&object("a.json")).await.unwrap();
+    let removed = session.delete(&object("a.json")).await.unwrap();
+    assert_eq!(removed, Removal::Gone);
     let server = Server::always(error(403, "AccessDenied")).await;
     let session = run(&bucket_of(&server));
     let error = session.delete(&object("a.json")).await.unwrap_err();
@@ -257,4 +263,70 @@ fn a_bucket_of_aws_has_its_own_host_where_there_is_a_certificate(
         !shown.contains("a-secret-key") && !shown.contains("a-session"),
         "{shown}"
     );
+}
+
+/// A server that has an object in this version, and answers its removal so.
+async fn holding(tag: &'static str, removal: fn(&Asked) -> Step) -> Server {
+    Server::start(move |asked| {
+        if asked.line.starts_with("HEAD") {
+            let headers: &[(&str, &str)] = if tag.is_empty() {
+                &[]
+            } else {
+                &[("etag", tag)]
+            };
+            return answer(200, headers, "");
+        }
+        removal(asked)
+    })
+    .await
+}
+
+fn conditions(server: &Server) -> Vec<Option<String>> {
+    let removals = server.asked().into_iter();
+    let removals = removals.filter(|asked| asked.line.starts_with("DELETE"));
+    removals
+        .map(|asked| asked.header("if-match").map(str::to_owned))
+        .collect()
+}
+
+/// The listing had the tag `0a1b`.
+#[rstest]
+#[case::same("\"0a1b\"", &[Some("\"0a1b\"")], Removal::Gone)]
+#[case::weak("W/\"0a1b\"", &[Some("W/\"0a1b\"")], Removal::Gone)]
+#[case::written_anew("\"ffff\"", &[], Removal::Changed)]
+#[case::without_tags("", &[None], Removal::Gone)]
+#[tokio::test]
+async fn only_the_version_that_was_listed_is_removed(
+    #[case] tag: &'static str,
+    #[case] asked: &[Option<&str>],
+    #[case] removal: Removal,
+) {
+    let server = holding(tag, |_| answer(204, &[], "")).await;
+    let session = run(&bucket_of(&server));
+    let removed = session.delete(&object("a.json")).await.unwrap();
+    assert_eq!(removed, removal);
+    let conditions = conditions(&server);
+    let conditions: Vec<Option<&str>> = conditions.iter().map(Option::as_deref).collect();
+    assert_eq!(conditions, asked);
+}
+
+/// It was written anew in the moment between; and servers that do not compare are asked without that.
+#[tokio::test]
+async fn a_server_may_compare_or_not() {
+    let server = holding("\"0a1b\"", |_| answer(412, &[], "")).await;
+    let removed = run(&bucket_of(&server)).delete(&object("a.json")).await;
+    assert_eq!(removed.unwrap(), Removal::Changed);
+
+    let server = holding("\"0a1b\"", |asked| {
+        let status = if asked.header("if-match").is_some() {
+            501
+        } else {
+            204
+        };
+        answer(status, &[], "")
+    })
+    .await;
+    let removed = run(&bucket_of(&server)).delete(&object("a.json")).await;
+    assert_eq!(removed.unwrap(), Removal::Gone);
+    assert_eq!(conditions(&server), [Some("\"0a1b\"".to_owned()), None]);
 }

@@ -72,11 +72,13 @@ async fn a_check_asks_once(#[values("503", "cut")] name: &str) {
 }
 
 #[rstest]
-#[case(401)]
-#[case(403)]
 #[tokio::test]
-async fn a_refusal_names_the_header_and_not_its_value(#[case] status: u16) {
-    let server = Server::always(answer(status, &[], "")).await;
+async fn a_refusal_names_the_header_and_not_its_value(
+    #[values(401, 403)] status: u16,
+    // Waiting lets nobody in.
+    #[values(&[], &[("retry-after", "1")])] headers: &[(&str, &str)],
+) {
+    let server = Server::always(answer(status, headers, "")).await;
     for header in [Some(HEADER), None] {
         let session = run(&feed_at(&server.at("/osint"), header, usual()));
         let of_manifest = list(&session).await.unwrap_err();

@@ -172,3 +172,43 @@ async fn at_most_four_requests_are_on_their_way() {
     let most = server.most_at_once();
     assert!((2..=4).contains(&most), "{most}");
 }
+
+/// What is read ahead is asked for once: it is held up to a size, and goes on when its turn comes.
+#[rstest]
+#[case::announced(false)]
+#[case::packed(true)]
+#[tokio::test]
+async fn what_is_large_waits_for_its_turn_and_is_asked_for_once(#[case] is_packed: bool) {
+    let body = vec![b' '; 900_000];
+    let step = if is_packed {
+        answer(200, &[("content-encoding", "gzip")], packed(&body))
+    } else {
+        answer(200, &[], &body)
+    };
+    let server = Server::always(step).await;
+    let turn = Turn::default();
+    let session = run(&feed_of(&server)).ahead(100_000, turn.clone());
+    let event = event(ONE);
+    let mut reading = std::pin::pin!(session.read(&event));
+    let early = async {
+        while !turn.was_waited_for() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        read = &mut reading => panic!("it is read before its turn: {read:?}"),
+        () = early => {}
+    }
+    turn.come();
+    assert_eq!(reading.await.unwrap().len(), 900_000);
+    assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_small_waits_for_no_turn() {
+    let server = Server::always(answer(200, &[], "{}")).await;
+    let turn = Turn::default();
+    let session = run(&feed_of(&server)).ahead(100_000, turn.clone());
+    assert_eq!(session.read(&event(ONE)).await.unwrap(), "{}");
+    assert!(!turn.was_waited_for());
+}
