@@ -105,11 +105,20 @@ fn generalise(definition: &mut Definition) {
 fn extend(known: &mut Definition, further: &Definition) {
     match (known, further) {
         (Definition::ObjectTypeDefinition(known), Definition::ObjectTypeDefinition(further)) => {
-            let fields = &mut known.make_mut().fields;
+            let known = known.make_mut();
+            for interface in &further.implements_interfaces {
+                if !known.implements_interfaces.contains(interface) {
+                    known.implements_interfaces.push(interface.clone());
+                }
+            }
             for field in &further.fields {
-                match fields.iter_mut().find(|known| known.name == field.name) {
+                match known
+                    .fields
+                    .iter_mut()
+                    .find(|known| known.name == field.name)
+                {
                     Some(known) => extend_field(known, field),
-                    None => fields.push(field.clone()),
+                    None => known.fields.push(field.clone()),
                 }
             }
         }
