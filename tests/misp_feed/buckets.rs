@@ -79,11 +79,11 @@ async fn every_event_of_a_bucket_arrives_and_stays_there() {
     let mended = event(UUID, 1_715_000_000, "mended", 1).to_string();
     let mut changed = heads[2].clone();
     changed["Event"]["Attribute"][0]["value"] = json!("changed.example");
-    let changes = [
+    let replaced = [
         ("misp/broken.json", mended),
         ("misp/ü +%/0", changed.to_string()),
     ];
-    server.put(BUCKET, changes);
+    server.put(BUCKET, replaced);
     line.import().await;
     line.assert_whole().await;
     let domains = line.domains();
