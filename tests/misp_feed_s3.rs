@@ -114,7 +114,7 @@ async fn more_objects_than_a_page_has_are_listed_with_their_prefix() {
     assert_eq!(keys.len(), MANY);
     assert!(
         keys.iter()
-            .all(|key| key.starts_with("export/0") && key.ends_with(".json"))
+            .all(|key| key.starts_with("export/0") && key.as_bytes().ends_with(b".json"))
     );
     let now = Utc::now().timestamp();
     for item in &items.items {
