@@ -6,6 +6,7 @@
 //! refers to, and each id comes once.
 
 mod emit;
+mod files;
 mod notes;
 mod relations;
 mod report;
@@ -18,13 +19,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::event::{Elements, Event, Object, OddMembers};
-use super::mapping::{Attached, EventFacts, Facts, Marked, Planner, UnsentName, unsent};
+use super::mapping::{Attached, EventFacts, Marked, Planner, UnsentName, unsent};
 use super::mapping_settings::MappingSettings;
 use super::tags::{Entity, EntityKind, Guesses, Holder, Marks, TagFacts};
 use crate::connector::Skipped;
 use crate::stix::text::clean;
 use crate::stix::typed::{AttachedFile, NotWritten};
 use crate::stix::{KeySet, ManyIds, StixId, StixObject, Timestamp, key};
+use files::Waiting;
 use report::ReportPlan;
 use skips::Skips;
 use survey::{MOST_ITEMS, Survey};
@@ -118,15 +120,6 @@ struct Linking {
     own_marks: Marks,
     /// The next of the event's threats.
     next: usize,
-}
-
-/// An attribute whose file is read when its turn comes, so that one of them is in memory at a time.
-#[derive(Debug)]
-enum Waiting<'a> {
-    /// A file of the report.
-    File(&'a str),
-    /// A packed sample, what is said about it, its number in the event, and the file that it is.
-    Sample(&'a str, Box<Facts>, u64, Option<Located>),
 }
 
 /// Where the reading of an event stands.
@@ -294,7 +287,10 @@ impl<'a> EventParts<'a> {
     }
 
     fn add_threat(&mut self, id: StixId, entity: Marked<Entity>) {
-        let Marked { it: mut entity, marks } = entity;
+        let Marked {
+            it: mut entity,
+            marks,
+        } = entity;
         // What is said where it is marked more strictly stays there.
         let more = self.survey.said.get(&key(&id));
         if let Some(more) = more.filter(|more| marks.cover(&more.marks)) {
@@ -354,8 +350,7 @@ impl<'a> EventParts<'a> {
 
     fn is_full(&self, part: &EventPart) -> bool {
         let has_attributes = part.attributes >= self.reading.batch_size.max(1);
-        let is_through =
-            self.linking.is_empty() && self.waiting.is_empty() && self.held.is_none();
+        let is_through = self.linking.is_empty() && self.waiting.is_empty() && self.held.is_none();
         part.objects.len() + part.notes.len() >= MOST_OBJECTS
             || part.bytes >= MOST_BYTES
             || part.skipped.len() >= MOST_SKIPPED

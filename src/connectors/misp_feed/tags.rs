@@ -125,13 +125,7 @@ impl TagFacts {
         }
     }
 
-    fn take(
-        &mut self,
-        tag: &Tag,
-        holder: Holder,
-        settings: &MappingSettings,
-        guesses: &Guesses,
-    ) {
+    fn take(&mut self, tag: &Tag, holder: Holder, settings: &MappingSettings, guesses: &Guesses) {
         match Meaning::of(&tag.name, holder, settings) {
             Meaning::Tlp(tlp) => self.marks.add_tlp(tlp),
             Meaning::Pap(pap) => self.marks.add_pap(pap),

@@ -31,7 +31,8 @@ const LONGEST_TEXT: usize = 60 * 1024;
 const EXPIRED: i64 = 2;
 
 /// Why something is no part of the report.
-pub(super) const STRICTER: &str = "it is marked more strictly than the report that it would be a part of";
+pub(super) const STRICTER: &str =
+    "it is marked more strictly than the report that it would be a part of";
 
 /// What attributes take over from their event.
 #[derive(Debug, Clone, Default)]
@@ -253,13 +254,7 @@ impl Planner<'_> {
 
     /// Adds the observables and indicators of a reading, as far as they are wanted. A text that stands for what has no
     /// other observable is always wanted.
-    fn add_reading(
-        &self,
-        item: &mut Item,
-        member: &Member<'_>,
-        reading: Reading,
-        is_text: bool,
-    ) {
+    fn add_reading(&self, item: &mut Item, member: &Member<'_>, reading: Reading, is_text: bool) {
         let begin = item.drafts.len();
         let makes = member.attribute_type.makes;
         let has_observables = (self.settings.create_observables && makes.observable) || is_text;
@@ -348,7 +343,10 @@ impl Planner<'_> {
         let digits: Vec<String> = digits.iter().map(|byte| format!("{byte:02x}")).collect();
         let hash = Hash::read(HashAlgorithm::Sha256, &digits.concat());
         let hashes: Hashes = hash.ok_or_else(|| no("its file has no hash"))?.into();
-        Ok(Draft::observable(Content::Sample { hashes, payload }, facts))
+        Ok(Draft::observable(
+            Content::Sample { hashes, payload },
+            facts,
+        ))
     }
 
     /// The file of the report that an attachment is.

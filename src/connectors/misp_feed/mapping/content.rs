@@ -122,9 +122,8 @@ impl FileContent {
 
 impl FileContent {
     fn merge(&mut self, other: Self) {
-        let id = |hashes: &Hashes| {
-            make_id::file(hashes, self.names.first().map_or("", String::as_str))
-        };
+        let id =
+            |hashes: &Hashes| make_id::file(hashes, self.names.first().map_or("", String::as_str));
         self.hashes = with_hashes(&self.hashes, &other.hashes, id);
         for name in other.names {
             self.add_name(name);

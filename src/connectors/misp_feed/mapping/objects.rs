@@ -72,7 +72,8 @@ impl Planner<'_> {
             }
         }
         if template == Template::DomainAddress && !item.resolve() {
-            let reason = "it has more than 10000 pairs of names and addresses; the rest is not tied";
+            let reason =
+                "it has more than 10000 pairs of names and addresses; the rest is not tied";
             item.skipped.push(left_out(object, reason.to_owned()));
         }
         let has_own = main.is_some() || item.drafts.iter().any(|draft| !draft.is_indicator());
@@ -147,7 +148,8 @@ impl Planner<'_> {
         item.drafts
             .push(Draft::observable(Content::Traffic(traffic), facts));
         // What finds one of its ends finds the traffic.
-        let indicators = (0..place).filter(|at| item.drafts.get(*at).is_some_and(Draft::is_indicator));
+        let indicators =
+            (0..place).filter(|at| item.drafts.get(*at).is_some_and(Draft::is_indicator));
         let ties = indicators.map(|from| Tie {
             word: "based-on",
             from,
@@ -158,12 +160,7 @@ impl Planner<'_> {
     }
 
     /// What is said about an object: what its attributes say together, and its own comment.
-    fn object_facts(
-        &self,
-        object: &Object<'_>,
-        said: &TagFacts,
-        members: &[Member<'_>],
-    ) -> Facts {
+    fn object_facts(&self, object: &Object<'_>, said: &TagFacts, members: &[Member<'_>]) -> Facts {
         let comment = clean(&object.comment, usize::MAX);
         let mut facts = Facts {
             timestamp: object.timestamp,
@@ -303,7 +300,8 @@ impl Item {
 
     fn describe_vulnerabilities(&mut self, members: &[Member<'_>]) {
         let mut entities = self.entities.iter_mut();
-        let Some(first) = entities.find(|entity| entity.it.kind == EntityKind::Vulnerability) else {
+        let Some(first) = entities.find(|entity| entity.it.kind == EntityKind::Vulnerability)
+        else {
             return;
         };
         for member in members {
@@ -353,7 +351,9 @@ impl Planner<'_> {
 
     /// Adds the pages of an object to what it became, else to the report: to what is marked as strictly as they are.
     fn add_pages(&self, item: &mut Item, members: &[Member<'_>]) {
-        let pages = members.iter().filter(|member| member.attribute_type.form == Form::Link);
+        let pages = members
+            .iter()
+            .filter(|member| member.attribute_type.form == Form::Link);
         for member in pages {
             let Some(page) = link(member) else {
                 item.skip(member, "it is no address of a page");

@@ -3,13 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{
-    EntityKind, EventPart, EventParts, Linking, Located, MOST_FILE_BYTES, MOST_ITEMS, Stage, Waiting,
-};
+use super::{EntityKind, EventPart, EventParts, Linking, Located, MOST_ITEMS, Stage, Waiting};
 use crate::connectors::misp_feed::event::{Attribute, EventReport, Object, Sighting};
-use crate::connectors::misp_feed::mapping::{
-    Attached, Draft, Facts, Item, Marked, UnsentName, What, unsent,
-};
+use crate::connectors::misp_feed::mapping::{Draft, Facts, Item, Marked, UnsentName, What, unsent};
 use crate::connectors::misp_feed::mapping_settings::LinkEventThreats;
 use crate::connectors::misp_feed::tags::{Entity, Marks};
 use crate::stix::typed::NotWritten;
@@ -154,7 +150,6 @@ impl<'a> EventParts<'a> {
         for Marked { it, marks } in &item.entities {
             self.reach(part, it, marks);
         }
-        let begin = self.rows;
         for (place, draft) in item.drafts.iter().enumerate() {
             let rows = place * attributes / item.drafts.len();
             part.row = Some(self.rows + rows as u64);
@@ -172,8 +167,7 @@ impl<'a> EventParts<'a> {
             let file = file.filter(|file| self.sent.contains(file.key));
             let file = file.map(|file| self.located(file));
             if let Some(text) = texts.get(sample.place) {
-                let row = begin + sample.place as u64;
-                let waiting = Waiting::Sample(text, Box::new(sample.facts), row, file);
+                let waiting = Waiting::Sample(text, Box::new(sample.facts), file);
                 self.waiting.push_back(waiting);
             }
         }
@@ -225,54 +219,8 @@ impl<'a> EventParts<'a> {
         }
     }
 
-    /// Reads a file whose turn has come.
-    fn read_waiting(&mut self, part: &mut EventPart, waiting: Waiting<'a>) {
-        match waiting {
-            Waiting::File(text) => {
-                let file = Attribute::read(text).map(|attribute| self.planner().file(&attribute));
-                match file {
-                    Some(Ok(attached)) => self.add_file(part, attached),
-                    Some(Err(skipped)) => self.skip(part, skipped),
-                    None => {}
-                }
-            }
-            Waiting::Sample(text, facts, row, file) => {
-                part.row = Some(row);
-                let sample = Attribute::read(text);
-                match sample.map(|attribute| self.planner().sample(&attribute, *facts)) {
-                    Some(Ok(draft)) => self.add_sample(part, &draft, file),
-                    Some(Err(skipped)) => self.skip(part, skipped),
-                    None => {}
-                }
-            }
-        }
-    }
-
-    /// Adds a file of the report; a large one has a part of its own.
-    fn add_file(&mut self, part: &mut EventPart, attached: Attached) {
-        let is_alone = part.members.is_empty() && part.files.is_empty();
-        let fits = part.file_bytes + attached.size <= MOST_FILE_BYTES;
-        if fits || is_alone {
-            part.file_bytes += attached.size;
-            part.files.push(attached.file);
-        } else {
-            self.held = Some(attached);
-            part.has_waiting_file = true;
-        }
-    }
-
-    fn add_sample(&mut self, part: &mut EventPart, draft: &Draft, file: Option<Located>) {
-        self.add_draft(part, draft);
-        if let Some(file) = file.filter(|_| self.sent.contains(draft.key)) {
-            let marks = self.marks_of(draft).stricter(&file.marks);
-            let ends = ("related-to", &draft.id, &file.id);
-            let about = (&marks, draft.facts.timestamp);
-            self.add_relationship(part, ends, draft.facts.comment.as_deref(), about);
-        }
-    }
-
     /// Writes an observable or an indicator, with all that is said about it in the event, unless that has been done.
-    fn add_draft(&mut self, part: &mut EventPart, draft: &Draft) {
+    pub(super) fn add_draft(&mut self, part: &mut EventPart, draft: &Draft) {
         if self.sent.contains(draft.key) {
             return;
         }

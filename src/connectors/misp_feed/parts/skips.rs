@@ -33,7 +33,11 @@ impl Skips {
         let causes = std::mem::take(&mut self.0).into_iter();
         let rest = causes.filter_map(|((kind, reason), count)| {
             let more = count.checked_sub(MOST_NAMED).filter(|more| *more > 0)?;
-            Some(unsent(event.clone(), &kind, format!("{reason} ({more} more like it)")))
+            Some(unsent(
+                event.clone(),
+                &kind,
+                format!("{reason} ({more} more like it)"),
+            ))
         });
         rest.collect()
     }

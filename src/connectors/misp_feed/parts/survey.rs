@@ -149,7 +149,10 @@ impl Survey {
 
     fn merge(&mut self, item: Item, repeated: &KeySet) {
         // Said together, a value refers to what may come only behind the place where it is written.
-        let these = item.drafts.iter().filter(|draft| repeated.contains(&draft.key));
+        let these = item
+            .drafts
+            .iter()
+            .filter(|draft| repeated.contains(&draft.key));
         let referred = these.flat_map(|draft| match &draft.what {
             What::Observable(content) => content.refers_to(),
             What::Indicator { .. } => Vec::new(),

@@ -255,7 +255,10 @@ impl Entity {
     /// Whether it says more than its name.
     pub(in super::super) fn says_more(&self) -> bool {
         let is_described = self.description.is_some() || self.severity.is_some();
-        is_described || !self.aliases.is_empty() || self.iso.is_some() || !self.external_ids.is_empty()
+        is_described
+            || !self.aliases.is_empty()
+            || self.iso.is_some()
+            || !self.external_ids.is_empty()
     }
 
     /// Whether the platform has it under an id of its own, so that it is not sent.

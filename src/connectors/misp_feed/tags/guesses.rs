@@ -81,8 +81,7 @@ impl Names {
         settings: &MappingSettings,
     ) {
         let labels = tags.iter().map(|tag| tag.name.as_str());
-        let labels =
-            labels.filter(|name| Meaning::of(name, holder, settings) == Meaning::Label);
+        let labels = labels.filter(|name| Meaning::of(name, holder, settings) == Meaning::Label);
         let clusters = clusters.iter();
         let clusters = clusters.filter(|cluster| Entity::of_cluster(cluster).is_none());
         for name in labels.chain(clusters.map(Cluster::name)) {

@@ -335,7 +335,10 @@ fn own_markings_replace_those_of_the_same_type() {
 fn a_creator_of_an_attribute_is_a_label() {
     let tags = [tag("creator=\"Zorb CERT\"")];
     let facts = TagFacts::read(Holder::Part, &tags, &[], &settings(), &Guesses::default());
-    assert_eq!((facts.author.as_deref(), labels(&facts)), (None, vec!["Zorb CERT"]));
+    assert_eq!(
+        (facts.author.as_deref(), labels(&facts)),
+        (None, vec!["Zorb CERT"])
+    );
 }
 
 /// A cluster of a galaxy that names no threats is what its tag would be.
@@ -384,7 +387,13 @@ fn names_are_looked_up_that_are_nothing_else() {
     let file = crate::connectors::misp_feed::event::EventFile::read(event.into()).unwrap();
     let names = names_to_guess(&file.events().next().unwrap(), &settings());
     let expected = [
-        "creator", "of cluster", "of-attribute", "of-event", "of-object", "of-part", "y-77",
+        "creator",
+        "of cluster",
+        "of-attribute",
+        "of-event",
+        "of-object",
+        "of-part",
+        "y-77",
     ];
     assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
 }

@@ -18,7 +18,10 @@ fn named(parts: &[EventPart]) -> (usize, Vec<&str>) {
     let (rest, named): (Vec<&&Skipped>, Vec<&&Skipped>) = skipped
         .iter()
         .partition(|skipped| skipped.reason.contains("more like it"));
-    (named.len(), rest.iter().map(|skipped| skipped.reason.as_str()).collect())
+    (
+        named.len(),
+        rest.iter().map(|skipped| skipped.reason.as_str()).collect(),
+    )
 }
 
 #[test]
@@ -37,7 +40,11 @@ fn references_without_ends_are_counted() {
 #[test]
 fn objects_that_are_none_are_counted() {
     let numbers: Value = (0..5_000).collect();
-    let parts = parts_of(&event(numbers.clone(), numbers).to_string(), &everything(), 100);
+    let parts = parts_of(
+        &event(numbers.clone(), numbers).to_string(),
+        &everything(),
+        100,
+    );
     let rest = "it is no JSON object (4800 more like it)";
     assert_eq!(named(&parts), (400, vec![rest, rest]));
 }
@@ -45,8 +52,13 @@ fn objects_that_are_none_are_counted() {
 /// Of many kinds and reasons, nobody can have so much named that a part grows without end.
 #[test]
 fn a_part_ends_behind_so_much_that_is_not_sent() {
-    let attributes = (0..30_000).map(|number| json!({ "type": format!("md5-{}", number % 600), "value": {} }));
-    let parts = parts_of(&event(attributes.collect(), json!([])).to_string(), &everything(), 100_000);
+    let attributes =
+        (0..30_000).map(|number| json!({ "type": format!("md5-{}", number % 600), "value": {} }));
+    let parts = parts_of(
+        &event(attributes.collect(), json!([])).to_string(),
+        &everything(),
+        100_000,
+    );
     assert!(parts.len() > 20);
     assert!(parts.iter().all(|part| part.skipped.len() <= MOST_SKIPPED));
     let (named, rest) = named(&parts);
@@ -68,7 +80,10 @@ fn a_part_ends_behind_so_many_bytes_of_notes() {
     });
     let sizes: Vec<usize> = sizes.collect();
     assert!(sizes.len() > 2);
-    assert!(sizes.iter().all(|size| *size < MOST_BYTES + 200_000), "{sizes:?}");
+    assert!(
+        sizes.iter().all(|size| *size < MOST_BYTES + 200_000),
+        "{sizes:?}"
+    );
     assert!(sizes.iter().sum::<usize>() > 200 * 99_000);
 }
 
@@ -84,15 +99,24 @@ fn a_part_ends_behind_so_many_bytes_of_samples() {
         import_malware_samples: true,
         ..everything()
     };
-    let parts = parts_of(&event(json!([]), json!([object])).to_string(), &settings, 100);
+    let parts = parts_of(
+        &event(json!([]), json!([object])).to_string(),
+        &settings,
+        100,
+    );
     let artifacts = parts.iter().map(|part| {
-        let artifacts = part.objects.iter().filter(|object| object.kind == "Artifact");
+        let artifacts = part
+            .objects
+            .iter()
+            .filter(|object| object.kind == "Artifact");
         artifacts.count()
     });
     assert_eq!(artifacts.collect::<Vec<_>>(), [4, 2]);
     let objects: Vec<Value> = objects_of(&parts).into_values().collect();
     let ties = relationships(&objects);
-    let of_samples = ties.iter().filter(|tie| tie.starts_with("artifact: related-to file:"));
+    let of_samples = ties
+        .iter()
+        .filter(|tie| tie.starts_with("artifact: related-to file:"));
     assert_eq!(of_samples.count(), 6);
 }
 
@@ -104,8 +128,18 @@ fn files_of_one_object_come_part_by_part() {
         import_with_attachments: true,
         ..everything()
     };
-    let parts = parts_of(&event(json!([]), json!([object])).to_string(), &settings, 100);
-    assert_eq!(parts.iter().map(|part| part.files.len()).collect::<Vec<_>>(), [1; 5]);
+    let parts = parts_of(
+        &event(json!([]), json!([object])).to_string(),
+        &settings,
+        100,
+    );
+    assert_eq!(
+        parts
+            .iter()
+            .map(|part| part.files.len())
+            .collect::<Vec<_>>(),
+        [1; 5]
+    );
 }
 
 /// The largest bundle that a broker takes is not much larger than such a file.
@@ -114,14 +148,20 @@ fn a_large_file_has_a_part_of_its_own() {
     let domain = |name: &str| json!({ "type": "domain", "value": name, "to_ids": true });
     let file = |name: &str, bytes: usize| json!({ "type": "attachment", "value": name, "data": data(bytes, 1) });
     let attributes = json!([
-        domain("a.example"), file("large", 2_000_000), domain("b.example"), file("small", 10), file("other", 10),
+        domain("a.example"),
+        file("large", 2_000_000),
+        domain("b.example"),
+        file("small", 10),
+        file("other", 10),
     ]);
     let settings = MappingSettings {
         import_with_attachments: true,
         ..everything()
     };
     let parts = parts_of(&event(attributes, json!([])).to_string(), &settings, 100);
-    let of_parts = parts.iter().map(|part| (part.members.len(), part.files.len()));
+    let of_parts = parts
+        .iter()
+        .map(|part| (part.members.len(), part.files.len()));
     assert_eq!(of_parts.collect::<Vec<_>>(), [(3, 0), (0, 1), (3, 2)]);
 }
 
@@ -137,43 +177,80 @@ fn an_event_gives_its_values_so_many_labels() {
     };
     let parts = parts_of(&file.to_string(), &settings, 100);
     let objects: Vec<Value> = objects_of(&parts).into_values().collect();
-    let labels = |stix_type: &str, name: &str| of_type(&objects, stix_type)[0][name].as_array().unwrap().len();
+    let labels = |stix_type: &str, name: &str| {
+        of_type(&objects, stix_type)[0][name]
+            .as_array()
+            .unwrap()
+            .len()
+    };
     assert_eq!(labels("domain-name", "labels"), 101);
     assert_eq!(labels("report", "labels"), 150);
-    assert_eq!(skipped(&parts)[0].reason, "more than 100 labels; those behind are its report's alone");
+    assert_eq!(
+        skipped(&parts)[0].reason,
+        "more than 100 labels; those behind are its report's alone"
+    );
 }
 
 /// 110 names with as many addresses.
 #[test]
 fn what_of_an_object_is_not_tied_is_named() {
-    let names = (0..110).map(|number| json!({ "type": "domain", "value": format!("{number}.example") }));
-    let addresses = (0..110).map(|number| json!({ "type": "ip-dst", "value": format!("198.51.100.{number}") }));
+    let names =
+        (0..110).map(|number| json!({ "type": "domain", "value": format!("{number}.example") }));
+    let addresses =
+        (0..110).map(|number| json!({ "type": "ip-dst", "value": format!("198.51.100.{number}") }));
     let object = json!({ "name": "domain-ip", "uuid": "00000000-0000-4000-8000-000000000001", "Attribute": names.chain(addresses).collect::<Value>() });
-    let parts = parts_of(&event(json!([]), json!([object])).to_string(), &everything(), 100);
-    let reasons: Vec<_> = skipped(&parts).into_iter().map(|skipped| &skipped.reason).collect();
-    assert_eq!(reasons, ["it has more than 10000 pairs of names and addresses; the rest is not tied"]);
+    let parts = parts_of(
+        &event(json!([]), json!([object])).to_string(),
+        &everything(),
+        100,
+    );
+    let reasons: Vec<_> = skipped(&parts)
+        .into_iter()
+        .map(|skipped| &skipped.reason)
+        .collect();
+    assert_eq!(
+        reasons,
+        ["it has more than 10000 pairs of names and addresses; the rest is not tied"]
+    );
     let objects: Vec<Value> = objects_of(&parts).into_values().collect();
     let resolves = of_type(&objects, "relationship").into_iter();
-    assert_eq!(resolves.filter(|tie| tie["relationship_type"] == "resolves-to").count(), 10_000);
+    assert_eq!(
+        resolves
+            .filter(|tie| tie["relationship_type"] == "resolves-to")
+            .count(),
+        10_000
+    );
 }
 
 /// A sighting without a date, a relationship that cannot be written: the value itself is sent.
 #[test]
 fn what_is_sent_is_never_named_as_not_sent() {
     let sighting = json!([{ "type": "0", "date_sighting": "soon" }]);
-    let domain = json!({ "type": "domain", "value": "evil.example", "to_ids": true, "Sighting": sighting });
-    let parts = parts_of(&event(json!([domain]), json!([])).to_string(), &everything(), 100);
+    let domain =
+        json!({ "type": "domain", "value": "evil.example", "to_ids": true, "Sighting": sighting });
+    let parts = parts_of(
+        &event(json!([domain]), json!([])).to_string(),
+        &everything(),
+        100,
+    );
     let [skipped] = skipped(&parts)[..] else {
         panic!("one is not sent");
     };
-    assert!(skipped.id.starts_with("a sighting of indicator--"), "{skipped:?}");
+    assert!(
+        skipped.id.starts_with("a sighting of indicator--"),
+        "{skipped:?}"
+    );
     let sent = parts.iter().flat_map(|part| &part.objects);
-    assert!(sent.into_iter().all(|object| object.id.as_str() != skipped.id));
+    assert!(
+        sent.into_iter()
+            .all(|object| object.id.as_str() != skipped.id)
+    );
 }
 
 #[test]
 fn a_note_with_the_name_of_an_object_is_named_otherwise() {
-    let id = crate::stix::make_id::value(crate::stix::make_id::ValueType::DomainName, "evil.example");
+    let id =
+        crate::stix::make_id::value(crate::stix::make_id::ValueType::DomainName, "evil.example");
     let name = crate::connectors::misp_feed::mapping::UnsentName::of("the note", id.as_str());
     let skipped = crate::connectors::misp_feed::mapping::unsent(name, "Note", "x");
     assert_eq!(skipped.id, format!("the note {id}"));

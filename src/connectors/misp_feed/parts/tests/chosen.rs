@@ -63,7 +63,10 @@ fn some_types_name_entities(
 fn scores_are_those_of_the_threat_level(#[case] level: Value, #[case] score: u64) {
     let mut quiet = attribute("domain", "quiet.example");
     quiet["to_ids"] = json!(false);
-    let mut file = event(json!([attribute("domain", "loud.example"), quiet]), json!([]));
+    let mut file = event(
+        json!([attribute("domain", "loud.example"), quiet]),
+        json!([]),
+    );
     file["Event"]["threat_level_id"] = level;
     for (to_ids_no_score, quiet) in [(None, score), (Percent::new(10), 10), (Percent::new(0), 0)] {
         let settings = MappingSettings {
@@ -75,11 +78,17 @@ fn scores_are_those_of_the_threat_level(#[case] level: Value, #[case] score: u64
             let objects = of_type(&objects, stix_type).into_iter();
             let scores = objects.map(|object| {
                 let name = object.get("name").or_else(|| object.get("value")).unwrap();
-                (name.as_str().unwrap().to_owned(), object["x_opencti_score"].as_u64().unwrap())
+                (
+                    name.as_str().unwrap().to_owned(),
+                    object["x_opencti_score"].as_u64().unwrap(),
+                )
             });
             scores.collect::<BTreeMap<_, _>>()
         };
-        let expected = [("loud.example".to_owned(), score), ("quiet.example".to_owned(), quiet)];
+        let expected = [
+            ("loud.example".to_owned(), score),
+            ("quiet.example".to_owned(), quiet),
+        ];
         assert_eq!(scores("indicator"), expected.clone().into());
         assert_eq!(scores("domain-name"), expected.into());
     }
@@ -89,7 +98,10 @@ fn scores_are_those_of_the_threat_level(#[case] level: Value, #[case] score: u64
 fn indicators_may_be_for_detection_alone() {
     let mut quiet = attribute("domain", "quiet.example");
     quiet["to_ids"] = json!(false);
-    let file = event(json!([attribute("domain", "loud.example"), quiet]), json!([]));
+    let file = event(
+        json!([attribute("domain", "loud.example"), quiet]),
+        json!([]),
+    );
     let names = |indicators_only_to_ids| {
         let settings = MappingSettings {
             indicators_only_to_ids,
@@ -98,7 +110,9 @@ fn indicators_may_be_for_detection_alone() {
         let objects = convert(&file, &settings);
         assert_eq!(of_type(&objects, "domain-name").len(), 2);
         let indicators = of_type(&objects, "indicator").into_iter();
-        let mut names: Vec<_> = indicators.map(|it| it["name"].as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<_> = indicators
+            .map(|it| it["name"].as_str().unwrap().to_owned())
+            .collect();
         names.sort();
         names
     };
@@ -112,8 +126,12 @@ fn labels_of_the_event_may_be_those_of_its_values() {
     let mut domain = attribute("domain", "evil.example");
     domain["Tag"] = json!([{ "name": "own", "colour": "#FF0000" }, { "name": "both" }]);
     let mut file = event(json!([domain]), json!([]));
-    file["Event"]["Tag"] = json!([{ "name": "both" }, { "name": "type:OSINT", "colour": "#004646" }]);
-    for (propagate_labels, labels) in [(false, json!(["own", "both"])), (true, json!(["own", "both", "OSINT"]))] {
+    file["Event"]["Tag"] =
+        json!([{ "name": "both" }, { "name": "type:OSINT", "colour": "#004646" }]);
+    for (propagate_labels, labels) in [
+        (false, json!(["own", "both"])),
+        (true, json!(["own", "both", "OSINT"])),
+    ] {
         let settings = MappingSettings {
             propagate_labels,
             ..everything()
@@ -122,12 +140,27 @@ fn labels_of_the_event_may_be_those_of_its_values() {
         let sent: Vec<Value> = objects_of(&parts).into_values().collect();
         assert_eq!(of_type(&sent, "indicator")[0]["labels"], labels);
         assert_eq!(of_type(&sent, "domain-name")[0]["labels"], labels);
-        assert_eq!(of_type(&sent, "report")[0]["labels"], json!(["both", "OSINT"]));
+        assert_eq!(
+            of_type(&sent, "report")[0]["labels"],
+            json!(["both", "OSINT"])
+        );
         let colours = |kind: &str| {
-            let object = parts.iter().flat_map(|part| &part.objects).find(|object| object.kind == kind);
-            let embedded = object.unwrap().embedded.iter().map(|it| serde_json::from_str(&it.json).unwrap());
+            let object = parts
+                .iter()
+                .flat_map(|part| &part.objects)
+                .find(|object| object.kind == kind);
+            let embedded = object
+                .unwrap()
+                .embedded
+                .iter()
+                .map(|it| serde_json::from_str(&it.json).unwrap());
             let labels = embedded.filter(|it: &Value| it["type"] == "label");
-            let pairs = labels.map(|it| (it["value"].as_str().unwrap().to_owned(), it["color"].as_str().unwrap().to_owned()));
+            let pairs = labels.map(|it| {
+                (
+                    it["value"].as_str().unwrap().to_owned(),
+                    it["color"].as_str().unwrap().to_owned(),
+                )
+            });
             pairs.collect::<Vec<_>>()
         };
         let pair = |label: &str, colour: &str| (label.to_owned(), colour.to_owned());
@@ -150,7 +183,8 @@ fn everything_is_by_the_author(
     #[case] name: &str,
 ) {
     let mut domain = attribute("domain", "evil.example");
-    domain["Tag"] = json!([{ "name": "misp-galaxy:rat=\"Zorb\"" }, { "name": "creator=\"Somebody\"" }]);
+    domain["Tag"] =
+        json!([{ "name": "misp-galaxy:rat=\"Zorb\"" }, { "name": "creator=\"Somebody\"" }]);
     let mut file = event(json!([domain]), json!([]));
     file["Event"]["Tag"] = tags;
     file["Event"]["Orgc"] = creator;
@@ -166,7 +200,10 @@ fn everything_is_by_the_author(
         assert_eq!(object["created_by_ref"], author.as_str(), "{object}");
     }
     // An attribute has no author of its own.
-    assert_eq!(of_type(&objects, "indicator")[0]["labels"], json!(["Somebody"]));
+    assert_eq!(
+        of_type(&objects, "indicator")[0]["labels"],
+        json!(["Somebody"])
+    );
 }
 
 #[rstest]
@@ -195,15 +232,28 @@ fn an_event_without_a_marking_has_that_of_the_settings(
 #[case("uri", "/gate.php?id=1", "it is a part of a URL without a scheme")]
 #[case("onion-address", "zorbzorbzorb", "it is no name that ends in .onion")]
 #[case("ssh-fingerprint", "MD5:aa:bb", "it is no fingerprint in SHA-256")]
-fn what_is_not_of_its_form_is_a_text_or_named(#[case] name: &str, #[case] value: &str, #[case] reason: &str) {
+fn what_is_not_of_its_form_is_a_text_or_named(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] reason: &str,
+) {
     let file = event(json!([attribute(name, value)]), json!([]));
     let as_text = MappingSettings {
         unsupported_as_text: true,
         ..MappingSettings::default()
     };
-    assert_eq!(skipped(&file, &everything()), [(name.to_owned(), reason.to_owned())]);
+    assert_eq!(
+        skipped(&file, &everything()),
+        [(name.to_owned(), reason.to_owned())]
+    );
     assert_eq!(skipped(&file, &as_text), []);
-    let objects = convert(&file, &MappingSettings { create_indicators: true, ..as_text });
+    let objects = convert(
+        &file,
+        &MappingSettings {
+            create_indicators: true,
+            ..as_text
+        },
+    );
     assert_eq!(of_type(&objects, "text")[0]["value"], value);
     let expected = format!("indicator:{value} based-on text:{value}");
     assert_eq!(relationships(&objects), [expected]);
@@ -214,7 +264,11 @@ fn what_is_not_of_its_form_is_a_text_or_named(#[case] name: &str, #[case] value:
 #[case("uri", "http://evil.example/a", "url")]
 #[case("onion-address", "evil.onion", "domain-name")]
 #[case("ssh-fingerprint", "SHA256:abc", "ssh-key")]
-fn what_is_of_its_form_is_no_text(#[case] name: &str, #[case] value: &str, #[case] stix_type: &str) {
+fn what_is_of_its_form_is_no_text(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] stix_type: &str,
+) {
     for create_observables in [true, false] {
         let settings = MappingSettings {
             unsupported_as_text: true,
@@ -223,7 +277,10 @@ fn what_is_of_its_form_is_no_text(#[case] name: &str, #[case] value: &str, #[cas
         };
         let objects = one(attribute(name, value), &settings);
         assert_eq!(of_type(&objects, "text").len(), 0);
-        assert_eq!(of_type(&objects, stix_type).len(), usize::from(create_observables));
+        assert_eq!(
+            of_type(&objects, stix_type).len(),
+            usize::from(create_observables)
+        );
     }
 }
 
@@ -254,6 +311,12 @@ fn an_object_without_an_observable_of_its_own_may_be_a_text(
         create_object_observables: true,
         ..everything()
     };
-    assert_eq!(json!(object_texts(template, attributes.clone(), &settings)), expected);
-    assert_eq!(object_texts(template, attributes, &everything()), [Value::Null; 0]);
+    assert_eq!(
+        json!(object_texts(template, attributes.clone(), &settings)),
+        expected
+    );
+    assert_eq!(
+        object_texts(template, attributes, &everything()),
+        [Value::Null; 0]
+    );
 }

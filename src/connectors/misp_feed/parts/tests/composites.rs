@@ -12,7 +12,10 @@ fn attribute(name: &str, value: &str) -> Value {
 }
 
 fn one(name: &str, value: &str) -> Vec<Value> {
-    convert(&event(json!([attribute(name, value)]), json!([])), &everything())
+    convert(
+        &event(json!([attribute(name, value)]), json!([])),
+        &everything(),
+    )
 }
 
 #[test]
@@ -22,40 +25,76 @@ fn a_domain_with_an_address_is_both() {
         "indicator:198.51.100.7 based-on ipv4-addr:198.51.100.7",
         "indicator:evil.example based-on domain-name:evil.example",
     ];
-    assert_eq!(relationships(&one("domain|ip", "evil.example|198.51.100.7")), expected);
+    assert_eq!(
+        relationships(&one("domain|ip", "evil.example|198.51.100.7")),
+        expected
+    );
 }
 
 #[test]
 fn a_key_with_a_value_has_it_as_a_text() {
     let objects = one("regkey|value", "HKLM\\Run|a.exe");
     let key = of_type(&objects, "windows-registry-key")[0];
-    assert_eq!(key["values"], json!([{ "data": "a.exe", "data_type": "REG_SZ" }]));
+    assert_eq!(
+        key["values"],
+        json!([{ "data": "a.exe", "data_type": "REG_SZ" }])
+    );
     let value = of_type(&objects, "windows-registry-value-type")[0];
     assert_eq!(key["values_refs"], json!([value["id"]]));
-    assert_eq!((&value["data"], &value["data_type"]), (&json!("a.exe"), &json!("REG_SZ")));
-    assert_eq!(relationships(&objects), ["indicator:HKLM\\\\Run|a.exe based-on windows-registry-key:HKLM\\\\Run"]);
+    assert_eq!(
+        (&value["data"], &value["data_type"]),
+        (&json!("a.exe"), &json!("REG_SZ"))
+    );
+    assert_eq!(
+        relationships(&objects),
+        ["indicator:HKLM\\\\Run|a.exe based-on windows-registry-key:HKLM\\\\Run"]
+    );
 }
 
 #[rstest]
 #[case("ip-src|port", "src_ref", "src_port", "dst_ref")]
 #[case("ip-dst|port", "dst_ref", "dst_port", "src_ref")]
-fn an_end_of_traffic_is_on_its_side(#[case] name: &str, #[case] end: &str, #[case] port: &str, #[case] other: &str) {
+fn an_end_of_traffic_is_on_its_side(
+    #[case] name: &str,
+    #[case] end: &str,
+    #[case] port: &str,
+    #[case] other: &str,
+) {
     let objects = one(name, "2001:db8::1|443");
     let traffic = of_type(&objects, "network-traffic")[0];
     assert_eq!(traffic[end], of_type(&objects, "ipv6-addr")[0]["id"]);
-    assert_eq!((&traffic[port], &traffic["protocols"]), (&json!(443), &json!(["ipv6"])));
+    assert_eq!(
+        (&traffic[port], &traffic["protocols"]),
+        (&json!(443), &json!(["ipv6"]))
+    );
     assert!(traffic.get(other).is_none());
 }
 
 /// So that two files of one name are two in a list of indicators.
 #[rstest]
-#[case("filename|md5", "a.exe|D41D8CD98F00B204E9800998ECF8427E", "a.exe|d41d8cd98f00b204e9800998ecf8427e")]
-#[case("malware-sample", "a.exe|d41d8cd98f00b204e9800998ecf8427e", "a.exe|d41d8cd98f00b204e9800998ecf8427e")]
-#[case("filename|imphash", "a.exe|d41d8cd98f00b204e9800998ecf8427e", "a.exe|d41d8cd98f00b204e9800998ecf8427e")]
+#[case(
+    "filename|md5",
+    "a.exe|D41D8CD98F00B204E9800998ECF8427E",
+    "a.exe|d41d8cd98f00b204e9800998ecf8427e"
+)]
+#[case(
+    "malware-sample",
+    "a.exe|d41d8cd98f00b204e9800998ecf8427e",
+    "a.exe|d41d8cd98f00b204e9800998ecf8427e"
+)]
+#[case(
+    "filename|imphash",
+    "a.exe|d41d8cd98f00b204e9800998ecf8427e",
+    "a.exe|d41d8cd98f00b204e9800998ecf8427e"
+)]
 #[case("regkey|value", "HKLM\\Run | a.exe", "HKLM\\Run|a.exe")]
 #[case("ip-dst|port", "198.51.100.7|443", "198.51.100.7|443")]
 #[case("hostname|port", "evil.example|443", "evil.example|443")]
-fn an_indicator_is_called_by_its_whole_value(#[case] name: &str, #[case] value: &str, #[case] expected: &str) {
+fn an_indicator_is_called_by_its_whole_value(
+    #[case] name: &str,
+    #[case] value: &str,
+    #[case] expected: &str,
+) {
     let objects = one(name, value);
     assert_eq!(of_type(&objects, "indicator")[0]["name"], expected);
 }
@@ -65,13 +104,20 @@ fn an_indicator_is_called_by_its_whole_value(#[case] name: &str, #[case] value: 
 #[case("ip-port")]
 fn indicators_of_a_connection_are_based_on_its_traffic(#[case] template: &str) {
     let part = |relation: &str, name: &str, value: &str| json!({ "object_relation": relation, "type": name, "value": value, "to_ids": true });
-    let parts = json!([part("ip-dst", "ip-dst", "198.51.100.7"), part("dst-port", "port", "443"), part("src-port", "port", "1024")]);
+    let parts = json!([
+        part("ip-dst", "ip-dst", "198.51.100.7"),
+        part("dst-port", "port", "443"),
+        part("src-port", "port", "1024")
+    ]);
     let object = json!({ "name": template, "uuid": FIRST, "Attribute": parts });
     let expected = [
         "indicator:198.51.100.7 based-on ipv4-addr:198.51.100.7",
         "indicator:198.51.100.7 based-on network-traffic:443",
     ];
-    assert_eq!(relationships(&convert(&event(json!([]), json!([object])), &everything())), expected);
+    assert_eq!(
+        relationships(&convert(&event(json!([]), json!([object])), &everything())),
+        expected
+    );
 }
 
 /// Names of other types than `filename` are things of their own, for detection or not.
@@ -92,7 +138,9 @@ fn names_of_files_may_only_describe_their_object(
         { "object_relation": relation, "type": name, "value": value, "to_ids": false },
     ] });
     let objects = convert(&event(json!([]), json!([object])), &everything());
-    let files = of_type(&objects, "file").into_iter().map(|file| file["name"].clone());
+    let files = of_type(&objects, "file")
+        .into_iter()
+        .map(|file| file["name"].clone());
     let expected: Vec<Value> = is_file.then(|| json!(value)).into_iter().collect();
     assert_eq!(files.collect::<Vec<_>>(), expected);
 }
@@ -104,16 +152,26 @@ fn malware_of_an_object_is_related_to_its_vulnerability() {
     let id = json!({ "object_relation": "id", "type": "vulnerability", "value": "CVE-2026-1234", "Tag": tag });
     let object = json!({ "name": "vulnerability", "uuid": FIRST, "Attribute": [id] });
     for batch_size in [1, 100] {
-        let parts = parts_of(&event(json!([]), json!([object])).to_string(), &everything(), batch_size);
+        let parts = parts_of(
+            &event(json!([]), json!([object])).to_string(),
+            &everything(),
+            batch_size,
+        );
         let objects: Vec<Value> = objects_of(&parts).into_values().collect();
         assert_eq!(relationships(&objects), expected);
     }
     // By itself, the attribute is such an object.
-    assert_eq!(relationships(&convert(&event(json!([id]), json!([])), &everything())), expected);
+    assert_eq!(
+        relationships(&convert(&event(json!([id]), json!([])), &everything())),
+        expected
+    );
     // And so is malware of the object as a whole.
     let mut tagged = json!({ "name": "vulnerability", "uuid": FIRST, "Attribute": [{ "type": "vulnerability", "value": "CVE-2026-1234" }] });
     tagged["Tag"] = tag;
-    assert_eq!(relationships(&convert(&event(json!([]), json!([tagged])), &everything())), expected);
+    assert_eq!(
+        relationships(&convert(&event(json!([]), json!([tagged])), &everything())),
+        expected
+    );
 }
 
 /// All numbers and flags of a JSON text as texts.
@@ -123,7 +181,9 @@ fn as_texts(value: &Value) -> Value {
         Value::Bool(flag) => u8::from(*flag).to_string().into(),
         Value::Array(parts) => parts.iter().map(as_texts).collect(),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| (name.clone(), as_texts(value)));
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), as_texts(value)));
             Value::Object(fields.collect())
         }
         other => other.clone(),

@@ -31,7 +31,9 @@ fn all() -> MappingSettings {
 /// The markings of all objects but the report.
 fn marks_besides_report(objects: &[Value]) -> Vec<&Value> {
     let others = objects.iter().filter(|object| object["type"] != "report");
-    others.map(|object| &object["object_marking_refs"]).collect()
+    others
+        .map(|object| &object["object_marking_refs"])
+        .collect()
 }
 
 fn is_marked(object: &Value, tlp: Tlp) -> bool {
@@ -53,7 +55,8 @@ fn is_marked(object: &Value, tlp: Tlp) -> bool {
 ]))]
 #[case("av-signature", json!([{ "type": "text", "object_relation": "signature", "value": "OSX/Zorb", "to_ids": true }]))]
 fn tags_of_an_object_hold_for_what_it_holds(#[case] template: &str, #[case] attributes: Value) {
-    let object = json!({ "name": template, "uuid": FIRST, "Tag": tag("tlp:red"), "Attribute": attributes });
+    let object =
+        json!({ "name": template, "uuid": FIRST, "Tag": tag("tlp:red"), "Attribute": attributes });
     let objects = convert(&green(json!([]), json!([object])), &all());
     let marks = marks_besides_report(&objects);
     assert!(marks.len() > 1);
@@ -77,7 +80,9 @@ fn an_attribute_of_an_object_may_say_otherwise() {
         ("http://a.example/", tlp::AMBER, json!(["own", "seen"])),
         ("http://b.example/", tlp::RED, json!(["seen"])),
     ] {
-        let indicator = of_type(&objects, "indicator").into_iter().find(|it| it["name"] == url);
+        let indicator = of_type(&objects, "indicator")
+            .into_iter()
+            .find(|it| it["name"] == url);
         let indicator = indicator.unwrap();
         assert!(is_marked(indicator, tlp), "{indicator}");
         assert_eq!(indicator["labels"], labels);
@@ -96,11 +101,19 @@ fn what_an_attribute_names_is_marked_as_it() {
     ]);
     let objects = convert(&green(attributes, json!([])), &everything());
     for stix_type in ["vulnerability", "campaign", "intrusion-set"] {
-        assert!(is_marked(of_type(&objects, stix_type)[0], tlp::RED), "{stix_type}");
+        assert!(
+            is_marked(of_type(&objects, stix_type)[0], tlp::RED),
+            "{stix_type}"
+        );
     }
     assert!(is_marked(of_type(&objects, "domain-name")[0], tlp::GREEN));
     let of_group = of_type(&objects, "relationship").into_iter();
-    let of_group = of_group.filter(|tie| tie["target_ref"].as_str().unwrap().starts_with("intrusion-set"));
+    let of_group = of_group.filter(|tie| {
+        tie["target_ref"]
+            .as_str()
+            .unwrap()
+            .starts_with("intrusion-set")
+    });
     let of_group: Vec<_> = of_group.map(|tie| is_marked(tie, tlp::RED)).collect();
     assert_eq!(of_group, [true, true]);
 }
@@ -110,22 +123,37 @@ fn what_an_attribute_names_is_marked_as_it() {
 #[case(json!({ "type": "link", "value": "https://blog.example/zorb", "category": "External analysis" }), "external_references")]
 #[case(json!({ "type": "malware-type", "value": "RAT" }), "labels")]
 #[case(json!({ "type": "attachment", "value": "a.pdf", "data": "UEsDBA==" }), "x_opencti_files")]
-fn the_report_has_nothing_that_is_marked_more_strictly(#[case] attribute: Value, #[case] member: &str) {
+fn the_report_has_nothing_that_is_marked_more_strictly(
+    #[case] attribute: Value,
+    #[case] member: &str,
+) {
     let convert = |mark: &str| {
         let mut attribute = attribute.clone();
         attribute["Tag"] = tag(mark);
-        let parts = parts_of(&green(json!([attribute]), json!([])).to_string(), &all(), 100);
+        let parts = parts_of(
+            &green(json!([attribute]), json!([])).to_string(),
+            &all(),
+            100,
+        );
         let report: Value = serde_json::from_str(&parts[0].objects[0].json).unwrap();
         let known = report[member].as_array().map_or(0, Vec::len);
         let reasons = parts.iter().flat_map(|part| &part.skipped);
-        (known, reasons.map(|skipped| skipped.reason.clone()).collect::<Vec<_>>())
+        (
+            known,
+            reasons
+                .map(|skipped| skipped.reason.clone())
+                .collect::<Vec<_>>(),
+        )
     };
     // One of the references is that of the event itself.
     let own = usize::from(member == "external_references");
     assert_eq!(convert("tlp:clear"), (own + 1, vec![]));
     let (known, reasons) = convert("tlp:red");
     assert_eq!(known, own);
-    assert!(reasons[0].starts_with("it is marked more strictly"), "{reasons:?}");
+    assert!(
+        reasons[0].starts_with("it is marked more strictly"),
+        "{reasons:?}"
+    );
 }
 
 #[test]
@@ -141,7 +169,10 @@ fn a_page_of_an_object_is_with_what_is_marked_as_strictly() {
         let url = urls.filter(|it| it["value"] == url).next().unwrap();
         url["external_references"].as_array().map_or(0, Vec::len)
     };
-    assert_eq!((pages("http://a.example/"), pages("http://b.example/")), (0, 1));
+    assert_eq!(
+        (pages("http://a.example/"), pages("http://b.example/")),
+        (0, 1)
+    );
 }
 
 /// Also where the attribute itself becomes nothing.
@@ -152,7 +183,10 @@ fn a_note_is_marked_as_what_it_writes_out() {
         json!([{ "name": "x", "uuid": SECOND, "Tag": tag("tlp:amber"), "Attribute": [{ "type": "other", "value": "hidden" }] }]),
     );
     let note = |uuid: &str| json!([{ "name": "Summary", "content": format!("See @[attribute]({uuid})"), "timestamp": "1715000001" }]);
-    for (uuid, tlp, content) in [(FIRST, tlp::RED, "See `secret`"), (SECOND, tlp::AMBER, "See `hidden`")] {
+    for (uuid, tlp, content) in [
+        (FIRST, tlp::RED, "See `secret`"),
+        (SECOND, tlp::AMBER, "See `hidden`"),
+    ] {
         file["Event"]["EventReport"] = note(uuid);
         let objects = convert(&file, &everything());
         let note = of_type(&objects, "note")[0];

@@ -41,8 +41,16 @@ fn a_certificate_has_what_its_object_says() {
         part("serial-number", "text", "0A"),
         part("issuer", "text", "CN=Zorb"),
         part("subject", "text", "CN=evil"),
-        part("validity-not-before", "datetime", "2024-05-06T00:00:00.000000+0000"),
-        part("validity-not-after", "datetime", "2025-05-06T00:00:00.000000+0000"),
+        part(
+            "validity-not-before",
+            "datetime",
+            "2024-05-06T00:00:00.000000+0000"
+        ),
+        part(
+            "validity-not-after",
+            "datetime",
+            "2025-05-06T00:00:00.000000+0000"
+        ),
     ]);
     let fingerprint = attribute("x509-fingerprint-sha1", SHA1);
     let file = event(json!([fingerprint]), json!([object("x509", FIRST, parts)]));
@@ -100,8 +108,14 @@ fn an_email_has_what_its_objects_say() {
     let message = only(&file, "email-message");
     let addresses = |values: &[&str]| values.iter().map(|value| address(value)).collect::<Value>();
     assert_eq!(message["from_ref"], address("a@evil.example"));
-    assert_eq!(message["to_refs"], addresses(&["b@corp.example", "d@corp.example"]));
-    assert_eq!(message["cc_refs"], addresses(&["c@corp.example", "e@corp.example"]));
+    assert_eq!(
+        message["to_refs"],
+        addresses(&["b@corp.example", "d@corp.example"])
+    );
+    assert_eq!(
+        message["cc_refs"],
+        addresses(&["c@corp.example", "e@corp.example"])
+    );
     assert_eq!(message["message_id"], "<1@evil.example>");
     assert_eq!(message["date"], "2024-05-06T08:00:00.000Z");
 }
@@ -112,19 +126,32 @@ fn what_a_merged_value_refers_to_keeps_its_own_facts() {
     let mut object = email(FIRST, "a@evil.example", "b@corp.example", "c@corp.example");
     object["Attribute"][1]["comment"] = json!("the sender");
     object["Attribute"][1]["Tag"] = json!([{ "name": "mine" }]);
-    let file = event(json!([attribute("email-subject", "Invoice")]), json!([object]));
+    let file = event(
+        json!([attribute("email-subject", "Invoice")]),
+        json!([object]),
+    );
     let objects = convert(&file, &everything());
     let senders = of_type(&objects, "email-addr").into_iter();
-    let sender = senders.filter(|it| it["value"] == "a@evil.example").next().unwrap();
+    let sender = senders
+        .filter(|it| it["value"] == "a@evil.example")
+        .next()
+        .unwrap();
     assert_eq!(sender["x_opencti_description"], "the sender");
     assert_eq!(sender["labels"], json!(["mine"]));
 }
 
 #[test]
 fn an_account_has_what_its_objects_say() {
-    let with_name = json!([part("username", "text", "zorb"), part("display-name", "text", "Zorb the Great")]);
+    let with_name = json!([
+        part("username", "text", "zorb"),
+        part("display-name", "text", "Zorb the Great")
+    ]);
     let objects = json!([
-        object("user-account", FIRST, json!([part("username", "text", "zorb")])),
+        object(
+            "user-account",
+            FIRST,
+            json!([part("username", "text", "zorb")])
+        ),
         object("user-account", SECOND, with_name),
     ]);
     let account = only(&event(json!([]), objects), "user-account");
@@ -146,7 +173,10 @@ fn a_key_of_the_registry_has_all_its_values() {
         attribute("regkey", "HKLM\\Run"),
         attribute("regkey|value", "HKLM\\Run|first.exe"),
     ]);
-    let objects = json!([run(FIRST, "Second", "second.exe"), run(SECOND, "Third", "third.exe")]);
+    let objects = json!([
+        run(FIRST, "Second", "second.exe"),
+        run(SECOND, "Third", "third.exe")
+    ]);
     let key = only(&event(attributes, objects), "windows-registry-key");
     let data = key["values"].as_array().unwrap().iter();
     let data: Vec<&str> = data.map(|value| value["data"].as_str().unwrap()).collect();
@@ -171,7 +201,10 @@ fn a_vulnerability_has_what_its_object_says(#[case] score: Value, #[case] expect
     let file = event(attributes, json!([object("vulnerability", FIRST, parts)]));
     let vulnerability = only(&file, "vulnerability");
     assert_eq!(vulnerability["description"], "Bad.");
-    assert_eq!(vulnerability.get("x_opencti_cvss_base_score"), expected.as_ref());
+    assert_eq!(
+        vulnerability.get("x_opencti_cvss_base_score"),
+        expected.as_ref()
+    );
 }
 
 /// A threat that is tagged barely in one place and with its cluster in another.

@@ -20,8 +20,10 @@ fn a_sighting_is_of_the_value_and_by_somebody(
     #[case] organisation: Value,
     #[case] by: &str,
 ) {
-    let sighting = json!([{ "type": "0", "date_sighting": "1715000010", "Organisation": organisation }]);
-    let domain = json!({ "type": "domain", "value": "evil.example", "to_ids": true, "Sighting": sighting });
+    let sighting =
+        json!([{ "type": "0", "date_sighting": "1715000010", "Organisation": organisation }]);
+    let domain =
+        json!({ "type": "domain", "value": "evil.example", "to_ids": true, "Sighting": sighting });
     let settings = MappingSettings {
         create_indicators,
         ..everything()
@@ -38,9 +40,17 @@ fn a_sighting_is_of_the_value_and_by_somebody(
     };
     // Only indicators are among what STIX lets be sighted; others come by their own member.
     let named = ["sighting_of_ref", "x_opencti_sighting_of_ref"];
-    assert!(named.iter().any(|name| sighting[*name] == seen.as_str()), "{sighting}");
+    assert!(
+        named.iter().any(|name| sighting[*name] == seen.as_str()),
+        "{sighting}"
+    );
     let report = of_type(&objects, "report")[0];
-    assert!(report["object_refs"].as_array().unwrap().contains(&sighting["id"]));
+    assert!(
+        report["object_refs"]
+            .as_array()
+            .unwrap()
+            .contains(&sighting["id"])
+    );
 }
 
 /// Its own time, else that of the report.
@@ -49,8 +59,12 @@ fn a_sighting_is_of_the_value_and_by_somebody(
 #[case(json!(null), "2024-05-06T12:53:20.000Z")]
 fn a_note_has_the_time_of_its_report(#[case] timestamp: Value, #[case] moment: &str) {
     let mut file = event(json!([]), json!([]));
-    file["Event"]["EventReport"] = json!([{ "name": "Summary", "content": "Text.", "timestamp": timestamp }]);
+    file["Event"]["EventReport"] =
+        json!([{ "name": "Summary", "content": "Text.", "timestamp": timestamp }]);
     let objects = convert(&file, &everything());
     let note = of_type(&objects, "note")[0];
-    assert_eq!((&note["created"], &note["modified"]), (&json!(moment), &json!(moment)));
+    assert_eq!(
+        (&note["created"], &note["modified"]),
+        (&json!(moment), &json!(moment))
+    );
 }
