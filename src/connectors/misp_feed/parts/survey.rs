@@ -202,8 +202,10 @@ mod tests {
         let file = EventFile::read(Bytes::from_static(file)).unwrap();
         let event = file.events().next().unwrap();
         for (room, noted, has_more) in [(3, 3, false), (2, 2, true), (0, 0, true)] {
-            let mut survey = Survey::default();
-            survey.wanted = (0..).take(MOST_WANTED - room).collect();
+            let mut survey = Survey {
+                wanted: (0..).take(MOST_WANTED - room).collect(),
+                ..Survey::default()
+            };
             survey.find_wanted(&event);
             assert_eq!(survey.wanted.len(), MOST_WANTED - room + noted);
             assert_eq!(survey.has_more_references, has_more);

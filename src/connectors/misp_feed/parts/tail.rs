@@ -32,12 +32,11 @@ impl<'a> EventParts<'a> {
         let mut groups: BTreeMap<(Option<String>, bool), Vec<Timestamp>> = BTreeMap::new();
         for sighting in sightings {
             let group = (sighting.organisation, sighting.kind == 1);
-            match sighting.date {
-                Some(date) => groups.entry(group).or_default().push(date),
-                None => {
-                    let name = UnsentName::about("a sighting of", &draft.id);
-                    self.skip(part, unsent(name, "sighting", "it has no date"));
-                }
+            if let Some(date) = sighting.date {
+                groups.entry(group).or_default().push(date);
+            } else {
+                let name = UnsentName::about("a sighting of", &draft.id);
+                self.skip(part, unsent(name, "sighting", "it has no date"));
             }
         }
         let marks = self.marks_of(draft);

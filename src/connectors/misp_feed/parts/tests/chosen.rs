@@ -13,7 +13,7 @@ fn attribute(name: &str, value: &str) -> Value {
     json!({ "type": name, "value": value, "to_ids": true })
 }
 
-fn one(attribute: Value, settings: &MappingSettings) -> Vec<Value> {
+fn one(attribute: &Value, settings: &MappingSettings) -> Vec<Value> {
     convert(&event(json!([attribute]), json!([])), settings)
 }
 
@@ -38,7 +38,7 @@ fn some_types_name_entities(
     #[case] stix_type: &str,
     #[case] class: Option<&str>,
 ) {
-    let objects = one(attribute(name, value), &everything());
+    let objects = one(&attribute(name, value), &everything());
     let [entity] = of_type(&objects, stix_type)[..] else {
         panic!("{objects:?}");
     };
@@ -48,7 +48,7 @@ fn some_types_name_entities(
     assert_eq!(report["object_refs"], json!([entity["id"]]));
     assert_eq!(objects.len(), 2);
     // Persons alone are left out where no observables are wanted.
-    let objects = one(attribute(name, value), &MappingSettings::default());
+    let objects = one(&attribute(name, value), &MappingSettings::default());
     assert_eq!(of_type(&objects, stix_type).is_empty(), name == "full-name");
 }
 
@@ -222,7 +222,7 @@ fn an_event_without_a_marking_has_that_of_the_settings(
         ..everything()
     };
     for object in convert(&file, &settings) {
-        let marks: Vec<StixId> = expected.iter().map(|tlp| tlp.id()).collect();
+        let marks: Vec<StixId> = expected.iter().map(Tlp::id).collect();
         assert_eq!(object["object_marking_refs"], json!(marks), "{object}");
     }
 }
@@ -275,7 +275,7 @@ fn what_is_of_its_form_is_no_text(
             create_observables,
             ..everything()
         };
-        let objects = one(attribute(name, value), &settings);
+        let objects = one(&attribute(name, value), &settings);
         assert_eq!(of_type(&objects, "text").len(), 0);
         assert_eq!(
             of_type(&objects, stix_type).len(),
@@ -284,7 +284,7 @@ fn what_is_of_its_form_is_no_text(
     }
 }
 
-fn object_texts(template: &str, attributes: Value, settings: &MappingSettings) -> Vec<Value> {
+fn object_texts(template: &str, attributes: &Value, settings: &MappingSettings) -> Vec<Value> {
     let object = json!({ "name": template, "uuid": FIRST, "Attribute": attributes });
     let objects = convert(&event(json!([]), json!([object])), settings);
     let texts = of_type(&objects, "text").into_iter();
@@ -312,11 +312,11 @@ fn an_object_without_an_observable_of_its_own_may_be_a_text(
         ..everything()
     };
     assert_eq!(
-        json!(object_texts(template, attributes.clone(), &settings)),
+        json!(object_texts(template, &attributes, &settings)),
         expected
     );
     assert_eq!(
-        object_texts(template, attributes, &everything()),
+        object_texts(template, &attributes, &everything()),
         [Value::Null; 0]
     );
 }

@@ -165,8 +165,8 @@ fn a_page_of_an_object_is_with_what_is_marked_as_strictly() {
     ] });
     let objects = convert(&green(json!([]), json!([object])), &everything());
     let pages = |url: &str| {
-        let urls = of_type(&objects, "url").into_iter();
-        let url = urls.filter(|it| it["value"] == url).next().unwrap();
+        let mut urls = of_type(&objects, "url").into_iter();
+        let url = urls.find(|it| it["value"] == url).unwrap();
         url["external_references"].as_array().map_or(0, Vec::len)
     };
     assert_eq!(

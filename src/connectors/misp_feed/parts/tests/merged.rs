@@ -13,7 +13,7 @@ fn part(relation: &str, name: &str, value: &str) -> Value {
     json!({ "object_relation": relation, "type": name, "value": value })
 }
 
-fn object(name: &str, uuid: &str, attributes: Value) -> Value {
+fn object(name: &str, uuid: &str, attributes: &Value) -> Value {
     json!({ "name": name, "uuid": uuid, "Attribute": attributes })
 }
 
@@ -53,7 +53,7 @@ fn a_certificate_has_what_its_object_says() {
         ),
     ]);
     let fingerprint = attribute("x509-fingerprint-sha1", SHA1);
-    let file = event(json!([fingerprint]), json!([object("x509", FIRST, parts)]));
+    let file = event(json!([fingerprint]), json!([object("x509", FIRST, &parts)]));
     let certificate = only(&file, "x509-certificate");
     let expected = [
         ("serial_number", "0A"),
@@ -75,7 +75,7 @@ fn a_certificate_has_all_hashes_that_are_said_of_it() {
         part("x509-fingerprint-sha1", "x509-fingerprint-sha1", SHA1),
     ]);
     let fingerprint = attribute("x509-fingerprint-md5", MD5);
-    let file = event(json!([fingerprint]), json!([object("x509", FIRST, parts)]));
+    let file = event(json!([fingerprint]), json!([object("x509", FIRST, &parts)]));
     let certificate = only(&file, "x509-certificate");
     assert_eq!(certificate["hashes"], json!({ "MD5": MD5, "SHA-1": SHA1 }));
 }
@@ -89,7 +89,7 @@ fn email(uuid: &str, from: &str, to: &str, cc: &str) -> Value {
         part("message-id", "email-message-id", "<1@evil.example>"),
         part("send-date", "datetime", "2024-05-06T10:00:00.000000+0200"),
     ]);
-    object("email", uuid, parts)
+    object("email", uuid, &parts)
 }
 
 fn address(value: &str) -> String {
@@ -131,11 +131,8 @@ fn what_a_merged_value_refers_to_keeps_its_own_facts() {
         json!([object]),
     );
     let objects = convert(&file, &everything());
-    let senders = of_type(&objects, "email-addr").into_iter();
-    let sender = senders
-        .filter(|it| it["value"] == "a@evil.example")
-        .next()
-        .unwrap();
+    let mut senders = of_type(&objects, "email-addr").into_iter();
+    let sender = senders.find(|it| it["value"] == "a@evil.example").unwrap();
     assert_eq!(sender["x_opencti_description"], "the sender");
     assert_eq!(sender["labels"], json!(["mine"]));
 }
@@ -150,9 +147,9 @@ fn an_account_has_what_its_objects_say() {
         object(
             "user-account",
             FIRST,
-            json!([part("username", "text", "zorb")])
+            &json!([part("username", "text", "zorb")])
         ),
-        object("user-account", SECOND, with_name),
+        object("user-account", SECOND, &with_name),
     ]);
     let account = only(&event(json!([]), objects), "user-account");
     assert_eq!(account["display_name"], "Zorb the Great");
@@ -167,7 +164,7 @@ fn a_key_of_the_registry_has_all_its_values() {
             part("data", "text", data),
             part("data-type", "text", "REG_SZ"),
         ]);
-        object("registry-key", uuid, parts)
+        object("registry-key", uuid, &parts)
     };
     let attributes = json!([
         attribute("regkey", "HKLM\\Run"),
@@ -198,7 +195,7 @@ fn a_vulnerability_has_what_its_object_says(#[case] score: Value, #[case] expect
     ]);
     parts[2]["value"] = score;
     let attributes = json!([attribute("vulnerability", "cve-2026-1234")]);
-    let file = event(attributes, json!([object("vulnerability", FIRST, parts)]));
+    let file = event(attributes, json!([object("vulnerability", FIRST, &parts)]));
     let vulnerability = only(&file, "vulnerability");
     assert_eq!(vulnerability["description"], "Bad.");
     assert_eq!(
