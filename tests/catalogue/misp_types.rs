@@ -56,6 +56,9 @@ fn table() -> String {
             None => NOTHING.to_owned(),
         };
         let besides = match besides(attribute_type.form) {
+            "" if fate.text_fallback && fate.observable.is_some() => {
+                "other values: text, if unsupported ones are wanted"
+            }
             "" if fate.text_fallback => "text, if unsupported ones are wanted",
             besides => besides,
         };

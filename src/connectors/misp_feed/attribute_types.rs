@@ -132,7 +132,7 @@ pub struct AttributeType {
     pub form: Form,
     /// What they may become.
     pub makes: Makes,
-    /// Whether they become observables of type Text, where that is wanted.
+    /// Whether those values that become no other observable become one of type Text, where that is wanted.
     pub as_text: bool,
 }
 
@@ -231,7 +231,7 @@ const ALL: &[AttributeType] = &[
     row("filename-pattern", Form::Unsupported, NEITHER, AS_TEXT),
     row("pgp-public-key", Form::Plain(ValueType::CryptographicKey, None), OBSERVABLE, NO_TEXT),
     row("pgp-private-key", Form::Private, NEITHER, NO_TEXT),
-    row("ssh-fingerprint", Form::SshFingerprint, OBSERVABLE, NO_TEXT),
+    row("ssh-fingerprint", Form::SshFingerprint, OBSERVABLE, AS_TEXT),
     row("yara", Form::Rule(RuleLanguage::Yara), INDICATOR, NO_TEXT),
     row("stix2-pattern", Form::Rule(RuleLanguage::Stix), INDICATOR, NO_TEXT),
     row("sigma", Form::Rule(RuleLanguage::Sigma), INDICATOR, NO_TEXT),
@@ -274,7 +274,7 @@ const ALL: &[AttributeType] = &[
     row("campaign-name", Form::Campaign, NEITHER, NO_TEXT),
     row("campaign-id", Form::Unsupported, NEITHER, AS_TEXT),
     row("malware-type", Form::MalwareType, NEITHER, NO_TEXT),
-    row("uri", Form::Uri, BOTH, NO_TEXT),
+    row("uri", Form::Uri, BOTH, AS_TEXT),
     row("authentihash", Form::Hash(HashAlgorithm::Authentihash), INDICATOR, AS_TEXT),
     row("vhash", Form::Hash(HashAlgorithm::Vhash), INDICATOR, AS_TEXT),
     row("ssdeep", Form::Hash(HashAlgorithm::Ssdeep), BOTH, NO_TEXT),
@@ -379,5 +379,5 @@ const ALL: &[AttributeType] = &[
     row("boolean", Form::Describes, NEITHER, NO_TEXT),
     row("uuid", Form::Unsupported, NEITHER, AS_TEXT),
     row("anonymised", Form::Unsupported, NEITHER, AS_TEXT),
-    row("onion-address", Form::Onion, BOTH, NO_TEXT),
+    row("onion-address", Form::Onion, BOTH, AS_TEXT),
 ];

@@ -17,6 +17,7 @@ pub use attribute::{Attribute, AttributeValue, Sighting};
 pub use head::{Cluster, EventHead, EventReport, OddMembers, Tag};
 pub use object::{Object, Reference};
 pub use raw_json::Elements;
+pub(super) use raw_json::moment_of;
 
 /// How many levels of lists and objects a file may have.
 pub const DEEPEST: usize = 100;
@@ -253,9 +254,9 @@ impl<'a> Event<'a> {
         raw_json::elements(self.objects)
     }
 
-    /// The reports that belong to the event, without those that are deleted or empty.
-    pub fn reports(&self) -> impl Iterator<Item = EventReport<'a>> {
-        raw_json::elements(self.reports).filter_map(EventReport::read)
+    /// The reports that belong to the event, each as JSON, to be read by [`EventReport::read`].
+    pub fn reports(&self) -> Elements<'a> {
+        raw_json::elements(self.reports)
     }
 }
 

@@ -10,14 +10,16 @@ mod facts;
 mod objects;
 mod reading;
 mod templates;
+mod unsent;
 
 pub(super) use attributes::{Attached, EventFacts, Planner};
 pub(super) use content::Content;
 pub(super) use facts::Facts;
 pub(super) use reading::SignPattern;
+pub(super) use unsent::{UnsentName, unsent};
 
 use super::event::{OddMembers, Sighting};
-use super::tags::{Entity, LabelText};
+use super::tags::{Entity, LabelText, Marks};
 use crate::connector::Skipped;
 use crate::stix::StixId;
 use crate::stix::key;
@@ -82,6 +84,23 @@ pub(super) struct Tie {
     pub(super) to: usize,
 }
 
+/// Something with the markings of the attribute that says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Marked<T> {
+    pub(super) it: T,
+    pub(super) marks: Marks,
+}
+
+/// A packed sample, which is read when its turn comes.
+#[derive(Debug)]
+pub(super) struct PackedSample {
+    /// The place of its attribute among those of its object, as they are written.
+    pub(super) place: usize,
+    pub(super) facts: Facts,
+    /// The place of the draft of its file, where there is one.
+    pub(super) file: Option<usize>,
+}
+
 /// What one attribute, or one object with all of its attributes, becomes.
 #[derive(Debug, Default)]
 pub(super) struct Item {
@@ -93,19 +112,23 @@ pub(super) struct Item {
     /// By which draft an attribute or an object is represented: its uuid and the draft's place.
     pub(super) represented: Vec<(u128, usize)>,
     /// The values of attributes by their uuids, for what mentions them.
-    pub(super) values: Vec<(u128, String)>,
+    pub(super) values: Vec<(u128, Marked<String>)>,
     /// Entities that attributes name themselves, such as vulnerabilities.
-    pub(super) entities: Vec<Entity>,
-    /// Vulnerabilities of an object, to which its indicators are related.
-    pub(super) vulnerabilities: Vec<Entity>,
+    pub(super) entities: Vec<Marked<Entity>>,
+    /// Vulnerabilities of an object, to which its indicators and its malware are related.
+    pub(super) vulnerabilities: Vec<Marked<Entity>>,
+    /// Malware that the tags of an object with vulnerabilities name.
+    pub(super) malware: Vec<Marked<Entity>>,
     /// Sightings, each of the draft at this place.
     pub(super) sightings: Vec<(usize, Sighting)>,
     /// Pages, for the report.
     pub(super) links: Vec<ExternalReference>,
     /// Labels of the report.
     pub(super) report_labels: Vec<LabelText>,
-    /// Files of the report.
-    pub(super) files: Vec<Attached>,
+    /// Files of the report: the places of their attributes among those of the object, as they are written.
+    pub(super) files: Vec<usize>,
+    /// Packed samples.
+    pub(super) samples: Vec<PackedSample>,
     pub(super) skipped: Vec<Skipped>,
     pub(super) odd: OddMembers,
 }

@@ -6,9 +6,11 @@
 //! refers to, and each id comes once.
 
 mod emit;
+mod files;
 mod notes;
 mod relations;
 mod report;
+mod skips;
 mod survey;
 mod tail;
 mod writer;
@@ -16,20 +18,28 @@ mod writer;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::event::{Elements, Event, EventReport, Object, OddMembers};
-use super::mapping::{Attached, EventFacts, Planner};
+use super::event::{Elements, Event, Object, OddMembers};
+use super::mapping::{Attached, EventFacts, Marked, Planner, UnsentName, unsent};
 use super::mapping_settings::MappingSettings;
-use super::tags::{Entity, EntityKind, Guesses, Marks, TagFacts};
+use super::tags::{Entity, EntityKind, Guesses, Holder, Marks, TagFacts};
 use crate::connector::Skipped;
 use crate::stix::text::clean;
 use crate::stix::typed::{AttachedFile, NotWritten};
-use crate::stix::{KeySet, ManyIds, StixId, StixObject, Timestamp};
+use crate::stix::{KeySet, ManyIds, StixId, StixObject, Timestamp, key};
+use files::Waiting;
 use report::ReportPlan;
+use skips::Skips;
 use survey::{MOST_ITEMS, Survey};
 use writer::Writer;
 
 /// A part ends behind so many objects, however few attributes it has.
 const MOST_OBJECTS: usize = 5_000;
+/// A part ends behind so many bytes of objects.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
+/// A part ends behind so much that is not sent.
+const MOST_SKIPPED: usize = 1_000;
+/// The most labels of the event that its observables and indicators have as well.
+const MOST_PROPAGATED: usize = 100;
 /// A part ends behind so many bytes of files in base64; a larger file has a part of its own.
 const MOST_FILE_BYTES: usize = 2 * 1024 * 1024;
 
@@ -68,6 +78,8 @@ pub struct EventPart {
     members: Vec<StixId>,
     files: Vec<AttachedFile>,
     file_bytes: usize,
+    /// How long its objects are, besides the report.
+    bytes: usize,
     /// The keys of its objects and of the shared ones.
     keys: KeySet,
     has_waiting_file: bool,
@@ -82,6 +94,7 @@ pub struct EventPart {
 struct EventThreat {
     id: StixId,
     kind: EntityKind,
+    marks: Marks,
     /// None where the platform has it.
     object: Option<Arc<StixObject>>,
 }
@@ -118,7 +131,9 @@ enum Stage<'a> {
     Uses(usize, usize),
     /// References of objects: the objects left, and the one at hand with those of its references that are left.
     References(Elements<'a>, Option<(Box<Object<'a>>, Elements<'a>)>),
-    Notes(std::vec::IntoIter<EventReport<'a>>),
+    Notes(Elements<'a>),
+    /// How much more was not sent than is named.
+    Unnamed,
     Done,
 }
 
@@ -131,7 +146,7 @@ enum Stage<'a> {
 /// platform adds these up. An event of which nothing becomes anything is one part, whose report refers to the author.
 ///
 /// Beside the event's bytes this takes some twenty bytes for each attribute, what is said about values that come more
-/// than once, and the objects of two parts.
+/// than once, the objects of two parts, and one file.
 #[derive(Debug)]
 pub struct EventParts<'a> {
     event: &'a Event<'a>,
@@ -143,11 +158,14 @@ pub struct EventParts<'a> {
     threats: Vec<EventThreat>,
     stage: Stage<'a>,
     linking: VecDeque<Linking>,
-    waiting_files: VecDeque<Attached>,
+    waiting: VecDeque<Waiting<'a>>,
+    /// A file that had no room in the part before.
+    held: Option<Attached>,
     located: HashMap<u128, Located>,
     /// What was handed out.
     sent: ManyIds,
     first_skipped: Vec<Skipped>,
+    skips: Skips,
     /// How many attributes without an object, and how many objects, are read.
     read: usize,
     read_objects: usize,
@@ -167,17 +185,21 @@ impl<'a> EventParts<'a> {
             settings, guesses, ..
         } = reading;
         let head = &event.head;
-        let said = TagFacts::read(&head.tags, &head.clusters, settings, guesses);
+        let (tags, clusters) = (&head.tags, &head.clusters);
+        let said = TagFacts::read(Holder::Event, tags, clusters, settings, guesses);
         let author = said.author.as_deref().or(head.creator.as_deref());
         let author = author.map(|author| clean(author, crate::stix::text::NAME_CHARS));
         let is_name = |author: &std::borrow::Cow<'_, str>| author.chars().nth(1).is_some();
         let author = author.filter(is_name);
-        let writer = Writer::new(author.as_deref().unwrap_or(&settings.default_author))?;
+        let mut writer = Writer::new(author.as_deref().unwrap_or(&settings.default_author))?;
+        if settings.propagate_labels {
+            let labels = said.labels.iter().take(MOST_PROPAGATED);
+            writer.propagated = labels.cloned().collect();
+        }
         let mut marks = said.marks.clone();
         marks.tlp = marks.tlp.or(settings.default_marking);
         let facts = EventFacts {
             marks,
-            labels: said.labels.clone(),
             timestamp: head.timestamp.or(head.date),
             score: settings.threat_level_scores.of(head.threat_level),
         };
@@ -185,7 +207,6 @@ impl<'a> EventParts<'a> {
             settings,
             guesses,
             event: &facts,
-            with_files: false,
         };
         let mut survey = Survey::of(event, planner);
         let report = settings.create_reports.then(|| {
@@ -205,10 +226,12 @@ impl<'a> EventParts<'a> {
             report,
             threats: Vec::new(),
             linking: VecDeque::new(),
-            waiting_files: VecDeque::new(),
+            waiting: VecDeque::new(),
+            held: None,
             located: HashMap::new(),
             sent: ManyIds::default(),
             first_skipped: Vec::new(),
+            skips: Skips::default(),
             read: 0,
             read_objects: 0,
             rows: 0,
@@ -216,72 +239,81 @@ impl<'a> EventParts<'a> {
             ahead: None,
             survey,
         };
-        parts.name_left_out();
+        parts.name_left_out(said.labels.len());
         parts.add_threats(said.entities);
         parts.ahead = parts.fill();
         Ok(parts)
     }
 
-    /// What became of no part, since there was too much of it.
-    fn name_left_out(&mut self) {
-        let uuid = self.event.head.uuid.as_deref();
-        let id = uuid.unwrap_or("an event without a uuid");
-        let mut skip = |kind: &str, reason: &str| {
-            self.first_skipped.push(Skipped {
-                id: id.to_owned(),
-                kind: kind.to_owned(),
-                reason: reason.to_owned(),
-            });
+    /// What became of no part, since there was too much of it. The event has so many labels.
+    fn name_left_out(&mut self, labels: usize) {
+        let name = self.name();
+        let mut skip = |reason: &str| {
+            let skipped = unsent(name.clone(), "event", reason);
+            self.skips.add(&mut self.first_skipped, skipped);
         };
         if self.survey.left_out > 0 {
-            skip(
-                "event",
-                "more than 1000 links, labels or threats of attributes",
-            );
+            skip("more than 1000 links, labels or threats of attributes");
+        }
+        if self.survey.has_more_references {
+            skip("more than a million attributes and objects that others refer to");
+        }
+        if self.reading.settings.propagate_labels && labels > MOST_PROPAGATED {
+            skip("more than 100 labels; those behind are its report's alone");
         }
         if self.event.attributes().nth(MOST_ITEMS).is_some() {
-            skip(
-                "event",
-                "more than a million attributes; those behind are not read",
-            );
+            skip("more than a million attributes; those behind are not read");
         }
         if self.event.objects().nth(MOST_ITEMS).is_some() {
-            skip(
-                "event",
-                "more than a million objects; those behind are not read",
-            );
+            skip("more than a million objects; those behind are not read");
         }
     }
 
     /// Writes the threats of the event, which all of its parts share.
     fn add_threats(&mut self, entities: Vec<Entity>) {
+        let marks = &self.facts.marks;
+        let of_event = entities.into_iter().map(|it| Marked {
+            it,
+            marks: marks.clone(),
+        });
+        let of_event: Vec<Marked<Entity>> = of_event.collect();
         let named = std::mem::take(&mut self.survey.threats);
-        for entity in entities.into_iter().chain(named) {
-            let id = entity.id();
-            if self.threats.iter().any(|known| known.id == id) {
-                continue;
+        for entity in of_event.into_iter().chain(named) {
+            let id = entity.it.id();
+            if !self.threats.iter().any(|known| known.id == id) {
+                self.add_threat(id, entity);
             }
-            let object = if entity.is_at_platform() {
-                None
-            } else {
-                match self.writer.entity(&entity, &self.facts.marks) {
-                    Ok(object) => Some(Arc::new(object)),
-                    Err(error) => {
-                        self.first_skipped.push(Skipped {
-                            id: id.as_str().to_owned(),
-                            kind: entity.kind.kind().to_owned(),
-                            reason: error.to_string(),
-                        });
-                        continue;
-                    }
-                }
-            };
-            self.threats.push(EventThreat {
-                id,
-                kind: entity.kind,
-                object,
-            });
         }
+    }
+
+    fn add_threat(&mut self, id: StixId, entity: Marked<Entity>) {
+        let Marked {
+            it: mut entity,
+            marks,
+        } = entity;
+        // What is said where it is marked more strictly stays there.
+        let more = self.survey.said.get(&key(&id));
+        if let Some(more) = more.filter(|more| marks.cover(&more.marks)) {
+            entity.complete(more.it.clone());
+        }
+        let object = if entity.is_at_platform() {
+            None
+        } else {
+            match self.writer.entity(&entity, &marks) {
+                Ok(object) => Some(Arc::new(object)),
+                Err(error) => {
+                    let name = UnsentName::of("the threat", &entity.name);
+                    let skipped = unsent(name, entity.kind.kind(), error.to_string());
+                    return self.skips.add(&mut self.first_skipped, skipped);
+                }
+            }
+        };
+        self.threats.push(EventThreat {
+            id,
+            kind: entity.kind,
+            marks,
+            object,
+        });
     }
 
     fn planner(&self) -> Planner<'_> {
@@ -289,7 +321,6 @@ impl<'a> EventParts<'a> {
             settings: self.reading.settings,
             guesses: self.reading.guesses,
             event: &self.facts,
-            with_files: true,
         }
     }
 
@@ -300,7 +331,7 @@ impl<'a> EventParts<'a> {
             skipped: std::mem::take(&mut self.first_skipped),
             ..EventPart::default()
         };
-        if !self.linking.is_empty() {
+        if !self.linking.is_empty() || !self.waiting.is_empty() {
             part.row = Some(self.rows);
         }
         let is_first = self.number == 0;
@@ -319,9 +350,22 @@ impl<'a> EventParts<'a> {
 
     fn is_full(&self, part: &EventPart) -> bool {
         let has_attributes = part.attributes >= self.reading.batch_size.max(1);
-        part.objects.len() >= MOST_OBJECTS
+        let is_through = self.linking.is_empty() && self.waiting.is_empty() && self.held.is_none();
+        part.objects.len() + part.notes.len() >= MOST_OBJECTS
+            || part.bytes >= MOST_BYTES
+            || part.skipped.len() >= MOST_SKIPPED
+            || part.file_bytes > MOST_FILE_BYTES
             || part.has_waiting_file
-            || (has_attributes && self.linking.is_empty() && self.waiting_files.is_empty())
+            || (has_attributes && is_through)
+    }
+
+    /// Notes in a part what is not sent.
+    fn skip(&mut self, part: &mut EventPart, skipped: Skipped) {
+        self.skips.add(&mut part.skipped, skipped);
+    }
+
+    fn name(&self) -> UnsentName {
+        UnsentName::event(self.event.head.uuid.as_deref())
     }
 
     /// Ends a part with its copy of the report.
@@ -335,11 +379,10 @@ impl<'a> EventParts<'a> {
                 part.objects.push(Arc::new(object));
                 part.objects.append(&mut part.notes);
             }
-            Err(error) => part.skipped.push(Skipped {
-                id: report.id().as_str().to_owned(),
-                kind: "Report".to_owned(),
-                reason: error.to_string(),
-            }),
+            Err(error) => {
+                let name = UnsentName::about("a part of", &report.id());
+                self.skip(part, unsent(name, "Report", error.to_string()));
+            }
         }
     }
 }

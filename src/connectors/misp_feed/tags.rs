@@ -45,6 +45,15 @@ pub struct TagFacts {
     keys: Vec<u128>,
 }
 
+/// What tags are of. The event alone has an author.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// The event as a whole.
+    Event,
+    /// One of its attributes or objects.
+    Part,
+}
+
 /// What one tag means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Meaning {
@@ -63,6 +72,7 @@ enum Meaning {
 impl TagFacts {
     /// Reads tags and clusters. A cluster and the tag that stands for it are one thing.
     pub fn read(
+        holder: Holder,
         tags: &[Tag],
         clusters: &[Cluster],
         settings: &MappingSettings,
@@ -70,33 +80,53 @@ impl TagFacts {
     ) -> Self {
         let mut facts = Self::default();
         for cluster in clusters {
-            facts.take_cluster(cluster, settings);
+            let same = |tag: &&Tag| cluster.tag_name.eq_ignore_ascii_case(&tag.name);
+            let tag = tags.iter().find(same);
+            let colour = tag.and_then(|tag| tag.colour.as_deref());
+            facts.take_cluster(cluster, colour, settings, guesses);
         }
         let of_cluster = |tag: &Tag| {
             let mut names = clusters.iter().map(|cluster| &cluster.tag_name);
             names.any(|name| name.eq_ignore_ascii_case(&tag.name))
         };
         for tag in tags.iter().filter(|tag| !of_cluster(tag)) {
-            facts.take(tag, settings, guesses);
+            facts.take(tag, holder, settings, guesses);
         }
         facts
     }
 
-    fn take_cluster(&mut self, cluster: &Cluster, settings: &MappingSettings) {
+    fn take_cluster(
+        &mut self,
+        cluster: &Cluster,
+        colour: Option<&str>,
+        settings: &MappingSettings,
+        guesses: &Guesses,
+    ) {
         if let Some(entity) = Entity::of_cluster(cluster) {
             self.add_entity(entity);
-        } else if settings.create_tags_as_labels {
-            let name = if cluster.tag_name.is_empty() {
-                &cluster.value
-            } else {
-                &cluster.tag_name
-            };
-            self.add_label(LabelText::of(name, None, settings));
+        } else {
+            self.guess(cluster.name(), colour, settings, guesses);
         }
     }
 
-    fn take(&mut self, tag: &Tag, settings: &MappingSettings, guesses: &Guesses) {
-        match Meaning::of(&tag.name, settings) {
+    /// Takes what is nothing else than a label for the threat that the platform knows by its name, else for a label.
+    fn guess(
+        &mut self,
+        name: &str,
+        colour: Option<&str>,
+        settings: &MappingSettings,
+        guesses: &Guesses,
+    ) {
+        let guess = guesses.find(&MachineTag::read(name).said());
+        if let Some(guess) = guess.filter(|_| settings.guess_threats_from_tags) {
+            self.add_entity(guess);
+        } else if settings.create_tags_as_labels {
+            self.add_label(LabelText::of(name, colour, settings));
+        }
+    }
+
+    fn take(&mut self, tag: &Tag, holder: Holder, settings: &MappingSettings, guesses: &Guesses) {
+        match Meaning::of(&tag.name, holder, settings) {
             Meaning::Tlp(tlp) => self.marks.add_tlp(tlp),
             Meaning::Pap(pap) => self.marks.add_pap(pap),
             Meaning::Marking(definition_type, definition) => {
@@ -108,16 +138,24 @@ impl TagFacts {
                 self.confidence = self.confidence.max(Some(confidence));
             }
             Meaning::Reliability(reliability) => self.reliability = Some(reliability),
-            Meaning::Label => {
-                let guess = guesses.find(&MachineTag::read(&tag.name).said());
-                if let Some(guess) = guess.filter(|_| settings.guess_threats_from_tags) {
-                    self.add_entity(guess);
-                } else if settings.create_tags_as_labels {
-                    self.add_label(LabelText::of(&tag.name, tag.colour.as_deref(), settings));
-                }
-            }
+            Meaning::Label => self.guess(&tag.name, tag.colour.as_deref(), settings, guesses),
             Meaning::Nothing => {}
         }
+    }
+
+    /// These with what the object around an attribute says: its markings and its confidence where the attribute has none of its
+    /// own, its labels and entities beside those of the attribute.
+    #[must_use]
+    pub(super) fn within(mut self, object: &Self) -> Self {
+        self.marks = object.marks.replaced_by(&self.marks);
+        self.confidence = self.confidence.or(object.confidence);
+        for label in &object.labels {
+            self.add_label(Some(label.clone()));
+        }
+        for entity in &object.entities {
+            self.add_entity(entity.clone());
+        }
+        self
     }
 
     /// Adds an entity; of two with one id, the first, with what it does not say itself.
@@ -142,7 +180,7 @@ impl TagFacts {
 }
 
 impl Meaning {
-    fn of(name: &str, settings: &MappingSettings) -> Self {
+    fn of(name: &str, holder: Holder, settings: &MappingSettings) -> Self {
         let name = name.trim();
         if name.is_empty() || name.chars().nth(LONGEST_TAG).is_some() {
             return Self::Nothing;
@@ -156,7 +194,7 @@ impl Meaning {
         let tag = MachineTag::read(name);
         let rule = match tag.namespace().to_ascii_lowercase().as_str() {
             "marking" if settings.markings_from_tags => marking(&tag),
-            "creator" if settings.author_from_tags => author(&tag),
+            "creator" if settings.author_from_tags && holder == Holder::Event => author(&tag),
             "misp-galaxy" => entity(&tag),
             "mitre-attack" if tag.is_predicate("attack-pattern") => entity(&tag),
             "mitre" if tag.value().is_none() => {

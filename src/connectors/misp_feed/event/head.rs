@@ -270,6 +270,15 @@ fn read_cluster(text: &str, galaxy_type: Option<&str>) -> Option<Cluster> {
 }
 
 impl Cluster {
+    /// How it is written as a tag; where it does not say so, its name.
+    pub fn name(&self) -> &str {
+        if self.tag_name.is_empty() {
+            &self.value
+        } else {
+            &self.tag_name
+        }
+    }
+
     fn take_meta(&mut self, meta: &str) {
         for (name, value) in raw_json::members(meta) {
             match &*name {
@@ -306,8 +315,8 @@ pub struct EventReport<'a> {
 }
 
 impl<'a> EventReport<'a> {
-    /// One that is neither deleted nor empty.
-    pub(super) fn read(text: &'a str) -> Option<Self> {
+    /// The report that a text is; none where it is deleted or empty.
+    pub fn read(text: &'a str) -> Option<Self> {
         let mut report = Self {
             name: Cow::default(),
             content: Cow::default(),

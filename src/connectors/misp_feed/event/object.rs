@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::head::{OddMembers, read_uuid};
+use super::head::{
+    Cluster, MOST_OF_ATTRIBUTE, OddMembers, Tag, read_clusters, read_tags, read_uuid,
+};
 use super::raw_json::{self, Elements};
 use crate::stix::Timestamp;
 
@@ -17,6 +19,10 @@ pub struct Object<'a> {
     pub comment: Cow<'a, str>,
     /// When it was last changed.
     pub timestamp: Option<Timestamp>,
+    /// Its tags, which hold for each of its attributes.
+    pub tags: Vec<Tag>,
+    /// The clusters of its galaxies, which hold for each of its attributes.
+    pub clusters: Vec<Cluster>,
     /// Members that are of another shape.
     pub odd: OddMembers,
     attributes: &'a str,
@@ -45,6 +51,8 @@ impl<'a> Object<'a> {
             name: Cow::default(),
             comment: Cow::default(),
             timestamp: None,
+            tags: Vec::new(),
+            clusters: Vec::new(),
             odd: OddMembers::default(),
             attributes: "[]",
             references: "[]",
@@ -58,6 +66,10 @@ impl<'a> Object<'a> {
                 "comment" => object.comment = text.unwrap_or_default(),
                 "timestamp" => object.timestamp = raw_json::seconds(value),
                 "deleted" => is_deleted = raw_json::flag(value) == Some(true),
+                "Tag" => object.tags = read_tags(value, &mut object.odd, MOST_OF_ATTRIBUTE),
+                "Galaxy" => {
+                    object.clusters = read_clusters(value, &mut object.odd, MOST_OF_ATTRIBUTE);
+                }
                 "Attribute" => object.attributes = value,
                 "ObjectReference" => object.references = value,
                 _ => {}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use chrono::{DateTime, NaiveDate};
 use serde_json::value::RawValue;
 
 use crate::stix::Timestamp;
@@ -107,9 +108,22 @@ pub(super) fn seconds(text: &str) -> Option<Timestamp> {
     Timestamp::from_seconds(seconds)
 }
 
-/// A moment in any form that MISP writes: seconds, or RFC 3339.
+/// A moment in any form that MISP writes: seconds, or a text of [`moment_of`].
 pub(super) fn moment(text: &str) -> Option<Timestamp> {
-    seconds(text).or_else(|| Timestamp::read(&string(text)?))
+    seconds(text).or_else(|| moment_of(&string(text)?))
+}
+
+/// A moment as MISP writes values of the type `datetime`: `2024-05-06T00:00:00.000000+0000`. Also RFC 3339, also without
+/// an offset, which then is UTC, and a day alone, which is its beginning.
+pub(in crate::connectors::misp_feed) fn moment_of(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    let of_misp = || DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z").ok();
+    let spaced = || DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f%z").ok();
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    Timestamp::read(text)
+        .or_else(|| Timestamp::read(&format!("{text}Z")))
+        .or_else(|| Timestamp::new(of_misp().or_else(spaced)?.to_utc()))
+        .or_else(|| Timestamp::new(day()?.and_hms_opt(0, 0, 0)?.and_utc()))
 }
 
 /// What an empty or absent value is.
@@ -169,6 +183,20 @@ mod tests {
     #[case("{}", None)]
     fn flags_come_in_three_shapes(#[case] text: &str, #[case] is_set: Option<bool>) {
         assert_eq!(flag(text), is_set);
+    }
+
+    #[rstest]
+    #[case("2024-05-06T00:00:00.000000+0000", Some("2024-05-06T00:00:00.000Z"))]
+    #[case(" 2024-05-06T02:00:00+0200 ", Some("2024-05-06T00:00:00.000Z"))]
+    #[case("2024-05-06T02:00:00.25+02:00", Some("2024-05-06T00:00:00.250Z"))]
+    #[case("2024-05-06 00:00:00+0000", Some("2024-05-06T00:00:00.000Z"))]
+    #[case("2024-05-06T00:00:00", Some("2024-05-06T00:00:00.000Z"))]
+    #[case("2024-05-06", Some("2024-05-06T00:00:00.000Z"))]
+    #[case("2024-13-06", None)]
+    #[case("yesterday", None)]
+    fn moments_are_read_as_misp_writes_them(#[case] text: &str, #[case] moment: Option<&str>) {
+        let read = moment_of(text).map(|moment| moment.to_string());
+        assert_eq!(read.as_deref(), moment);
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! One attribute by itself.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use sha2::{Digest as _, Sha256};
@@ -7,18 +9,19 @@ use sha2::{Digest as _, Sha256};
 use super::content::Content;
 use super::facts::Facts;
 use super::reading::{Reading, Sign, SignPattern, read};
-use super::{Draft, Item, Tie, What, uuid_key};
+use super::{Draft, Item, Marked, PackedSample, Tie, UnsentName, What, unsent, uuid_key};
 use crate::connector::Skipped;
 use crate::connectors::misp_feed::attribute_types::{AttributeType, Form};
-use crate::connectors::misp_feed::event::{Attribute, AttributeValue};
+use crate::connectors::misp_feed::event::{Attribute, AttributeValue, Cluster, Tag};
 use crate::connectors::misp_feed::mapping_settings::MappingSettings;
-use crate::connectors::misp_feed::tags::{Entity, EntityKind, Guesses, LabelText, Marks, TagFacts};
+use crate::connectors::misp_feed::tags::{
+    Entity, EntityKind, Guesses, Holder, LabelText, Marks, TagFacts,
+};
 use crate::stix::make_id::{self, ValueType};
 use crate::stix::pattern::{Comparison, ObjectPath};
 use crate::stix::text::{NAME_CHARS, clean, whole};
 use crate::stix::typed::{AttachedFile, ExternalReference, Percent};
 use crate::stix::{Hash, HashAlgorithm, Hashes, Timestamp, key};
-use crate::telemetry::safe_text::{NAME, safe};
 
 /// The fewest characters of an indicator's name that says something.
 const SHORTEST_NAME: usize = 3;
@@ -27,11 +30,14 @@ const LONGEST_TEXT: usize = 60 * 1024;
 /// The sighting that says that something has expired.
 const EXPIRED: i64 = 2;
 
+/// Why something is no part of the report.
+pub(super) const STRICTER: &str =
+    "it is marked more strictly than the report that it would be a part of";
+
 /// What attributes take over from their event.
 #[derive(Debug, Clone, Default)]
 pub(in super::super) struct EventFacts {
     pub(in super::super) marks: Marks,
-    pub(in super::super) labels: Vec<LabelText>,
     pub(in super::super) timestamp: Option<Timestamp>,
     pub(in super::super) score: Percent,
 }
@@ -50,13 +56,13 @@ pub(in super::super) struct Planner<'a> {
     pub(in super::super) settings: &'a MappingSettings,
     pub(in super::super) guesses: &'a Guesses,
     pub(in super::super) event: &'a EventFacts,
-    /// Whether files are read, too.
-    pub(in super::super) with_files: bool,
 }
 
 /// An attribute, with all that is known of it.
 #[derive(Debug)]
 pub(super) struct Member<'a> {
+    /// Its place among the attributes of its object, as they are written.
+    pub(super) place: usize,
     pub(super) attribute: Attribute<'a>,
     pub(super) attribute_type: AttributeType,
     pub(super) facts: Facts,
@@ -85,37 +91,33 @@ impl Planner<'_> {
             attributes: 1,
             ..Item::default()
         };
-        let mut member = self.member(attribute);
+        let mut member = self.member(0, attribute, &TagFacts::default());
         item.odd.add(std::mem::take(&mut member.attribute.odd));
         if member.attribute_type.form == Form::Link {
-            item.links.extend(link(&member));
-            if item.links.is_empty() {
-                item.skip(&member, "it is no address of a page");
+            match link(&member) {
+                Some(_) if !self.fits_report(&member) => item.skip(&member, STRICTER),
+                Some(page) => item.links.push(page),
+                None => item.skip(&member, "it is no address of a page"),
             }
             return item;
         }
         self.add_alone(&mut item, &member);
+        item.tie_vulnerabilities(std::slice::from_ref(&member));
         item
     }
 
-    pub(super) fn member<'m>(&self, attribute: Attribute<'m>) -> Member<'m> {
-        let said = TagFacts::read(
-            &attribute.tags,
-            &attribute.clusters,
-            self.settings,
-            self.guesses,
-        );
+    /// An attribute at its place within an object, whose tags hold for it, too.
+    pub(super) fn member<'m>(
+        &self,
+        place: usize,
+        attribute: Attribute<'m>,
+        object: &TagFacts,
+    ) -> Member<'m> {
+        let said = self.tags_of(&attribute.tags, &attribute.clusters);
+        let said = said.within(object);
         let score = self.settings.to_ids_no_score;
         let score = score.filter(|_| !attribute.to_ids);
         let comment = clean(&attribute.comment, usize::MAX);
-        let mut labels = said.labels;
-        if self.settings.propagate_labels {
-            for label in &self.event.labels {
-                if !labels.iter().any(|own| own.value == label.value) {
-                    labels.push(label.clone());
-                }
-            }
-        }
         let expired = attribute.sightings.iter();
         let expired = expired.filter(|sighting| sighting.kind == EXPIRED);
         let facts = Facts {
@@ -124,17 +126,28 @@ impl Planner<'_> {
             to_ids: attribute.to_ids,
             comment: (!comment.is_empty()).then(|| comment.into_owned()),
             marks: self.event.marks.replaced_by(&said.marks),
-            labels,
+            labels: said.labels,
             confidence: said.confidence,
             valid_until: expired.filter_map(|sighting| sighting.date).max(),
             entities: said.entities,
             references: Vec::new(),
         };
         Member {
+            place,
             attribute_type: AttributeType::of(&attribute.attribute_type),
             attribute,
             facts,
         }
+    }
+
+    /// What the tags of an attribute or an object say.
+    pub(in super::super) fn tags_of(&self, tags: &[Tag], clusters: &[Cluster]) -> TagFacts {
+        TagFacts::read(Holder::Part, tags, clusters, self.settings, self.guesses)
+    }
+
+    /// Whether the report may say what the attribute says.
+    pub(super) fn fits_report(&self, member: &Member<'_>) -> bool {
+        self.event.marks.cover(&member.facts.marks)
     }
 
     /// Adds what an attribute becomes as if it stood alone. Links are not among that.
@@ -145,11 +158,11 @@ impl Planner<'_> {
         }
         match self.read(member) {
             Ok(reading) => {
-                if let Some(reason) = reading.half {
+                let (reading, is_text) = self.as_text(member, reading);
+                if let Some(reason) = reading.shortfall.filter(|_| !is_text) {
                     item.skip(member, reason);
                 }
-                let reading = self.as_text(member, reading);
-                self.add_reading(item, member, reading);
+                self.add_reading(item, member, reading, is_text);
                 self.add_sample(item, member, begin);
                 item.represent(member, begin, None);
             }
@@ -162,12 +175,18 @@ impl Planner<'_> {
         let text = || member.text().unwrap_or_default();
         let entity = match member.attribute_type.form {
             Form::Remark | Form::Describes | Form::Private | Form::Link => return true,
-            Form::MalwareType => {
+            Form::MalwareType if self.fits_report(member) => {
                 item.report_labels.extend(LabelText::plain(&text()));
                 return true;
             }
-            Form::Attachment => {
-                self.add_file(item, member);
+            Form::Attachment if self.fits_report(member) => {
+                if self.settings.import_with_attachments && self.settings.create_reports {
+                    item.files.push(member.place);
+                }
+                return true;
+            }
+            Form::MalwareType | Form::Attachment => {
+                item.skip(member, STRICTER);
                 return true;
             }
             Form::Vulnerability => Entity::named(EntityKind::Vulnerability, &text().to_uppercase()),
@@ -179,7 +198,10 @@ impl Planner<'_> {
             _ => return false,
         };
         match entity {
-            Some(entity) => item.entities.push(entity),
+            Some(entity) => item.entities.push(Marked {
+                it: entity,
+                marks: member.facts.marks.clone(),
+            }),
             None => item.skip(member, "it is no name of 2 to 250 characters"),
         }
         true
@@ -198,15 +220,14 @@ impl Planner<'_> {
         }
     }
 
-    /// The reading with a text where there is no other observable, and one is wanted.
-    fn as_text(&self, member: &Member<'_>, mut reading: Reading) -> Reading {
+    /// The reading with a text where there is no other observable, and one is wanted; and whether that is so.
+    fn as_text(&self, member: &Member<'_>, mut reading: Reading) -> (Reading, bool) {
         let is_wanted = self.settings.unsupported_as_text && member.attribute_type.as_text;
-        let Some(value) = member.text().filter(|_| is_wanted) else {
-            return reading;
+        let value = member.text();
+        let value = value.filter(|_| is_wanted && reading.observables.is_empty());
+        let Some(value) = value else {
+            return (reading, false);
         };
-        if !reading.observables.is_empty() {
-            return reading;
-        }
         let text = if self.settings.unsupported_as_text_transparent {
             value
         } else {
@@ -228,13 +249,13 @@ impl Planner<'_> {
         reading
             .observables
             .push(Content::Value(ValueType::Text, text));
-        reading
+        (reading, true)
     }
 
-    /// Adds the observables and indicators of a reading, as far as they are wanted.
-    fn add_reading(&self, item: &mut Item, member: &Member<'_>, reading: Reading) {
+    /// Adds the observables and indicators of a reading, as far as they are wanted. A text that stands for what has no
+    /// other observable is always wanted.
+    fn add_reading(&self, item: &mut Item, member: &Member<'_>, reading: Reading, is_text: bool) {
         let begin = item.drafts.len();
-        let is_text = self.settings.unsupported_as_text && member.attribute_type.as_text;
         let makes = member.attribute_type.makes;
         let has_observables = (self.settings.create_observables && makes.observable) || is_text;
         if has_observables {
@@ -247,7 +268,8 @@ impl Planner<'_> {
                 item.ties.push(Tie { word, from, to });
             }
         }
-        for mut sign in reading.signs {
+        let may_indicate = makes.indicator || is_text;
+        for mut sign in reading.signs.into_iter().filter(|_| may_indicate) {
             let based_on = if has_observables {
                 let places = std::mem::take(&mut sign.based_on).into_iter();
                 places.map(|place| begin + place).collect()
@@ -258,7 +280,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Adds an indicator, if it is wanted, based on the drafts at these places.
+    /// Adds an indicator of an attribute that may have one, if it is wanted, based on the drafts at these places.
     pub(super) fn add_sign(
         &self,
         item: &mut Item,
@@ -266,11 +288,8 @@ impl Planner<'_> {
         sign: Sign,
         based_on: &[usize],
     ) {
-        let attribute_type = member.attribute_type;
-        let may_be = attribute_type.makes.indicator
-            || (attribute_type.as_text && self.settings.unsupported_as_text);
         let is_for_detection = member.facts.to_ids || !self.settings.indicators_only_to_ids;
-        if !self.settings.create_indicators || !may_be || !is_for_detection {
+        if !self.settings.create_indicators || !is_for_detection {
             return;
         }
         let id = match &sign.pattern {
@@ -296,70 +315,60 @@ impl Planner<'_> {
         item.ties.extend(ties);
     }
 
-    /// Adds the packed file of a sample, where it is wanted and there.
+    /// Notes the packed file of a sample, where it is wanted and there.
     pub(super) fn add_sample(&self, item: &mut Item, member: &Member<'_>, file: usize) {
-        let is_wanted = self.settings.import_malware_samples && self.with_files;
-        if member.attribute_type.form != Form::Sample || !is_wanted {
-            return;
-        }
-        let Some(data) = &member.attribute.data else {
-            return;
-        };
-        let (payload, content) = match self.decode(data) {
-            Ok(decoded) => decoded,
-            Err(reason) => return item.skip(member, reason),
-        };
-        let digits: Vec<String> = Sha256::digest(&content)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let hash = Hash::read(HashAlgorithm::Sha256, &digits.concat());
-        let Some(hash) = hash else {
-            return;
-        };
-        let hashes: Hashes = hash.into();
-        let sample = Content::Sample { hashes, payload };
-        let from = item.drafts.len();
-        let has_file = item
-            .drafts
-            .get(file)
-            .is_some_and(|file| !file.is_indicator());
-        item.drafts
-            .push(Draft::observable(sample, member.facts.clone()));
-        if has_file {
-            item.ties.push(Tie {
-                word: "related-to",
-                from,
-                to: file,
+        let is_sample = member.attribute_type.form == Form::Sample;
+        let is_there = member.attribute.data.is_some();
+        if self.settings.import_malware_samples && is_sample && is_there {
+            let draft = item.drafts.get(file);
+            item.samples.push(PackedSample {
+                place: member.place,
+                facts: member.facts.clone(),
+                file: draft.filter(|draft| !draft.is_indicator()).map(|_| file),
             });
         }
     }
 
-    /// Adds a file of the report, where it is wanted and there.
-    fn add_file(&self, item: &mut Item, member: &Member<'_>) {
-        let is_wanted = self.settings.import_with_attachments && self.settings.create_reports;
-        if !is_wanted || !self.with_files {
-            return;
-        }
-        let Some(data) = &member.attribute.data else {
-            return item.skip(member, "it comes without its file");
+    /// The artifact of a packed sample.
+    pub(in super::super) fn sample(
+        &self,
+        attribute: &Attribute<'_>,
+        facts: Facts,
+    ) -> Result<Draft, Skipped> {
+        let name = || UnsentName::attribute(attribute);
+        let no = |reason: &str| unsent(name(), &attribute.attribute_type, reason);
+        let data = attribute.data.as_deref().unwrap_or_default();
+        let (payload, content) = self.decode(data).map_err(no)?;
+        let digits = Sha256::digest(&content);
+        let digits: Vec<String> = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Hash::read(HashAlgorithm::Sha256, &digits.concat());
+        let hashes: Hashes = hash.ok_or_else(|| no("its file has no hash"))?.into();
+        Ok(Draft::observable(
+            Content::Sample { hashes, payload },
+            facts,
+        ))
+    }
+
+    /// The file of the report that an attachment is.
+    pub(in super::super) fn file(&self, attribute: &Attribute<'_>) -> Result<Attached, Skipped> {
+        let no = |reason: &str| {
+            let name = UnsentName::attribute(attribute);
+            unsent(name, &attribute.attribute_type, reason)
         };
-        let data = match self.decode(data) {
-            Ok((data, _)) => data,
-            Err(reason) => return item.skip(member, reason),
+        let data = attribute.data.as_deref();
+        let data = data.ok_or_else(|| no("it comes without its file"))?;
+        let (data, _) = self.decode(data).map_err(no)?;
+        let name = match &attribute.value {
+            AttributeValue::Text(text) => whole(text, LONGEST_TEXT).unwrap_or_default(),
+            AttributeValue::Absent | AttributeValue::Odd => Cow::default(),
         };
-        let name = member.text().unwrap_or_default();
-        let version = member
-            .facts
-            .timestamp
-            .or_else(|| Timestamp::from_seconds(0));
+        let version = attribute.timestamp.or(self.event.timestamp);
+        let version = version.or_else(|| Timestamp::from_seconds(0));
         let size = data.len();
         let file =
             version.and_then(|version| AttachedFile::new(&name, data, mime_type(&name), version));
-        match file {
-            Some(file) => item.files.push(Attached { file, size }),
-            None => item.skip(member, "its file has no name"),
-        }
+        let file = file.ok_or_else(|| no("its file has no name"))?;
+        Ok(Attached { file, size })
     }
 
     /// The base64 of a file without white space, and the file.
@@ -384,12 +393,10 @@ impl Planner<'_> {
 impl Item {
     /// Notes that an attribute, or a part of it, is not sent.
     pub(super) fn skip(&mut self, member: &Member<'_>, reason: &'static str) {
-        let uuid = member.attribute.uuid.as_deref();
-        self.skipped.push(Skipped {
-            id: uuid.unwrap_or("an attribute without a uuid").to_owned(),
-            kind: safe(member.attribute.attribute_type.trim(), NAME).into_owned(),
-            reason: reason.to_owned(),
-        });
+        let attribute = &member.attribute;
+        let name = UnsentName::attribute(attribute);
+        let skipped = unsent(name, &attribute.attribute_type, reason);
+        self.skipped.push(skipped);
     }
 
     /// Notes which draft an attribute is represented by – the observable at `main`, else the first of those from `begin`
@@ -408,9 +415,7 @@ impl Item {
             if let Some(place) = observable.or(indicator) {
                 self.represented.push((uuid, place));
             }
-            if let Some(text) = member.text() {
-                self.values.push((uuid, text));
-            }
+            self.mention(uuid, member, member.text());
         }
         if let Some(place) = indicator.or(observable) {
             let sightings = member.attribute.sightings.iter();
@@ -418,6 +423,15 @@ impl Item {
             let seen = seen.map(|sighting| (place, sighting.clone()));
             self.sightings.extend(seen);
         }
+    }
+}
+
+impl Item {
+    /// Notes what stands for an attribute or an object where a text mentions it.
+    pub(super) fn mention(&mut self, uuid: u128, member: &Member<'_>, text: Option<String>) {
+        let marks = || member.facts.marks.clone();
+        let value = text.map(|it| Marked { it, marks: marks() });
+        self.values.extend(value.map(|value| (uuid, value)));
     }
 }
 

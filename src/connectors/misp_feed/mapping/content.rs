@@ -11,6 +11,8 @@ use super::facts::Facts;
 
 /// The most names of one file.
 const MOST_NAMES: usize = 100;
+/// The most values of one key of the registry, and the most recipients of one e-mail.
+const MOST_PARTS: usize = 1_000;
 /// The type of a value of the registry whose type is not known: a text.
 const REGISTRY_TEXT: &str = "REG_SZ";
 
@@ -67,7 +69,7 @@ pub(in super::super) struct AccountContent {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in super::super) struct RegistryContent {
     pub(super) key: String,
-    pub(super) value: Option<RegistryValueContent>,
+    pub(super) values: Vec<RegistryValueContent>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -118,6 +120,81 @@ impl FileContent {
     }
 }
 
+impl FileContent {
+    fn merge(&mut self, other: Self) {
+        let id =
+            |hashes: &Hashes| make_id::file(hashes, self.names.first().map_or("", String::as_str));
+        self.hashes = with_hashes(&self.hashes, &other.hashes, id);
+        for name in other.names {
+            self.add_name(name);
+        }
+        self.size = self.size.or(other.size);
+        self.mime_type = self.mime_type.take().or(other.mime_type);
+    }
+}
+
+impl CertificateContent {
+    fn id_with(&self, hashes: &Hashes) -> StixId {
+        make_id::x509_certificate(
+            hashes,
+            self.serial_number.as_deref(),
+            self.subject.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// A certificate without a hash is told apart by its serial number, or its subject: neither of them is taken then.
+    fn merge(&mut self, other: Self) {
+        let id = self.id_with(&self.hashes);
+        let mut both = Self {
+            hashes: with_hashes(&self.hashes, &other.hashes, |hashes| self.id_with(hashes)),
+            serial_number: self.serial_number.clone().or(other.serial_number),
+            subject: self.subject.clone().or(other.subject),
+            issuer: self.issuer.take().or(other.issuer),
+            not_before: self.not_before.or(other.not_before),
+            not_after: self.not_after.or(other.not_after),
+        };
+        if both.id_with(&both.hashes) != id {
+            both.serial_number = self.serial_number.take();
+            both.subject = self.subject.take();
+        }
+        *self = both;
+    }
+}
+
+impl EmailContent {
+    fn merge(&mut self, other: Self) {
+        self.message_id = self.message_id.take().or(other.message_id);
+        self.date = self.date.or(other.date);
+        self.from = self.from.take().or(other.from);
+        add_all(&mut self.to, other.to);
+        add_all(&mut self.cc, other.cc);
+    }
+}
+
+/// Adds what is not there.
+fn add_all<T: PartialEq>(known: &mut Vec<T>, others: Vec<T>) {
+    for other in others {
+        if known.len() < MOST_PARTS && !known.contains(&other) {
+            known.push(other);
+        }
+    }
+}
+
+/// The hashes with others, if their `id` stays the same: what is told apart by another hash is something else.
+fn with_hashes(known: &Hashes, others: &Hashes, id: impl Fn(&Hashes) -> StixId) -> Hashes {
+    let mut hashes = known.clone();
+    for (algorithm, text) in others.iter() {
+        if let Some(hash) = Hash::read(algorithm, text) {
+            hashes.add(hash);
+        }
+    }
+    if id(&hashes) == id(known) {
+        hashes
+    } else {
+        known.clone()
+    }
+}
+
 impl RegistryValueContent {
     pub(super) fn text(data: &str) -> Self {
         Self {
@@ -145,6 +222,11 @@ impl RegistryValueContent {
 }
 
 impl AccountContent {
+    /// All the rest is in its id.
+    fn merge(&mut self, other: Self) {
+        self.display_name = self.display_name.take().or(other.display_name);
+    }
+
     fn names(&self) -> AccountNames<'_> {
         AccountNames {
             account_type: self.account_type.as_deref(),
@@ -187,11 +269,7 @@ impl Content {
             Self::Value(value_type, value) => make_id::value(*value_type, value),
             Self::File(file) => make_id::file(&file.hashes, file.first_name().unwrap_or_default()),
             Self::Sample { hashes, .. } => make_id::artifact(hashes, ""),
-            Self::Certificate(certificate) => make_id::x509_certificate(
-                &certificate.hashes,
-                certificate.serial_number.as_deref(),
-                certificate.subject.as_deref().unwrap_or_default(),
-            ),
+            Self::Certificate(certificate) => certificate.id_with(&certificate.hashes),
             Self::AutonomousSystem { number, .. } => make_id::autonomous_system(*number),
             Self::Account(account) => make_id::user_account(account.names()),
             Self::RegistryKey(key) => make_id::windows_registry_key(&key.key),
@@ -221,42 +299,57 @@ impl Content {
         }
     }
 
-    /// The observable that it refers to and that nothing else brings.
-    pub(in super::super) fn needs(&self) -> Option<Self> {
+    /// The ids of the observables that it refers to.
+    pub(in super::super) fn refers_to(&self) -> Vec<StixId> {
         match self {
-            Self::RegistryKey(key) => key.value.clone().map(Self::RegistryValue),
-            _ => None,
+            Self::RegistryKey(key) => key.values.iter().map(RegistryValueContent::id).collect(),
+            Self::Email(email) => {
+                let all = email.from.iter().chain(&email.to).chain(&email.cc);
+                all.cloned().collect()
+            }
+            Self::Traffic(traffic) => {
+                let ends = traffic.source.iter().chain(&traffic.destination);
+                ends.cloned().collect()
+            }
+            Self::Value(..)
+            | Self::File(_)
+            | Self::Sample { .. }
+            | Self::Certificate(_)
+            | Self::AutonomousSystem { .. }
+            | Self::Account(_)
+            | Self::RegistryValue(_)
+            | Self::Software(_) => Vec::new(),
         }
     }
 
     /// Takes in what the same observable has elsewhere.
     pub(in super::super) fn merge(&mut self, other: Self) {
         match (self, other) {
-            (Self::File(file), Self::File(other)) => {
-                let id = make_id::file(&file.hashes, file.first_name().unwrap_or_default());
-                let mut hashes = file.hashes.clone();
-                for (algorithm, text) in other.hashes.iter() {
-                    if let Some(hash) = Hash::read(algorithm, text) {
-                        hashes.add(hash);
-                    }
-                }
-                // What is told apart by another hash stays another file here.
-                if make_id::file(&hashes, file.first_name().unwrap_or_default()) == id {
-                    file.hashes = hashes;
-                }
-                for name in other.names {
-                    file.add_name(name);
-                }
-                file.size = file.size.or(other.size);
-                file.mime_type = file.mime_type.take().or(other.mime_type);
-            }
+            (Self::File(file), Self::File(other)) => file.merge(other),
+            (Self::Certificate(certificate), Self::Certificate(other)) => certificate.merge(other),
+            (Self::Email(email), Self::Email(other)) => email.merge(other),
+            (Self::Account(account), Self::Account(other)) => account.merge(other),
             (Self::RegistryKey(key), Self::RegistryKey(other)) => {
-                key.value = key.value.take().or(other.value);
+                add_all(&mut key.values, other.values);
             }
             (Self::AutonomousSystem { name, .. }, Self::AutonomousSystem { name: other, .. }) => {
                 *name = name.take().or(other);
             }
-            _ => {}
+            // The ids of the first are made of all that they have; one id is of one type.
+            (
+                Self::Value(..)
+                | Self::Sample { .. }
+                | Self::RegistryValue(_)
+                | Self::Software(_)
+                | Self::Traffic(_)
+                | Self::File(_)
+                | Self::Certificate(_)
+                | Self::Email(_)
+                | Self::Account(_)
+                | Self::RegistryKey(_)
+                | Self::AutonomousSystem { .. },
+                _,
+            ) => {}
         }
     }
 
@@ -313,8 +406,8 @@ impl Content {
                 display_name: account.display_name.as_deref(),
             })),
             Self::RegistryKey(key) => {
-                let values: Vec<_> = key.value.iter().map(|value| value.borrowed()).collect();
-                let ids: Vec<StixId> = key.value.iter().map(RegistryValueContent::id).collect();
+                let values: Vec<_> = key.values.iter().map(|value| value.borrowed()).collect();
+                let ids: Vec<StixId> = key.values.iter().map(RegistryValueContent::id).collect();
                 write(Borrowed::RegistryKey(RegistryKey {
                     key: &key.key,
                     values: &values,

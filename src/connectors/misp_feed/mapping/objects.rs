@@ -1,17 +1,16 @@
 //! One object with all of its attributes.
 
-use super::attributes::{Member, Planner, link};
+use super::attributes::{Member, Planner, STRICTER, link};
 use super::content::Content;
 use super::facts::Facts;
 use super::templates::{Built, Template};
-use super::{Draft, Item, Tie, uuid_key};
+use super::{Draft, Item, Marked, Tie, UnsentName, unsent, uuid_key};
 use crate::connector::Skipped;
 use crate::connectors::misp_feed::attribute_types::Form;
 use crate::connectors::misp_feed::event::{Attribute, Object};
-use crate::connectors::misp_feed::tags::EntityKind;
+use crate::connectors::misp_feed::tags::{Entity, EntityKind, TagFacts};
 use crate::stix::make_id::ValueType;
 use crate::stix::text::{NAME_CHARS, clean};
-use crate::telemetry::safe_text::{NAME, safe};
 
 /// The most attributes of one object; no template has more than a hundred.
 const MOST_ATTRIBUTES: usize = 1_000;
@@ -26,7 +25,8 @@ impl Planner<'_> {
             ..Item::default()
         };
         let (mut members, mut no_objects) = (Vec::new(), 0_usize);
-        for text in object.attributes() {
+        let said = self.tags_of(&object.tags, &object.clusters);
+        for (place, text) in object.attributes().enumerate() {
             item.attributes += 1;
             if members.len() >= MOST_ATTRIBUTES {
                 continue;
@@ -34,7 +34,7 @@ impl Planner<'_> {
             match Attribute::read(text) {
                 Some(mut attribute) => {
                     item.odd.add(std::mem::take(&mut attribute.odd));
-                    members.push(self.member(attribute));
+                    members.push(self.member(place, attribute, &said));
                 }
                 // Deleted: nothing comes of it.
                 None if text.starts_with('{') => {}
@@ -50,9 +50,8 @@ impl Planner<'_> {
             item.skipped.push(left_out(object, reason.to_owned()));
         }
         let template = Template::of(&object.name);
-        let built = template
-            .build(&members)
-            .filter(|_| self.settings.create_observables);
+        let built = template.build(&members);
+        let built = built.filter(|_| self.settings.create_observables);
         let absorbed = |place: &usize| {
             let built = built.as_ref();
             built.is_some_and(|built| built.absorbed.contains(place))
@@ -64,7 +63,7 @@ impl Planner<'_> {
             }
         }
         let main = match &built {
-            Some(built) => Some(self.add_main(&mut item, object, &members, built)),
+            Some(built) => Some(self.add_main(&mut item, object, &said, &members, built)),
             None => self.add_traffic(&mut item, template, &members),
         };
         for (place, member) in members.iter().enumerate() {
@@ -72,13 +71,17 @@ impl Planner<'_> {
                 self.add_absorbed(&mut item, member, main);
             }
         }
-        if template == Template::DomainAddress {
-            item.resolve();
+        if template == Template::DomainAddress && !item.resolve() {
+            let reason =
+                "it has more than 10000 pairs of names and addresses; the rest is not tied";
+            item.skipped.push(left_out(object, reason.to_owned()));
         }
-        if template == Template::Other {
-            self.add_text(&mut item, object, &members);
+        let has_own = main.is_some() || item.drafts.iter().any(|draft| !draft.is_indicator());
+        let lacks_own = self.settings.create_observables && !has_own;
+        if template == Template::Other || lacks_own {
+            self.add_text(&mut item, object, &said, &members);
         }
-        item.finish(object, &members, main);
+        self.finish(&mut item, object, &members, main);
         item
     }
 
@@ -87,18 +90,18 @@ impl Planner<'_> {
         &self,
         item: &mut Item,
         object: &Object<'_>,
+        said: &TagFacts,
         members: &[Member<'_>],
         built: &Built,
     ) -> usize {
         let content = self.with_ends(built.content.clone(), members);
-        let mut facts = self.object_facts(object, members);
-        if let Content::RegistryKey(key) = &content
-            && let Some(value) = key.value.clone()
-        {
-            let value = Content::RegistryValue(value);
-            item.drafts.push(Draft::observable(value, facts.clone()));
+        let facts = self.object_facts(object, said, members);
+        if let Content::RegistryKey(key) = &content {
+            for value in key.values.iter().cloned() {
+                let value = Content::RegistryValue(value);
+                item.drafts.push(Draft::observable(value, facts.clone()));
+            }
         }
-        facts.references = members.iter().filter_map(link_of).collect();
         let main = item.drafts.len();
         item.drafts.push(Draft::observable(content, facts));
         main
@@ -144,16 +147,25 @@ impl Planner<'_> {
         let place = item.drafts.len();
         item.drafts
             .push(Draft::observable(Content::Traffic(traffic), facts));
+        // What finds one of its ends finds the traffic.
+        let indicators =
+            (0..place).filter(|at| item.drafts.get(*at).is_some_and(Draft::is_indicator));
+        let ties = indicators.map(|from| Tie {
+            word: "based-on",
+            from,
+            to: place,
+        });
+        item.ties.extend(ties.collect::<Vec<_>>());
         Some(place)
     }
 
     /// What is said about an object: what its attributes say together, and its own comment.
-    fn object_facts(&self, object: &Object<'_>, members: &[Member<'_>]) -> Facts {
+    fn object_facts(&self, object: &Object<'_>, said: &TagFacts, members: &[Member<'_>]) -> Facts {
         let comment = clean(&object.comment, usize::MAX);
         let mut facts = Facts {
             timestamp: object.timestamp,
             comment: (!comment.is_empty()).then(|| comment.into_owned()),
-            marks: self.event.marks.clone(),
+            marks: self.event.marks.replaced_by(&said.marks),
             ..Facts::default()
         };
         let mut marks = None;
@@ -175,6 +187,7 @@ impl Planner<'_> {
         let begin = item.drafts.len();
         if !only_describes(member) {
             match self.read(member) {
+                Ok(_) if !member.attribute_type.makes.indicator => {}
                 Ok(reading) => {
                     let based_on: Vec<usize> = main.into_iter().collect();
                     for sign in reading.signs {
@@ -191,13 +204,20 @@ impl Planner<'_> {
     }
 
     /// Adds a text that stands for an object of another template.
-    fn add_text(&self, item: &mut Item, object: &Object<'_>, members: &[Member<'_>]) {
+    fn add_text(
+        &self,
+        item: &mut Item,
+        object: &Object<'_>,
+        said: &TagFacts,
+        members: &[Member<'_>],
+    ) {
         if !self.settings.create_object_observables {
             return;
         }
         let first = members.iter().find(|member| {
             let is_private = member.attribute_type.form == Form::Private;
-            !is_private && member.text().is_some()
+            let is_secret = member.relation() == "password";
+            !is_private && !is_secret && member.text().is_some()
         });
         let Some((first, value)) = first.and_then(|first| Some((first, first.text()?))) else {
             return;
@@ -209,7 +229,7 @@ impl Planner<'_> {
             let of_type = clean(&first.attribute.attribute_type, NAME_CHARS);
             format!("{name} ({of_type}={value})")
         };
-        let facts = self.object_facts(object, members);
+        let facts = self.object_facts(object, said, members);
         let from = item.drafts.len();
         item.drafts.push(Draft::observable(
             Content::Value(ValueType::Text, text),
@@ -237,8 +257,8 @@ impl Planner<'_> {
 }
 
 impl Item {
-    /// Ties each name to each address.
-    fn resolve(&mut self) {
+    /// Ties each name to each address; false where these are too many pairs.
+    fn resolve(&mut self) -> bool {
         let of = |kinds: &[&str]| {
             let drafts = self.drafts.iter().enumerate();
             let these = drafts.filter(|(_, draft)| kinds.contains(&draft.kind()));
@@ -246,88 +266,125 @@ impl Item {
         };
         let names = of(&["Domain-Name", "Hostname"]);
         let addresses = of(&["IPv4-Addr", "IPv6-Addr"]);
-        for from in names {
-            for to in &addresses {
-                let tie = Tie {
-                    word: "resolves-to",
-                    from,
-                    to: *to,
-                };
-                if self.ties.len() < MOST_TIES && !self.ties.contains(&tie) {
-                    self.ties.push(tie);
+        let pairs = names.iter();
+        let pairs = pairs.flat_map(|from| addresses.iter().map(move |to| (*from, *to)));
+        // What a pair in one attribute has tied is tied once more, which is one relationship.
+        let ties = pairs.take(MOST_TIES).map(|(from, to)| Tie {
+            word: "resolves-to",
+            from,
+            to,
+        });
+        self.ties.extend(ties);
+        names.len().saturating_mul(addresses.len()) <= MOST_TIES
+    }
+
+    /// Notes the vulnerabilities among the entities, and the malware that belongs to them.
+    pub(super) fn tie_vulnerabilities(&mut self, members: &[Member<'_>]) {
+        let is_one = |entity: &&Marked<Entity>| entity.it.kind == EntityKind::Vulnerability;
+        self.vulnerabilities = self.entities.iter().filter(is_one).cloned().collect();
+        if self.vulnerabilities.is_empty() {
+            return;
+        }
+        for member in members {
+            for entity in &member.facts.entities {
+                let is_known = self.malware.iter().any(|known| known.it == *entity);
+                if entity.kind == EntityKind::Malware && !is_known {
+                    self.malware.push(Marked {
+                        it: entity.clone(),
+                        marks: member.facts.marks.clone(),
+                    });
                 }
             }
         }
     }
 
+    fn describe_vulnerabilities(&mut self, members: &[Member<'_>]) {
+        let mut entities = self.entities.iter_mut();
+        let Some(first) = entities.find(|entity| entity.it.kind == EntityKind::Vulnerability)
+        else {
+            return;
+        };
+        for member in members {
+            let Some(text) = member.text() else {
+                continue;
+            };
+            match member.relation() {
+                "summary" | "description" => first.it.describe(text),
+                "cvss-score" => first.it.rate(&text),
+                _ => continue,
+            }
+            first.marks = first.marks.stricter(&member.facts.marks);
+        }
+    }
+}
+
+impl Planner<'_> {
     /// Notes what the object as a whole is represented by, and what its pages and vulnerabilities belong to.
-    fn finish(&mut self, object: &Object<'_>, members: &[Member<'_>], main: Option<usize>) {
+    fn finish(
+        &self,
+        item: &mut Item,
+        object: &Object<'_>,
+        members: &[Member<'_>],
+        main: Option<usize>,
+    ) {
         let first = |is_indicator: bool| {
-            let mut drafts = self.drafts.iter();
+            let mut drafts = item.drafts.iter();
             drafts.position(|draft| draft.is_indicator() == is_indicator)
         };
         let place = main.or_else(|| first(false)).or_else(|| first(true));
         let uuid = object.uuid.as_deref().and_then(uuid_key);
         if let (Some(uuid), Some(place)) = (uuid, place)
-            && !self.represented.iter().any(|(known, _)| *known == uuid)
+            && !item.represented.iter().any(|(known, _)| *known == uuid)
         {
-            self.represented.push((uuid, place));
+            item.represented.push((uuid, place));
         }
-        if let Some(uuid) = uuid {
-            let text = members.iter().find_map(Member::text);
-            let name = clean(&object.name, NAME_CHARS).into_owned();
-            self.values.push((uuid, text.unwrap_or(name)));
+        if let (Some(uuid), Some(first)) = (uuid, members.first()) {
+            let named = members.iter().find(|member| member.text().is_some());
+            let named = named.unwrap_or(first);
+            let name = || clean(&object.name, NAME_CHARS).into_owned();
+            item.mention(uuid, named, Some(named.text().unwrap_or_else(name)));
         }
-        let pages: Vec<_> = members.iter().filter_map(link_of).collect();
-        if self.drafts.is_empty() {
-            self.links.extend(pages);
-        } else {
-            for draft in &mut self.drafts {
-                for page in &pages {
-                    if !draft.facts.references.contains(page) {
+        self.add_pages(item, members);
+        item.describe_vulnerabilities(members);
+        item.tie_vulnerabilities(members);
+    }
+
+    /// Adds the pages of an object to what it became, else to the report: to what is marked as strictly as they are.
+    fn add_pages(&self, item: &mut Item, members: &[Member<'_>]) {
+        let pages = members
+            .iter()
+            .filter(|member| member.attribute_type.form == Form::Link);
+        for member in pages {
+            let Some(page) = link(member) else {
+                item.skip(member, "it is no address of a page");
+                continue;
+            };
+            let mut is_taken = false;
+            for draft in &mut item.drafts {
+                if draft.facts.marks.cover(&member.facts.marks) {
+                    is_taken = true;
+                    if !draft.facts.references.contains(&page) {
                         draft.facts.references.push(page.clone());
                     }
                 }
             }
-        }
-        let vulnerabilities = self.entities.iter();
-        let vulnerabilities = vulnerabilities.filter(|e| e.kind == EntityKind::Vulnerability);
-        self.vulnerabilities = vulnerabilities.cloned().collect();
-        self.describe_vulnerabilities(members);
-    }
-
-    fn describe_vulnerabilities(&mut self, members: &[Member<'_>]) {
-        let relations = ["summary", "description"];
-        let text = members.iter().find(|m| relations.contains(&m.relation()));
-        let text = text.and_then(Member::text);
-        let mut vulnerabilities = self.entities.iter_mut();
-        let first = vulnerabilities.find(|entity| entity.kind == EntityKind::Vulnerability);
-        if let (Some(text), Some(entity)) = (text, first) {
-            entity.describe(text);
+            if !is_taken && self.fits_report(member) {
+                item.links.push(page);
+            } else if !is_taken {
+                item.skip(member, STRICTER);
+            }
         }
     }
 }
 
-fn link_of(member: &Member<'_>) -> Option<crate::stix::typed::ExternalReference> {
-    let is_link = member.attribute_type.form == Form::Link;
-    is_link.then(|| link(member)).flatten()
-}
-
-/// Texts and names of files that are not for detection describe their object, and are nothing of their own.
+/// Texts and names of files that are not for detection describe their object, and are nothing of their own. Other types
+/// of names, such as those of attachments, are not among that.
 fn only_describes(member: &Member<'_>) -> bool {
-    let form = member.attribute_type.form;
-    let is_text = matches!(form, Form::Plain(ValueType::Text, _) | Form::FileName);
-    is_text && !member.attribute.to_ids
+    let is_description = matches!(member.attribute_type.name, "text" | "filename");
+    is_description && !member.attribute.to_ids
 }
 
 /// What of an object is left out, and why.
 fn left_out(object: &Object<'_>, reason: String) -> Skipped {
-    Skipped {
-        id: object
-            .uuid
-            .clone()
-            .unwrap_or_else(|| "an object without a uuid".to_owned()),
-        kind: safe(object.name.trim(), NAME).into_owned(),
-        reason,
-    }
+    unsent(UnsentName::object(object), &object.name, reason)
 }

@@ -45,11 +45,19 @@ pub(super) struct Reading {
     pub(super) signs: Vec<Sign>,
     /// Relationships between observables: word, source, target.
     pub(super) ties: Vec<(&'static str, usize, usize)>,
-    /// What of it could not be read, where the rest could.
-    pub(super) half: Option<&'static str>,
+    /// Why there is less than its type could become, where the value is one of its type: half of it, or nothing but a text.
+    pub(super) shortfall: Option<&'static str>,
 }
 
 impl Reading {
+    /// Nothing of its own.
+    fn none(shortfall: &'static str) -> Self {
+        Self {
+            shortfall: Some(shortfall),
+            ..Self::default()
+        }
+    }
+
     /// An observable, and the pattern that finds it.
     fn of(content: Content, name: &str, pattern: impl Into<Pattern>) -> Self {
         let mut reading = Self::default();
@@ -129,7 +137,7 @@ pub(super) fn read(form: Form, value: &str, ports: PortPatterns) -> Result<Readi
             Ok(if has_scheme {
                 url(value)
             } else {
-                Reading::default()
+                Reading::none("it is a part of a URL without a scheme")
             })
         }
         Form::Mac => mac(value),
@@ -153,7 +161,7 @@ pub(super) fn read(form: Form, value: &str, ports: PortPatterns) -> Result<Readi
         }
         Form::SshFingerprint => Ok(match value.strip_prefix("SHA256:") {
             Some(_) => only(Content::Value(ValueType::SshKey, value.to_owned())),
-            None => Reading::default(),
+            None => Reading::none("it is no fingerprint in SHA-256"),
         }),
         Form::Rule(language) => Ok(rule(language, value)),
         Form::Attachment
@@ -221,6 +229,7 @@ fn named_hash(algorithm: HashAlgorithm, value: &str) -> Result<Reading, &'static
     }
     let pattern = Comparison::equals(ObjectPath::FileName, name)
         .and(Comparison::hash(HashedObject::File, &hash));
+    let whole = format!("{name}|{}", hash.as_str());
     let mut hashes = Hashes::new();
     hashes.add(hash);
     let content = FileContent {
@@ -228,7 +237,7 @@ fn named_hash(algorithm: HashAlgorithm, value: &str) -> Result<Reading, &'static
         names: vec![name.to_owned()],
         ..FileContent::default()
     };
-    Ok(Reading::of(Content::File(content), name, pattern))
+    Ok(Reading::of(Content::File(content), &whole, pattern))
 }
 
 fn certificate(algorithm: HashAlgorithm, value: &str) -> Result<Reading, &'static str> {
@@ -370,7 +379,7 @@ fn onion(value: &str) -> Result<Reading, &'static str> {
     let lower = value.trim_end_matches('.').to_ascii_lowercase();
     match lower.rsplit_once('.') {
         Some((_, "onion")) => domain(&lower),
-        _ => Ok(Reading::default()),
+        _ => Ok(Reading::none("it is no name that ends in .onion")),
     }
 }
 
@@ -388,7 +397,7 @@ fn domain_address(value: &str) -> Result<Reading, &'static str> {
         (Err(_), Some((content, text, comparison))) => Reading::of(content, &text, comparison),
         (Err(_), None) => return Err("it is no domain name with an address"),
     };
-    reading.half = Some("half of it is no domain name, or no address");
+    reading.shortfall = Some("half of it is no domain name, or no address");
     Ok(reading)
 }
 
@@ -437,18 +446,22 @@ fn registry_key(key: &str, data: Option<&str>) -> Reading {
     let Some(data) = data else {
         let content = RegistryContent {
             key: key.to_owned(),
-            value: None,
+            values: Vec::new(),
         };
         return Reading::of(Content::RegistryKey(content), key, comparison);
     };
     let value = RegistryValueContent::text(data);
     let content = RegistryContent {
         key: key.to_owned(),
-        value: Some(value.clone()),
+        values: vec![value.clone()],
     };
     let pattern = comparison.and(Comparison::equals(ObjectPath::RegistryValueData, data));
     let mut reading = only(Content::RegistryValue(value));
-    reading.add(Content::RegistryKey(content), key, pattern);
+    reading.add(
+        Content::RegistryKey(content),
+        &format!("{key}|{data}"),
+        pattern,
+    );
     reading
 }
 

@@ -7,8 +7,9 @@ use super::content::{
 };
 use super::reading::{read_as, read_port};
 use crate::connectors::misp_feed::attribute_types::Form;
+use crate::connectors::misp_feed::event::moment_of;
 use crate::stix::make_id::ValueType;
-use crate::stix::{Hash, HashAlgorithm, Timestamp};
+use crate::stix::{Hash, HashAlgorithm};
 
 /// What an object describes, by the name of its template.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,13 +143,15 @@ fn certificate(members: &[Member<'_>], absorbed: &mut Vec<usize>) -> Option<Cont
             }
             continue;
         }
-        let moment = || read_moment(&text);
+        let moment = || moment_of(&text);
         match member.relation() {
             "serial-number" => set(&mut certificate.serial_number, text),
             "subject" => set(&mut certificate.subject, text),
             "issuer" => set(&mut certificate.issuer, text),
-            "validity-not-before" => certificate.not_before = moment(),
-            "validity-not-after" => certificate.not_after = moment(),
+            "validity-not-before" => {
+                certificate.not_before = certificate.not_before.or_else(moment);
+            }
+            "validity-not-after" => certificate.not_after = certificate.not_after.or_else(moment),
             _ => {}
         }
     }
@@ -179,7 +182,7 @@ fn registry_key(members: &[Member<'_>], absorbed: &mut Vec<usize>) -> Option<Con
     let has_value = value.name.is_some() || value.data.is_some();
     Some(Content::RegistryKey(RegistryContent {
         key: key?,
-        value: has_value.then_some(value),
+        values: has_value.then_some(value).into_iter().collect(),
     }))
 }
 
@@ -204,7 +207,7 @@ fn email(members: &[Member<'_>], absorbed: &mut Vec<usize>) -> Option<Content> {
             }
             Form::EmailMailer => true,
             Form::Describes if member.relation() == "send-date" => {
-                email.date = read_moment(&text);
+                email.date = email.date.or_else(|| moment_of(&text));
                 false
             }
             _ => false,
@@ -336,9 +339,4 @@ fn set(property: &mut Option<String>, text: String) {
     if property.is_none() {
         *property = Some(text);
     }
-}
-
-/// A time as objects write it: RFC 3339, also without an offset, which then is UTC.
-fn read_moment(text: &str) -> Option<Timestamp> {
-    Timestamp::read(text).or_else(|| Timestamp::read(&format!("{}Z", text.trim())))
 }

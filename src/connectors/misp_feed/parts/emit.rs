@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{
-    EntityKind, EventPart, EventParts, Linking, Located, MOST_FILE_BYTES, MOST_ITEMS, Stage,
-};
-use crate::connector::Skipped;
-use crate::connectors::misp_feed::event::{Attribute, Object, Sighting};
-use crate::connectors::misp_feed::mapping::{Draft, Facts, Item, What};
+use super::{EntityKind, EventPart, EventParts, Linking, Located, MOST_ITEMS, Stage, Waiting};
+use crate::connectors::misp_feed::event::{Attribute, EventReport, Object, Sighting};
+use crate::connectors::misp_feed::mapping::{Draft, Facts, Item, Marked, UnsentName, What, unsent};
 use crate::connectors::misp_feed::mapping_settings::LinkEventThreats;
 use crate::connectors::misp_feed::tags::{Entity, Marks};
-use crate::stix::{Handling, StixId, StixObject, Timestamp};
-use crate::telemetry::safe_text::{NAME, safe};
+use crate::stix::typed::NotWritten;
+use crate::stix::{Handling, StixId, StixObject, Timestamp, key};
 
 impl<'a> EventParts<'a> {
     /// Hands the threats of the event out with its first part, whatever refers to them.
@@ -34,16 +31,12 @@ impl<'a> EventParts<'a> {
             self.link(part, linking);
             return true;
         }
-        if let Some(attached) = self.waiting_files.pop_front() {
-            let has_room =
-                part.file_bytes == 0 || part.file_bytes + attached.size <= MOST_FILE_BYTES;
-            if has_room {
-                part.file_bytes += attached.size;
-                part.files.push(attached.file);
-            } else {
-                self.waiting_files.push_front(attached);
-                part.has_waiting_file = true;
-            }
+        if let Some(attached) = self.held.take() {
+            self.add_file(part, attached);
+            return true;
+        }
+        if let Some(waiting) = self.waiting.pop_front() {
+            self.read_waiting(part, waiting);
             return true;
         }
         match std::mem::replace(&mut self.stage, Stage::Done) {
@@ -72,10 +65,18 @@ impl<'a> EventParts<'a> {
                 self.refer(part, left, at);
             }
             Stage::Notes(mut left) => {
-                if let Some(report) = left.next() {
-                    self.stage = Stage::Notes(left);
+                let next = left.next();
+                self.stage = match next {
+                    Some(_) => Stage::Notes(left),
+                    None => Stage::Unnamed,
+                };
+                if let Some(report) = next.and_then(EventReport::read) {
                     self.add_note(part, &report);
                 }
+            }
+            Stage::Unnamed => {
+                let rest = self.skips.take_rest(&self.name());
+                part.skipped.extend(rest);
             }
             Stage::Done => return false,
         }
@@ -94,10 +95,13 @@ impl<'a> EventParts<'a> {
         match Attribute::read(text) {
             Some(attribute) => {
                 let item = self.planner().attribute(attribute);
-                self.add_item(part, item, 1);
+                self.add_item(part, item, 1, &[text]);
             }
             None if text.starts_with('{') => {}
-            None => part.skip("an attribute", "Attribute", "it is no JSON object"),
+            None => {
+                let name = UnsentName::nameless("an attribute");
+                self.skip(part, unsent(name, "Attribute", "it is no JSON object"));
+            }
         }
     }
 
@@ -114,20 +118,37 @@ impl<'a> EventParts<'a> {
                 let item = self.planner().object(&object);
                 let attributes = item.attributes;
                 part.attributes += attributes;
-                self.add_item(part, item, attributes);
+                let has_files = !item.files.is_empty() || !item.samples.is_empty();
+                let texts: Vec<&str> = if has_files {
+                    object.attributes().collect()
+                } else {
+                    Vec::new()
+                };
+                self.add_item(part, item, attributes, &texts);
             }
             None if text.starts_with('{') => {}
-            None => part.skip("an object", "Object", "it is no JSON object"),
+            None => {
+                let name = UnsentName::nameless("an object");
+                self.skip(part, unsent(name, "Object", "it is no JSON object"));
+            }
         }
     }
 
-    /// Writes what an attribute or an object of so many attributes became.
-    fn add_item(&mut self, part: &mut EventPart, item: Item, attributes: usize) {
-        part.skipped.extend(item.skipped);
-        part.odd.add(item.odd);
-        for entity in &item.entities {
-            let marks = self.facts.marks.clone();
-            self.reach(part, entity, &marks);
+    /// Writes what an attribute or an object of so many attributes became. `texts` are these attributes where some of them
+    /// have files.
+    fn add_item(
+        &mut self,
+        part: &mut EventPart,
+        mut item: Item,
+        attributes: usize,
+        texts: &[&'a str],
+    ) {
+        for skipped in item.skipped.drain(..) {
+            self.skip(part, skipped);
+        }
+        part.odd.add(std::mem::take(&mut item.odd));
+        for Marked { it, marks } in &item.entities {
+            self.reach(part, it, marks);
         }
         for (place, draft) in item.drafts.iter().enumerate() {
             let rows = place * attributes / item.drafts.len();
@@ -135,7 +156,25 @@ impl<'a> EventParts<'a> {
             self.add_draft(part, draft);
         }
         self.rows += attributes.max(1) as u64;
-        for tie in item.ties {
+        self.tie(part, &item);
+        self.relate(part, &item);
+        self.see(part, &mut item);
+        self.locate(&item);
+        let files = item.files.iter().filter_map(|place| texts.get(*place));
+        self.waiting.extend(files.map(|text| Waiting::File(text)));
+        for sample in item.samples {
+            let file = sample.file.and_then(|place| item.drafts.get(place));
+            let file = file.filter(|file| self.sent.contains(file.key));
+            let file = file.map(|file| self.located(file));
+            if let Some(text) = texts.get(sample.place) {
+                let waiting = Waiting::Sample(text, Box::new(sample.facts), file);
+                self.waiting.push_back(waiting);
+            }
+        }
+    }
+
+    fn tie(&mut self, part: &mut EventPart, item: &Item) {
+        for tie in &item.ties {
             let ends = (item.drafts.get(tie.from), item.drafts.get(tie.to));
             if let (Some(from), Some(to)) = ends
                 && self.are_sent(from, to)
@@ -146,11 +185,11 @@ impl<'a> EventParts<'a> {
                 self.add_relationship(part, ends, comment, (&marks, from.facts.timestamp));
             }
         }
-        for entity in &item.vulnerabilities {
-            self.relate(part, &item.drafts, entity);
-        }
+    }
+
+    fn see(&mut self, part: &mut EventPart, item: &mut Item) {
         let mut sightings: BTreeMap<usize, Vec<Sighting>> = BTreeMap::new();
-        for (place, sighting) in item.sightings {
+        for (place, sighting) in item.sightings.drain(..) {
             sightings.entry(place).or_default().push(sighting);
         }
         for (place, sightings) in sightings {
@@ -158,34 +197,41 @@ impl<'a> EventParts<'a> {
                 self.add_sightings(part, draft, sightings);
             }
         }
-        for (uuid, place) in item.represented {
-            if let Some(draft) = item.drafts.get(place)
-                && self.survey.wanted.contains(&uuid)
+    }
+
+    /// Notes what stands for attributes and objects that something refers to.
+    fn locate(&mut self, item: &Item) {
+        for (uuid, place) in &item.represented {
+            if let Some(draft) = item.drafts.get(*place)
+                && self.survey.wanted.contains(uuid)
                 && self.sent.contains(draft.key)
             {
-                let located = Located {
-                    id: draft.id.clone(),
-                    kind: draft.kind(),
-                    marks: self.marks_of(draft),
-                };
-                self.located.insert(uuid, located);
+                self.located.insert(*uuid, self.located(draft));
             }
         }
-        self.waiting_files.extend(item.files);
+    }
+
+    fn located(&self, draft: &Draft) -> Located {
+        Located {
+            id: draft.id.clone(),
+            kind: draft.kind(),
+            marks: self.marks_of(draft),
+        }
     }
 
     /// Writes an observable or an indicator, with all that is said about it in the event, unless that has been done.
-    fn add_draft(&mut self, part: &mut EventPart, draft: &Draft) {
+    pub(super) fn add_draft(&mut self, part: &mut EventPart, draft: &Draft) {
         if self.sent.contains(draft.key) {
             return;
         }
         let repeated = self.survey.repeated.get(&draft.key);
-        // Said together, a key of the registry may have a value that it has not here.
-        if let Some(What::Observable(content)) = repeated.map(|draft| &draft.what)
-            && let Some(needed) = content.needs()
-        {
-            let needed = Draft::observable(needed, draft.facts.clone());
-            self.add_draft(part, &needed);
+        // Said together, a value may refer to what it does not refer to here.
+        if let Some(What::Observable(content)) = repeated.map(|draft| &draft.what) {
+            for id in content.refers_to() {
+                if let Some(needed) = self.survey.repeated.get(&key(&id)).cloned() {
+                    self.add_draft(part, &needed);
+                }
+            }
         }
         let draft = self.survey.repeated.get(&draft.key).unwrap_or(draft);
         match self.writer.draft(draft) {
@@ -210,7 +256,11 @@ impl<'a> EventParts<'a> {
                     next: 0,
                 });
             }
-            Err(error) => part.skip(draft.id.as_str(), draft.kind(), &error.to_string()),
+            Err(error) => {
+                let name = UnsentName::about("what would be", &draft.id);
+                let skipped = unsent(name, draft.kind(), error.to_string());
+                self.skip(part, skipped);
+            }
         }
     }
 
@@ -245,17 +295,29 @@ impl<'a> EventParts<'a> {
                 part.add_member(&id);
                 return Some(id);
             }
-            None => match self.writer.entity(entity, marks) {
+            None => match self.write_entity(entity, marks) {
                 Ok(object) => Arc::new(object),
                 Err(error) => {
-                    let name = safe(&entity.name, NAME);
-                    part.skip(&name, entity.kind.kind(), &error.to_string());
+                    let name = UnsentName::of("the entity", &entity.name);
+                    self.skip(part, unsent(name, entity.kind.kind(), error.to_string()));
                     return None;
                 }
             },
         };
         self.put_shared(part, object);
         Some(id)
+    }
+
+    /// Writes an entity, with all that is said about it in the event.
+    fn write_entity(&mut self, entity: &Entity, marks: &Marks) -> Result<StixObject, NotWritten> {
+        match self.survey.said.get(&key(&entity.id())) {
+            Some(more) => {
+                let mut entity = entity.clone();
+                entity.complete(more.it.clone());
+                self.writer.entity(&entity, &marks.stricter(&more.marks))
+            }
+            None => self.writer.entity(entity, marks),
+        }
     }
 
     /// Puts an object that several parts refer to: new, or once more.
@@ -282,7 +344,8 @@ impl<'a> EventParts<'a> {
             let Some(threat) = self.threats.get(next) else {
                 return;
             };
-            let found = (Some(threat.id.clone()), threat.kind, linking.marks.clone());
+            let marks = linking.marks.stricter(&threat.marks);
+            let found = (Some(threat.id.clone()), threat.kind, marks);
             if let Some(object) = threat.object.clone() {
                 self.put_shared(part, object);
             }
@@ -317,17 +380,26 @@ impl<'a> EventParts<'a> {
         threats.next().map(|(place, _)| place).filter(|_| is_wanted)
     }
 
-    /// Relates the indicators of an object to its vulnerability.
-    fn relate(&mut self, part: &mut EventPart, drafts: &[Draft], entity: &Entity) {
-        let marks = self.facts.marks.clone();
-        let Some(target) = self.reach(part, entity, &marks) else {
-            return;
-        };
-        for draft in drafts.iter().filter(|draft| draft.is_indicator()) {
-            if self.sent.contains(draft.key) {
-                let marks = self.marks_of(draft);
-                let ends = ("related-to", &draft.id, &target);
-                self.add_relationship(part, ends, None, (&marks, draft.facts.timestamp));
+    /// Relates the indicators and the malware of an object to its vulnerabilities.
+    fn relate(&mut self, part: &mut EventPart, item: &Item) {
+        for Marked { it, marks } in &item.vulnerabilities {
+            let marks = self.facts.marks.stricter(marks);
+            let Some(target) = self.reach(part, it, &marks) else {
+                continue;
+            };
+            for draft in item.drafts.iter().filter(|draft| draft.is_indicator()) {
+                if self.sent.contains(draft.key) {
+                    let marks = self.marks_of(draft).stricter(&marks);
+                    let ends = ("related-to", &draft.id, &target);
+                    self.add_relationship(part, ends, None, (&marks, draft.facts.timestamp));
+                }
+            }
+            for malware in &item.malware {
+                if let Some(source) = self.reach(part, &malware.it, &malware.marks) {
+                    let marks = malware.marks.stricter(&marks);
+                    let about = (&marks, self.facts.timestamp);
+                    self.add_relationship(part, ("related-to", &source, &target), None, about);
+                }
             }
         }
     }
@@ -349,7 +421,10 @@ impl<'a> EventParts<'a> {
                 self.sent.insert(object.key);
                 part.put_of_row(object);
             }
-            Err(error) => part.skip(source.as_str(), word, &error.to_string()),
+            Err(error) => {
+                let name = UnsentName::about("a relationship of", source);
+                self.skip(part, unsent(name, word, error.to_string()));
+            }
         }
     }
 }
@@ -368,6 +443,7 @@ impl EventPart {
     pub(super) fn put(&mut self, object: Arc<StixObject>) {
         if self.keys.insert(object.key) {
             self.members.push(object.id.clone());
+            self.bytes += object.json.len();
             self.objects.push(object);
         }
     }
@@ -375,6 +451,7 @@ impl EventPart {
     /// Adds an object that refers to the report, and that the report therefore does not refer to.
     pub(super) fn put_behind(&mut self, object: Arc<StixObject>) {
         if self.keys.insert(object.key) {
+            self.bytes += object.json.len();
             self.notes.push(object);
         }
     }
@@ -383,13 +460,5 @@ impl EventPart {
         if !self.members.contains(id) {
             self.members.push(id.clone());
         }
-    }
-
-    pub(super) fn skip(&mut self, id: &str, kind: &str, reason: &str) {
-        self.skipped.push(Skipped {
-            id: id.to_owned(),
-            kind: kind.to_owned(),
-            reason: reason.to_owned(),
-        });
     }
 }

@@ -4,11 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::notes;
-use crate::connectors::misp_feed::event::{Attribute, Event, Object, Reference};
-use crate::connectors::misp_feed::mapping::{Draft, Item, Planner, What, uuid_key};
-use crate::connectors::misp_feed::tags::{Entity, EntityKind, LabelText};
+use crate::connectors::misp_feed::event::{Attribute, Event, EventReport, Object, Reference};
+use crate::connectors::misp_feed::mapping::{Draft, Item, Marked, Planner, What, uuid_key};
+use crate::connectors::misp_feed::tags::{Entity, EntityKind, LabelText, Marks};
 use crate::stix::typed::ExternalReference;
-use crate::stix::{KeyMap, KeySet, ManyIds};
+use crate::stix::{KeyMap, KeySet, ManyIds, key};
 
 /// The most attributes and the most objects of an event; each takes some 20 bytes.
 pub(super) const MOST_ITEMS: usize = 1_000_000;
@@ -20,18 +20,22 @@ const MOST_WANTED: usize = 1_000_000;
 /// What is known of an event before it is written.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    /// What several attributes say about one value, all together.
+    /// What several attributes say about one value, all together, and the values that these refer to.
     pub(super) repeated: KeyMap<Draft>,
     /// Attributes and objects that references or notes name.
     pub(super) wanted: HashSet<u128>,
     /// Those that notes name, with their values.
-    pub(super) mentioned: HashMap<u128, Option<String>>,
+    pub(super) mentioned: HashMap<u128, Option<Marked<String>>>,
+    /// Entities of attributes of which more is said than their names, by the keys of their ids.
+    pub(super) said: KeyMap<Marked<Entity>>,
     /// Pages of the report.
     pub(super) links: Vec<ExternalReference>,
     /// Labels of the report.
     pub(super) labels: Vec<LabelText>,
     /// Intrusion sets that attributes name.
-    pub(super) threats: Vec<Entity>,
+    pub(super) threats: Vec<Marked<Entity>>,
+    /// Whether more is referred to than is noted.
+    pub(super) has_more_references: bool,
     /// How many pages, labels and threats are over the limit.
     pub(super) left_out: usize,
 }
@@ -59,24 +63,34 @@ impl Survey {
     }
 
     fn find_wanted(&mut self, event: &Event<'_>) {
-        for report in event.reports() {
+        for report in event.reports().filter_map(EventReport::read) {
             for uuid in notes::mentioned(&report.content) {
-                if self.mentioned.len() < MOST_WANTED {
+                if self.want(uuid) {
                     self.mentioned.insert(uuid, None);
-                    self.wanted.insert(uuid);
                 }
             }
         }
         for object in event.objects().take(MOST_ITEMS).filter_map(Object::read) {
             let mut references = object.references().filter_map(Reference::read).peekable();
-            if references.peek().is_none() || self.wanted.len() >= MOST_WANTED {
+            if references.peek().is_none() {
                 continue;
             }
-            self.wanted
-                .extend(object.uuid.as_deref().and_then(uuid_key));
-            self.wanted
-                .extend(references.filter_map(|reference| uuid_key(&reference.target)));
+            let own = object.uuid.as_deref().and_then(uuid_key).into_iter();
+            let targets = references.filter_map(|reference| uuid_key(&reference.target));
+            for uuid in own.chain(targets) {
+                self.want(uuid);
+            }
         }
+    }
+
+    /// Notes that something is referred to; whether it is noted.
+    fn want(&mut self, uuid: u128) -> bool {
+        let has_room = self.wanted.len() < MOST_WANTED || self.wanted.contains(&uuid);
+        if has_room {
+            self.wanted.insert(uuid);
+        }
+        self.has_more_references |= !has_room;
+        has_room
     }
 
     fn take(&mut self, item: &mut Item) {
@@ -99,12 +113,22 @@ impl Survey {
                 self.left_out += 1;
             }
         }
-        let threats = item.entities.drain(..);
-        for threat in threats.filter(|entity| entity.kind == EntityKind::IntrusionSet) {
-            if self.threats.contains(&threat) {
-                continue;
+        for draft in &item.drafts {
+            for entity in draft.facts.entities.iter().filter(|it| it.says_more()) {
+                self.note_said(entity, &draft.facts.marks);
             }
-            if self.threats.len() < MOST_OF_EVENT {
+        }
+        for Marked { it, marks } in item.entities.iter().chain(&item.malware) {
+            if it.says_more() {
+                self.note_said(it, marks);
+            }
+        }
+        let threats = item.entities.drain(..);
+        for threat in threats.filter(|entity| entity.it.kind == EntityKind::IntrusionSet) {
+            let mut known = self.threats.iter_mut();
+            if let Some(known) = known.find(|known| known.it == threat.it) {
+                known.marks = known.marks.stricter(&threat.marks);
+            } else if self.threats.len() < MOST_OF_EVENT {
                 self.threats.push(threat);
             } else {
                 self.left_out += 1;
@@ -112,9 +136,30 @@ impl Survey {
         }
     }
 
+    fn note_said(&mut self, entity: &Entity, marks: &Marks) {
+        let key = key(&entity.id());
+        if let Some(known) = self.said.get_mut(&key) {
+            known.it.complete(entity.clone());
+            known.marks = known.marks.stricter(marks);
+        } else if self.said.len() < MOST_OF_EVENT {
+            let (it, marks) = (entity.clone(), marks.clone());
+            self.said.insert(key, Marked { it, marks });
+        }
+    }
+
     fn merge(&mut self, item: Item, repeated: &KeySet) {
+        // Said together, a value refers to what may come only behind the place where it is written.
+        let these = item
+            .drafts
+            .iter()
+            .filter(|draft| repeated.contains(&draft.key));
+        let referred = these.flat_map(|draft| match &draft.what {
+            What::Observable(content) => content.refers_to(),
+            What::Indicator { .. } => Vec::new(),
+        });
+        let referred: KeySet = referred.map(|id| key(&id)).collect();
         for draft in item.drafts {
-            if !repeated.contains(&draft.key) {
+            if !repeated.contains(&draft.key) && !referred.contains(&draft.key) {
                 continue;
             }
             let Some(known) = self.repeated.get_mut(&draft.key) else {
@@ -139,5 +184,31 @@ fn for_each_item(event: &Event<'_>, planner: Planner<'_>, mut take: impl FnMut(I
     }
     for object in event.objects().take(MOST_ITEMS).filter_map(Object::read) {
         take(planner.object(&object));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::connectors::misp_feed::event::EventFile;
+
+    /// However many references one object has.
+    #[test]
+    fn so_much_is_noted_that_is_referred_to() {
+        let file = br#"{"Event":{"info":"x","Object":[{"name":"url","uuid":"00000000-0000-4000-8000-000000000001","ObjectReference":[
+            {"referenced_uuid":"00000000-0000-4000-8000-000000000002"},{"referenced_uuid":"00000000-0000-4000-8000-000000000003"}]}]}}"#;
+        let file = EventFile::read(Bytes::from_static(file)).unwrap();
+        let event = file.events().next().unwrap();
+        for (room, noted, has_more) in [(3, 3, false), (2, 2, true), (0, 0, true)] {
+            let mut survey = Survey {
+                wanted: (0..).take(MOST_WANTED - room).collect(),
+                ..Survey::default()
+            };
+            survey.find_wanted(&event);
+            assert_eq!(survey.wanted.len(), MOST_WANTED - room + noted);
+            assert_eq!(survey.has_more_references, has_more);
+        }
     }
 }

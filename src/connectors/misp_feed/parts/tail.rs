@@ -7,12 +7,11 @@ use super::notes;
 use super::relations::relation;
 use super::{EntityKind, EventPart, EventParts, Stage};
 use crate::connectors::misp_feed::event::{Elements, EventReport, Object, Reference, Sighting};
-use crate::connectors::misp_feed::mapping::{Draft, uuid_key};
+use crate::connectors::misp_feed::mapping::{Draft, UnsentName, unsent, uuid_key};
 use crate::connectors::misp_feed::tags::{Entity, Marks};
 use crate::stix::text::{DESCRIPTION_CHARS, clean};
 use crate::stix::typed::{self, Note, TypedObject};
 use crate::stix::{StixId, StixObject, Timestamp};
-use crate::telemetry::safe_text::{NAME, safe};
 
 /// So long a sighting lasts at least: the platform wants an end behind its beginning.
 const SHORTEST_SIGHTING_MS: i64 = 1_000;
@@ -33,9 +32,11 @@ impl<'a> EventParts<'a> {
         let mut groups: BTreeMap<(Option<String>, bool), Vec<Timestamp>> = BTreeMap::new();
         for sighting in sightings {
             let group = (sighting.organisation, sighting.kind == 1);
-            match sighting.date {
-                Some(date) => groups.entry(group).or_default().push(date),
-                None => part.skip(draft.id.as_str(), "sighting", "it has no date"),
+            if let Some(date) = sighting.date {
+                groups.entry(group).or_default().push(date);
+            } else {
+                let name = UnsentName::about("a sighting of", &draft.id);
+                self.skip(part, unsent(name, "sighting", "it has no date"));
             }
         }
         let marks = self.marks_of(draft);
@@ -51,7 +52,10 @@ impl<'a> EventParts<'a> {
                     self.sent.insert(object.key);
                     part.put_of_row(object);
                 }
-                Some(Err(error)) => part.skip(draft.id.as_str(), "sighting", &error.to_string()),
+                Some(Err(error)) => {
+                    let name = UnsentName::about("a sighting of", &draft.id);
+                    self.skip(part, unsent(name, "sighting", error.to_string()));
+                }
                 _ => {}
             }
         }
@@ -117,11 +121,11 @@ impl<'a> EventParts<'a> {
             return;
         };
         let (source, target) = (user.id.clone(), technique.id.clone());
+        let marks = user.marks.stricter(&technique.marks);
         let objects = [user.object.clone(), technique.object.clone()];
         for object in objects.into_iter().flatten() {
             self.put_shared(part, object);
         }
-        let marks = self.facts.marks.clone();
         let about = (&marks, self.facts.timestamp);
         self.add_relationship(part, ("uses", &source, &target), None, about);
     }
@@ -143,10 +147,8 @@ impl<'a> EventParts<'a> {
                     });
                     Stage::References(left, at)
                 }
-                None if self.report.is_some() => {
-                    Stage::Notes(self.event.reports().collect::<Vec<_>>().into_iter())
-                }
-                None => Stage::Done,
+                None if self.report.is_some() => Stage::Notes(self.event.reports()),
+                None => Stage::Unnamed,
             };
             return;
         };
@@ -168,20 +170,23 @@ impl<'a> EventParts<'a> {
         reference: &Reference<'_>,
     ) {
         let uuid = object.uuid.as_deref();
-        let id = uuid.unwrap_or("an object without a uuid").to_owned();
         let source = uuid.and_then(uuid_key);
         let source = source.and_then(|uuid| self.located.get(&uuid));
         let target = uuid_key(&reference.target).and_then(|uuid| self.located.get(&uuid));
         let (Some(source), Some(target)) = (source, target) else {
             let reason = "one end is in another event, or became nothing";
-            return part.skip(&id, "reference", reason);
+            let skipped = unsent(UnsentName::object(object), "reference", reason);
+            return self.skip(part, skipped);
         };
         if source.id == target.id {
             return;
         }
         let word = &reference.relationship_type;
         let (taken, is_turned) = relation(word, source.kind, target.kind);
-        let marks = source.marks.stricter(&target.marks);
+        // The reference is said by the object, whatever its attributes may say of themselves.
+        let said = self.planner().tags_of(&object.tags, &object.clusters);
+        let own = self.facts.marks.replaced_by(&said.marks);
+        let marks = source.marks.stricter(&target.marks).stricter(&own);
         let (from, to) = (source.id.clone(), target.id.clone());
         let (from, to) = if is_turned { (to, from) } else { (from, to) };
         let said = [word.trim(), reference.comment.trim()];
@@ -200,6 +205,9 @@ impl<'a> EventParts<'a> {
         let mut members = vec![report.id()];
         let mut marks = self.facts.marks.clone();
         for uuid in notes::mentioned(&note.content) {
+            if let Some(Some(value)) = self.survey.mentioned.get(&uuid) {
+                marks = marks.stricter(&value.marks);
+            }
             if let Some(located) = self.located.get(&uuid)
                 && !members.contains(&located.id)
                 && members.len() < MOST_MENTIONS
@@ -208,7 +216,7 @@ impl<'a> EventParts<'a> {
                 marks = marks.stricter(&located.marks);
             }
         }
-        let value = |uuid| self.survey.mentioned.get(&uuid)?.as_deref();
+        let value = |uuid| Some(self.survey.mentioned.get(&uuid)?.as_ref()?.it.as_str());
         let content = notes::written_out(&note.content, value);
         let moment = note.timestamp.unwrap_or_else(|| report.moment());
         let written = self.writer.common(&marks, &[], Some(moment));
@@ -229,7 +237,10 @@ impl<'a> EventParts<'a> {
                 self.sent.insert(object.key);
                 part.put_behind(Arc::new(object));
             }
-            Err(error) => part.skip(&safe(&note.name, NAME), "Note", &error.to_string()),
+            Err(error) => {
+                let name = UnsentName::of("the note", &note.name);
+                self.skip(part, unsent(name, "Note", error.to_string()));
+            }
         }
     }
 }

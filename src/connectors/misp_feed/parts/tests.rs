@@ -1,10 +1,17 @@
 //! Whole events: what they become, in which order, and that nothing that stands in them breaks anything.
 
+mod bounds;
+mod chosen;
+mod composites;
 mod content;
 mod fates;
+mod galaxies;
 mod hostile_events;
+mod marks;
+mod merged;
 mod objects;
 mod samples;
+mod tail;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -123,6 +130,11 @@ fn check(parts: &[EventPart]) {
             assert!(keys.insert(object.key), "{} comes twice", object.id);
             check_object(object, &mut known);
         }
+    }
+    // The runtime takes what is named by its id for not sent, and all that refers to it.
+    for skipped in parts.iter().flat_map(|part| &part.skipped) {
+        let is_id = skipped.id.contains("--") && !skipped.id.contains(' ');
+        assert!(!is_id, "{skipped:?}");
     }
 }
 

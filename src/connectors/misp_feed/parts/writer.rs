@@ -19,6 +19,8 @@ const MOST_KEPT: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) author: Arc<StixObject>,
+    /// Labels of the event that its observables and indicators have, too.
+    pub(super) propagated: Vec<LabelText>,
     markings: HashMap<(String, String), Arc<StixObject>>,
     labels: HashMap<(String, String), Arc<StixObject>>,
 }
@@ -33,6 +35,7 @@ impl Writer {
         };
         Ok(Self {
             author: Arc::new(author.write(&Common::default())?),
+            propagated: Vec::new(),
             markings: HashMap::new(),
             labels: HashMap::new(),
         })
@@ -117,7 +120,10 @@ impl Writer {
     /// Writes an observable or an indicator.
     pub(super) fn draft(&mut self, draft: &Draft) -> Result<StixObject, NotWritten> {
         let facts = &draft.facts;
-        let common = self.common(&facts.marks, &facts.labels, facts.timestamp)?;
+        let is_own = |label: &LabelText| facts.labels.iter().any(|own| own.value == label.value);
+        let others = self.propagated.iter().filter(|label| !is_own(label));
+        let labels: Vec<LabelText> = facts.labels.iter().chain(others).cloned().collect();
+        let common = self.common(&facts.marks, &labels, facts.timestamp)?;
         let common = Common {
             external_references: facts.references.clone(),
             ..common

@@ -105,6 +105,8 @@ pub struct Entity {
     /// Numbers in MITRE's list.
     external_ids: Vec<String>,
     iso: Option<String>,
+    /// How severe it is by CVSS, in tenths.
+    severity: Option<u8>,
     /// Whether its name is only a number.
     is_nameless: bool,
     /// Its id at the platform, where it was found there: then it is not sent.
@@ -128,6 +130,7 @@ impl Entity {
             aliases: Vec::new(),
             external_ids: Vec::new(),
             iso: None,
+            severity: None,
             is_nameless: false,
             at_platform: None,
         }
@@ -217,9 +220,15 @@ impl Entity {
     }
 
     /// Takes over what it does not say itself.
-    pub(super) fn complete(&mut self, other: Self) {
+    pub(in super::super) fn complete(&mut self, other: Self) {
         self.description = self.description.take().or(other.description);
         self.iso = self.iso.take().or(other.iso);
+        self.severity = self.severity.or(other.severity);
+        for number in other.external_ids {
+            if !self.external_ids.contains(&number) {
+                self.external_ids.push(number);
+            }
+        }
         if self.aliases.is_empty() {
             self.aliases = other.aliases;
         }
@@ -232,6 +241,24 @@ impl Entity {
     /// Says what it is in words, where nothing says so yet.
     pub(in super::super) fn describe(&mut self, text: String) {
         self.description.get_or_insert(text);
+    }
+
+    /// Says how severe it is, from 0 to 10, where nothing says so yet and this is such a score.
+    pub(in super::super) fn rate(&mut self, score: &str) {
+        let score = score.trim().parse::<f64>().ok();
+        let tenths = (0..=100_u8).find(|tenths| {
+            score.is_some_and(|score| (f64::from(*tenths) - score * 10.0).abs() <= 0.5)
+        });
+        self.severity = self.severity.or(tenths);
+    }
+
+    /// Whether it says more than its name.
+    pub(in super::super) fn says_more(&self) -> bool {
+        let is_described = self.description.is_some() || self.severity.is_some();
+        is_described
+            || !self.aliases.is_empty()
+            || self.iso.is_some()
+            || !self.external_ids.is_empty()
     }
 
     /// Whether the platform has it under an id of its own, so that it is not sent.
@@ -320,7 +347,7 @@ impl Entity {
             EntityKind::Vulnerability => Vulnerability {
                 name,
                 description,
-                cvss_base_score: None,
+                cvss_base_score: self.severity.map(|tenths| f64::from(tenths) / 10.0),
             }
             .write(&common),
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::machine_tag::MachineTag;
-use super::{Entity, EntityKind, Meaning};
-use crate::connectors::misp_feed::event::{Attribute, Event, Object, Tag};
+use super::{Entity, EntityKind, Holder, Meaning};
+use crate::connectors::misp_feed::event::{Attribute, Cluster, Event, Object, Tag};
 use crate::connectors::misp_feed::mapping_settings::MappingSettings;
 use crate::stix::StixId;
 
@@ -44,31 +44,52 @@ fn normal(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
-/// What the tags of an event say that are nothing else than labels: the names to be looked up among the platform's
+/// What the tags and clusters of an event say that are nothing else than labels: the names to be looked up among the platform's
 /// intrusion sets, malware, tools and attack patterns. In lower case; at most 10,000.
 pub fn names_to_guess(event: &Event<'_>, settings: &MappingSettings) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    add_names(&mut names, &event.head.tags, settings);
-    let of_objects = event.objects().filter_map(Object::read);
-    let of_objects = of_objects.flat_map(|object| object.attributes());
-    for attribute in event.attributes().chain(of_objects) {
-        if let Some(attribute) = Attribute::read(attribute) {
-            add_names(&mut names, &attribute.tags, settings);
+    let mut names = Names::default();
+    let head = &event.head;
+    names.add(Holder::Event, &head.tags, &head.clusters, settings);
+    let add_attribute = |names: &mut Names, text| {
+        if let Some(attribute) = Attribute::read(text) {
+            names.add(Holder::Part, &attribute.tags, &attribute.clusters, settings);
+        }
+    };
+    for text in event.attributes() {
+        add_attribute(&mut names, text);
+    }
+    for object in event.objects().filter_map(Object::read) {
+        names.add(Holder::Part, &object.tags, &object.clusters, settings);
+        for text in object.attributes() {
+            add_attribute(&mut names, text);
         }
     }
-    names
+    names.0
 }
 
-fn add_names(names: &mut BTreeSet<String>, tags: &[Tag], settings: &MappingSettings) {
-    for tag in tags {
-        if names.len() >= MOST_NAMES {
-            return;
-        }
-        if Meaning::of(&tag.name, settings) == Meaning::Label {
-            let name = normal(&MachineTag::read(&tag.name).said());
+/// Names to be looked up.
+#[derive(Default)]
+struct Names(BTreeSet<String>);
+
+impl Names {
+    /// Adds what tags and clusters say that are labels otherwise.
+    fn add(
+        &mut self,
+        holder: Holder,
+        tags: &[Tag],
+        clusters: &[Cluster],
+        settings: &MappingSettings,
+    ) {
+        let labels = tags.iter().map(|tag| tag.name.as_str());
+        let labels = labels.filter(|name| Meaning::of(name, holder, settings) == Meaning::Label);
+        let clusters = clusters.iter();
+        let clusters = clusters.filter(|cluster| Entity::of_cluster(cluster).is_none());
+        for name in labels.chain(clusters.map(Cluster::name)) {
+            let name = normal(&MachineTag::read(name).said());
             let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-            if !is_number && name.chars().nth(SHORTEST_NAME - 1).is_some() {
-                names.insert(name);
+            let is_long = name.chars().nth(SHORTEST_NAME - 1).is_some();
+            if !is_number && is_long && self.0.len() < MOST_NAMES {
+                self.0.insert(name);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::stix::tlp::Tlp;
+use crate::stix::tlp::{self, Tlp};
 
 /// A marking of the Permissible Actions Protocol, from the most that may be done with something to the least. Every
 /// platform has them.
@@ -86,6 +86,15 @@ impl Marks {
             pap: own.pap.or(self.pap),
             others: inherited.chain(&own.others).cloned().collect(),
         }
+    }
+
+    /// Whether what is marked so may be said where these are: they are as strict in each protocol, and have all others.
+    pub fn cover(&self, other: &Self) -> bool {
+        let tlp = |marks: &Self| marks.tlp.unwrap_or(tlp::CLEAR);
+        let pap = |marks: &Self| marks.pap.unwrap_or(Pap::Clear);
+        tlp(self).stricter(tlp(other)) == tlp(self)
+            && pap(other) <= pap(self)
+            && other.others.is_subset(&self.others)
     }
 
     /// The stricter of both protocols, and all others of both.

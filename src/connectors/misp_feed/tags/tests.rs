@@ -22,7 +22,15 @@ fn settings() -> MappingSettings {
 
 fn read_with(settings: &MappingSettings, names: &[&str]) -> TagFacts {
     let tags: Vec<Tag> = names.iter().map(|name| tag(name)).collect();
-    TagFacts::read(&tags, &[], settings, &Guesses::default())
+    TagFacts::read(Holder::Event, &tags, &[], settings, &Guesses::default())
+}
+
+fn read_clusters(tags: &[Tag], clusters: &[Cluster], guesses: &Guesses) -> TagFacts {
+    let settings = MappingSettings {
+        guess_threats_from_tags: true,
+        ..settings()
+    };
+    TagFacts::read(Holder::Event, tags, clusters, &settings, guesses)
 }
 
 fn labels(facts: &TagFacts) -> Vec<&str> {
@@ -270,7 +278,7 @@ fn a_cluster_and_its_tag_are_one() {
         external_ids: vec!["CAPEC-177".to_owned(), "T1036".to_owned()],
         iso: None,
     };
-    let facts = TagFacts::read(&[tag(name)], &[cluster], &settings(), &Guesses::default());
+    let facts = read_clusters(&[tag(name)], &[cluster], &Guesses::default());
     let expected = (EntityKind::AttackPattern, "Masquerading", Some("T1036"));
     assert_eq!(entities(&facts), [expected]);
     let object = facts.entities[0]
@@ -300,7 +308,7 @@ fn what_the_platform_knows_is_that() {
         ..settings()
     };
     let tags = [tag("type:zebrocy"), tag("other")];
-    let facts = TagFacts::read(&tags, &[], &settings, &guesses);
+    let facts = TagFacts::read(Holder::Event, &tags, &[], &settings, &guesses);
     assert_eq!(
         (facts.entities[0].id(), labels(&facts)),
         (id, vec!["other"])
@@ -320,4 +328,86 @@ fn own_markings_replace_those_of_the_same_type() {
     assert_eq!(marks.others, [pair("A", "3"), pair("b", "2")].into());
     let both = event.marks.stricter(&own.marks);
     assert_eq!((both.tlp, both.others.len()), (Some(tlp::RED), 3));
+}
+
+/// It names nobody but the author of the event.
+#[test]
+fn a_creator_of_an_attribute_is_a_label() {
+    let tags = [tag("creator=\"Zorb CERT\"")];
+    let facts = TagFacts::read(Holder::Part, &tags, &[], &settings(), &Guesses::default());
+    assert_eq!(
+        (facts.author.as_deref(), labels(&facts)),
+        (None, vec!["Zorb CERT"])
+    );
+}
+
+/// A cluster of a galaxy that names no threats is what its tag would be.
+#[test]
+fn a_cluster_of_another_galaxy_is_as_its_tag() {
+    let name = "misp-galaxy:surveillance-vendor=\"Zorb Systems\"";
+    let cluster = || Cluster {
+        galaxy: "surveillance-vendor".to_owned(),
+        value: "Zorb Systems".to_owned(),
+        tag_name: name.to_owned(),
+        ..Cluster::default()
+    };
+    let coloured = Tag {
+        colour: Some("#339900".to_owned()),
+        ..tag(name)
+    };
+    let facts = read_clusters(&[coloured], &[cluster()], &Guesses::default());
+    let [label] = &facts.labels[..] else {
+        panic!("{facts:?}");
+    };
+    assert_eq!(label.value, "Zorb Systems");
+    assert_eq!(label.colour.as_deref(), Some("#339900"));
+
+    let id = crate::stix::make_id::tool("Zorb Systems");
+    let mut guesses = Guesses::default();
+    let known = Guessed {
+        kind: EntityKind::Tool,
+        id: id.clone(),
+        name: "Zorb Systems".to_owned(),
+    };
+    guesses.add("zorb systems", known);
+    for tags in [vec![tag(name)], vec![]] {
+        let facts = read_clusters(&tags, &[cluster()], &guesses);
+        assert_eq!(facts.entities[0].id(), id);
+        assert_eq!(labels(&facts), [""; 0]);
+    }
+}
+
+/// Of the event, its attributes and its objects; clusters too, and nothing that is something else.
+#[test]
+fn names_are_looked_up_that_are_nothing_else() {
+    let event = r#"{"Event":{"info":"x","Tag":[{"name":"type:of-event"},{"name":"tlp:red"},{"name":"ab"},{"name":"x:y=\"77\""}],
+        "Galaxy":[{"type":"surveillance-vendor","GalaxyCluster":[{"value":"Of Cluster"}]},{"type":"rat","GalaxyCluster":[{"value":"Zorb"}]}],
+        "Attribute":[{"type":"md5","Tag":[{"name":"Of-Attribute"},{"name":"creator=\"Creator\""}]}],
+        "Object":[{"name":"file","Tag":[{"name":"of-object"}],"Attribute":[{"type":"md5","Tag":[{"name":"of-part"}]}]}]}}"#;
+    let file = crate::connectors::misp_feed::event::EventFile::read(event.into()).unwrap();
+    let names = names_to_guess(&file.events().next().unwrap(), &settings());
+    let expected = [
+        "creator",
+        "of cluster",
+        "of-attribute",
+        "of-event",
+        "of-object",
+        "of-part",
+        "y-77",
+    ];
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected);
+}
+
+/// What is marked so may be said there.
+#[rstest]
+#[case(&["tlp:red"], &["tlp:green"], true)]
+#[case(&["tlp:green"], &["tlp:red"], false)]
+#[case(&[], &["tlp:clear", "PAP:CLEAR"], true)]
+#[case(&[], &["tlp:green"], false)]
+#[case(&["tlp:red"], &["PAP:GREEN"], false)]
+#[case(&["tlp:red", "marking:a=1"], &["marking:a=1"], true)]
+#[case(&["tlp:red"], &["marking:a=1"], false)]
+fn markings_cover_laxer_ones(#[case] own: &[&str], #[case] other: &[&str], #[case] covers: bool) {
+    let marks = |names: &[&str]| read_with(&settings(), names).marks;
+    assert_eq!(marks(own).cover(&marks(other)), covers);
 }
