@@ -89,6 +89,16 @@ async fn consume(channel: &Channel, queue: &str) -> Result<Consumer> {
 }
 
 impl Drained {
+    /// How much it was.
+    pub(crate) fn taken(&self) -> Taken {
+        let largest = self.bodies.iter().map(Vec::len).max();
+        Taken {
+            messages: self.messages,
+            bytes: self.bytes,
+            largest_bytes: largest.unwrap_or_default() as u64,
+        }
+    }
+
     fn take(&mut self, body: Vec<u8>) -> Result<()> {
         let envelope: Envelope = serde_json::from_slice(&body)?;
         let bundle = STANDARD.decode(envelope.content)?;
@@ -112,6 +122,7 @@ pub(crate) struct Sink {
     connection: Connection,
     taken: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
+    largest: Arc<AtomicU64>,
 }
 
 /// What a sink has taken.
@@ -119,6 +130,8 @@ pub(crate) struct Sink {
 pub(crate) struct Taken {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// The largest message.
+    pub(crate) largest_bytes: u64,
 }
 
 impl Sink {
@@ -130,18 +143,22 @@ impl Sink {
             .queue_declare(queue.into(), options, FieldTable::default())
             .await?;
         let mut deliveries = consume(&channel, queue).await?;
-        let [taken, bytes] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        let [taken, bytes, largest] = [(); 3].map(|()| Arc::new(AtomicU64::new(0)));
         let (messages, size) = (Arc::clone(&taken), Arc::clone(&bytes));
+        let most = Arc::clone(&largest);
         tokio::spawn(async move {
             while let Some(Ok(delivery)) = deliveries.next().await {
+                let length = delivery.data.len() as u64;
                 messages.fetch_add(1, Ordering::Relaxed);
-                size.fetch_add(delivery.data.len() as u64, Ordering::Relaxed);
+                size.fetch_add(length, Ordering::Relaxed);
+                most.fetch_max(length, Ordering::Relaxed);
             }
         });
         Ok(Self {
             connection,
             taken,
             bytes,
+            largest,
         })
     }
 
@@ -151,6 +168,7 @@ impl Sink {
         Ok(Taken {
             messages: self.taken.load(Ordering::Relaxed),
             bytes: self.bytes.load(Ordering::Relaxed),
+            largest_bytes: self.largest.load(Ordering::Relaxed),
         })
     }
 }
