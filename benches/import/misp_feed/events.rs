@@ -279,10 +279,13 @@ impl Event {
 
     /// A group each, every other one a family of malware, every fourth one a technique.
     fn tags(&self) -> Vec<Tag> {
-        let tlp = ["tlp:white", "tlp:green", "tlp:amber"];
-        let tlp = tlp.into_iter().cycle().nth(self.number as usize % 3);
+        let tlp = match self.number % 3 {
+            0 => "tlp:white",
+            1 => "tlp:green",
+            _ => "tlp:amber",
+        };
         let mut tags = vec![
-            Tag::of(tlp.unwrap_or_default()),
+            Tag::of(tlp),
             Tag::of("type:OSINT"),
             Tag::of(format!(r#"misp-galaxy:threat-actor="{}""#, self.group())),
         ];
@@ -448,10 +451,10 @@ impl Event {
         };
         match kind {
             "md5" => format!("{one:016x}{two:016x}"),
-            "sha1" => format!("{one:016x}{two:016x}{:08x}", three as u32),
+            "sha1" => format!("{one:016x}{two:016x}{:08x}", three >> 32),
             "sha256" => format!("{one:016x}{two:016x}{three:016x}{:016x}", mix(three)),
             "filename" => format!("zorb-{name}.exe"),
-            "filename|sha1" => format!("setup-{name}.exe|{one:016x}{two:016x}{:08x}", three as u32),
+            "filename|sha1" => format!("setup-{name}.exe|{one:016x}{two:016x}{:08x}", three >> 32),
             "domain" => domain(),
             "ip-dst" => address(),
             "domain|ip" => format!("{}|{}", domain(), address()),
