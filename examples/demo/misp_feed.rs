@@ -27,9 +27,9 @@ mod feed_server;
 #[path = "misp_feed/report.rs"]
 mod report;
 
-/// The event that is not in the feed at first: CloudMensis, all objects and references.
+/// The event that is not in the feed at first, all objects and references.
 const NEW: &str = "7a1f92cb-dba7-425f-aacd-85b80ff5cb9a";
-/// The event that gets another attribute: Operation SignSight.
+/// The event that gets another attribute.
 const CHANGED: &str = "b5a79c58-fbd0-459c-8f19-8494f7f12b51";
 /// What its new attribute says; made up.
 const ADDED: &str = "update.signsight.example";

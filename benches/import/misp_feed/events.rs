@@ -69,6 +69,53 @@ const PLAIN: [&str; 45] = [
 /// Attributes of a block, 15 of them in objects.
 const BLOCK: usize = 60;
 
+/// A template of an object: its name and category, and types of attributes with what they are in it.
+type Shape = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
+/// The objects of a block.
+const OBJECTS: [Shape; 6] = [
+    (
+        "file",
+        "file",
+        &[
+            ("filename", "filename"),
+            ("md5", "md5"),
+            ("sha1", "sha1"),
+            ("sha256", "sha256"),
+            ("size-in-bytes", "size-in-bytes"),
+        ],
+    ),
+    (
+        "file",
+        "file",
+        &[
+            ("filename", "filename"),
+            ("sha1", "sha1"),
+            ("size-in-bytes", "size-in-bytes"),
+        ],
+    ),
+    (
+        "domain-ip",
+        "network",
+        &[("domain", "domain"), ("ip-dst", "ip")],
+    ),
+    (
+        "domain-ip",
+        "network",
+        &[("domain", "domain"), ("ip-dst", "ip")],
+    ),
+    (
+        "av-signature",
+        "misc",
+        &[("text", "software"), ("text", "signature")],
+    ),
+    ("url", "network", &[("url", "url")]),
+];
+
 /// Events of one feed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Events {
@@ -319,46 +366,8 @@ impl Event {
 
     /// Two files, two domains with an address, a detection and a URL, with what is between them.
     fn add_objects(&self, begin: usize, objects: &mut Vec<Object>) {
-        let shapes: [(&str, &str, &[(&str, &str)]); 6] = [
-            (
-                "file",
-                "file",
-                &[
-                    ("filename", "filename"),
-                    ("md5", "md5"),
-                    ("sha1", "sha1"),
-                    ("sha256", "sha256"),
-                    ("size-in-bytes", "size-in-bytes"),
-                ],
-            ),
-            (
-                "file",
-                "file",
-                &[
-                    ("filename", "filename"),
-                    ("sha1", "sha1"),
-                    ("size-in-bytes", "size-in-bytes"),
-                ],
-            ),
-            (
-                "domain-ip",
-                "network",
-                &[("domain", "domain"), ("ip-dst", "ip")],
-            ),
-            (
-                "domain-ip",
-                "network",
-                &[("domain", "domain"), ("ip-dst", "ip")],
-            ),
-            (
-                "av-signature",
-                "misc",
-                &[("text", "software"), ("text", "signature")],
-            ),
-            ("url", "network", &[("url", "url")]),
-        ];
         let mut place = begin;
-        for (number, (name, meta_category, members)) in shapes.into_iter().enumerate() {
+        for (number, (name, meta_category, members)) in OBJECTS.into_iter().enumerate() {
             let attributes = members.iter().map(|(kind, relation)| {
                 let attribute = self.attribute(place, kind, Some(relation));
                 place += 1;
