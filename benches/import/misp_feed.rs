@@ -177,7 +177,7 @@ impl<'a> Line<'a> {
 
     /// A run into a sink, which empties the queue as it fills.
     async fn import(&self, name: &str, id: &str) -> Result<Contest> {
-        let sink = Sink::open(&self.stage.broker, &push_queue(id)).await?;
+        let sink = Sink::unseen(&self.stage.broker, &push_queue(id)).await?;
         let measured = run(&mut self.connector(id)).await.context("the import")?;
         let taken = sink.close().await?;
         let work = self.stage.destination.works().pop();
