@@ -1,12 +1,13 @@
-//! A connector at work, without any platform of your own: `cargo run --release --example demo`, and with `-- maltrail`
-//! the Maltrail connector.
+//! A connector at work, without any platform of your own: `cargo run --release --example demo`, with `-- maltrail` the
+//! Maltrail connector, and with `--features misp-feed` and `-- misp-feed` the MISP Feed connector.
 //!
 //! Two platforms run inside this process, the source with generated content, the destination empty.
 //! Between them runs the connector as it is, through a RabbitMQ that is started for the demo alone,
 //! and workers import what arrives. Where RabbitMQ is not installed, the connector sends through the
 //! destination's API instead. At the end both sides are compared, object by object.
 //!
-//! With `maltrail` a git host takes the place of the source, with some of the real lists in two commits.
+//! With `maltrail` a git host takes the place of the source, with some of the real lists in two commits; with `misp-feed`
+//! a feed of real events, of which one changes and one is added.
 //!
 //! Neither the environment nor a `config.yml` is read as settings, and nothing is left behind.
 
@@ -31,10 +32,15 @@ use progress::Progress;
 use stage::Stage;
 use summary::Summary;
 
+#[path = "demo/acts.rs"]
+mod acts;
 #[path = "demo/comparison.rs"]
 mod comparison;
 #[path = "demo/maltrail.rs"]
 mod maltrail;
+#[cfg(feature = "misp-feed")]
+#[path = "demo/misp_feed.rs"]
+mod misp_feed;
 #[path = "demo/notes.rs"]
 mod notes;
 #[path = "demo/progress.rs"]
@@ -83,7 +89,10 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Scene {
     /// Runs the Maltrail connector between a git host and a platform that live in this process
-    Maltrail(maltrail::Arguments),
+    Maltrail(acts::Arguments),
+    /// Runs the MISP Feed connector between a feed and a platform that live in this process
+    #[cfg(feature = "misp-feed")]
+    MispFeed(acts::Arguments),
 }
 
 fn release(text: &str) -> Result<Release> {
@@ -136,6 +145,8 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         match &arguments.scene {
             None => demo(arguments).await,
             Some(Scene::Maltrail(arguments)) => maltrail::demo(arguments).await,
+            #[cfg(feature = "misp-feed")]
+            Some(Scene::MispFeed(arguments)) => misp_feed::demo(arguments).await,
         }
     });
     // What is still waiting somewhere waits in vain.

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt;
-use lapin::options::{BasicConsumeOptions, QueueDeclareOptions};
+use lapin::options::{BasicConsumeOptions, BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use sandbox::Broker;
@@ -47,6 +48,9 @@ struct Object<'a> {
 
 /// What objects depend on, by their types.
 const DEPENDENCIES: [&str; 3] = ["marking-definition--", "identity--", "label--"];
+
+/// Between two looks into an empty queue.
+const EMPTY_FOR: Duration = Duration::from_millis(5);
 
 /// The queue that a connector fills.
 pub(crate) fn push_queue(connector: &str) -> String {
@@ -89,6 +93,16 @@ async fn consume(channel: &Channel, queue: &str) -> Result<Consumer> {
 }
 
 impl Drained {
+    /// How much it was.
+    pub(crate) fn taken(&self) -> Taken {
+        let largest = self.bodies.iter().map(Vec::len).max();
+        Taken {
+            messages: self.messages,
+            bytes: self.bytes,
+            largest_bytes: largest.unwrap_or_default() as u64,
+        }
+    }
+
     fn take(&mut self, body: Vec<u8>) -> Result<()> {
         let envelope: Envelope = serde_json::from_slice(&body)?;
         let bundle = STANDARD.decode(envelope.content)?;
@@ -110,8 +124,24 @@ impl Drained {
 /// Empties a queue as it fills, and counts.
 pub(crate) struct Sink {
     connection: Connection,
-    taken: Arc<AtomicU64>,
+    counts: Counts,
+}
+
+/// What has come so far; clones share it.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    messages: Arc<AtomicU64>,
     bytes: Arc<AtomicU64>,
+    largest_bytes: Arc<AtomicU64>,
+}
+
+impl Counts {
+    fn take(&self, length: usize) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(length as u64, Ordering::Relaxed);
+        self.largest_bytes
+            .fetch_max(length as u64, Ordering::Relaxed);
+    }
 }
 
 /// What a sink has taken.
@@ -119,6 +149,8 @@ pub(crate) struct Sink {
 pub(crate) struct Taken {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
+    /// The largest message.
+    pub(crate) largest_bytes: u64,
 }
 
 impl Sink {
@@ -130,27 +162,53 @@ impl Sink {
             .queue_declare(queue.into(), options, FieldTable::default())
             .await?;
         let mut deliveries = consume(&channel, queue).await?;
-        let [taken, bytes] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
-        let (messages, size) = (Arc::clone(&taken), Arc::clone(&bytes));
+        let sink = Self::of(connection);
+        let counting = sink.counts.clone();
         tokio::spawn(async move {
             while let Some(Ok(delivery)) = deliveries.next().await {
-                messages.fetch_add(1, Ordering::Relaxed);
-                size.fetch_add(delivery.data.len() as u64, Ordering::Relaxed);
+                counting.take(delivery.data.len());
             }
         });
-        Ok(Self {
+        Ok(sink)
+    }
+
+    /// Takes one message after the other, so that the queue has no consumer: a connector that waits for its workers would
+    /// wait for one.
+    pub(crate) async fn unseen(broker: &Broker, queue: &str) -> Result<Self> {
+        let (connection, channel) = connect(broker).await?;
+        let options = QueueDeclareOptions::durable();
+        channel
+            .queue_declare(queue.into(), options, FieldTable::default())
+            .await?;
+        let sink = Self::of(connection);
+        let (counting, queue) = (sink.counts.clone(), queue.to_owned());
+        tokio::spawn(async move {
+            let options = BasicGetOptions { no_ack: true };
+            while let Ok(message) = channel.basic_get(queue.as_str().into(), options).await {
+                match message {
+                    Some(message) => counting.take(message.delivery.data.len()),
+                    None => tokio::time::sleep(EMPTY_FOR).await,
+                }
+            }
+        });
+        Ok(sink)
+    }
+
+    fn of(connection: Connection) -> Self {
+        Self {
             connection,
-            taken,
-            bytes,
-        })
+            counts: Counts::default(),
+        }
     }
 
     /// What it has taken.
     pub(crate) async fn close(self) -> Result<Taken> {
         self.connection.close(200, "done".into()).await?;
+        let counted = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Ok(Taken {
-            messages: self.taken.load(Ordering::Relaxed),
-            bytes: self.bytes.load(Ordering::Relaxed),
+            messages: counted(&self.counts.messages),
+            bytes: counted(&self.counts.bytes),
+            largest_bytes: counted(&self.counts.largest_bytes),
         })
     }
 }

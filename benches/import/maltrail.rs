@@ -181,10 +181,7 @@ impl Line {
             name: "on pycti, a part",
             measured,
             objects: drained.ids.len() as u64,
-            taken: Some(Taken {
-                messages: drained.messages,
-                bytes: drained.bytes,
-            }),
+            taken: Some(drained.taken()),
         })
     }
 }
