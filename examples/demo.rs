@@ -1,5 +1,5 @@
 //! A connector at work, without any platform of your own: `cargo run --release --example demo`, with `-- maltrail` the
-//! Maltrail connector, and with `--features misp-feed` and `-- misp-feed` the MISP Feed connector.
+//! Maltrail connector, and with `-- misp-feed` the MISP Feed connector.
 //!
 //! Two platforms run inside this process, the source with generated content, the destination empty.
 //! Between them runs the connector as it is, through a RabbitMQ that is started for the demo alone,
@@ -38,7 +38,6 @@ mod acts;
 mod comparison;
 #[path = "demo/maltrail.rs"]
 mod maltrail;
-#[cfg(feature = "misp-feed")]
 #[path = "demo/misp_feed.rs"]
 mod misp_feed;
 #[path = "demo/notes.rs"]
@@ -91,7 +90,6 @@ enum Scene {
     /// Runs the Maltrail connector between a git host and a platform that live in this process
     Maltrail(acts::Arguments),
     /// Runs the MISP Feed connector between a feed and a platform that live in this process
-    #[cfg(feature = "misp-feed")]
     MispFeed(acts::Arguments),
 }
 
@@ -145,7 +143,6 @@ fn start(arguments: &Arguments) -> Result<ExitCode> {
         match &arguments.scene {
             None => demo(arguments).await,
             Some(Scene::Maltrail(arguments)) => maltrail::demo(arguments).await,
-            #[cfg(feature = "misp-feed")]
             Some(Scene::MispFeed(arguments)) => misp_feed::demo(arguments).await,
         }
     });

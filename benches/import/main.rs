@@ -1,6 +1,5 @@
 //! The whole line against its measures, on this machine: `scripts/bench`, or one part of it with
-//! `cargo bench --bench import -- comparison | growth | pages | workers | maltrail`,
-//! and with `--features misp-feed` also `misp-feed`.
+//! `cargo bench --bench import -- comparison | growth | pages | workers | maltrail | misp-feed`.
 //!
 //! The platforms run in this process, the contestants are processes of their own: the connector as it
 //! is delivered, a connector on the platform's own Python client that does the same import, and a bare
@@ -24,7 +23,6 @@ mod growth;
 mod lists;
 mod maltrail;
 mod measured;
-#[cfg(feature = "misp-feed")]
 mod misp_feed;
 mod pages;
 mod publisher;
@@ -57,7 +55,6 @@ enum Part {
     /// The Maltrail connector with lists of Maltrail's size, beside one on the platform's own client
     Maltrail(maltrail::Arguments),
     /// The MISP Feed connector with events like those of a vendor, beside one on the platform's own client
-    #[cfg(feature = "misp-feed")]
     MispFeed(misp_feed::Arguments),
     /// The bare publisher itself, a process of its own
     #[command(hide = true)]
@@ -97,7 +94,6 @@ async fn measure(part: Option<Part>) -> Result<()> {
         Some(Part::Pages(arguments)) => pages::measure(&arguments).await,
         Some(Part::Workers(arguments)) => workers::measure(&arguments).await,
         Some(Part::Maltrail(arguments)) => maltrail::measure(&arguments).await,
-        #[cfg(feature = "misp-feed")]
         Some(Part::MispFeed(arguments)) => misp_feed::measure(&arguments).await,
         Some(Part::Publish {
             address,
