@@ -45,7 +45,7 @@ const NOTHING_NEW_GOAL: Duration = Duration::from_secs(1);
 /// How much of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only a tenth of it, for a try of a minute or two
+    /// Only a tenth of it, for a try
     #[arg(long)]
     small: bool,
     /// Leaves the connector on the platform's own client out
