@@ -42,10 +42,13 @@ const EVENT_PEAK_GOAL_BYTES: u64 = 256 << 20;
 const MESSAGE_GOAL_BYTES: u64 = 16 << 20;
 const NOTHING_NEW_GOAL: Duration = Duration::from_secs(1);
 
+/// Between two reports of all that was sent.
+const REPORT_EVERY: Duration = Duration::from_millis(20);
+
 /// How much of it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only a tenth of it, for a try of a minute or two
+    /// Only a tenth of it, for a try
     #[arg(long)]
     small: bool,
     /// Leaves the connector on the platform's own client out
@@ -163,7 +166,7 @@ impl<'a> Line<'a> {
         self.prepare(&mut command, id);
         command
             .env("CONNECTOR_RUN_AND_TERMINATE", "true")
-            // Nothing is reported to the platform, as if no worker had come to it yet.
+            // Above all that is sent.
             .env("CONNECTOR_QUEUE_THRESHOLD", "100000")
             .env("MISP_FEED_CREATE_INDICATORS", "true")
             .env("MISP_FEED_CREATE_OBSERVABLES", "true");
@@ -175,10 +178,29 @@ impl<'a> Line<'a> {
         command.env("MISP_FEED_URL", &self.feed.url);
     }
 
+    /// A run of the connector, with workers that take no time: it waits between parts until what they need is imported.
+    async fn run(&self, id: &str) -> Result<Measured> {
+        let mut connector = self.connector(id);
+        let mut measured = std::pin::pin!(run(&mut connector));
+        loop {
+            tokio::select! {
+                measured = &mut measured => return measured.context("the import"),
+                () = tokio::time::sleep(REPORT_EVERY) => self.report(),
+            }
+        }
+    }
+
+    fn report(&self) {
+        let destination = &self.stage.destination;
+        if let Some(work) = destination.works().pop() {
+            destination.report_all(&work.id);
+        }
+    }
+
     /// A run into a sink, which empties the queue as it fills.
     async fn import(&self, name: &str, id: &str) -> Result<Contest> {
         let sink = Sink::unseen(&self.stage.broker, &push_queue(id)).await?;
-        let measured = run(&mut self.connector(id)).await.context("the import")?;
+        let measured = self.run(id).await?;
         let taken = sink.close().await?;
         let work = self.stage.destination.works().pop();
         let objects = work.as_ref().and_then(sent).with_context(|| {
@@ -190,7 +212,7 @@ impl<'a> Line<'a> {
 
     /// A run whose messages are read when it has ended: not for many.
     async fn drained(&self, name: &str, id: &str) -> Result<Contest> {
-        let measured = run(&mut self.connector(id)).await.context("the import")?;
+        let measured = self.run(id).await?;
         let drained = drain(&self.stage.broker, &push_queue(id)).await?;
         Ok(self.contest(name, measured, counted(&drained)))
     }
