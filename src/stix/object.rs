@@ -66,6 +66,9 @@ pub struct Handling {
     /// The row of the source of which it came: those that stand next to each other and have the same number here count as
     /// one for the size of a message. None: it counts alone.
     pub row: Option<u64>,
+    /// Whether what its versions say adds up at the destination, whatever their order: a threat that each report marks as
+    /// it is marked itself. Of others, a version is not sent before the one ahead of it is imported.
+    pub adds_up: bool,
 }
 
 /// What the import does with an object.

@@ -479,10 +479,12 @@ impl Packer {
     /// An object that has changed since it was sent a moment ago must not be overwritten by its older version, nor come
     /// back, or go, by what was sent before a deletion, or by one.
     fn must_wait(&self, unit: &Converted, objects: &[Arc<StixObject>]) -> bool {
-        let has_other = |object: &Arc<StixObject>| self.sent_embedded.has_other_shared(object);
+        let has_other = |object: &Arc<StixObject>| {
+            !object.handling.adds_up && self.sent_embedded.has_other_shared(object)
+        };
         let is_own_other = |object: &Arc<StixObject>| {
             let mut embedded = object.embedded.iter();
-            self.recent.holds_other_than(object)
+            (!object.handling.adds_up && self.recent.holds_other_than(object))
                 || has_other(object)
                 || embedded.any(|embedded| self.recent.has_deleted(embedded.key))
         };

@@ -10,7 +10,7 @@ use crate::stix::typed::{
     Common, Identity, Indicator, IndicatorPattern, Label, MarkingDefinition, NotWritten,
     Relationship, TypedObject,
 };
-use crate::stix::{StixId, StixObject, Timestamp};
+use crate::stix::{Handling, StixId, StixObject, Timestamp};
 
 /// The most markings and labels that are kept as objects; more are written again.
 const MOST_KEPT: usize = 10_000;
@@ -141,17 +141,17 @@ impl Writer {
         }
     }
 
-    /// Writes an entity.
+    /// Writes an entity. Each event marks it as it is marked itself, and the strictest of these stays.
     pub(super) fn entity(
         &mut self,
         entity: &Entity,
         marks: &Marks,
     ) -> Result<StixObject, NotWritten> {
         let common = self.common(marks, &[], None)?;
-        entity.write(&common)
+        Ok(with_adding_up(entity.write(&common)?, true))
     }
 
-    /// Writes a relationship, without times.
+    /// Writes a relationship, without times. Without a description, other events say the same of it, but for its marking.
     pub(super) fn relationship(
         &mut self,
         ends: (&'static str, &StixId, &StixId),
@@ -164,8 +164,17 @@ impl Writer {
             description,
             ..Relationship::new(word, source, target)
         };
-        relationship.write(&common)
+        let object = relationship.write(&common)?;
+        Ok(with_adding_up(object, description.is_none()))
     }
+}
+
+fn with_adding_up(object: StixObject, adds_up: bool) -> StixObject {
+    let handling = Handling {
+        adds_up,
+        ..object.handling
+    };
+    object.handled(handling)
 }
 
 fn indicator<'a>(

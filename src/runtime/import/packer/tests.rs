@@ -1062,6 +1062,18 @@ fn what_units_share_is_never_overwritten_by_its_older_version(#[case] packing: P
     assert!(!waits(&same));
     let changed = run.pack(&sharing(vec![tied(2, 5)], vec![scored(5, 2)]));
     assert!(times(&changed, 5) > 0 && changed.waves[0].waits);
+    // Unless both add up.
+    let adds_up = |object: StixObject| {
+        let handling = Handling {
+            adds_up: true,
+            ..object.handling
+        };
+        object.handled(handling)
+    };
+    let (own, shared) = (adds_up(scored(5, 4)), adds_up(scored(5, 3)));
+    assert!(!waits(&run.pack(&sharing(vec![tied(3, 5)], vec![shared]))));
+    let own = run.pack(&unit_of(vec![own], Vec::new()));
+    assert!(times(&own, 5) > 0 && !waits(&own));
     // An object that a unit brings itself waits for its shared form as well.
     let mut run = Packer::new(packing);
     run.pack(&sharing(vec![tied(1, 5)], vec![scored(5, 1)]));

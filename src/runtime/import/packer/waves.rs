@@ -141,8 +141,11 @@ impl Packer {
         let is_in_flight = |id: &str| self.in_flight.contains(&key(id));
         let waits = objects.iter().any(|object| {
             let key = object.key;
-            self.own_in_flight.contains(&key)
-                || (self.shared_in_flight.contains(&key) && self.has_changed(object))
+            let is_other = || {
+                self.own_in_flight.contains(&key)
+                    || (self.shared_in_flight.contains(&key) && self.has_changed(object))
+            };
+            (!object.handling.adds_up && is_other())
                 || (object.is_deletion() && self.in_flight.contains(&key))
                 || object.needs().any(|(id, _)| is_in_flight(id))
         });
