@@ -216,6 +216,7 @@ mod tests {
             operation: Operation::Delete,
             group: Some(7),
             row: Some(3),
+            adds_up: true,
         };
         let report = ObjectWriter::new(id("report")).finish("Report").unwrap();
         let report = report.referring_to(members()).handled(handling);
