@@ -119,6 +119,8 @@ pub(super) struct Item {
     pub(super) vulnerabilities: Vec<Marked<Entity>>,
     /// Malware that the tags of an object with vulnerabilities name.
     pub(super) malware: Vec<Marked<Entity>>,
+    /// Entities that the tags of an object name, with all that is said about them.
+    pub(super) said: Vec<Marked<Entity>>,
     /// Sightings, each of the draft at this place.
     pub(super) sightings: Vec<(usize, Sighting)>,
     /// Pages, for the report.

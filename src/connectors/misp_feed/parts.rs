@@ -122,6 +122,16 @@ struct Linking {
     next: usize,
 }
 
+/// An object whose references are read.
+#[derive(Debug)]
+struct Referring<'a> {
+    object: Box<Object<'a>>,
+    /// Those of the object: it is what says its references.
+    marks: Marks,
+    /// The references that are left.
+    left: Elements<'a>,
+}
+
 /// Where the reading of an event stands.
 #[derive(Debug)]
 enum Stage<'a> {
@@ -130,7 +140,7 @@ enum Stage<'a> {
     /// What malware or intrusion sets use: places of a user and of a technique.
     Uses(usize, usize),
     /// References of objects: the objects left, and the one at hand with those of its references that are left.
-    References(Elements<'a>, Option<(Box<Object<'a>>, Elements<'a>)>),
+    References(Elements<'a>, Option<Referring<'a>>),
     Notes(Elements<'a>),
     /// How much more was not sent than is named.
     Unnamed,

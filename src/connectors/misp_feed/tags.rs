@@ -26,6 +26,9 @@ const LONGEST_TAG: usize = 500;
 /// The longest type and the longest text of a marking, in characters.
 const LONGEST_MARKING: usize = 250;
 
+/// So many labels and entities of an object hold for each of its attributes: these have copies of their own.
+const MOST_INHERITED: usize = 20;
+
 /// What the tags of an event, or of an attribute, say together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagFacts {
@@ -141,6 +144,24 @@ impl TagFacts {
             Meaning::Label => self.guess(&tag.name, tag.colour.as_deref(), settings, guesses),
             Meaning::Nothing => {}
         }
+    }
+
+    /// What an object says, as far as it holds for each of its attributes: of its entities no more than their names.
+    pub(super) fn to_inherit(&self) -> Self {
+        let entities = self.entities.iter().take(MOST_INHERITED);
+        Self {
+            marks: self.marks.clone(),
+            confidence: self.confidence,
+            labels: self.labels.iter().take(MOST_INHERITED).cloned().collect(),
+            entities: entities.map(Entity::name_only).collect(),
+            keys: self.keys.iter().take(MOST_INHERITED).copied().collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether attributes have all of it.
+    pub(super) fn is_inherited_whole(&self) -> bool {
+        self.labels.len().max(self.entities.len()) <= MOST_INHERITED
     }
 
     /// These with what the object around an attribute says: its markings and its confidence where the attribute has none of its

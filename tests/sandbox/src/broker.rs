@@ -26,6 +26,11 @@ const COOKIE: &str = "sandbox";
 const START_LIMIT: Duration = Duration::from_mins(5);
 const CONTROL_LIMIT: Duration = Duration::from_mins(3);
 
+/// Below those that systems give to outgoing connections: while a broker is down, none of these takes its port.
+const FIRST_PORT: u16 = 20_000;
+const PORTS_OF_OURS: u128 = 12_000;
+const PORT_TRIES: usize = 1_000;
+
 /// Reads the ids of process groups until this process ends, which closes the pipe, and then ends
 /// those groups. So nothing stays behind a test that is killed, or that keeps its broker in a static.
 const WATCH: &str = "groups=
@@ -394,12 +399,19 @@ fn node(port: u16) -> String {
 
 /// Ports that nobody uses now.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let listeners: Vec<TcpListener> = (0..N)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-        .collect::<Result<_, _>>()?;
+    let listeners: Vec<TcpListener> = (0..N).map(|_| free_listener()).collect::<Result<_>>()?;
     let ports: Vec<u16> = listeners
         .iter()
         .map(|listener| Ok(listener.local_addr()?.port()))
         .collect::<Result<_, std::io::Error>>()?;
     ports.try_into().map_err(|_| anyhow!("no free ports"))
+}
+
+fn free_listener() -> Result<TcpListener> {
+    let free = (0..PORT_TRIES).find_map(|_| {
+        let port = uuid::Uuid::new_v4().as_u128() % PORTS_OF_OURS;
+        let port = u16::try_from(port).ok()?.checked_add(FIRST_PORT)?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+    });
+    free.context("no port of ours is free")
 }

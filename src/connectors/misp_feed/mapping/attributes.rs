@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::content::Content;
 use super::facts::Facts;
+use super::objects::TOO_MUCH_MALWARE;
 use super::reading::{Reading, Sign, SignPattern, read};
 use super::{Draft, Item, Marked, PackedSample, Tie, UnsentName, What, unsent, uuid_key};
 use crate::connector::Skipped;
@@ -102,7 +103,9 @@ impl Planner<'_> {
             return item;
         }
         self.add_alone(&mut item, &member);
-        item.tie_vulnerabilities(std::slice::from_ref(&member));
+        if !item.tie_vulnerabilities(std::slice::from_ref(&member)) {
+            item.skip(&member, TOO_MUCH_MALWARE);
+        }
         item
     }
 

@@ -1,5 +1,7 @@
 //! One object with all of its attributes.
 
+use std::collections::HashSet;
+
 use super::attributes::{Member, Planner, STRICTER, link};
 use super::content::Content;
 use super::facts::Facts;
@@ -9,11 +11,16 @@ use crate::connector::Skipped;
 use crate::connectors::misp_feed::attribute_types::Form;
 use crate::connectors::misp_feed::event::{Attribute, Object};
 use crate::connectors::misp_feed::tags::{Entity, EntityKind, TagFacts};
+use crate::stix::key;
 use crate::stix::make_id::ValueType;
 use crate::stix::text::{NAME_CHARS, clean};
 
 /// The most attributes of one object; no template has more than a hundred.
 const MOST_ATTRIBUTES: usize = 1_000;
+/// The most malware of one object with vulnerabilities.
+const MOST_MALWARE: usize = 100;
+pub(super) const TOO_MUCH_MALWARE: &str =
+    "it has more than 100 families of malware; those behind are not tied to its vulnerabilities";
 /// The most relationships within one object.
 const MOST_TIES: usize = 10_000;
 
@@ -26,6 +33,19 @@ impl Planner<'_> {
         };
         let (mut members, mut no_objects) = (Vec::new(), 0_usize);
         let said = self.tags_of(&object.tags, &object.clusters);
+        let inherited = said.to_inherit();
+        if !said.is_inherited_whole() {
+            let reason = "it has more than 20 labels or threats; those behind do not hold for its attributes";
+            item.skipped.push(left_out(object, reason.to_owned()));
+        }
+        let marks = self.event.marks.replaced_by(&said.marks);
+        let entities = said.entities.iter().cloned();
+        item.said = entities
+            .map(|it| Marked {
+                it,
+                marks: marks.clone(),
+            })
+            .collect();
         for (place, text) in object.attributes().enumerate() {
             item.attributes += 1;
             if members.len() >= MOST_ATTRIBUTES {
@@ -34,7 +54,7 @@ impl Planner<'_> {
             match Attribute::read(text) {
                 Some(mut attribute) => {
                     item.odd.add(std::mem::take(&mut attribute.odd));
-                    members.push(self.member(place, attribute, &said));
+                    members.push(self.member(place, attribute, &inherited));
                 }
                 // Deleted: nothing comes of it.
                 None if text.starts_with('{') => {}
@@ -162,12 +182,13 @@ impl Planner<'_> {
     /// What is said about an object: what its attributes say together, and its own comment.
     fn object_facts(&self, object: &Object<'_>, said: &TagFacts, members: &[Member<'_>]) -> Facts {
         let comment = clean(&object.comment, usize::MAX);
+        let of_object = self.event.marks.replaced_by(&said.marks);
         let mut facts = Facts {
             timestamp: object.timestamp,
             comment: (!comment.is_empty()).then(|| comment.into_owned()),
-            marks: self.event.marks.replaced_by(&said.marks),
             ..Facts::default()
         };
+        let has_words = facts.comment.is_some();
         let mut marks = None;
         for member in members {
             let own = member.facts.marks.clone();
@@ -177,7 +198,11 @@ impl Planner<'_> {
             });
             facts.merge(member.facts.clone());
         }
-        facts.marks = marks.unwrap_or(facts.marks);
+        facts.marks = match marks {
+            Some(marks) if has_words => marks.stricter(&of_object),
+            Some(marks) => marks,
+            None => of_object,
+        };
         facts.timestamp = facts.timestamp.or(self.event.timestamp);
         facts
     }
@@ -278,24 +303,30 @@ impl Item {
         names.len().saturating_mul(addresses.len()) <= MOST_TIES
     }
 
-    /// Notes the vulnerabilities among the entities, and the malware that belongs to them.
-    pub(super) fn tie_vulnerabilities(&mut self, members: &[Member<'_>]) {
+    /// Notes the vulnerabilities among the entities, and the malware that belongs to them; false where that is too much.
+    pub(super) fn tie_vulnerabilities(&mut self, members: &[Member<'_>]) -> bool {
         let is_one = |entity: &&Marked<Entity>| entity.it.kind == EntityKind::Vulnerability;
         self.vulnerabilities = self.entities.iter().filter(is_one).cloned().collect();
         if self.vulnerabilities.is_empty() {
-            return;
+            return true;
         }
+        let mut known = HashSet::new();
         for member in members {
-            for entity in &member.facts.entities {
-                let is_known = self.malware.iter().any(|known| known.it == *entity);
-                if entity.kind == EntityKind::Malware && !is_known {
-                    self.malware.push(Marked {
-                        it: entity.clone(),
-                        marks: member.facts.marks.clone(),
-                    });
+            let entities = member.facts.entities.iter();
+            for entity in entities.filter(|entity| entity.kind == EntityKind::Malware) {
+                if !known.insert(key(&entity.id())) {
+                    continue;
                 }
+                if self.malware.len() >= MOST_MALWARE {
+                    return false;
+                }
+                self.malware.push(Marked {
+                    it: entity.clone(),
+                    marks: member.facts.marks.clone(),
+                });
             }
         }
+        true
     }
 
     fn describe_vulnerabilities(&mut self, members: &[Member<'_>]) {
@@ -346,7 +377,10 @@ impl Planner<'_> {
         }
         self.add_pages(item, members);
         item.describe_vulnerabilities(members);
-        item.tie_vulnerabilities(members);
+        if !item.tie_vulnerabilities(members) {
+            item.skipped
+                .push(left_out(object, TOO_MUCH_MALWARE.to_owned()));
+        }
     }
 
     /// Adds the pages of an object to what it became, else to the report: to what is marked as strictly as they are.

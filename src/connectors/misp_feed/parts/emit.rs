@@ -11,6 +11,9 @@ use crate::connectors::misp_feed::tags::{Entity, Marks};
 use crate::stix::typed::NotWritten;
 use crate::stix::{Handling, StixId, StixObject, Timestamp, key};
 
+/// The most relationships of the vulnerabilities of one object.
+const MOST_RELATED: usize = 10_000;
+
 impl<'a> EventParts<'a> {
     /// Hands the threats of the event out with its first part, whatever refers to them.
     pub(super) fn introduce_threats(&mut self, part: &mut EventPart) {
@@ -382,7 +385,17 @@ impl<'a> EventParts<'a> {
 
     /// Relates the indicators and the malware of an object to its vulnerabilities.
     fn relate(&mut self, part: &mut EventPart, item: &Item) {
+        let indicators = item.drafts.iter().filter(|draft| draft.is_indicator());
+        let related = item.malware.len() + indicators.count();
+        let mut left = MOST_RELATED;
         for Marked { it, marks } in &item.vulnerabilities {
+            let Some(still_left) = left.checked_sub(related) else {
+                let reason = "it has more than 10000 pairs of vulnerabilities with what exploits them; the rest is not tied";
+                let name = UnsentName::about("relationships of", &it.id());
+                self.skip(part, unsent(name, "Vulnerability", reason));
+                return;
+            };
+            left = still_left;
             let marks = self.facts.marks.stricter(marks);
             let Some(target) = self.reach(part, it, &marks) else {
                 continue;

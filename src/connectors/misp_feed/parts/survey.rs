@@ -118,7 +118,7 @@ impl Survey {
                 self.note_said(entity, &draft.facts.marks);
             }
         }
-        for Marked { it, marks } in item.entities.iter().chain(&item.malware) {
+        for Marked { it, marks } in item.entities.iter().chain(&item.malware).chain(&item.said) {
             if it.says_more() {
                 self.note_said(it, marks);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::notes;
 use super::relations::relation;
-use super::{EntityKind, EventPart, EventParts, Stage};
+use super::{EntityKind, EventPart, EventParts, Referring, Stage};
 use crate::connectors::misp_feed::event::{Elements, EventReport, Object, Reference, Sighting};
 use crate::connectors::misp_feed::mapping::{Draft, UnsentName, unsent, uuid_key};
 use crate::connectors::misp_feed::tags::{Entity, Marks};
@@ -135,16 +135,12 @@ impl<'a> EventParts<'a> {
         &mut self,
         part: &mut EventPart,
         mut left: Elements<'a>,
-        at: Option<(Box<Object<'a>>, Elements<'a>)>,
+        at: Option<Referring<'a>>,
     ) {
-        let Some((object, mut references)) = at else {
+        let Some(mut referring) = at else {
             self.stage = match left.next() {
                 Some(text) => {
-                    let object = Object::read(text).map(Box::new);
-                    let at = object.map(|object| {
-                        let references = object.references();
-                        (object, references)
-                    });
+                    let at = Object::read(text).map(|object| self.referring(object));
                     Stage::References(left, at)
                 }
                 None if self.report.is_some() => Stage::Notes(self.event.reports()),
@@ -152,21 +148,30 @@ impl<'a> EventParts<'a> {
             };
             return;
         };
-        self.stage = match references.next() {
+        self.stage = match referring.left.next() {
             Some(text) => {
                 if let Some(reference) = Reference::read(text) {
-                    self.add_reference(part, &object, &reference);
+                    self.add_reference(part, &referring, &reference);
                 }
-                Stage::References(left, Some((object, references)))
+                Stage::References(left, Some(referring))
             }
             None => Stage::References(left, None),
         };
     }
 
+    fn referring(&self, object: Object<'a>) -> Referring<'a> {
+        let said = self.planner().tags_of(&object.tags, &object.clusters);
+        Referring {
+            marks: self.facts.marks.replaced_by(&said.marks),
+            left: object.references(),
+            object: Box::new(object),
+        }
+    }
+
     fn add_reference(
         &mut self,
         part: &mut EventPart,
-        object: &Object<'_>,
+        Referring { object, marks, .. }: &Referring<'_>,
         reference: &Reference<'_>,
     ) {
         let uuid = object.uuid.as_deref();
@@ -184,9 +189,7 @@ impl<'a> EventParts<'a> {
         let word = &reference.relationship_type;
         let (taken, is_turned) = relation(word, source.kind, target.kind);
         // The reference is said by the object, whatever its attributes may say of themselves.
-        let said = self.planner().tags_of(&object.tags, &object.clusters);
-        let own = self.facts.marks.replaced_by(&said.marks);
-        let marks = source.marks.stricter(&target.marks).stricter(&own);
+        let marks = source.marks.stricter(&target.marks).stricter(marks);
         let (from, to) = (source.id.clone(), target.id.clone());
         let (from, to) = if is_turned { (to, from) } else { (from, to) };
         let said = [word.trim(), reference.comment.trim()];

@@ -219,6 +219,16 @@ impl Entity {
         }
     }
 
+    /// The same without what is said about it.
+    pub(super) fn name_only(&self) -> Self {
+        Self {
+            mitre_id: self.mitre_id.clone(),
+            is_nameless: self.is_nameless,
+            at_platform: self.at_platform.clone(),
+            ..Self::bare(self.kind, self.name.clone())
+        }
+    }
+
     /// Takes over what it does not say itself.
     pub(in super::super) fn complete(&mut self, other: Self) {
         self.description = self.description.take().or(other.description);

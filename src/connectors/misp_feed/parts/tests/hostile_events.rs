@@ -228,3 +228,54 @@ fn a_value_that_looks_like_a_pattern_stays_a_value() {
     let expected = r"[url:value = 'http://evil.example/\'] OR [domain-name:value = \'x']";
     assert_eq!(pattern, expected);
 }
+
+/// Each attribute has a copy of its own of what its object says.
+#[test]
+fn what_an_object_says_holds_for_its_attributes_within_bounds() {
+    let cluster = |number: usize| {
+        json!({
+            "type": "rat", "value": format!("Zorb {number}"), "tag_name": format!("misp-galaxy:rat=\"Zorb {number}\""),
+            "description": "Words.",
+        })
+    };
+    let clusters: Vec<Value> = (0..60).map(cluster).collect();
+    let attribute = |number: usize| json!({ "type": "domain", "value": format!("d{number}.example"), "to_ids": true });
+    let attributes: Vec<Value> = (0..40).map(attribute).collect();
+    let object = json!({
+        "name": "other", "uuid": "00000000-0000-4000-8000-000000000001", "Galaxy": [{ "GalaxyCluster": clusters }],
+        "Attribute": attributes,
+    });
+    let file = event(json!([]), json!([object])).to_string();
+    let parts = parts_of(&file, &everything(), 100);
+    let objects: Vec<Value> = objects_of(&parts).into_values().collect();
+    let ties = relationships(&objects);
+    let indicates = ties.iter().filter(|tie| tie.contains(" indicates "));
+    assert_eq!(indicates.count(), 40 * 20);
+    for malware in of_type(&objects, "malware") {
+        assert_eq!(malware["description"], "Words.");
+    }
+    let mut skipped = parts.iter().flat_map(|part| &part.skipped);
+    assert!(skipped.any(|skipped| skipped.reason.contains("more than 20 labels or threats")));
+}
+
+#[test]
+fn vulnerabilities_are_tied_to_so_much_malware() {
+    let vulnerability = |number: usize| {
+        let tag =
+            |tag: usize| json!({ "name": format!("misp-galaxy:malpedia=\"Zorb {number} {tag}\"") });
+        let tags: Vec<Value> = (0..20).map(tag).collect();
+        json!({ "type": "vulnerability", "value": format!("CVE-2026-{number:04}"), "Tag": tags })
+    };
+    let attributes: Vec<Value> = (1000..1012).map(vulnerability).collect();
+    let object = json!({ "name": "vulnerability", "uuid": "00000000-0000-4000-8000-000000000001", "Attribute": attributes });
+    let file = event(json!([]), json!([object])).to_string();
+    let parts = parts_of(&file, &everything(), 100);
+    let objects: Vec<Value> = objects_of(&parts).into_values().collect();
+    let ties = relationships(&objects);
+    let related = ties
+        .iter()
+        .filter(|tie| tie.contains(" related-to vulnerability"));
+    assert_eq!(related.count(), 12 * 100);
+    let mut skipped = parts.iter().flat_map(|part| &part.skipped);
+    assert!(skipped.any(|skipped| skipped.reason.contains("more than 100 families")));
+}

@@ -91,6 +91,22 @@ fn an_attribute_of_an_object_may_say_otherwise() {
     }
 }
 
+/// What an object says in words is for those who may see the object.
+#[test]
+fn the_comment_of_an_object_is_marked_as_the_object() {
+    let sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let of = |comment: &str| {
+        let object = json!({
+            "name": "file", "uuid": FIRST, "comment": comment, "Tag": tag("tlp:red"),
+            "Attribute": [{ "type": "sha256", "object_relation": "sha256", "value": sha256, "to_ids": true, "Tag": tag("tlp:green") }],
+        });
+        let objects = convert(&green(json!([]), json!([object])), &all());
+        of_type(&objects, "file")[0].clone()
+    };
+    assert!(is_marked(&of("seen at a customer"), tlp::RED));
+    assert!(is_marked(&of(""), tlp::GREEN));
+}
+
 #[test]
 fn what_an_attribute_names_is_marked_as_it() {
     let attributes = json!([
