@@ -53,6 +53,11 @@ impl DeferredUnits {
         }
     }
 
+    /// Whether more is deferred than these: of any unit, something may be.
+    pub fn is_more(&self) -> bool {
+        self.is_more
+    }
+
     /// Whether something of this unit may be deferred.
     pub fn may_include(&self, unit: &UnitKey) -> bool {
         self.is_more || self.keys.contains(unit)

@@ -24,6 +24,9 @@ pub(super) struct Failing {
     tries: u32,
     /// What was wrong at last.
     reason: String,
+    /// It was imported before, and failed when it was read once more: its date is not judged again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_imported: bool,
 }
 
 impl Failing {
@@ -116,11 +119,26 @@ impl FailingItems {
             fingerprint,
             tries: 1,
             reason,
+            is_imported: false,
         });
         (Failure::New, displaced)
     }
 
-    /// Forgets one that is done.
+    /// Notes that one that failed was imported before.
+    pub(super) fn note_imported(&mut self, fingerprint: Fingerprint) {
+        let mut items = self.0.iter_mut();
+        if let Some(item) = items.find(|item| item.fingerprint == fingerprint) {
+            item.is_imported = true;
+        }
+    }
+
+    /// Whether this version has failed, and was imported before.
+    pub(super) fn is_imported(&self, fingerprint: Fingerprint) -> bool {
+        let mut items = self.0.iter();
+        items.any(|item| item.fingerprint == fingerprint && item.is_imported)
+    }
+
+    /// Forgets one that is done, or not wanted any more.
     pub(super) fn remove(&mut self, fingerprint: Fingerprint) {
         self.0.retain(|item| item.fingerprint != fingerprint);
     }

@@ -316,4 +316,4 @@ impl FeedSession {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

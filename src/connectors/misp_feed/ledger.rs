@@ -52,7 +52,8 @@ impl Ledger {
         settings: AppliedSettings,
         is_again: impl Fn(usize) -> bool,
     ) -> (Self, ToDo) {
-        if cursor.settings.import_from != settings.import_from {
+        let is_same_date = cursor.settings.import_from == settings.import_from;
+        if !is_same_date {
             cursor.done.forget_left_out();
         }
         cursor.settings = settings;
@@ -81,10 +82,18 @@ impl Ledger {
                 if is_again(place) {
                     to_do.again.push(place);
                 }
-            } else if listed.is_left_out {
+                continue;
+            }
+            let failing = &mut ledger.cursor.failing;
+            let is_failing = failing.has(fingerprint);
+            // What was wanted when it failed stays so, and what was imported before in any case: that it gets older while
+            // it is tried again means nothing.
+            let is_judged = failing.is_imported(fingerprint) || is_failing && is_same_date;
+            if listed.is_left_out && !is_judged {
+                failing.remove(fingerprint);
                 to_do.left_out += 1;
-            } else if !ledger.cursor.failing.has_given_up(fingerprint) {
-                to_do.retried += usize::from(ledger.cursor.failing.has(fingerprint));
+            } else if !failing.has_given_up(fingerprint) {
+                to_do.retried += usize::from(is_failing);
                 to_do.items.push(place);
             }
         }
@@ -171,6 +180,18 @@ impl Ledger {
         self.cursor.done.note_left_out(fingerprint, what);
     }
 
+    /// What of an item that is done is left out by its date, as far as that is known.
+    pub(super) fn left_out(&self, place: usize) -> Option<LeftOutByDate> {
+        let listed = self.listing.get(place)?;
+        self.cursor.done.left_out(listed.fingerprint)
+    }
+
+    /// Whether all of an item that is not done was imported before: it failed when it was read once more.
+    pub(super) fn is_imported(&self, place: usize) -> bool {
+        let listed = self.listing.get(place);
+        listed.is_some_and(|listed| self.cursor.failing.is_imported(listed.fingerprint))
+    }
+
     /// An item failed, for this reason. Answers what is to be said of that.
     pub(super) fn note_failed(&mut self, place: usize, reason: &str) -> Failure {
         self.left = self.left.saturating_sub(1);
@@ -180,6 +201,7 @@ impl Ledger {
     /// An item that was done, and of which something was to be sent once more, failed, for this reason: it is not done any
     /// more, and tried again as a whole. Answers what is to be said of that.
     pub(super) fn reopen(&mut self, place: usize, reason: &str) -> Failure {
+        let is_whole = self.left_out(place).is_none();
         if let Some(listed) = self.listing.get(place) {
             let Cursor {
                 done, removable, ..
@@ -190,7 +212,11 @@ impl Ledger {
                 done.take_out(listed);
             }
         }
-        self.fail(place, reason)
+        let failure = self.fail(place, reason);
+        if let Some(listed) = self.listing.get(place).filter(|_| is_whole) {
+            self.cursor.failing.note_imported(listed.fingerprint);
+        }
+        failure
     }
 
     fn fail(&mut self, place: usize, reason: &str) -> Failure {

@@ -240,7 +240,10 @@ impl<'a> Opening<'a> {
                 "events up to the last one that the program before has imported count as done"
             );
         }
-        summary.count_removed(self.remove(&ledger, &items).await);
+        let removes = self.removes();
+        if removes {
+            summary.count_removed(self.remove(&ledger, &items).await);
+        }
         self.announce(&summary, &to_do);
         let run = Run {
             session: self.session.clone(),
@@ -257,7 +260,7 @@ impl<'a> Opening<'a> {
             reporter: self.resume.reporter.clone(),
             stored,
             now: self.now,
-            removes: self.connector.removes,
+            removes,
             not_noted: 0,
         };
         (run, to_do)
@@ -283,12 +286,21 @@ impl<'a> Opening<'a> {
         since.map(|since| since.resolve(self.now))
     }
 
-    /// Removes from the bucket what is confirmed, if that is wanted, and of which nothing is deferred: that is read once
-    /// more. Answers how much.
-    async fn remove(&self, ledger: &Ledger, items: &[FeedItem]) -> u64 {
-        if !self.connector.removes {
-            return 0;
+    /// Whether objects are removed from the bucket. Where more is deferred than is remembered, any of them may be needed
+    /// once more: then what is imported is only noted as done. Once that can be sent, all is read anew, and removed.
+    fn removes(&self) -> bool {
+        let is_held = self.connector.removes && self.resume.deferred.is_more();
+        if is_held {
+            tracing::warn!(
+                "more is deferred than is remembered, and any object may be needed for it once more: until it can be sent, no imported object is removed from the bucket"
+            );
         }
+        self.connector.removes && !is_held
+    }
+
+    /// Removes from the bucket what is confirmed, and of which nothing is deferred: that is read once more. Answers how
+    /// much.
+    async fn remove(&self, ledger: &Ledger, items: &[FeedItem]) -> u64 {
         let mut places = ledger.removable();
         self.begin_elsewhere(&mut places);
         let (mut removed, mut changed) = (0, 0_u64);
@@ -413,3 +425,6 @@ pub(super) fn applied_settings(settings: &super::MispFeedSettings) -> AppliedSet
             .unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

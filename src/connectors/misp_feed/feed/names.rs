@@ -13,6 +13,9 @@ use crate::telemetry::safe_text::{NAME, safe};
 const LONGEST_KEY: usize = 1024;
 /// A longer tag of a version is kept as its hash, in bytes.
 const LONGEST_TAG: usize = 128;
+/// What a tag begins with that is no byte-by-byte one
+/// (<https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3>).
+pub(super) const WEAK: &str = "W/";
 /// Letters of a UUID as feeds write it.
 const UUID_CHARS: usize = 36;
 
@@ -166,27 +169,38 @@ impl fmt::Display for ItemName {
 pub enum ItemVersion {
     /// The timestamp of an event as the manifest says it, in seconds since 1970; 0 where it says none that can be used.
     Timestamp(i64),
-    /// What a bucket calls the version (`ETag`), without quotes.
+    /// What a bucket calls the version (`ETag`), without quotes, and without the mark of a weak one.
     Tag(Box<str>),
+    /// When it was written (`LastModified`), as a bucket says that has no tags; empty where it says nothing of it.
+    Written(Box<str>),
 }
 
 impl ItemVersion {
     /// A version by its tag. A tag that is longer than any known is kept as its hash.
     pub fn tag(text: &str) -> Self {
-        let bare = text.trim_matches('"');
-        if bare.len() <= LONGEST_TAG {
-            return Self::Tag(bare.into());
-        }
-        let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, bare.as_bytes());
-        Self::Tag(hash.simple().to_string().into())
+        let strong = text.strip_prefix(WEAK).unwrap_or(text);
+        Self::Tag(bounded(strong.trim_matches('"')))
     }
+
+    /// A version by when it was written. A text that is longer than any time is kept as its hash.
+    pub fn written(text: &str) -> Self {
+        Self::Written(bounded(text))
+    }
+}
+
+fn bounded(text: &str) -> Box<str> {
+    if text.len() <= LONGEST_TAG {
+        return text.into();
+    }
+    let hash = Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes());
+    hash.simple().to_string().into()
 }
 
 impl fmt::Display for ItemVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timestamp(seconds) => fmt::Display::fmt(seconds, f),
-            Self::Tag(tag) => f.write_str(&safe(tag, NAME)),
+            Self::Tag(text) | Self::Written(text) => f.write_str(&safe(text, NAME)),
         }
     }
 }
@@ -245,6 +259,7 @@ mod tests {
     #[rstest]
     #[case("\"0a1b\"", "0a1b")]
     #[case("0a1b-7", "0a1b-7")]
+    #[case("W/\"0a1b\"", "0a1b")]
     fn a_tag_is_kept_without_quotes(#[case] text: &str, #[case] kept: &str) {
         assert_eq!(ItemVersion::tag(text), ItemVersion::Tag(kept.into()));
     }

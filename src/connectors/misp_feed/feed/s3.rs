@@ -16,6 +16,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 use uuid::Uuid;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 use self::listing::{Listed, Page};
 use self::signer::Signer;
 use super::error::{FeedError, FeedIdentity, FeedKind, Reason, Subject};
+use super::names::WEAK;
 use super::transport::Transport;
 use super::{Ahead, FeedItem, FeedItems, FeedSession, ItemName, ItemVersion, ObjectKey, Removal};
 use crate::connector::{Context, Skipped, SourceError};
@@ -210,16 +212,13 @@ impl Bucket {
         let transport = &self.0.transport;
         let _permit = transport.permit().await;
         let asking = async {
-            let Some(tag) = self.tag_of(url).await? else {
-                // A server without tags: there is nothing to compare.
-                self.send(Method::DELETE, url, None).await?;
-                return Ok(Removal::Gone);
-            };
-            if ItemVersion::tag(tag.trim_start_matches("W/")) != *version {
+            let present = self.present(url).await?;
+            if !present.is_still(version) {
                 return Ok(Removal::Changed);
             }
-            let removed = match self.send(Method::DELETE, url, Some(&tag)).await {
-                Err(reason) if reason.status() == Some(NOT_IMPLEMENTED) => {
+            let only = present.strong_tag();
+            let removed = match self.send(Method::DELETE, url, only).await {
+                Err(reason) if only.is_some() && reason.status() == Some(NOT_IMPLEMENTED) => {
                     self.send(Method::DELETE, url, None).await
                 }
                 removed => removed,
@@ -233,15 +232,20 @@ impl Bucket {
         transport.client.counted(asking).await
     }
 
-    /// The tag of the version that is there now; none where the server has no tags.
-    async fn tag_of(&self, url: &Url) -> Result<Option<String>, Reason> {
+    /// The version that is there now.
+    async fn present(&self, url: &Url) -> Result<Present, Reason> {
         let answer = self.send(Method::HEAD, url, None).await;
         let answer = answer.map_err(|reason| match reason {
             // Such an answer has no body, and so does not say what is refused: what is listed can be asked for.
             Reason::Refused(error) => Reason::Denied(error),
             reason => reason,
         })?;
-        Ok(answer.header("etag").map(str::to_owned))
+        let modified = answer.header("last-modified");
+        let modified = modified.and_then(|text| httpdate::parse_http_date(text).ok());
+        Ok(Present {
+            tag: answer.header("etag").map(str::to_owned),
+            modified: modified.map(|time| DateTime::<Utc>::from(time).timestamp()),
+        })
     }
 
     /// Signs a request and sends it, where a tag is given for that version alone; its answer, if that is a success.
@@ -268,6 +272,42 @@ impl Bucket {
         }
         Err(refusal(answer).await)
     }
+}
+
+/// A version of an object as a server says it without its content.
+#[derive(Debug)]
+struct Present {
+    /// None where the server has no tags.
+    tag: Option<String>,
+    /// When it was written, in seconds since 1970.
+    modified: Option<i64>,
+}
+
+impl Present {
+    /// Whether this is the version that was listed, as far as both can be compared.
+    fn is_still(&self, listed: &ItemVersion) -> bool {
+        match (listed, &self.tag) {
+            (ItemVersion::Written(text), _) => {
+                let listed = seconds_of(text);
+                listed.is_none() || self.modified.is_none() || listed == self.modified
+            }
+            (listed, Some(tag)) => ItemVersion::tag(tag) == *listed,
+            (_, None) => true,
+        }
+    }
+
+    /// The tag by which a server can compare: a weak one never is the same there
+    /// (<https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1>).
+    fn strong_tag(&self) -> Option<&str> {
+        let tag = self.tag.as_deref();
+        tag.filter(|tag| !tag.starts_with(WEAK))
+    }
+}
+
+/// When an object was written, as a listing says it, in seconds since 1970.
+fn seconds_of(modified: &str) -> Option<i64> {
+    let written = DateTime::parse_from_rfc3339(modified).ok()?;
+    Some(written.timestamp())
 }
 
 /// Where the next page is.
@@ -347,18 +387,16 @@ fn put(
 
 impl Listed {
     fn into_item(self, key: ObjectKey) -> FeedItem {
-        // Where there is no tag, when it was written has to do.
-        let version = self
-            .etag
-            .or_else(|| self.modified.clone())
-            .unwrap_or_default();
-        let written = self.modified.as_deref();
-        let written = written.and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
+        let modified = self.modified.as_deref().unwrap_or_default();
         FeedItem {
             name: ItemName::Object(key),
-            version: ItemVersion::tag(&version),
+            // Where there is no tag, when it was written has to do.
+            version: match self.etag.filter(|tag| !tag.is_empty()) {
+                Some(tag) => ItemVersion::tag(&tag),
+                None => ItemVersion::written(modified),
+            },
             timestamp: None,
-            written: written.map(|written| written.timestamp()),
+            written: seconds_of(modified),
             size: self.size,
         }
     }

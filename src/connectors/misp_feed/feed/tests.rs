@@ -4,7 +4,7 @@ mod buckets;
 mod faults;
 mod limits;
 mod requests;
-mod server;
+pub(in crate::connectors::misp_feed) mod server;
 
 use std::path::Path;
 
@@ -21,8 +21,8 @@ use crate::settings::TlsTrust;
 use crate::telemetry::logs::Chain;
 use crate::telemetry::metrics::Metrics;
 
-const ONE: &str = "5be1ae5a-4f4c-4b1c-9c0e-0b5f0a0a0a01";
-const TWO: &str = "5be1ae5a-4f4c-4b1c-9c0e-0b5f0a0a0a02";
+pub(in crate::connectors::misp_feed) const ONE: &str = "5be1ae5a-4f4c-4b1c-9c0e-0b5f0a0a0a01";
+pub(in crate::connectors::misp_feed) const TWO: &str = "5be1ae5a-4f4c-4b1c-9c0e-0b5f0a0a0a02";
 const MANIFEST: &str = r#"{"5be1ae5a-4f4c-4b1c-9c0e-0b5f0a0a0a01": {"timestamp": "1715000000"}}"#;
 const HEADER: &str = "Basic dXNlcjpodW50ZXIy";
 /// Longer than any wait of a test.
@@ -40,14 +40,18 @@ fn context() -> Context {
 }
 
 /// Limits that no test reaches by chance.
-fn usual() -> ReadLimits {
+pub(in crate::connectors::misp_feed) fn usual() -> ReadLimits {
     ReadLimits {
         request_timeout: Duration::from_mins(1),
         max_file_size: 1_000_000,
     }
 }
 
-fn feed_at(url: &Url, header: Option<&str>, limits: ReadLimits) -> Feed {
+pub(in crate::connectors::misp_feed) fn feed_at(
+    url: &Url,
+    header: Option<&str>,
+    limits: ReadLimits,
+) -> Feed {
     let source = SourceSettings::Http(HttpFeedSettings {
         url: url.clone(),
         tls: TlsTrust::System,
@@ -85,11 +89,11 @@ fn bucket_of(server: &Server) -> Feed {
 }
 
 /// A session that waits as a run does.
-fn run(feed: &Feed) -> FeedSession {
+pub(in crate::connectors::misp_feed) fn run(feed: &Feed) -> FeedSession {
     feed.for_run(&RunReporter::default(), LONG)
 }
 
-fn event(uuid: &str) -> FeedItem {
+pub(in crate::connectors::misp_feed) fn event(uuid: &str) -> FeedItem {
     FeedItem {
         name: ItemName::Event(EventUuid::parse(uuid).unwrap()),
         version: ItemVersion::Timestamp(1_715_000_000),

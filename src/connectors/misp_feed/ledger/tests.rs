@@ -255,6 +255,47 @@ fn what_lies_before_a_date_comes_by_an_earlier_one_also_behind_what_is_folded() 
     assert!((0..100).all(|place| to_do.items.contains(&place)));
 }
 
+/// It gets older than what is imported while it is tried again, or its date is set.
+#[rstest]
+#[case::imported(true, "P30D", true)]
+#[case::imported_by_another_date(true, "P7D", true)]
+#[case::never_read(false, "P30D", true)]
+#[case::never_read_by_another_date(false, "P7D", false)]
+fn what_fails_is_tried_again_although_it_gets_old(
+    #[case] is_imported: bool,
+    #[case] import_from: &str,
+    #[case] is_tried: bool,
+) {
+    let mut listing = [listed("a", 1)];
+    let (mut ledger, _) = by_date(&Cursor::default().to_json(), &listing, "P30D");
+    if is_imported {
+        ledger.note_done(0, false);
+        ledger.reopen(0, "HTTP 503");
+    } else {
+        ledger.note_failed(0, "HTTP 503");
+    }
+    let state = ledger.state();
+
+    listing[0].is_left_out = true;
+    let (ledger, to_do) = by_date(&state, &listing, import_from);
+    assert_eq!(to_do.items.len(), usize::from(is_tried));
+    assert_eq!(to_do.left_out, usize::from(!is_tried));
+    assert_eq!(ledger.is_imported(0), is_imported);
+    // What is not wanted any more does not keep the feed from being asked for what is new alone.
+    assert_eq!(ledger.cursor().failing.due(), usize::from(is_tried));
+}
+
+#[test]
+fn what_was_left_out_in_part_is_judged_again_when_it_fails() {
+    let listing = [listed("a", 1)];
+    let (mut ledger, _) = open(None, &listing);
+    ledger.note_done(0, false);
+    ledger.note_left_out(0, LeftOutByDate::Some);
+    assert_eq!(ledger.left_out(0), Some(LeftOutByDate::Some));
+    ledger.reopen(0, "HTTP 503");
+    assert!(!ledger.is_imported(0));
+}
+
 /// Read once more, by a later date than when all of it was imported.
 #[test]
 fn what_is_left_out_by_now_is_not_removed() {

@@ -71,7 +71,8 @@ pub(super) struct LookedOver {
 }
 
 impl FileReading {
-    /// Looks over the file of an item. `is_dated` says whether the listing tells how old it is.
+    /// Looks over the file of an item. `is_dated` says whether its date is judged already: the listing tells how
+    /// old it is, or it was imported before.
     ///
     /// # Errors
     /// [`FileError`] where nothing of it can be taken.

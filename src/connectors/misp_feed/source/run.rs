@@ -114,7 +114,8 @@ impl Run {
     }
 
     /// Sends an item once more of which something may be sent by now. What was deferred of it is not asked for a second
-    /// time: where it cannot be read, it is not done any more.
+    /// time: where it cannot be read, it is not done any more. How old it has become meanwhile means nothing where all of
+    /// it was imported.
     async fn again(
         &mut self,
         place: usize,
@@ -122,7 +123,8 @@ impl Run {
         content: Result<Bytes, FeedError>,
         units: &mut Units,
     ) -> Result<(), RunEnd> {
-        match self.look_over(item, content).await? {
+        let is_dated = item.timestamp.is_some() || self.ledger.left_out(place).is_none();
+        match self.look_over(item, is_dated, content).await? {
             FileFate::Taken(file) => {
                 self.note_left_out(place, file.left_out);
                 self.hand_out(file, UnitEnd::default(), units).await?;
@@ -143,7 +145,8 @@ impl Run {
         content: Result<Bytes, FeedError>,
         units: &mut Units,
     ) -> Result<(), RunEnd> {
-        match self.look_over(item, content).await? {
+        let is_dated = item.timestamp.is_some() || self.ledger.is_imported(place);
+        match self.look_over(item, is_dated, content).await? {
             FileFate::Taken(file) if file.taken > 0 => {
                 self.ledger.note_done(place, self.removes && file.is_whole);
                 self.note_left_out(place, file.left_out);
@@ -217,10 +220,11 @@ impl Run {
         units.skipped.push(skipped);
     }
 
-    /// What a file holds.
+    /// What a file holds. `is_dated` says whether its date is judged already.
     async fn look_over(
         &self,
         item: &FeedItem,
+        is_dated: bool,
         content: Result<Bytes, FeedError>,
     ) -> Result<FileFate, RunEnd> {
         let content = match content {
@@ -231,7 +235,7 @@ impl Run {
             Err(error) => return Ok(FileFate::Failed(error.skipped())),
         };
         let reading = Arc::clone(&self.reading);
-        let (name, is_dated) = (item.name.clone(), item.timestamp.is_some());
+        let name = item.name.clone();
         let looking =
             tokio::task::spawn_blocking(move || reading.look_over(&name, is_dated, content));
         let looked = looking.await.unwrap_or(Err(FileError::Interrupted));

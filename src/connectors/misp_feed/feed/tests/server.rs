@@ -12,24 +12,24 @@ use url::Url;
 
 /// A request that came.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
+pub(in crate::connectors::misp_feed) struct Asked {
     /// Method and target: `GET /osint/manifest.json`.
-    pub(super) line: String,
-    pub(super) headers: HashMap<String, String>,
-    pub(super) at: Instant,
+    pub(in crate::connectors::misp_feed) line: String,
+    pub(in crate::connectors::misp_feed) headers: HashMap<String, String>,
+    pub(in crate::connectors::misp_feed) at: Instant,
     /// How many of the same line came before.
-    pub(super) nth: usize,
+    pub(in crate::connectors::misp_feed) nth: usize,
 }
 
 impl Asked {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(in crate::connectors::misp_feed) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
 }
 
 /// What is done with a request.
 #[derive(Debug, Clone)]
-pub(super) enum Step {
+pub(in crate::connectors::misp_feed) enum Step {
     /// These bytes are sent, and the connection is closed.
     Send(Vec<u8>),
     /// These bytes are sent, and nothing more.
@@ -41,7 +41,11 @@ pub(super) enum Step {
 }
 
 /// An answer with a status, further headers and a body.
-pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Step {
+pub(in crate::connectors::misp_feed) fn answer(
+    status: u16,
+    headers: &[(&str, &str)],
+    body: impl AsRef<[u8]>,
+) -> Step {
     let body = body.as_ref();
     let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n");
     for (name, value) in headers {
@@ -54,7 +58,7 @@ pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl AsRef<[u8
     Step::Send([head.as_bytes(), b"\r\n", body].concat())
 }
 
-pub(super) struct Server {
+pub(in crate::connectors::misp_feed) struct Server {
     url: Url,
     asked: Arc<Mutex<Vec<Asked>>>,
     most_at_once: Arc<AtomicUsize>,
@@ -62,7 +66,9 @@ pub(super) struct Server {
 
 impl Server {
     /// One that does this with each request.
-    pub(super) async fn start(serve: impl Fn(&Asked) -> Step + Send + Sync + 'static) -> Self {
+    pub(in crate::connectors::misp_feed) async fn start(
+        serve: impl Fn(&Asked) -> Step + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let server = Self {
@@ -88,12 +94,12 @@ impl Server {
     }
 
     /// One that answers everything with this.
-    pub(super) async fn always(step: Step) -> Self {
+    pub(in crate::connectors::misp_feed) async fn always(step: Step) -> Self {
         Self::start(move |_| step.clone()).await
     }
 
     /// One that does this with the first request of each address, and answers the next ones with a body.
-    pub(super) async fn first(step: Step, body: &'static str) -> Self {
+    pub(in crate::connectors::misp_feed) async fn first(step: Step, body: &'static str) -> Self {
         Self::start(move |asked| match asked.nth {
             0 => step.clone(),
             _ => answer(200, &[], body),
@@ -101,20 +107,20 @@ impl Server {
         .await
     }
 
-    pub(super) fn at(&self, path: &str) -> Url {
+    pub(in crate::connectors::misp_feed) fn at(&self, path: &str) -> Url {
         self.url.join(path).unwrap()
     }
 
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(in crate::connectors::misp_feed) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    pub(super) fn lines(&self) -> Vec<String> {
+    pub(in crate::connectors::misp_feed) fn lines(&self) -> Vec<String> {
         self.asked().into_iter().map(|asked| asked.line).collect()
     }
 
     /// The most requests that were kept waiting at one time.
-    pub(super) fn most_at_once(&self) -> usize {
+    pub(in crate::connectors::misp_feed) fn most_at_once(&self) -> usize {
         self.most_at_once.load(Ordering::SeqCst)
     }
 }
