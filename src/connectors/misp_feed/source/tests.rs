@@ -98,8 +98,10 @@ async fn run(connector: &MispFeed, state: Option<&Value>, resume: Resume) -> Vec
 }
 
 fn state(units: &[Converted]) -> Option<Value> {
-    let positions = units.iter().filter_map(|unit| unit.position.as_ref());
-    positions.last().map(|position| position.cursor.clone())
+    let mut positions = units.iter().filter_map(|unit| unit.position.as_ref());
+    positions
+        .next_back()
+        .map(|position| position.cursor.clone())
 }
 
 fn objects(units: &[Converted]) -> usize {
