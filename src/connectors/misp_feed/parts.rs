@@ -265,6 +265,11 @@ impl<'a> EventParts<'a> {
         if self.survey.left_out > 0 {
             skip("more than 1000 links, labels or threats of attributes");
         }
+        if self.survey.has_more_said {
+            skip(
+                "more than 1000 threats of attributes with a description or other names; the rest is named alone",
+            );
+        }
         if self.survey.has_more_references {
             skip("more than a million attributes and objects that others refer to");
         }

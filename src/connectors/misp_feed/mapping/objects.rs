@@ -10,7 +10,7 @@ use super::{Draft, Item, Marked, Tie, UnsentName, unsent, uuid_key};
 use crate::connector::Skipped;
 use crate::connectors::misp_feed::attribute_types::Form;
 use crate::connectors::misp_feed::event::{Attribute, Object};
-use crate::connectors::misp_feed::tags::{Entity, EntityKind, TagFacts};
+use crate::connectors::misp_feed::tags::{Entity, EntityKind, Marks};
 use crate::stix::key;
 use crate::stix::make_id::ValueType;
 use crate::stix::text::{NAME_CHARS, clean};
@@ -39,7 +39,7 @@ impl Planner<'_> {
             item.skipped.push(left_out(object, reason.to_owned()));
         }
         let marks = self.event.marks.replaced_by(&said.marks);
-        let entities = said.entities.iter().cloned();
+        let entities = said.entities.into_iter();
         item.said = entities
             .map(|it| Marked {
                 it,
@@ -83,7 +83,7 @@ impl Planner<'_> {
             }
         }
         let main = match &built {
-            Some(built) => Some(self.add_main(&mut item, object, &said, &members, built)),
+            Some(built) => Some(self.add_main(&mut item, object, &marks, &members, built)),
             None => self.add_traffic(&mut item, template, &members),
         };
         for (place, member) in members.iter().enumerate() {
@@ -99,7 +99,7 @@ impl Planner<'_> {
         let has_own = main.is_some() || item.drafts.iter().any(|draft| !draft.is_indicator());
         let lacks_own = self.settings.create_observables && !has_own;
         if template == Template::Other || lacks_own {
-            self.add_text(&mut item, object, &said, &members);
+            self.add_text(&mut item, object, &marks, &members);
         }
         self.finish(&mut item, object, &members, main);
         item
@@ -110,12 +110,12 @@ impl Planner<'_> {
         &self,
         item: &mut Item,
         object: &Object<'_>,
-        said: &TagFacts,
+        marks: &Marks,
         members: &[Member<'_>],
         built: &Built,
     ) -> usize {
         let content = self.with_ends(built.content.clone(), members);
-        let facts = self.object_facts(object, said, members);
+        let facts = self.object_facts(object, marks, members);
         if let Content::RegistryKey(key) = &content {
             for value in key.values.iter().cloned() {
                 let value = Content::RegistryValue(value);
@@ -179,10 +179,14 @@ impl Planner<'_> {
         Some(place)
     }
 
-    /// What is said about an object: what its attributes say together, and its own comment.
-    fn object_facts(&self, object: &Object<'_>, said: &TagFacts, members: &[Member<'_>]) -> Facts {
+    /// What is said about an object that is marked so: what its attributes say together, and its own comment.
+    fn object_facts(
+        &self,
+        object: &Object<'_>,
+        of_object: &Marks,
+        members: &[Member<'_>],
+    ) -> Facts {
         let comment = clean(&object.comment, usize::MAX);
-        let of_object = self.event.marks.replaced_by(&said.marks);
         let mut facts = Facts {
             timestamp: object.timestamp,
             comment: (!comment.is_empty()).then(|| comment.into_owned()),
@@ -199,9 +203,9 @@ impl Planner<'_> {
             facts.merge(member.facts.clone());
         }
         facts.marks = match marks {
-            Some(marks) if has_words => marks.stricter(&of_object),
+            Some(marks) if has_words => marks.stricter(of_object),
             Some(marks) => marks,
-            None => of_object,
+            None => of_object.clone(),
         };
         facts.timestamp = facts.timestamp.or(self.event.timestamp);
         facts
@@ -233,7 +237,7 @@ impl Planner<'_> {
         &self,
         item: &mut Item,
         object: &Object<'_>,
-        said: &TagFacts,
+        marks: &Marks,
         members: &[Member<'_>],
     ) {
         if !self.settings.create_object_observables {
@@ -254,7 +258,7 @@ impl Planner<'_> {
             let of_type = clean(&first.attribute.attribute_type, NAME_CHARS);
             format!("{name} ({of_type}={value})")
         };
-        let facts = self.object_facts(object, said, members);
+        let facts = self.object_facts(object, marks, members);
         let from = item.drafts.len();
         item.drafts.push(Draft::observable(
             Content::Value(ValueType::Text, text),

@@ -290,6 +290,10 @@ impl<'a> EventParts<'a> {
             part.add_member(&id);
             return Some(id);
         }
+        // What the part has already need not be written once more.
+        if part.keys.contains(&key(&id)) {
+            return Some(id);
+        }
         let threat = self.threats.iter().find(|threat| threat.id == id);
         let object = match threat.map(|threat| &threat.object) {
             Some(Some(object)) => Arc::clone(object),

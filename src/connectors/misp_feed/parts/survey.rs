@@ -38,6 +38,8 @@ pub(super) struct Survey {
     pub(super) has_more_references: bool,
     /// How many pages, labels and threats are over the limit.
     pub(super) left_out: usize,
+    /// Whether of more threats something is said than is noted.
+    pub(super) has_more_said: bool,
 }
 
 impl Survey {
@@ -144,6 +146,8 @@ impl Survey {
         } else if self.said.len() < MOST_OF_EVENT {
             let (it, marks) = (entity.clone(), marks.clone());
             self.said.insert(key, Marked { it, marks });
+        } else {
+            self.has_more_said = true;
         }
     }
 

@@ -427,3 +427,61 @@ fn objects_say_of_which_attribute_they_came() {
         ]
     );
 }
+
+/// Another event marks the same in its own way, and nothing else: it need not wait for this one.
+#[test]
+fn threats_and_what_is_said_without_words_add_up() {
+    let domain = |name: &str, comment: &str| json!({ "type": "domain", "value": name, "to_ids": true, "comment": comment });
+    let mut file = event(
+        json!([domain("a.example", ""), domain("b.example", "seen")]),
+        json!([]),
+    );
+    file["Event"]["Tag"] = json!([
+        { "name": "misp-galaxy:malpedia=\"Zorb\"" },
+        { "name": "misp-galaxy:mitre-attack-pattern=\"Phishing - T1566\"" },
+    ]);
+    let parts = parts_of(&file.to_string(), &everything(), 100);
+    let objects = parts.iter().flat_map(|part| &part.objects);
+    let mut adding: BTreeMap<bool, Vec<String>> = BTreeMap::new();
+    for object in objects {
+        let json: Value = serde_json::from_str(&object.json).unwrap();
+        let words = if json["description"] == "seen" {
+            " with words"
+        } else {
+            ""
+        };
+        let kind = format!("{}{words}", object.kind);
+        let kinds = adding.entry(object.handling.adds_up).or_default();
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for kinds in adding.values_mut() {
+        kinds.sort();
+    }
+    let words = |kinds: &[&str]| {
+        kinds
+            .iter()
+            .map(|&kind| kind.to_owned())
+            .collect::<Vec<_>>()
+    };
+    let expected = words(&[
+        "Attack-Pattern",
+        "Malware",
+        "based-on",
+        "indicates",
+        "related-to",
+        "uses",
+    ]);
+    assert_eq!(adding[&true], expected);
+    let expected = words(&[
+        "Domain-Name",
+        "Indicator",
+        "Indicator with words",
+        "Report",
+        "based-on with words",
+        "indicates with words",
+        "related-to with words",
+    ]);
+    assert_eq!(adding[&false], expected);
+}
