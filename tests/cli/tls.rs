@@ -327,9 +327,7 @@ async fn tls_to_a_port_without_and_no_tls_to_a_port_with_it_are_reported() {
 #[case::tls_1_2("tlsv1.2")]
 #[tokio::test(flavor = "multi_thread")]
 async fn rabbitmq_that_demands_a_certificate_is_reported(#[case] version: &str) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = sandbox::free_port().unwrap();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/tls");
     let _broker = sandbox::Broker::start_with(&format!(
         "listeners.ssl.1 = 127.0.0.1:{port}\n\

@@ -407,6 +407,14 @@ fn free_ports<const N: usize>() -> Result<[u16; N]> {
     ports.try_into().map_err(|_| anyhow!("no free ports"))
 }
 
+/// A port that nobody uses now, and that no outgoing connection takes later.
+///
+/// # Errors
+/// Where none is found.
+pub fn free_port() -> Result<u16> {
+    Ok(free_listener()?.local_addr()?.port())
+}
+
 fn free_listener() -> Result<TcpListener> {
     let free = (0..PORT_TRIES).find_map(|_| {
         let port = uuid::Uuid::new_v4().as_u128() % PORTS_OF_OURS;

@@ -142,7 +142,7 @@ mod time;
 mod types;
 mod worker;
 
-pub use broker::{Broker, BrokerAddress};
+pub use broker::{Broker, BrokerAddress, free_port};
 pub use data::{DataSet, NO_START, NO_STOP, Record, Shape};
 pub use destination::{
     APPLICANT, Connector, Destination, DestinationOptions, Mutation, Status, User, Work, WorkError,
