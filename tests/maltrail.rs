@@ -32,6 +32,8 @@ mod oracle;
 #[expect(dead_code, reason = "tests of the other program use more of it")]
 #[path = "cli/process.rs"]
 mod process;
+#[path = "settings/refused.rs"]
+mod refused;
 #[path = "maltrail/reset.rs"]
 mod reset;
 #[path = "maltrail/samples.rs"]

@@ -33,6 +33,8 @@ mod oracle;
 mod process;
 #[path = "misp_feed/progress.rs"]
 mod progress;
+#[path = "settings/refused.rs"]
+mod refused;
 #[path = "misp_feed/s3_server.rs"]
 mod s3_server;
 #[path = "misp_feed/settings.rs"]

@@ -7,13 +7,8 @@ use sandbox::{GitHostOptions, Imported};
 
 use crate::first_import::LISTS;
 use crate::line::{Line, Lists, files};
-use crate::process::{Ended, Start};
-
-/// The lines of what it wrote in which this stands.
-fn lines<'e>(ended: &'e Ended, text: &str) -> Vec<&'e str> {
-    let lines = ended.stderr.lines();
-    lines.filter(|line| line.contains(text)).collect()
-}
+use crate::process::Start;
+use crate::refused::{assert_a_line_each, lines};
 
 /// Whatever cannot be used ends the program before it asks anybody.
 #[tokio::test(flavor = "multi_thread")]
@@ -45,18 +40,7 @@ async fn what_cannot_be_used_is_a_line_each() {
             "ten",
         ),
     ];
-    let start = bad
-        .iter()
-        .fold(line.program(), |start, (variable, _, value)| {
-            start.set(variable, *value)
-        });
-    let ended = start.run().await;
-    ended.assert_code(2);
-    for (variable, key, _) in bad {
-        let said = lines(&ended, variable);
-        assert_eq!(said.len(), 1, "{variable}: {ended:#?}");
-        assert!(said[0].contains(key), "{}", said[0]);
-    }
+    assert_a_line_each(line.program(), &bad).await;
     assert!(line.host.requests().is_empty() && line.destination.requests().is_empty());
 }
 

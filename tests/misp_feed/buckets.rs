@@ -23,14 +23,9 @@ fn bucket<K: Into<String>>(
 ) -> (S3Server, Line) {
     let mut server = S3Server::start();
     server.put(BUCKET, objects);
-    let access = server.access.clone();
     let line = line
-        .set("MISP_FEED_SOURCE_TYPE", "s3")
-        .set("MISP_BUCKET_NAME", BUCKET)
-        .set("MISP_BUCKET_PREFIX", PREFIX)
-        .set("AWS_ENDPOINT_URL", &access.endpoint)
-        .set("AWS_ACCESS_KEY_ID", &access.id)
-        .set("AWS_SECRET_ACCESS_KEY", &access.secret);
+        .with_bucket(&server.access, BUCKET)
+        .set("MISP_BUCKET_PREFIX", PREFIX);
     (server, line)
 }
 

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::feed_server::FeedServer;
 use crate::process::{Ended, Start};
+use crate::s3_server::S3Access;
 
 /// Long enough for the slowest machine; a test that reaches it hangs.
 const LIMIT: Duration = Duration::from_mins(10);
@@ -77,6 +78,15 @@ impl Line {
     pub(crate) fn set(mut self, name: &'static str, value: &str) -> Self {
         self.settings.insert(name, value.to_owned());
         self
+    }
+
+    /// From this bucket instead of the feed.
+    pub(crate) fn with_bucket(self, access: &S3Access, bucket: &str) -> Self {
+        self.set("MISP_FEED_SOURCE_TYPE", "s3")
+            .set("MISP_BUCKET_NAME", bucket)
+            .set("AWS_ENDPOINT_URL", &access.endpoint)
+            .set("AWS_ACCESS_KEY_ID", &access.id)
+            .set("AWS_SECRET_ACCESS_KEY", &access.secret)
     }
 
     /// The same line with a destination of the newest release, which has the state and nothing else.

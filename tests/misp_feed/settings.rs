@@ -8,17 +8,12 @@ use serde_json::{Value, json};
 use crate::feed_server::{FeedFault, FeedServer, event, sample};
 use crate::line::Line;
 use crate::process::Ended;
+use crate::refused::{assert_a_line_each, lines};
 use crate::s3_server::S3Server;
 
 const UUID: &str = "7b5cbb8c-4a4b-4b0f-9a3c-7b1f5b2a0001";
 const GONE: &str = "7b5cbb8c-4a4b-4b0f-9a3c-7b1f5b2a0002";
 const SECRET: &str = "c2VjcmV0OmhlYWRlcg";
-
-/// The lines of what it wrote in which this stands.
-fn lines<'e>(ended: &'e Ended, text: &str) -> Vec<&'e str> {
-    let lines = ended.stderr.lines();
-    lines.filter(|line| line.contains(text)).collect()
-}
 
 /// Whatever cannot be used ends the program before it asks anybody.
 #[tokio::test(flavor = "multi_thread")]
@@ -58,18 +53,7 @@ async fn what_cannot_be_used_is_a_line_each() {
             "/no/such/file",
         ),
     ];
-    let start = bad
-        .iter()
-        .fold(line.program(), |start, (variable, _, value)| {
-            start.set(variable, *value)
-        });
-    let ended = start.run().await;
-    ended.assert_code(2);
-    for (variable, key, _) in bad {
-        let said = lines(&ended, variable);
-        assert_eq!(said.len(), 1, "{variable}: {ended:#?}");
-        assert!(said[0].contains(key), "{}", said[0]);
-    }
+    assert_a_line_each(line.program(), &bad).await;
     assert!(line.feed.asked().is_empty() && line.destination.requests().is_empty());
 }
 
@@ -159,11 +143,7 @@ async fn the_keys_of_a_bucket_are_seen_nowhere() {
     ];
     server.put("exports", objects);
     let line = Line::of(FeedServer::start())
-        .set("MISP_FEED_SOURCE_TYPE", "s3")
-        .set("MISP_BUCKET_NAME", "exports")
-        .set("AWS_ENDPOINT_URL", &server.access.endpoint)
-        .set("AWS_ACCESS_KEY_ID", &server.access.id)
-        .set("AWS_SECRET_ACCESS_KEY", &server.access.secret)
+        .with_bucket(&server.access, "exports")
         .set("CONNECTOR_LOG_LEVEL", "debug");
     let mut runs = vec![line.import().await];
     assert_eq!(line.domains().len(), 1);
