@@ -599,12 +599,14 @@ impl Packer {
             self.held.renew(object);
         }
         let again = unit.parts.counts_as.is_some();
-        // What only comes along waits for what waits itself, and does not go.
-        let newer = unit.objects.iter().chain(&unit.shared);
-        let mut newer = newer.filter(|object| !again && self.held.has(object.key));
+        // What only comes along waits for what waits itself, and does not go. What says the same may come behind.
+        let mut newer = unit.objects.iter().chain(&unit.shared);
+        let is_newer = |object: &Arc<StixObject>| {
+            !again && !object.handling.adds_up && self.held.has_other_than(object)
+        };
         let deleted = unit.all().filter(|object| object.is_deletion());
         let deleted: KeySet = deleted.map(|object| object.key).collect();
-        let is_hurried = newer.next().is_some()
+        let is_hurried = newer.any(is_newer)
             || self.held.concerns(&deleted)
             || self.held.closes_circle(&unit.objects);
         if is_hurried {

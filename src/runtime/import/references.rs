@@ -62,18 +62,16 @@ impl Links {
     /// What the relationships and containers of a unit refer to, where this run has not sent it and the unit does not
     /// bring it.
     fn references_in_doubt<'a>(&self, unit: &'a Converted) -> BTreeSet<&'a str> {
+        let brought = brought(unit);
         let imported = unit.objects.iter().flat_map(|object| {
             let ends = object.imported.iter().map(StixId::as_str);
             ends.chain(object.members().map(|(_, member)| member))
         });
-        let not_sent = imported.filter(|id| !self.has_sent(key(id)));
-        let mut in_doubt: BTreeSet<&str> = not_sent.collect();
-        if !in_doubt.is_empty() {
-            for object in unit.all().filter(|object| !object.is_deletion()) {
-                remove_brought(object, &mut in_doubt);
-            }
-        }
-        in_doubt
+        let is_in_doubt = |id: &&str| {
+            let key = key(id);
+            !brought.contains(&key) && !self.has_sent(key)
+        };
+        imported.filter(is_in_doubt).collect()
     }
 
     /// Relationships go only where both ends are, and containers with those members that are: sent in this run, or
@@ -177,12 +175,20 @@ impl Links {
     }
 }
 
-/// An object comes with what it embeds: a report may have its author as a member.
-fn remove_brought(object: &StixObject, in_doubt: &mut BTreeSet<&str>) {
-    in_doubt.remove(&*object.id);
-    for embedded in &object.embedded {
-        remove_brought(embedded, in_doubt);
+/// What a unit brings. An object comes with what it embeds: a report may have its author as a member.
+fn brought(unit: &Converted) -> KeySet {
+    fn add(object: &StixObject, brought: &mut KeySet) {
+        brought.insert(object.key);
+        for embedded in &object.embedded {
+            add(embedded, brought);
+        }
     }
+    let mut brought = KeySet::default();
+    brought.reserve(unit.objects.len());
+    for object in unit.all().filter(|object| !object.is_deletion()) {
+        add(object, &mut brought);
+    }
+    brought
 }
 
 /// What a unit deletes does not come along with it.

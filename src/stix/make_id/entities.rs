@@ -1,7 +1,7 @@
 //! Ids of entities, containers, labels and marking definitions.
 
 use super::super::{StixId, Timestamp, tlp};
-use super::{id_over, id_over_all, normal, trimmed};
+use super::{Properties, id_over, id_over_all, normal, trimmed};
 
 /// The class of an identity, which is part of its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,14 +142,14 @@ fn named_and_created(stix_type: &'static str, name: &str, created: Timestamp) ->
 
 /// The id of a note. An abstract that is empty does not count.
 pub fn note(content: &str, r#abstract: Option<&str>, created: Timestamp) -> StixId {
-    let mut properties = super::Properties::from([
+    let mut properties: Properties<'_> = vec![
         ("content", trimmed(content)),
         ("created", created.to_string().into()),
-    ]);
+    ];
     if let Some(text) = r#abstract.filter(|text| !text.trim().is_empty()) {
-        properties.insert("attribute_abstract", trimmed(text));
+        properties.push(("attribute_abstract", trimmed(text)));
     }
-    id_over_all("note", &properties)
+    id_over_all("note", properties)
 }
 
 /// The id of a label.

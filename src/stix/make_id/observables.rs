@@ -3,10 +3,10 @@
 //! Texts count without white space around them, as the platform takes them from 7.260416.0 on. It lowers the case of
 //! domain names and e-mail addresses before it works out their ids: [`value`](super::super::value) has types that do so.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::{Hashes, StixId, Timestamp};
-use super::{Properties, id_over, id_over_all, normal, trimmed};
+use super::{Properties, Property, id_over, id_over_all, normal, trimmed};
 
 /// The types of observables that are one value and nothing else that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,14 +176,14 @@ pub fn x509_certificate(hashes: &Hashes, serial_number: Option<&str>, subject: &
 }
 
 /// The platform makes the id of one hash alone, whatever others there are.
-fn first_hash(hashes: &Hashes) -> Option<(&'static str, Value)> {
+fn first_hash(hashes: &Hashes) -> Option<(&'static str, Property<'static>)> {
     let (algorithm, text) = hashes.iter().next()?;
-    Some(("hashes", json!({ algorithm.name(): text })))
+    Some(("hashes", json!({ algorithm.name(): text }).into()))
 }
 
 /// The id of an autonomous system.
 pub fn autonomous_system(number: u32) -> StixId {
-    id_over("autonomous-system", [("number", number.into())])
+    id_over("autonomous-system", [("number", json!(number).into())])
 }
 
 /// What an account's id is made of. One of the three is needed.
@@ -209,11 +209,11 @@ pub fn user_account(names: AccountNames<'_>) -> StixId {
 
 /// The id of a process. The platform identifies it by its command line; its number counts as well.
 pub fn process(command_line: &str, pid: Option<u32>) -> StixId {
-    let mut properties = Properties::from([("command_line", trimmed(command_line))]);
+    let mut properties: Properties<'_> = vec![("command_line", trimmed(command_line))];
     if let Some(pid) = pid {
-        properties.insert("pid", pid.into());
+        properties.push(("pid", json!(pid).into()));
     }
-    id_over_all("process", &properties)
+    id_over_all("process", properties)
 }
 
 /// The id of a key in the registry of Windows. Its values are objects of their own.
@@ -256,8 +256,8 @@ pub fn software(name: &str, names: SoftwareNames<'_>) -> StixId {
         ("vendor", names.vendor),
         ("version", names.version),
     ]);
-    properties.insert("name", normal(name));
-    id_over_all("software", &properties)
+    properties.push(("name", normal(name)));
+    id_over_all("software", properties)
 }
 
 /// The id of a persona.
@@ -285,39 +285,39 @@ pub struct TrafficEnds<'a> {
 /// The id of a connection. The platform works out another one where the connection has ends, since it hashes the whole
 /// objects there; it keeps ours beside its own and finds the connection by it.
 pub fn network_traffic(ends: TrafficEnds<'_>) -> StixId {
-    let mut properties = Properties::new();
+    let mut properties: Properties<'_> = Vec::new();
     let refs = [("src_ref", ends.src_ref), ("dst_ref", ends.dst_ref)];
     for (name, id) in refs {
         if let Some(id) = id {
-            properties.insert(name, id.as_str().into());
+            properties.push((name, id.as_str().into()));
         }
     }
     let ports = [("src_port", ends.src_port), ("dst_port", ends.dst_port)];
     for (name, port) in ports {
         if let Some(port) = port {
-            properties.insert(name, port.into());
+            properties.push((name, json!(port).into()));
         }
     }
     if !ends.protocols.is_empty() {
-        properties.insert("protocols", ends.protocols.into());
+        properties.push(("protocols", json!(ends.protocols).into()));
     }
     for (name, time) in [("start", ends.start), ("end", ends.end)] {
         if let Some(time) = time {
-            properties.insert(name, time.to_string().into());
+            properties.push((name, time.to_string().into()));
         }
     }
-    id_over_all("network-traffic", &properties)
+    id_over_all("network-traffic", properties)
 }
 
 fn id_over_texts<const N: usize>(
     stix_type: &'static str,
     all: [(&'static str, Option<&str>); N],
 ) -> StixId {
-    id_over_all(stix_type, &texts(all))
+    id_over_all(stix_type, texts(all))
 }
 
 /// The texts that there are. What is empty does not count.
-fn texts<const N: usize>(texts: [(&'static str, Option<&str>); N]) -> Properties {
+fn texts<'a, const N: usize>(texts: [(&'static str, Option<&'a str>); N]) -> Properties<'a> {
     let texts = texts.into_iter();
     let there = texts.filter_map(|(name, text)| Some((name, text?.trim())));
     let filled = there.filter(|(_, text)| !text.is_empty());

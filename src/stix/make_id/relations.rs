@@ -1,5 +1,7 @@
 //! Ids of relationships and sightings.
 
+use serde_json::json;
+
 use super::super::{StixId, Timestamp};
 use super::{Properties, id_over_all};
 
@@ -11,14 +13,14 @@ pub fn relationship(
     start: Option<Timestamp>,
     stop: Option<Timestamp>,
 ) -> StixId {
-    let mut properties = Properties::from([
+    let mut properties: Properties<'_> = vec![
         ("relationship_type", relationship_type.into()),
         ("source_ref", source.as_str().into()),
         ("target_ref", target.as_str().into()),
-    ]);
+    ];
     put_time(&mut properties, "start_time", start);
     put_time(&mut properties, "stop_time", stop);
-    id_over_all("relationship", &properties)
+    id_over_all("relationship", properties)
 }
 
 /// The id of a sighting of an object at a place. Times belong to it where it is sent with them.
@@ -28,21 +30,18 @@ pub fn sighting(
     first_seen: Option<Timestamp>,
     last_seen: Option<Timestamp>,
 ) -> StixId {
-    let mut properties = Properties::from([
+    let mut properties: Properties<'_> = vec![
         ("type", "sighting".into()),
         ("sighting_of_ref", sighting_of.as_str().into()),
-        (
-            "where_sighted_refs",
-            [where_sighted.as_str()].as_slice().into(),
-        ),
-    ]);
+        ("where_sighted_refs", json!([where_sighted.as_str()]).into()),
+    ];
     put_time(&mut properties, "first_seen", first_seen);
     put_time(&mut properties, "last_seen", last_seen);
-    id_over_all("sighting", &properties)
+    id_over_all("sighting", properties)
 }
 
-fn put_time(properties: &mut Properties, name: &'static str, time: Option<Timestamp>) {
+fn put_time(properties: &mut Properties<'_>, name: &'static str, time: Option<Timestamp>) {
     if let Some(time) = time {
-        properties.insert(name, time.to_string().into());
+        properties.push((name, time.to_string().into()));
     }
 }

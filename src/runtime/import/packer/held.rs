@@ -26,8 +26,9 @@ pub(super) struct Held {
     /// What comes along with it, and has not been sent.
     referenced: Vec<Arc<StixObject>>,
     shared: Vec<Arc<StixObject>>,
-    /// The ids of the objects and of what comes along.
-    ids: KeySet,
+    /// The objects by their ids, as they began to wait last.
+    objects: KeyMap<Arc<StixObject>>,
+    /// The ids of what comes along.
     along: KeySet,
     bytes: usize,
 }
@@ -44,7 +45,15 @@ impl Held {
 
     /// Whether an object waits.
     pub(super) fn has(&self, id: u128) -> bool {
-        self.ids.contains(&id)
+        self.objects.contains_key(&id)
+    }
+
+    /// Whether another version of an object waits: one that says something else than what it refers to.
+    pub(super) fn has_other_than(&self, object: &Arc<StixObject>) -> bool {
+        let waiting = self.objects.get(&object.key);
+        waiting.is_some_and(|waiting| {
+            waiting.form_without_references().json != object.form_without_references().json
+        })
     }
 
     /// Whether any of these waits, comes along with what waits, or is needed by it.
@@ -52,7 +61,7 @@ impl Held {
         if ids.is_empty() {
             return false;
         }
-        let waits = |id: &u128| self.ids.contains(id) || self.along.contains(id);
+        let waits = |id: &u128| self.has(*id) || self.along.contains(id);
         let mut objects = self.groups.iter().flat_map(|group| &group.objects);
         ids.iter().any(waits)
             || objects.any(|object| object.needs().any(|(id, _)| ids.contains(&key(id))))
@@ -104,7 +113,7 @@ impl Held {
     pub(super) fn add(&mut self, group: HeldGroup) {
         for object in &group.objects {
             self.bytes += object.json.len();
-            self.ids.insert(object.key);
+            self.objects.insert(object.key, Arc::clone(object));
         }
         self.groups.push(group);
     }
