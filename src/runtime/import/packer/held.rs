@@ -48,11 +48,15 @@ impl Held {
         self.objects.contains_key(&id)
     }
 
-    /// Whether another version of an object waits: one that says something else than what it refers to.
+    /// Whether another version of an object waits. Members that containers add up make none.
     pub(super) fn has_other_than(&self, object: &Arc<StixObject>) -> bool {
         let waiting = self.objects.get(&object.key);
         waiting.is_some_and(|waiting| {
-            waiting.form_without_references().json != object.form_without_references().json
+            if object.is_container() {
+                waiting.form_without_references().json != object.form_without_references().json
+            } else {
+                waiting.json != object.json || waiting.imported != object.imported
+            }
         })
     }
 

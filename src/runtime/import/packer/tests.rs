@@ -1287,6 +1287,46 @@ fn a_relationship_goes_as_soon_as_the_destination_has_its_ends() {
     assert_eq!(ids_of(&run.release()), [[id(10)]]);
 }
 
+/// A unit with members of a report that wait.
+fn holding_a_report() -> Packer {
+    let mut run = holding();
+    run.pack(&unit_of(vec![object(1), object(2)], Vec::new()));
+    let mut tying = unit_tying(10, [1, 2]);
+    tying.objects.push(Arc::new(report(REPORT, [10])));
+    run.pack(&tying);
+    assert_eq!(run.held(), 2);
+    run
+}
+
+/// Parts of one event have one report.
+#[test]
+fn what_says_the_same_as_what_waits_does_not_hurry_it() {
+    let mut run = holding_a_report();
+    let next_part = unit_of(vec![object(3), report(REPORT, [3])], Vec::new());
+    let sent = run.pack(&next_part);
+    assert_eq!([3, REPORT].map(|here| times(&sent, here)), [1, 1]);
+    assert_eq!([1, 2, 10].map(|before| times(&sent, before)), [0, 0, 0]);
+    assert_eq!(run.held(), 2);
+}
+
+/// The older one must not come behind it.
+#[test]
+fn another_version_of_what_waits_hurries_it_unless_both_add_up() {
+    let other = |adds_up| {
+        let mut report = scored(REPORT, 5).referring_to(report(REPORT, [3]).references);
+        report.handling.adds_up = adds_up;
+        unit_of(vec![object(3), report], Vec::new())
+    };
+    let mut run = holding_a_report();
+    let sent = run.pack(&other(false));
+    assert!(times(&sent, 10) > 0);
+    assert_eq!(run.held(), 0);
+    let mut run = holding_a_report();
+    let sent = run.pack(&other(true));
+    assert_eq!(times(&sent, 10), 0);
+    assert_eq!(run.held(), 2);
+}
+
 /// Another page may lead to what waits: that does not hurry it.
 #[test]
 fn what_leads_to_what_waits_waits_with_it() {
