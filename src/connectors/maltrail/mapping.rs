@@ -32,7 +32,7 @@ use crate::stix::{StixId, StixObject, Timestamp};
 use crate::telemetry::safe_text::{NAME, safe};
 
 pub use dates::commit_date;
-pub use forecast::{Forecast, LineCounts, ValueCounts};
+pub use forecast::{Forecast, ValueCounts};
 pub use pages::ListPages;
 pub use score::FormerScores;
 

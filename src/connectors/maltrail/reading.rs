@@ -188,7 +188,7 @@ impl Reading {
         Listed {
             reading: self,
             hasher,
-            merged: &surveyed.merged,
+            surveyed,
             mapper,
             difference,
             from: self.place(Step::Listed, &self.lists),

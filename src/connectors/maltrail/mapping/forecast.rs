@@ -4,9 +4,9 @@ use std::fmt;
 
 use super::super::settings::MappingSettings;
 use super::super::trails::family::Families;
-use super::super::trails::merged::View;
+use super::super::trails::merged::{Repeated, View};
 use super::super::trails::reader::Occurrence;
-use super::super::trails::value::TrailValue;
+use super::super::trails::value::TrailForm;
 use crate::connector::WorkerPace;
 
 /// What there is to import, whatever is made of it.
@@ -38,70 +38,42 @@ pub struct Forecast {
 impl ValueCounts {
     /// Counts a value.
     pub fn count(&mut self, view: &View<'_>) {
-        self.count_one(view.value, view.is_indicator, view.threats.len());
+        self.count_one(view.value.form(), view.is_indicator, view.threats.len());
     }
 
-    fn count_one(&mut self, value: &TrailValue<'_>, is_indicator: bool, threats: usize) {
-        let has_observable = has_observable(value);
-        let is_traffic = matches!(value, TrailValue::Traffic(..));
+    /// Counts the value of a line that no other line has.
+    pub fn count_single(&mut self, families: &Families, occurrence: &Occurrence<'_>) {
+        let threat = families.threat_of(occurrence.place.file);
+        let threats = threat.into_iter().count();
+        self.count_one(occurrence.value.form(), occurrence.is_indicator, threats);
+    }
+
+    /// Counts a value that several lines have.
+    pub fn count_repeated(&mut self, repeated: Repeated) {
+        self.count_one(repeated.form, repeated.is_indicator, repeated.threats);
+    }
+
+    fn count_one(&mut self, form: TrailForm, is_indicator: bool, threats: usize) {
+        let has_observable = has_observable(form);
         self.values += u64::from(has_observable || is_indicator);
         self.observables += u64::from(has_observable);
         if is_indicator {
             self.indicators += 1;
-            self.based_on += u64::from(has_observable || is_traffic);
+            self.based_on += u64::from(has_observable || form == TrailForm::Traffic);
             self.indicates += u64::try_from(threats).unwrap_or(u64::MAX);
         }
     }
 }
 
-/// What lines say, counted while they are read for the first time: values that stand on several lines count several
-/// times.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LineCounts {
-    said: ValueCounts,
-}
-
-impl LineCounts {
-    /// Counts what a line says of a value.
-    pub fn count(&mut self, families: &Families, occurrence: &Occurrence<'_>) {
-        let threats = families.threat_of(occurrence.place.file).into_iter();
-        let is_indicator = occurrence.is_indicator;
-        self.said
-            .count_one(&occurrence.value, is_indicator, threats.count());
-    }
-
-    /// What so many different values most likely are, so many of them indicators, if those that stand on several lines
-    /// are as all others.
-    pub fn estimate(&self, values: u64, indicators: u64, threats: u64) -> ValueCounts {
-        let lines = &self.said;
-        let share = |part: u64, lines: u64, all: u64| {
-            let part = u128::from(part) * u128::from(all);
-            let share = part.checked_div(u128::from(lines)).unwrap_or_default();
-            u64::try_from(share).unwrap_or(u64::MAX)
-        };
-        ValueCounts {
-            values,
-            indicators,
-            threats,
-            observables: share(lines.observables, lines.values, values),
-            based_on: share(lines.based_on, lines.indicators, indicators),
-            indicates: share(lines.indicates, lines.indicators, indicators),
-        }
-    }
-}
-
-/// Whether a value has an observable of its own.
-fn has_observable(value: &TrailValue<'_>) -> bool {
-    match value {
-        TrailValue::Domain(_)
-        | TrailValue::Ipv4(_)
-        | TrailValue::Ipv6(_)
-        | TrailValue::Url(_)
-        | TrailValue::Range(..) => true,
-        TrailValue::Traffic(..)
-        | TrailValue::Path(_)
-        | TrailValue::Expression(_)
-        | TrailValue::Suffix(_) => false,
+/// Whether a value of this form has an observable of its own.
+fn has_observable(form: TrailForm) -> bool {
+    match form {
+        TrailForm::Domain
+        | TrailForm::Ipv4
+        | TrailForm::Ipv6
+        | TrailForm::Url
+        | TrailForm::Range => true,
+        TrailForm::Traffic | TrailForm::Path | TrailForm::Expression | TrailForm::Suffix => false,
     }
 }
 
@@ -173,7 +145,6 @@ impl fmt::Display for Forecast {
 mod tests {
     use super::super::tests::{mapping, view};
     use super::*;
-    use crate::connectors::maltrail::trails::reader::Place;
 
     /// The snapshot of 2026-08-23 as a whole.
     const COUNTS: ValueCounts = ValueCounts {
@@ -220,48 +191,6 @@ mod tests {
         let forecast = Forecast::new(&COUNTS, &settings, 1000);
         assert_eq!(forecast.objects(), 1_390_178 + 2_869);
         assert_eq!(forecast.messages, 1391);
-    }
-
-    #[test]
-    fn values_on_several_lines_are_as_all_others() {
-        let families = super::super::tests::families();
-        let place = |path: &str| Place {
-            file: families.file(path).unwrap(),
-            line: 1,
-        };
-        let mut counts = LineCounts::default();
-        let mut count = |path, value, is_indicator| {
-            let occurrence = Occurrence {
-                value,
-                place: place(path),
-                port: None,
-                is_indicator,
-                note: None,
-                block: None,
-            };
-            counts.count(families, &occurrence);
-        };
-        let domain = || TrailValue::Domain("a.example".into());
-        for _ in 0..3 {
-            count("malware/asyncrat.txt", domain(), true);
-        }
-        count(
-            "malicious/wp_inject.txt",
-            TrailValue::Path("/a".into()),
-            true,
-        );
-        count("suspicious/dynamic_domain.txt", domain(), false);
-        let expected = ValueCounts {
-            values: 100,
-            observables: 80,
-            indicators: 40,
-            based_on: 30,
-            indicates: 30,
-            threats: 7,
-        };
-        assert_eq!(counts.estimate(100, 40, 7), expected);
-        let nothing = LineCounts::default().estimate(0, 0, 0);
-        assert_eq!(nothing, ValueCounts::default());
     }
 
     /// Nothing is announced that is not written, and nothing written that is not announced.

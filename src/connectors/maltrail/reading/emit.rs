@@ -15,7 +15,7 @@ use crate::connector::{Deferred, Skipped};
 use crate::stix::{Handling, StixId, StixObject};
 
 /// Values of one unit.
-const UNIT_VALUES: usize = 500;
+const UNIT_VALUES: usize = 300;
 /// Lines of one unit that are not sent.
 const UNIT_SKIPPED: usize = 1000;
 

@@ -10,11 +10,11 @@ use super::super::mapping::{Forecast, Mapper, Occasion, ValueCounts, Written};
 use super::super::summary::{Change, RunSummary};
 use super::super::trails::family::{Family, FileId};
 use super::super::trails::hash::{ValueHash, ValueHasher};
-use super::super::trails::merged::{Merged, View};
+use super::super::trails::merged::View;
 use super::super::trails::reader::{Found, Occurrence, Place, Remark, SkipReason, Tally};
 use super::compare::Difference;
 use super::emit::{Emitter, TrailUnit};
-use super::passes::{Pass, options, read_lists};
+use super::passes::{Pass, Surveyed, options, read_lists};
 use super::{From, Reading, ReadingError};
 use crate::connector::Skipped;
 use crate::stix::{StixObject, Timestamp};
@@ -27,7 +27,7 @@ const MOST_NAMED: usize = 100;
 pub(super) struct Listed<'a> {
     pub(super) reading: &'a Reading,
     pub(super) hasher: &'a ValueHasher,
-    pub(super) merged: &'a Merged,
+    pub(super) surveyed: &'a Surveyed,
     pub(super) mapper: &'a Mapper,
     /// From what is imported; none where everything is new.
     pub(super) difference: Option<&'a Difference>,
@@ -37,12 +37,7 @@ pub(super) struct Listed<'a> {
 impl Listed<'_> {
     /// What is coming.
     pub(super) fn forecast(&self) -> Result<Forecast, ReadingError> {
-        let mut counting = Counting {
-            listed: self,
-            counts: ValueCounts::default(),
-        };
-        self.read(&mut counting)?;
-        let mut counts = counting.counts;
+        let mut counts = self.value_counts()?;
         counts.threats = self.threats().count() as u64;
         let settings = &self.reading.settings;
         Ok(Forecast::new(
@@ -50,6 +45,20 @@ impl Listed<'_> {
             &settings.mapping,
             settings.batch_size,
         ))
+    }
+
+    /// The values that are coming. Where that is all of them, they are counted already.
+    fn value_counts(&self) -> Result<ValueCounts, ReadingError> {
+        let is_all = self.sends_everything() || self.difference.is_none();
+        if is_all && self.from == From::Beginning {
+            return Ok(self.surveyed.counts);
+        }
+        let mut counting = Counting {
+            listed: self,
+            counts: ValueCounts::default(),
+        };
+        self.read(&mut counting)?;
+        Ok(counting.counts)
     }
 
     /// Hands out what is to be sent again, whatever has changed. As long as a list cannot be read that may be read later,
@@ -154,7 +163,10 @@ impl Listed<'_> {
         if !self.is_to_send(hash) {
             return None;
         }
-        let view = self.merged.view(occurrence, &self.reading.lists.families)?;
+        let view = self
+            .surveyed
+            .merged
+            .view(occurrence, &self.reading.lists.families)?;
         Some((view, self.is_new(hash)))
     }
 
@@ -237,7 +249,7 @@ impl<E: FnMut(TrailUnit) -> bool> Pass for Again<'_, '_, E> {
         };
         let listed = self.listed;
         let families = &listed.reading.lists.families;
-        let Some(view) = listed.merged.view(occurrence, families) else {
+        let Some(view) = listed.surveyed.merged.view(occurrence, families) else {
             return;
         };
         let is_new = listed.is_new(listed.hasher.hash(&occurrence.value));

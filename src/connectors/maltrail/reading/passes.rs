@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::blobs::Blobs;
 use super::super::git_host::BlobSha;
 use super::super::listing::Lists;
+use super::super::mapping::ValueCounts;
 use super::super::settings::{MappingSettings, ValidFrom};
 use super::super::trails::family::FileId;
 use super::super::trails::hash::ValueHasher;
@@ -63,6 +64,8 @@ pub(super) struct Surveyed {
     pub(super) index: Index,
     pub(super) merged: Merged,
     pub(super) threats: ThreatFacts,
+    /// Of all values; no threats are counted.
+    pub(super) counts: ValueCounts,
 }
 
 /// The first two passes over the lists of a commit: which values there are, and what they say of those that stand on
@@ -83,14 +86,25 @@ pub(super) fn survey(
         large,
         threats,
     } = first.survey.finish(families)?;
-    let mut second = SecondPass(Merger::new(hasher.clone(), large, index.repeated()));
+    let mut second = SecondPass {
+        lists,
+        merger: Merger::new(hasher.clone(), large, index.repeated()),
+        counts: ValueCounts::default(),
+    };
     read_lists(contents, lists, options, &mut second)?;
-    let merged = second.0.finish()?;
+    let SecondPass {
+        merger, mut counts, ..
+    } = second;
+    let merged = merger.finish()?;
+    for repeated in merged.repeated(families) {
+        counts.count_repeated(repeated);
+    }
     index.refine(&merged, families);
     Ok(Surveyed {
         index,
         merged,
         threats,
+        counts,
     })
 }
 
@@ -117,12 +131,19 @@ impl Pass for FirstPass<'_> {
     }
 }
 
-struct SecondPass(Merger);
+struct SecondPass<'a> {
+    lists: &'a Lists,
+    merger: Merger,
+    /// Of the values that stand on one line.
+    counts: ValueCounts,
+}
 
-impl Pass for SecondPass {
+impl Pass for SecondPass<'_> {
     fn take(&mut self, found: Found<'_>) {
-        if let Found::Trail(occurrence) = found {
-            self.0.collect(&occurrence);
+        if let Found::Trail(occurrence) = found
+            && !self.merger.collect(&occurrence)
+        {
+            self.counts.count_single(&self.lists.families, &occurrence);
         }
     }
 }

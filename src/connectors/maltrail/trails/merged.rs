@@ -17,7 +17,7 @@ use super::survey::LargeBlocks;
 use part::{NOTHING, Part, Parts};
 use slots::Slots;
 use texts::{Blocks, Notes};
-pub use view::View;
+pub use view::{Repeated, View};
 
 /// The most notes of one value that are kept.
 pub const MOST_NOTES: usize = 20;
@@ -79,15 +79,20 @@ impl Merger {
         }
     }
 
-    /// Takes in what a line says. Most lines hold a value of their own, and nothing is kept of them.
-    pub fn collect(&mut self, occurrence: &Occurrence<'_>) {
+    /// Takes in what a line says; whether others say more of its value, or may. Most lines hold a value of their own, and
+    /// nothing is kept of them.
+    pub fn collect(&mut self, occurrence: &Occurrence<'_>) -> bool {
         let hash = self.hasher.hash(&occurrence.value);
         let Some(slot) = self.repeated.find(hash) else {
-            return;
+            return false;
         };
-        if self.full.is_some() {
-            return;
+        if self.full.is_none() {
+            self.keep(slot, occurrence);
         }
+        true
+    }
+
+    fn keep(&mut self, slot: u32, occurrence: &Occurrence<'_>) {
         let note = occurrence.note.as_deref();
         let part = Part {
             slot,
@@ -98,6 +103,7 @@ impl Merger {
                 .map_or(NOTHING, |block| self.blocks.number(block)),
             note: note.map_or(NOTHING, |note| self.notes.number(note)),
             port: occurrence.port.unwrap_or_default(),
+            form: occurrence.value.form(),
             is_indicator: occurrence.is_indicator,
         };
         if self.blocks.are_too_many() {

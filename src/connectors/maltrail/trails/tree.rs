@@ -99,6 +99,30 @@ impl Tree {
         (index, merged)
     }
 
+    /// The form of each value as pass 2 counts it, whether it becomes an indicator, and of how many threats.
+    pub(super) fn counted(&self, hasher: &ValueHasher) -> Vec<(String, bool, usize)> {
+        let surveyed = self.survey(hasher, 0);
+        let mut pass = Merger::new(hasher.clone(), surveyed.large, surveyed.index.repeated());
+        let mut counted = Vec::new();
+        self.read(|found| {
+            if let Found::Trail(occurrence) = found
+                && !pass.collect(&occurrence)
+            {
+                let threat = self.families.threat_of(occurrence.place.file);
+                let threats = threat.filter(|_| occurrence.is_indicator);
+                let form = format!("{:?}", occurrence.value.form());
+                counted.push((form, occurrence.is_indicator, threats.into_iter().count()));
+            }
+        });
+        let merged = pass.finish().unwrap();
+        let repeated = merged.repeated(&self.families).map(|repeated| {
+            let form = format!("{:?}", repeated.form);
+            (form, repeated.is_indicator, repeated.threats)
+        });
+        counted.extend(repeated);
+        counted
+    }
+
     /// The three passes, in the order in which values come.
     pub(super) fn views(&self, hasher: &ValueHasher, limit: u64) -> Vec<OwnedView> {
         let (_, merged) = self.merge(hasher, limit);

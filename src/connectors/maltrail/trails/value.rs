@@ -35,7 +35,37 @@ pub enum TrailValue<'a> {
     Suffix(Cow<'a, str>),
 }
 
+/// Which form a value has: those of [`TrailValue`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are described with the values")]
+pub enum TrailForm {
+    Domain,
+    Ipv4,
+    Ipv6,
+    Traffic,
+    Url,
+    Range,
+    Path,
+    Expression,
+    Suffix,
+}
+
 impl TrailValue<'_> {
+    /// Its form.
+    pub fn form(&self) -> TrailForm {
+        match self {
+            Self::Domain(_) => TrailForm::Domain,
+            Self::Ipv4(_) => TrailForm::Ipv4,
+            Self::Ipv6(_) => TrailForm::Ipv6,
+            Self::Traffic(..) => TrailForm::Traffic,
+            Self::Url(_) => TrailForm::Url,
+            Self::Range(..) => TrailForm::Range,
+            Self::Path(_) => TrailForm::Path,
+            Self::Expression(_) => TrailForm::Expression,
+            Self::Suffix(_) => TrailForm::Suffix,
+        }
+    }
+
     /// The value as people read it: `203.0.113.7:443`, `[2001:db8::1]:443`, `198.51.100.0/24`, and the others as
     /// they are.
     pub fn text(&self) -> Cow<'_, str> {

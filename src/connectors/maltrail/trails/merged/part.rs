@@ -1,6 +1,7 @@
 //! One line of a value that stands on several lines.
 
 use super::super::reader::Place;
+use super::super::value::TrailForm;
 
 /// No block, or no note.
 pub(super) const NOTHING: u32 = u32::MAX;
@@ -18,6 +19,7 @@ pub(super) struct Part {
     pub(super) note: u32,
     /// 0: none.
     pub(super) port: u16,
+    pub(super) form: TrailForm,
     pub(super) is_indicator: bool,
 }
 
@@ -27,7 +29,7 @@ impl Part {
         (self.slot, self.check)
     }
 
-    /// Everything but the line.
+    /// Everything but the line, and the form, which is that of the value.
     fn said(&self) -> impl Ord + use<> {
         (
             self.value(),
@@ -119,6 +121,12 @@ impl Parts {
     pub(super) fn by_hash(&self) -> impl Iterator<Item = &[Part]> {
         let buckets = self.buckets.iter();
         buckets.flat_map(|bucket| bucket.chunk_by(|a, b| a.slot == b.slot))
+    }
+
+    /// The lines of each value, after [`Self::finish`].
+    pub(super) fn by_value(&self) -> impl Iterator<Item = &[Part]> {
+        let buckets = self.buckets.iter();
+        buckets.flat_map(|bucket| bucket.chunk_by(|a, b| a.value() == b.value()))
     }
 }
 

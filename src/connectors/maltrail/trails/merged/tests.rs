@@ -213,4 +213,24 @@ proptest! {
         prop_assert_eq!(views.len(), count, "a value came twice");
         prop_assert_eq!(views, tree.views_by_force(limit));
     }
+
+    /// What stands on one line, and what on several, is all of it.
+    #[test]
+    fn values_are_counted_before_they_are_read_once_more(
+        tree in trees(),
+        mask in prop::sample::select(vec![0, 1, u64::MAX]),
+    ) {
+        let forms = |is_indicator: bool, value: &TrailValue<'_>, threats: usize| {
+            (format!("{:?}", value.form()), is_indicator, threats)
+        };
+        let mut counted = tree.counted(&ValueHasher::weak(mask));
+        counted.sort_unstable();
+        let views = tree.views_by_force(0);
+        let views = views.values();
+        let mut expected: Vec<_> = views
+            .map(|view| forms(view.is_indicator, &view.value, view.threats.len()))
+            .collect();
+        expected.sort_unstable();
+        prop_assert_eq!(counted, expected);
+    }
 }

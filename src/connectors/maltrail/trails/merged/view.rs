@@ -9,7 +9,7 @@ use super::super::hash::ValueHash;
 use super::super::reader::{Occurrence, Place};
 use super::super::reference::{Block, MOST_REFERENCES, Reference};
 use super::super::survey::LargeBlocks;
-use super::super::value::TrailValue;
+use super::super::value::{TrailForm, TrailValue};
 use super::part::Part;
 use super::{MOST_NOTES, Merged};
 
@@ -41,6 +41,17 @@ pub struct View<'a> {
     /// Whether it becomes an indicator: some file lists it that is not for observables alone, and not only with ports
     /// while ports have indicators of their own.
     pub is_indicator: bool,
+}
+
+/// What is counted of a value that several lines hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated {
+    /// Which form it has.
+    pub form: TrailForm,
+    /// As [`View::is_indicator`].
+    pub is_indicator: bool,
+    /// How many threats it indicates.
+    pub threats: usize,
 }
 
 /// What one line says, whether of one or of several.
@@ -190,6 +201,18 @@ impl Merged {
         let first = parts.first().map(|part| part.place);
         let first = first.unwrap_or(Place::NOWHERE);
         View::of(value, first, &lines, families, &self.large)
+    }
+
+    /// The values of the lines that [`Merger::collect`](super::Merger::collect) kept.
+    pub fn repeated(&self, families: &Families) -> impl Iterator<Item = Repeated> {
+        self.parts.by_value().filter_map(|parts| {
+            let lines = self.lines(parts, families);
+            Some(Repeated {
+                form: parts.first()?.form,
+                is_indicator: lines.iter().any(|said| said.is_indicator),
+                threats: threats(&lines, families).len(),
+            })
+        })
     }
 
     fn lines<'a>(&'a self, parts: &[Part], families: &Families) -> Vec<Said<'a>> {
