@@ -8,12 +8,12 @@ use super::connector::{Connector, assert_up_to_date, begin_if_missing, connector
 /// The HTTP library reads these by itself.
 const NOT_SETTINGS: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"];
 
-/// The lines of the service's `environment`. Each variable stands for itself, so that it can be set where compose
-/// is started.
+/// The lines of the service's `environment`. Each variable stands for itself, by each of its names, so that it can be
+/// set where compose is started.
 fn environment(connector: &Connector) -> String {
     let mut lines = String::new();
     let settings = connector.in_file_order();
-    let settings = settings.iter().map(|setting| {
+    let settings = settings.iter().flat_map(|setting| {
         let default = match setting.env {
             "OPENCTI_URL" => "http://opencti:8080",
             // The image's health check asks for it.
@@ -21,7 +21,9 @@ fn environment(connector: &Connector) -> String {
             _ if setting.is_required() => "ChangeMe",
             _ => "",
         };
-        (setting.env, default)
+        let default_of = move |name| if name == setting.env { default } else { "" };
+        let names = setting.variables();
+        names.map(move |name| (name, default_of(name)))
     });
     for (name, default) in settings.chain(NOT_SETTINGS.map(|name| (name, ""))) {
         writeln!(lines, "      - {name}=${{{name}:-{default}}}").unwrap();

@@ -189,3 +189,26 @@ fn the_variables_of_the_first_manifests_are_found() {
         assert_eq!(found.len(), count, "{file}: {found:?}");
     }
 }
+
+/// The last memory that a file names, as Kubernetes and compose write it.
+fn memory_limit(file: &str, key: &str, unit: &str) -> u64 {
+    let limits = file.lines().filter_map(|line| {
+        let value = line.trim().strip_prefix(key)?.strip_suffix(unit)?;
+        value.trim().parse().ok()
+    });
+    limits.last().unwrap()
+}
+
+/// Where one gives less than another, the connector dies there and nowhere else.
+#[test]
+fn every_manifest_gives_as_much_memory_as_the_compose_file() {
+    for connector in connectors() {
+        let composed = memory_limit(&text(&connector.compose), "mem_limit:", "m");
+        let deploy = connector.folder.join("deploy");
+        let helm = format!("helm/values-{}.yaml", connector.slug);
+        for manifest in ["kubernetes/deployment.yaml", &helm] {
+            let given = memory_limit(&text(&deploy.join(manifest)), "memory:", "Mi");
+            assert_eq!(given, composed, "{manifest} of {}", connector.slug);
+        }
+    }
+}

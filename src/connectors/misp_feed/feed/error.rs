@@ -15,11 +15,12 @@ const HEADER: &str = "misp_feed.http_authorization_header, MISP_FEED_HTTP_AUTHOR
 const SSL_VERIFY: &str = "misp_feed.ssl_verify, MISP_FEED_SSL_VERIFY";
 const MAX_FILE_SIZE: &str = "misp_feed.max_file_size, MISP_FEED_MAX_FILE_SIZE";
 const REQUEST_TIMEOUT: &str = "misp_feed.request_timeout, MISP_FEED_REQUEST_TIMEOUT";
-const BUCKET: &str = "misp_feed.bucket_name, MISP_BUCKET_NAME";
-const PREFIX: &str = "misp_feed.bucket_prefix, MISP_BUCKET_PREFIX";
-const ENDPOINT: &str = "aws.endpoint_url, AWS_ENDPOINT_URL";
+const BUCKET: &str = "misp_feed.bucket_name, MISP_FEED_BUCKET_NAME or MISP_BUCKET_NAME";
+const PREFIX: &str = "misp_feed.bucket_prefix, MISP_FEED_BUCKET_PREFIX or MISP_BUCKET_PREFIX";
+const ENDPOINT: &str = "aws.endpoint_url, AWS_ENDPOINT_URL or AWS_ENDPOINT_URL_S3";
 const REGION: &str = "aws.region, AWS_REGION";
-const KEYS: &str = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY";
+const KEYS: &str =
+    "aws.access_key_id, AWS_ACCESS_KEY_ID; aws.secret_access_key, AWS_SECRET_ACCESS_KEY";
 const CA: &str = "aws.ca_bundle, AWS_CA_BUNDLE";
 
 /// Which feed it is, for messages.

@@ -28,7 +28,7 @@ impl BucketName {
         if is_name {
             return Ok(Self(text.to_owned()));
         }
-        Err("is no name of a bucket; write it alone, without an address or a prefix, in letters, digits, ., - and _".to_owned())
+        Err("is no name of a bucket; write it alone, without an address or a prefix: 3 to 255 letters, digits, ., - and _, of which the first is a letter or a digit".to_owned())
     }
 
     /// As it is written.

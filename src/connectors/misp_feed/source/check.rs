@@ -9,6 +9,8 @@ use crate::http::Validators;
 
 const NAME: &str = "source";
 const ROWS: &str = "source rows";
+const NOTHING_OF_ATTRIBUTES: &str = "; of their attributes come neither indicators nor observables (misp_feed.create_indicators, \
+     MISP_FEED_CREATE_INDICATORS; misp_feed.create_observables, MISP_FEED_CREATE_OBSERVABLES)";
 
 /// Lists a feed once, and says what there is.
 pub(in super::super) async fn check(connector: &MispFeed, checks: &mut Checks<'_>) {
@@ -31,6 +33,10 @@ pub(in super::super) async fn check(connector: &MispFeed, checks: &mut Checks<'_
         let others = format!(", and {} entries that are none", items.left_out.total);
         text.push_str(&others);
     }
+    let mapping = &connector.mapping;
+    if !mapping.create_indicators && !mapping.create_observables {
+        text.push_str(NOTHING_OF_ATTRIBUTES);
+    }
     let now = connector.clock.now();
     let Some(from) = connector.import_from.map(|since| since.resolve(now)) else {
         return checks.pass(ROWS, text);
@@ -38,7 +44,7 @@ pub(in super::super) async fn check(connector: &MispFeed, checks: &mut Checks<'_
     let left_out = items.items.iter().filter(|item| item.is_before(from));
     let left_out = left_out.count();
     let text = format!(
-        "{text}; {left_out} of them lie before {} (misp_feed.import_from_date, MISP_FEED_IMPORT_FROM_DATE)",
+        "{text}; {left_out} of them are not imported, as they lie before {} (misp_feed.import_from_date, MISP_FEED_IMPORT_FROM_DATE)",
         day(from.timestamp())
     );
     if left_out == listed {
