@@ -1,6 +1,9 @@
 //! A reset from the platform's page brings everything again.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sandbox::Fault;
 
 use crate::first_import::{INDICATORS, LISTS};
 use crate::line::{Line, Lists, until};
@@ -27,9 +30,10 @@ async fn during_a_run_everything_comes_again() {
         .set("MALTRAIL_WHITELIST", "false")
         .set("CONNECTOR_RUN_AND_TERMINATE", "false")
         .set("CONNECTOR_DURATION_PERIOD", "PT1H")
-        .set("MALTRAIL_BATCH_SIZE", "20");
+        .set("MALTRAIL_BATCH_SIZE", "10");
+    // The platform takes its time, so that the run is not over before the reset.
     let faults = line.destination.faults();
-    let hold = faults.hold_behind(8, Some("AddExpectations"));
+    faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(3)));
     let daemon = line.daemon();
     until("it is under way", || {
         line.cursor("under_way/up_to").is_some()
@@ -39,7 +43,7 @@ async fn during_a_run_everything_comes_again() {
     let messages = line.begin_anew().await;
     assert!(messages > 0);
     line.destination.reset(&line.connector_id).await.unwrap();
-    drop(hold);
+    faults.clear();
     until("everything is imported", || {
         line.cursor("imported").is_some()
     })

@@ -9,7 +9,7 @@ use super::super::family::{FileUse, ThreatTable};
 use super::super::reader::Place;
 use super::super::reference::{BlockId, Reference};
 use super::super::tree::{OwnedView, Tree, trees};
-use super::super::value::TrailValue;
+use super::super::value::{TrailForm, TrailValue};
 use super::*;
 
 fn views<const N: usize>(files: [(&str, String); N], limit: u64) -> Vec<OwnedView> {
@@ -177,6 +177,7 @@ fn lines_that_say_the_same_take_no_room() {
         block: NOTHING,
         note: NOTHING,
         port: 0,
+        form: TrailForm::Domain,
         is_indicator: true,
     };
     for line in 0..100_000 {
