@@ -153,7 +153,9 @@ impl Commit {
         repeated: Vec<trails::hash::ValueHash>,
     ) -> Merged {
         let mut merger = Merger::new(hasher.clone(), large, repeated);
-        self.trails(|occurrence| merger.collect(occurrence));
+        self.trails(|occurrence| {
+            merger.collect(occurrence);
+        });
         merger.finish().unwrap()
     }
 

@@ -192,11 +192,11 @@ fn the_variables_of_the_first_manifests_are_found() {
 
 /// The last memory that a file names, as Kubernetes and compose write it.
 fn memory_limit(file: &str, key: &str, unit: &str) -> u64 {
-    let limits = file.lines().filter_map(|line| {
+    let mut limits = file.lines().filter_map(|line| {
         let value = line.trim().strip_prefix(key)?.strip_suffix(unit)?;
         value.trim().parse().ok()
     });
-    limits.last().unwrap()
+    limits.next_back().unwrap()
 }
 
 /// Where one gives less than another, the connector dies there and nowhere else.

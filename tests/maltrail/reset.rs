@@ -22,7 +22,7 @@ async fn between_runs_everything_comes_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn during_a_run_everything_comes_again() {
-    const VALUES: usize = 1000;
+    const VALUES: usize = 3000;
     let lines = (0..VALUES).map(|value| format!("host{value:04}.example\n"));
     let list = lines.collect::<Vec<String>>().concat();
     let lists: Lists<'_> = &[("malware/asyncrat.txt", &list)];
@@ -30,7 +30,9 @@ async fn during_a_run_everything_comes_again() {
         .set("MALTRAIL_WHITELIST", "false")
         .set("CONNECTOR_RUN_AND_TERMINATE", "false")
         .set("CONNECTOR_DURATION_PERIOD", "PT1H")
-        .set("MALTRAIL_BATCH_SIZE", "10");
+        // Nothing waits for a threat until the end of the run.
+        .set("MALTRAIL_THREATS", "false")
+        .set("MALTRAIL_BATCH_SIZE", "20");
     // The platform takes its time, so that the run is not over before the reset.
     let faults = line.destination.faults();
     faults.add_for("AddExpectations", Fault::Delay(Duration::from_secs(3)));
