@@ -184,7 +184,7 @@ pub(crate) fn good_value(setting: &Setting) -> String {
 }
 
 /// Whether the file is to be written anew. Those of made-up connectors never are: they lie elsewhere.
-fn is_written_anew(path: &Path) -> bool {
+pub(crate) fn is_written_anew(path: &Path) -> bool {
     path.starts_with(env!("CARGO_MANIFEST_DIR")) && std::env::var_os(WRITE).is_some()
 }
 
