@@ -181,6 +181,20 @@ async fn keys_of_the_manifest_that_are_no_events_are_never_asked_for() {
     assert!(summary.contains("4 other entries"), "{summary}");
 }
 
+/// As the defaults are.
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_that_attributes_become_nothing() {
+    const SAID: &str = "come neither indicators nor observables (misp_feed.create_indicators";
+    let line = Line::of_heads();
+    let ended = line.program().with_words(&["check"]).run().await;
+    assert!(!ended.stdout.contains(SAID), "{}", ended.stdout);
+    let line = line
+        .set("MISP_FEED_CREATE_INDICATORS", "false")
+        .set("MISP_FEED_CREATE_OBSERVABLES", "false");
+    let ended = line.program().with_words(&["check"]).run().await;
+    assert!(ended.stdout.contains(SAID), "{}", ended.stdout);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn check_says_what_the_feed_has() {
     let line = Line::of_heads();

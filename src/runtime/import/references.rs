@@ -62,11 +62,16 @@ impl Links {
     /// What the relationships and containers of a unit refer to, where this run has not sent it and the unit does not
     /// bring it.
     fn references_in_doubt<'a>(&self, unit: &'a Converted) -> BTreeSet<&'a str> {
-        let brought = brought(unit);
         let imported = unit.objects.iter().flat_map(|object| {
             let ends = object.imported.iter().map(StixId::as_str);
             ends.chain(object.members().map(|(_, member)| member))
         });
+        let mut imported = imported.peekable();
+        // Most units of observables and indicators refer to nothing.
+        if imported.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let brought = brought(unit);
         let is_in_doubt = |id: &&str| {
             let key = key(id);
             !brought.contains(&key) && !self.has_sent(key)

@@ -7,6 +7,7 @@ use std::fmt;
 /// The longest name, in bytes, as old buckets have them
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>).
 const LONGEST_BUCKET: usize = 255;
+const SHORTEST_BUCKET: usize = 3;
 /// The longest name that can be one part of a host's name.
 const LONGEST_LABEL: usize = 63;
 const LONGEST_REGION: usize = 64;
@@ -22,13 +23,15 @@ impl BucketName {
     /// What is wrong, as the end of a sentence that begins with the value.
     pub fn read(text: &str) -> Result<Self, String> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-        let is_name = (3..=LONGEST_BUCKET).contains(&text.len())
+        let is_name = (SHORTEST_BUCKET..=LONGEST_BUCKET).contains(&text.len())
             && text.chars().all(is_part)
             && text.starts_with(|first: char| first.is_ascii_alphanumeric());
         if is_name {
             return Ok(Self(text.to_owned()));
         }
-        Err("is no name of a bucket; write it alone, without an address or a prefix: 3 to 255 letters, digits, ., - and _, of which the first is a letter or a digit".to_owned())
+        Err(format!(
+            "is no name of a bucket; write it alone, without an address or a prefix: {SHORTEST_BUCKET} to {LONGEST_BUCKET} letters, digits, ., - and _, of which the first is a letter or a digit"
+        ))
     }
 
     /// As it is written.
