@@ -32,6 +32,14 @@ pub(crate) async fn limit_messages(broker: &Broker, bytes: usize) {
     broker.control(&["eval", &set]).await.expect("it is set");
 }
 
+/// What a message says that comes once more is taken, and reported as an error where a release refuses a single
+/// reference that it has set itself (docs/protocol.md#references): no other error is there.
+pub(crate) fn assert_only_set_again(work: &Work) {
+    let errors = work.errors.iter().map(|error| error.message.as_str());
+    let others = errors.filter(|error| !error.ends_with("is a single reference that is set"));
+    assert_eq!(others.collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
 /// A source, a destination, and the id under which the connector registers.
 pub(crate) struct Line {
     pub(crate) source: Source,
